@@ -1,0 +1,129 @@
+"""How a child comes to be: the contract between the engine and its backends.
+
+The engine knows `Backend` and `Child` and nothing of how they are done. `open_backend` is the one
+place that knows the names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from isolatedunit.channel import Channel
+from isolatedunit.errors import BackendUnavailable
+from isolatedunit.messages import Command, Report
+from isolatedunit.results import ExitStatus, MadeBy, Output
+
+KEPT_OUTPUT = 1024 * 1024
+"""How many bytes of what a test writes are kept, for each stream: the beginning and the end."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all children of a run have in common.
+
+    *scratch* is the run's own directory. *warn* takes a sentence for the user; *jobs* is how many
+    children there may be at once.
+    """
+
+    run: str
+    scratch: str
+    jobs: int
+    capture: bool
+    sys_path: tuple[str, ...]
+    argv: tuple[str, ...]
+    directory: str
+    warn: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ChildSpec:
+    """The child that is wanted: *command* is its work, *home* and *sources* what it needs loaded."""
+
+    attempt: str
+    command: Command
+    home: dict[str, Any] | None = None
+    sources: tuple[dict[str, Any], ...] = ()
+    fork_after: str = "import"
+
+
+class Child(Protocol):
+    """A child of ours, from before it is ready until nothing is left of it.
+
+    *process_id* is what the child says it is; a backend that did not make the process itself
+    makes sure of it before it signals. *sentinel* becomes readable when there is news for `look`,
+    None where the system has no such thing. `look` is also to be called at *look_again_at*.
+    """
+
+    channel: Channel
+    process_id: int | None
+    look_again_at: float
+    status: ExitStatus | None
+
+    @property
+    def sentinel(self) -> Any:
+        """What to wait for besides the channel."""
+
+    @property
+    def made_by(self) -> MadeBy:
+        """How the child came to be."""
+
+    def look(self, now: float) -> list[Report]:
+        """News of the child that do not come over its own channel; sets `status` when it is gone."""
+
+    def nudge(self) -> bool:
+        """Ask for a heartbeat; False for a child that sleeps in the kernel, which is not disturbed."""
+
+    def dump_stacks(self) -> None:
+        """Have every thread write its stack."""
+
+    def terminate(self) -> None:
+        """Ask the child to end."""
+
+    def kill(self) -> None:
+        """End the child and everything below it; more thoroughly each time."""
+
+    def read_output(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
+        """What was written, cut where the tests of a shared process ended; and the stacks."""
+
+    def used(self) -> tuple[int, float] | None:
+        """The bytes of memory and the seconds of CPU that the child and all below it use now."""
+
+    def close(self) -> None:
+        """Let go of all that is held for the child."""
+
+
+class Backend(Protocol):
+    """Makes children in one way."""
+
+    name: str
+
+    def spawn(self, spec: ChildSpec) -> Child:
+        """Begin to make a child; raises `SpawnError`."""
+
+    def close(self) -> None:
+        """End everything that is left, and return when it is gone."""
+
+
+def usable_start_method(wanted: str) -> str:
+    """The start method to use for *wanted*; raises `BackendUnavailable`."""
+    can_fork = hasattr(os, "fork") and hasattr(os, "wait4") and sys.platform != "win32"
+    if wanted == "auto":
+        return "forkserver" if can_fork and sys.platform == "linux" else "spawn"
+    if wanted == "forkserver" and not can_fork:
+        raise BackendUnavailable("start_method 'forkserver' needs a system that can fork; use 'spawn'.")
+    return wanted
+
+
+def open_backend(name: str, setting: Setting) -> Backend:
+    """The backend with this (usable) name."""
+    if name == "forkserver":
+        from isolatedunit.backends.forkserver import ForkServerBackend
+
+        return ForkServerBackend(setting)
+    from isolatedunit.backends.spawn import SpawnBackend
+
+    return SpawnBackend(setting)

@@ -1,0 +1,79 @@
+"""The files that a child's output goes to.
+
+Files, and not pipes: nobody has to read while the test writes, and a process that a test leaves
+behind cannot make its end look as if it was still to come.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from isolatedunit.backends import KEPT_OUTPUT, Setting
+from isolatedunit.results import Output
+
+_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+
+
+class Capture:
+    """One set of files: standard output, standard error and stacks.
+
+    Tests that write nothing can have one after another the same set.
+    """
+
+    def __init__(self, setting: Setting, name: str) -> None:
+        streams = ("stdout", "stderr", "stacks") if setting.capture else ("stacks",)
+        self.paths = {stream: os.path.join(setting.scratch, f"{name}.{stream}") for stream in streams}
+
+    def read(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
+        """What is in the files: an `Output` for each of *cuts* (one at least), and the stacks.
+
+        A cut tells how much had been written when a test ended; the last gets all that is left.
+        """
+        outputs = []
+        begin = {"stdout": 0, "stderr": 0}
+        for place in range(max(1, len(cuts))):
+            end = cuts[place] if place < len(cuts) - 1 else None
+            parts = [self._read(stream, begin[stream], None if end is None else end[stream]) for stream in begin]
+            outputs.append(Output(*parts))
+            begin = end or begin
+        return outputs, _without_our_frames(self._read("stacks", 0, None))
+
+    def _read(self, stream: str, begin: int, end: int | None) -> str:
+        path = self.paths.get(stream)
+        if path is None:
+            return ""
+        try:
+            with open(path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                length = max(0, (size if end is None else min(end, size)) - begin)
+                if not length:
+                    return ""
+                file.seek(begin)
+                if length <= KEPT_OUTPUT:
+                    return _as_text(file.read(length))
+                tail = KEPT_OUTPUT // 4
+                head = _as_text(file.read(KEPT_OUTPUT - tail))
+                file.seek(begin + length - tail)
+                left_out = length - KEPT_OUTPUT
+                return f"{head}\n[... {left_out:,} bytes left out ...]\n{_as_text(file.read(tail))}"
+        except OSError:
+            return ""
+
+    def remove(self) -> None:
+        """Remove the files."""
+        for path in self.paths.values():
+            try:
+                os.unlink(path)
+            except OSError:
+                continue
+
+
+def _as_text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
+
+
+def _without_our_frames(stacks: str) -> str:
+    """The stacks as faulthandler writes them, but for the frames below the test's own and unittest's."""
+    ours = (f'  File "{_PACKAGE}', '  File "<string>", line 1 in <module>')
+    return "".join(line for line in stacks.splitlines(keepends=True) if not line.startswith(ours))

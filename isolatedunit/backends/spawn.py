@@ -1,0 +1,182 @@
+"""Each child is a fresh interpreter: works everywhere, and costs an interpreter's start."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from isolatedunit import resources
+from isolatedunit.backends import ChildSpec, Setting
+from isolatedunit.backends.capture import Capture
+from isolatedunit.backends.interpreter import start_interpreter
+from isolatedunit.backends.warden import Warden
+from isolatedunit.channel import Channel
+from isolatedunit.messages import Report
+from isolatedunit.results import ExitStatus, MadeBy, Output
+
+LEFTOVER_GRACE = 0.2
+"""Seconds in which a process may still end that a test left behind, times the load per processor."""
+
+_LOOK_INTERVAL = 0.02
+_NEVER = float("inf")
+
+
+class SpawnBackend:
+    """Makes children that are fresh interpreters."""
+
+    name = "spawn"
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._count = 0
+        self._children: set[SpawnChild] = set()
+        self._was_subreaper = resources.become_subreaper(True)
+        self._warden = Warden(setting)
+
+    def spawn(self, spec: ChildSpec) -> SpawnChild:
+        """Start an interpreter and send it its work; raises `SpawnError`."""
+        self._count += 1
+        capture = Capture(self._setting, str(self._count))
+        process, channel = start_interpreter(self._setting, "worker", spec.attempt, capture.paths)
+        channel.send(spec.command)
+        child = SpawnChild(self, spec, process, channel, capture)
+        self._children.add(child)
+        self._warden.watch(process.pid)
+        return child
+
+    def forget(self, child: SpawnChild) -> None:
+        """The child is gone."""
+        self._children.discard(child)
+        self._warden.forget(child.known_id)
+
+    def is_known(self, process_id: int) -> bool:
+        """Whether this is a child of ours, and not what one left behind."""
+        return any(child.known_id == process_id for child in self._children) or self._warden.process_id == process_id
+
+    def close(self) -> None:
+        """End what is left."""
+        for child in list(self._children):
+            child.kill()
+        deadline = time.monotonic() + 5.0
+        while self._children and time.monotonic() < deadline:
+            for child in list(self._children):
+                child.look(_NEVER)
+                if child.status is not None:
+                    child.close()
+            time.sleep(0.002)
+        self._warden.close()
+        resources.become_subreaper(self._was_subreaper)
+
+
+class SpawnChild:
+    """One fresh interpreter."""
+
+    def __init__(
+        self, backend: SpawnBackend, spec: ChildSpec, process: Any, channel: Channel, capture: Capture
+    ) -> None:
+        self.channel = channel
+        self.process_id: int | None = None
+        self.known_id: int = process.pid
+        self.sentinel = process.sentinel
+        self.look_again_at = _NEVER if self.sentinel is not None else 0.0
+        self.status: ExitStatus | None = None
+        self.made_by = MadeBy("spawn")
+        self._backend = backend
+        self._spec = spec
+        self._process = process
+        self._capture = capture
+        self._grace_until: float | None = None
+        self._leftovers: dict[int, dict[str, Any]] = {}
+        self._ended: ExitStatus | None = None
+
+    def look(self, now: float) -> list[Report]:
+        """Sets `status` when the process is gone and nothing that it left behind is there any more."""
+        if self._ended is None:
+            exit_code = self._process._popen.poll()
+            if exit_code is None:
+                self.look_again_at = _NEVER if self.sentinel is not None else now + _LOOK_INTERVAL
+                return []
+            self._ended = self._describe_end(exit_code)
+            self.sentinel = None
+            self._grace_until = now + LEFTOVER_GRACE * resources.load_per_processor()
+        orphans = self._orphans()
+        if not orphans:
+            self.status = ExitStatus(
+                self._ended.exit_code,
+                self._ended.signal,
+                self._ended.cpu_time,
+                None,  # the kernel's figure begins with our own size; the child tells its own
+                tuple(self._leftovers.values()),
+            )
+        elif self._grace_until is not None and now >= self._grace_until:
+            for orphan in orphans:
+                self._leftovers.setdefault(orphan, resources.describe_process(orphan))
+                resources.send_signal(orphan, resources.SIGKILL)
+        self.look_again_at = now + _LOOK_INTERVAL
+        return []
+
+    def _describe_end(self, exit_code: int) -> ExitStatus:
+        usage = getattr(self._process._popen, "usage", None)
+        cpu_time = None if usage is None else usage.ru_utime + usage.ru_stime
+        return resources.describe_end(exit_code, cpu_time)
+
+    def _orphans(self) -> list[int]:
+        """The processes that the child left behind; waits for those that have ended since."""
+        found = []
+        for process_id in resources.children_of_this_process():
+            if self._backend.is_known(process_id):
+                continue
+            if not resources.belongs_to(process_id, session=self.known_id, mark=self._spec.attempt):
+                continue
+            if not resources.reap(process_id):
+                found.append(process_id)
+        if not found and sys.platform != "linux" and resources.kill_group(self.known_id):
+            self._leftovers.setdefault(0, {"pid": None, "command": "(in the test's process group)"})
+        return found
+
+    def nudge(self) -> bool:
+        """Ask for a heartbeat, unless the child sleeps."""
+        return self._ended is not None or resources.nudge(self.known_id)
+
+    def dump_stacks(self) -> None:
+        """Have every thread write its stack, also of a process that was stopped."""
+        if resources.DUMP_STACKS is not None:
+            self._signal(getattr(signal, "SIGCONT", 0))
+            self._signal(resources.DUMP_STACKS)
+
+    def terminate(self) -> None:
+        """Ask the child to end."""
+        if self._ended is None:
+            resources.terminate_group(self.known_id)
+
+    def kill(self) -> None:
+        """End the child and everything below it."""
+        if self._ended is None:
+            below = resources.processes_below(self.known_id)
+            self._signal(resources.SIGKILL)
+            resources.kill_group(self.known_id)
+            resources.kill_all(below)
+
+    def _signal(self, signal_number: int) -> None:
+        # not waited for yet, so its id is still its own
+        if self._ended is None:
+            resources.send_signal(self.known_id, signal_number)
+
+    def read_output(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
+        """What was written."""
+        return self._capture.read(cuts)
+
+    def used(self) -> tuple[int, float] | None:
+        """What the child and all below it use now."""
+        return resources.used_by_tree(self.known_id)
+
+    def close(self) -> None:
+        """Let go of the process and its files."""
+        self.channel.close()
+        self._capture.remove()
+        self._process._popen.poll()
+        self._process.close()
+        self._backend.forget(self)

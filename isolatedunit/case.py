@@ -1,0 +1,185 @@
+"""What the authors of tests import: `IsolatedTestCase` and `isolated`.
+
+Under the runner of isolatedunit both only carry options, since every test is isolated there. Under
+any other runner, unittest's, pytest's or an IDE's, they run their tests in a child each. In a
+child they do nothing: an isolated test never spawns again.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import unittest
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from isolatedunit import channel
+
+__unittest = True  # leaves this module's frames out of tracebacks
+
+OPTIONS_ATTRIBUTE = "__isolatedunit_options__"
+"""Where `isolated` keeps the options that it was given, on a method or a class."""
+
+_FIXTURES = ("setUpClass", "tearDownClass")
+
+T = TypeVar("T")
+
+
+class IsolatedTestCase(unittest.TestCase):
+    """A `unittest.TestCase` whose every test runs in a process of its own, under any runner.
+
+    Its fixtures ``setUpClass`` and ``tearDownClass`` run in that process, too, and not here. A class
+    attribute with the name of an option that may be set per test, such as
+    ``process_timeout = 5.0``, overrides that option for the tests of the class.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _keep_fixtures_for_the_child(cls)
+
+    def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
+        """Run the test in a child and tell *result* what came of it."""
+        if is_local(self):
+            return super().run(result)
+        return _run_in_child(self, result)
+
+
+def is_local(test: unittest.TestCase) -> bool:
+    """Whether the test is to run right here: in a child, or because it is skipped anyway."""
+    if channel.current is not None:
+        return True
+    method = getattr(test, test._testMethodName, None)
+    return bool(getattr(type(test), "__unittest_skip__", False) or getattr(method, "__unittest_skip__", False))
+
+
+def _run_in_child(test: unittest.TestCase, result: unittest.TestResult | None) -> unittest.TestResult | None:
+    # the one place where this side of the Connection reaches up to the other
+    from isolatedunit.runner import run_isolated_case
+
+    told: unittest.TestResult | None = run_isolated_case(test, result)
+    return told
+
+
+def _keep_fixtures_for_the_child(cls: type) -> None:
+    for name in _FIXTURES:
+        fixture = cls.__dict__.get(name)
+        if isinstance(fixture, classmethod):
+            setattr(cls, name, classmethod(_only_in_child(fixture.__func__)))
+
+
+def _only_in_child(fixture: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(fixture)
+    def only_in_child(cls: type, *args: Any, **kwargs: Any) -> Any:
+        return fixture(cls, *args, **kwargs) if channel.current is not None else None
+
+    return only_in_child
+
+
+@overload
+def isolated(target: T, /) -> T: ...
+
+
+@overload
+def isolated(**options: Any) -> Callable[[T], T]: ...
+
+
+def isolated(target: Any = None, /, **options: Any) -> Any:
+    """Isolate one method, or all tests of one class, of a plain `unittest.TestCase`.
+
+    As ``@isolated`` or with options that may be set per test, ``@isolated(process_timeout=5)``.
+    Raises `OptionError` for an option that does not exist or cannot have that value.
+    """
+    if target is None:
+        _check(options)
+        return functools.partial(_isolate, options=options)
+    return _isolate(target, options={})
+
+
+def _check(options: dict[str, Any]) -> None:
+    from isolatedunit.options import PER_TEST, check
+
+    check(options, "@isolated", allowed=PER_TEST)
+
+
+def _isolate(target: Any, options: dict[str, Any]) -> Any:
+    if not isinstance(target, type):
+        return _IsolatedMethod(target, options)
+    if not issubclass(target, unittest.TestCase):
+        raise TypeError(f"@isolated is for a TestCase or a method of one, not for {target!r}")
+    setattr(target, OPTIONS_ATTRIBUTE, options)
+    _keep_fixtures_for_the_child(target)
+    _delegate_run(target)
+    return target
+
+
+class _IsolatedMethod:
+    """Stands for a method until its class exists, which then runs that test in a child.
+
+    Where another decorator has wrapped it, the class never learns of it; then it runs the test in a
+    child when it is called, between the ``setUp`` and the ``tearDown`` of this process.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        setattr(function, OPTIONS_ATTRIBUTE, options)
+        setattr(self, OPTIONS_ATTRIBUTE, options)
+        self._function = function
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        setattr(owner, name, self._function)
+        _delegate_run(owner)
+
+    def __get__(self, test: Any, owner: type[Any]) -> Any:
+        return self if test is None else types.MethodType(self, test)
+
+    def __call__(self, test: unittest.TestCase, *args: Any, **kwargs: Any) -> Any:
+        if channel.current is not None:
+            return self._function(test, *args, **kwargs)
+        result = unittest.TestResult()
+        _run_in_child(test, result)
+        for _, text in result.errors + result.failures:
+            raise test.failureException(text)
+        for _, reason in result.skipped:
+            raise unittest.SkipTest(reason)
+        return None
+
+
+def _delegate_run(cls: type[Any]) -> None:
+    """Have tests of *cls* that are marked as isolated run in a child."""
+    run_here = getattr(cls, "run", None)
+    if run_here is None or hasattr(run_here, "runs_marked_in_child"):
+        return
+
+    @functools.wraps(run_here)
+    def run(test: unittest.TestCase, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
+        if is_local(test) or not _is_marked(test):
+            outcome: unittest.TestResult | None = run_here(test, result)
+            return outcome
+        return _run_in_child(test, result)
+
+    run.runs_marked_in_child = True  # type: ignore[attr-defined]
+    cls.run = run
+
+
+def _is_marked(test: unittest.TestCase) -> bool:
+    method = getattr(type(test), test._testMethodName, None)
+    return hasattr(type(test), OPTIONS_ATTRIBUTE) or hasattr(method, OPTIONS_ATTRIBUTE)
+
+
+def overrides_of(test: Any) -> dict[str, Any]:
+    """The options that the test's class and method override; the method wins, then the derived class.
+
+    In one class, `isolated` wins over attributes. Raises `OptionError`.
+    """
+    from isolatedunit.options import PER_TEST, check
+
+    cls = type(test)
+    overrides: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        own = vars(base)
+        if issubclass(base, IsolatedTestCase):
+            overrides.update({name: own[name] for name in PER_TEST if name in own})
+        overrides.update(own.get(OPTIONS_ATTRIBUTE, {}))
+    method = getattr(cls, getattr(test, "_testMethodName", ""), None)
+    overrides.update(getattr(method, OPTIONS_ATTRIBUTE, {}))
+    return check(overrides, f"{cls.__module__}.{cls.__qualname__}", allowed=PER_TEST) if overrides else {}

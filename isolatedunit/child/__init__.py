@@ -1,0 +1,5 @@
+"""What runs on the other side of the Connection, and nowhere else.
+
+Everything here imports as little as it can: a test starts the sooner, and finds an interpreter
+that is as pristine as the one it would have had under plain unittest.
+"""

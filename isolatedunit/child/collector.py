@@ -1,0 +1,187 @@
+"""Lists the tests: unittest's own loader, in a process of its own, since listing imports user code."""
+
+from __future__ import annotations
+
+import sys
+import unittest
+from unittest.loader import _FailedTest  # type: ignore[attr-defined]
+from unittest.main import _convert_names  # type: ignore[attr-defined]
+from unittest.util import strclass
+
+from isolatedunit.addresses import address_by_class, identify, is_loader_made, load, occurrences, walk
+from isolatedunit.child.recorder import Recorder, format_exception
+from isolatedunit.messages import ImportStarted, OutcomeNoted, TestFinished, TestsCollected
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from isolatedunit.addresses import Address, Source
+    from isolatedunit.child.worker import Reporter
+    from isolatedunit.messages import CollectTests, Report
+
+__unittest = True  # leaves this module's frames out of tracebacks
+
+TESTS_A_MESSAGE = 500
+
+
+class LostImport(ImportError):
+    """Importing a module ended an earlier collector; the text tells how."""
+
+
+class Loader(unittest.TestLoader):
+    """unittest's loader; says beforehand what it imports, and remembers how it made what.
+
+    Each test it gives is tagged with the innermost source that gives it again, and its occurrence
+    there (see `isolatedunit.addresses`).
+    """
+
+    def __init__(self, reporter: Reporter, known_bad: dict[str, dict[str, str]]) -> None:
+        super().__init__()
+        self.added_to_path: list[str] = []
+        self.as_made: dict[int, dict[str, Any]] = {}
+        self.tags: dict[int, tuple[Source, int]] = {}
+        self._path_before = list(sys.path)
+        self._discovers = False
+        self._reporter = reporter
+        self._known_bad = known_bad
+
+    def loadTestsFromTestCase(self, testCaseClass: type[unittest.TestCase]) -> unittest.TestSuite:
+        suite = super().loadTestsFromTestCase(testCaseClass)
+        for test, _ in walk(suite):
+            self.as_made[id(test)] = dict(vars(test))
+        return suite
+
+    def loadTestsFromModule(self, module: Any, *args: Any, pattern: str | None = None, **kws: Any) -> Any:
+        suite = super().loadTestsFromModule(module, *args, pattern=pattern, **kws)
+        self._tag(suite, {"module": module.__name__, "pattern": pattern})
+        return suite
+
+    def loadTestsFromName(self, name: str, module: Any = None) -> unittest.TestSuite:
+        if module is not None:
+            return super().loadTestsFromName(name, module)
+        if name in self._known_bad:
+            return self.suiteClass([_FailedTest(name, LostImport(self._known_bad[name]["text"]))])
+        self._reporter.send(ImportStarted, module=name)
+        suite = super().loadTestsFromName(name)
+        self._tag(suite, {"names": [name]})
+        return suite
+
+    def _tag(self, suite: Any, source: Source) -> None:
+        if self.testNamePatterns:
+            source["select"] = list(self.testNamePatterns)
+        if self.added_to_path:
+            source["path"] = self.added_to_path
+        for (_, occurrence), test in occurrences([test for test, _ in walk(suite)]).items():
+            self.tags.setdefault(id(test), (source, occurrence))
+
+    def _find_tests(self, start_dir: str, pattern: str, *args: Any) -> Any:
+        if not self._discovers:
+            self._discovers = True
+            self.added_to_path = [path for path in sys.path if path not in self._path_before]
+        return super()._find_tests(start_dir, pattern, *args)  # type: ignore[misc]
+
+    def _get_module_from_name(self, name: str) -> Any:
+        if name in self._known_bad:
+            raise LostImport(self._known_bad[name]["text"])
+        self._reporter.send(ImportStarted, module=name)
+        return super()._get_module_from_name(name)  # type: ignore[misc]
+
+
+def collect(command: CollectTests, reporter: Reporter) -> None:
+    """Send the tests that the command's source names, in order."""
+    source = dict(command.source)
+    if "names" in source:
+        source["names"] = _convert_names(source["names"])
+    loader = Loader(reporter, command.known_bad)
+    try:
+        suite = load(source, loader)
+    except Exception as exception:
+        reporter.send(TestsCollected, tests=[], last=True, error=_explain(exception))
+        return
+    loader._tag(suite, source)
+    planned: list[dict[str, Any]] = []
+    for test, special in walk(suite):
+        planned.append(_plan(test, special is not None, loader, command))
+        if len(planned) == TESTS_A_MESSAGE:
+            reporter.send(TestsCollected, tests=planned)
+            planned = []
+    reporter.send(TestsCollected, tests=planned, last=True)
+
+
+def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> dict[str, Any]:
+    cls = type(test)
+    source, occurrence = loader.tags[id(test)]
+    planned: dict[str, Any] = {
+        "id": identify(test),
+        "name": _text_of(test.__str__) or identify(test),
+        "description": _text_of(getattr(test, "shortDescription", None)),
+        "class_id": strclass(cls),
+        "module": cls.__module__,
+    }
+    if is_loader_made(test):
+        planned["reports"] = _run_here(test, command)
+        bad = command.known_bad.get(getattr(test, "_testMethodName", ""))
+        if bad is not None:
+            planned["cause"] = bad["cause"]
+        return planned
+    address: Address | None = None if special else address_by_class(test, as_made=loader.as_made.get(id(test)))
+    home: Source
+    if "module" in source:
+        home = {"module": source["module"]}
+    elif address is not None:
+        home = {"module": cls.__module__}
+    else:
+        home = source
+    if address is None:
+        address = {"source": source, "id": planned["id"], "occurrence": occurrence}
+    if loader.added_to_path:
+        home = {**home, "path": loader.added_to_path}
+    planned["address"] = address
+    planned["home"] = home
+    authors_side = sys.modules.get("isolatedunit.case")
+    if authors_side is not None:  # else no test can say anything about its options
+        planned["overrides"] = authors_side.overrides_of(test)
+    return planned
+
+
+class _Notebook:
+    """Takes a `Reporter`'s place where nobody is to be told yet."""
+
+    def __init__(self) -> None:
+        self.reports: list[dict[str, Any]] = []
+
+    def hold(self, report: type[Report], /, **fields: Any) -> None:
+        """Keep the report, as the plain values that it will travel as."""
+        if report in (OutcomeNoted, TestFinished):
+            self.reports.append({"type": report.__name__, **fields})
+
+    send = hold
+
+
+def _run_here(test: Any, command: CollectTests) -> list[dict[str, Any]]:
+    """Run a test that unittest's loader made to tell what it met: there is no user code in it."""
+    notebook = _Notebook()
+    settings = {"failfast": False, "buffer": False, "tb_locals": command.settings["tb_locals"]}
+    recorder = Recorder(notebook, [test], settings)  # type: ignore[arg-type]
+    test.run(recorder)
+    recorder.finish_silent()
+    return notebook.reports
+
+
+def _text_of(method: Any) -> str | None:
+    try:
+        text = method()
+    except Exception:
+        return None
+    return None if text is None else str(text)
+
+
+def _explain(exception: Exception) -> str:
+    """One sentence where unittest's loader says what is wrong, a traceback where user code failed."""
+    trace = exception.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None and trace.tb_frame.f_globals.get("__name__") == "unittest.loader":
+        return str(exception)
+    return format_exception(exception)

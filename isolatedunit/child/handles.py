@@ -1,0 +1,99 @@
+"""What a test may use and what it leaves behind: limits before it, a look around after it."""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import sys
+import threading
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+try:
+    import resource
+except ImportError:  # Windows has no limits that a process sets for itself
+    resource = None  # type: ignore[assignment]
+
+NOTHING_LEFT: dict[str, Any] = {"leaked": 0, "by_kind": {}, "leaks": []}
+THREAD_GRACE = 0.1
+"""Seconds that a thread gets which was told to end, and not waited for."""
+
+_clock, _sleep = time.monotonic, time.sleep  # a test may replace them in their module
+_count_threads = _thread._count
+_enumerate_threads, _main_thread = threading.enumerate, threading.main_thread
+
+
+def limit(settings: dict[str, Any]) -> None:
+    """Let the kernel hold this process to the CPU seconds of *settings*."""
+    seconds = settings["cpu_limit"]
+    if seconds is not None and resource is not None:
+        # SIGXCPU at the limit; SIGKILL a second later, for who handles SIGXCPU
+        soft = max(1, int(seconds + 0.999))
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        top = soft + 1 if hard == resource.RLIM_INFINITY else min(hard, soft + 1)
+        resource.setrlimit(resource.RLIMIT_CPU, (min(soft, top), top))
+
+
+def peak_rss() -> int | None:
+    """The most memory, in bytes, that this process had resident; None where the system hides it.
+
+    From ``/proc`` and not from ``getrusage``, whose figure for a spawned process begins with the
+    size of the process that spawned it.
+    """
+    try:
+        with open("/proc/self/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def is_clean() -> bool:
+    """Whether no thread but this one runs and nothing is registered for the exit."""
+    return _count_threads() == 0 and atexit._ncallbacks() == 0
+
+
+def run_exit_functions() -> None:
+    """What the interpreter would do at its exit, except wait for threads."""
+    try:
+        atexit._run_exitfuncs()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+
+
+def clean() -> dict[str, Any]:
+    """Tell which threads are left; they end with the process."""
+    _let_executors_end()
+    deadline = _clock() + THREAD_GRACE
+    while True:
+        left = [thread for thread in _enumerate_threads() if _outlives_its_test(thread)]
+        if not left or _clock() > deadline:
+            break
+        _sleep(0.002)
+    leaks = [{"kind": "thread", "identity": _describe(thread)} for thread in left]
+    return {"leaked": len(leaks), "by_kind": {"thread": len(leaks)} if leaks else {}, "leaks": leaks}
+
+
+def _outlives_its_test(thread: threading.Thread) -> bool:
+    # a daemon thread is one that the interpreter does not wait for at its exit either
+    return thread is not _main_thread() and not thread.daemon and thread.is_alive()
+
+
+def _describe(thread: threading.Thread) -> str:
+    target = getattr(thread, "_target", None)
+    name = getattr(target, "__qualname__", None)
+    return f"{thread.name} ({name})" if name and f"({name}" not in thread.name else thread.name
+
+
+def _let_executors_end() -> None:
+    """Tell idle workers of ``ThreadPoolExecutor`` to end, as the interpreter does at its exit."""
+    futures: Any = sys.modules.get("concurrent.futures.thread")
+    if futures is not None:
+        futures._shutdown = True
+        for queue in list(futures._threads_queues.values()):
+            queue.put(None)

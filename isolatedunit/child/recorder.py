@@ -1,0 +1,265 @@
+"""A unittest result that tells the runner what it is told."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+import unittest
+
+from isolatedunit.messages import (
+    FixtureStarted,
+    OutcomeNoted,
+    TestFinished,
+    TestStarted,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from isolatedunit.child.worker import Reporter
+
+    ExcInfo = tuple[type[BaseException], BaseException, Any] | tuple[None, None, None]
+
+MAX_TEXT = 1024 * 1024
+"""A traceback is cut to this many characters, its beginning and its end are kept."""
+
+_MAX_MESSAGE = 2000
+_OUR_FRAME = f'  File "{os.path.dirname(os.path.abspath(__file__))}'
+_clock = time.perf_counter  # a test may replace them in their modules
+_fstat = os.fstat
+_format_exception = traceback.format_exception
+
+__unittest = True  # leaves this module's frames out of unittest's tracebacks
+
+
+def cut(text: str, limit: int = MAX_TEXT) -> str:
+    """*text*, or its beginning and its end with a note on what is missing between them."""
+    if len(text) <= limit:
+        return text
+    tail = limit // 4
+    head = limit - tail
+    return f"{text[:head]}\n[... {len(text) - limit:,} characters left out ...]\n{text[-tail:]}"
+
+
+class Recorder(unittest.TestResult):
+    """Receives unittest's calls for the tests of one child and reports them as messages.
+
+    It is a complete `unittest.TestResult` besides: tests look at their result's lists.
+    """
+
+    def __init__(self, reporter: Reporter, tests: list[Any], settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.failfast = settings["failfast"]
+        self.buffer = settings["buffer"]
+        self.tb_locals = settings["tb_locals"]
+        self.finished: set[int] = set()
+        self.noted: set[int] = set()
+        self.fixture_failed = False
+        self._shares_process = settings.get("shared", False)
+        self._reporter = reporter
+        self._tests = tests  # kept, so that their ids stay theirs
+        self._numbers = {id(test): number for number, test in enumerate(tests)}
+        self._running: int | None = None
+        self._counted = False
+        self._succeeded = False
+        self._started = 0.0
+        self._duration: float | None = None
+
+    # what unittest calls, in its own spelling
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        super().startTest(test)
+        self._counted = True
+        self._begin(test)
+
+    def stopTest(self, test: unittest.TestCase) -> None:
+        super().stopTest(test)
+        number = self._number(test)
+        if number is None:
+            return
+        if self._duration is None:
+            self._duration = _clock() - self._started if self._counted else 0.0
+        # where nothing was noted, an exception is on its way through unittest: see note_escaped
+        if number in self.noted:
+            self._finish(number)
+
+    def addDuration(self, test: unittest.TestCase, elapsed: float) -> None:
+        self._duration = elapsed
+
+    def addSuccess(self, test: unittest.TestCase) -> None:
+        super().addSuccess(test)
+        self._succeeded = True
+        number = self._number(test)
+        if number is not None:
+            self.noted.add(number)
+
+    def addError(self, test: Any, err: Any) -> None:
+        self._note(test, "addError", err, self.errors, super().addError)
+
+    def addFailure(self, test: Any, err: Any) -> None:
+        self._note(test, "addFailure", err, self.failures, super().addFailure)
+
+    def addExpectedFailure(self, test: Any, err: Any) -> None:
+        self._note(test, "addExpectedFailure", err, self.expectedFailures, super().addExpectedFailure)
+
+    def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
+        super().addUnexpectedSuccess(test)
+        self._report(test, kind="addUnexpectedSuccess")
+
+    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
+        super().addSkip(test, reason)
+        reason = cut(_as_text(reason))
+        parent = getattr(test, "test_case", None)
+        if parent is None:
+            self._report(test, kind="addSkip", text=reason, message=reason)
+        else:
+            self._report(parent, kind="addSkip", text=reason, message=reason, subtest=_describe(test))
+
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: ExcInfo | None) -> None:
+        if err is None or err[0] is None:
+            super().addSubTest(test, subtest, None)
+            return
+        failed = issubclass(err[0], test.failureException)
+
+        def add(_test: Any, error: Any) -> None:
+            super(Recorder, self).addSubTest(test, subtest, error)
+
+        kind = "addFailure" if failed else "addError"
+        self._note(test, kind, err, self.failures if failed else self.errors, add, subtest=_describe(subtest))
+
+    # how it gets to the runner
+
+    def fixture_starts(self, fixture: str) -> None:
+        """A fixture with user code in it is about to run."""
+        self._reporter.send(FixtureStarted, fixture=fixture)
+
+    def note_escaped(self, exception: BaseException) -> None:
+        """unittest let *exception* through, as it does with a KeyboardInterrupt."""
+        number = self._running
+        if number is None:
+            number = next((n for n in range(len(self._tests)) if n not in self.finished), None)
+        if number is None:
+            return
+        self._report_note(test=number, kind="addError", **describe_exception(exception))
+        self._finish(number)
+
+    def finish_silent(self) -> None:
+        """Report as finished what was noted, or begun, without unittest's ``stopTest``."""
+        begun = set() if self._running is None else {self._running}
+        for number in sorted((self.noted | begun) - self.finished):
+            self._finish(number)
+
+    def _begin(self, test: Any) -> None:
+        number = self._numbers.get(id(test))
+        if number is None:
+            return
+        if self._running is not None:
+            self._finish(self._running)
+        self._running = number
+        self._duration = None
+        self._succeeded = False
+        self._reporter.send(TestStarted, test=number)
+        self._started = _clock()
+
+    def _finish(self, number: int) -> None:
+        if number in self.finished:
+            return
+        duration = self._duration or 0.0
+        self.finished.add(number)
+        self._running = None
+        self._reporter.hold(
+            TestFinished,
+            test=number,
+            duration=duration,
+            counted=self._counted,
+            succeeded=self._succeeded,
+            written=_written_so_far() if self._shares_process else None,
+        )
+        self._counted = self._succeeded = False
+        self._duration = None
+
+    def _number(self, test: Any) -> int | None:
+        """The test's place in the command's list; for a stand-in, that of the test that runs."""
+        return self._numbers.get(id(test), self._running)
+
+    def _note(self, test: Any, kind: str, err: Any, kept: list[Any], add: Any, subtest: Any = None) -> None:
+        try:
+            add(test, err)
+            text = kept[-1][1]
+        except Exception as exception:  # the traceback module met something that defies it
+            text = f"{_name_of(err[1])}: {_message_of(err[1])}\n(its traceback could not be made: {exception!r:.200})\n"
+            kept.append((test, text))
+        self._report(test, kind=kind, **describe_exception(err[1], text), subtest=subtest)
+
+    def _report(self, test: Any, **note: Any) -> None:
+        number = self._number(test)
+        if number is None:
+            self.fixture_failed = True
+            self._report_note(fixture=str(test), **note)
+        else:
+            self.noted.add(number)
+            self._report_note(test=number, **note)
+
+    def _report_note(self, **note: Any) -> None:
+        self._reporter.send(OutcomeNoted, **note)
+
+
+def describe_exception(exception: BaseException, text: str | None = None) -> dict[str, Any]:
+    """The fields of an `OutcomeNoted` that tell of *exception*."""
+    if text is None:
+        text = format_exception(exception)
+    return {"text": cut(_without_our_frames(text)), "message": _message_of(exception), "exception": _name_of(exception)}
+
+
+def _without_our_frames(text: str) -> str:
+    """A traceback that was formatted elsewhere, as unittest's loader does, without frames of ours in it."""
+    if _OUR_FRAME not in text:
+        return text
+    kept = []
+    ours = False
+    for line in text.splitlines(keepends=True):
+        if line.startswith("  File "):
+            ours = line.startswith(_OUR_FRAME)
+        elif not line.startswith("    "):
+            ours = False
+        if not ours:
+            kept.append(line)
+    return "".join(kept)
+
+
+def format_exception(exception: BaseException, *, whole: bool = False) -> str:
+    """The traceback, without the frames of ours and of unittest that it begins with."""
+    trace = exception.__traceback__
+    while not whole and trace is not None and "__unittest" in trace.tb_frame.f_globals:
+        trace = trace.tb_next
+    return "".join(_format_exception(type(exception), exception, trace))
+
+
+def _written_so_far() -> dict[str, int]:
+    return {"stdout": _fstat(1).st_size, "stderr": _fstat(2).st_size}
+
+
+def _describe(subtest: Any) -> dict[str, str]:
+    return {
+        "id": _as_text(subtest.id()),
+        "description": _as_text(subtest),
+        "parameters": _as_text(subtest._subDescription()),
+    }
+
+
+def _message_of(exception: BaseException) -> str:
+    return cut(_as_text(exception), _MAX_MESSAGE)
+
+
+def _name_of(exception: BaseException) -> str:
+    cls = type(exception)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _as_text(thing: object) -> str:
+    try:
+        return str(thing)
+    except Exception:
+        return f"<{type(thing).__name__} whose str() failed>"

@@ -1,0 +1,323 @@
+"""A template: a process that forks others and runs no test itself.
+
+The *base* template is a spawned interpreter with unittest in it and nothing else. It forks *lanes*:
+a lane imports one module, once, and then forks a child for one test after another. It never has
+two children at a time, so that whatever is among its children when the test's process has ended
+was left behind by that very test.
+
+On Linux each of them is a child subreaper: a process that a test left behind becomes the child of
+its lane, however it detached itself. Templates exist on POSIX only.
+"""
+
+from __future__ import annotations
+
+import _socket
+import atexit
+import gc
+import os
+import select
+import stat
+import struct
+import sys
+import time
+
+from isolatedunit import channel, resources
+from isolatedunit.addresses import Finder, import_module
+from isolatedunit.child import bootstrap, worker
+from isolatedunit.messages import (
+    COMMANDS,
+    ChildReady,
+    ChildReaped,
+    Exit,
+    ForkChild,
+    ForkTemplate,
+    LoadFinished,
+    LoadStarted,
+    decode,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from isolatedunit.channel import PipeEnd
+    from isolatedunit.messages import Command, Report
+
+LEFTOVER_GRACE = 0.2
+"""Seconds in which a process may still end that a test left behind, times the load per processor."""
+
+LEAVE_GRACE = 1.0
+"""Seconds in which what a template forked may still end by itself when the run is over."""
+
+_MAX_DESCRIPTORS = 4
+
+# a user's module, imported here, may replace them in their modules
+_clock, _sleep, _wait4, _waitpid = time.monotonic, time.sleep, os.wait4, os.waitpid
+
+
+class RunnerGone(Exception):
+    """The other end of the template's Connection was closed."""
+
+
+class Template:
+    """One template; `serve` does what the runner says until the run is over or the runner is gone."""
+
+    def __init__(self, pipe: PipeEnd, *, scratch: str | None = None) -> None:
+        self._pipe = pipe
+        self._scratch = scratch
+        self._socket = _socket.socket(fileno=pipe.descriptor)
+        self._parent = os.getppid()
+        self._finder: Finder | None = None
+        self._tried: set[str] = set()
+        self._capture: dict[str, str] = {}
+        self._stacks: int | None = None
+        self._collects_garbage = True
+        resources.become_subreaper(True)
+
+    def serve(self) -> NoReturn:
+        """Follow the runner's commands; when there are no more, end everything below and leave."""
+        clean_exit = False
+        try:
+            self._report(ChildReady)
+            while True:
+                command, descriptors = self._receive()
+                if isinstance(command, Exit):
+                    clean_exit = True
+                    break
+                if isinstance(command, ForkTemplate):
+                    self._fork_template(descriptors[0])
+                elif isinstance(command, ForkChild):
+                    self._fork_child(command, descriptors[0])
+        except RunnerGone:
+            pass
+        self._leave(clean_exit)
+
+    def _report(self, report: type[Report], attempt: str = "", /, **fields: Any) -> None:
+        self._pipe.send(report(attempt=attempt, pid=os.getpid(), **fields))
+
+    def _receive(self) -> tuple[Command, list[int]]:
+        poll = select.poll()
+        poll.register(self._pipe.descriptor, select.POLLIN)
+        while not poll.poll(1000):
+            reap_quietly()
+            if os.getppid() != self._parent:
+                raise RunnerGone
+        header, descriptors = self._read(4)
+        (length,) = struct.unpack("!i", header)
+        body, more = self._read(length)
+        command: Command = decode(body, COMMANDS)  # type: ignore[assignment]
+        return command, [bootstrap.move_out_of_the_way(one) for one in descriptors + more]
+
+    def _read(self, size: int) -> tuple[bytes, list[int]]:
+        data = b""
+        descriptors: list[int] = []
+        while len(data) < size:
+            try:
+                more, ancillary, _, _ = self._socket.recvmsg(size - len(data), _socket.CMSG_SPACE(4 * _MAX_DESCRIPTORS))
+            except ConnectionError:
+                more, ancillary = b"", []
+            if not more:
+                raise RunnerGone
+            data += more
+            for _level, _kind, rights in ancillary:
+                descriptors += struct.unpack(f"{len(rights) // 4}i", rights[: len(rights) // 4 * 4])
+        return data, descriptors
+
+    def _fork_template(self, descriptor: int) -> None:
+        reap_quietly()
+        if self._fork():
+            os.close(descriptor)
+            return
+        pipe = channel.PipeEnd(descriptor)
+        channel.current = pipe
+        Template(pipe).serve()
+
+    def _fork(self) -> int:
+        """Fork, with the collector off; in the child, close what is this template's."""
+        gc.disable()
+        gc.freeze()
+        process_id = os.fork()
+        if not process_id:
+            self._socket.close()
+            worker.discard_inherited_exit_functions()
+        return process_id
+
+    def _fork_child(self, command: ForkChild, descriptor: int) -> None:
+        if command.capture != self._capture:
+            self._take_capture(command.capture)
+        if self._has_to_load(command) and not self._load(command):
+            os.close(descriptor)
+            return
+        pipe = channel.PipeEnd(descriptor)
+        # read here and not in the child: what it does not do itself, it need not copy pages for
+        work = pipe.receive()
+        process_id = self._fork()
+        if not process_id:
+            try:
+                os.setpgid(0, 0)
+                channel.current = pipe
+                gc.unfreeze()
+                if self._collects_garbage:
+                    gc.enable()
+                worker.execute(pipe, work, finder=self._finder, spawned=False)
+            finally:
+                os._exit(1)
+        os.close(descriptor)
+        self._await_child(command.attempt, process_id)
+
+    def _await_child(self, attempt: str, process_id: int) -> None:
+        status = cpu_time = peak = None
+        try:
+            _, wait_status, usage = _wait4(process_id, 0)
+        except ChildProcessError:
+            pass  # the module told the kernel to reap for it (SIGCHLD ignored)
+        else:
+            status = os.waitstatus_to_exitcode(wait_status)
+            cpu_time = usage.ru_utime + usage.ru_stime
+            peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        leftovers = end_leftovers(process_id)
+        captured = {name: _size_of(path) for name, path in self._capture.items()}
+        self._report(
+            ChildReaped,
+            attempt,
+            status=status,
+            cpu_time=cpu_time,
+            peak_rss=peak,
+            leftovers=leftovers,
+            captured=captured,
+        )
+
+    def _take_capture(self, capture: dict[str, str]) -> None:
+        if self._stacks is not None:
+            os.close(self._stacks)
+        self._stacks = bootstrap.take_capture(capture)
+        self._capture = capture
+
+    def _has_to_load(self, command: ForkChild) -> bool:
+        if command.home is None:
+            return False
+        return self._finder is None or any(repr(source) not in self._tried for source in command.sources)
+
+    def _load(self, command: ForkChild) -> bool:
+        """Import what the children shall have; False when no child can be forked from that."""
+        self._report(LoadStarted, command.attempt)
+        sockets = open_sockets()
+        started = _clock()
+        if self._finder is None:
+            self._finder = Finder()
+        if self._collects_garbage:
+            gc.enable()
+        try:
+            import_module(command.home or {})
+            for source in command.sources:
+                self._tried.add(repr(source))
+                self._finder.load(source)
+        except BaseException:
+            pass  # the child meets it again, and reports it as its test's error
+        self._collects_garbage = gc.isenabled()
+        gc.collect()
+        unsafe = what_forbids_forking(sockets)
+        self._report(LoadFinished, command.attempt, duration=_clock() - started, unsafe=unsafe)
+        return unsafe is None
+
+    def _leave(self, clean_exit: bool) -> NoReturn:
+        try:
+            if self._finder is not None:
+                atexit._run_exitfuncs()
+                worker.flush_standard_streams()
+            end_all_below(LEAVE_GRACE if clean_exit else LEAVE_GRACE / 5)
+            if self._scratch is not None and not clean_exit:
+                resources.remove_tree(self._scratch)
+        finally:
+            os._exit(0)
+
+
+def _size_of(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def reap_quietly() -> None:
+    """Wait for every child that has ended."""
+    try:
+        while _waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def end_leftovers(process_id: int) -> list[dict[str, Any]]:
+    """End what the test with this process left running; tell what that was.
+
+    What is about to end by itself gets its time to: a test may have told it so and not waited.
+    """
+    if not _have_children():
+        # with no subreaper, what is in the test's group is all that can be found
+        return [{"pid": None, "command": "(in the test's process group)"}] if resources.kill_group(process_id) else []
+    deadline = _clock() + LEFTOVER_GRACE * resources.load_per_processor()
+    while _clock() < deadline:
+        _sleep(0.005)
+        if not _have_children():
+            return []
+    found: dict[int, dict[str, Any]] = {}
+    while _have_children():
+        for child in resources.children_of_this_process():
+            found.setdefault(child, resources.describe_process(child))
+            resources.send_signal(child, resources.SIGKILL)
+        _sleep(0.001)
+    return list(found.values())
+
+
+def _have_children() -> bool:
+    """Whether this process has children; waits for those that have ended."""
+    try:
+        while True:
+            process_id, _ = _waitpid(-1, os.WNOHANG)
+            if not process_id:
+                return True
+    except ChildProcessError:
+        return False
+
+
+def end_all_below(grace: float) -> None:
+    """Return when this process has no children left, SIGKILLing them after *grace* seconds."""
+    deadline = _clock() + grace
+    while _have_children():
+        if _clock() > deadline:
+            resources.kill_all(resources.processes_below(os.getpid()))
+        _sleep(0.002)
+
+
+def open_sockets() -> set[int]:
+    """The descriptors of this process that are sockets."""
+    try:
+        descriptors = [int(name) for name in os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")]
+    except OSError:
+        return set()
+    return {one for one in descriptors if _is_socket(one)}
+
+
+def _is_socket(descriptor: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
+
+
+def what_forbids_forking(sockets_before: set[int]) -> str | None:
+    """What the import left behind that a fork would share or lose; None if there is nothing."""
+    threading = sys.modules.get("threading")
+    threads = [thread.name for thread in threading.enumerate()[1:]] if threading is not None else []
+    if threads:
+        return f"a thread running ({', '.join(threads)})"
+    if _have_children():
+        children = [resources.describe_process(child) for child in resources.children_of_this_process()]
+        return f"a child process running ({', '.join(child['command'] or str(child['pid']) for child in children)})"
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return "an event loop running"
+    if open_sockets() - sockets_before:
+        return "a socket open (an event loop that was not closed has one, too)"
+    return None

@@ -1,0 +1,72 @@
+"""Ends the children of a run whose runner was killed: a script of its own, with nothing of ours.
+
+Its standard input tells it of children, ``+12345`` and ``-12345``, until ``done``. An end without
+that word means that the runner is gone, and so must be all that it started. Besides the
+children's sessions it goes by the mark that every process of a run has in its environment.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+
+GIVE_UP_AFTER = 5.0
+
+
+def main() -> None:
+    """Watch, and clean up if that becomes necessary."""
+    run, scratch = sys.argv[1:3]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    children: set[int] = set()
+    for line in sys.stdin:
+        word = line.strip()
+        if word == "done":
+            return
+        if word[:1] == "+":
+            children.add(int(word[1:]))
+        elif word[:1] == "-":
+            children.discard(int(word[1:]))
+    deadline = time.monotonic() + GIVE_UP_AFTER
+    for child in children:
+        kill_group(child)
+    while time.monotonic() < deadline and kill_marked(run):
+        time.sleep(0.01)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def kill_group(leader: int) -> None:
+    """SIGKILL the process and its group."""
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(leader, signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def kill_marked(run: str) -> bool:
+    """SIGKILL every process that carries the run's mark; False when there is none left."""
+    mark = f" {run}".encode()
+    found = False
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return False
+    for name in names:
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                variables = file.read().split(b"\0")
+                if any(mark in one for one in variables if one.startswith(b"_ISOLATEDUNIT_RUN=")):
+                    os.kill(int(name), signal.SIGKILL)
+                    found = True
+        except OSError:
+            continue
+    return found
+
+
+if __name__ == "__main__":
+    main()

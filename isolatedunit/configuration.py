@@ -1,0 +1,75 @@
+"""Where options come from besides the command line: configuration files and the environment.
+
+In the current directory ``[isolatedunit]`` in ``setup.cfg`` is read, and then ``[tool.isolatedunit]``
+in ``pyproject.toml``, whose values win. ``ISOLATEDUNIT_*`` variables win over both.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from isolatedunit.errors import OptionError
+from isolatedunit.options import Options
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ENVIRONMENT_PREFIX = "ISOLATEDUNIT_"
+CONFIG_VARIABLE = "ISOLATEDUNIT_CONFIG"
+
+
+def load_options(base: Options, *, config: str | None = None, environment: Mapping[str, str] | None = None) -> Options:
+    """*base*, but for what the files and the environment say; raises `OptionError`.
+
+    *config* names one file to be read in place of those in the current directory.
+    """
+    environment = os.environ if environment is None else environment
+    config = config or environment.get(CONFIG_VARIABLE)
+    options = base
+    for path, values in _read_files(config):
+        options = options.with_values(values, path)
+    for variable, value in environment.items():
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable != CONFIG_VARIABLE:
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+            options = options.with_values({name: value}, f"the environment variable {variable}")
+    return options
+
+
+def _read_files(config: str | None) -> list[tuple[str, dict[str, Any]]]:
+    if config is not None:
+        if not os.path.isfile(config):
+            raise OptionError(f"--config: there is no file {config!r}; name an existing .toml or .cfg file.")
+        return [(config, _read_toml(config) if config.endswith(".toml") else _read_cfg(config))]
+    found = []
+    if os.path.isfile("setup.cfg"):
+        found.append(("setup.cfg", _read_cfg("setup.cfg")))
+    if os.path.isfile("pyproject.toml"):
+        found.append(("pyproject.toml", _read_toml("pyproject.toml")))
+    return found
+
+
+def _read_toml(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            document = tomllib.load(file)
+    except (OSError, ValueError) as exception:
+        raise OptionError(f"{path}: it cannot be read: {exception}.") from exception
+    section = document.get("tool", {}).get("isolatedunit", {})
+    if not isinstance(section, dict):
+        raise OptionError(f"{path}: [tool.isolatedunit] is {section!r}; make it a table.")
+    return section
+
+
+def _read_cfg(path: str) -> dict[str, Any]:
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(path, encoding="utf-8")
+    except (OSError, ValueError, configparser.Error) as exception:
+        raise OptionError(f"{path}: it cannot be read: {exception}.") from exception
+    return dict(parser["isolatedunit"]) if parser.has_section("isolatedunit") else {}

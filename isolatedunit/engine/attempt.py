@@ -1,0 +1,479 @@
+"""One attempt at running tests in a child: a state machine without I/O and without a clock.
+
+::
+
+    QUEUED -SlotGranted-> SPAWNING -ChildReady-> RUNNING -WorkFinished-> EXITING -ChildExited-> DONE
+                              |                     |                       |
+                   DeadlinePassed, Cancel   DeadlinePassed, Cancel   DeadlinePassed
+                              +---------------------+-----> TERMINATING <---+ -ChildExited-> DONE
+                                                       DeadlinePassed: the next rung of the ladder
+
+`Attempt.handle` is the only way in: it is told a stimulus and the time, and answers with actions.
+The first cause wins. Every stimulus is kept in the attempt's story, which an internal error tells.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from isolatedunit.engine.evidence import Evidence
+from isolatedunit.engine.stimuli import (
+    Action,
+    Announce,
+    CancelRequested,
+    ChannelLost,
+    ChildExited,
+    Conclude,
+    Conclusion,
+    DeadlinePassed,
+    DumpStacks,
+    FoundWaiting,
+    Kill,
+    LimitExceeded,
+    Nudge,
+    ProtocolBroken,
+    SlotGranted,
+    Spawn,
+    SpawnFailed,
+    Stimulus,
+    Terminate,
+)
+from isolatedunit.errors import InvalidTransition
+from isolatedunit.events import ChildUnresponsive, TestSlow
+from isolatedunit.messages import (
+    ChildFailed,
+    ChildReady,
+    FixtureStarted,
+    HandlesCleaned,
+    Heartbeat,
+    ImportStarted,
+    LoadStarted,
+    OutcomeNoted,
+    Report,
+    TestFinished,
+    TestsCollected,
+    TestStarted,
+    WorkFinished,
+)
+from isolatedunit.options import Options
+from isolatedunit.results import PlannedTest
+
+NEVER = float("inf")
+BEATS_TO_MISS = 5
+"""A child that was not heard of for this many heartbeats is told as unresponsive."""
+
+STACKS_GRACE = 0.3
+"""Seconds between asking a child for its stacks and ending it."""
+
+KILL_AGAIN_AFTER = 1.0
+"""Seconds between one SIGKILL of a process tree and the next."""
+
+
+class State(enum.Enum):
+    """Where an attempt stands."""
+
+    QUEUED = "queued"
+    SPAWNING = "spawning"
+    RUNNING = "running"
+    EXITING = "exiting"
+    TERMINATING = "terminating"
+    DONE = "done"
+
+
+class Attempt:
+    """One attempt. *options* are those of the child, *tests* come with their own."""
+
+    def __init__(
+        self,
+        attempt_id: str,
+        tests: Sequence[PlannedTest],
+        options: Options,
+        options_of: Callable[[PlannedTest], Options] | None = None,
+        *,
+        number: int = 1,
+    ) -> None:
+        self.id = attempt_id
+        self.number = number
+        self.tests = tests
+        self.options = options
+        self.state = State.QUEUED
+        self.deadline = NEVER
+        self.story: list[tuple[float, State, Any]] = []
+        self.evidence = Evidence(tests)
+        self.conclusion = Conclusion()
+        self.collected: list[TestsCollected] = []
+        self.importing: str | None = None
+        self.is_our_bug = False
+        self.process_id: int | None = None
+        self.peak_rss: int | None = None
+        self.spawned_at = self.ready_at = self.finished_at = self.ended_at = NEVER
+        self._options_of = options_of
+        self._spawn_failure: SpawnFailed | None = None
+        # timers of a running child, each an absolute time
+        self._out_of_time = self._slow_at = self._listen_at = NEVER
+        self._started_at = self._heard_at = NEVER
+        self._beating = self._told_silent = False
+        self._ladder: list[tuple[Action, float]] = []
+
+    @property
+    def current(self) -> str:
+        """What runs now, as unittest names it; empty between tests."""
+        current = self.evidence.current
+        return self.tests[current].id if isinstance(current, int) else current or self.importing or ""
+
+    @property
+    def cause(self) -> str | None:
+        """Why the attempt was ended, or ended itself; None when all went its way."""
+        return self.evidence.cause
+
+    @property
+    def received_all(self) -> bool:
+        """Whether the child gave its receipt: every fixture and cleanup ran."""
+        return self.evidence.receipt is not None
+
+    def handle(self, stimulus: Stimulus, now: float) -> list[Action]:
+        """What to do about *stimulus*; raises `InvalidTransition` for what cannot happen."""
+        self.story.append((now, self.state, stimulus))
+        handler = _HANDLERS[self.state].get(type(stimulus))
+        if handler is not None:
+            return handler(self, stimulus, now)
+        if isinstance(stimulus, Report):
+            if self.state in _DECIDED:
+                return []  # what a child says after its receipt, or its sentence, changes nothing
+            return self._unexpected(stimulus, now)
+        raise InvalidTransition(f"{type(stimulus).__name__} cannot happen to an attempt that is {self.tell_story()}")
+
+    def tell_story(self) -> str:
+        """The state and all that led to it, a line each."""
+        begin = self.story[0][0] if self.story else 0.0
+        lines = [f"  {time - begin:9.4f} s  {state.value:11}  {stimulus!r}" for time, state, stimulus in self.story]
+        return "\n".join([f"{self.state.value} ({self.id}):", *lines[-50:]])
+
+    # ---- spawning
+
+    def _slot_granted(self, _: SlotGranted, now: float) -> list[Action]:
+        self.state = State.SPAWNING
+        self.spawned_at = now
+        self.deadline = now + _or_never(self.options.spawn_timeout)
+        return [Spawn()]
+
+    def _spawn_failed(self, failure: SpawnFailed, now: float) -> list[Action]:
+        self._spawn_failure = failure
+        return self._conclude(now)
+
+    def _load_started(self, _: LoadStarted, now: float) -> list[Action]:
+        # what the template imports may take as long as a test may
+        self.deadline = now + _or_never(self._timeout_of(0))
+        return []
+
+    def _child_ready(self, report: ChildReady, now: float) -> list[Action]:
+        self.state = State.RUNNING
+        self.ready_at = now
+        self.process_id = report.pid
+        self._heard_at = now
+        self._listen_at = now + self.options.heartbeat_interval
+        self._begin(now, 0)
+        return []
+
+    def _died_unborn(self, exited: ChildExited, now: float) -> list[Action]:
+        self._note_end(exited)
+        self._spawn_failure = SpawnFailed(f"the child {exited.status} before it was ready\n{exited.stacks}".rstrip())
+        return self._conclude(now)
+
+    # ---- running
+
+    def _begin(self, now: float, place: int) -> None:
+        self._started_at = now
+        self._out_of_time = now + _or_never(self._timeout_of(place))
+        slow_after = self._options_at(place).slow_after
+        self._slow_at = now + _or_never(slow_after)
+        self._set_deadline()
+
+    def _set_deadline(self) -> None:
+        self.deadline = min(self._out_of_time, self._slow_at, self._listen_at)
+
+    def _options_at(self, place: int) -> Options:
+        if self._options_of is None or place >= len(self.tests):
+            return self.options
+        return self._options_of(self.tests[place])
+
+    def _timeout_of(self, place: int) -> float | None:
+        return self._options_at(place).process_timeout
+
+    def _hear(self, report: Report, now: float) -> bool:
+        """Whether the report is the child's; another process's does not count."""
+        if report.pid != self.process_id:
+            return False
+        self._heard_at = now
+        self._told_silent = False
+        return True
+
+    def _heartbeat(self, report: Heartbeat, now: float) -> list[Action]:
+        if self._hear(report, now):
+            self._beating = True
+        return []
+
+    def _found_waiting(self, _: FoundWaiting, now: float) -> list[Action]:
+        self._heard_at = now
+        return []
+
+    def _channel_lost(self, _: ChannelLost, _now: float) -> list[Action]:
+        self.evidence.lost_channel = True
+        return []
+
+    def _import_started(self, report: ImportStarted, now: float) -> list[Action]:
+        if self._hear(report, now):
+            self.importing = report.module
+            self._begin(now, 0)
+        return []
+
+    def _tests_collected(self, report: TestsCollected, now: float) -> list[Action]:
+        if self._hear(report, now):
+            self.importing = None
+            self.collected.append(report)
+            if report.last:
+                self.evidence.receipt = WorkFinished(attempt=self.id, pid=report.pid)
+                return self._leave(now)
+        return []
+
+    def _fixture_started(self, report: FixtureStarted, now: float) -> list[Action]:
+        if self._hear(report, now):
+            self.evidence.current = report.fixture
+            self._begin(now, self.evidence.next_place)
+        return []
+
+    def _test_started(self, report: TestStarted, now: float) -> list[Action]:
+        if not self._hear(report, now):
+            return []
+        if not self.evidence.has(report.test):
+            return self._unexpected(report, now)
+        self.evidence.begin(report.test)
+        self._begin(now, report.test)
+        return []
+
+    def _outcome_noted(self, report: OutcomeNoted, now: float) -> list[Action]:
+        if not self._hear(report, now):
+            return []
+        if report.fixture is None and not self.evidence.has(report.test):
+            return self._unexpected(report, now)
+        self.evidence.note(report)
+        return []
+
+    def _test_finished(self, report: TestFinished, now: float) -> list[Action]:
+        if not self._hear(report, now):
+            return []
+        if not self.evidence.has(report.test):
+            return self._unexpected(report, now)
+        self.evidence.finish(report)
+        self.finished_at = now
+        self._begin(now, report.test)
+        return []
+
+    def _work_finished(self, report: WorkFinished, now: float) -> list[Action]:
+        if not self._hear(report, now):
+            return []
+        self.evidence.receipt = report
+        self.evidence.current = None
+        self.peak_rss = report.peak_rss
+        return self._leave(now)
+
+    def _leave(self, now: float) -> list[Action]:
+        self.state = State.EXITING
+        self.finished_at = now
+        self.deadline = now + _or_never(self.options.cleanup_timeout)
+        return []
+
+    def _child_failed(self, report: ChildFailed, now: float) -> list[Action]:
+        self.is_our_bug = True
+        text = f"This is a bug of isolatedunit, which failed in the child:\n{report.text}\n{self.tell_story()}"
+        return self._end_because("ipc", text, now)
+
+    def _unexpected(self, report: Report, now: float) -> list[Action]:
+        if self.process_id is not None and report.pid != self.process_id:
+            return []
+        return self._end_because("ipc", f"The child sent a report that makes no sense now: {report!r}", now)
+
+    def _protocol_broken(self, broken: ProtocolBroken, now: float) -> list[Action]:
+        return self._end_because("ipc", f"The child sent what is no message: {broken.text}", now)
+
+    def _limit_exceeded(self, limit: LimitExceeded, now: float) -> list[Action]:
+        return self._end_because(limit.cause, limit.text, now)
+
+    def _running_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
+        actions: list[Action] = []
+        if now >= self._out_of_time:
+            allowed = self._out_of_time - self._started_at
+            return self._end_because("timeout", f"The test did not end within {allowed:g} s.", now)
+        if now >= self._slow_at:
+            self._slow_at = NEVER
+            actions.append(Announce(TestSlow(now, self.id, self.current, now - self._started_at)))
+        if now >= self._listen_at:
+            actions += self._listen(now)
+        self._set_deadline()
+        return actions
+
+    def _listen(self, now: float) -> list[Action]:
+        interval = self.options.heartbeat_interval
+        silent_for = now - self._heard_at
+        # a child whose heart beats is given another interval, since its beat may be just due
+        patience = interval * (2 if self._beating else 1)
+        if silent_for < patience:
+            self._listen_at = self._heard_at + patience
+            return []
+        self._listen_at = now + interval
+        if silent_for >= BEATS_TO_MISS * interval and not self._told_silent:
+            self._told_silent = True
+            return [Nudge(), Announce(ChildUnresponsive(now, self.id, self.current, silent_for))]
+        return [Nudge()]
+
+    # ---- the end
+
+    def _spawning_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
+        allowed = self.deadline - self.spawned_at
+        self._spawn_failure = SpawnFailed(f"there was no sign of life from the child within {allowed:g} s")
+        return self._end_because("spawn", self._spawn_failure.text, now)
+
+    def _exiting_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
+        waited = now - self.finished_at
+        leak = {"kind": "exit", "identity": f"the process had not ended {waited:.1f} s after its test"}
+        self.evidence.add_leaks([leak])
+        return self._climb(now, [(Terminate(), self.options.terminate_grace)])
+
+    def _cancel(self, request: CancelRequested, now: float) -> list[Action]:
+        return self._end_because("cancelled", f"The test was ended: {request.reason}.", now, force=request.force)
+
+    def _cancel_queued(self, _: CancelRequested, now: float) -> list[Action]:
+        self.evidence.blame("cancelled", "")
+        return self._conclude(now)
+
+    def _cancel_ending(self, request: CancelRequested, now: float) -> list[Action]:
+        return self._climb(now, []) if request.force else []
+
+    def _end_because(self, cause: str, text: str, now: float, *, force: bool = False) -> list[Action]:
+        self.evidence.blame(cause, text)
+        ladder: list[tuple[Action, float]] = []
+        if cause == "timeout":
+            ladder.append((DumpStacks(), STACKS_GRACE))
+        if cause != "memory" and not force:  # what grows must not be given time
+            ladder.append((Terminate(), self.options.terminate_grace))
+        return self._climb(now, ladder)
+
+    def _climb(self, now: float, ladder: list[tuple[Action, float]]) -> list[Action]:
+        self.state = State.TERMINATING
+        self._ladder = ladder
+        return self._next_rung(DeadlinePassed(), now)
+
+    def _next_rung(self, _: DeadlinePassed, now: float) -> list[Action]:
+        action, grace = self._ladder.pop(0) if self._ladder else (Kill(), KILL_AGAIN_AFTER)
+        self.deadline = now + grace
+        return [action]
+
+    def _late_note(self, report: OutcomeNoted, now: float) -> list[Action]:
+        if self.evidence.has(report.test) or report.fixture is not None:
+            self._outcome_noted(report, now)
+        return []
+
+    def _handles_cleaned(self, report: HandlesCleaned, now: float) -> list[Action]:
+        if self._hear(report, now):
+            self.evidence.handle_stats = report.handle_stats
+        return []
+
+    def _ignore(self, _: Stimulus, _now: float) -> list[Action]:
+        return []
+
+    def _child_exited(self, exited: ChildExited, now: float) -> list[Action]:
+        self._note_end(exited)
+        return self._conclude(now)
+
+    def _note_end(self, exited: ChildExited) -> None:
+        self.evidence.status = exited.status
+        self.evidence.stacks = exited.stacks
+        if self.peak_rss is None:
+            self.peak_rss = exited.status.peak_rss
+        leftovers = [{"kind": "process", "identity": _describe(one)} for one in exited.status.leftovers]
+        self.evidence.add_leaks(leftovers)
+
+    def _conclude(self, now: float) -> list[Action]:
+        self.state = State.DONE
+        self.deadline = NEVER
+        self.ended_at = now
+        if self._spawn_failure is not None:
+            self.conclusion = Conclusion(remaining=list(self.tests), spawn_failure=self._spawn_failure)
+        elif self.cause == "cancelled" and self.ready_at == NEVER:
+            self.conclusion = Conclusion(stopped=list(self.tests))
+        else:
+            self.conclusion = self.evidence.conclude(self.options.cpu_limit)
+        return [Conclude()]
+
+
+def _or_never(seconds: float | None) -> float:
+    return NEVER if seconds is None else seconds
+
+
+def _describe(leftover: dict[str, Any]) -> str:
+    process_id, command = leftover.get("pid"), leftover.get("command") or "?"
+    return str(command) if process_id is None else f"{command} (process {process_id})"
+
+
+_DECIDED = (State.EXITING, State.TERMINATING, State.DONE)
+_Handler = Callable[[Attempt, Any, float], list[Action]]
+_HANDLERS: dict[State, dict[type, _Handler]] = {
+    State.QUEUED: {
+        SlotGranted: Attempt._slot_granted,
+        CancelRequested: Attempt._cancel_queued,
+    },
+    State.SPAWNING: {
+        SpawnFailed: Attempt._spawn_failed,
+        LoadStarted: Attempt._load_started,
+        ChildReady: Attempt._child_ready,
+        ChildFailed: Attempt._child_failed,
+        ChildExited: Attempt._died_unborn,
+        ProtocolBroken: Attempt._protocol_broken,
+        LimitExceeded: Attempt._limit_exceeded,
+        DeadlinePassed: Attempt._spawning_deadline,
+        CancelRequested: Attempt._cancel,
+    },
+    State.RUNNING: {
+        Heartbeat: Attempt._heartbeat,
+        FoundWaiting: Attempt._found_waiting,
+        ChannelLost: Attempt._channel_lost,
+        ImportStarted: Attempt._import_started,
+        TestsCollected: Attempt._tests_collected,
+        FixtureStarted: Attempt._fixture_started,
+        TestStarted: Attempt._test_started,
+        OutcomeNoted: Attempt._outcome_noted,
+        TestFinished: Attempt._test_finished,
+        WorkFinished: Attempt._work_finished,
+        HandlesCleaned: Attempt._handles_cleaned,
+        ChildFailed: Attempt._child_failed,
+        ChildExited: Attempt._child_exited,
+        ProtocolBroken: Attempt._protocol_broken,
+        LimitExceeded: Attempt._limit_exceeded,
+        DeadlinePassed: Attempt._running_deadline,
+        CancelRequested: Attempt._cancel,
+    },
+    State.EXITING: {
+        FoundWaiting: Attempt._ignore,
+        ChannelLost: Attempt._channel_lost,
+        HandlesCleaned: Attempt._handles_cleaned,
+        ChildExited: Attempt._child_exited,
+        DeadlinePassed: Attempt._exiting_deadline,
+        CancelRequested: Attempt._cancel_ending,
+        ProtocolBroken: Attempt._ignore,
+        LimitExceeded: Attempt._ignore,
+    },
+    State.TERMINATING: {
+        FoundWaiting: Attempt._ignore,
+        ChannelLost: Attempt._channel_lost,
+        OutcomeNoted: Attempt._late_note,
+        HandlesCleaned: Attempt._handles_cleaned,
+        ChildExited: Attempt._child_exited,
+        DeadlinePassed: Attempt._next_rung,
+        CancelRequested: Attempt._cancel_ending,
+        ProtocolBroken: Attempt._ignore,
+        LimitExceeded: Attempt._ignore,
+    },
+    State.DONE: {},
+}

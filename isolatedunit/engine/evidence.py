@@ -1,0 +1,136 @@
+"""What is known about an attempt, and the conclusion that it allows. No I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from isolatedunit.engine.stimuli import Conclusion, TestRecord
+from isolatedunit.messages import OutcomeNoted, TestFinished, WorkFinished
+from isolatedunit.results import ExitStatus, Note, PlannedTest
+
+
+class Evidence:
+    """What a child's reports, and its end, tell about its *tests*.
+
+    *cause* is why the attempt was ended, if it was: the first cause stays. *current* is what runs:
+    the place of a test, or unittest's id of a fixture.
+    """
+
+    def __init__(self, tests: Sequence[PlannedTest]) -> None:
+        self.tests = tests
+        self.current: int | str | None = None
+        self.receipt: WorkFinished | None = None
+        self.lost_channel = False
+        self.cause: str | None = None
+        self.cause_text = ""
+        self.status = ExitStatus()
+        self.stacks = ""
+        self.handle_stats: dict[str, Any] = {}
+        self._records = [TestRecord() for _ in tests]
+        self._fixtures: dict[str, list[Note]] = {}
+        self._last_finished: int | None = None
+
+    def has(self, place: int | None) -> bool:
+        """Whether there is a test at this place."""
+        return place is not None and 0 <= place < len(self.tests)
+
+    @property
+    def next_place(self) -> int:
+        """The place of the first test that has not finished."""
+        return next((place for place, record in enumerate(self._records) if not record.finished), 0)
+
+    def begin(self, place: int) -> None:
+        """The test at this place runs."""
+        self.current = place
+
+    def note(self, report: OutcomeNoted) -> None:
+        """unittest told something about a test or a fixture."""
+        note = Note(report.kind, report.text, report.message, report.exception, report.subtest)
+        if report.fixture is not None:
+            self._fixtures.setdefault(report.fixture, []).append(note)
+        elif report.test is not None:
+            self._records[report.test].notes.append(note)
+
+    def finish(self, report: TestFinished) -> None:
+        """A test ended; its fixtures may still come."""
+        record = self._records[report.test]
+        record.finished = True
+        record.duration = report.duration
+        record.counted = report.counted
+        record.succeeded = report.succeeded
+        record.written = report.written
+        self.current = None
+        self._last_finished = report.test
+
+    def blame(self, cause: str, text: str) -> None:
+        """The attempt is ended because of this, unless there was another cause before."""
+        if self.cause is None:
+            self.cause, self.cause_text = cause, text
+
+    def add_leaks(self, leaks: Sequence[dict[str, Any]]) -> None:
+        """Something was left behind."""
+        if not leaks:
+            return
+        by_kind = dict(self.handle_stats.get("by_kind", {}))
+        for leak in leaks:
+            by_kind[leak["kind"]] = by_kind.get(leak["kind"], 0) + 1
+        everything = [*self.handle_stats.get("leaks", []), *leaks]
+        self.handle_stats = {**self.handle_stats, "leaked": len(everything), "by_kind": by_kind, "leaks": everything}
+
+    def conclude(self, cpu_limit: float | None) -> Conclusion:
+        """What came of each test. Without a receipt somebody is charged with the child's end."""
+        conclusion = Conclusion(fixtures={fixture: (notes, None) for fixture, notes in self._fixtures.items()})
+        charged = None if self.receipt is not None else self._charge(conclusion, cpu_limit)
+        for place, (test, record) in enumerate(zip(self.tests, self._records, strict=True)):
+            if record.finished or place == charged:
+                if self.lost_channel:
+                    record.cause = record.cause or "ipc"
+                conclusion.settled.append((test, record))
+            elif self.receipt is not None and self.receipt.stopped:
+                conclusion.stopped.append(test)
+            elif _is_covered(test, conclusion):
+                conclusion.covered.append(test)
+            elif self.receipt is not None:
+                text = "unittest ran the suite that this test is in and told nothing about the test."
+                record.notes.append(Note("addError", f"{text}\n", text))
+                conclusion.settled.append((test, record))
+            else:
+                conclusion.remaining.append(test)
+        return conclusion
+
+    def _charge(self, conclusion: Conclusion, cpu_limit: float | None) -> int | None:
+        """Whose fault the end without a receipt is: the test's at this place; None for a fixture's."""
+        if self.cause is None:
+            self._explain_end(cpu_limit)
+        fixture = self.current if isinstance(self.current, str) else None
+        text = self.cause_text if fixture is None else f"{self.cause_text} It happened in {fixture}."
+        stacks = f"\n\n{self.stacks.rstrip()}" if self.stacks else ""
+        note = Note("addError", f"{text}{stacks}\n", text)
+        if fixture is not None and fixture.startswith("setUp"):
+            notes, _ = conclusion.fixtures.get(fixture, ([], None))
+            conclusion.fixtures[fixture] = ([*notes, note], self.cause)
+            return None
+        if not self.tests:
+            return None
+        place = self.current if isinstance(self.current, int) else self._last_finished
+        if place is None:
+            place = self.next_place
+        record = self._records[place]
+        record.notes.append(note)
+        record.cause = self.cause
+        return place
+
+    def _explain_end(self, cpu_limit: float | None) -> None:
+        # the kernel sends SIGXCPU at the limit, and SIGKILL to who has a handler for that
+        used = self.status.cpu_time or 0.0
+        if cpu_limit is not None and (self.status.signal == "SIGXCPU" or used >= cpu_limit):
+            self.blame("cpu", f"The test used more than the {cpu_limit:g} s of CPU time that it may.")
+        else:
+            self.blame("crash", f"The test's process {self.status} before the test was finished.")
+
+
+def _is_covered(test: PlannedTest, conclusion: Conclusion) -> bool:
+    """Whether a fixture failed that the test needs, so that unittest would not run it either."""
+    fixtures = conclusion.fixtures
+    return f"setUpClass ({test.class_id})" in fixtures or f"setUpModule ({test.module})" in fixtures

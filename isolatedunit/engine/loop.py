@@ -1,0 +1,370 @@
+"""Performs what attempts and scheduler decide, and waits: the only place that does.
+
+One thread, one loop. It waits for everything at once: what children say, their ends, and the
+nearest deadline. A child's channel is drained before its sentinel is believed.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from isolatedunit.backends import Backend, Child, ChildSpec
+from isolatedunit.channel import read_receipts
+from isolatedunit.engine.attempt import Attempt, State
+from isolatedunit.engine.stimuli import (
+    Action,
+    Announce,
+    CancelRequested,
+    ChannelLost,
+    ChildExited,
+    Conclude,
+    DeadlinePassed,
+    DumpStacks,
+    FoundWaiting,
+    Kill,
+    LimitExceeded,
+    Nudge,
+    ProtocolBroken,
+    SlotGranted,
+    Spawn,
+    SpawnFailed,
+    Stimulus,
+    Terminate,
+)
+from isolatedunit.errors import SpawnError
+from isolatedunit.events import AttemptFinished, AttemptStarted, Event, Listener, ResourcesSampled
+from isolatedunit.messages import Report
+from isolatedunit.results import MadeBy, Output
+
+SAMPLE_INTERVAL = 0.1
+"""Seconds between two looks at what an attempt with a limit uses."""
+
+NEVER = float("inf")
+_LONGEST_WAIT = 3600.0
+_LONGEST_NAP = 0.1
+
+
+class Waiter:
+    """Waits for many things at once; keeps them registered, so that each wait costs what happens."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector() if sys.platform != "win32" else None
+        self._handles: dict[Any, Any] = {}
+
+    def add(self, thing: Any, data: Any, *, writable: bool = False) -> Any:
+        """Wait for *thing*, a descriptor or what has one, and for room to write if *writable*.
+
+        `wait` gives *data* for it; what is returned is for `remove`.
+        """
+        if self._selector is None:
+            handle = getattr(thing, "connection", thing)
+            self._handles[handle] = data
+            return handle
+        descriptor = thing if isinstance(thing, int) else thing.fileno()
+        self._selector.register(descriptor, selectors.EVENT_READ | (selectors.EVENT_WRITE if writable else 0), data)
+        return descriptor
+
+    def remove(self, added: Any) -> None:
+        """Do not wait for it any more, which may be closed by now."""
+        if self._selector is None:
+            self._handles.pop(added, None)
+        else:
+            self._selector.unregister(added)
+
+    def wait(self, timeout: float) -> list[Any]:
+        """The data of what is ready within *timeout* seconds."""
+        if self._selector is not None:
+            return [key.data for key, _ in self._selector.select(timeout)]
+        from multiprocess.connection import wait
+
+        # what has no handle to wait for, such as another thread's call, is looked at in between
+        if not self._handles:
+            time.sleep(min(timeout, _LONGEST_NAP))
+            return []
+        return [self._handles[ready] for ready in wait(list(self._handles), min(timeout, _LONGEST_NAP))]
+
+    def close(self) -> None:
+        """Let go of what the system holds for it."""
+        if self._selector is not None:
+            self._selector.close()
+
+
+class Running:
+    """An attempt that has a child, or is about to."""
+
+    def __init__(self, attempt: Attempt, spec: ChildSpec, receipt: str, concluded: Callable[[Running], None]) -> None:
+        self.attempt = attempt
+        self.spec = spec
+        self.receipt = receipt
+        self.concluded = concluded
+        self.child: Child | None = None
+        self.sample_at = NEVER
+        self.added: list[Any] = []
+
+    def collect_output(self) -> list[Output]:
+        """What the attempt's processes wrote, for each of its settled tests."""
+        if self.child is None:
+            return [Output()] * max(1, len(self.attempt.conclusion.settled))
+        return self.child.read_output([record.written for _, record in self.attempt.conclusion.settled])[0]
+
+    @property
+    def made_by(self) -> MadeBy:
+        """How its child came to be."""
+        return self.child.made_by if self.child is not None else MadeBy(self.attempt.options.start_method)
+
+
+class Loop:
+    """Runs attempts until they are done. *clock* gives monotonic seconds."""
+
+    def __init__(
+        self,
+        backend_for: Callable[[str], Backend],
+        listeners: Sequence[Listener],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._backend_for = backend_for
+        self._listeners = listeners
+        self._clock = clock
+        self._waiter = Waiter()
+        self._running: dict[str, Running] = {}
+        self._interrupts = 0
+        self._wakeup_read: int | None = None
+        self._wakeup_write: int | None = None
+        if sys.platform != "win32":  # where what has no handle is looked at in between anyway
+            self._wakeup_read, self._wakeup_write = os.pipe()
+            os.set_blocking(self._wakeup_write, False)
+            self._waiter.add(self._wakeup_read, None)
+
+    @property
+    def now(self) -> float:
+        """The time, in monotonic seconds."""
+        return self._clock()
+
+    @property
+    def occupied(self) -> int:
+        """How many attempts have a slot."""
+        return len(self._running)
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Tell the listeners."""
+        for event in events:
+            for listener in self._listeners:
+                listener.handle(event)
+
+    # ---- from signal handlers and other threads
+
+    def wake_up(self) -> None:
+        """Have `turn` return soon; from anywhere."""
+        if self._wakeup_write is not None:
+            try:
+                os.write(self._wakeup_write, b"!")
+            except OSError:
+                pass
+
+    # ---- attempts
+
+    def start(self, running: Running) -> None:
+        """Give the attempt its slot."""
+        attempt = running.attempt
+        self._running[attempt.id] = running
+        self.tell([AttemptStarted(self.now, attempt.id, tuple(test.id for test in attempt.tests))])
+        self._feed(running, SlotGranted())
+
+    def cancel(self, reason: str, *, force: bool = False) -> None:
+        """End every attempt that runs."""
+        for running in list(self._running.values()):
+            self._feed(running, CancelRequested(reason, force))
+
+    def turn(self, until: float | None = None) -> None:
+        """Wait for something to happen, not beyond *until*, and deal with it."""
+        now = self.now
+        nearest = min((self._next_time(running) for running in self._running.values()), default=NEVER)
+        if until is not None:
+            nearest = min(nearest, until)
+        for data in self._waiter.wait(max(0.0, min(nearest - now, _LONGEST_WAIT))):
+            if data is None:
+                self._drain_wakeups()
+                continue
+            running, kind = data
+            if running.attempt.state is State.DONE:
+                continue  # what came before it in this turn ended it
+            if kind == "channel":
+                self._hear(running)
+            else:
+                self._look(running)
+        now = self.now
+        for running in list(self._running.values()):
+            self._check_times(running, now)
+
+    def _drain_wakeups(self) -> None:
+        if self._wakeup_read is not None:
+            os.read(self._wakeup_read, 4096)
+
+    def _next_time(self, running: Running) -> float:
+        child = running.child
+        look_again_at = NEVER if child is None else child.look_again_at
+        return min(running.attempt.deadline, running.sample_at, look_again_at)
+
+    def _check_times(self, running: Running, now: float) -> None:
+        if running.child is not None and now >= running.child.look_again_at:
+            self._look(running)
+        if running.attempt.state is not State.DONE and now >= running.sample_at:
+            self._sample(running, now)
+        if now >= running.attempt.deadline:
+            self._feed(running, DeadlinePassed())
+
+    # ---- what comes in
+
+    def _feed(self, running: Running, stimulus: Stimulus) -> None:
+        for action in running.attempt.handle(stimulus, self.now):
+            self._perform(running, action)
+
+    def _hear(self, running: Running) -> None:
+        child = running.child
+        if child is None:
+            return
+        if child.channel.has_unsent and child.channel.flush():
+            self._register(running)
+        self._feed_reports(running, child.channel.receive())
+        if child.channel.broken is not None and running.attempt.state is not State.DONE:
+            self._feed(running, ProtocolBroken(child.channel.broken))
+        if child.channel.ended and running.attempt.state is not State.DONE:
+            # it may have closed it, or have ended; only its sentinel can tell
+            self._register(running)
+            self._look(running)
+
+    def _feed_reports(self, running: Running, reports: Sequence[Report]) -> None:
+        for report in reports:
+            self._feed(running, report)
+        child = running.child
+        if child is not None and child.process_id is None and running.attempt.process_id is not None:
+            child.process_id = running.attempt.process_id
+
+    def _look(self, running: Running) -> None:
+        child = running.child
+        if child is None:
+            return
+        channel, sentinel = child.channel, child.sentinel
+        self._feed_reports(running, child.look(self.now))
+        if child.channel is not channel or child.sentinel is not sentinel:
+            self._register(running)
+        if child.status is not None and running.attempt.state is not State.DONE:
+            self._believe_end(running, child)
+
+    def _believe_end(self, running: Running, child: Child) -> None:
+        """The child is gone: hear what is still on its way before saying so."""
+        self._feed_reports(running, child.channel.receive_rest())
+        if child.channel.broken is not None:
+            self._feed(running, ProtocolBroken(child.channel.broken))
+        if not running.attempt.received_all:
+            receipts = read_receipts(running.receipt)
+            if receipts:
+                self._feed(running, ChannelLost())
+                self._feed_reports(running, receipts)
+        assert child.status is not None
+        if running.attempt.received_all:
+            self._feed(running, ChildExited(child.status))
+        else:
+            self._feed(running, ChildExited(child.status, child.read_output([])[1]))
+
+    def _sample(self, running: Running, now: float) -> None:
+        running.sample_at = now + SAMPLE_INTERVAL
+        used = None if running.child is None else running.child.used()
+        if used is None or running.attempt.state is not State.RUNNING:
+            return
+        rss, cpu_time = used
+        options = running.attempt.options
+        self.tell([ResourcesSampled(now, running.attempt.id, rss, cpu_time)])
+        if options.memory_limit is not None and rss > options.memory_limit:
+            text = f"The test's processes used {rss:,} bytes of memory and may use {options.memory_limit:,}."
+            self._feed(running, LimitExceeded("memory", text))
+        elif options.cpu_limit is not None and cpu_time > options.cpu_limit:
+            text = f"The test used {cpu_time:.1f} s of CPU time and may use {options.cpu_limit:g}."
+            self._feed(running, LimitExceeded("cpu", text))
+
+    # ---- what goes out
+
+    def _perform(self, running: Running, action: Action) -> None:
+        child = running.child
+        if isinstance(action, Spawn):
+            self._spawn(running)
+        elif isinstance(action, Announce):
+            self.tell([action.event])
+        elif isinstance(action, Conclude):
+            self._conclude(running)
+        elif child is None:
+            return
+        elif isinstance(action, Nudge):
+            if not child.nudge():
+                self._feed(running, FoundWaiting())
+        elif isinstance(action, DumpStacks):
+            child.dump_stacks()
+        elif isinstance(action, Terminate):
+            child.terminate()
+        elif isinstance(action, Kill):
+            child.kill()
+
+    def _spawn(self, running: Running) -> None:
+        attempt = running.attempt
+        try:
+            backend = self._backend_for(attempt.options.start_method)
+            running.child = backend.spawn(running.spec)
+        except SpawnError as exception:
+            self._feed(running, SpawnFailed(str(exception), exception.lasting))
+            return
+        self._register(running)
+        if attempt.options.memory_limit is not None or attempt.options.cpu_limit is not None:
+            running.sample_at = self.now + SAMPLE_INTERVAL
+
+    def _register(self, running: Running) -> None:
+        """Wait for what the child has now: its channel until it ends, and its sentinel."""
+        self._unregister(running)
+        child = running.child
+        assert child is not None
+        if not child.channel.ended:
+            channel = child.channel
+            running.added.append(self._waiter.add(channel, (running, "channel"), writable=channel.has_unsent))
+        if child.sentinel is not None:
+            running.added.append(self._waiter.add(child.sentinel, (running, "sentinel")))
+
+    def _unregister(self, running: Running) -> None:
+        for added in running.added:
+            self._waiter.remove(added)
+        running.added.clear()
+
+    def _conclude(self, running: Running) -> None:
+        self._unregister(running)
+        attempt = running.attempt
+        del self._running[attempt.id]
+        self.tell(
+            [
+                AttemptFinished(
+                    self.now,
+                    attempt.id,
+                    tuple(test.id for test in attempt.tests),
+                    attempt.ready_at - attempt.spawned_at if attempt.ready_at != NEVER else None,
+                    attempt.ended_at - attempt.spawned_at,
+                    attempt.peak_rss,
+                    attempt.cause,
+                )
+            ]
+        )
+        try:
+            running.concluded(running)
+        finally:
+            if running.child is not None:
+                running.child.close()
+
+    def close(self) -> None:
+        """Let go of everything; attempts that still run are forgotten, their backend ends them."""
+        self._running.clear()
+        self._waiter.close()
+        for descriptor in (self._wakeup_read, self._wakeup_write):
+            if descriptor is not None:
+                os.close(descriptor)

@@ -1,0 +1,284 @@
+"""A run, from the listing of its tests to the last report: ties scheduler, loop and backends together."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from isolatedunit import resources
+from isolatedunit.addresses import is_importing_main
+from isolatedunit.backends import Backend, ChildSpec, Setting, open_backend, usable_start_method
+from isolatedunit.engine.attempt import Attempt
+from isolatedunit.engine.loop import Loop, Running
+from isolatedunit.engine.scheduler import Scheduler
+from isolatedunit.errors import CollectionError, IsolatedUnitError, NestedTooDeep
+from isolatedunit.events import Listener, RunCancelled, RunFinished, RunStarted, TestFinished, Warned
+from isolatedunit.messages import CollectTests, RunTest
+from isolatedunit.options import Options
+from isolatedunit.results import Note, PlannedTest, TestReport, worst_outcome
+
+MAX_DEPTH = 4
+"""How many runs may be inside of one another, before it is taken for a mistake."""
+
+
+class Interrupted(Exception):
+    """The run was cancelled before its tests were known."""
+
+
+class Run:
+    """One run, or several with the same options: `collect` tests, `execute` them, `close`.
+
+    *buffer_warnings* is the category of `warnings.simplefilter` that tests run under, or None.
+    """
+
+    def __init__(self, options: Options, listeners: Sequence[Listener], *, warnings: str | None = None) -> None:
+        if is_importing_main():
+            raise IsolatedUnitError(
+                "a script runs its tests also when it is only imported, as a child has to do; put the call that runs "
+                'them under: if __name__ == "__main__":'
+            )
+        if resources.run_depth() >= MAX_DEPTH:
+            raise NestedTooDeep(
+                f"this would be a run inside of {resources.run_depth()} others, and {MAX_DEPTH - 1} is the most; "
+                "does a module run its own tests when it is imported?"
+            )
+        self.id = secrets.token_hex(4)
+        self.options = options
+        self.jobs = count_jobs(options)
+        self.interrupts = 0
+        self._warnings = warnings
+        self._told: set[str] = set()
+        self._scratch = tempfile.mkdtemp(prefix="isolatedunit-")
+        self._backends: dict[str, Backend] = {}
+        self._loop = Loop(self._backend_for, listeners)
+        self._attempts = 0
+        self._stop_reason: str | None = None
+        self._start_method = usable_start_method(options.start_method)
+
+    # ---- what may come from a signal handler
+
+    def interrupt(self) -> None:
+        """Ctrl-C: the first one begins no test any more and ends those that run, the second kills."""
+        self.interrupts += 1
+        self._loop.wake_up()
+
+    def stop(self, reason: str) -> None:
+        """Begin no test any more; those that run may finish."""
+        if self._stop_reason is None:
+            self._stop_reason = reason
+            self._loop.wake_up()
+
+    # ---- listing
+
+    def collect(self, source: Mapping[str, Any]) -> list[PlannedTest]:
+        """The tests that *source* names, listed by a child.
+
+        A module whose import ends that child is one reported error, and the next child lists the
+        rest. Raises `CollectionError`, and `Interrupted`.
+        """
+        source = {**source, "select": [*self.options.patterns]} if self.options.patterns else dict(source)
+        known_bad: dict[str, dict[str, str]] = {}
+        while True:
+            running = self._collect_once(source, known_bad)
+            attempt = running.attempt
+            if attempt.received_all:
+                return self._plan(running)
+            if attempt.cause == "cancelled":
+                raise Interrupted
+            failure = attempt.conclusion.spawn_failure
+            if failure is not None:
+                raise CollectionError(f"the process that lists the tests could not be started: {failure.text}")
+            evidence = attempt.evidence
+            if attempt.is_our_bug:
+                raise IsolatedUnitError(evidence.cause_text)
+            if attempt.importing is None or attempt.importing in known_bad:
+                raise CollectionError(f"listing the tests failed: {evidence.cause_text}\n{attempt.tell_story()}")
+            text = f"Importing it ended the process that lists the tests. {evidence.cause_text}\n{evidence.stacks}"
+            known_bad[attempt.importing] = {"cause": str(attempt.cause), "text": text.rstrip()}
+
+    def _collect_once(self, source: dict[str, Any], known_bad: dict[str, dict[str, str]]) -> Running:
+        self._attempts += 1
+        attempt = Attempt(f"{self.id}/collect#{self._attempts}", (), self.options)
+        command = CollectTests(
+            attempt=attempt.id, source=source, known_bad=known_bad, settings=self._settings(self.options)
+        )
+        running = Running(attempt, ChildSpec(attempt.id, command, fork_after="start"), "", lambda _: None)
+        self._loop.start(running)
+        seen = 0
+        while self._loop.occupied:
+            if self.interrupts > seen:
+                seen = self.interrupts
+                self._loop.cancel("it was interrupted", force=seen > 1)
+                continue
+            self._loop.turn()
+        return running
+
+    def _plan(self, running: Running) -> list[PlannedTest]:
+        planned: list[PlannedTest] = []
+        for report in running.attempt.collected:
+            if report.error is not None:
+                raise CollectionError(report.error)
+            for test in report.tests:
+                planned.append(plan_test(len(planned), test))
+        return planned
+
+    # ---- running
+
+    def execute(self, tests: Sequence[PlannedTest]) -> None:
+        """Run the tests, and tell the listeners of each that was planned."""
+        known = [test for test in tests if test.reports]
+        scheduler = Scheduler(self.id, [test for test in tests if not test.reports], self.options)
+        self._loop.tell([RunStarted(self._loop.now, self.id, len(tests), self.jobs, self._start_method)])
+        for test in known:
+            if not scheduler.cancelled:
+                self._loop.tell([TestFinished(self._loop.now, _report_known(test))])
+                self._heed(scheduler)
+        handled = 0
+        while True:
+            self._heed(scheduler)
+            if self.interrupts > handled:
+                handled = self.interrupts
+                self._loop.cancel("the run was interrupted", force=handled > 1)
+            self._fill_slots(scheduler)
+            if not self._loop.occupied and not scheduler.has_more:
+                break
+            self._loop.turn(scheduler.next_wakeup)
+        missing = () if scheduler.cancelled else scheduler.report_missing()
+        for report in missing:
+            self._loop.tell([TestFinished(self._loop.now, report)])
+        self._loop.tell([RunFinished(self._loop.now, tuple(report.id for report in missing))])
+
+    def _heed(self, scheduler: Scheduler) -> None:
+        """Begin nothing any more if somebody asked for that."""
+        reason = "it was interrupted" if self.interrupts else self._stop_reason
+        if reason is not None and not scheduler.cancelled:
+            scheduler.cancel()
+            self._loop.tell([RunCancelled(self._loop.now, reason)])
+
+    def _fill_slots(self, scheduler: Scheduler) -> None:
+        while self._loop.occupied < self.jobs:
+            attempt = scheduler.next_attempt(self._loop.now)
+            if attempt is None:
+                return
+            self._loop.start(self._prepare(attempt, scheduler))
+
+    def _prepare(self, attempt: Attempt, scheduler: Scheduler) -> Running:
+        self._attempts += 1
+        receipt = os.path.join(self._scratch, f"{self._attempts}.receipt")
+        tests = [{"home": test.home, "address": test.address} for test in attempt.tests]
+        settings = {**self._settings(attempt.options), "receipt": receipt, "shared": len(tests) > 1}
+        home: dict[str, Any] | None = attempt.tests[0].home
+        if any(test.home != home for test in attempt.tests):
+            home = None  # no template has what all of them need
+        sources: list[dict[str, Any]] = []
+        for test in attempt.tests:
+            source = test.address.get("source")
+            if source is not None and source not in sources:
+                sources.append(source)
+        spec = ChildSpec(
+            attempt.id,
+            RunTest(attempt=attempt.id, tests=tests, settings=settings),
+            home=home,
+            sources=tuple(sources),
+            fork_after=attempt.options.fork_after,
+        )
+
+        def settle(running: Running) -> None:
+            now = self._loop.now
+            self._loop.tell(scheduler.settle(attempt, running.collect_output(), running.made_by, now))
+
+        return Running(attempt, spec, receipt, settle)
+
+    def _settings(self, options: Options) -> dict[str, Any]:
+        return {
+            "failfast": options.failfast,
+            "buffer": options.buffer,
+            "tb_locals": options.tb_locals,
+            "warnings": self._warnings,
+            "heartbeat_interval": options.heartbeat_interval,
+            "cpu_limit": options.cpu_limit,
+        }
+
+    def _backend_for(self, wanted: str) -> Backend:
+        name = usable_start_method(wanted)
+        if name not in self._backends:
+            self._backends[name] = open_backend(
+                name,
+                Setting(
+                    run=self.id,
+                    scratch=self._scratch,
+                    jobs=self.jobs,
+                    capture=self.options.capture,
+                    sys_path=tuple(os.path.abspath(path) if path == "" else path for path in sys.path),
+                    argv=tuple(sys.argv),
+                    directory=os.getcwd(),
+                    warn=self._warn,
+                ),
+            )
+        return self._backends[name]
+
+    def _warn(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._loop.tell([Warned(self._loop.now, text)])
+
+    def close(self) -> None:
+        """End every process of the run, and remove its files."""
+        for backend in self._backends.values():
+            backend.close()
+        self._backends.clear()
+        self._loop.close()
+        resources.remove_tree(self._scratch)
+
+
+def count_jobs(options: Options) -> int:
+    """How many children there may be at once."""
+    if options.max_concurrent_processes != "auto":
+        return int(options.max_concurrent_processes)
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def plan_test(number: int, test: Mapping[str, Any]) -> PlannedTest:
+    """A test as a collector described it."""
+    return PlannedTest(
+        number=number,
+        id=test["id"],
+        name=test["name"],
+        description=test["description"],
+        class_id=test["class_id"],
+        module=test["module"],
+        home=test.get("home", {}),
+        address=test.get("address", {}),
+        overrides=test.get("overrides", {}),
+        reports=tuple(test.get("reports", ())),
+        cause=test.get("cause"),
+    )
+
+
+def _report_known(test: PlannedTest) -> TestReport:
+    """The report on a test that unittest's loader made, and that listing the tests ran."""
+    notes = []
+    last: dict[str, Any] = {}
+    for report in test.reports:
+        if report["type"] == "OutcomeNoted":
+            fields = ("kind", "text", "message", "exception")
+            notes.append(Note(**{name: report[name] for name in fields if name in report}))
+        else:
+            last = report
+    return TestReport(
+        id=test.id,
+        outcome=worst_outcome(notes, succeeded=last.get("succeeded", False)),
+        cause=test.cause,
+        duration=last.get("duration", 0.0),
+        notes=tuple(notes),
+        counted=last.get("counted", True),
+        succeeded=last.get("succeeded", False),
+        planned=test,
+        place=test.number,
+    )

@@ -1,0 +1,164 @@
+"""The words between the loop and an attempt: stimuli, actions, and what came of it. Plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from isolatedunit.events import Event
+from isolatedunit.messages import Report
+from isolatedunit.results import ExitStatus, Note, PlannedTest
+
+# ---- stimuli: the reports of a child, and these from the loop
+
+
+@dataclass(slots=True)
+class SlotGranted:
+    """The attempt may have a child now."""
+
+
+@dataclass(slots=True)
+class SpawnFailed:
+    """No child could be made. *lasting*: a second try would fail in the same way."""
+
+    text: str
+    lasting: bool = False
+
+
+@dataclass(slots=True)
+class ChildExited:
+    """The child is gone, and all that it said was heard. *stacks* is what it wrote at its end."""
+
+    status: ExitStatus
+    stacks: str = ""
+
+
+@dataclass(slots=True)
+class DeadlinePassed:
+    """The time that `Attempt.deadline` named has come."""
+
+
+@dataclass(slots=True)
+class CancelRequested:
+    """The attempt is not wanted any more. *force*: there is no time for grace."""
+
+    reason: str = "the run was cancelled"
+    force: bool = False
+
+
+@dataclass(slots=True)
+class ProtocolBroken:
+    """The child sent something that is no message."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class FoundWaiting:
+    """The child was not asked for a heartbeat, since it sleeps in the kernel: it holds nobody up."""
+
+
+@dataclass(slots=True)
+class ChannelLost:
+    """The child's last reports came by way of its receipt file."""
+
+
+@dataclass(slots=True)
+class LimitExceeded:
+    """The child's processes used more than they may. *cause* is ``memory`` or ``cpu``."""
+
+    cause: str
+    text: str
+
+
+Stimulus = (
+    Report
+    | SlotGranted
+    | SpawnFailed
+    | ChildExited
+    | DeadlinePassed
+    | CancelRequested
+    | ProtocolBroken
+    | FoundWaiting
+    | ChannelLost
+    | LimitExceeded
+)
+
+
+# ---- actions
+
+
+@dataclass(slots=True)
+class Spawn:
+    """Make the child."""
+
+
+@dataclass(slots=True)
+class Nudge:
+    """Ask the child for a heartbeat."""
+
+
+@dataclass(slots=True)
+class DumpStacks:
+    """Have every thread of the child write its stack."""
+
+
+@dataclass(slots=True)
+class Terminate:
+    """Ask the child to end."""
+
+
+@dataclass(slots=True)
+class Kill:
+    """End the child and every process below it."""
+
+
+@dataclass(slots=True)
+class Announce:
+    """Tell the listeners."""
+
+    event: Event
+
+
+@dataclass(slots=True)
+class Conclude:
+    """The attempt is over; `Attempt.conclusion` says what came of it."""
+
+
+Action = Spawn | Nudge | DumpStacks | Terminate | Kill | Announce | Conclude
+
+
+# ---- what came of it
+
+
+@dataclass(slots=True)
+class TestRecord:
+    """What is known of one test of the attempt."""
+
+    __test__ = False
+
+    notes: list[Note] = field(default_factory=list)
+    finished: bool = False
+    counted: bool = True
+    succeeded: bool = False
+    duration: float = 0.0
+    cause: str | None = None
+    written: dict[str, int] | None = None
+
+
+@dataclass(slots=True)
+class Conclusion:
+    """What came of an attempt.
+
+    *settled* are the tests that ended, with their records; *fixtures* the notes of fixtures by
+    unittest's id for them, with the cause of each; *remaining* those that must be tried in another
+    child through no fault of theirs; *covered* those that unittest does not run since a fixture
+    failed; *stopped* those that were given up because the run was to stop. *spawn_failure* tells
+    why there was no child to run anything in.
+    """
+
+    settled: list[tuple[PlannedTest, TestRecord]] = field(default_factory=list)
+    fixtures: dict[str, tuple[list[Note], str | None]] = field(default_factory=dict)
+    remaining: list[PlannedTest] = field(default_factory=list)
+    covered: list[PlannedTest] = field(default_factory=list)
+    stopped: list[PlannedTest] = field(default_factory=list)
+    spawn_failure: SpawnFailed | None = None

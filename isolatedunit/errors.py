@@ -1,0 +1,50 @@
+"""The exceptions of isolatedunit, named after what happened.
+
+The text of each holds the value that caused it and what to do about it. What a test does is never
+one of these: an outcome is a value (see :mod:`isolatedunit.results`), not an exception.
+"""
+
+from __future__ import annotations
+
+
+class IsolatedUnitError(Exception):
+    """What every exception of isolatedunit derives from."""
+
+
+class OptionError(IsolatedUnitError):
+    """An option has a name or a value that cannot be used; said to the user, exit code 2."""
+
+
+class BackendUnavailable(IsolatedUnitError):
+    """This system cannot make children in the way that was asked for."""
+
+
+class SpawnError(IsolatedUnitError):
+    """A child could not be started.
+
+    *lasting* tells whether a second try can be expected to fail in the same way (no such
+    interpreter) or not (the system was out of processes for a moment).
+    """
+
+    def __init__(self, text: str, *, lasting: bool = False) -> None:
+        super().__init__(text)
+        self.lasting = lasting
+
+
+class ProtocolError(IsolatedUnitError):
+    """What came over a Connection is not a message of ours."""
+
+
+class CollectionError(IsolatedUnitError):
+    """The tests could not be listed at all; said to the user, exit code 2."""
+
+
+class NestedTooDeep(IsolatedUnitError):
+    """A run inside a run inside a run went deeper than anybody means to go."""
+
+
+class InvalidTransition(IsolatedUnitError):
+    """A state machine was told something that cannot happen in its state: a bug of ours.
+
+    The text ends with the story of the attempt, so that a report of it can be acted upon.
+    """

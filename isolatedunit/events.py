@@ -1,0 +1,128 @@
+"""What the engine tells its listeners: plain values, in the past tense.
+
+A listener is anything with a ``handle(event)`` method. The unittest result of a run is one of
+them, through a bridge; the reports and the statistics are others. Times are seconds of the
+monotonic clock that the engine was given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from isolatedunit.results import TestReport
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, and when."""
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """The run begins: *planned* tests, in *jobs* children at once, made by *start_method*."""
+
+    run: str
+    planned: int
+    jobs: int
+    start_method: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted(Event):
+    """An attempt got its slot; *tests* are the ids of what it is to run."""
+
+    attempt: str
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TestSlow(Event):
+    """A test runs longer than ``slow_after``."""
+
+    __test__ = False
+
+    attempt: str
+    test: str
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChildUnresponsive(Event):
+    """Nothing was heard from a child for five heartbeats: it may be busy in C code, or stuck."""
+
+    attempt: str
+    test: str
+    silent_for: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcesSampled(Event):
+    """What the processes of an attempt use now: *rss* in bytes, *cpu_time* in seconds."""
+
+    attempt: str
+    rss: int
+    cpu_time: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFinished(Event):
+    """An attempt's process is gone; *facts* are those of `AttemptReport`, *tests* what it ran."""
+
+    attempt: str
+    tests: tuple[str, ...]
+    spawn_time: float | None
+    duration: float
+    peak_rss: int | None
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryScheduled(Event):
+    """A test did not come out well and is tried again."""
+
+    attempt: str
+    test: str
+    outcome: str
+    cause: str | None
+    retries_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class TestFinished(Event):
+    """A test, or a fixture, was settled: this is its one report."""
+
+    __test__ = False
+
+    report: TestReport
+
+
+@dataclass(frozen=True, slots=True)
+class Warned(Event):
+    """Something that the user should know, and that is nobody's outcome: said once each."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunCancelled(Event):
+    """No further test is begun, because of *reason*."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(Event):
+    """The run is over. *missing* are the ids of tests that were planned and never reported."""
+
+    missing: tuple[str, ...]
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+
+class Listener(Protocol):
+    """Whoever wants to hear of a run."""
+
+    def handle(self, event: Event) -> None:
+        """Take notice of *event*; must not block."""

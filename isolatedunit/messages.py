@@ -1,0 +1,291 @@
+"""What a parent and a child say to each other: plain values, carried as JSON.
+
+Two closed sets. *Commands* go from the parent to a child and are imperative; *reports* go from a
+child to its parent and are in the past tense. Every message names the attempt it belongs to
+(``run/test#attempt``) and every report the process that sent it, since a test may fork and return
+twice.
+
+The parent never unpickles what a child sent: a child may be corrupt. :func:`decode` therefore
+checks the name, the fields and their types, and raises :class:`ProtocolError` for all else.
+
+This module is imported in every child, also in a freshly spawned one, so it imports next to
+nothing: dataclasses and typing would cost a spawned child 13 ms. :class:`Message` gives its
+subclasses what a dataclass would, from their annotations, without generating code.
+"""
+
+from __future__ import annotations
+
+import json
+
+from isolatedunit.errors import ProtocolError
+
+TYPE_CHECKING = False  # as type checkers read it, without importing typing into every child
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+    from typing_extensions import dataclass_transform
+else:
+
+    def dataclass_transform(**_options):  # type: ignore[no-untyped-def]
+        """At run time :class:`Message` does the work itself."""
+        return lambda cls: cls
+
+
+_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (float, int),
+    "bool": (bool,),
+    "dict": (dict,),
+    "list": (list,),
+    "None": (type(None),),
+}
+_encode_json = json.JSONEncoder(separators=(",", ":")).encode
+_decode_json = json.JSONDecoder().decode
+
+
+@dataclass_transform(kw_only_default=True, eq_default=True)
+class Message:
+    """A value with named, typed fields; a subclass declares them as a dataclass would."""
+
+    fields: ClassVar[dict[str, tuple[type, ...]]] = {}
+    defaults: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls) -> None:
+        cls.fields = dict(cls.fields)
+        cls.defaults = dict(cls.defaults)
+        for name, annotation in cls.__annotations__.items():
+            # "dict[str, Any] | None" is checked as a dict or None: its items are their reader's matter
+            words = (part.split("[")[0].strip() for part in annotation.split("|"))
+            cls.fields[name] = tuple(kind for word in words for kind in _JSON_TYPES[word])
+            if name in cls.__dict__:
+                cls.defaults[name] = cls.__dict__[name]
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(self.defaults)
+        self.__dict__.update(values)
+        if self.__dict__.keys() != self.fields.keys():
+            odd = sorted(self.__dict__.keys() ^ self.fields.keys())
+            raise TypeError(f"{type(self).__name__} has the fields {sorted(self.fields)}: see {odd}")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r:.80}" for name, value in self.__dict__.items())
+        return f"{type(self).__name__}({shown})"
+
+
+class Command(Message):
+    """Something a parent tells a child to do."""
+
+    attempt: str = ""
+
+
+class Prepare(Command):
+    """The first words to a spawned interpreter: become a child of this run.
+
+    *role* is ``template`` or ``worker``. *capture* names the files for ``stdout``, ``stderr`` and
+    ``stacks``; what it does not name stays as it is. *scratch* is the run's own directory.
+    """
+
+    role: str
+    sys_path: list[str]
+    argv: list[str]
+    directory: str
+    own_session: bool
+    capture: dict[str, str]
+    scratch: str
+
+
+class CollectTests(Command):
+    """List the tests that *source* names (see :mod:`isolatedunit.addresses`), in order.
+
+    *known_bad* has, for modules whose import ended an earlier collector, what happened then.
+    """
+
+    source: dict[str, Any]
+    known_bad: dict[str, dict[str, str]]
+    settings: dict[str, Any]
+
+
+class RunTest(Command):
+    """Run these tests, one after another, as one ``unittest.TestSuite``."""
+
+    tests: list[dict[str, Any]]
+    settings: dict[str, Any]
+
+
+class ForkTemplate(Command):
+    """To a template: fork a template; the descriptor that comes along is its Connection."""
+
+
+class ForkChild(Command):
+    """To a template: import *home* and load *sources* if that is not done yet, and fork a child.
+
+    The descriptor that comes along is the child's own Connection, in which its `RunTest` or
+    `CollectTests` waits already.
+    """
+
+    home: dict[str, Any] | None = None
+    sources: list[dict[str, Any]]
+    capture: dict[str, str]
+
+
+class Exit(Command):
+    """To a template: end what is below you, and leave."""
+
+
+class Report(Message):
+    """Something a child tells its parent. *pid* is the process that said so."""
+
+    attempt: str
+    pid: int
+
+
+class ChildReady(Report):
+    """The child runs and has taken hold of what it needs."""
+
+
+class ImportStarted(Report):
+    """The collector begins to import *module*: should it die now, *module* is why."""
+
+    module: str
+
+
+class TestsCollected(Report):
+    """Some more of the tests, in order; *last* tells that these were the last ones."""
+
+    tests: list[dict[str, Any]]
+    last: bool = False
+    error: str | None = None
+
+
+class FixtureStarted(Report):
+    """A fixture of a class or module runs now; *fixture* is unittest's id for it."""
+
+    fixture: str
+
+
+class TestStarted(Report):
+    """The test with this place in the command's list runs now."""
+
+    test: int
+
+
+class OutcomeNoted(Report):
+    """unittest told the result something else than a success; sent at once, as it may be the last word.
+
+    *kind* is the result's method (``addFailure`` ...). *test* is None for a *fixture*. *text* is
+    the formatted traceback or the reason of a skip, *message* its last line, *exception* the name
+    of the exception's class. *subtest* has ``id`` and ``description``.
+    """
+
+    test: int | None = None
+    fixture: str | None = None
+    kind: str
+    text: str = ""
+    message: str = ""
+    exception: str | None = None
+    subtest: dict[str, str] | None = None
+
+
+class TestFinished(Report):
+    """The test ended, its own cleanups done; the fixtures' may still come.
+
+    *duration* is in seconds, as unittest measures it. *counted* tells whether unittest called
+    ``startTest`` (some versions do not for a skipped test), *succeeded* whether ``addSuccess``.
+    *written* has, where others share the process, how many bytes of output there are so far.
+    """
+
+    test: int
+    duration: float
+    counted: bool
+    succeeded: bool
+    written: dict[str, int] | None = None
+
+
+class WorkFinished(Report):
+    """The receipt: all fixtures and cleanups ran, and nothing that was noted will change.
+
+    *peak_rss* is in bytes, None where the system does not tell. *stopped* tells that
+    ``shouldStop`` was set, so tests at the end of the list did not run.
+    """
+
+    peak_rss: int | None = None
+    stopped: bool = False
+
+
+class HandlesCleaned(Report):
+    """What the test left behind in its own process, and what became of it."""
+
+    handle_stats: dict[str, Any]
+
+
+class Heartbeat(Report):
+    """The child's interpreter still gets to run Python code."""
+
+
+class ChildFailed(Report):
+    """Our own code failed in the child, or it could not do what it was told: *text* tells why."""
+
+    text: str
+
+
+class LoadStarted(Report):
+    """A template begins to import what its children shall have."""
+
+
+class LoadFinished(Report):
+    """The import is done. *unsafe* tells why no child can be forked from what it left behind."""
+
+    duration: float
+    unsafe: str | None = None
+
+
+class ChildReaped(Report):
+    """A template's child ended.
+
+    *status* is as ``waitstatus_to_exitcode`` has it, or None where somebody else took it;
+    *cpu_time* is in seconds and *peak_rss* in bytes, from the kernel's own accounting.
+    *leftovers* are the processes that outlived the child until the template ended them.
+    """
+
+    status: int | None = None
+    cpu_time: float | None = None
+    peak_rss: int | None = None
+    leftovers: list[dict[str, Any]]
+    captured: dict[str, int]
+
+
+def _closed_set(family: type[Message]) -> dict[str, type[Message]]:
+    return {cls.__name__: cls for cls in family.__subclasses__()}
+
+
+COMMANDS = _closed_set(Command)
+REPORTS = _closed_set(Report)
+
+
+def encode(message: Message) -> bytes:
+    """The message as JSON, in ASCII, so that lone surrogates of a test's text get through."""
+    return _encode_json({"type": type(message).__name__, **message.__dict__}).encode("ascii")
+
+
+def decode(data: bytes, known: dict[str, type[Message]]) -> Message:
+    """The message of the closed set *known* that *data* holds; raises `ProtocolError`."""
+    try:
+        values = _decode_json(data.decode("utf-8"))
+        cls = known[values.pop("type")]
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as exception:
+        raise ProtocolError(f"not one of {', '.join(known)}: {data[:120]!r}") from exception
+    for name, value in values.items():
+        # bool passes for int in Python, and nowhere else
+        if type(value) not in cls.fields.get(name, ()):
+            raise ProtocolError(f"{cls.__name__} has no field {name!r} with {value!r:.80}")
+    missing = cls.fields.keys() - values.keys() - cls.defaults.keys()
+    if missing:
+        raise ProtocolError(f"{cls.__name__} came without {sorted(missing)}")
+    return cls(**values)

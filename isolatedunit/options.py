@@ -1,0 +1,345 @@
+"""Every option of isolatedunit, in one table: `Options`.
+
+A field's metadata say how its value is read, what its flag and its help are, and whether a class or
+a method may override it. The command line, the configuration files, the environment, the keyword
+arguments of `IsolatedTestRunner` and the documentation are all made from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any
+
+from isolatedunit.errors import OptionError
+
+Reader = Callable[[Any], Any]
+
+
+def seconds(value: Any) -> float | None:
+    """A positive number of seconds, or None for no limit."""
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        return None
+    if isinstance(value, bool):
+        raise ValueError
+    number = float(value)
+    if not 0 < number < math.inf:
+        raise ValueError
+    return number
+
+
+def some_seconds(value: Any) -> float:
+    """A positive number of seconds."""
+    number = seconds(value)
+    if number is None:
+        raise ValueError
+    return number
+
+
+_UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+
+def size(value: Any) -> int | None:
+    """A number of bytes, also as ``512M``, or None for no limit."""
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        return None
+    if isinstance(value, bool):
+        raise ValueError
+    if isinstance(value, str):
+        text = value.strip().upper().removesuffix("IB").removesuffix("B")
+        unit = text[-1:] if text[-1:] in _UNITS and text[-1:].isalpha() else ""
+        number = float(text.removesuffix(unit)) * _UNITS[unit]
+    else:
+        number = float(value)
+    if not 1 <= number < math.inf:
+        raise ValueError
+    return int(number)
+
+
+def jobs(value: Any) -> int | str:
+    """``auto``, or how many."""
+    if value == "auto":
+        return "auto"
+    number = whole(value)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def whole(value: Any) -> int:
+    """A whole number, not negative."""
+    if isinstance(value, (bool, float)):
+        raise ValueError
+    number = int(value)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def whole_or_none(value: Any) -> int | None:
+    """A whole number, not negative, or None."""
+    return None if value is None else whole(value)
+
+
+_WORDS_FOR_YES = ("true", "yes", "on", "1")
+_WORDS_FOR_NO = ("false", "no", "off", "0")
+
+
+def flag(value: Any) -> bool:
+    """Yes or no."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).lower()
+    if word not in _WORDS_FOR_YES + _WORDS_FOR_NO:
+        raise ValueError
+    return word in _WORDS_FOR_YES
+
+
+def text(value: Any) -> str | None:
+    """Any text, or None."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Several texts; in one text, one a line."""
+    if isinstance(value, str):
+        return tuple(line.strip() for line in value.splitlines() if line.strip())
+    if not all(isinstance(item, str) for item in value):
+        raise ValueError
+    return tuple(value)
+
+
+def patterns(value: Any) -> tuple[str, ...]:
+    """Patterns of test names; what has no ``*`` in it may stand anywhere in the name, as unittest has it."""
+    return tuple(pattern if "*" in pattern else f"*{pattern}*" for pattern in texts(value))
+
+
+EXPECTED: dict[Reader, str] = {
+    seconds: "a number of seconds, such as 30 or 2.5, or none",
+    some_seconds: "a number of seconds, such as 1 or 0.5",
+    size: "a size, such as 512M or 2G, or none",
+    jobs: "auto, or a whole number from 1 on",
+    whole: "a whole number from 0 on",
+    whole_or_none: "a whole number from 0 on",
+    flag: "true or false",
+    text: "a text",
+    texts: "a list of texts",
+    patterns: "a list of patterns",
+}
+
+
+class Choice:
+    """Reads one of a few words."""
+
+    def __init__(self, *words: str, planned: tuple[str, ...] = ()) -> None:
+        self.words = words
+        self._planned = planned
+
+    def __call__(self, value: Any) -> str:
+        """The word."""
+        if value in self._planned:
+            raise NotThereYet
+        if value not in self.words:
+            raise ValueError
+        return str(value)
+
+
+class NotThereYet(ValueError):
+    """The value will have a meaning in a version to come."""
+
+
+def _option(default: Any, read: Reader, words: str, *flags: str, per_test: bool = False, **more: Any) -> Any:
+    metadata = {"read": read, "help": words, "flags": flags, "per_test": per_test, **more}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of a run, or of one test in it. Times are seconds, sizes bytes."""
+
+    # ---- unittest's own
+    verbosity: int = _option(
+        1,
+        whole,
+        "0 is quiet, 1 prints a dot a test, 2 a line a test",
+        group="unittest",
+        flags_set=((("-v", "--verbose"), 2, "a line a test"), (("-q", "--quiet"), 0, "no dots")),
+    )
+    failfast: bool = _option(False, flag, "stop on first fail or error", "-f", "--failfast", group="unittest")
+    catchbreak: bool = _option(
+        False, flag, "accepted as unittest's; a Ctrl-C is always caught", "-c", "--catch", group="unittest"
+    )
+    buffer: bool = _option(
+        False, flag, "put the output of failed tests into their error text", "-b", "--buffer", group="unittest"
+    )
+    patterns: tuple[str, ...] = _option(
+        (),
+        patterns,
+        "only run tests which match the given substring or pattern",
+        "-k",
+        metavar="PATTERN",
+        group="unittest",
+    )
+    tb_locals: bool = _option(False, flag, "show local variables in tracebacks", "--locals", group="unittest")
+    durations: int | None = _option(
+        None, whole_or_none, "show the N slowest test cases (N=0 for all)", "--durations", metavar="N", group="unittest"
+    )
+    start_directory: str = _option(
+        ".", text, "directory to start discovery", "-s", "--start-directory", metavar="DIR", group="discovery"
+    )
+    pattern: str = _option("test*.py", text, "pattern to match test files", "-p", "--pattern", group="discovery")
+    top_level_directory: str | None = _option(
+        None,
+        text,
+        "top level directory of the project (the start directory by default)",
+        "-t",
+        "--top-level-directory",
+        metavar="DIR",
+        group="discovery",
+    )
+
+    # ---- isolation
+    isolation: str = _option(
+        "test", Choice("test", "class", "module", "none"), "how much runs in one process", "--isolation", per_test=True
+    )
+    start_method: str = _option(
+        "auto",
+        Choice("auto", "spawn", "forkserver"),
+        "how that process comes to be: a fresh interpreter, or a fork of a pristine template; auto is "
+        "forkserver on Linux and spawn elsewhere",
+        "--start-method",
+        per_test=True,
+    )
+    fork_after: str = _option(
+        "import",
+        Choice("start", "import", planned=("fixtures",)),
+        "when the template is forked: after the interpreter started, or after it imported the test's module",
+        "--fork-after",
+        per_test=True,
+    )
+    parallel_by: str = _option(
+        "module",
+        Choice("module", "class", "test"),
+        "the smallest unit whose tests may run at the same time as each other",
+        "--parallel-by",
+    )
+    max_concurrent_processes: int | str = _option(
+        4,
+        jobs,
+        "how many processes run at the same time; auto is one for each processor that may be used",
+        "-j",
+        "--jobs",
+        metavar="N|auto",
+        alias="jobs",
+    )
+
+    # ---- time and space
+    process_timeout: float | None = _option(
+        30.0, seconds, "how long a test may take, its fixtures apart", "--process-timeout", metavar="S", per_test=True
+    )
+    spawn_timeout: float | None = _option(
+        5.0,
+        seconds,
+        "how long a process may take to show a sign of life",
+        "--spawn-timeout",
+        metavar="S",
+        per_test=True,
+    )
+    cleanup_timeout: float | None = _option(
+        10.0,
+        seconds,
+        "how long a process may take to end after its test",
+        "--cleanup-timeout",
+        metavar="S",
+        per_test=True,
+    )
+    terminate_grace: float = _option(
+        2.0,
+        some_seconds,
+        "how long a process that is asked to end may take before it is killed",
+        "--terminate-grace",
+        metavar="S",
+        per_test=True,
+    )
+    heartbeat_interval: float = _option(
+        1.0,
+        some_seconds,
+        "how often a running child is to be heard of",
+        "--heartbeat-interval",
+        metavar="S",
+        per_test=True,
+    )
+    slow_after: float | None = _option(
+        10.0, seconds, "a test that runs longer is told as slow", "--slow-after", metavar="S", per_test=True
+    )
+    memory_limit: int | None = _option(
+        None,
+        size,
+        "how much memory the processes of a test may use together",
+        "--memory-limit",
+        metavar="SIZE",
+        per_test=True,
+    )
+    cpu_limit: float | None = _option(
+        None, seconds, "how much CPU time a test may use", "--cpu-limit", metavar="S", per_test=True
+    )
+
+    # ---- what becomes of the results
+    retries: int = _option(
+        0, whole, "how often a test that did not come out well is tried again", "--retries", metavar="N", per_test=True
+    )
+    leaks: str = _option(
+        "warn",
+        Choice("ignore", "warn", "fail"),
+        "what to do about processes and threads that a test leaves running",
+        "--leaks",
+        per_test=True,
+    )
+    capture: bool = _option(True, flag, "let tests write straight to the terminal", "--no-capture", negative=True)
+    json: str | None = _option(None, text, "write the run as one JSON document", "--json", metavar="FILE")
+
+    def with_values(self, values: Mapping[str, Any], where: str) -> Options:
+        """These options, but for *values*, which were found *where*; raises `OptionError`."""
+        return replace(self, **check(values, where)) if values else self
+
+
+TABLE: dict[str, Field[Any]] = {one.name: one for one in fields(Options)}
+ALIASES: dict[str, str] = {one.metadata["alias"]: name for name, one in TABLE.items() if "alias" in one.metadata}
+PER_TEST: frozenset[str] = frozenset(name for name, one in TABLE.items() if one.metadata["per_test"])
+
+
+def check(values: Mapping[str, Any], where: str, *, allowed: Iterable[str] = TABLE) -> dict[str, Any]:
+    """The values as they are to be used; raises `OptionError` for an unknown name or a wrong value."""
+    checked = {}
+    for key, value in values.items():
+        name = ALIASES.get(key, key)
+        if name not in allowed:
+            known = sorted({*allowed, *(alias for alias, name in ALIASES.items() if name in allowed)})
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}."
+            raise OptionError(f"{where}: there is no option {key!r} here; {hint}")
+        checked[name] = read(name, value, f"{where}: {key}")
+    return checked
+
+
+def read(name: str, value: Any, where: str) -> Any:
+    """The value of the option *name* as it is to be used; raises `OptionError`."""
+    reader: Reader = TABLE[name].metadata["read"]
+    try:
+        return reader(value)
+    except NotThereYet:
+        raise OptionError(f"{where}: {value!r} is planned and not there yet; give {expectation(name)}.") from None
+    except (ValueError, TypeError):
+        raise OptionError(f"{where}: {value!r} cannot be used; give {expectation(name)}.") from None
+
+
+def expectation(name: str) -> str:
+    """What a value of the option has to be, for a sentence."""
+    reader = TABLE[name].metadata["read"]
+    if isinstance(reader, Choice):
+        return f"one of {', '.join(reader.words)}"
+    return EXPECTED[reader]

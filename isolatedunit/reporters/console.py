@@ -1,0 +1,130 @@
+"""What is printed beyond unittest's own lines, and the colours of all of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from colorama import Fore, Style, just_fix_windows_console
+
+from isolatedunit.events import Event, TestFinished, Warned
+from isolatedunit.results import Counts
+
+_GREEN, _RED, _YELLOW = Fore.GREEN, Fore.RED, Fore.YELLOW
+_COLOURS = {
+    "ok": _GREEN,
+    "OK": _GREEN,
+    ".": _GREEN,
+    "F": _RED,
+    "E": _RED,
+    "FAIL": _RED,
+    "ERROR": _RED,
+    "FAILED": _RED,
+    "u": _RED,
+    "unexpected success": _RED,
+    "s": _YELLOW,
+    "x": _YELLOW,
+    "expected failure": _YELLOW,
+    "NO TESTS RAN": _YELLOW,
+}
+_COLOURS_OF_BEGINNINGS = (("FAIL: ", _RED), ("ERROR: ", _RED), ("UNEXPECTED SUCCESS: ", _RED), ("skipped ", _YELLOW))
+
+
+def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether what is written to *stream* is to be coloured: see no-color.org and force-color.org."""
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("FORCE_COLOR"):
+        return True
+    isatty = getattr(stream, "isatty", None)
+    return environment.get("TERM") != "dumb" and isatty is not None and bool(isatty())
+
+
+class ColouringStream:
+    """Passes on what unittest's text result writes, its own words in colour.
+
+    unittest writes each of its words with a call of its own, so that a word is one only when it is
+    the whole of what is written: text from tests is never taken for it.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        just_fix_windows_console()
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, in colour if it is one of unittest's words."""
+        colour = _COLOURS.get(text)
+        if colour is None:
+            colour = next((colour for word, colour in _COLOURS_OF_BEGINNINGS if text.startswith(word)), None)
+        return self._stream.write(text if colour is None else f"{colour}{text}{Style.RESET_ALL}")
+
+
+class LosslessStream:
+    """Passes text on; shows as escapes what the stream's encoding has no bytes for."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write all of *text*, one way or another."""
+        try:
+            return self._stream.write(text)
+        except UnicodeEncodeError:
+            encoding = getattr(self._stream, "encoding", None) or "ascii"
+            return self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+class Durations:
+    """Remembers how long tests took, and tells it as unittest does from Python 3.12 on: a listener."""
+
+    def __init__(self) -> None:
+        self._durations: list[tuple[float, str]] = []
+
+    def handle(self, event: Event) -> None:
+        """Remember a duration."""
+        if isinstance(event, TestFinished) and event.report.planned is not None:
+            self._durations.append((event.report.duration, event.report.planned.name))
+
+    def lines(self, count: int, verbosity: int) -> list[str]:
+        """The *count* slowest, all for 0."""
+        if not self._durations:
+            return []
+        slowest = sorted(self._durations, key=lambda pair: pair[0], reverse=True)[: count or None]
+        least = 0.0 if verbosity > 1 else 0.001
+        shown = [f"{f'{duration:.3f}s':<10} {name}" for duration, name in slowest if duration >= least]
+        hidden = "\n(durations < 0.001s were hidden; use -v to show these durations)"
+        return ["Slowest test durations", "-" * 70, *shown, hidden if len(shown) < len(slowest) else ""]
+
+
+class Summary:
+    """Remembers what to say when the run is over: a listener."""
+
+    def __init__(self) -> None:
+        self._warnings: list[str] = []
+        self._counts = Counts()
+
+    def handle(self, event: Event) -> None:
+        """Take notice of *event*."""
+        if isinstance(event, Warned):
+            self._warnings.append(event.text)
+        elif isinstance(event, TestFinished):
+            self._counts.add(event.report)
+
+    def lines(self, statistics: Mapping[str, Any]) -> list[str]:
+        """The warnings, a line on what isolation took, and the counts."""
+        lines = [f"isolatedunit: {warning}" for warning in self._warnings]
+        count = statistics["total_processes_spawned"]
+        took = f"Isolation: {count} process{'' if count == 1 else 'es'}"
+        if statistics["average_spawn_time"]:
+            took += f", spawned in {statistics['average_spawn_time'] * 1000:.1f} ms on average"
+        if statistics["peak_memory_usage"]:
+            peak, test = statistics["peak_memory_usage"] / 2**20, statistics["peak_memory_test"]
+            took += f", the largest used {peak:.1f} MiB ({test})"
+        return [*lines, took, str(self._counts)]

@@ -1,0 +1,263 @@
+"""Processes as the operating system sees them: who is below whom, what they use, how they end.
+
+psutil is imported where it is needed and not before: a template must stay lean. What a template
+asks is read from ``/proc`` where that exists.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    import psutil
+
+    from isolatedunit.results import ExitStatus
+
+SIGKILL: int = getattr(signal, "SIGKILL", 9 if os.name == "posix" else signal.SIGTERM)
+NUDGE: int | None = getattr(signal, "SIGURG", None)
+"""The signal that asks a child, silent for a heartbeat's interval, to start its heart. By default
+it is ignored, so that it harms nobody: not even a child that has become another program."""
+
+DUMP_STACKS: int | None = getattr(signal, "SIGINFO", None)
+"""The signal at which a child writes the stacks of all of its threads to its file for them."""
+if hasattr(signal, "SIGRTMAX"):
+    DUMP_STACKS = signal.SIGRTMAX - 2
+
+RUN_VARIABLE = "_ISOLATEDUNIT_RUN"
+"""The environment variable that marks every process of a run: the marks of the run, and of the
+runs that it is inside of, each between blanks."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
+_waitpid = getattr(os, "waitpid", None)  # a test may replace it in its module
+
+
+def add_mark(mark: str) -> str:
+    """What `RUN_VARIABLE` is to be in a process that carries *mark* besides those of this process."""
+    return f"{os.environ.get(RUN_VARIABLE, ' ')}{mark} "
+
+
+def run_depth() -> int:
+    """How many runs this process is inside of."""
+    return len(os.environ.get(RUN_VARIABLE, "").split())
+
+
+def children_of_this_process() -> list[int]:
+    """The processes whose parent this one is, the ended ones too; empty where ``/proc`` is missing."""
+    children: list[int] = []
+    try:
+        for task in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{task}/children", "rb") as file:
+                children += map(int, file.read().split())
+    except OSError:
+        pass
+    return children
+
+
+def children_of(process_id: int) -> list[int]:
+    """The processes whose parent is this one."""
+    import psutil
+
+    try:
+        return [child.pid for child in psutil.Process(process_id).children()]
+    except psutil.Error:
+        return []
+
+
+def parent_of(process_id: int) -> int | None:
+    """The process's parent, None when there is no such process."""
+    import psutil
+
+    try:
+        return int(psutil.Process(process_id).ppid())
+    except psutil.Error:
+        return None
+
+
+def describe_process(process_id: int) -> dict[str, Any]:
+    """The process for a person to recognise: its id, and what it was started as."""
+    command = ""
+    try:
+        with open(f"/proc/{process_id}/cmdline", "rb") as file:
+            command = file.read(4096).replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        pass
+    return {"pid": process_id, "command": command}
+
+
+def belongs_to(process_id: int, *, session: int, mark: str) -> bool:
+    """Whether the process is in this session, or carries this mark in its environment."""
+    try:
+        with open(f"/proc/{process_id}/stat", "rb") as file:
+            if int(file.read().rpartition(b")")[2].split()[3]) == session:
+                return True
+        with open(f"/proc/{process_id}/environ", "rb") as file:
+            return f" {mark} ".encode() in file.read()
+    except (OSError, IndexError):
+        return False
+
+
+def reap(process_id: int) -> bool:
+    """Wait for a child if it has ended; whether it has."""
+    try:
+        return _waitpid is None or _waitpid(process_id, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True
+
+
+def describe_end(exit_code: int, cpu_time: float | None = None, peak_rss: int | None = None) -> ExitStatus:
+    """An exit code, negative for a signal, as `ExitStatus` has it."""
+    from isolatedunit.results import ExitStatus  # dataclasses, which no child needs
+
+    if exit_code >= 0:
+        return ExitStatus(exit_code, None, cpu_time, peak_rss)
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    return ExitStatus(None, name, cpu_time, peak_rss)
+
+
+def send_signal(process_id: int, signal_number: int) -> bool:
+    """Send a signal; False when there is no such process (any more)."""
+    try:
+        os.kill(process_id, signal_number)
+    except (ProcessLookupError, PermissionError, OSError):
+        return False
+    return True
+
+
+def nudge(process_id: int) -> bool:
+    """Send `NUDGE`, unless the process's main thread sleeps in the kernel; whether it does not.
+
+    A signal ends many system calls early. Python's own code does them again; what an extension
+    written in C calls might not, and its test would fail here and nowhere else.
+    """
+    import psutil
+
+    try:
+        if psutil.Process(process_id).status() == psutil.STATUS_SLEEPING:
+            return False
+    except psutil.Error:
+        return True
+    if NUDGE is not None:
+        send_signal(process_id, NUDGE)
+    return True
+
+
+def kill_group(group: int) -> bool:
+    """SIGKILL every process in the group; False when there was none."""
+    if not hasattr(os, "killpg"):
+        return False
+    try:
+        os.killpg(group, SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def terminate_group(leader: int) -> None:
+    """SIGTERM the group of this process, and wake up those of it that are stopped."""
+    for signal_number in (signal.SIGTERM, getattr(signal, "SIGCONT", None)):
+        if signal_number is None:
+            continue
+        try:
+            os.killpg(leader, signal_number) if hasattr(os, "killpg") else os.kill(leader, signal_number)
+        except OSError:
+            # it has not come to having a group yet
+            send_signal(leader, signal_number)
+
+
+def become_subreaper(value: bool) -> bool:
+    """Become the parent of every descendant whose own parent ends, or stop it; what it was before.
+
+    Linux only; elsewhere orphans are not to be found, and it is always False.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        import ctypes
+
+        prctl = ctypes.CDLL(None).prctl
+        before = ctypes.c_int()
+        prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+        prctl(_PR_SET_CHILD_SUBREAPER, int(value), 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        return False
+    return bool(before.value)
+
+
+def load_per_processor() -> float:
+    """How many processes want each processor; never below 1."""
+    try:
+        return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    except (OSError, AttributeError):
+        return 1.0
+
+
+def processes_below(process_id: int) -> list[psutil.Process]:
+    """All descendants of a process that can be found from it, each with its start time."""
+    import psutil
+
+    try:
+        return psutil.Process(process_id).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def used_by_tree(process_id: int) -> tuple[int, float] | None:
+    """The bytes of memory and the seconds of CPU that a process and all below it use now."""
+    import psutil
+
+    rss, cpu_time = 0, 0.0
+    try:
+        root = psutil.Process(process_id)
+        for process in (root, *root.children(recursive=True)):
+            try:
+                with process.oneshot():
+                    rss += process.memory_info().rss
+                    times = process.cpu_times()
+                    cpu_time += times.user + times.system
+            except psutil.Error:
+                continue
+    except psutil.Error:
+        return None
+    return rss, cpu_time
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    """SIGKILL each of the processes, unless its id belongs to a newer process by now."""
+    import psutil
+
+    for process in processes:
+        try:
+            if process.is_running():
+                os.kill(process.pid, SIGKILL)
+        except (psutil.Error, OSError):
+            continue
+
+
+def marked_processes(run: str) -> list[psutil.Process]:
+    """All processes in whose environment the run's mark stands, but for this one."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and f" {run}" in process.environ().get(RUN_VARIABLE, ""):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def remove_tree(directory: str) -> None:
+    """Remove a directory of ours with all that is in it, as far as that is possible."""
+    shutil.rmtree(directory, ignore_errors=True)

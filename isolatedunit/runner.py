@@ -1,0 +1,392 @@
+"""`IsolatedTestRunner`, and the bridge from a run's events to a unittest result."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import os
+import signal
+import sys
+import threading
+import unittest
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, TextIO
+from unittest.case import _SubTest  # type: ignore[attr-defined]
+from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
+
+from isolatedunit.configuration import load_options
+from isolatedunit.engine.run import Run
+from isolatedunit.events import Event, Listener, TestFinished
+from isolatedunit.options import Options
+from isolatedunit.planning import plan_one, plan_suite
+from isolatedunit.reporters.console import Durations, Summary
+from isolatedunit.reporters.files import JsonReport
+from isolatedunit.results import Note, PlannedTest, TestReport
+from isolatedunit.statistics import Statistics
+
+__unittest = True  # leaves this module's frames out of unittest's tracebacks
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class ChildError(Exception):
+    """Stands for the exception that a test raised in its child; its text is the child's traceback."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+class ChildFailure(ChildError, AssertionError):
+    """The same for a failed assertion."""
+
+
+class ReportedTest:
+    """Takes a test's place in a result, where the test itself never was in this process."""
+
+    failureException = AssertionError
+
+    def __init__(self, planned: PlannedTest) -> None:
+        self._planned = planned
+
+    def id(self) -> str:
+        """unittest's id of the test."""
+        return self._planned.id
+
+    def shortDescription(self) -> str | None:
+        """The first line of its docstring."""
+        return self._planned.description
+
+    def countTestCases(self) -> int:
+        """One."""
+        return 1
+
+    def __str__(self) -> str:
+        return self._planned.name
+
+    def __repr__(self) -> str:
+        return f"<{self._planned.id}>"
+
+
+class ReportedSubTest(_SubTest):  # type: ignore[misc]
+    """Takes a subtest's place in a result."""
+
+    def __init__(self, test: Any, told: Mapping[str, str]) -> None:
+        self.test_case = test
+        self.failureException = test.failureException
+        self._told = told
+        self._message = object()
+        self.params: dict[str, Any] = {}
+
+    def id(self) -> str:
+        """unittest's id of the subtest."""
+        return self._told["id"]
+
+    def shortDescription(self) -> str | None:
+        """The first line of the test's docstring."""
+        description: str | None = self.test_case.shortDescription()
+        return description
+
+    def _subDescription(self) -> str:
+        return self._told["parameters"]
+
+    def __str__(self) -> str:
+        return self._told["description"]
+
+
+class ResultBridge:
+    """Tells a unittest result of each report as if the test had run here: a listener.
+
+    `connect` says which result; *stop* is called when that says ``shouldStop``. *echo* writes what
+    a test wrote to this process's own streams, in place of into its error text.
+    """
+
+    def __init__(self, *, echo: bool = False) -> None:
+        self._echo = echo
+        self._result: Any = None
+        self._tests: Mapping[int, Any] = {}
+        self._stop: Callable[[], None] = lambda: None
+
+    def connect(self, result: Any, tests: Mapping[int, Any], stop: Callable[[], None]) -> None:
+        """From now on tell *result*; *tests* are those that exist in this process, by their number."""
+        self._result, self._tests, self._stop = result, tests, stop
+
+    def handle(self, event: Event) -> None:
+        """Replay a report."""
+        if isinstance(event, TestFinished):
+            self._replay(event.report)
+            if getattr(self._result, "shouldStop", False):
+                self._stop()
+
+    def _replay(self, report: TestReport) -> None:
+        result = self._result
+        test = self._test_of(report)
+        if self._echo:
+            sys.stdout.write(report.stdout)
+            sys.stderr.write(report.stderr)
+        texts = _texts_with_output(report, self._echo or getattr(result, "buffer", False))
+        if report.is_fixture:
+            for note, text in zip(report.notes, texts, strict=True):
+                self._add(test, note, text)
+            return
+        if report.counted:
+            result.startTest(test)
+        for note, text in zip(report.notes, texts, strict=True):
+            self._add(test, note, text)
+        if hasattr(result, "addDuration") and report.counted:
+            result.addDuration(test, report.duration)
+        if report.succeeded and report.outcome in ("passed", "skipped"):  # skipped: a subtest of it
+            result.addSuccess(test)
+        result.stopTest(test)
+
+    def _test_of(self, report: TestReport) -> Any:
+        if report.planned is None:
+            return _ErrorHolder(report.id)
+        return self._tests.get(report.planned.number) or ReportedTest(report.planned)
+
+    def _add(self, test: Any, note: Note, text: str) -> None:
+        if note.subtest is not None:
+            subtest = ReportedSubTest(test, note.subtest)
+            if note.kind == "addSkip":
+                self._result.addSkip(subtest, note.text)
+            else:
+                self._result.addSubTest(test, subtest, as_exc_info(note, text))
+        elif note.kind == "addSkip":
+            self._result.addSkip(test, note.text)
+        elif note.kind == "addUnexpectedSuccess":
+            self._result.addUnexpectedSuccess(test)
+        else:
+            getattr(self._result, note.kind)(test, as_exc_info(note, text))
+
+
+def as_exc_info(note: Note, text: str) -> ExcInfo:
+    """What ``sys.exc_info()`` might have been, for a result to take."""
+    kind = ChildFailure if note.kind == "addFailure" else ChildError
+    try:
+        __tracebackhide__ = True
+        raise kind(text)
+    except ChildError:
+        return sys.exc_info()  # type: ignore[return-value]
+
+
+def _texts_with_output(report: TestReport, told_already: bool) -> list[str]:
+    """The texts of the notes; the last error's ends with the output, as it does for unittest's ``-b``."""
+    texts = [note.text for note in report.notes]
+    if told_already:  # with -b by unittest itself, in the child
+        return texts
+    for place in range(len(texts) - 1, -1, -1):
+        if report.notes[place].kind in ("addError", "addFailure"):
+            for title, output in (("Stdout", report.stdout), ("Stderr", report.stderr)):
+                if output:
+                    texts[place] += f"\n{title}:\n{output}" + ("" if output.endswith("\n") else "\n")
+            break
+    return texts
+
+
+class _TellsChildsText(unittest.TestResult):
+    """Put into a result class's ancestry, in front of `unittest.TestResult`: texts from a child
+    are taken as they are, since there is no traceback here that they could be made from."""
+
+    def _exc_info_to_string(self, err: Any, test: Any) -> str:
+        if isinstance(err[1], ChildError):
+            return str(err[1].args[0])
+        return super()._exc_info_to_string(err, test)  # type: ignore[misc,no-any-return]
+
+
+@contextlib.contextmanager
+def hearing_children(result: Any) -> Iterator[None]:
+    """While this lasts, *result* takes texts from children as they are."""
+    cls = type(result)
+    if not isinstance(result, unittest.TestResult) or issubclass(cls, _TellsChildsText):
+        yield
+        return
+    names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
+    result.__class__ = type(cls.__name__, (cls, _TellsChildsText), names)
+    try:
+        yield
+    finally:
+        result.__class__ = cls
+
+
+class IsolatedTestRunner(unittest.TextTestRunner):
+    """A `unittest.TextTestRunner` that runs every test in a process of its own.
+
+    Takes what `unittest.TextTestRunner` takes, and the options of isolatedunit as keyword
+    arguments: ``IsolatedTestRunner(process_timeout=5, max_concurrent_processes=2)``. What is not
+    given comes from the environment, the configuration files and the defaults, in this order; or
+    from *options*, if that is given. *listeners* hear of all events of the run. Raises
+    `OptionError`.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        descriptions: bool = True,
+        verbosity: int = 1,
+        failfast: bool = False,
+        buffer: bool = False,
+        resultclass: Any = None,
+        warnings: str | None = None,
+        *,
+        tb_locals: bool = False,
+        durations: int | None = None,
+        options: Options | None = None,
+        listeners: Sequence[Listener] = (),
+        **values: Any,
+    ) -> None:
+        more = {"durations": durations} if sys.version_info >= (3, 12) else {}
+        super().__init__(
+            stream, descriptions, verbosity, failfast, buffer, resultclass, warnings, tb_locals=tb_locals, **more
+        )
+        if options is None:
+            options = load_options(Options()).with_values(values, type(self).__name__)
+        self.options = replace(options, failfast=failfast, buffer=buffer, tb_locals=tb_locals)
+        self.durations = durations
+        self.statistics = Statistics()
+        self.interrupted = False
+        self.report_lost = False
+        self._listeners = tuple(listeners)
+
+    def get_statistics(self) -> dict[str, Any]:
+        """What the runner's runs have cost so far, in seconds and bytes."""
+        return self.statistics.as_dict()
+
+    def run(self, test: Any) -> Any:
+        """Run a test or a suite that exists in this process; gives the result, as unittest does.
+
+        After a Ctrl-C the results so far are printed, and `KeyboardInterrupt` is raised.
+        """
+        result = self._run(lambda _: plan_suite(test))
+        if self.interrupted:
+            raise KeyboardInterrupt
+        return result
+
+    def run_source(self, source: Mapping[str, Any]) -> Any:
+        """Run the tests that *source* names, which are listed in a child; this process imports none.
+
+        Raises `CollectionError`, and `Interrupted` when that happens before the tests are known.
+        """
+        return self._run(lambda run: (run.collect(source), {}))
+
+    def _run(self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]]) -> Any:
+        summary, bridge = Summary(), ResultBridge()
+        report = None if self.options.json is None else JsonReport(self.options.json, self.options, self.get_statistics)
+        # unittest does it by itself from 3.12 on
+        durations = Durations() if self.durations is not None and sys.version_info < (3, 12) else None
+        extra: list[Listener] = [one for one in (report, durations) if one is not None]
+        run = Run(self.options, [self.statistics, summary, *extra, *self._listeners, bridge], warnings=self.warnings)
+        try:
+            with calling_on_interrupt(run.interrupt):
+                tests, originals = plan(run)
+                result = self._run_planned(run, bridge, durations, tests, originals)
+        finally:
+            run.close()
+            self.interrupted = run.interrupts > 0
+        if report is not None:
+            self._write(report)
+        for line in summary.lines(self.get_statistics()):
+            self.stream.writeln(line)
+        self.stream.flush()
+        return result
+
+    def _run_planned(
+        self,
+        run: Run,
+        bridge: ResultBridge,
+        durations: Durations | None,
+        tests: Sequence[PlannedTest],
+        originals: Mapping[int, Any],
+    ) -> Any:
+        def dispatch(result: Any) -> None:
+            bridge.connect(result, originals, lambda: run.stop("the result said so (failfast)"))
+            with hearing_children(result):
+                run.execute(tests)
+            if durations is not None:
+                self._print_after_errors(result, durations.lines(self.durations or 0, self.verbosity))
+
+        return super().run(dispatch)  # type: ignore[arg-type]
+
+    def _print_after_errors(self, result: Any, lines: Sequence[str]) -> None:
+        print_errors = result.printErrors
+
+        def print_errors_and_lines() -> None:
+            print_errors()
+            for line in lines:
+                self.stream.writeln(line)
+
+        result.printErrors = print_errors_and_lines
+
+    def _write(self, report: JsonReport) -> None:
+        try:
+            report.write()
+        except OSError as exception:
+            self.report_lost = True
+            self.stream.writeln(f"isolatedunit: the report {self.options.json!r} could not be written: {exception}")
+
+
+@contextlib.contextmanager
+def calling_on_interrupt(call: Callable[[], None]) -> Iterator[None]:
+    """While this lasts a Ctrl-C calls *call*, where signals can be handled: in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda _signal, _frame: call())
+    try:
+        yield
+    finally:
+        # None stands for a handler that was not Python's
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+
+
+class _Session:
+    """What tests share that isolate themselves under a foreign runner: one run, kept open."""
+
+    def __init__(self) -> None:
+        self.process_id = os.getpid()
+        self._bridge = ResultBridge(echo=True)
+        self._numbers = itertools.count()
+        # what the child writes is written here, where the foreign runner expects it
+        self._run = Run(replace(load_options(Options()), max_concurrent_processes=1), [self._bridge])
+
+    def run_case(self, test: unittest.TestCase, result: Any) -> None:
+        """Run one test in a child and tell *result*."""
+        planned = plan_one(next(self._numbers), test)
+        self._bridge.connect(result, {planned.number: test}, lambda: None)
+        with hearing_children(result):
+            self._run.execute([planned])
+
+    def close(self) -> None:
+        """End its processes."""
+        if self.process_id == os.getpid():
+            self._run.close()
+
+
+_session: _Session | None = None
+_session_lock = threading.RLock()
+
+
+def run_isolated_case(test: unittest.TestCase, result: Any = None) -> Any:
+    """Run *test* in a child and tell *result*, under whatever runner this process has."""
+    global _session
+    run_stopped = None
+    if result is None:
+        # as TestCase.run does
+        result = test.defaultTestResult()
+        getattr(result, "startTestRun", lambda: None)()
+        run_stopped = getattr(result, "stopTestRun", None)
+    with _session_lock:
+        if _session is None or _session.process_id != os.getpid():
+            _session = _Session()
+            atexit.register(_session.close)
+        try:
+            _session.run_case(test, result)
+        except BaseException:  # a Ctrl-C, too: what runs must end
+            broken, _session = _session, None
+            atexit.unregister(broken.close)
+            broken.close()
+            raise
+    if run_stopped is not None:
+        run_stopped()
+    return result

@@ -1,0 +1,41 @@
+"""`IsolatedTestSuite`: the `unittest.TestSuite` that isolates its tests under any runner."""
+
+from __future__ import annotations
+
+import unittest
+
+from isolatedunit import channel
+from isolatedunit.configuration import load_options
+from isolatedunit.engine.run import Run
+from isolatedunit.options import Options
+from isolatedunit.planning import plan_suite
+from isolatedunit.runner import ResultBridge, calling_on_interrupt, hearing_children
+
+
+class IsolatedTestSuite(unittest.TestSuite):
+    """A suite whose `run` runs every test in a process of its own and tells the given result.
+
+    ``loader.suiteClass = IsolatedTestSuite`` makes a whole run isolated, under any runner. Class
+    and module fixtures run with each test, in its process. *options* may be set on a suite or on a
+    subclass; else they come from the environment and the configuration files.
+    """
+
+    isolates_its_tests = True
+    options: Options | None = None
+
+    def run(self, result: unittest.TestResult, debug: bool = False) -> unittest.TestResult:
+        """Run the tests; with *debug*, or in a child of ours, right here as `unittest.TestSuite` does."""
+        if debug or channel.current is not None:
+            return super().run(result, debug)
+        tests, originals = plan_suite(self)
+        bridge = ResultBridge()
+        run = Run(self.options or load_options(Options()), [bridge])
+        bridge.connect(result, originals, lambda: run.stop("the result said so"))
+        try:
+            with calling_on_interrupt(run.interrupt), hearing_children(result):
+                run.execute(tests)
+        finally:
+            run.close()
+        if run.interrupts:
+            raise KeyboardInterrupt
+        return result
