@@ -1,0 +1,202 @@
+"""unittest's semantics: the same suite, under unittest and isolated, with every call on the result compared."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import json
+import os
+import unittest
+from typing import Any
+
+from running import SAMPLES, START_METHODS, ProjectTestCase, run_isolatedunit, run_python
+
+SUITE = os.path.join(SAMPLES, "semantics")
+
+
+def record(runner: str, **options: Any) -> dict[str, Any]:
+    """Every call on the result when *runner* runs the suite."""
+    ended = run_python(os.path.join(SAMPLES, "record.py"), runner, json.dumps(options), SUITE)
+    try:
+        told: dict[str, Any] = json.loads(ended.output)
+    except ValueError:
+        raise AssertionError(ended.output) from None
+    return told
+
+
+@functools.cache
+def expected() -> dict[str, Any]:
+    """What unittest itself makes of the suite."""
+    return record("unittest")
+
+
+class SameAsUnittestTest(unittest.TestCase):
+    """Everything that unittest tells its result is told, with the same words, once each."""
+
+    maxDiff = None
+
+    def check(self, **options: Any) -> None:
+        told = record("isolatedunit", **options)
+        # in another order: modules run side by side
+        self.assertEqual(count(told["calls"]), count(expected()["calls"]))
+        self.assertEqual(told["counts"], expected()["counts"])
+        self.assertEqual(told["success"], expected()["success"])
+
+    def test_the_suite_has_what_it_takes(self) -> None:
+        kinds = {call[0] for call in expected()["calls"]}
+        self.assertEqual(len(kinds), 9, kinds)
+        self.assertGreater(len(expected()["calls"]), 150)
+
+    def test_each_test_by_itself(self) -> None:
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                self.check(start_method=start_method, max_concurrent_processes=2)
+
+    def test_each_class_by_itself(self) -> None:
+        self.check(isolation="class")
+
+    def test_each_module_by_itself(self) -> None:
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                self.check(isolation="module", start_method=start_method)
+
+    def test_all_together(self) -> None:
+        self.check(isolation="none")
+
+    def test_forks_of_an_interpreter_that_imported_nothing(self) -> None:
+        self.check(fork_after="start")
+
+    def test_tests_of_one_module_at_the_same_time(self) -> None:
+        self.check(parallel_by="test", max_concurrent_processes=3)
+        self.check(parallel_by="class", max_concurrent_processes=3)
+
+
+def count(calls: list[list[str]]) -> dict[tuple[str, ...], int]:
+    """How often each call was made."""
+    return dict(collections.Counter(tuple(call) for call in calls))
+
+
+class OrderTest(ProjectTestCase):
+    """With one process at a time everything comes in unittest's own order."""
+
+    def test_order_of_calls(self) -> None:
+        told = record("isolatedunit", max_concurrent_processes=1)
+        mine = [call for call in told["calls"] if call[0] == "startTest"]
+        theirs = [call for call in expected()["calls"] if call[0] == "startTest"]
+        # what the loader itself made is told first: it is known before anything runs
+        self.assertEqual(
+            [call for call in mine if "unittest.loader" not in call[1]],
+            [call for call in theirs if "unittest.loader" not in call[1]],
+        )
+
+    def test_order_in_the_report(self) -> None:
+        report = run_isolatedunit(cwd=SUITE).report
+        assert report is not None
+        started = [call[1] for call in expected()["calls"] if call[0] == "startTest"]
+        reported = [test["id"] for test in report["tests"] if test["id"] in started]
+        self.assertEqual(reported, [test_id for test_id in started if test_id in reported])
+
+
+class BufferTest(ProjectTestCase):
+    def test_output_of_failed_tests_is_in_their_text(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import sys
+            import unittest
+
+            class It(unittest.TestCase):
+                def test_fails(self):
+                    print("printed by the one that fails")
+                    print("complained", file=sys.stderr)
+                    self.fail()
+
+                def test_passes(self):
+                    print("printed by the one that passes")
+            """,
+        )
+        for arguments in ((), ("-b",)):
+            with self.subTest(arguments):
+                ended = self.run_here(*arguments)
+                self.assertEqual(ended.output.count("Stdout:\nprinted by the one that fails\n"), 1)
+                self.assertEqual(ended.output.count("Stderr:\ncomplained\n"), 1)
+                self.assertNotIn("printed by the one that passes", ended.output)
+
+
+class MainTest(ProjectTestCase):
+    """Tests that are defined in ``__main__``."""
+
+    def test_a_script_with_its_own_tests(self) -> None:
+        path = self.write(
+            "script.py",
+            """
+            import os
+            import unittest
+
+            from isolatedunit import IsolatedTestRunner
+
+            STATE = []
+
+            class Parameterised(unittest.TestCase):
+                def __init__(self, method="test_it", parameter=0):
+                    super().__init__(method)
+                    self.parameter = parameter
+
+                def test_it(self):
+                    STATE.append(self.parameter)
+                    self.assertEqual(STATE, [self.parameter])
+                    self.assertEqual(type(self).__module__, "__main__")
+
+            class Plain(unittest.TestCase):
+                def test_one(self):
+                    STATE.append(1)
+                    self.assertEqual(STATE, [1])
+
+                def test_two(self):
+                    STATE.append(2)
+                    self.assertEqual(STATE, [2])
+
+            def load_tests(loader, tests, pattern):
+                tests.addTest(Parameterised(parameter=7))
+                return tests
+
+            if __name__ == "__main__":
+                unittest.main(testRunner=IsolatedTestRunner, verbosity=2)
+            """,
+        )
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                env = dict(environment_with(ISOLATEDUNIT_START_METHOD=start_method))
+                ended = run_python(path, cwd=self.directory, env=env)
+                self.assertEqual(ended.exit_code, 0, ended.output)
+                self.assertIn("test_one (__main__.Plain", ended.output)
+                self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped")
+
+    def test_a_script_without_a_guard_does_not_run_away(self) -> None:
+        path = self.write(
+            "script.py",
+            """
+            import unittest
+
+            from isolatedunit import IsolatedTestRunner
+
+            class It(unittest.TestCase):
+                def test_it(self):
+                    pass
+
+            unittest.main(testRunner=IsolatedTestRunner)
+            """,
+        )
+        ended = run_python(path, cwd=self.directory)
+        self.assertEqual(ended.exit_code, 1, ended.output)
+        self.assertIn('if __name__ == "__main__"', ended.output)
+
+
+def environment_with(**variables: str) -> dict[str, str]:
+    from running import environment
+
+    return environment(**variables)
+
+
+if __name__ == "__main__":
+    unittest.main()

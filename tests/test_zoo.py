@@ -1,0 +1,102 @@
+"""The zoo: tests that misbehave in every way there is, and what the runner makes of each."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import tempfile
+import unittest
+from typing import Any
+
+from running import HERE, START_METHODS, Completed, environment, processes_of_run, run_isolatedunit
+
+ZOO = os.path.join(HERE, "zoo")
+
+
+def load_expecting() -> Any:
+    """The zoo's own module on what is expected; it is not on this process's path."""
+    spec = importlib.util.spec_from_file_location("expecting", os.path.join(ZOO, "expecting.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def visit(start_method: str) -> Completed:
+    """Run the whole zoo."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return run_isolatedunit(
+            *("discover", "-s", ZOO, "-p", "zoo_*.py", "--start-method", start_method),
+            *("-j", "4", "--parallel-by", "test", "--process-timeout", "4", "--cleanup-timeout", "1"),
+            env=environment(ZOO_SCRATCH=scratch),
+        )
+
+
+def made_of(test: dict[str, Any], told: tuple[str, ...]) -> dict[str, Any]:
+    """What the runner made of a test, in the words of the zoo's model."""
+    attempts = test["attempts"]
+    leaked = attempts[-1]["handle_stats"].get("leaked", 0) if attempts else 0
+    everything = json.dumps(test, ensure_ascii=False) + test["traceback"] + test["stdout"]
+    return {
+        "outcome": test["outcome"],
+        "cause": test["cause"],
+        "leaked": leaked,
+        "told": tuple(text for text in told if text in everything),
+    }
+
+
+class ZooTest(unittest.TestCase):
+    maxDiff = None
+
+    def check(self, start_method: str) -> None:
+        expected = load_expecting().model(ZOO)
+        self.assertGreater(len(expected), 90)
+        ended = visit(start_method)
+        tests = ended.tests()
+        made = {test_id: made_of(test, expected.get(test_id, {}).get("told", ())) for test_id, test in tests.items()}
+        self.assertEqual(sorted(made), sorted(expected))
+        for test_id, model in expected.items():
+            with self.subTest(test_id, message=tests[test_id]["message"]):
+                self.assertEqual(made[test_id], model)
+        assert ended.report is not None
+        self.assertEqual(ended.exit_code, 1)
+        self.assertEqual(processes_of_run(ended.report["run"]["id"]), [])
+        self.assertFalse([name for name in os.listdir(tempfile.gettempdir()) if ended.report["run"]["id"] in name])
+        self.check_report(ended)
+
+    def check_report(self, ended: Completed) -> None:
+        """The report is complete for each of them, and its counts are right."""
+        report = ended.report
+        assert report is not None
+        outcomes = [test["outcome"] for test in report["tests"]]
+        self.assertEqual(report["counts"]["tests"], len(outcomes))
+        for outcome in ("passed", "failed", "error", "skipped", "expectedFailure", "unexpectedSuccess"):
+            self.assertEqual(report["counts"][outcome], outcomes.count(outcome), outcome)
+        for test in report["tests"]:
+            with self.subTest(test["id"]):
+                self.check_test(test)
+
+    def check_test(self, test: dict[str, Any]) -> None:
+        if test["outcome"] in ("error", "failed"):
+            self.assertTrue(test["traceback"])
+        if not test["id"].startswith("unittest.loader."):
+            self.assertEqual([attempt["number"] for attempt in test["attempts"]], [1])
+            attempt = test["attempts"][0]
+            self.assertGreater(attempt["process_id"], 0)
+            self.assertGreater(attempt["duration"], 0)
+            self.assertGreater(attempt["spawn_time"], 0)
+            if test["outcome"] == "passed" and test["cause"] is None:
+                self.assertGreater(attempt["memory_usage"]["peak_rss"], 1_000_000)
+                self.assertTrue(attempt["exit_code"] == 0 or attempt["signal"], attempt)
+
+    def test_spawned(self) -> None:
+        self.check("spawn")
+
+    @unittest.skipUnless("forkserver" in START_METHODS, "this system cannot fork")
+    def test_forked(self) -> None:
+        self.check("forkserver")
+
+
+if __name__ == "__main__":
+    unittest.main()
