@@ -108,9 +108,10 @@ class Warned(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunCancelled(Event):
-    """No further test is begun, because of *reason*."""
+    """No further test is begun, because of *reason*; *interrupted* tells that that was a Ctrl-C."""
 
     reason: str
+    interrupted: bool
 
 
 @dataclass(frozen=True, slots=True)

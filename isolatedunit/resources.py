@@ -1,7 +1,8 @@
 """Processes as the operating system sees them: who is below whom, what they use, how they end.
 
 psutil is imported where it is needed and not before: a template must stay lean. What a template
-asks is read from ``/proc`` where that exists.
+asks is read from ``/proc`` where that exists. Where psutil cannot be imported (an interpreter built
+without a module that it needs) a process is still ended; what is below it is not found.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
 
     import psutil
 
     from isolatedunit.results import ExitStatus
+
+    T = TypeVar("T")
 
 SIGKILL: int = getattr(signal, "SIGKILL", 9 if os.name == "posix" else signal.SIGTERM)
 NUDGE: int | None = getattr(signal, "SIGURG", None)
@@ -63,22 +66,12 @@ def children_of_this_process() -> list[int]:
 
 def children_of(process_id: int) -> list[int]:
     """The processes whose parent is this one."""
-    import psutil
-
-    try:
-        return [child.pid for child in psutil.Process(process_id).children()]
-    except psutil.Error:
-        return []
+    return [child.pid for child in _look(process_id, lambda process: process.children()) or ()]
 
 
 def parent_of(process_id: int) -> int | None:
     """The process's parent, None when there is no such process."""
-    import psutil
-
-    try:
-        return int(psutil.Process(process_id).ppid())
-    except psutil.Error:
-        return None
+    return _look(process_id, lambda process: int(process.ppid()))
 
 
 def describe_process(process_id: int) -> dict[str, Any]:
@@ -140,13 +133,8 @@ def nudge(process_id: int) -> bool:
     A signal ends many system calls early. Python's own code does them again; what an extension
     written in C calls might not, and its test would fail here and nowhere else.
     """
-    import psutil
-
-    try:
-        if psutil.Process(process_id).status() == psutil.STATUS_SLEEPING:
-            return False
-    except psutil.Error:
-        return True
+    if _look(process_id, lambda process: process.status()) == "sleeping":
+        return False
     if NUDGE is not None:
         send_signal(process_id, NUDGE)
     return True
@@ -204,50 +192,31 @@ def load_per_processor() -> float:
 
 def processes_below(process_id: int) -> list[psutil.Process]:
     """All descendants of a process that can be found from it, each with its start time."""
-    import psutil
-
-    try:
-        return psutil.Process(process_id).children(recursive=True)
-    except psutil.Error:
-        return []
+    return _look(process_id, lambda process: process.children(recursive=True)) or []
 
 
 def used_by_tree(process_id: int) -> tuple[int, float] | None:
     """The bytes of memory and the seconds of CPU that a process and all below it use now."""
-    import psutil
-
-    rss, cpu_time = 0, 0.0
-    try:
-        root = psutil.Process(process_id)
-        for process in (root, *root.children(recursive=True)):
-            try:
-                with process.oneshot():
-                    rss += process.memory_info().rss
-                    times = process.cpu_times()
-                    cpu_time += times.user + times.system
-            except psutil.Error:
-                continue
-    except psutil.Error:
+    root = _look(process_id, _use_of)
+    if root is None:
         return None
-    return rss, cpu_time
+    known = [root, *filter(None, (_look(below.pid, _use_of) for below in processes_below(process_id)))]
+    return sum(rss for rss, _ in known), sum(cpu_time for _, cpu_time in known)
 
 
 def kill_all(processes: Iterable[psutil.Process]) -> None:
     """SIGKILL each of the processes, unless its id belongs to a newer process by now."""
-    import psutil
-
     for process in processes:
-        try:
-            if process.is_running():
-                os.kill(process.pid, SIGKILL)
-        except (psutil.Error, OSError):
-            continue
+        if process.is_running():
+            send_signal(process.pid, SIGKILL)
 
 
 def marked_processes(run: str) -> list[psutil.Process]:
     """All processes in whose environment the run's mark stands, but for this one."""
-    import psutil
-
+    try:
+        import psutil
+    except ImportError:
+        return []
     found = []
     for process in psutil.process_iter():
         try:
@@ -261,3 +230,21 @@ def marked_processes(run: str) -> list[psutil.Process]:
 def remove_tree(directory: str) -> None:
     """Remove a directory of ours with all that is in it, as far as that is possible."""
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _look(process_id: int, question: Callable[[psutil.Process], T]) -> T | None:
+    """Ask psutil about a process; None when there is no such process, no answer or no psutil."""
+    try:
+        import psutil
+    except ImportError:
+        return None
+    try:
+        return question(psutil.Process(process_id))
+    except (psutil.Error, OSError):
+        return None
+
+
+def _use_of(process: psutil.Process) -> tuple[int, float]:
+    with process.oneshot():
+        times = process.cpu_times()
+        return process.memory_info().rss, times.user + times.system

@@ -203,7 +203,8 @@ def hearing_children(result: Any) -> Iterator[None]:
         yield
         return
     names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
-    result.__class__ = type(cls.__name__, (cls, _TellsChildsText), names)
+    bases = (_TellsChildsText,) if cls is unittest.TestResult else (cls, _TellsChildsText)
+    result.__class__ = type(cls.__name__, bases, names)
     try:
         yield
     finally:
@@ -271,7 +272,7 @@ class IsolatedTestRunner(unittest.TextTestRunner):
         return self._run(lambda run: (run.collect(source), {}))
 
     def _run(self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]]) -> Any:
-        summary, bridge = Summary(), ResultBridge()
+        summary, bridge = Summary(self.stream.writeln), ResultBridge()
         report = None if self.options.json is None else JsonReport(self.options.json, self.options, self.get_statistics)
         # unittest does it by itself from 3.12 on
         durations = Durations() if self.durations is not None and sys.version_info < (3, 12) else None

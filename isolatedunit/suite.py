@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unittest
 
-from isolatedunit import channel
 from isolatedunit.configuration import load_options
 from isolatedunit.engine.run import Run
 from isolatedunit.options import Options
@@ -24,8 +23,8 @@ class IsolatedTestSuite(unittest.TestSuite):
     options: Options | None = None
 
     def run(self, result: unittest.TestResult, debug: bool = False) -> unittest.TestResult:
-        """Run the tests; with *debug*, or in a child of ours, right here as `unittest.TestSuite` does."""
-        if debug or channel.current is not None:
+        """Run the tests; with *debug* right here, as `unittest.TestSuite` does."""
+        if debug:
             return super().run(result, debug)
         tests, originals = plan_suite(self)
         bridge = ResultBridge()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import unittest
-from unittest.loader import _FailedTest  # type: ignore[attr-defined]
+from unittest.loader import _FailedTest, _make_failed_import_test, _make_skipped_test  # type: ignore[attr-defined]
 from unittest.main import _convert_names  # type: ignore[attr-defined]
 from unittest.util import strclass
 
 from isolatedunit.addresses import address_by_class, identify, is_loader_made, load, occurrences, walk
 from isolatedunit.child.recorder import Recorder, format_exception
+from isolatedunit.errors import OptionError
 from isolatedunit.messages import ImportStarted, OutcomeNoted, TestFinished, TestsCollected
 
 TYPE_CHECKING = False
@@ -63,7 +64,13 @@ class Loader(unittest.TestLoader):
         if name in self._known_bad:
             return self.suiteClass([_FailedTest(name, LostImport(self._known_bad[name]["text"]))])
         self._reporter.send(ImportStarted, module=name)
-        suite = super().loadTestsFromName(name)
+        try:
+            suite = super().loadTestsFromName(name)
+        except unittest.SkipTest as exception:
+            return _make_skipped_test(name, exception, self.suiteClass)  # type: ignore[no-any-return]
+        except BaseException:
+            # unittest itself would end here; one name's trouble need not be all of theirs
+            return _make_failed_import_test(name, self.suiteClass)[0]  # type: ignore[no-any-return]
         self._tag(suite, {"names": [name]})
         return suite
 
@@ -101,11 +108,15 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
         return
     loader._tag(suite, source)
     planned: list[dict[str, Any]] = []
-    for test, special in walk(suite):
-        planned.append(_plan(test, special is not None, loader, command))
-        if len(planned) == TESTS_A_MESSAGE:
-            reporter.send(TestsCollected, tests=planned)
-            planned = []
+    try:
+        for test, special in walk(suite):
+            planned.append(_plan(test, special is not None, loader, command))
+            if len(planned) == TESTS_A_MESSAGE:
+                reporter.send(TestsCollected, tests=planned)
+                planned = []
+    except OptionError as exception:  # a class overrides an option in a way that cannot be
+        reporter.send(TestsCollected, tests=[], last=True, error=str(exception))
+        return
     reporter.send(TestsCollected, tests=planned, last=True)
 
 

@@ -157,7 +157,7 @@ class Run:
         reason = "it was interrupted" if self.interrupts else self._stop_reason
         if reason is not None and not scheduler.cancelled:
             scheduler.cancel()
-            self._loop.tell([RunCancelled(self._loop.now, reason)])
+            self._loop.tell([RunCancelled(self._loop.now, reason, self.interrupts > 0)])
 
     def _fill_slots(self, scheduler: Scheduler) -> None:
         while self._loop.occupied < self.jobs:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from colorama import Fore, Style, just_fix_windows_console
 
-from isolatedunit.events import Event, TestFinished, Warned
+from isolatedunit.events import Event, RunCancelled, TestFinished, Warned
 from isolatedunit.results import Counts
 
 _GREEN, _RED, _YELLOW = Fore.GREEN, Fore.RED, Fore.YELLOW
@@ -104,9 +104,10 @@ class Durations:
 
 
 class Summary:
-    """Remembers what to say when the run is over: a listener."""
+    """Remembers what to say when the run is over: a listener. *say* prints a line at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self._say = say
         self._warnings: list[str] = []
         self._counts = Counts()
 
@@ -114,6 +115,8 @@ class Summary:
         """Take notice of *event*."""
         if isinstance(event, Warned):
             self._warnings.append(event.text)
+        elif isinstance(event, RunCancelled) and event.interrupted:
+            self._say("\nisolatedunit: interrupted: the tests that run are ended (Ctrl-C again: killed)")
         elif isinstance(event, TestFinished):
             self._counts.add(event.report)
 

@@ -1,0 +1,241 @@
+"""The table of options, and where their values come from."""
+
+from __future__ import annotations
+
+import os
+import unittest
+from typing import Any
+
+from running import ProjectTestCase
+
+from isolatedunit.configuration import load_options
+from isolatedunit.errors import OptionError
+from isolatedunit.main import parse
+from isolatedunit.options import PER_TEST, TABLE, Options, expectation, read
+
+
+class ReadTest(unittest.TestCase):
+    def test_values_that_can_be_used(self) -> None:
+        for name, given, meant in (
+            ("process_timeout", "2.5", 2.5),
+            ("process_timeout", 3, 3.0),
+            ("process_timeout", "none", None),
+            ("memory_limit", "512M", 512 * 2**20),
+            ("memory_limit", "1.5G", 3 * 2**29),
+            ("memory_limit", "2gib", 2 * 2**30),
+            ("memory_limit", "100KB", 100 * 2**10),
+            ("memory_limit", 4096, 4096),
+            ("memory_limit", "none", None),
+            ("max_concurrent_processes", "auto", "auto"),
+            ("max_concurrent_processes", "3", 3),
+            ("retries", "0", 0),
+            ("isolation", "class", "class"),
+            ("failfast", "yes", True),
+            ("failfast", False, False),
+            ("capture", "off", False),
+            ("patterns", "one\n*two*\n", ("*one*", "*two*")),
+            ("patterns", ["one"], ("*one*",)),
+        ):
+            with self.subTest(name=name, given=given):
+                self.assertEqual(read(name, given, "here"), meant)
+
+    def test_values_that_cannot(self) -> None:
+        for name, given in (
+            ("process_timeout", "soon"),
+            ("process_timeout", 0),
+            ("process_timeout", -1),
+            ("process_timeout", "inf"),
+            ("process_timeout", "nan"),
+            ("process_timeout", True),
+            ("heartbeat_interval", "none"),
+            ("memory_limit", "512X"),
+            ("memory_limit", "M"),
+            ("memory_limit", 0),
+            ("max_concurrent_processes", 0),
+            ("max_concurrent_processes", "many"),
+            ("max_concurrent_processes", 2.5),
+            ("retries", -1),
+            ("isolation", "package"),
+            ("isolation", None),
+            ("failfast", "perhaps"),
+            ("patterns", [1]),
+            ("json", 1),
+        ):
+            with self.subTest(name=name, given=given), self.assertRaises(OptionError) as caught:
+                read(name, given, "the place")
+            self.assertRegex(str(caught.exception), r"^the place: .*; give .*\.$")
+            self.assertIn(repr(given), str(caught.exception))
+
+    def test_every_option_says_what_it_expects(self) -> None:
+        for name in TABLE:
+            self.assertTrue(expectation(name), name)
+
+    def test_defaults_can_be_used(self) -> None:
+        for name, option in TABLE.items():
+            self.assertEqual(read(name, option.default, name), option.default)
+
+    def test_defaults_of_the_seed(self) -> None:
+        options = Options()
+        self.assertEqual(options.process_timeout, 30.0)
+        self.assertEqual(options.spawn_timeout, 5.0)
+        self.assertEqual(options.cleanup_timeout, 10.0)
+        self.assertEqual(options.max_concurrent_processes, 4)
+        self.assertEqual(options.heartbeat_interval, 1.0)
+
+    def test_what_a_test_may_override_is_about_the_test(self) -> None:
+        self.assertLessEqual({"process_timeout", "retries", "memory_limit", "isolation"}, PER_TEST)
+        self.assertFalse({"json", "max_concurrent_processes", "verbosity", "failfast"} & PER_TEST)
+
+
+class SourcesTest(ProjectTestCase):
+    """The command line wins over the environment, which wins over pyproject.toml, which wins over setup.cfg."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        before = os.getcwd()
+        os.chdir(self.directory)
+        self.addCleanup(os.chdir, before)
+
+    def load(self, **environment: str) -> Options:
+        return load_options(Options(), environment=environment)
+
+    def test_nothing(self) -> None:
+        self.assertEqual(self.load(), Options())
+
+    def test_setup_cfg(self) -> None:
+        self.write("setup.cfg", "[isolatedunit]\nprocess_timeout = 7\njobs = 3\npatterns =\n    one\n    two\n")
+        options = self.load()
+        self.assertEqual((options.process_timeout, options.max_concurrent_processes), (7.0, 3))
+        self.assertEqual(options.patterns, ("*one*", "*two*"))
+
+    def test_pyproject_toml(self) -> None:
+        self.write(
+            "pyproject.toml", '[tool.isolatedunit]\nprocess_timeout = 8\nisolation = "class"\npatterns = ["x"]\n'
+        )
+        options = self.load()
+        self.assertEqual((options.process_timeout, options.isolation, options.patterns), (8.0, "class", ("*x*",)))
+
+    def test_precedence(self) -> None:
+        self.write(
+            "setup.cfg", "[isolatedunit]\nprocess_timeout = 1\nspawn_timeout = 1\ncleanup_timeout = 1\nretries = 1\n"
+        )
+        self.write(
+            "pyproject.toml", "[tool.isolatedunit]\nprocess_timeout = 2\nspawn_timeout = 2\ncleanup_timeout = 2\n"
+        )
+        os.environ.update(ISOLATEDUNIT_PROCESS_TIMEOUT="3", ISOLATEDUNIT_SPAWN_TIMEOUT="3")
+        self.addCleanup(os.environ.pop, "ISOLATEDUNIT_PROCESS_TIMEOUT")
+        self.addCleanup(os.environ.pop, "ISOLATEDUNIT_SPAWN_TIMEOUT")
+        options, _ = parse(["--process-timeout", "4"])
+        self.assertEqual(
+            (options.process_timeout, options.spawn_timeout, options.cleanup_timeout, options.retries), (4, 3, 2, 1)
+        )
+
+    def test_environment(self) -> None:
+        options = self.load(ISOLATEDUNIT_JOBS="2", ISOLATEDUNIT_FAILFAST="1", OTHER="x")
+        self.assertEqual((options.max_concurrent_processes, options.failfast), (2, True))
+
+    def test_a_file_of_ones_own(self) -> None:
+        self.write("setup.cfg", "[isolatedunit]\nretries = 1\n")
+        toml = self.write("mine.toml", "[tool.isolatedunit]\nprocess_timeout = 5\n")
+        cfg = self.write("mine.cfg", "[isolatedunit]\nprocess_timeout = 6\n")
+        options = load_options(Options(), config=toml, environment={})
+        self.assertEqual((options.process_timeout, options.retries), (5.0, 0))
+        self.assertEqual(load_options(Options(), environment={"ISOLATEDUNIT_CONFIG": cfg}).process_timeout, 6.0)
+
+    def check_complaint(self, *parts: str, **environment: str) -> None:
+        with self.assertRaises(OptionError) as caught:
+            self.load(**environment)
+        for part in parts:
+            self.assertIn(part, str(caught.exception))
+
+    def test_complaints_name_the_place_the_value_and_what_to_do(self) -> None:
+        self.check_complaint("ISOLATEDUNIT_RETRIES", "'x'", "a whole number", ISOLATEDUNIT_RETRIES="x")
+        self.check_complaint(
+            "ISOLATEDUNIT_PROCES_TIMEOUT", "did you mean 'process_timeout'?", ISOLATEDUNIT_PROCES_TIMEOUT="1"
+        )
+        self.check_complaint("ISOLATEDUNIT_QWERTY", "known are:", ISOLATEDUNIT_QWERTY="1")
+        self.check_complaint("no file 'gone.toml'", "name an existing", ISOLATEDUNIT_CONFIG="gone.toml")
+        self.write("pyproject.toml", "[tool.isolatedunit]\nisolaton = 'test'\n")
+        self.check_complaint("pyproject.toml", "'isolaton'", "did you mean 'isolation'?")
+        self.write("pyproject.toml", "[tool.isolatedunit\n")
+        self.check_complaint("pyproject.toml", "cannot be read")
+        self.write("pyproject.toml", "tool.isolatedunit = 3\n")
+        self.check_complaint("pyproject.toml", "make it a table")
+        os.unlink("pyproject.toml")
+        self.write("setup.cfg", "[isolatedunit]\nfork_after = fixtures\n")
+        self.check_complaint("setup.cfg", "'fixtures' is planned and not there yet")
+        self.write("setup.cfg", "nonsense\n")
+        self.check_complaint("setup.cfg", "cannot be read")
+
+
+class CommandLineTest(ProjectTestCase):
+    def parse(self, *arguments: str) -> tuple[Options, list[str]]:
+        before = os.getcwd()
+        os.chdir(self.directory)
+        try:
+            return parse(arguments)
+        finally:
+            os.chdir(before)
+
+    def test_every_form_of_unittest(self) -> None:
+        for arguments, start, pattern, top, names in (
+            ((), ".", "test*.py", None, []),
+            (("discover",), ".", "test*.py", None, []),
+            (("discover", "-s", "a", "-p", "b", "-t", "c"), "a", "b", "c", []),
+            (("discover", "a", "b", "c"), "a", "b", "c", []),
+            (("discover", "-v", "a", "-f"), "a", "test*.py", None, []),
+            (("-v",), ".", "test*.py", None, []),
+            (
+                ("mod", "mod.Class.test", "path/test_x.py"),
+                ".",
+                "test*.py",
+                None,
+                ["mod", "mod.Class.test", "path/test_x.py"],
+            ),
+        ):
+            with self.subTest(arguments):
+                options, found = self.parse(*arguments)
+                where = (options.start_directory, options.pattern, options.top_level_directory)
+                self.assertEqual((where, found), ((start, pattern, top), names))
+
+    def test_options_of_unittest(self) -> None:
+        options, _ = self.parse("-v", "-f", "-c", "-b", "-k", "one", "-k", "t*o", "--locals", "--durations", "3")
+        self.assertEqual(
+            (options.verbosity, options.failfast, options.catchbreak, options.buffer, options.tb_locals),
+            (2, True, True, True, True),
+        )
+        self.assertEqual((options.patterns, options.durations), (("*one*", "t*o"), 3))
+        self.assertEqual(self.parse("--quiet")[0].verbosity, 0)
+
+    def test_every_option_of_the_table_has_its_flag(self) -> None:
+        given: dict[str, tuple[list[str], Any]] = {
+            "isolation": (["--isolation", "class"], "class"),
+            "start_method": (["--start-method", "spawn"], "spawn"),
+            "fork_after": (["--fork-after", "start"], "start"),
+            "parallel_by": (["--parallel-by", "test"], "test"),
+            "max_concurrent_processes": (["-j", "7"], 7),
+            "process_timeout": (["--process-timeout", "1"], 1.0),
+            "spawn_timeout": (["--spawn-timeout", "1"], 1.0),
+            "cleanup_timeout": (["--cleanup-timeout", "1"], 1.0),
+            "terminate_grace": (["--terminate-grace", "1"], 1.0),
+            "heartbeat_interval": (["--heartbeat-interval", "0.5"], 0.5),
+            "slow_after": (["--slow-after", "1"], 1.0),
+            "memory_limit": (["--memory-limit", "1M"], 2**20),
+            "cpu_limit": (["--cpu-limit", "1"], 1.0),
+            "retries": (["--retries", "1"], 1),
+            "leaks": (["--leaks", "fail"], "fail"),
+            "capture": (["--no-capture"], False),
+            "json": (["--json", "x.json"], "x.json"),
+        }
+        own = {name for name, option in TABLE.items() if "group" not in option.metadata}
+        self.assertEqual(set(given), own)
+        for name, (arguments, value) in given.items():
+            with self.subTest(name):
+                self.assertEqual(getattr(self.parse(*arguments)[0], name), value)
+
+    def test_the_command_line_uses_every_processor_by_default(self) -> None:
+        self.assertEqual(self.parse()[0].max_concurrent_processes, "auto")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,83 @@
+"""What is not POSIX, as far as Linux can show it: nothing of ours relies on what other systems lack."""
+
+from __future__ import annotations
+
+import ast
+import os
+import unittest
+
+from running import HERE, PACKAGE_PARENT, SAMPLES, environment, processes_of_run, run_isolatedunit, run_python
+from test_zoo import load_expecting, made_of
+
+BASIC_ZOO = ("zoo_crash", "zoo_exceptions", "zoo_fixtures", "zoo_import_fail", "zoo_import_skip")
+PORTABLE = os.path.join(SAMPLES, "portable")
+
+
+def portable_environment(**more: str) -> dict[str, str]:
+    return environment(PYTHONPATH=os.pathsep.join([PORTABLE, PACKAGE_PARENT]), **more)
+
+
+class PortabilityTest(unittest.TestCase):
+    def test_the_package_imports(self) -> None:
+        names = []
+        for folder, _, files in os.walk(os.path.join(PACKAGE_PARENT, "isolatedunit")):
+            for file in files:
+                if file.endswith(".py") and file not in ("template.py", "forkserver.py", "__main__.py"):
+                    relative = os.path.relpath(os.path.join(folder, file), PACKAGE_PARENT)
+                    names.append(relative[:-3].replace(os.sep, ".").removesuffix(".__init__"))
+        self.assertGreater(len(names), 30)
+        program = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint('imported')"
+        for also in ("", "posix_spawn"):
+            with self.subTest(also_missing=also):
+                ended = run_python("-c", program, *names, env=portable_environment(ALSO_MISSING=also))
+                self.assertEqual(ended.output, "imported\n")
+
+    def test_the_spawn_path_runs_the_basic_zoo(self) -> None:
+        for also in ("", "posix_spawn"):
+            with self.subTest(also_missing=also):
+                self.check(also)
+
+    def check(self, also: str) -> None:
+        model = load_expecting().model(os.path.join(HERE, "zoo"))
+        ended = run_isolatedunit(
+            *("--process-timeout", "4", "-j", "4", "--parallel-by", "test"),
+            *("zoo_crash", "zoo_exceptions", "zoo_fixtures", "zoo_import_fail"),
+            *("zoo_hang.Hang.test_loops_endlessly", "zoo_hang.HangInSetUp", "zoo_leave.LeaveBehind.test_thread"),
+            cwd=os.path.join(HERE, "zoo"),
+            env=portable_environment(ALSO_MISSING=also),
+        )
+        tests = ended.tests()
+        self.assertGreater(len(tests), 30, ended.output)
+        assert ended.report is not None
+        self.assertEqual(ended.report["run"]["start_method"], "spawn")
+        for test_id, test in tests.items():
+            with self.subTest(test_id, message=test["message"]):
+                if "zoo_import_fail" in test_id:  # named differently when it is named, not discovered
+                    self.assertEqual(test["outcome"], "error")
+                else:
+                    self.assertEqual(made_of(test, model[test_id]["told"]), model[test_id])
+        self.assertEqual(processes_of_run(ended.report["run"]["id"]), [])
+
+    def test_a_start_method_that_this_system_does_not_have(self) -> None:
+        ended = run_isolatedunit("--start-method", "forkserver", env=portable_environment(), report=False)
+        self.assertEqual(ended.exit_code, 2)
+        self.assertIn("needs a system that can fork; use 'spawn'", ended.output)
+
+    def test_what_posix_lacks_elsewhere_is_asked_for_and_not_assumed(self) -> None:
+        """Names that Windows has not are used where nothing else is, or after asking for them."""
+        only_posix = {"fork", "setpgid", "wait4", "WNOHANG", "SIGSTOP"}
+        allowed = {"child/template.py", "child/warden.py", "backends/forkserver.py", "backends/interpreter.py"}
+        package = os.path.join(PACKAGE_PARENT, "isolatedunit")
+        for folder, _, files in os.walk(package):
+            for file in files:
+                path = os.path.join(folder, file)
+                if not file.endswith(".py") or os.path.relpath(path, package).replace(os.sep, "/") in allowed:
+                    continue
+                with open(path, encoding="utf-8") as source:
+                    tree = ast.parse(source.read())
+                used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+                self.assertEqual(used & only_posix - {"WNOHANG"}, set(), path)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,331 @@
+"""The scheduler: what runs next, and what becomes of it. No process, no clock."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Sequence
+from typing import Any
+
+from isolatedunit.engine.attempt import Attempt
+from isolatedunit.engine.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
+from isolatedunit.engine.stimuli import ChildExited, DeadlinePassed, SlotGranted, SpawnFailed
+from isolatedunit.errors import OptionError
+from isolatedunit.events import Event, RetryScheduled
+from isolatedunit.events import TestFinished as Finished
+from isolatedunit.messages import (
+    ChildReady,
+    FixtureStarted,
+    HandlesCleaned,
+    OutcomeNoted,
+    TestFinished,
+    TestStarted,
+    WorkFinished,
+)
+from isolatedunit.options import Options
+from isolatedunit.results import ExitStatus, MadeBy, Output, PlannedTest
+
+SAID = {"attempt": "x", "pid": 1}
+
+
+def plan(*names: str, **values: Any) -> list[PlannedTest]:
+    """Tests of these names, each ``module.Class.test``."""
+    planned = []
+    for number, name in enumerate(names):
+        class_id = name.rpartition(".")[0]
+        module = class_id.rpartition(".")[0]
+        planned.append(PlannedTest(number, name, name, None, class_id, module, home={"module": module}, **values))
+    return planned
+
+
+def scheduler(*names: str, **options: Any) -> Scheduler:
+    return Scheduler("run", plan(*names), Options(**options))
+
+
+def take(schedule: Scheduler, now: float = 0.0) -> list[Attempt]:
+    """All attempts that may begin now."""
+    attempts = []
+    while (attempt := schedule.next_attempt(now)) is not None:
+        attempts.append(attempt)
+    return attempts
+
+
+def ids(attempts: Sequence[Attempt]) -> list[list[str]]:
+    return [[test.id for test in attempt.tests] for attempt in attempts]
+
+
+def conclude(attempt: Attempt, *bad: int, status: ExitStatus | None = None, now: float = 0.0) -> None:
+    """Let the attempt's tests end, those at the places *bad* with a failure."""
+    attempt.handle(SlotGranted(), now)
+    attempt.handle(ChildReady(**SAID), now)
+    for place in range(len(attempt.tests)):
+        attempt.handle(TestStarted(**SAID, test=place), now)
+        if place in bad:
+            attempt.handle(OutcomeNoted(**SAID, test=place, kind="addFailure", text="bad", message="bad"), now)
+        succeeded = place not in bad
+        attempt.handle(TestFinished(**SAID, test=place, duration=0.1, counted=True, succeeded=succeeded), now)
+    attempt.handle(WorkFinished(**SAID), now)
+    attempt.handle(ChildExited(status or ExitStatus(exit_code=0)), now)
+
+
+def settle(schedule: Scheduler, attempt: Attempt, now: float = 0.0) -> list[Event]:
+    outputs = [Output()] * max(1, len(attempt.conclusion.settled))
+    return schedule.settle(attempt, outputs, MadeBy("spawn"), now)
+
+
+def reported(events: Sequence[Event]) -> dict[str, str]:
+    return {event.report.id: event.report.outcome for event in events if isinstance(event, Finished)}
+
+
+class UnitsTest(unittest.TestCase):
+    NAMES = ("a.X.one", "a.X.two", "a.Y.one", "b.X.one", "b.X.two")
+
+    def units(self, **options: Any) -> list[list[str]]:
+        schedule = scheduler(*self.NAMES, **options)
+        found = []
+        while schedule.has_more:
+            for attempt in take(schedule):
+                found += ids([attempt])
+                conclude(attempt)
+                settle(schedule, attempt)
+        return sorted(found)
+
+    def test_isolation(self) -> None:
+        a, b, c, d, e = self.NAMES
+        self.assertEqual(self.units(isolation="test"), [[a], [b], [c], [d], [e]])
+        self.assertEqual(self.units(isolation="class"), [[a, b], [c], [d, e]])
+        self.assertEqual(self.units(isolation="module"), [[a, b, c], [d, e]])
+        self.assertEqual(self.units(isolation="none"), [[a, b, c, d, e]])
+
+    def test_a_class_may_override_it(self) -> None:
+        tests = plan(*self.NAMES)
+        tests[1] = PlannedTest(
+            1, "a.X.two", "", None, "a.X", "a", home={"module": "a"}, overrides={"isolation": "test"}
+        )
+        schedule = Scheduler("run", tests, Options(isolation="module", parallel_by="test"))
+        self.assertEqual(ids(take(schedule)), [["a.X.one"], ["a.X.two"], ["a.Y.one"], ["b.X.one", "b.X.two"]])
+
+    def test_tests_that_need_another_kind_of_process_do_not_share_one(self) -> None:
+        tests = plan("a.X.one", "a.X.two")
+        tests[1] = PlannedTest(
+            1, "a.X.two", "", None, "a.X", "a", home={"module": "a"}, overrides={"memory_limit": 2**20}
+        )
+        schedule = Scheduler("run", tests, Options(isolation="class", parallel_by="test"))
+        self.assertEqual(ids(take(schedule)), [["a.X.one"], ["a.X.two"]])
+
+    def test_a_wrong_override_is_told_with_its_test(self) -> None:
+        tests = [PlannedTest(0, "a.X.one", "", None, "a.X", "a", overrides={"retries": "x"})]
+        with self.assertRaisesRegex(OptionError, "a.X.one: retries"):
+            Scheduler("run", tests, Options())
+
+
+class GroupsTest(unittest.TestCase):
+    """Of one group, one unit runs at a time, in order; groups run side by side."""
+
+    def test_modules(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", "b.X.one")
+        first = take(schedule)
+        self.assertEqual(ids(first), [["a.X.one"], ["b.X.one"]])
+        conclude(first[0])
+        settle(schedule, first[0])
+        self.assertEqual(ids(take(schedule)), [["a.X.two"]])
+
+    def test_classes(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", "a.Y.one", parallel_by="class")
+        self.assertEqual(ids(take(schedule)), [["a.X.one"], ["a.Y.one"]])
+
+    def test_tests(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", "a.Y.one", parallel_by="test")
+        self.assertEqual(len(take(schedule)), 3)
+
+    def test_a_module_that_was_begun_goes_on_before_a_new_one_begins(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", "b.X.one")
+        first = schedule.next_attempt(0.0)
+        assert first is not None
+        conclude(first)
+        settle(schedule, first)
+        following = schedule.next_attempt(0.0)
+        assert following is not None
+        self.assertEqual(following.tests[0].id, "a.X.two")
+
+    def test_ids_of_attempts_are_unique(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", "b.X.one", retries=2, parallel_by="test")
+        seen: set[str] = set()
+        while schedule.has_more:
+            for attempt in take(schedule):
+                self.assertNotIn(attempt.id, seen)
+                seen.add(attempt.id)
+                conclude(attempt, 0)
+                settle(schedule, attempt)
+        self.assertEqual(len(seen), 9)
+
+
+class SettleTest(unittest.TestCase):
+    def test_each_test_is_reported_once(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", isolation="class")
+        (attempt,) = take(schedule)
+        conclude(attempt, 1)
+        events = settle(schedule, attempt)
+        self.assertEqual(reported(events), {"a.X.one": "passed", "a.X.two": "failed"})
+        self.assertFalse(schedule.has_more)
+        self.assertEqual(schedule.report_missing(), [])
+
+    def test_what_was_never_reported_is_missing(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two")
+        attempt = take(schedule)[0]
+        conclude(attempt)
+        settle(schedule, attempt)
+        (missing,) = schedule.report_missing()
+        self.assertEqual((missing.id, missing.outcome), ("a.X.two", "error"))
+
+    def test_retries(self) -> None:
+        schedule = scheduler("a.X.one", retries=2)
+        for left in (1, 0):
+            (attempt,) = take(schedule)
+            conclude(attempt, 0)
+            (event,) = settle(schedule, attempt)
+            assert isinstance(event, RetryScheduled)
+            self.assertEqual((event.test, event.outcome, event.retries_left), ("a.X.one", "failed", left))
+        (attempt,) = take(schedule)
+        conclude(attempt)
+        (event,) = settle(schedule, attempt)
+        assert isinstance(event, Finished)
+        self.assertTrue(event.report.flaky)
+        self.assertEqual([one.outcome for one in event.report.attempts], ["failed", "failed", "passed"])
+        self.assertEqual([one.number for one in event.report.attempts], [1, 2, 3])
+
+    def test_of_several_tests_only_the_bad_one_is_tried_again(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", isolation="class", retries=1)
+        (attempt,) = take(schedule)
+        conclude(attempt, 1)
+        settle(schedule, attempt)
+        self.assertEqual(ids(take(schedule)), [["a.X.two"]])
+
+    def test_tests_after_a_crash_run_in_another_process(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", "a.X.three", isolation="class")
+        (attempt,) = take(schedule)
+        attempt.handle(SlotGranted(), 0.0)
+        attempt.handle(ChildReady(**SAID), 0.0)
+        attempt.handle(TestStarted(**SAID, test=0), 0.0)
+        attempt.handle(ChildExited(ExitStatus(signal="SIGSEGV")), 0.0)
+        self.assertEqual(reported(settle(schedule, attempt)), {"a.X.one": "error"})
+        self.assertEqual(ids(take(schedule)), [["a.X.two", "a.X.three"]])
+
+    def test_nothing_is_tried_again_once_the_run_is_cancelled(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", retries=5)
+        (attempt,) = take(schedule)
+        schedule.cancel()
+        conclude(attempt, 0)
+        self.assertEqual(reported(settle(schedule, attempt)), {"a.X.one": "failed"})
+        self.assertFalse(schedule.has_more)
+        self.assertEqual(take(schedule), [])
+
+    def test_leaks(self) -> None:
+        for leaks, outcome, cause, kinds in (
+            ("ignore", "passed", None, ["TestFinished"]),
+            ("warn", "passed", None, ["TestFinished", "Warned"]),
+            ("fail", "failed", "leak", ["TestFinished"]),
+        ):
+            with self.subTest(leaks):
+                schedule = scheduler("a.X.one", leaks=leaks)
+                (attempt,) = take(schedule)
+                status = ExitStatus(exit_code=0, leftovers=({"pid": 5, "command": "sleep 1000"},))
+                conclude(attempt, status=status)
+                events = settle(schedule, attempt)
+                self.assertEqual([type(event).__name__ for event in events], kinds)
+                finished = events[0]
+                assert isinstance(finished, Finished)
+                self.assertEqual((finished.report.outcome, finished.report.cause), (outcome, cause))
+                self.assertEqual(finished.report.attempts[0].handle_stats["leaked"], 1)
+
+
+class FixturesTest(unittest.TestCase):
+    FIXTURE = "setUpClass (a.X)"
+
+    def fail_fixture(self, attempt: Attempt, fixture: str = FIXTURE, kind: str = "addError") -> None:
+        attempt.handle(SlotGranted(), 0.0)
+        attempt.handle(ChildReady(**SAID), 0.0)
+        attempt.handle(FixtureStarted(**SAID, fixture=fixture), 0.0)
+        attempt.handle(OutcomeNoted(**SAID, fixture=fixture, kind=kind, text="bad", message="bad"), 0.0)
+        attempt.handle(WorkFinished(**SAID), 0.0)
+        attempt.handle(HandlesCleaned(**SAID, handle_stats={}), 0.0)
+        attempt.handle(ChildExited(ExitStatus(exit_code=0)), 0.0)
+
+    def test_it_is_told_once_and_covers_the_tests_of_its_class(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", "a.Y.one", parallel_by="test")
+        one, two, other = take(schedule)
+        self.fail_fixture(one)
+        self.assertEqual(reported(settle(schedule, one)), {self.FIXTURE: "error"})
+        self.fail_fixture(two)
+        self.assertEqual(settle(schedule, two), [])
+        conclude(other)
+        settle(schedule, other)
+        self.assertEqual(schedule.report_missing(), [])
+
+    def test_tests_of_its_class_are_not_even_begun(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", "a.Y.one")
+        (one,) = take(schedule)
+        self.fail_fixture(one)
+        settle(schedule, one)
+        self.assertEqual(ids(take(schedule)), [["a.Y.one"]])
+
+    def test_a_fixture_of_the_module_covers_all_of_it(self) -> None:
+        schedule = scheduler("a.X.one", "a.Y.one", "b.X.one")
+        one, other = take(schedule)
+        self.fail_fixture(one, "setUpModule (a)", "addSkip")
+        self.assertEqual(reported(settle(schedule, one)), {"setUpModule (a)": "skipped"})
+        conclude(other)
+        settle(schedule, other)
+        self.assertFalse(take(schedule) or schedule.has_more or schedule.report_missing())
+
+
+class SpawnFailureTest(unittest.TestCase):
+    def fail_spawn(self, schedule: Scheduler, attempt: Attempt, now: float, lasting: bool = False) -> list[Event]:
+        attempt.handle(SlotGranted(), now)
+        attempt.handle(SpawnFailed("no processes left", lasting), now)
+        return settle(schedule, attempt, now)
+
+    def test_it_is_tried_again_later_and_later_and_then_reported(self) -> None:
+        schedule = scheduler("a.X.one")
+        now = 0.0
+        for tries in range(SPAWN_TRIES - 1):
+            (attempt,) = take(schedule, now)
+            self.assertEqual(self.fail_spawn(schedule, attempt, now), [])
+            self.assertEqual(take(schedule, now), [])
+            wakeup = schedule.next_wakeup
+            assert wakeup is not None
+            self.assertAlmostEqual(wakeup - now, SPAWN_BACKOFF * 2**tries)
+            now = wakeup
+        (attempt,) = take(schedule, now)
+        (event,) = self.fail_spawn(schedule, attempt, now)
+        assert isinstance(event, Finished)
+        self.assertEqual((event.report.outcome, event.report.cause), ("error", "spawn"))
+        self.assertIn(f"({SPAWN_TRIES} tries): no processes left", event.report.traceback)
+
+    def test_a_lasting_reason_is_told_at_once(self) -> None:
+        schedule = scheduler("a.X.one")
+        (attempt,) = take(schedule)
+        self.assertEqual(reported(self.fail_spawn(schedule, attempt, 0.0, lasting=True)), {"a.X.one": "error"})
+
+    def test_no_sign_of_life_is_a_failed_spawn(self) -> None:
+        schedule = scheduler("a.X.one", spawn_timeout=5)
+        (attempt,) = take(schedule)
+        attempt.handle(SlotGranted(), 0.0)
+        attempt.handle(DeadlinePassed(), 5.0)
+        attempt.handle(ChildExited(ExitStatus(signal="SIGTERM")), 6.0)
+        self.assertEqual(settle(schedule, attempt, 6.0), [])
+        self.assertIsNotNone(schedule.next_wakeup)
+
+    def test_the_whole_run_has_a_budget(self) -> None:
+        schedule = scheduler(*(f"a.X.test_{number}" for number in range(40)))
+        now, spawns = 0.0, 0
+        while schedule.has_more:
+            for attempt in take(schedule, now):
+                self.fail_spawn(schedule, attempt, now)
+                spawns += 1
+            now += 100.0
+        self.assertEqual(schedule.report_missing(), [])
+        self.assertLess(spawns, 40 + 20 + 40 // 10 + 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
