@@ -1,0 +1,25 @@
+"""A test file with a main of its own: ``python test_own_main.py`` runs it, with unittest's options.
+
+All that makes its tests isolated is the ``testRunner`` in the last line.
+"""
+
+import sys
+import unittest
+
+from isolatedunit import IsolatedTestRunner
+
+
+class ModuleTest(unittest.TestCase):
+    def test_a_module_is_replaced(self):
+        sys.modules["json"] = None
+        with self.assertRaises(ImportError):
+            import json  # noqa: F401
+
+    def test_the_module_is_there(self):
+        import json
+
+        self.assertEqual(json.loads("[1]"), [1])
+
+
+if __name__ == "__main__":
+    unittest.main(testRunner=IsolatedTestRunner)
