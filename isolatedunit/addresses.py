@@ -135,8 +135,12 @@ def import_module(source: Source) -> Any:
     if "main" in source:
         return import_main(source["main"])
     if "module" in source:
-        return importlib.import_module(source["module"])
+        return _imported(source["module"])
     return None
+
+
+def _imported(name: str) -> Any:
+    return sys.modules.get(name) or importlib.import_module(name)
 
 
 def is_importing_main() -> bool:
@@ -197,8 +201,7 @@ class Finder:
         """The test with this address; raises what its import raised, or `LookupError`."""
         if "class" in address:
             module_name, _, qualified_name = address["class"].partition(":")
-            module = sys.modules.get(module_name) or importlib.import_module(module_name)
-            return _resolve(module, qualified_name)(address["method"])
+            return _resolve(_imported(module_name), qualified_name)(address["method"])
         if "dill" in address:
             return undill(address["dill"])
         self.load(address["source"])

@@ -149,7 +149,7 @@ class Channel:
         while not self.ended:
             news = self.receive()
             reports += news
-            if not news and not self._is_readable():
+            if not news and not self.ended and not self._is_readable():
                 break
         return reports
 

@@ -41,7 +41,19 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "None": (type(None),),
 }
 _encode_json = json.JSONEncoder(separators=(",", ":")).encode
-_decode_json = json.JSONDecoder().decode
+_make_encoder = getattr(json.encoder, "c_make_encoder", None)
+if _make_encoder is not None:
+    # what JSONEncoder.encode makes anew for each document, and uses once
+    _make_chunks = _make_encoder(
+        None, json.JSONEncoder().default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
+    )
+
+    def _encode_json(o: Any) -> str:
+        return "".join(_make_chunks(o, 0))
+
+
+# without the decoder's own handling of white space around a document, which takes longer than a short document
+_scan_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 @dataclass_transform(kw_only_default=True, eq_default=True)
@@ -62,8 +74,7 @@ class Message:
                 cls.defaults[name] = cls.__dict__[name]
 
     def __init__(self, **values: Any) -> None:
-        self.__dict__.update(self.defaults)
-        self.__dict__.update(values)
+        self.__dict__ = {**self.defaults, **values}
         if self.__dict__.keys() != self.fields.keys():
             odd = sorted(self.__dict__.keys() ^ self.fields.keys())
             raise TypeError(f"{type(self).__name__} has the fields {sorted(self.fields)}: see {odd}")
@@ -147,7 +158,12 @@ class Report(Message):
 
 
 class ChildReady(Report):
-    """The child runs and has taken hold of what it needs."""
+    """The child runs and has taken hold of what it needs.
+
+    *at* tells since when, in seconds of the system's monotonic clock: it may be heard later.
+    """
+
+    at: float | None = None
 
 
 class ImportStarted(Report):
@@ -212,9 +228,11 @@ class WorkFinished(Report):
     """The receipt: all fixtures and cleanups ran, and nothing that was noted will change.
 
     *peak_rss* is in bytes, None where the system does not tell. *stopped* tells that
-    ``shouldStop`` was set, so tests at the end of the list did not run.
+    ``shouldStop`` was set, so tests at the end of the list did not run. *clean*: nothing is left
+    in the process that would have to be looked after, so that no `HandlesCleaned` follows.
     """
 
+    clean: bool = False
     peak_rss: int | None = None
     stopped: bool = False
 
@@ -277,15 +295,20 @@ def encode(message: Message) -> bytes:
 def decode(data: bytes, known: dict[str, type[Message]]) -> Message:
     """The message of the closed set *known* that *data* holds; raises `ProtocolError`."""
     try:
-        values = _decode_json(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        values, end = _scan_json(text, 0)
+        if end != len(text):
+            raise ValueError(f"{len(text) - end} characters follow the document")
         cls = known[values.pop("type")]
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as exception:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError, StopIteration) as exception:
         raise ProtocolError(f"not one of {', '.join(known)}: {data[:120]!r}") from exception
+    fields = cls.fields
     for name, value in values.items():
         # bool passes for int in Python, and nowhere else
-        if type(value) not in cls.fields.get(name, ()):
+        if name not in fields or type(value) not in fields[name]:
             raise ProtocolError(f"{cls.__name__} has no field {name!r} with {value!r:.80}")
-    missing = cls.fields.keys() - values.keys() - cls.defaults.keys()
-    if missing:
-        raise ProtocolError(f"{cls.__name__} came without {sorted(missing)}")
+    if len(values) != len(fields):
+        missing = fields.keys() - values.keys() - cls.defaults.keys()
+        if missing:
+            raise ProtocolError(f"{cls.__name__} came without {sorted(missing)}")
     return cls(**values)

@@ -8,7 +8,6 @@ without a module that it needs) a process is still ended; what is below it is no
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 
@@ -229,6 +228,8 @@ def marked_processes(run: str) -> list[psutil.Process]:
 
 def remove_tree(directory: str) -> None:
     """Remove a directory of ours with all that is in it, as far as that is possible."""
+    import shutil  # here, since no template or child needs it
+
     shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import unittest
-from collections.abc import Sequence
 from typing import Any
 
-from isolatedunit.engine import attempt as machine
-from isolatedunit.engine.attempt import KILL_AGAIN_AFTER, NEVER, STACKS_GRACE, Attempt, State
+from attempts import EXITED, PID, READY, RECEIPT, SAID, SEGFAULT, drive, finished, make, noted, planned, started
+
+from isolatedunit.engine.attempt import KILL_AGAIN_AFTER, STACKS_GRACE, Attempt, State
 from isolatedunit.engine.stimuli import (
-    Action,
     Announce,
     CancelRequested,
     ChannelLost,
@@ -35,59 +33,15 @@ from isolatedunit.messages import (
     ChildFailed,
     ChildReady,
     FixtureStarted,
-    HandlesCleaned,
     Heartbeat,
     ImportStarted,
     LoadStarted,
-    OutcomeNoted,
     TestFinished,
     TestsCollected,
-    TestStarted,
     WorkFinished,
 )
 from isolatedunit.options import Options
 from isolatedunit.results import ExitStatus, PlannedTest
-
-PID = 4711
-SAID = {"attempt": "run/0#1", "pid": PID}
-
-
-def planned(number: int = 0, **values: Any) -> PlannedTest:
-    """A test of ``pkg.mod.Class``."""
-    name = f"test_{number}"
-    return PlannedTest(number, f"pkg.mod.Class.{name}", name, None, "pkg.mod.Class", "pkg.mod", **values)
-
-
-def make(count: int = 1, **options: Any) -> Attempt:
-    """An attempt at *count* tests of one class."""
-    return Attempt("run/0#1", [planned(number) for number in range(count)], Options(**options))
-
-
-def started(test: int = 0) -> TestStarted:
-    return TestStarted(**SAID, test=test)
-
-
-def finished(test: int = 0, succeeded: bool = True) -> TestFinished:
-    return TestFinished(**SAID, test=test, duration=0.5, counted=True, succeeded=succeeded)
-
-
-def noted(test: int | None = 0, fixture: str | None = None, kind: str = "addFailure") -> OutcomeNoted:
-    return OutcomeNoted(**SAID, test=test, fixture=fixture, kind=kind, text="text", message="message")
-
-
-READY = ChildReady(**SAID)
-RECEIPT = WorkFinished(**SAID, peak_rss=1000)
-EXITED = ChildExited(ExitStatus(exit_code=0))
-SEGFAULT = ChildExited(ExitStatus(signal="SIGSEGV"), "the stack")
-
-
-def drive(attempt: Attempt, *stimuli: Stimulus, at: float = 0.0, step: float = 0.1) -> list[Action]:
-    """Tell the attempt the stimuli, *step* seconds apart; gives the last one's actions."""
-    actions: list[Action] = []
-    for stimulus in stimuli:
-        actions = attempt.handle(stimulus, at)
-        at += step
-    return actions
 
 
 class OrdinaryCourseTest(unittest.TestCase):
@@ -108,6 +62,19 @@ class OrdinaryCourseTest(unittest.TestCase):
         self.assertEqual(
             (attempt.spawned_at, attempt.ready_at, attempt.finished_at, attempt.ended_at), (10, 11, 14, 15)
         )
+
+    def test_when_a_child_was_ready_is_what_it_says_as_far_as_that_can_be(self) -> None:
+        for said, ready in ((11.5, 11.5), (9.0, 10.0), (99.0, 12.0), (None, 12.0)):
+            with self.subTest(said=said):
+                attempt = make()
+                drive(attempt, SlotGranted(), at=10.0)
+                drive(attempt, ChildReady(**SAID, at=said), at=12.0)
+                self.assertEqual(attempt.ready_at, ready)
+
+    def test_a_clean_receipt_tells_that_nothing_was_left(self) -> None:
+        attempt = make()
+        drive(attempt, SlotGranted(), READY, started(), finished(), WorkFinished(**SAID, clean=True), EXITED)
+        self.assertEqual(attempt.evidence.handle_stats, {"leaked": 0, "by_kind": {}, "leaks": []})
 
     def test_notes_are_kept_with_their_test(self) -> None:
         attempt = make(2)
@@ -481,123 +448,3 @@ class CollectionTest(unittest.TestCase):
         attempt = self.collecting()
         drive(attempt, ImportStarted(**SAID, module="test_a"), at=9.0)
         self.assertEqual(attempt.deadline, 19.0)
-
-
-def every_stimulus() -> Sequence[Stimulus]:
-    """One of each kind, and of those that matter by what they say, one of each."""
-    return (
-        SlotGranted(),
-        SpawnFailed("no"),
-        LoadStarted(**SAID),
-        READY,
-        started(),
-        noted(),
-        noted(None, "setUpClass (pkg.mod.Class)", "addError"),
-        finished(),
-        RECEIPT,
-        HandlesCleaned(**SAID, handle_stats={}),
-        ProtocolBroken("garbage"),
-        LimitExceeded("memory", "too much"),
-        DeadlinePassed(),
-        CancelRequested(),
-        CancelRequested(force=True),
-        EXITED,
-    )
-
-
-def clone(attempt: Attempt) -> Attempt:
-    """A copy that shares nothing which changes; several times faster than `copy.deepcopy`."""
-    twin = copy.copy(attempt)
-    for name in ("story", "collected", "_ladder"):
-        setattr(twin, name, list(getattr(attempt, name)))
-    twin.evidence = copy.deepcopy(attempt.evidence)
-    twin.conclusion = copy.deepcopy(attempt.conclusion)
-    return twin
-
-
-class EverySequenceTest(unittest.TestCase):
-    """All sequences of seven stimuli; from where two of them lead to the same, they are followed once."""
-
-    LENGTH = 7
-    # when it was does not change what happens, and nor does how it came to this
-    IRRELEVANT = (
-        "story",
-        "spawned_at",
-        "ready_at",
-        "finished_at",
-        "ended_at",
-        "deadline",
-        "_out_of_time",
-        "_slow_at",
-        "_listen_at",
-        "_started_at",
-        "_heard_at",
-    )
-
-    def test_every_sequence_concludes_at_most_once_and_never_blocks(self) -> None:
-        self.stimuli = every_stimulus()
-        self.states: set[State] = set()
-        self.explored: set[tuple[int, str]] = set()
-        self.count = 0
-        self.explore(make(), 0)
-        self.assertEqual(self.states, set(State))
-        self.assertGreater(self.count, 1_000)
-
-    def explore(self, attempt: Attempt, depth: int) -> None:
-        known = {name: value for name, value in vars(attempt).items() if name not in self.IRRELEVANT}
-        known["evidence"] = vars(attempt.evidence)
-        if (depth, repr(known)) in self.explored:
-            return
-        self.explored.add((depth, repr(known)))
-        self.states.add(attempt.state)
-        if attempt.state is State.DONE:
-            self.check_done(attempt)
-            return
-        self.check_way_out(attempt)
-        if depth == self.LENGTH:
-            return
-        for stimulus in self.stimuli:
-            twin = clone(attempt)
-            now = max(depth + 0.0, 0.0 if twin.deadline == NEVER else twin.deadline)
-            self.count += 1
-            try:
-                actions = twin.handle(stimulus, now)
-            except InvalidTransition:
-                continue
-            self.assertEqual(actions.count(Conclude()), int(twin.state is State.DONE))
-            self.explore(twin, depth + 1)
-
-    def check_done(self, attempt: Attempt) -> None:
-        """Every test is accounted for, once; nothing can make it conclude again."""
-        conclusion = attempt.conclusion
-        numbers = [test.number for test, _ in conclusion.settled]
-        numbers += [test.number for test in (*conclusion.remaining, *conclusion.covered, *conclusion.stopped)]
-        self.assertEqual(numbers, [0])
-        for stimulus in self.stimuli:
-            try:
-                self.assertEqual(clone(attempt).handle(stimulus, 99.0), [])
-            except InvalidTransition:
-                continue
-
-    def check_way_out(self, attempt: Attempt) -> None:
-        """Time alone brings a live attempt to a Kill, and the child's end then to DONE."""
-        twin = clone(attempt)
-        if twin.state is State.QUEUED:
-            self.assertEqual(twin.handle(CancelRequested(), 0.0), [Conclude()])
-            return
-        for _ in range(60):
-            self.assertLess(twin.deadline, NEVER, twin.tell_story())
-            if Kill() in twin.handle(DeadlinePassed(), twin.deadline):
-                break
-        else:
-            self.fail(f"time did not end {twin.tell_story()}")
-        self.assertEqual(twin.handle(EXITED, twin.deadline), [Conclude()])
-
-
-class TableTest(unittest.TestCase):
-    def test_every_state_has_its_handlers(self) -> None:
-        self.assertEqual(set(machine._HANDLERS), set(State))
-
-
-if __name__ == "__main__":
-    unittest.main()

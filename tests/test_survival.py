@@ -192,6 +192,29 @@ class EventsTest(ProjectTestCase):
         self.assertGreater(max(event.rss for event in listener.of(ResourcesSampled)), 200 * 2**20)
 
     @unittest.skipUnless("forkserver" in START_METHODS, "this system cannot fork")
+    def test_a_template_brings_nothing_into_a_test_that_makes_forks_dear(self) -> None:
+        self.write(
+            "test_lean.py",
+            """
+            import sys
+            import unittest
+            import warnings
+
+            DEAR = {"asyncio", "dill", "isolatedunit.runner", "logging", "multiprocess", "multiprocessing", "psutil"}
+            DEAR |= {"random", "socket", "threading"}
+
+            class Lean(unittest.TestCase):
+                def test_modules(self):
+                    self.assertEqual(DEAR & sys.modules.keys(), set())
+
+                def test_rehearsal_left_no_trace(self):
+                    self.assertEqual(len(warnings.filters), len(set(map(repr, warnings.filters))))
+            """,
+        )
+        result, _ = self.run_source("test_lean", start_method="forkserver")
+        self.assertEqual([text for _, text in result.errors + result.failures], [])
+        self.assertEqual(result.testsRun, 2)
+
     def test_a_template_that_is_killed_costs_its_test_and_no_other(self) -> None:
         self.write(
             "test_parricide.py",

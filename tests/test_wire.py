@@ -95,6 +95,9 @@ class MessageTest(unittest.TestCase):
             b'{"type":"TestStarted","attempt":"a","pid":1,"test":"0"}',
             b'{"type":"TestStarted","attempt":"a","pid":1,"test":true}',
             b'{"type":"TestStarted","attempt":"a","pid":1,"test":0,"more":1}',
+            b'{"type":"TestStarted","attempt":"a","pid":1,"test":0} ',
+            b'{"type":"TestStarted","attempt":"a","pid":1,"test":0}{}',
+            b'{"type":"TestStarted","attempt":"a","pid":1,"test":0',
             b'{"type":"TestStarted","attempt":null,"pid":1,"test":0}',
             b"[" * 100_000,
         ):

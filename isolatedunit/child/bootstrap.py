@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     from isolatedunit.messages import Prepare
 
+try:
+    import fcntl
+except ImportError:  # not POSIX; its descriptors are not inherited unless asked for
+    fcntl = None  # type: ignore[assignment]
+
 _HIGH_DESCRIPTOR = 100
 """Where our own descriptors begin, out of the way of tests that count or close theirs."""
 
@@ -54,6 +59,7 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
     if prepare.role == "template":
         from isolatedunit.child import template
 
+        worker.rehearse()
         template.Template(pipe, scratch=prepare.scratch).serve()
     worker.execute(pipe, pipe.receive(), spawned=True)
 
@@ -102,11 +108,11 @@ def open_capture(path: str) -> int:
 
 def move_out_of_the_way(descriptor: int) -> int:
     """Give the descriptor a high number, which no child of this process inherits."""
+    if fcntl is None:
+        return descriptor
     try:
-        import fcntl
-
         moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH_DESCRIPTOR)
-    except (ImportError, OSError):  # not POSIX, or too few descriptors allowed
+    except OSError:  # too few descriptors allowed
         os.set_inheritable(descriptor, False)
         return descriptor
     os.close(descriptor)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import _thread
 import atexit
 import sys
-import threading
 import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
     from typing import Any
 
 try:
@@ -17,13 +17,22 @@ try:
 except ImportError:  # Windows has no limits that a process sets for itself
     resource = None  # type: ignore[assignment]
 
-NOTHING_LEFT: dict[str, Any] = {"leaked": 0, "by_kind": {}, "leaks": []}
 THREAD_GRACE = 0.1
 """Seconds that a thread gets which was told to end, and not waited for."""
 
 _clock, _sleep = time.monotonic, time.sleep  # a test may replace them in their module
 _count_threads = _thread._count
-_enumerate_threads, _main_thread = threading.enumerate, threading.main_thread
+_threading: dict[str, Any] = {}
+
+
+def take_hold() -> None:
+    """Before a test runs, which may replace them, take hold of what looks for its threads after it.
+
+    `threading` is not imported for that: what it does in each fork costs as much as a short test.
+    """
+    threading = sys.modules.get("threading")
+    if isinstance(threading, type(sys)) and not _threading:
+        _threading.update(enumerate=threading.enumerate, main_thread=threading.main_thread)
 
 
 def limit(settings: dict[str, Any]) -> None:
@@ -68,10 +77,13 @@ def run_exit_functions() -> None:
 
 def clean() -> dict[str, Any]:
     """Tell which threads are left; they end with the process."""
+    take_hold()  # of what the test itself was the first to import
+    if not _threading:
+        return {"leaked": 0, "by_kind": {}, "leaks": []}
     _let_executors_end()
     deadline = _clock() + THREAD_GRACE
     while True:
-        left = [thread for thread in _enumerate_threads() if _outlives_its_test(thread)]
+        left = [thread for thread in _threading["enumerate"]() if _outlives_its_test(thread)]
         if not left or _clock() > deadline:
             break
         _sleep(0.002)
@@ -81,7 +93,7 @@ def clean() -> dict[str, Any]:
 
 def _outlives_its_test(thread: threading.Thread) -> bool:
     # a daemon thread is one that the interpreter does not wait for at its exit either
-    return thread is not _main_thread() and not thread.daemon and thread.is_alive()
+    return thread is not _threading["main_thread"]() and not thread.daemon and thread.is_alive()
 
 
 def _describe(thread: threading.Thread) -> str:

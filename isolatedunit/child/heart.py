@@ -24,7 +24,7 @@ except ImportError:
 _allocate_lock, _sleep = _thread.allocate_lock, time.sleep  # a test may replace them in their modules
 _getpid = os.getpid
 
-_heart: Heart | None = None
+_heart: Heart | tuple[Callable[[], None], float] | None = None
 
 
 class Heart:
@@ -84,9 +84,15 @@ class Heart:
 def give_heart(beat: Callable[[], None], interval: float) -> None:
     """From now on a nudge starts the heart; where there are no nudges, it starts at once."""
     global _heart
-    _heart = Heart(beat, interval)
+    _heart = beat, interval  # made when it is needed, which for most children is never
     if resources.NUDGE is None:
-        _heart.start()
+        _start_heart()
+
+
+def lose_heart() -> None:
+    """Nudges start nothing any more."""
+    global _heart
+    _heart = None
 
 
 def answer_nudges() -> None:
@@ -96,5 +102,12 @@ def answer_nudges() -> None:
 
 
 def _on_nudge(_signal: int, _frame: FrameType | None) -> None:
+    _start_heart()
+
+
+def _start_heart() -> None:
+    global _heart
+    if isinstance(_heart, tuple):
+        _heart = Heart(*_heart)
     if _heart is not None:
         _heart.start()

@@ -15,7 +15,6 @@ import _socket
 import atexit
 import gc
 import os
-import select
 import stat
 import struct
 import sys
@@ -49,10 +48,15 @@ LEFTOVER_GRACE = 0.2
 LEAVE_GRACE = 1.0
 """Seconds in which what a template forked may still end by itself when the run is over."""
 
-_MAX_DESCRIPTORS = 4
+PARENT_CHECK_INTERVAL = 1
+"""Seconds between two looks whether the template's own parent is still there."""
+
+_READ_SIZE = 65536
+_RIGHTS_SIZE = _socket.CMSG_SPACE(4 * 4)  # for four descriptors
 
 # a user's module, imported here, may replace them in their modules
 _clock, _sleep, _wait4, _waitpid = time.monotonic, time.sleep, os.wait4, os.waitpid
+_lseek = os.lseek
 
 
 class RunnerGone(Exception):
@@ -66,11 +70,16 @@ class Template:
         self._pipe = pipe
         self._scratch = scratch
         self._socket = _socket.socket(fileno=pipe.descriptor)
+        timeout = struct.pack("ll", PARENT_CHECK_INTERVAL, 0)
+        self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, timeout)
+        self._frames = channel.FrameReader()
+        self._commands: list[bytes] = []
+        self._descriptors: list[int] = []
         self._parent = os.getppid()
         self._finder: Finder | None = None
         self._tried: set[str] = set()
         self._capture: dict[str, str] = {}
-        self._stacks: int | None = None
+        self._captured: dict[str, int] = {}
         self._collects_garbage = True
         resources.become_subreaper(True)
 
@@ -80,14 +89,14 @@ class Template:
         try:
             self._report(ChildReady)
             while True:
-                command, descriptors = self._receive()
+                command = self._receive()
                 if isinstance(command, Exit):
                     clean_exit = True
                     break
                 if isinstance(command, ForkTemplate):
-                    self._fork_template(descriptors[0])
+                    self._fork_template(self._descriptors.pop(0))
                 elif isinstance(command, ForkChild):
-                    self._fork_child(command, descriptors[0])
+                    self._fork_child(command, self._descriptors.pop(0))
         except RunnerGone:
             pass
         self._leave(clean_exit)
@@ -95,33 +104,26 @@ class Template:
     def _report(self, report: type[Report], attempt: str = "", /, **fields: Any) -> None:
         self._pipe.send(report(attempt=attempt, pid=os.getpid(), **fields))
 
-    def _receive(self) -> tuple[Command, list[int]]:
-        poll = select.poll()
-        poll.register(self._pipe.descriptor, select.POLLIN)
-        while not poll.poll(1000):
-            reap_quietly()
-            if os.getppid() != self._parent:
-                raise RunnerGone
-        header, descriptors = self._read(4)
-        (length,) = struct.unpack("!i", header)
-        body, more = self._read(length)
-        command: Command = decode(body, COMMANDS)  # type: ignore[assignment]
-        return command, [bootstrap.move_out_of_the_way(one) for one in descriptors + more]
-
-    def _read(self, size: int) -> tuple[bytes, list[int]]:
-        data = b""
-        descriptors: list[int] = []
-        while len(data) < size:
+    def _receive(self) -> Command:
+        """The next command; the descriptors that came along are in ``_descriptors``, in their order."""
+        while not self._commands:
             try:
-                more, ancillary, _, _ = self._socket.recvmsg(size - len(data), _socket.CMSG_SPACE(4 * _MAX_DESCRIPTORS))
+                data, ancillary, _, _ = self._socket.recvmsg(_READ_SIZE, _RIGHTS_SIZE)
+            except BlockingIOError:
+                reap_quietly()
+                if os.getppid() != self._parent:
+                    raise RunnerGone from None
+                continue
             except ConnectionError:
-                more, ancillary = b"", []
-            if not more:
+                raise RunnerGone from None
+            if not data:
                 raise RunnerGone
-            data += more
+            self._commands += self._frames.feed(data)
             for _level, _kind, rights in ancillary:
-                descriptors += struct.unpack(f"{len(rights) // 4}i", rights[: len(rights) // 4 * 4])
-        return data, descriptors
+                descriptors = struct.unpack(f"{len(rights) // 4}i", rights[: len(rights) // 4 * 4])
+                self._descriptors += [bootstrap.move_out_of_the_way(one) for one in descriptors]
+        command: Command = decode(self._commands.pop(0), COMMANDS)  # type: ignore[assignment]
+        return command
 
     def _fork_template(self, descriptor: int) -> None:
         reap_quietly()
@@ -176,7 +178,7 @@ class Template:
             cpu_time = usage.ru_utime + usage.ru_stime
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         leftovers = end_leftovers(process_id)
-        captured = {name: _size_of(path) for name, path in self._capture.items()}
+        captured = {name: self._size_of(name) for name in self._capture}
         self._report(
             ChildReaped,
             attempt,
@@ -188,10 +190,23 @@ class Template:
         )
 
     def _take_capture(self, capture: dict[str, str]) -> None:
-        if self._stacks is not None:
-            os.close(self._stacks)
-        self._stacks = bootstrap.take_capture(capture)
+        if "stacks" in self._captured:
+            os.close(self._captured["stacks"])
         self._capture = capture
+        self._captured = {"stdout": 1, "stderr": 2}
+        stacks = bootstrap.take_capture(capture)
+        if stacks is not None:
+            self._captured["stacks"] = stacks
+
+    def _size_of(self, name: str) -> int:
+        """How many bytes are in one of the files that output is captured in.
+
+        All processes append to it, so that moving the position, which they share, does nothing.
+        """
+        try:
+            return _lseek(self._captured[name], 0, os.SEEK_END)
+        except OSError:
+            return 0
 
     def _has_to_load(self, command: ForkChild) -> bool:
         if command.home is None:
@@ -230,13 +245,6 @@ class Template:
                 resources.remove_tree(self._scratch)
         finally:
             os._exit(0)
-
-
-def _size_of(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
 
 
 def reap_quietly() -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import time
 import unittest
 import warnings
 
 from isolatedunit.addresses import Finder, import_module
+from isolatedunit.channel import PipeEnd
 from isolatedunit.child import handles
-from isolatedunit.child.heart import give_heart
+from isolatedunit.child.heart import give_heart, lose_heart
 from isolatedunit.child.recorder import Recorder, describe_exception, format_exception
 from isolatedunit.messages import (
+    COMMANDS,
     ChildFailed,
     ChildReady,
     CollectTests,
@@ -27,18 +30,19 @@ from isolatedunit.messages import (
     TestFinished,
     TestStarted,
     WorkFinished,
+    decode,
+    encode,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from isolatedunit.channel import PipeEnd
     from isolatedunit.messages import Command, Report
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
-_exit, _getpid = os._exit, os.getpid
+_exit, _getpid, _clock = os._exit, os.getpid, time.monotonic
 
 
 class Reporter:
@@ -127,7 +131,7 @@ def execute(pipe: PipeEnd, command: Command, *, finder: Finder | None = None, sp
     reporter = Reporter(pipe, command.attempt)
     code = 1
     try:
-        reporter.hold(ChildReady)
+        reporter.hold(ChildReady, at=_clock())
         if isinstance(command, CollectTests):
             from isolatedunit.child import collector
 
@@ -150,21 +154,17 @@ def execute(pipe: PipeEnd, command: Command, *, finder: Finder | None = None, sp
 
 
 def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, spawned: bool) -> None:
-    settings = command.settings
-    handles.limit(settings)
+    handles.limit(command.settings)
     recorder = _run_suite(command, reporter, finder)
     if reporter.is_twin:
         _exit(0)
-    reporter.hold(
-        WorkFinished,
-        peak_rss=handles.peak_rss() if spawned else None,
-        stopped=recorder is not None and recorder.shouldStop,
-    )
-    del recorder
-    if handles.is_clean():
-        reporter.send(HandlesCleaned, handle_stats=handles.NOTHING_LEFT)
+    stopped = recorder is not None and recorder.shouldStop
+    del recorder  # what it holds of the tests may register something for the exit when it goes
+    clean = handles.is_clean()
+    peak = handles.peak_rss() if spawned else None
+    reporter.send(WorkFinished, clean=clean, peak_rss=peak, stopped=stopped)
+    if clean:
         return
-    reporter.flush()
     handles.run_exit_functions()
     reporter.send(HandlesCleaned, handle_stats=handles.clean())
 
@@ -178,22 +178,23 @@ def _run_suite(command: RunTest, reporter: Reporter, finder: Finder) -> Recorder
         except BaseException as exception:
             _report_lost(reporter, number, exception)
             return None
+    handles.take_hold()
     recorder = Recorder(reporter, tests, command.settings)
-    category = command.settings["warnings"]
     try:
-        with warnings.catch_warnings():
-            if category:
-                # as unittest's own runner has it
-                warnings.simplefilter(category)
-                if sys.version_info < (3, 12) and category in ("default", "always"):
-                    warnings.filterwarnings(
-                        "module", category=DeprecationWarning, message=r"Please use assert\w+ instead."
-                    )
-            _Suite(finder.as_grouped(tests)).run(recorder)
+        _filter_warnings(command.settings["warnings"])
+        _Suite(finder.as_grouped(tests)).run(recorder)
     except BaseException as exception:
         recorder.note_escaped(exception)
     recorder.finish_silent()
     return recorder
+
+
+def _filter_warnings(category: str | None) -> None:
+    """What unittest's own runner does; nobody is left to see its filters when this process ends."""
+    if category:
+        warnings.simplefilter(category)  # type: ignore[arg-type]
+        if sys.version_info < (3, 12) and category in ("default", "always"):
+            warnings.filterwarnings("module", category=DeprecationWarning, message=r"Please use assert\w+ instead.")
 
 
 def _report_lost(reporter: Reporter, number: int, exception: BaseException) -> None:
@@ -201,6 +202,38 @@ def _report_lost(reporter: Reporter, number: int, exception: BaseException) -> N
     reporter.hold(TestStarted, test=number)
     reporter.hold(OutcomeNoted, test=number, kind="addError", **describe_exception(exception))
     reporter.hold(TestFinished, test=number, duration=0.0, counted=True, succeeded=False)
+
+
+class _Rehearsed(unittest.TestCase):
+    def runTest(self) -> None:
+        pass
+
+
+def rehearse(times: int = 16) -> None:
+    """Do what every child does, in a template: what an interpreter does the first times is done then.
+
+    Since Python 3.11 it rewrites the code that it runs often, and everywhere it fills its caches. A
+    fork that finds that done need not do it, and above all need not copy the pages it would be in.
+    """
+    settings = dict.fromkeys(("receipt", "cpu_limit"), None) | {"heartbeat_interval": 1.0, "warnings": "default"}
+    settings |= dict.fromkeys(("failfast", "buffer", "tb_locals", "shared"), False)
+    test = {"home": {"module": __name__}, "address": {"class": f"{__name__}:_Rehearsed", "method": "runTest"}}
+    command = RunTest(attempt="rehearsal", tests=[test], settings=settings)
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    filters = warnings.filters[:]
+    try:
+        for _ in range(times):
+            work: RunTest = decode(encode(command), COMMANDS)  # type: ignore[assignment]
+            reporter = Reporter(PipeEnd(descriptor), work.attempt)
+            reporter.hold(ChildReady, at=_clock())
+            give_heart(reporter.beat, 1.0)
+            _run_suite(work, reporter, Finder())
+            reporter.send(WorkFinished, clean=handles.is_clean())
+            flush_standard_streams()
+            warnings.filters[:] = filters  # type: ignore[index]
+    finally:
+        lose_heart()
+        os.close(descriptor)
 
 
 def flush_standard_streams() -> None:

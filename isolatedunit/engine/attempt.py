@@ -170,7 +170,8 @@ class Attempt:
 
     def _child_ready(self, report: ChildReady, now: float) -> list[Action]:
         self.state = State.RUNNING
-        self.ready_at = now
+        # the report may have waited to be heard, and its child may tell anything
+        self.ready_at = now if report.at is None else min(max(report.at, self.spawned_at), now)
         self.process_id = report.pid
         self._heard_at = now
         self._listen_at = now + self.options.heartbeat_interval
@@ -277,6 +278,8 @@ class Attempt:
         self.evidence.receipt = report
         self.evidence.current = None
         self.peak_rss = report.peak_rss
+        if report.clean:
+            self.evidence.handle_stats = {"leaked": 0, "by_kind": {}, "leaks": []}
         return self._leave(now)
 
     def _leave(self, now: float) -> list[Action]:

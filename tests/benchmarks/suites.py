@@ -1,0 +1,24 @@
+"""Makes the suites that the benchmarks run, each into a directory of its own."""
+
+from __future__ import annotations
+
+import os
+
+
+def write(directory: str, name: str, text: str) -> None:
+    with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def write_trivial(
+    directory: str, tests: int, modules: int, imports: str = "", body: str = "self.assertEqual(1, 1)"
+) -> None:
+    """*tests* tests spread evenly over *modules* modules, ten to a class."""
+    each = tests // modules
+    for module in range(modules):
+        lines = ["import unittest", imports]
+        for number in range(each):
+            if number % 10 == 0:
+                lines.append(f"class Test{number // 10}(unittest.TestCase):")
+            lines.append(f"    def test_{number % 10}(self): {body}")
+        write(directory, f"test_m{module}.py", "\n".join(lines) + "\n")
