@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import tempfile
 import unittest
 
 from running import HERE, PACKAGE_PARENT, SAMPLES, environment, processes_of_run, run_isolatedunit, run_python
@@ -59,7 +60,10 @@ class PortabilityTest(unittest.TestCase):
         self.assertEqual(processes_of_run(ended.report["run"]["id"]), [])
 
     def test_a_start_method_that_this_system_does_not_have(self) -> None:
-        ended = run_isolatedunit("--start-method", "forkserver", env=portable_environment(), report=False)
+        with tempfile.TemporaryDirectory() as temporary:
+            environ = portable_environment(TMPDIR=temporary)
+            ended = run_isolatedunit("--start-method", "forkserver", env=environ, report=False)
+            self.assertEqual(os.listdir(temporary), [])
         self.assertEqual(ended.exit_code, 2)
         self.assertIn("needs a system that can fork; use 'spawn'", ended.output)
 

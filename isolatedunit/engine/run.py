@@ -52,12 +52,12 @@ class Run:
         self.interrupts = 0
         self._warnings = warnings
         self._told: set[str] = set()
-        self._scratch = tempfile.mkdtemp(prefix="isolatedunit-")
         self._backends: dict[str, Backend] = {}
         self._loop = Loop(self._backend_for, listeners)
         self._attempts = 0
         self._stop_reason: str | None = None
         self._start_method = usable_start_method(options.start_method)
+        self._scratch = tempfile.mkdtemp(prefix="isolatedunit-")
 
     # ---- what may come from a signal handler
 
