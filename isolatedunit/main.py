@@ -18,6 +18,8 @@ from isolatedunit.runner import IsolatedTestRunner
 
 SUCCESS, FAILURE, USAGE, INTERNAL, NO_TESTS, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
+BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
+
 _EXAMPLES = """\
 examples:
   python -m isolatedunit                              discover and run all tests below .
@@ -115,10 +117,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except IsolatedUnitError as exception:
         print(f"isolatedunit: {exception}", file=LosslessStream(sys.stderr))
         return INTERNAL
+    except ModuleNotFoundError as exception:
+        if exception.name not in BASE_DEPENDENCIES:
+            return report_bug()
+        print(
+            f"isolatedunit: it needs the package {exception.name!r}, which {sys.executable} does not have; "
+            f"install it with: {os.path.basename(sys.executable)} -m pip install {exception.name}",
+            file=LosslessStream(sys.stderr),
+        )
+        return USAGE
     except Exception:
-        print("isolatedunit: this is a bug of isolatedunit; please report it, with what follows.", file=sys.stderr)
-        traceback.print_exc()
-        return INTERNAL
+        return report_bug()
+
+
+def report_bug() -> int:
+    """Print the exception that is handled now, for a report to us; gives the exit code."""
+    print("isolatedunit: this is a bug of isolatedunit; please report it, with what follows.", file=sys.stderr)
+    traceback.print_exc()
+    return INTERNAL
 
 
 def run_tests(options: Options, names: Sequence[str]) -> int:

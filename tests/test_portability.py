@@ -67,6 +67,14 @@ class PortabilityTest(unittest.TestCase):
         self.assertEqual(ended.exit_code, 2)
         self.assertIn("needs a system that can fork; use 'spawn'", ended.output)
 
+    def test_a_base_dependency_that_is_not_installed(self) -> None:
+        program = "import sys; sys.modules[sys.argv.pop()] = None; from isolatedunit.main import main; sys.exit(main())"
+        for name in ("multiprocess", "colorama"):
+            with self.subTest(name):
+                ended = run_python("-c", program, "test_wire", name, env=environment(FORCE_COLOR="1"))
+                self.assertEqual(ended.exit_code, 2, ended.output)
+                self.assertRegex(ended.output, f"^isolatedunit: it needs the package '{name}', .*pip install {name}\n$")
+
     def test_what_posix_lacks_elsewhere_is_asked_for_and_not_assumed(self) -> None:
         """Names that Windows has not are used where nothing else is, or after asking for them."""
         only_posix = {"fork", "setpgid", "wait4", "WNOHANG", "SIGSTOP"}

@@ -6,12 +6,10 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from colorama import Fore, Style, just_fix_windows_console
-
 from isolatedunit.events import Event, RunCancelled, TestFinished, Warned
 from isolatedunit.results import Counts
 
-_GREEN, _RED, _YELLOW = Fore.GREEN, Fore.RED, Fore.YELLOW
+_GREEN, _RED, _YELLOW = "GREEN", "RED", "YELLOW"  # colorama's names
 _COLOURS = {
     "ok": _GREEN,
     "OK": _GREEN,
@@ -49,7 +47,10 @@ class ColouringStream:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        just_fix_windows_console()
+        import colorama  # here, since without colours nobody has to have it
+
+        colorama.just_fix_windows_console()
+        self._fore, self._reset = colorama.Fore, colorama.Style.RESET_ALL
         self._stream = stream
 
     def __getattr__(self, name: str) -> Any:
@@ -60,7 +61,9 @@ class ColouringStream:
         colour = _COLOURS.get(text)
         if colour is None:
             colour = next((colour for word, colour in _COLOURS_OF_BEGINNINGS if text.startswith(word)), None)
-        return self._stream.write(text if colour is None else f"{colour}{text}{Style.RESET_ALL}")
+        if colour is not None:
+            text = f"{getattr(self._fore, colour)}{text}{self._reset}"
+        return self._stream.write(text)
 
 
 class LosslessStream:
