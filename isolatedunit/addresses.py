@@ -18,7 +18,7 @@ directories that discovery put in front of ``sys.path``, ``select`` the patterns
 
 from __future__ import annotations
 
-import importlib
+import importlib.util  # ``python -m`` imports it, too, so there are tests that use it and import only importlib
 import sys
 import unittest
 
@@ -155,15 +155,13 @@ def import_main(main: dict[str, str]) -> Any:
     The idea, and the name ``__mp_main__``, are those of multiprocessing's spawn. Its classes and
     functions then say ``__main__`` again, so that the tests in it have the ids that they had.
     """
-    from importlib.util import find_spec, module_from_spec, spec_from_file_location
-
     if "__mp_main__" in sys.modules:
         return sys.modules["__main__"]
-    named = find_spec(main["name"]) if "name" in main else None
-    spec = spec_from_file_location("__mp_main__", named.origin if named else main["path"])
+    named = importlib.util.find_spec(main["name"]) if "name" in main else None
+    spec = importlib.util.spec_from_file_location("__mp_main__", named.origin if named else main["path"])
     if spec is None or spec.loader is None:
         raise ImportError(f"the runner's own script {main} cannot be imported a second time")
-    module = module_from_spec(spec)
+    module = importlib.util.module_from_spec(spec)
     module.__package__ = named.parent if named else None
     before = sys.modules["__main__"]
     sys.modules["__main__"] = sys.modules["__mp_main__"] = module

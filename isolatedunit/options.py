@@ -137,11 +137,11 @@ class Choice:
 
     def __init__(self, *words: str, planned: tuple[str, ...] = ()) -> None:
         self.words = words
-        self._planned = planned
+        self.planned = planned
 
     def __call__(self, value: Any) -> str:
         """The word."""
-        if value in self._planned:
+        if value in self.planned:
             raise NotThereYet
         if value not in self.words:
             raise ValueError

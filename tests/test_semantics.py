@@ -76,6 +76,26 @@ def count(calls: list[list[str]]) -> dict[tuple[str, ...], int]:
     return dict(collections.Counter(tuple(call) for call in calls))
 
 
+class HabitsTest(ProjectTestCase):
+    def test_what_python_m_imports_is_there(self) -> None:
+        """Of dulwich's tests: ``import importlib`` alone gives ``importlib.util`` under ``python -m unittest``."""
+        self.write(
+            "test_habit.py",
+            """
+            import importlib
+            import unittest
+
+            class Habit(unittest.TestCase):
+                def test_importlib_util(self):
+                    self.assertIsNotNone(importlib.util.find_spec("json"))
+            """,
+        )
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                ended = self.run_here("test_habit", "--start-method", start_method)
+                self.assertEqual(ended.exit_code, 0, ended.output)
+
+
 class OrderTest(ProjectTestCase):
     """With one process at a time everything comes in unittest's own order."""
 
