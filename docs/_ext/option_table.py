@@ -1,0 +1,81 @@
+"""The directive ``option-table``: every option of isolatedunit, from the table that also makes its command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+
+from isolatedunit.options import ALIASES, PER_TEST, TABLE, Choice, expectation
+
+GROUPS = {
+    None: "Of isolatedunit",
+    "unittest": "Of unittest, with unittest's meaning",
+    "discovery": "Of discovery, with unittest's meaning",
+}
+
+
+def describe_default(value: Any) -> str:
+    """A default as it would be written in a file."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "(empty)" if value == () else str(value)
+
+
+def describe_flags(name: str) -> str:
+    """How an option is given on the command line."""
+    metadata = TABLE[name].metadata
+    if "flags_set" in metadata:
+        return "; ".join(f"``{', '.join(flags)}`` ({words})" for flags, _, words in metadata["flags_set"])
+    metavar = metadata.get("metavar") or "|".join(getattr(metadata["read"], "words", ()))
+    if isinstance(TABLE[name].default, bool):
+        metavar = ""
+    return f"``{', '.join(metadata['flags'])}{' ' + metavar if metavar else ''}``"
+
+
+def describe(name: str) -> Iterator[str]:
+    """The option *name*, as lines of reStructuredText."""
+    metadata = TABLE[name].metadata
+    keys = [name, *(alias for alias, meant in ALIASES.items() if meant == name)]
+    yield f"``{name}``"
+    yield f"   {metadata['help'][0].upper()}{metadata['help'][1:]}."
+    yield ""
+    yield f"   :Command line: {describe_flags(name)}"
+    yield f"   :Environment: ``ISOLATEDUNIT_{name.upper()}``"
+    yield f"   :In a file: {' or '.join(f'``{key}``' for key in keys)}: {expectation(name)}"
+    yield f"   :Default: {describe_default(TABLE[name].default)}"
+    yield f"   :For a class or method: {'yes' if name in PER_TEST else 'no'}"
+    planned = metadata["read"].planned if isinstance(metadata["read"], Choice) else ()
+    if planned:
+        yield f"   :Planned: {', '.join(planned)}; until it is there, asking for it ends with exit code 2"
+    yield ""
+
+
+class OptionTable(Directive):
+    """Every option, by its group."""
+
+    def run(self) -> list[nodes.Node]:
+        """The nodes in the directive's place."""
+        lines: list[str] = []
+        for group, title in GROUPS.items():
+            lines += [f".. rubric:: {title}", ""]
+            for name, option in TABLE.items():
+                if option.metadata.get("group") == group:
+                    lines += describe(name)
+        container = nodes.container()
+        self.state.nested_parse(StringList(lines, source="isolatedunit.options"), self.content_offset, container)
+        return list(container.children)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.add_directive("option-table", OptionTable)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
