@@ -8,30 +8,47 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from isolatedunit.calls import IsolatedTestOptions, IsolatedTestResult
     from isolatedunit.case import IsolatedTestCase, isolated
-    from isolatedunit.errors import IsolatedUnitError, OptionError
+    from isolatedunit.conversation import ipc
+    from isolatedunit.errors import CarryError, IpcError, IsolatedUnitError, OptionError, RunnerClosed
+    from isolatedunit.instance import TestInstance
     from isolatedunit.options import Options
     from isolatedunit.runner import IsolatedTestRunner
     from isolatedunit.suite import IsolatedTestSuite
 
 __version__ = "0.1.0"
 __all__ = [
+    "CarryError",
+    "IpcError",
     "IsolatedTestCase",
+    "IsolatedTestOptions",
+    "IsolatedTestResult",
     "IsolatedTestRunner",
     "IsolatedTestSuite",
     "IsolatedUnitError",
     "OptionError",
     "Options",
+    "RunnerClosed",
+    "TestInstance",
+    "ipc",
     "isolated",
 ]
 
 _HOMES = {
+    "CarryError": "errors",
+    "IpcError": "errors",
     "IsolatedTestCase": "case",
+    "IsolatedTestOptions": "calls",
+    "IsolatedTestResult": "calls",
     "IsolatedTestRunner": "runner",
     "IsolatedTestSuite": "suite",
     "IsolatedUnitError": "errors",
     "OptionError": "errors",
     "Options": "options",
+    "RunnerClosed": "errors",
+    "TestInstance": "instance",
+    "ipc": "conversation",
     "isolated": "case",
 }
 

@@ -252,8 +252,25 @@ def to_dill(test: Any) -> str:
     return base64.b64encode(dill.dumps(test)).decode("ascii")
 
 
+def carry(thing: Any) -> str:
+    """Any object in base64, for another process; raises what dill raises for what it cannot carry.
+
+    Functions of a script or a notebook, lambdas and closures go with no more of their module's
+    globals than they use: all of them would drag along whatever else stands there.
+    """
+    import base64
+
+    import dill
+
+    try:
+        data = dill.dumps(thing, recurse=True)
+    except Exception:  # some classes are only carried together with all that their module has
+        data = dill.dumps(thing)
+    return base64.b64encode(data).decode("ascii")
+
+
 def undill(data: str) -> Any:
-    """The object that `to_dill` carried."""
+    """The object that `to_dill` or `carry` carried."""
     import base64
 
     import dill

@@ -11,9 +11,12 @@ import functools
 import types
 import unittest
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from isolatedunit import channel
+
+if TYPE_CHECKING:
+    from isolatedunit.conversation import Ipc
 
 __unittest = True  # leaves this module's frames out of tracebacks
 
@@ -36,6 +39,13 @@ class IsolatedTestCase(unittest.TestCase):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _keep_fixtures_for_the_child(cls)
+
+    @property
+    def ipc(self) -> Ipc:
+        """The conversation with the runner: progress, values, requests."""
+        from isolatedunit.conversation import ipc
+
+        return ipc
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test in a child and tell *result* what came of it."""

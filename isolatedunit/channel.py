@@ -15,6 +15,7 @@ from __future__ import annotations
 import _thread
 import errno
 import os
+import select
 import struct
 
 from isolatedunit.errors import ProtocolError
@@ -22,6 +23,8 @@ from isolatedunit.messages import COMMANDS, REPORTS, decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from multiprocess.connection import Connection
 
     from isolatedunit.messages import Command, Report
@@ -34,6 +37,9 @@ _LENGTH = struct.Struct("!i")
 
 current: PipeEnd | None = None
 """The Connection to the runner of the child that this process is; None in every other process."""
+
+current_attempt = ""
+"""The attempt that this process is for, while it is a child."""
 
 
 def to_frame(data: bytes) -> bytes:
@@ -196,6 +202,7 @@ class PipeEnd:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.receipt: str | None = None
+        self.only_receipt = False
         self._identity = _identify(descriptor)
         self._lock = _allocate_lock()
 
@@ -204,6 +211,12 @@ class PipeEnd:
         (length,) = _LENGTH.unpack(self._read_exactly(_LENGTH.size))
         command: Command = decode(self._read_exactly(length), COMMANDS)  # type: ignore[assignment]
         return command
+
+    def poll(self, timeout: float) -> bool:
+        """Whether a command is there, or the parent is gone, within *timeout* seconds."""
+        poll = _poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return bool(poll.poll(timeout * 1000))
 
     def _read_exactly(self, size: int) -> bytes:
         data = b""
@@ -221,7 +234,7 @@ class PipeEnd:
         """
         data = memoryview(b"".join([to_frame(encode(report)) for report in reports]))
         with self._lock:
-            if _identify(self.descriptor) == self._identity:
+            if not self.only_receipt and _identify(self.descriptor) == self._identity:
                 try:
                     _write_all(self.descriptor, data)
                     return
@@ -246,6 +259,7 @@ class ConnectionEnd(PipeEnd):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.receipt = None
+        self.only_receipt = False
         self._lock = _allocate_lock()
 
     def receive(self) -> Command:
@@ -253,10 +267,16 @@ class ConnectionEnd(PipeEnd):
         command: Command = decode(self._connection.recv_bytes(), COMMANDS)  # type: ignore[assignment]
         return command
 
+    def poll(self, timeout: float) -> bool:
+        """Whether a command is there, or the parent is gone, within *timeout* seconds."""
+        return bool(self._connection.poll(timeout))
+
     def send(self, *reports: Report) -> None:
         """Send the reports; from any thread."""
         with self._lock:
             try:
+                if self.only_receipt:
+                    raise OSError
                 for report in reports:
                     self._connection.send_bytes(encode(report))
             except (OSError, ValueError):
@@ -265,6 +285,7 @@ class ConnectionEnd(PipeEnd):
 
 # Taken hold of before any test runs: a test may replace them in their modules.
 _allocate_lock = _thread.allocate_lock
+_poll: Any = getattr(select, "poll", None)  # where there is none, there is no PipeEnd either
 _close, _fstat, _open, _read, _write = os.close, os.fstat, os.open, os.read, os.write
 _RECEIPT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 

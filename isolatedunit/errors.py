@@ -35,6 +35,18 @@ class ProtocolError(IsolatedUnitError):
     """What came over a Connection is not a message of ours."""
 
 
+class IpcError(IsolatedUnitError):
+    """A request of a test was not answered: its handler raised, there is none, or no runner."""
+
+
+class RunnerClosed(IsolatedUnitError):
+    """A runner was asked for something after its ``shutdown``."""
+
+
+class CarryError(IsolatedUnitError):
+    """A function, its arguments or what it returned cannot be carried to another process."""
+
+
 class CollectionError(IsolatedUnitError):
     """The tests could not be listed at all; said to the user, exit code 2."""
 

@@ -32,10 +32,23 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted(Event):
-    """An attempt got its slot; *tests* are the ids of what it is to run."""
+    """An attempt got its slot; *tests* are the ids of what it is to run.
+
+    *process_logging* tells whether its process is to be logged.
+    """
 
     attempt: str
     tests: tuple[str, ...]
+    process_logging: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStarted(Event):
+    """An attempt's process is ready, *spawn_time* seconds after it was ordered."""
+
+    attempt: str
+    process_id: int
+    spawn_time: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,40 @@ class ChildUnresponsive(Event):
     attempt: str
     test: str
     silent_for: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressMade(Event):
+    """A test told how far it is: *fraction* from 0 to 1, and a *text*."""
+
+    attempt: str
+    test: str
+    fraction: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSent(Event):
+    """A test told something under a *name* that its author chose.
+
+    *pickled* is a value in dill's bytes, in base64, where plain data were not enough: opening that
+    runs what the test put into it.
+    """
+
+    attempt: str
+    test: str
+    name: str
+    value: Any
+    pickled: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputWritten(Event):
+    """A test's process wrote *text* to *stream*, ``stdout`` or ``stderr``; told as it comes, if asked for."""
+
+    attempt: str
+    stream: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

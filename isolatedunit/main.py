@@ -18,6 +18,9 @@ from isolatedunit.runner import IsolatedTestRunner
 
 SUCCESS, FAILURE, USAGE, INTERNAL, NO_TESTS, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
+OF_THE_COMMAND = Options(max_concurrent_processes="auto")
+"""The defaults, where the command has others than a runner in a program."""
+
 BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
 
 _EXAMPLES = """\
@@ -76,6 +79,8 @@ def _add_option(group: Any, name: str, metadata: Any, default: Any) -> None:
     else:
         choices = getattr(metadata["read"], "words", None)
         metavar = metadata.get("metavar") or (choices and "|".join(choices))
+        if name == "max_concurrent_processes":
+            default = OF_THE_COMMAND.max_concurrent_processes
         shown = "" if default is None else f" (default: {default:g})" if isinstance(default, float) else f" ({default})"
         group.add_argument(*flags, dest=name, metavar=metavar, help=metadata["help"] + shown)
 
@@ -94,7 +99,7 @@ def parse(argv: Sequence[str]) -> tuple[Options, list[str]]:
         if len(names) > 4:
             raise OptionError(f"discover: {names[4]!r} is one argument too many; give a start, a pattern and a top.")
         names = []
-    options = load_options(Options(max_concurrent_processes="auto"), config=config)
+    options = load_options(OF_THE_COMMAND, config=config)
     for name, value in given.items():
         flag = max(TABLE[name].metadata["flags"] or ("-v",), key=len)
         options = options.with_values({name: read(name, value, flag)}, flag)

@@ -130,6 +130,29 @@ class RunTest(Command):
     settings: dict[str, Any]
 
 
+class RunFunction(Command):
+    """Call the *function* that dill carried, in base64, with the arguments that it carried along.
+
+    *name* is what tracebacks and reports call it.
+    """
+
+    function: str
+    name: str
+    settings: dict[str, Any]
+
+
+class Reply(Command):
+    """The answer to the `Requested` with this *correlation*: a value, or why there is none.
+
+    *pickled* is a value in dill's bytes, in base64, where plain data were not enough.
+    """
+
+    correlation: int
+    value: dict[str, Any] | list[Any] | str | int | float | bool | None = None
+    pickled: str | None = None
+    error: str | None = None
+
+
 class ForkTemplate(Command):
     """To a template: fork a template; the descriptor that comes along is its Connection."""
 
@@ -227,14 +250,46 @@ class TestFinished(Report):
 class WorkFinished(Report):
     """The receipt: all fixtures and cleanups ran, and nothing that was noted will change.
 
-    *peak_rss* is in bytes, None where the system does not tell. *stopped* tells that
+    *peak_rss* is in bytes, None where the system does not tell; *own_memory* are those of the bytes
+    resident at the end that the process shares with no other, where that was asked for. *stopped* tells that
     ``shouldStop`` was set, so tests at the end of the list did not run. *clean*: nothing is left
     in the process that would have to be looked after, so that no `HandlesCleaned` follows.
     """
 
     clean: bool = False
     peak_rss: int | None = None
+    own_memory: int | None = None
     stopped: bool = False
+
+
+class FunctionReturned(Report):
+    """What a `RunFunction` gave: dill's bytes in base64, which nobody opens but who asked for them."""
+
+    pickled: str
+
+
+class ProgressMade(Report):
+    """The test tells how far it is: *fraction* from 0 to 1, and a *text*."""
+
+    fraction: float
+    text: str = ""
+
+
+class ValueSent(Report):
+    """The test tells something under a *name* that its author chose."""
+
+    name: str
+    value: dict[str, Any] | list[Any] | str | int | float | bool | None = None
+    pickled: str | None = None
+
+
+class Requested(Report):
+    """The test asks the runner's handler for *name*, and waits for the `Reply` with its *correlation*."""
+
+    correlation: int
+    name: str
+    value: dict[str, Any] | list[Any] | str | int | float | bool | None = None
+    pickled: str | None = None
 
 
 class HandlesCleaned(Report):

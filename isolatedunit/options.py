@@ -273,6 +273,13 @@ class Options:
         metavar="S",
         per_test=True,
     )
+    enable_ipc: bool = _option(
+        True,
+        flag,
+        "run without heartbeats and messages: all that a test's process tells is its receipt, in a file",
+        "--no-ipc",
+        per_test=True,
+    )
     slow_after: float | None = _option(
         10.0, seconds, "a test that runs longer is told as slow", "--slow-after", metavar="S", per_test=True
     )
@@ -299,7 +306,14 @@ class Options:
         "--leaks",
         per_test=True,
     )
-    capture: bool = _option(True, flag, "let tests write straight to the terminal", "--no-capture", negative=True)
+    enable_process_logging: bool = _option(
+        False,
+        flag,
+        "log the life of each process, and its output as it comes, under isolatedunit.process",
+        "--process-logging",
+        per_test=True,
+    )
+    capture: bool = _option(True, flag, "let tests write straight to the terminal", "--no-capture")
     json: str | None = _option(None, text, "write the run as one JSON document", "--json", metavar="FILE")
 
     def with_values(self, values: Mapping[str, Any], where: str) -> Options:

@@ -17,6 +17,8 @@ from typing import Any, TextIO
 from unittest.case import _SubTest  # type: ignore[attr-defined]
 from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
+from isolatedunit.caller import IsolatedCaller, options_from
+from isolatedunit.calls import IsolatedTestOptions
 from isolatedunit.configuration import load_options
 from isolatedunit.engine.run import Run
 from isolatedunit.events import Event, Listener, TestFinished
@@ -24,6 +26,7 @@ from isolatedunit.options import Options
 from isolatedunit.planning import plan_one, plan_suite
 from isolatedunit.reporters.console import Durations, Summary
 from isolatedunit.reporters.files import JsonReport
+from isolatedunit.reporters.log import ProcessLog
 from isolatedunit.results import Note, PlannedTest, TestReport
 from isolatedunit.statistics import Statistics
 
@@ -211,8 +214,8 @@ def hearing_children(result: Any) -> Iterator[None]:
         result.__class__ = cls
 
 
-class IsolatedTestRunner(unittest.TextTestRunner):
-    """A `unittest.TextTestRunner` that runs every test in a process of its own.
+class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
+    """A `unittest.TextTestRunner` that runs every test in a process of its own, and functions, too.
 
     Takes what `unittest.TextTestRunner` takes, and the options of isolatedunit as keyword
     arguments: ``IsolatedTestRunner(process_timeout=5, max_concurrent_processes=2)``. What is not
@@ -233,22 +236,31 @@ class IsolatedTestRunner(unittest.TextTestRunner):
         *,
         tb_locals: bool = False,
         durations: int | None = None,
-        options: Options | None = None,
+        options: Options | IsolatedTestOptions | None = None,
         listeners: Sequence[Listener] = (),
+        test_sdk_options: Any = None,
         **values: Any,
     ) -> None:
         more = {"durations": durations} if sys.version_info >= (3, 12) else {}
-        super().__init__(
-            stream, descriptions, verbosity, failfast, buffer, resultclass, warnings, tb_locals=tb_locals, **more
+        unittest.TextTestRunner.__init__(
+            self, stream, descriptions, verbosity, failfast, buffer, resultclass, warnings, tb_locals=tb_locals, **more
         )
-        if options is None:
-            options = load_options(Options()).with_values(values, type(self).__name__)
-        self.options = replace(options, failfast=failfast, buffer=buffer, tb_locals=tb_locals)
-        self.durations = durations
         self.statistics = Statistics()
+        self._listeners = tuple(listeners)
+        own: list[Listener] = [self.statistics, ProcessLog(), *self._listeners]
+        IsolatedCaller.__init__(self, own, test_sdk_options)
+        if options is None:
+            options = load_options(Options())
+        else:
+            options, self.test_sdk_options = options_from(options, load_options(Options()))
+        options = options.with_values(values, type(self).__name__)
+        self.failfast = bool(failfast or options.failfast)
+        self.buffer = bool(buffer or options.buffer)
+        self.tb_locals = bool(tb_locals or options.tb_locals)
+        self.options = replace(options, failfast=self.failfast, buffer=self.buffer, tb_locals=self.tb_locals)
+        self.durations = durations
         self.interrupted = False
         self.report_lost = False
-        self._listeners = tuple(listeners)
 
     def get_statistics(self) -> dict[str, Any]:
         """What the runner's runs have cost so far, in seconds and bytes."""
@@ -277,7 +289,12 @@ class IsolatedTestRunner(unittest.TextTestRunner):
         # unittest does it by itself from 3.12 on
         durations = Durations() if self.durations is not None and sys.version_info < (3, 12) else None
         extra: list[Listener] = [one for one in (report, durations) if one is not None]
-        run = Run(self.options, [self.statistics, summary, *extra, *self._listeners, bridge], warnings=self.warnings)
+        run = Run(
+            self.options,
+            [self.statistics, ProcessLog(), summary, *extra, *self._listeners, bridge],
+            warnings=self.warnings,
+            answer=self._handlers.answer if self._handlers else None,
+        )
         try:
             with calling_on_interrupt(run.interrupt):
                 tests, originals = plan(run)

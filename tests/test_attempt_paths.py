@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from attempts import EXITED, READY, RECEIPT, SAID, finished, make, noted, started
 
 from isolatedunit.engine import attempt as machine
-from isolatedunit.engine.attempt import NEVER, Attempt, State
+from isolatedunit.engine.attempt import Attempt, State
+from isolatedunit.engine.patience import NEVER
 from isolatedunit.engine.stimuli import (
     CancelRequested,
     Conclude,
@@ -56,6 +57,7 @@ def clone(attempt: Attempt) -> Attempt:
     for name in ("story", "collected", "_ladder"):
         setattr(twin, name, list(getattr(attempt, name)))
     twin.evidence = copy.deepcopy(attempt.evidence)
+    twin._patience = copy.copy(attempt._patience)
     twin.conclusion = copy.deepcopy(attempt.conclusion)
     return twin
 
@@ -72,11 +74,7 @@ class EverySequenceTest(unittest.TestCase):
         "finished_at",
         "ended_at",
         "deadline",
-        "_out_of_time",
-        "_slow_at",
-        "_listen_at",
-        "_started_at",
-        "_heard_at",
+        "_patience",
     )
 
     def test_every_sequence_concludes_at_most_once_and_never_blocks(self) -> None:
@@ -91,6 +89,7 @@ class EverySequenceTest(unittest.TestCase):
     def explore(self, attempt: Attempt, depth: int) -> None:
         known = {name: value for name, value in vars(attempt).items() if name not in self.IRRELEVANT}
         known["evidence"] = vars(attempt.evidence)
+        known["patience"] = (attempt._patience.beating, attempt._patience.told_silent)
         if (depth, repr(known)) in self.explored:
             return
         self.explored.add((depth, repr(known)))

@@ -145,7 +145,9 @@ class RunnerTest(unittest.TestCase):
         listener = Listener()
         self.run_suite(faces_suite.Plain("test_fails"), listeners=[listener])
         names = [type(event).__name__ for event in listener.events]
-        self.assertEqual(names, ["RunStarted", "AttemptStarted", "AttemptFinished", "TestFinished", "RunFinished"])
+        self.assertEqual(
+            names, ["RunStarted", "AttemptStarted", "ChildStarted", "AttemptFinished", "TestFinished", "RunFinished"]
+        )
         (finished,) = (event for event in listener.events if isinstance(event, Finished))
         self.assertEqual(finished.report.outcome, "failed")
 

@@ -14,11 +14,12 @@ PACKAGE = os.path.join(REPOSITORY, "isolatedunit")
 FLOORS = (
     ("errors", "options", "results", "messages", "events"),
     ("addresses", "channel", "configuration", "resources"),
+    ("conversation", "instance"),
     ("case", "child"),
     ("backends",),
     ("engine",),
     ("statistics", "reporters"),
-    ("planning", "runner", "suite", "main", "__main__"),
+    ("caller", "calls", "handlers", "planning", "pool", "runner", "suite", "main", "__main__"),
 )
 """The modules of the package, from the ground up; a folder stands for what is in it."""
 

@@ -224,6 +224,8 @@ class CommandLineTest(ProjectTestCase):
             "cpu_limit": (["--cpu-limit", "1"], 1.0),
             "retries": (["--retries", "1"], 1),
             "leaks": (["--leaks", "fail"], "fail"),
+            "enable_ipc": (["--no-ipc"], False),
+            "enable_process_logging": (["--process-logging"], True),
             "capture": (["--no-capture"], False),
             "json": (["--json", "x.json"], "x.json"),
         }

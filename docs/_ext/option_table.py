@@ -46,10 +46,12 @@ def describe(name: str) -> Iterator[str]:
     metadata = TABLE[name].metadata
     keys = [name, *(alias for alias, meant in ALIASES.items() if meant == name)]
     yield f"``{name}``"
-    yield f"   {metadata['help'][0].upper()}{metadata['help'][1:]}."
+    words = f"{metadata['help'][0].upper()}{metadata['help'][1:]}."
+    # the help of an option that is on by default is that of the flag which turns it off
+    yield f"   {'When it is turned off: ' if TABLE[name].default is True else ''}{words}"
     yield ""
     yield f"   :Command line: {describe_flags(name)}"
-    yield f"   :Environment: ``ISOLATEDUNIT_{name.upper()}``"
+    yield f"   :Environment: {' or '.join(f'``ISOLATEDUNIT_{key.upper()}``' for key in keys)}"
     yield f"   :In a file: {' or '.join(f'``{key}``' for key in keys)}: {expectation(name)}"
     yield f"   :Default: {describe_default(TABLE[name].default)}"
     yield f"   :For a class or method: {'yes' if name in PER_TEST else 'no'}"

@@ -89,6 +89,9 @@ class Child(Protocol):
     def read_output(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
         """What was written, cut where the tests of a shared process ended; and the stacks."""
 
+    def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
+        """What was written since *told*, the bytes of each stream that were read already; updates it."""
+
     def used(self) -> tuple[int, float] | None:
         """The bytes of memory and the seconds of CPU that the child and all below it use now."""
 

@@ -60,6 +60,24 @@ class Capture:
         except OSError:
             return ""
 
+    def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
+        """What was written to each stream beyond the bytes that *told* counts; updates that."""
+        more = []
+        for stream, begin in told.items():
+            path = self.paths.get(stream)
+            if path is None:
+                continue
+            try:
+                with open(path, "rb") as file:
+                    file.seek(begin)
+                    data = file.read(KEPT_OUTPUT)
+            except OSError:
+                continue
+            if data:
+                told[stream] = begin + len(data)
+                more.append((stream, _as_text(data)))
+        return more
+
     def remove(self) -> None:
         """Remove the files."""
         for path in self.paths.values():

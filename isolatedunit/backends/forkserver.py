@@ -409,6 +409,10 @@ class ForkedChild:
             return [Output()] * max(1, len(cuts)), ""
         return self._capture.read(cuts)
 
+    def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
+        """What was written since."""
+        return self._capture.read_more(told)
+
     def used(self) -> tuple[int, float] | None:
         """What the child and all below it use now."""
         if not self._is_the_lanes():

@@ -169,6 +169,10 @@ class SpawnChild:
         """What was written."""
         return self._capture.read(cuts)
 
+    def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
+        """What was written since."""
+        return self._capture.read_more(told)
+
     def used(self) -> tuple[int, float] | None:
         """What the child and all below it use now."""
         return resources.used_by_tree(self.known_id)

@@ -26,10 +26,6 @@ __unittest = True  # leaves this module's frames out of tracebacks
 TESTS_A_MESSAGE = 500
 
 
-class LostImport(ImportError):
-    """Importing a module ended an earlier collector; the text tells how."""
-
-
 class Loader(unittest.TestLoader):
     """unittest's loader; says beforehand what it imports, and remembers how it made what.
 
@@ -62,7 +58,7 @@ class Loader(unittest.TestLoader):
         if module is not None:
             return super().loadTestsFromName(name, module)
         if name in self._known_bad:
-            return self.suiteClass([_FailedTest(name, LostImport(self._known_bad[name]["text"]))])
+            return self.suiteClass([_FailedTest(name, ImportError(self._known_bad[name]["text"]))])
         self._reporter.send(ImportStarted, module=name)
         try:
             suite = super().loadTestsFromName(name)
@@ -90,7 +86,7 @@ class Loader(unittest.TestLoader):
 
     def _get_module_from_name(self, name: str) -> Any:
         if name in self._known_bad:
-            raise LostImport(self._known_bad[name]["text"])
+            raise ImportError(self._known_bad[name]["text"])
         self._reporter.send(ImportStarted, module=name)
         return super()._get_module_from_name(name)  # type: ignore[misc]
 

@@ -13,6 +13,7 @@ import time
 import unittest
 import warnings
 
+from isolatedunit import channel
 from isolatedunit.addresses import Finder, import_module
 from isolatedunit.channel import PipeEnd
 from isolatedunit.child import handles
@@ -26,6 +27,7 @@ from isolatedunit.messages import (
     HandlesCleaned,
     Heartbeat,
     OutcomeNoted,
+    RunFunction,
     RunTest,
     TestFinished,
     TestStarted,
@@ -129,6 +131,7 @@ def execute(pipe: PipeEnd, command: Command, *, finder: Finder | None = None, sp
     this process has an interpreter of its own, whose peak memory only it can tell.
     """
     reporter = Reporter(pipe, command.attempt)
+    channel.current_attempt = command.attempt
     code = 1
     try:
         reporter.hold(ChildReady, at=_clock())
@@ -137,12 +140,15 @@ def execute(pipe: PipeEnd, command: Command, *, finder: Finder | None = None, sp
 
             give_heart(reporter.beat, command.settings["heartbeat_interval"])
             collector.collect(command, reporter)
-        elif isinstance(command, RunTest):
-            give_heart(reporter.beat, command.settings["heartbeat_interval"])
-            pipe.receipt = command.settings["receipt"]
+        elif isinstance(command, (RunTest, RunFunction)):
+            _take_settings(pipe, command.settings, reporter)
             if finder is None:
                 reporter.flush()  # what is imported first may take its time
-            _run_tests(command, reporter, finder or Finder(), spawned)
+            handles.limit(command.settings)
+            if isinstance(command, RunFunction):
+                _call_function(command, reporter, spawned)
+            else:
+                _run_tests(command, reporter, finder or Finder(), spawned)
         else:
             raise TypeError(f"a worker has nothing to do with {command!r}")
         code = 0
@@ -153,16 +159,37 @@ def execute(pipe: PipeEnd, command: Command, *, finder: Finder | None = None, sp
         _exit(code)
 
 
+def _take_settings(pipe: PipeEnd, settings: dict[str, Any], reporter: Reporter) -> None:
+    pipe.receipt = settings["receipt"]
+    if settings["ipc"]:
+        give_heart(reporter.beat, settings["heartbeat_interval"])
+    else:
+        pipe.only_receipt = True
+
+
+def _call_function(command: RunFunction, reporter: Reporter, spawned: bool) -> None:
+    from isolatedunit.child import caller
+
+    handles.take_hold()
+    caller.call(command, reporter)
+    if not reporter.is_twin:
+        _finish(reporter, spawned, own_memory=caller.own_memory())
+
+
 def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, spawned: bool) -> None:
-    handles.limit(command.settings)
     recorder = _run_suite(command, reporter, finder)
     if reporter.is_twin:
         _exit(0)
     stopped = recorder is not None and recorder.shouldStop
     del recorder  # what it holds of the tests may register something for the exit when it goes
+    _finish(reporter, spawned, stopped=stopped)
+
+
+def _finish(reporter: Reporter, spawned: bool, **more: Any) -> None:
+    """Give the receipt, and look after what is left."""
     clean = handles.is_clean()
     peak = handles.peak_rss() if spawned else None
-    reporter.send(WorkFinished, clean=clean, peak_rss=peak, stopped=stopped)
+    reporter.send(WorkFinished, clean=clean, peak_rss=peak, **more)
     if clean:
         return
     handles.run_exit_functions()

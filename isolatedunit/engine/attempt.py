@@ -18,10 +18,13 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from isolatedunit import events
 from isolatedunit.engine.evidence import Evidence
+from isolatedunit.engine.patience import NEVER, Patience, or_never
 from isolatedunit.engine.stimuli import (
     Action,
     Announce,
+    Answer,
     CancelRequested,
     ChannelLost,
     ChildExited,
@@ -41,28 +44,27 @@ from isolatedunit.engine.stimuli import (
     Terminate,
 )
 from isolatedunit.errors import InvalidTransition
-from isolatedunit.events import ChildUnresponsive, TestSlow
 from isolatedunit.messages import (
     ChildFailed,
     ChildReady,
     FixtureStarted,
+    FunctionReturned,
     HandlesCleaned,
     Heartbeat,
     ImportStarted,
     LoadStarted,
     OutcomeNoted,
+    ProgressMade,
     Report,
+    Requested,
     TestFinished,
     TestsCollected,
     TestStarted,
+    ValueSent,
     WorkFinished,
 )
 from isolatedunit.options import Options
 from isolatedunit.results import PlannedTest
-
-NEVER = float("inf")
-BEATS_TO_MISS = 5
-"""A child that was not heard of for this many heartbeats is told as unresponsive."""
 
 STACKS_GRACE = 0.3
 """Seconds between asking a child for its stacks and ending it."""
@@ -108,13 +110,11 @@ class Attempt:
         self.is_our_bug = False
         self.process_id: int | None = None
         self.peak_rss: int | None = None
+        self.own_memory: int | None = None
         self.spawned_at = self.ready_at = self.finished_at = self.ended_at = NEVER
         self._options_of = options_of
         self._spawn_failure: SpawnFailed | None = None
-        # timers of a running child, each an absolute time
-        self._out_of_time = self._slow_at = self._listen_at = NEVER
-        self._started_at = self._heard_at = NEVER
-        self._beating = self._told_silent = False
+        self._patience = Patience()
         self._ladder: list[tuple[Action, float]] = []
 
     @property
@@ -156,7 +156,11 @@ class Attempt:
     def _slot_granted(self, _: SlotGranted, now: float) -> list[Action]:
         self.state = State.SPAWNING
         self.spawned_at = now
-        self.deadline = now + _or_never(self.options.spawn_timeout)
+        allowed = self.options.spawn_timeout
+        if not self.options.enable_ipc:
+            # it gives no sign of life before it is done
+            allowed = self._timeout_of(0)
+        self.deadline = now + or_never(allowed)
         return [Spawn()]
 
     def _spawn_failed(self, failure: SpawnFailed, now: float) -> list[Action]:
@@ -165,7 +169,7 @@ class Attempt:
 
     def _load_started(self, _: LoadStarted, now: float) -> list[Action]:
         # what the template imports may take as long as a test may
-        self.deadline = now + _or_never(self._timeout_of(0))
+        self.deadline = now + or_never(self._timeout_of(0))
         return []
 
     def _child_ready(self, report: ChildReady, now: float) -> list[Action]:
@@ -173,27 +177,24 @@ class Attempt:
         # the report may have waited to be heard, and its child may tell anything
         self.ready_at = now if report.at is None else min(max(report.at, self.spawned_at), now)
         self.process_id = report.pid
-        self._heard_at = now
-        self._listen_at = now + self.options.heartbeat_interval
+        self._patience.hear(now)
+        if self.options.enable_ipc:
+            self._patience.listen_at = now + self.options.heartbeat_interval
         self._begin(now, 0)
-        return []
+        return [Announce(events.ChildStarted(now, self.id, report.pid, self.ready_at - self.spawned_at))]
 
     def _died_unborn(self, exited: ChildExited, now: float) -> list[Action]:
         self._note_end(exited)
+        if not self.options.enable_ipc:
+            return self._conclude(now)
         self._spawn_failure = SpawnFailed(f"the child {exited.status} before it was ready\n{exited.stacks}".rstrip())
         return self._conclude(now)
 
     # ---- running
 
     def _begin(self, now: float, place: int) -> None:
-        self._started_at = now
-        self._out_of_time = now + _or_never(self._timeout_of(place))
-        slow_after = self._options_at(place).slow_after
-        self._slow_at = now + _or_never(slow_after)
-        self._set_deadline()
-
-    def _set_deadline(self) -> None:
-        self.deadline = min(self._out_of_time, self._slow_at, self._listen_at)
+        self._patience.begin(now, self._timeout_of(place), self._options_at(place).slow_after)
+        self.deadline = self._patience.deadline
 
     def _options_at(self, place: int) -> Options:
         if self._options_of is None or place >= len(self.tests):
@@ -207,17 +208,16 @@ class Attempt:
         """Whether the report is the child's; another process's does not count."""
         if report.pid != self.process_id:
             return False
-        self._heard_at = now
-        self._told_silent = False
+        self._patience.hear(now)
         return True
 
     def _heartbeat(self, report: Heartbeat, now: float) -> list[Action]:
         if self._hear(report, now):
-            self._beating = True
+            self._patience.beating = True
         return []
 
     def _found_waiting(self, _: FoundWaiting, now: float) -> list[Action]:
-        self._heard_at = now
+        self._patience.heard_at = now
         return []
 
     def _channel_lost(self, _: ChannelLost, _now: float) -> list[Action]:
@@ -272,12 +272,30 @@ class Attempt:
         self._begin(now, report.test)
         return []
 
+    def _progress_made(self, report: ProgressMade, now: float) -> list[Action]:
+        if not self._hear(report, now):
+            return []
+        return [Announce(events.ProgressMade(now, self.id, self.current, report.fraction, report.text))]
+
+    def _value_sent(self, report: ValueSent, now: float) -> list[Action]:
+        if not self._hear(report, now):
+            return []
+        return [Announce(events.ValueSent(now, self.id, self.current, report.name, report.value, report.pickled))]
+
+    def _requested(self, report: Requested, now: float) -> list[Action]:
+        return [Answer(report)] if self._hear(report, now) else []
+
+    def _function_returned(self, report: FunctionReturned, now: float) -> list[Action]:
+        if self._hear(report, now):
+            self.evidence.returned = report.pickled
+        return []
+
     def _work_finished(self, report: WorkFinished, now: float) -> list[Action]:
         if not self._hear(report, now):
             return []
         self.evidence.receipt = report
         self.evidence.current = None
-        self.peak_rss = report.peak_rss
+        self.peak_rss, self.own_memory = report.peak_rss, report.own_memory
         if report.clean:
             self.evidence.handle_stats = {"leaked": 0, "by_kind": {}, "leaks": []}
         return self._leave(now)
@@ -285,7 +303,7 @@ class Attempt:
     def _leave(self, now: float) -> list[Action]:
         self.state = State.EXITING
         self.finished_at = now
-        self.deadline = now + _or_never(self.options.cleanup_timeout)
+        self.deadline = now + or_never(self.options.cleanup_timeout)
         return []
 
     def _child_failed(self, report: ChildFailed, now: float) -> list[Action]:
@@ -306,35 +324,26 @@ class Attempt:
 
     def _running_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
         actions: list[Action] = []
-        if now >= self._out_of_time:
-            allowed = self._out_of_time - self._started_at
+        patience, interval = self._patience, self.options.heartbeat_interval
+        if now >= patience.out_of_time:
+            allowed = patience.out_of_time - patience.started_at
             return self._end_because("timeout", f"The test did not end within {allowed:g} s.", now)
-        if now >= self._slow_at:
-            self._slow_at = NEVER
-            actions.append(Announce(TestSlow(now, self.id, self.current, now - self._started_at)))
-        if now >= self._listen_at:
-            actions += self._listen(now)
-        self._set_deadline()
+        if patience.becomes_slow(now):
+            actions.append(Announce(events.TestSlow(now, self.id, self.current, now - patience.started_at)))
+        if patience.has_to_ask(now, interval):
+            actions.append(Nudge())
+            if patience.becomes_silent(now, interval):
+                silent_for = now - patience.heard_at
+                actions.append(Announce(events.ChildUnresponsive(now, self.id, self.current, silent_for)))
+        self.deadline = patience.deadline
         return actions
-
-    def _listen(self, now: float) -> list[Action]:
-        interval = self.options.heartbeat_interval
-        silent_for = now - self._heard_at
-        # a child whose heart beats is given another interval, since its beat may be just due
-        patience = interval * (2 if self._beating else 1)
-        if silent_for < patience:
-            self._listen_at = self._heard_at + patience
-            return []
-        self._listen_at = now + interval
-        if silent_for >= BEATS_TO_MISS * interval and not self._told_silent:
-            self._told_silent = True
-            return [Nudge(), Announce(ChildUnresponsive(now, self.id, self.current, silent_for))]
-        return [Nudge()]
 
     # ---- the end
 
     def _spawning_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
         allowed = self.deadline - self.spawned_at
+        if not self.options.enable_ipc:
+            return self._end_because("timeout", f"The test did not end within {allowed:g} s.", now)
         self._spawn_failure = SpawnFailed(f"there was no sign of life from the child within {allowed:g} s")
         return self._end_because("spawn", self._spawn_failure.text, now)
 
@@ -411,10 +420,6 @@ class Attempt:
         return [Conclude()]
 
 
-def _or_never(seconds: float | None) -> float:
-    return NEVER if seconds is None else seconds
-
-
 def _describe(leftover: dict[str, Any]) -> str:
     process_id, command = leftover.get("pid"), leftover.get("command") or "?"
     return str(command) if process_id is None else f"{command} (process {process_id})"
@@ -448,6 +453,10 @@ _HANDLERS: dict[State, dict[type, _Handler]] = {
         TestStarted: Attempt._test_started,
         OutcomeNoted: Attempt._outcome_noted,
         TestFinished: Attempt._test_finished,
+        ProgressMade: Attempt._progress_made,
+        ValueSent: Attempt._value_sent,
+        Requested: Attempt._requested,
+        FunctionReturned: Attempt._function_returned,
         WorkFinished: Attempt._work_finished,
         HandlesCleaned: Attempt._handles_cleaned,
         ChildFailed: Attempt._child_failed,

@@ -27,6 +27,7 @@ class Evidence:
         self.status = ExitStatus()
         self.stacks = ""
         self.handle_stats: dict[str, Any] = {}
+        self.returned: str | None = None
         self._records = [TestRecord() for _ in tests]
         self._fixtures: dict[str, list[Note]] = {}
         self._last_finished: int | None = None

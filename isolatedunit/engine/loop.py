@@ -10,6 +10,7 @@ import os
 import selectors
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from isolatedunit.engine.attempt import Attempt, State
 from isolatedunit.engine.stimuli import (
     Action,
     Announce,
+    Answer,
     CancelRequested,
     ChannelLost,
     ChildExited,
@@ -37,8 +39,8 @@ from isolatedunit.engine.stimuli import (
     Terminate,
 )
 from isolatedunit.errors import SpawnError
-from isolatedunit.events import AttemptFinished, AttemptStarted, Event, Listener, ResourcesSampled
-from isolatedunit.messages import Report
+from isolatedunit.events import AttemptFinished, AttemptStarted, Event, Listener, OutputWritten, ResourcesSampled
+from isolatedunit.messages import Reply, Report, Requested
 from isolatedunit.results import MadeBy, Output
 
 SAMPLE_INTERVAL = 0.1
@@ -112,6 +114,7 @@ class Running:
         self.child: Child | None = None
         self.sample_at = NEVER
         self.listen_at = NEVER
+        self.told = {"stdout": 0, "stderr": 0}
         self.added: list[Any] = []
 
     def collect_output(self) -> list[Output]:
@@ -127,16 +130,23 @@ class Running:
 
 
 class Loop:
-    """Runs attempts until they are done. *clock* gives monotonic seconds."""
+    """Runs attempts until they are done. *clock* gives monotonic seconds.
+
+    *answer* is called for each request of a child, and must not block; the function that it is
+    given takes the reply, from any thread.
+    """
 
     def __init__(
         self,
         backend_for: Callable[[str], Backend],
         listeners: Sequence[Listener],
         *,
+        answer: Callable[[Requested, Callable[[Reply], None]], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._backend_for = backend_for
+        self._answer = answer
+        self._replies: deque[tuple[Running, Reply]] = deque()
         self._listeners = listeners
         self._clock = clock
         self._waiter = Waiter()
@@ -181,15 +191,22 @@ class Loop:
         """Give the attempt its slot."""
         attempt = running.attempt
         self._running[attempt.id] = running
-        self.tell([AttemptStarted(self.now, attempt.id, tuple(test.id for test in attempt.tests))])
+        tests, is_logged = tuple(test.id for test in attempt.tests), attempt.options.enable_process_logging
+        self.tell([AttemptStarted(self.now, attempt.id, tests, is_logged)])
         self._feed(running, SlotGranted())
 
-    def cancel(self, reason: str, *, force: bool = False) -> None:
-        """End every attempt that runs."""
-        for running in list(self._running.values()):
+    def cancel(self, reason: str, *, force: bool = False, test: int | None = None) -> None:
+        """End every attempt that runs, or only those at the test with the number *test*."""
+        chosen = [
+            running
+            for running in self._running.values()
+            if test is None or any(one.number == test for one in running.attempt.tests)
+        ]
+        for running in chosen:
             self._listen(running)
-        for running in list(self._running.values()):
-            self._feed(running, CancelRequested(reason, force))
+        for running in chosen:
+            if running.attempt.state is not State.DONE:
+                self._feed(running, CancelRequested(reason, force))
 
     def turn(self, until: float | None = None) -> None:
         """Wait for something to happen, not beyond *until*, and deal with it."""
@@ -208,6 +225,7 @@ class Loop:
                 self._hear(running)
             else:
                 self._look(running)
+        self._send_replies()
         now = self.now
         for running in list(self._running.values()):
             self._check_times(running, now)
@@ -285,7 +303,8 @@ class Loop:
         if not running.attempt.received_all:
             receipts = read_receipts(running.receipt)
             if receipts:
-                self._feed(running, ChannelLost())
+                if running.attempt.options.enable_ipc:
+                    self._feed(running, ChannelLost())
                 self._feed_reports(running, receipts)
         assert child.status is not None
         if running.attempt.received_all:
@@ -295,11 +314,15 @@ class Loop:
 
     def _sample(self, running: Running, now: float) -> None:
         running.sample_at = now + SAMPLE_INTERVAL
+        options = running.attempt.options
+        if options.enable_process_logging:
+            self._tell_output(running)
+        if options.memory_limit is None and options.cpu_limit is None:
+            return
         used = None if running.child is None else running.child.used()
         if used is None or running.attempt.state is not State.RUNNING:
             return
         rss, cpu_time = used
-        options = running.attempt.options
         self.tell([ResourcesSampled(now, running.attempt.id, rss, cpu_time)])
         if options.memory_limit is not None and rss > options.memory_limit:
             text = f"The test's processes used {rss:,} bytes of memory and may use {options.memory_limit:,}."
@@ -308,19 +331,48 @@ class Loop:
             text = f"The test used {cpu_time:.1f} s of CPU time and may use {options.cpu_limit:g}."
             self._feed(running, LimitExceeded("cpu", text))
 
+    def _tell_output(self, running: Running) -> None:
+        """Tell what the attempt's processes have written since this was told last."""
+        if running.child is None:
+            return
+        for stream, text in running.child.read_more(running.told):
+            self.tell([OutputWritten(self.now, running.attempt.id, stream, text)])
+
     # ---- what goes out
 
+    def _ask(self, running: Running, request: Requested) -> None:
+        def reply(answer: Reply) -> None:
+            self._replies.append((running, answer))
+            self.wake_up()
+
+        if self._answer is None:
+            text = f"there is no handler for the request {request.name!r}"
+            reply(Reply(attempt=request.attempt, correlation=request.correlation, error=text))
+        else:
+            self._answer(request, reply)
+
+    def _send_replies(self) -> None:
+        while self._replies:
+            running, answer = self._replies.popleft()
+            if running.attempt.state is not State.DONE and running.child is not None:
+                running.child.channel.send(answer)
+                if running.child.channel.has_unsent:
+                    self._register(running)
+
     def _perform(self, running: Running, action: Action) -> None:
-        child = running.child
         if isinstance(action, Spawn):
             self._spawn(running)
         elif isinstance(action, Announce):
             self.tell([action.event])
+        elif isinstance(action, Answer):
+            self._ask(running, action.request)
         elif isinstance(action, Conclude):
             self._conclude(running)
-        elif child is None:
-            return
-        elif isinstance(action, Nudge):
+        elif running.child is not None:
+            self._perform_on(running.child, running, action)
+
+    def _perform_on(self, child: Child, running: Running, action: Action) -> None:
+        if isinstance(action, Nudge):
             if not child.nudge():
                 self._feed(running, FoundWaiting())
         elif isinstance(action, DumpStacks):
@@ -338,9 +390,11 @@ class Loop:
         except SpawnError as exception:
             self._feed(running, SpawnFailed(str(exception), exception.lasting))
             return
-        running.listen_at = self.now + LISTEN_AFTER
+        # who waits for an answer is not to wait longer than that takes
+        running.listen_at = self.now + (LISTEN_AFTER if self._answer is None else 0.0)
         self._register(running)
-        if attempt.options.memory_limit is not None or attempt.options.cpu_limit is not None:
+        options = attempt.options
+        if options.enable_process_logging or options.memory_limit is not None or options.cpu_limit is not None:
             running.sample_at = self.now + SAMPLE_INTERVAL
 
     def _register(self, running: Running) -> None:
@@ -363,6 +417,8 @@ class Loop:
         self._unregister(running)
         running.listen_at = running.sample_at = NEVER
         attempt = running.attempt
+        if attempt.options.enable_process_logging:
+            self._tell_output(running)
         del self._running[attempt.id]
         self.tell(
             [

@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from isolatedunit import resources
@@ -17,7 +17,7 @@ from isolatedunit.engine.loop import Loop, Running
 from isolatedunit.engine.scheduler import Scheduler
 from isolatedunit.errors import CollectionError, IsolatedUnitError, NestedTooDeep
 from isolatedunit.events import Listener, RunCancelled, RunFinished, RunStarted, TestFinished, Warned
-from isolatedunit.messages import CollectTests, RunTest
+from isolatedunit.messages import CollectTests, Command, Reply, Requested, RunFunction, RunTest
 from isolatedunit.options import Options
 from isolatedunit.results import Note, PlannedTest, TestReport, worst_outcome
 
@@ -35,7 +35,14 @@ class Run:
     *buffer_warnings* is the category of `warnings.simplefilter` that tests run under, or None.
     """
 
-    def __init__(self, options: Options, listeners: Sequence[Listener], *, warnings: str | None = None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        listeners: Sequence[Listener],
+        *,
+        warnings: str | None = None,
+        answer: Callable[[Requested, Callable[[Reply], None]], None] | None = None,
+    ) -> None:
         if is_importing_main():
             raise IsolatedUnitError(
                 "a script runs its tests also when it is only imported, as a child has to do; put the call that runs "
@@ -53,7 +60,7 @@ class Run:
         self._warnings = warnings
         self._told: set[str] = set()
         self._backends: dict[str, Backend] = {}
-        self._loop = Loop(self._backend_for, listeners)
+        self._loop = Loop(self._backend_for, listeners, answer=answer)
         self._attempts = 0
         self._stop_reason: str | None = None
         self._start_method = usable_start_method(options.start_method)
@@ -166,11 +173,34 @@ class Run:
                 return
             self._loop.start(self._prepare(attempt, scheduler))
 
+    def serve(self, wait_for_more: Callable[[Scheduler], bool]) -> None:
+        """Run tests that come one by one: *wait_for_more* adds them, and says whether there may be more."""
+        scheduler = Scheduler(self.id, [], self.options)
+        self._loop.tell([RunStarted(self._loop.now, self.id, 0, self.jobs, self._start_method)])
+        while True:
+            more = wait_for_more(scheduler)
+            self._fill_slots(scheduler)
+            if not more and not self._loop.occupied and not scheduler.has_more:
+                break
+            self._loop.turn(scheduler.next_wakeup)
+        self._loop.tell([RunFinished(self._loop.now, ())])
+
+    def wake_up(self) -> None:
+        """Have `serve` look for more, from any thread."""
+        self._loop.wake_up()
+
+    def cancel_test(self, number: int, reason: str) -> None:
+        """End what runs of the test with this number; from the thread of `serve`."""
+        self._loop.cancel(reason, test=number)
+
+    def cancel_all(self, reason: str) -> None:
+        """End all that runs; from the thread of `serve`."""
+        self._loop.cancel(reason)
+
     def _prepare(self, attempt: Attempt, scheduler: Scheduler) -> Running:
         self._attempts += 1
         receipt = os.path.join(self._scratch, f"{self._attempts}.receipt")
-        tests = [{"home": test.home, "address": test.address} for test in attempt.tests]
-        settings = {**self._settings(attempt.options), "receipt": receipt, "shared": len(tests) > 1}
+        settings = {**self._settings(attempt.options), "receipt": receipt, "shared": len(attempt.tests) > 1}
         home: dict[str, Any] | None = attempt.tests[0].home
         if any(test.home != home for test in attempt.tests):
             home = None  # no template has what all of them need
@@ -181,7 +211,7 @@ class Run:
                 sources.append(source)
         spec = ChildSpec(
             attempt.id,
-            RunTest(attempt=attempt.id, tests=tests, settings=settings),
+            self._command(attempt, settings),
             home=home,
             sources=tuple(sources),
             fork_after=attempt.options.fork_after,
@@ -190,8 +220,19 @@ class Run:
         def settle(running: Running) -> None:
             now = self._loop.now
             self._loop.tell(scheduler.settle(attempt, running.collect_output(), running.made_by, now))
+            if "directory" in settings:
+                resources.remove_tree(settings["directory"])
 
         return Running(attempt, spec, receipt, settle)
+
+    def _command(self, attempt: Attempt, settings: dict[str, Any]) -> Command:
+        address = attempt.tests[0].address
+        if "function" in address:
+            settings["directory"] = os.path.join(self._scratch, f"{self._attempts}.files")
+            name = attempt.tests[0].name
+            return RunFunction(attempt=attempt.id, function=address["function"], name=name, settings=settings)
+        tests = [{"home": test.home, "address": test.address} for test in attempt.tests]
+        return RunTest(attempt=attempt.id, tests=tests, settings=settings)
 
     def _settings(self, options: Options) -> dict[str, Any]:
         return {
@@ -201,6 +242,7 @@ class Run:
             "warnings": self._warnings,
             "heartbeat_interval": options.heartbeat_interval,
             "cpu_limit": options.cpu_limit,
+            "ipc": options.enable_ipc,
         }
 
     def _backend_for(self, wanted: str) -> Backend:

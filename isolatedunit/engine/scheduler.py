@@ -86,11 +86,31 @@ class Scheduler:
         self._reported_fixtures: set[str] = set()
         self._covered: set[str] = set()
         self._spawn_budget = 20 + len(tests) // 10
+        self._groups_made = 0
         for unit in _units(tests, options, self.options_of):
-            group = self._groups.setdefault(unit.group, _Group(len(self._groups)))
-            group.units.append(unit)
-        for name, group in self._groups.items():
-            heapq.heappush(self._ready, (group.order, name))
+            self._add(unit)
+
+    def add(self, test: PlannedTest) -> None:
+        """One more test, that may run beside all others."""
+        self.planned += 1
+        self._spawn_budget += 1
+        self._unreported[test.number] = test
+        self._add(Unit([test], self.options_of(test), str(test.number)))
+
+    def drop(self, number: int) -> None:
+        """Do not begin the test with this number if it has not begun."""
+        self._unreported.pop(number, None)
+        group = self._groups.get(str(number))
+        if group is not None and not group.running:
+            group.units.clear()
+
+    def _add(self, unit: Unit) -> None:
+        group = self._groups.get(unit.group)
+        if group is None:
+            group = self._groups[unit.group] = _Group(self._groups_made)
+            self._groups_made += 1
+            heapq.heappush(self._ready, (group.order, unit.group))
+        group.units.append(unit)
 
     # ---- what runs next
 
@@ -256,6 +276,7 @@ class Scheduler:
             attempts=(*done.unit.history, done.facts(outcome, record.cause)),
             planned=test,
             place=test.number,
+            returned=done.attempt.evidence.returned,
         )
         self._unreported.pop(test.number, None)
         done.events.append(TestFinished(done.now, report))
@@ -292,11 +313,18 @@ class _Done:
             spawn_time=_span(attempt.spawned_at, attempt.ready_at),
             cleanup_time=_span(attempt.finished_at, attempt.ended_at),
             cpu_time=attempt.evidence.status.cpu_time,
-            memory_usage={"peak_rss": attempt.peak_rss},
+            memory_usage=_memory_of(attempt),
             handle_stats=attempt.evidence.handle_stats,
             start_method=self.made_by.start_method,
             fork_after=self.made_by.fork_after,
         )
+
+
+def _memory_of(attempt: Attempt) -> dict[str, int | None]:
+    usage = {"peak_rss": attempt.peak_rss}
+    if attempt.own_memory is not None:
+        usage["own"] = attempt.own_memory
+    return usage
 
 
 def _units(tests: Iterable[PlannedTest], options: Options, options_of: OptionsOf) -> Iterator[Unit]:
@@ -329,6 +357,8 @@ def _shares_process_with(test: PlannedTest, options: Options) -> object:
 def _unit(tests: list[PlannedTest], options: Options, options_of: OptionsOf) -> Unit:
     test = tests[0]
     group = repr(test.home)
+    if "module" not in test.home:
+        group += test.module  # what was named may hold the tests of many modules
     if options.parallel_by == "class":
         group += test.class_id
     elif options.parallel_by == "test":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from isolatedunit.events import Event
-from isolatedunit.messages import Report
+from isolatedunit.messages import Report, Requested
 from isolatedunit.results import ExitStatus, Note, PlannedTest
 
 # ---- stimuli: the reports of a child, and these from the loop
@@ -120,11 +120,18 @@ class Announce:
 
 
 @dataclass(slots=True)
+class Answer:
+    """Have the runner's handler answer what the child asked; the child waits for the reply."""
+
+    request: Requested
+
+
+@dataclass(slots=True)
 class Conclude:
     """The attempt is over; `Attempt.conclusion` says what came of it."""
 
 
-Action = Spawn | Nudge | DumpStacks | Terminate | Kill | Announce | Conclude
+Action = Spawn | Nudge | DumpStacks | Terminate | Kill | Announce | Answer | Conclude
 
 
 # ---- what came of it

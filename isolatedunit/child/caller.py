@@ -1,0 +1,117 @@
+"""Calls the function of one command in this process, as if it was a test."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import time
+import unittest
+
+from isolatedunit.addresses import carry, undill
+from isolatedunit.child import recorder
+from isolatedunit.conversation import ipc
+from isolatedunit.instance import TestInstance
+from isolatedunit.messages import FunctionReturned, OutcomeNoted, RunFunction, TestFinished, TestStarted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from isolatedunit.child.worker import Reporter
+
+__unittest = True  # leaves this module's frames out of tracebacks
+
+CARRY_ERROR = "isolatedunit.errors.CarryError"
+
+_clock = time.perf_counter
+
+
+def call(command: RunFunction, reporter: Reporter) -> None:
+    """Call the command's function and report what came of it."""
+    reporter.send(TestStarted, test=0)
+    started = _clock()
+    try:
+        value = _call(command)
+    except BaseException as exception:
+        _note(reporter, exception)
+        succeeded = False
+    else:
+        succeeded = _return(reporter, value)
+    reporter.hold(TestFinished, test=0, duration=_clock() - started, counted=True, succeeded=succeeded)
+
+
+def _call(command: RunFunction) -> Any:
+    try:
+        function, args, _ = undill(command.function)
+    except Exception as exception:
+        raise TypeError(f"{command.name} cannot be had in this process: {exception!r}") from exception
+    instance = TestInstance(
+        sdk=None,
+        session_id=command.attempt.replace("/", "-").replace("#", "-"),
+        handle_tracker=None,
+        ipc=ipc,
+        attempt_id=command.attempt,
+        temporary_directory=command.settings["directory"],
+    )
+    os.makedirs(instance.temporary_directory, mode=0o700, exist_ok=True)
+    return _run_to_end(function, instance, args)
+
+
+def _run_to_end(function: Callable[..., Any], instance: TestInstance, args: tuple[Any, ...]) -> Any:
+    value = function(instance, *args)
+    if inspect.isawaitable(value):
+        import asyncio
+
+        async def wait() -> Any:
+            return await value
+
+        return asyncio.run(wait())
+    return value
+
+
+def _return(reporter: Reporter, value: Any) -> bool:
+    """Send the value; where that cannot be, that is the function's error."""
+    if value is None:
+        return True
+    try:
+        pickled = carry(value)
+    except Exception as exception:
+        text = f"what the function returned, a {type(value).__qualname__}, cannot be carried to the runner: {exception}"
+        reporter.hold(
+            OutcomeNoted,
+            test=0,
+            kind="addError",
+            text=f"{text}\n",
+            message=text,
+            exception=CARRY_ERROR,
+        )
+        return False
+    reporter.hold(FunctionReturned, pickled=pickled)
+    return True
+
+
+def _note(reporter: Reporter, exception: BaseException) -> None:
+    described = recorder.describe_exception(exception)
+    if isinstance(exception, unittest.SkipTest):
+        reason = described["message"]
+        reporter.hold(OutcomeNoted, test=0, kind="addSkip", text=reason, message=reason)
+        return
+    kind = "addFailure" if isinstance(exception, AssertionError) else "addError"
+    reporter.hold(OutcomeNoted, test=0, kind=kind, **described)
+
+
+def own_memory() -> int | None:
+    """The bytes resident that this process shares with no other; None where the system hides it."""
+    if sys.platform != "linux":
+        return None
+    total = 0
+    try:
+        with open("/proc/self/smaps_rollup", "rb") as file:
+            for line in file:
+                if line.startswith(b"Private_"):
+                    total += int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        return None
+    return total

@@ -1,0 +1,72 @@
+"""How long a running child is waited for, and when it is to be heard of. No I/O, no clock.
+
+Times are absolute, in seconds of the engine's clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NEVER = float("inf")
+BEATS_TO_MISS = 5
+"""A child that was not heard of for this many heartbeats is told as unresponsive."""
+
+
+@dataclass(slots=True)
+class Patience:
+    """The timers of one child."""
+
+    out_of_time: float = NEVER
+    slow_at: float = NEVER
+    listen_at: float = NEVER
+    started_at: float = NEVER
+    heard_at: float = NEVER
+    beating: bool = False
+    told_silent: bool = False
+
+    @property
+    def deadline(self) -> float:
+        """When something is to be done next."""
+        return min(self.out_of_time, self.slow_at, self.listen_at)
+
+    def begin(self, now: float, allowed: float | None, slow_after: float | None) -> None:
+        """Something begins that may take *allowed* seconds, and is slow after *slow_after*; None is for ever."""
+        self.started_at = now
+        self.out_of_time = now + or_never(allowed)
+        self.slow_at = now + or_never(slow_after)
+
+    def hear(self, now: float) -> None:
+        """The child was heard of."""
+        self.heard_at = now
+        self.told_silent = False
+
+    def becomes_slow(self, now: float) -> bool:
+        """Whether it is time to tell that what runs is slow; only once."""
+        if now < self.slow_at:
+            return False
+        self.slow_at = NEVER
+        return True
+
+    def has_to_ask(self, now: float, interval: float) -> bool:
+        """Whether it is time to ask the child for a heartbeat, *interval* seconds after it was heard of."""
+        if now < self.listen_at:
+            return False
+        # a child whose heart beats is given another interval, since its beat may be just due
+        patience = interval * (2 if self.beating else 1)
+        if now - self.heard_at < patience:
+            self.listen_at = self.heard_at + patience
+            return False
+        self.listen_at = now + interval
+        return True
+
+    def becomes_silent(self, now: float, interval: float) -> bool:
+        """Whether it is time to tell that the child is silent; only once while that lasts."""
+        if now - self.heard_at < BEATS_TO_MISS * interval or self.told_silent:
+            return False
+        self.told_silent = True
+        return True
+
+
+def or_never(seconds: float | None) -> float:
+    """The seconds, or for ever."""
+    return NEVER if seconds is None else seconds

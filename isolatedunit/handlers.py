@@ -1,0 +1,87 @@
+"""What the runner's side answers when tests ask: handlers by name, called outside of the engine's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from isolatedunit.addresses import carry, undill
+from isolatedunit.conversation import is_plain
+from isolatedunit.messages import Reply, Requested
+
+AT_ONCE = 8
+"""How many requests are answered at the same time."""
+
+Handler = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class _Registered:
+    handler: Handler
+    pickled: bool
+
+
+class Handlers:
+    """The handlers of one runner. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self._registered: dict[str, _Registered] = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def __bool__(self) -> bool:
+        return bool(self._registered)
+
+    def register(self, name: str, handler: Handler, *, pickled: bool = False) -> None:
+        """From now on *handler* answers requests for *name*."""
+        if not callable(handler):
+            raise TypeError(f"the handler for {name!r} has to be a function, not {handler!r}")
+        self._registered[name] = _Registered(handler, pickled)
+
+    def answer(self, request: Requested, reply: Callable[[Reply], None]) -> None:
+        """Have the request answered, and give the answer to *reply*; does not wait for that."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="isolatedunit-handler")
+            self._pool.submit(lambda: reply(self._make_reply(request)))
+
+    def _make_reply(self, request: Requested) -> Reply:
+        fields: dict[str, Any] = {"attempt": request.attempt, "correlation": request.correlation}
+        try:
+            return Reply(**fields, **self._call(request))
+        except Exception as exception:
+            return Reply(**fields, error=f"{type(exception).__name__}: {exception}")
+
+    def _call(self, request: Requested) -> dict[str, Any]:
+        registered = self._registered.get(request.name)
+        if registered is None:
+            known = ", ".join(sorted(self._registered)) or "none"
+            return {"error": f"there is no handler for the request {request.name!r}; there are: {known}"}
+        value = request.value
+        if request.pickled is not None:
+            if not registered.pickled:
+                return {
+                    "error": f"the handler for {request.name!r} takes plain data; it has to be registered with "
+                    "pickled=True to open what a test pickled"
+                }
+            value = undill(request.pickled)
+        answer = registered.handler(value)
+        if inspect.isawaitable(answer):
+            answer = asyncio.run(_wait_for(answer))
+        return {"value": answer} if is_plain(answer) else {"pickled": carry(answer)}
+
+    def close(self) -> None:
+        """Let go of the threads; does not wait for handlers that still run."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                self._pool = None
+
+
+async def _wait_for(awaitable: Any) -> Any:
+    return await awaitable

@@ -1,0 +1,218 @@
+"""What a test says to its runner and asks it, and what is logged of its process."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import threading
+import unittest
+from typing import Any
+
+from running import ProjectTestCase, per_start_method
+
+from isolatedunit import IpcError, IsolatedTestResult, IsolatedTestRunner, TestInstance, ipc
+from isolatedunit.events import Event, ProgressMade, ValueSent
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def handle(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class ConversationCase(unittest.TestCase):
+    start_method = "auto"
+
+    def setUp(self) -> None:
+        self.listener = Listener()
+        self.runner = IsolatedTestRunner(start_method=self.start_method, listeners=[self.listener])
+        self.addCleanup(self.runner.shutdown, cancel_futures=True)
+
+    def call(self, function: Any, *args: Any, **options: Any) -> IsolatedTestResult:
+        return self.runner.run_isolated_test(function, args, options or None)
+
+    def value(self, function: Any, *args: Any) -> Any:
+        result = self.call(function, *args)
+        self.assertTrue(result.success, result.error)
+        return result.test_results
+
+
+@per_start_method
+class Requests(ConversationCase):
+    def test_a_request_and_its_reply(self) -> None:
+        self.runner.on_request("double", lambda value: value * 2)
+        for value in (5, "text", [1, [None]], 1.5, "\ud800"):
+            self.assertEqual(self.value(lambda test, v: test.ipc.request("double", v), value), value * 2)  # type: ignore[operator]
+
+    def test_an_async_handler(self) -> None:
+        async def later(value: int) -> int:
+            await asyncio.sleep(0)
+            return value + 1
+
+        self.runner.on_request("later", later)
+        self.assertEqual(self.value(lambda test: test.ipc.request("later", 1)), 2)
+
+    def test_several_threads_get_their_own_replies(self) -> None:
+        release = threading.Barrier(4, timeout=30)
+
+        def answer(value: int) -> int:
+            release.wait()  # none is answered before all four have asked
+            return value * 10
+
+        self.runner.on_request("slow", answer)
+
+        def ask(test: TestInstance) -> list[int]:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(4) as pool:
+                return list(pool.map(lambda number: test.ipc.request("slow", number), range(4)))
+
+        self.assertEqual(self.value(ask), [0, 10, 20, 30])
+
+    def test_a_handler_that_raises(self) -> None:
+        def refuse(value: Any) -> None:
+            raise LookupError(f"nothing for {value}")
+
+        self.runner.on_request("refuse", refuse)
+
+        def ask(test: TestInstance) -> str:
+            try:
+                test.ipc.request("refuse", "you")
+            except IpcError as exception:
+                return str(exception)
+            return "it did not raise"
+
+        self.assertEqual(self.value(ask), "LookupError: nothing for you")
+
+    def test_no_handler_and_no_reply_are_told_at_once(self) -> None:
+        never = threading.Event()
+        self.addCleanup(never.set)
+        self.runner.on_request("never", lambda value: never.wait(60))
+        result = self.call(lambda test: test.ipc.request("nobody"))
+        self.assertIn("there is no handler for the request 'nobody'; there are: never", result.error or "")
+        result = self.call(lambda test: test.ipc.request("never", timeout=0.2))
+        self.assertIn("TimeoutError: the request 'never' had no reply within 0.2 s", result.error or "")
+
+    def test_what_is_no_plain_data_goes_pickled_and_only_to_who_takes_it(self) -> None:
+        self.runner.on_request("plain", lambda value: value)
+        self.runner.on_request("any", lambda value: {"got": value}, pickled=True)
+        result = self.call(lambda test: test.ipc.request("plain", b"bytes"))
+        self.assertIn("the value of 'plain', a bytes, is more than plain data; give pickled=True", result.error or "")
+        result = self.call(lambda test: test.ipc.request("plain", (1, 2), pickled=True))
+        self.assertIn("has to be registered with pickled=True", result.error or "")
+        self.assertEqual(self.value(lambda test: test.ipc.request("any", b"bytes", pickled=True)), {"got": b"bytes"})
+        result = self.call(lambda test: test.ipc.request("any", (n for n in ()), pickled=True))
+        self.assertIn("the value of 'any', a generator, cannot be carried", result.error or "")
+
+    def test_progress_and_values_are_events(self) -> None:
+        def tell(test: TestInstance) -> None:
+            test.ipc.progress(0.5, "half")
+            test.ipc.send("found", {"n": [1]})
+            test.ipc.send("raw", b"\x00", pickled=True)
+            test.ipc.progress(1)
+
+        self.assertTrue(self.call(tell).success)
+        self.assertEqual(
+            [(event.fraction, event.text) for event in self.listener.of(ProgressMade)], [(0.5, "half"), (1.0, "")]
+        )
+        found, raw = self.listener.of(ValueSent)
+        self.assertEqual((found.name, found.value, found.pickled), ("found", {"n": [1]}, None))
+        self.assertIsNotNone(raw.pickled)
+        self.assertTrue(found.test.endswith("tell"), found.test)
+
+    def test_a_fraction_that_is_none(self) -> None:
+        self.assertIn("goes from 0.0 to 1.0, and not to 2", self.call(lambda test: test.ipc.progress(2)).error or "")
+
+
+class OutsideTest(unittest.TestCase):
+    """In a process that is no child; here, by way of one that took its Connection away."""
+
+    def setUp(self) -> None:
+        from isolatedunit import channel
+
+        before = channel.current
+        channel.current = None
+        self.addCleanup(setattr, channel, "current", before)
+
+    def test_progress_goes_nowhere_and_a_request_is_an_error(self) -> None:
+        ipc.progress(0.5)
+        ipc.send("name", 1)
+        self.assertFalse(ipc.is_available)
+        with self.assertRaisesRegex(IpcError, "'name' has nobody to go to: this is no isolated test"):
+            ipc.request("name")
+
+
+class SuiteTest(ProjectTestCase):
+    def test_tests_of_a_suite_may_ask_too(self) -> None:
+        self.write(
+            "test_asking.py",
+            """
+            import unittest
+            from isolatedunit import IsolatedTestCase, ipc
+
+            class Plain(unittest.TestCase):
+                def test_asks(self):
+                    self.assertEqual(ipc.request("number", "plain"), "plain: 1")
+
+            class Isolated(IsolatedTestCase):
+                def setUp(self):
+                    self.number = self.ipc.request("number", "case")
+
+                def test_asked(self):
+                    self.assertEqual(self.number, "case: 1")
+            """,
+        )
+        runner = IsolatedTestRunner(io.StringIO())
+        runner.on_request("number", lambda value: f"{value}: 1")
+        result = runner.run_source({"discover": [self.directory, "test*.py", None]})
+        self.assertEqual([text for _, text in result.errors + result.failures], [])
+        self.assertEqual(result.testsRun, 2)
+
+
+class ProcessLoggingTest(ConversationCase):
+    def test_lives_and_lines_are_logged_as_they_come(self) -> None:
+        seen = threading.Event()
+        lines: list[str] = []
+
+        class Handler(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                lines.append(record.getMessage())
+                if "still running" in lines[-1]:
+                    seen.set()
+
+        logger = logging.getLogger("isolatedunit.process")
+        handler, level = Handler(), logger.level
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        self.addCleanup(logger.setLevel, level)
+        self.addCleanup(logger.removeHandler, handler)
+        self.runner.on_request("seen", lambda _: seen.wait(30))
+
+        def speak(test: TestInstance) -> bool:
+            print("still running", flush=True)
+            answer: bool = test.ipc.request("seen", timeout=30)
+            print("and a line without an end", end="")
+            return answer
+
+        result = self.call(speak, enable_process_logging=True)
+        self.assertEqual((result.success, result.test_results), (True, True), result.error)
+        prefix = f"{result.attempt_id}: "
+        self.assertTrue(all(line.startswith(prefix) for line in lines), lines)
+        told = [line.removeprefix(prefix) for line in lines]
+        self.assertRegex(told[0], "^is to run .*speak$")
+        self.assertEqual(told[1], f"process {result.process_id} is ready")
+        self.assertEqual(told[2:4], ["stdout: still running", "stdout: and a line without an end"])
+        self.assertRegex(told[4], r"^ended after \d+\.\d\d\d s$")
+        lines.clear()
+        self.call(lambda test: print("quiet"))
+        self.assertEqual(lines, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
