@@ -116,7 +116,11 @@ class ResourcesSampled(Event):
 
 @dataclass(frozen=True, slots=True)
 class AttemptFinished(Event):
-    """An attempt's process is gone; *facts* are those of `AttemptReport`, *tests* what it ran."""
+    """An attempt's process is gone; *tests* are the ids of what it ran.
+
+    *phases* tells where its *duration* went, as far as that is known: ``spawn``, ``import``,
+    ``fixtures`` of classes and modules, ``tests`` with their own, ``cleanup``.
+    """
 
     attempt: str
     tests: tuple[str, ...]
@@ -124,6 +128,16 @@ class AttemptFinished(Event):
     duration: float
     peak_rss: int | None
     cause: str | None
+    phases: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TestQueued(Event):
+    """A test that came while the run was on waits for its slot: the one with this *number*."""
+
+    __test__ = False
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

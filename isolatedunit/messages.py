@@ -253,10 +253,13 @@ class WorkFinished(Report):
     *peak_rss* is in bytes, None where the system does not tell; *own_memory* are those of the bytes
     resident at the end that the process shares with no other, where that was asked for. *stopped* tells that
     ``shouldStop`` was set, so tests at the end of the list did not run. *clean*: nothing is left
-    in the process that would have to be looked after, so that no `HandlesCleaned` follows.
+    in the process that would have to be looked after, so that no `HandlesCleaned` follows. After
+    *found_after* seconds the process had imported and found its tests, after *elapsed* it was here.
     """
 
     clean: bool = False
+    found_after: float = 0.0
+    elapsed: float = 0.0
     peak_rss: int | None = None
     own_memory: int | None = None
     stopped: bool = False

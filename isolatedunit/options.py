@@ -314,6 +314,7 @@ class Options:
         per_test=True,
     )
     capture: bool = _option(True, flag, "let tests write straight to the terminal", "--no-capture")
+    stats: bool = _option(False, flag, "print what the run's processes cost, as a table", "--stats")
     json: str | None = _option(None, text, "write the run as one JSON document", "--json", metavar="FILE")
 
     def with_values(self, values: Mapping[str, Any], where: str) -> Options:

@@ -235,7 +235,7 @@ def _take(state: _State, run: Run, scheduler: Scheduler) -> bool:
             if call.future.cancelled():
                 _drop(state, call)
             else:
-                scheduler.add(call.planned)
+                run.queue(scheduler, call.planned)
         closed = state.closed
     while state.to_cancel:
         number = state.to_cancel.popleft()

@@ -24,7 +24,7 @@ from isolatedunit.engine.run import Run
 from isolatedunit.events import Event, Listener, TestFinished
 from isolatedunit.options import Options
 from isolatedunit.planning import plan_one, plan_suite
-from isolatedunit.reporters.console import Durations, Summary
+from isolatedunit.reporters.console import Durations, Summary, table_of
 from isolatedunit.reporters.files import JsonReport
 from isolatedunit.reporters.log import ProcessLog
 from isolatedunit.results import Note, PlannedTest, TestReport
@@ -304,7 +304,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             self.interrupted = run.interrupts > 0
         if report is not None:
             self._write(report)
-        for line in summary.lines(self.get_statistics()):
+        statistics = self.get_statistics()
+        table = table_of(statistics) if self.options.stats else []
+        for line in (*table, *summary.lines(statistics)):
             self.stream.writeln(line)
         self.stream.flush()
         return result

@@ -227,6 +227,7 @@ class CommandLineTest(ProjectTestCase):
             "enable_ipc": (["--no-ipc"], False),
             "enable_process_logging": (["--process-logging"], True),
             "capture": (["--no-capture"], False),
+            "stats": (["--stats"], True),
             "json": (["--json", "x.json"], "x.json"),
         }
         own = {name for name, option in TABLE.items() if "group" not in option.metadata}

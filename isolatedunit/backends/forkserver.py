@@ -298,6 +298,7 @@ class ForkedChild:
                 if report.unsafe is not None:
                     self._begin_again(report.unsafe)
                     return news
+                news.append(report)
             elif isinstance(report, ChildReaped):
                 self._note_end(report)
                 return news

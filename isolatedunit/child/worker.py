@@ -51,6 +51,7 @@ class Reporter:
     """Sends this process's reports; says nothing in a fork of it."""
 
     def __init__(self, pipe: PipeEnd, attempt: str) -> None:
+        self.ready_at = self.found_at = 0.0
         self._pipe = pipe
         self._attempt = attempt
         self._pid = _getpid()
@@ -131,10 +132,11 @@ def execute(pipe: PipeEnd, command: Command, *, finder: Finder | None = None, sp
     this process has an interpreter of its own, whose peak memory only it can tell.
     """
     reporter = Reporter(pipe, command.attempt)
+    reporter.ready_at = _clock()
     channel.current_attempt = command.attempt
     code = 1
     try:
-        reporter.hold(ChildReady, at=_clock())
+        reporter.hold(ChildReady, at=reporter.ready_at)
         if isinstance(command, CollectTests):
             from isolatedunit.child import collector
 
@@ -189,7 +191,8 @@ def _finish(reporter: Reporter, spawned: bool, **more: Any) -> None:
     """Give the receipt, and look after what is left."""
     clean = handles.is_clean()
     peak = handles.peak_rss() if spawned else None
-    reporter.send(WorkFinished, clean=clean, peak_rss=peak, **more)
+    found_after, elapsed = max(0.0, reporter.found_at - reporter.ready_at), _clock() - reporter.ready_at
+    reporter.send(WorkFinished, clean=clean, found_after=found_after, elapsed=elapsed, peak_rss=peak, **more)
     if clean:
         return
     handles.run_exit_functions()
@@ -205,6 +208,7 @@ def _run_suite(command: RunTest, reporter: Reporter, finder: Finder) -> Recorder
         except BaseException as exception:
             _report_lost(reporter, number, exception)
             return None
+    reporter.found_at = _clock()
     handles.take_hold()
     recorder = Recorder(reporter, tests, command.settings)
     try:

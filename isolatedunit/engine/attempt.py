@@ -52,6 +52,7 @@ from isolatedunit.messages import (
     HandlesCleaned,
     Heartbeat,
     ImportStarted,
+    LoadFinished,
     LoadStarted,
     OutcomeNoted,
     ProgressMade,
@@ -111,6 +112,7 @@ class Attempt:
         self.process_id: int | None = None
         self.peak_rss: int | None = None
         self.own_memory: int | None = None
+        self.loaded_for = 0.0
         self.spawned_at = self.ready_at = self.finished_at = self.ended_at = NEVER
         self._options_of = options_of
         self._spawn_failure: SpawnFailed | None = None
@@ -166,6 +168,11 @@ class Attempt:
     def _spawn_failed(self, failure: SpawnFailed, now: float) -> list[Action]:
         self._spawn_failure = failure
         return self._conclude(now)
+
+    def _load_finished(self, report: LoadFinished, now: float) -> list[Action]:
+        self.loaded_for = report.duration
+        self.deadline = now + or_never(self.options.spawn_timeout)
+        return []
 
     def _load_started(self, _: LoadStarted, now: float) -> list[Action]:
         # what the template imports may take as long as a test may
@@ -435,6 +442,7 @@ _HANDLERS: dict[State, dict[type, _Handler]] = {
     State.SPAWNING: {
         SpawnFailed: Attempt._spawn_failed,
         LoadStarted: Attempt._load_started,
+        LoadFinished: Attempt._load_finished,
         ChildReady: Attempt._child_ready,
         ChildFailed: Attempt._child_failed,
         ChildExited: Attempt._died_unborn,

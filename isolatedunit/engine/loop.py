@@ -430,6 +430,7 @@ class Loop:
                     attempt.ended_at - attempt.spawned_at,
                     attempt.peak_rss,
                     attempt.cause,
+                    _phases_of(attempt),
                 )
             ]
         )
@@ -446,3 +447,22 @@ class Loop:
         for descriptor in (self._wakeup_read, self._wakeup_write):
             if descriptor is not None:
                 os.close(descriptor)
+
+
+def _phases_of(attempt: Attempt) -> dict[str, float]:
+    """Where the time of an attempt went that gave its receipt."""
+    receipt = attempt.evidence.receipt
+    if receipt is None or attempt.ready_at == NEVER:
+        return {}
+    tests = sum(record.duration for _, record in attempt.conclusion.settled)
+    spawned = attempt.ready_at - attempt.spawned_at
+    ended = attempt.ended_at - attempt.ready_at
+    if attempt.collected:
+        return {"spawn": spawned, "import": ended}
+    return {
+        "spawn": max(0.0, spawned - attempt.loaded_for),
+        "import": attempt.loaded_for + receipt.found_after,
+        "fixtures": max(0.0, receipt.elapsed - receipt.found_after - tests),
+        "tests": tests,
+        "cleanup": max(0.0, ended - receipt.elapsed),
+    }

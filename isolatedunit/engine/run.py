@@ -16,7 +16,7 @@ from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.loop import Loop, Running
 from isolatedunit.engine.scheduler import Scheduler
 from isolatedunit.errors import CollectionError, IsolatedUnitError, NestedTooDeep
-from isolatedunit.events import Listener, RunCancelled, RunFinished, RunStarted, TestFinished, Warned
+from isolatedunit.events import Listener, RunCancelled, RunFinished, RunStarted, TestFinished, TestQueued, Warned
 from isolatedunit.messages import CollectTests, Command, Reply, Requested, RunFunction, RunTest
 from isolatedunit.options import Options
 from isolatedunit.results import Note, PlannedTest, TestReport, worst_outcome
@@ -184,6 +184,11 @@ class Run:
                 break
             self._loop.turn(scheduler.next_wakeup)
         self._loop.tell([RunFinished(self._loop.now, ())])
+
+    def queue(self, scheduler: Scheduler, test: PlannedTest) -> None:
+        """One more test for `serve`, from its thread."""
+        scheduler.add(test)
+        self._loop.tell([TestQueued(self._loop.now, test.number)])
 
     def wake_up(self) -> None:
         """Have `serve` look for more, from any thread."""

@@ -106,6 +106,37 @@ class Durations:
         return ["Slowest test durations", "-" * 70, *shown, hidden if len(shown) < len(slowest) else ""]
 
 
+def table_of(statistics: Mapping[str, Any]) -> list[str]:
+    """The statistics as the lines of a table."""
+    time, spawned = statistics["time"], statistics["total_processes_spawned"] or 1
+    causes = ", ".join(f"{count} {cause}" for cause, count in sorted(statistics["failures_by_cause"].items()))
+    peak, test = statistics["peak_memory_usage"] / 2**20, statistics["peak_memory_test"]
+    rows = [
+        ("processes", f"{statistics['total_processes_spawned']}"),
+        (
+            "tests",
+            f"{statistics['successful_tests']} passed, {statistics['failed_tests']} failed, "
+            f"{statistics['skipped_tests']} skipped",
+        ),
+        ("failures by cause", causes or "none"),
+        (
+            "spawn time",
+            f"{statistics['average_spawn_time'] * 1000:.1f} ms on average, "
+            f"{statistics['median_spawn_time'] * 1000:.1f} ms median, "
+            f"{statistics['slowest_spawn_time'] * 1000:.1f} ms at most",
+        ),
+        ("peak memory", f"{peak:.1f} MiB ({test})" if test else "unknown"),
+        ("slots busy", f"{statistics['slots_busy']:.0%}"),
+        ("queue time", f"{statistics['average_queue_time']:.3f} s on average"),
+        *(
+            (f"time in {phase}", f"{seconds:.3f} s ({seconds / spawned * 1000:.1f} ms a process)")
+            for phase, seconds in time.items()
+        ),
+        ("lost to isolation", f"{statistics['time_lost_to_isolation']:.3f} s"),
+    ]
+    return ["Statistics", "-" * 70, *(f"{name:<20}{value}" for name, value in rows), "-" * 70]
+
+
 class Summary:
     """Remembers what to say when the run is over: a listener. *say* prints a line at once."""
 
