@@ -13,7 +13,8 @@ A test travels as an *address*, tried in this order:
 A *source* is what unittest's loader is asked for, and what a template loads before it forks:
 ``{"module": name, "pattern": ...}``, ``{"names": [...]}``, ``{"discover": [start, pattern, top]}``
 or ``{"main": ...}``, the script that the runner's own process was started with. ``path`` lists
-directories that discovery put in front of ``sys.path``, ``select`` the patterns of ``-k``.
+directories that discovery put in front of ``sys.path``, ``select`` the patterns of ``-k``, ``with``
+modules that are to be imported before.
 """
 
 from __future__ import annotations
@@ -134,6 +135,8 @@ def import_module(source: Source) -> Any:
             sys.path.insert(0, directory)
     if "main" in source:
         return import_main(source["main"])
+    for name in source.get("with", ()):
+        _imported(name)
     if "module" in source:
         return _imported(source["module"])
     return None

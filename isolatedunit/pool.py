@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
+import sys
 import threading
 import weakref
 from collections import deque
@@ -27,8 +28,8 @@ from isolatedunit.handlers import Handlers
 from isolatedunit.options import Options
 from isolatedunit.results import PlannedTest
 
-HOME = {"module": "dill"}
-"""What a template imports for calls: every child needs it, and it takes 70 ms."""
+CARRIER = "dill"
+"""What every child needs that calls a function: it takes 70 ms to import, and a template does that once."""
 
 
 class IsolatedFuture(Future[IsolatedTestResult]):
@@ -126,7 +127,7 @@ class CallPool:
             description=None,
             class_id="",
             module="",
-            home=HOME,
+            home=_home_of(function),
             address={"function": _carry(function, args, options, name)},
             overrides=options.as_overrides(),
         )
@@ -149,6 +150,15 @@ class CallPool:
         thread = self._state.thread
         if wait and thread is not None and thread is not threading.current_thread():
             thread.join()
+
+
+def _home_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """What a template imports for the function: its module, if that is one that can be imported."""
+    name = getattr(function, "__module__", None)
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    if module is None or name == "__main__" or getattr(module, "__spec__", None) is None:
+        return {"module": CARRIER}
+    return {"module": name, "with": [CARRIER]}
 
 
 def _carry(function: Callable[..., Any], args: tuple[Any, ...], options: IsolatedTestOptions, name: str) -> str:

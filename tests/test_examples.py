@@ -37,6 +37,41 @@ class ExamplesTest(unittest.TestCase):
         ended = run_python("test_own_main.py", "-v", cwd=EXAMPLES)
         self.assertEqual((ended.exit_code, ended.last_line), (0, "2 passed, 0 failed, 0 skipped"), ended.output)
 
+    def test_a_basic_call(self) -> None:
+        lines = self.run_example("basic_call.py")
+        self.assertRegex(lines[0], r"^result: succeeded in \d+\.\d+ s, process \d+$")
+        self.assertEqual(lines[1:], ["returned the mode: polluted", "here it is still: quick None", "crashed: crash"])
+
+    def test_concurrent_calls(self) -> None:
+        lines = self.run_example("concurrent_calls.py")
+        self.assertEqual(lines[0], "True Ada is in")
+        self.assertRegex(lines[1], r"^True session \w+")
+        self.assertEqual(lines[2:], ["True file", "processes, the template's apart: 3", "successful: 3"])
+
+    def test_a_fixture_server(self) -> None:
+        lines = self.run_example("fixture_server.py")
+        self.assertEqual(lines, ["ports differ: True", "databases: 001, 002, 003, 004"])
+
+    def test_the_demo(self) -> None:
+        ended = run_python("-m", "isolatedunit.demo", cwd=EXAMPLES)
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        for text in (
+            "found of the others': [[], [], []]",
+            "error (crash) in",
+            "in crash",
+            "The test did not end within 1 s.",
+            "in wait_for_lock",
+            "process: ",
+            "[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]",
+            "failures by cause   1 crash, 1 timeout",
+        ):
+            self.assertIn(text, ended.output)
+
+    def run_example(self, name: str) -> list[str]:
+        ended = run_python(name, cwd=EXAMPLES)
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        return ended.output.splitlines()
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -19,7 +19,7 @@ FLOORS = (
     ("backends",),
     ("engine",),
     ("statistics", "reporters"),
-    ("caller", "calls", "handlers", "planning", "pool", "runner", "suite", "main", "__main__"),
+    ("caller", "calls", "demo", "handlers", "planning", "pool", "runner", "suite", "main", "__main__"),
 )
 """The modules of the package, from the ground up; a folder stands for what is in it."""
 

@@ -94,4 +94,6 @@ def _as_text(data: bytes) -> str:
 def _without_our_frames(stacks: str) -> str:
     """The stacks as faulthandler writes them, but for the frames below the test's own and unittest's."""
     ours = (f'  File "{_PACKAGE}', '  File "<string>", line 1 in <module>')
-    return "".join(line for line in stacks.splitlines(keepends=True) if not line.startswith(ours))
+    shown = f'  File "{_PACKAGE}demo.py"'  # takes a user's place
+    lines = stacks.splitlines(keepends=True)
+    return "".join(line for line in lines if line.startswith(shown) or not line.startswith(ours))

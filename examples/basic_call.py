@@ -1,0 +1,28 @@
+"""A function in a process of its own: the shortest way to an isolated test. Run it as a program."""
+
+import os
+
+from isolatedunit import IsolatedTestRunner
+
+settings = {"mode": "quick"}
+
+
+def pollute(test):
+    """Change what nobody should, and tell where that was done."""
+    settings["mode"] = "polluted"
+    os.environ["MODE"] = "polluted"
+    print("written in", test.temporary_directory)
+    return {"mode": settings["mode"], "process": os.getpid()}
+
+
+def main():
+    with IsolatedTestRunner() as runner:
+        result = runner.run_isolated_test(pollute)
+        print("result:", result)
+        print("returned the mode:", result.test_results["mode"])
+        print("here it is still:", settings["mode"], os.environ.get("MODE"))
+        print("crashed:", runner.run_isolated_test(lambda test: os.abort()).cause)
+
+
+if __name__ == "__main__":
+    main()
