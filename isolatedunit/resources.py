@@ -38,7 +38,7 @@ runs that it is inside of, each between blanks."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
-_waitpid = getattr(os, "waitpid", None)  # a test may replace it in its module
+_waitpid, _wait4 = getattr(os, "waitpid", None), getattr(os, "wait4", None)  # a test may replace them
 
 
 def add_mark(mark: str) -> str:
@@ -96,12 +96,17 @@ def belongs_to(process_id: int, *, session: int, mark: str) -> bool:
         return False
 
 
-def reap(process_id: int) -> bool:
-    """Wait for a child if it has ended; whether it has."""
+def reap(process_id: int) -> float | None:
+    """Wait for a child if it has ended; gives the CPU seconds that it used, None while it runs."""
+    if _waitpid is None:
+        return 0.0
     try:
-        return _waitpid is None or _waitpid(process_id, os.WNOHANG)[0] != 0
+        if _wait4 is None:
+            return 0.0 if _waitpid(process_id, os.WNOHANG)[0] else None
+        ended, _, usage = _wait4(process_id, os.WNOHANG)
     except ChildProcessError:
-        return True
+        return 0.0
+    return usage.ru_utime + usage.ru_stime if ended else None
 
 
 def describe_end(exit_code: int, cpu_time: float | None = None, peak_rss: int | None = None) -> ExitStatus:

@@ -195,6 +195,22 @@ class Troubles(CallsCase):
         with self.assertRaises(ProcessLookupError):
             os.kill(result.test_results, 0)
 
+    def test_cpu_time_is_that_of_the_whole_tree(self) -> None:
+        burn = "import sys, time\nwhile time.process_time() < 0.3: pass\nopen(sys.argv[1], 'w')"
+        orphan = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', *sys.argv[1:]])"
+
+        def leave_burning(test: TestInstance) -> None:
+            import subprocess
+
+            done = os.path.join(test.temporary_directory, "done")
+            subprocess.run([sys.executable, "-c", orphan, burn, done], check=True)
+            subprocess.run([sys.executable, "-c", burn, os.devnull], check=True)
+            wait_until(lambda: os.path.exists(done), "the orphan to have burnt its time")
+
+        result = self.call(leave_burning, leaks="ignore")
+        self.assertTrue(result.success, result.error)
+        self.assertGreaterEqual(result.cpu_time or 0.0, 0.6)
+
     def test_without_ipc(self) -> None:
         result = self.call(lambda test: (test.ipc.is_available, test.ipc.progress(0.5)), enable_ipc=False)
         self.assertEqual((result.test_results, result.cause), ((False, None), None))

@@ -89,6 +89,7 @@ class SpawnChild:
         self._process = process
         self._capture = capture
         self._grace_until: float | None = None
+        self._used_by_orphans = 0.0
         self._leftovers: dict[int, dict[str, Any]] = {}
         self._ended: ExitStatus | None = None
 
@@ -107,7 +108,7 @@ class SpawnChild:
             self.status = ExitStatus(
                 self._ended.exit_code,
                 self._ended.signal,
-                self._ended.cpu_time,
+                None if self._ended.cpu_time is None else self._ended.cpu_time + self._used_by_orphans,
                 None,  # the kernel's figure begins with our own size; the child tells its own
                 tuple(self._leftovers.values()),
             )
@@ -131,8 +132,11 @@ class SpawnChild:
                 continue
             if not resources.belongs_to(process_id, session=self.known_id, mark=self._spec.attempt):
                 continue
-            if not resources.reap(process_id):
+            used = resources.reap(process_id)
+            if used is None:
                 found.append(process_id)
+            else:
+                self._used_by_orphans += used
         if not found and sys.platform != "linux" and resources.kill_group(self.known_id):
             self._leftovers.setdefault(0, {"pid": None, "command": "(in the test's process group)"})
         return found

@@ -177,7 +177,9 @@ class Template:
             status = os.waitstatus_to_exitcode(wait_status)
             cpu_time = usage.ru_utime + usage.ru_stime
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        leftovers = end_leftovers(process_id)
+        leftovers, used_by_them = end_leftovers(process_id)
+        if cpu_time is not None:
+            cpu_time += used_by_them
         captured = {name: self._size_of(name) for name in self._capture}
         self._report(
             ChildReaped,
@@ -256,35 +258,39 @@ def reap_quietly() -> None:
         pass
 
 
-def end_leftovers(process_id: int) -> list[dict[str, Any]]:
-    """End what the test with this process left running; tell what that was.
+def end_leftovers(process_id: int) -> tuple[list[dict[str, Any]], float]:
+    """End what the test with this process left running; tell what that was, and its CPU seconds.
 
     What is about to end by itself gets its time to: a test may have told it so and not waited.
     """
-    if not _have_children():
+    used = [0.0]
+    if not _have_children(used):
         # with no subreaper, what is in the test's group is all that can be found
-        return [{"pid": None, "command": "(in the test's process group)"}] if resources.kill_group(process_id) else []
+        in_group = resources.kill_group(process_id)
+        return [{"pid": None, "command": "(in the test's process group)"}] if in_group else [], used[0]
     deadline = _clock() + LEFTOVER_GRACE * resources.load_per_processor()
     while _clock() < deadline:
         _sleep(0.005)
-        if not _have_children():
-            return []
+        if not _have_children(used):
+            return [], used[0]
     found: dict[int, dict[str, Any]] = {}
-    while _have_children():
+    while _have_children(used):
         for child in resources.children_of_this_process():
             found.setdefault(child, resources.describe_process(child))
             resources.send_signal(child, resources.SIGKILL)
         _sleep(0.001)
-    return list(found.values())
+    return list(found.values()), used[0]
 
 
-def _have_children() -> bool:
-    """Whether this process has children; waits for those that have ended."""
+def _have_children(used: list[float] | None = None) -> bool:
+    """Whether this process has children; waits for those that have ended, and adds to *used* their CPU seconds."""
     try:
         while True:
-            process_id, _ = _waitpid(-1, os.WNOHANG)
+            process_id, _, usage = _wait4(-1, os.WNOHANG)
             if not process_id:
                 return True
+            if used is not None:
+                used[0] += usage.ru_utime + usage.ru_stime
     except ChildProcessError:
         return False
 
