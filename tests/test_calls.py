@@ -13,7 +13,7 @@ import unittest
 from concurrent.futures import CancelledError
 from typing import Any
 
-from running import ProjectTestCase, per_start_method, run_python, wait_until
+from running import START_METHODS, ProjectTestCase, per_start_method, run_python, wait_until
 
 from isolatedunit import (
     CarryError,
@@ -383,6 +383,38 @@ class EndTest(ProjectTestCase):
         self.assertEqual(ended.exit_code, 0, ended.output)
         lane = int(ended.output)
         self.assertFalse(exists(lane))
+
+
+class NoFileTest(unittest.TestCase):
+    """Functions of a ``__main__`` that no other process can import: a notebook's cells are like that, too."""
+
+    CELL = """
+from isolatedunit import IsolatedTestRunner
+base = 40
+
+class Helper:
+    def __init__(self, number):
+        self.number = number
+
+    def total(self):
+        return self.number + base
+
+def helper(number):
+    return Helper(number).total()
+
+def cell(test):
+    return helper(2)
+
+with IsolatedTestRunner(start_method={method!r}) as runner:
+    print(runner.run_isolated_test(cell).test_results)
+    print(runner.run_isolated_test(lambda test: Helper(5)).test_results.total())
+"""
+
+    def test_functions_and_classes_of_a_command(self) -> None:
+        for method in START_METHODS:
+            with self.subTest(method):
+                ended = run_python("-c", self.CELL.format(method=method))
+                self.assertEqual(ended.output, "42\n45\n")
 
 
 class OptionsTest(unittest.TestCase):
