@@ -22,12 +22,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
-    """The run begins: *planned* tests, in *jobs* children at once, made by *start_method*."""
+    """The run begins: *planned* tests, in *jobs* children at once, made by *start_method*.
+
+    *shard* is the part of a larger run that this is, as part, number of parts and digest of the division.
+    """
 
     run: str
     planned: int
     jobs: int
     start_method: str
+    shard: tuple[int, int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

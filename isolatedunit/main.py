@@ -12,13 +12,15 @@ from typing import Any, NoReturn
 from isolatedunit.configuration import load_options
 from isolatedunit.engine.run import Interrupted
 from isolatedunit.errors import BackendUnavailable, CollectionError, IsolatedUnitError, OptionError
+from isolatedunit.history import DEFAULT_PATH
+from isolatedunit.merging import merge_command
 from isolatedunit.options import TABLE, Options, read
 from isolatedunit.reporters.console import ColouringStream, LosslessStream, wants_colour
 from isolatedunit.runner import IsolatedTestRunner
 
 SUCCESS, FAILURE, USAGE, INTERNAL, NO_TESTS, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
-OF_THE_COMMAND = Options(max_concurrent_processes="auto")
+OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=DEFAULT_PATH)
 """The defaults, where the command has others than a runner in a program."""
 
 BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
@@ -30,6 +32,8 @@ examples:
   python -m isolatedunit test_module                  the tests of a module
   python -m isolatedunit module.TestClass.test_method one test
   python -m isolatedunit path/to/test_file.py         the tests of a file
+  python -m isolatedunit --shard 1/4 --json 1.json    a quarter of them; the others elsewhere
+  python -m isolatedunit merge 1.json 2.json 3.json 4.json --json all.json
 """
 _GROUPS = {
     "unittest": "options of unittest",
@@ -79,8 +83,7 @@ def _add_option(group: Any, name: str, metadata: Any, default: Any) -> None:
     else:
         choices = getattr(metadata["read"], "words", None)
         metavar = metadata.get("metavar") or (choices and "|".join(choices))
-        if name == "max_concurrent_processes":
-            default = OF_THE_COMMAND.max_concurrent_processes
+        default = getattr(OF_THE_COMMAND, name)
         shown = "" if default is None else f" (default: {default:g})" if isinstance(default, float) else f" ({default})"
         group.add_argument(*flags, dest=name, metavar=metavar, help=metadata["help"] + shown)
 
@@ -111,7 +114,10 @@ def parse(argv: Sequence[str]) -> tuple[Options, list[str]]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv* (``sys.argv[1:]`` by default); gives the exit code."""
     try:
-        options, names = parse(sys.argv[1:] if argv is None else argv)
+        arguments = sys.argv[1:] if argv is None else list(argv)
+        if arguments[:1] == ["merge"]:
+            return merge_command(arguments[1:])
+        options, names = parse(arguments)
         return run_tests(options, names)
     except (OptionError, CollectionError, BackendUnavailable) as exception:
         print(f"isolatedunit: {exception}", file=LosslessStream(sys.stderr))
@@ -167,4 +173,6 @@ def run_tests(options: Options, names: Sequence[str]) -> int:
         return INTERNAL
     if not result.wasSuccessful():
         return FAILURE
-    return SUCCESS if result.testsRun or result.skipped else NO_TESTS
+    # that a shard has no test is no mistake where the others have some
+    some = result.testsRun or result.skipped or (options.shard is not None and runner.planned_in_all_shards)
+    return SUCCESS if some else NO_TESTS

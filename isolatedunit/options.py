@@ -118,6 +118,28 @@ def patterns(value: Any) -> tuple[str, ...]:
     return tuple(pattern if "*" in pattern else f"*{pattern}*" for pattern in texts(value))
 
 
+def text_or_none(value: Any) -> str | None:
+    """A text, or None for ``none``."""
+    checked = text(value)
+    return None if checked is None or checked.lower() == "none" else checked
+
+
+def shard(value: Any) -> tuple[int, int] | None:
+    """``K/N``: the K-th of N parts."""
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        part, of = value
+    elif isinstance(value, str):
+        part, of = value.split("/")
+    else:
+        raise ValueError
+    checked = whole(part), whole(of)
+    if not 1 <= checked[0] <= checked[1]:
+        raise ValueError
+    return checked
+
+
 EXPECTED: dict[Reader, str] = {
     seconds: "a number of seconds, such as 30 or 2.5, or none",
     some_seconds: "a number of seconds, such as 1 or 0.5",
@@ -128,6 +150,8 @@ EXPECTED: dict[Reader, str] = {
     flag: "true or false",
     text: "a text",
     texts: "a list of texts",
+    text_or_none: "the name of a file, or none",
+    shard: "K/N, such as 1/4, with K from 1 to N",
     patterns: "a list of patterns",
 }
 
@@ -293,6 +317,23 @@ class Options:
     )
     cpu_limit: float | None = _option(
         None, seconds, "how much CPU time a test may use", "--cpu-limit", metavar="S", per_test=True
+    )
+
+    # ---- in which order, and which part
+    history: str | None = _option(
+        None,
+        text_or_none,
+        "the file that remembers how long tests took and what became of them, for the longest to begin first; or none",
+        "--history",
+        metavar="FILE|none",
+    )
+    failed_first: bool = _option(False, flag, "begin with the tests that failed the last time", "--failed-first")
+    shard: tuple[int, int] | None = _option(
+        None,
+        shard,
+        "run only the K-th of N parts that take about the same time each",
+        "--shard",
+        metavar="K/N",
     )
 
     # ---- what becomes of the results

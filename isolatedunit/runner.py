@@ -20,8 +20,11 @@ from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 from isolatedunit.caller import IsolatedCaller, options_from
 from isolatedunit.calls import IsolatedTestOptions
 from isolatedunit.configuration import load_options
+from isolatedunit.engine.order import Expectations, cut
 from isolatedunit.engine.run import Run
+from isolatedunit.engine.scheduler import group_of
 from isolatedunit.events import Event, Listener, TestFinished
+from isolatedunit.history import History
 from isolatedunit.options import Options
 from isolatedunit.planning import plan_one, plan_suite
 from isolatedunit.reporters.console import Durations, Summary, table_of
@@ -261,6 +264,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.durations = durations
         self.interrupted = False
         self.report_lost = False
+        self.planned_in_all_shards = 0
 
     def get_statistics(self) -> dict[str, Any]:
         """What the runner's runs have cost so far, in seconds and bytes."""
@@ -288,7 +292,10 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         report = None if self.options.json is None else JsonReport(self.options.json, self.options, self.get_statistics)
         # unittest does it by itself from 3.12 on
         durations = Durations() if self.durations is not None and sys.version_info < (3, 12) else None
-        extra: list[Listener] = [one for one in (report, durations) if one is not None]
+        history = None
+        if self.options.history is not None:
+            history = History(self.options.history, only_reads=self.options.shard is not None)
+        extra: list[Listener] = [one for one in (report, durations, history) if one is not None]
         run = Run(
             self.options,
             [self.statistics, ProcessLog(), summary, *extra, *self._listeners, bridge],
@@ -298,7 +305,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         try:
             with calling_on_interrupt(run.interrupt):
                 tests, originals = plan(run)
-                result = self._run_planned(run, bridge, durations, tests, originals)
+                dispatch = self._dispatcher(run, bridge, history, tests, originals)
+                result = self._run_planned(dispatch, durations)
         finally:
             run.close()
             self.interrupted = run.interrupts > 0
@@ -311,18 +319,37 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.stream.flush()
         return result
 
-    def _run_planned(
+    def _dispatcher(
         self,
         run: Run,
         bridge: ResultBridge,
-        durations: Durations | None,
+        history: History | None,
         tests: Sequence[PlannedTest],
         originals: Mapping[int, Any],
-    ) -> Any:
+    ) -> Callable[[Any], None]:
+        """What runs the tests, or this shard's part of them, in the order that past runs suggest."""
+        past = {} if history is None else history.read()
+        expectations = Expectations(
+            {test.id: past[test.id].duration for test in tests if test.id in past},
+            {test_id for test_id, one in past.items() if one.failed},
+            self.options.failed_first,
+        )
+        self.planned_in_all_shards = len(tests)
+        chosen, shard = tests, None
+        if self.options.shard is not None:
+            part = cut(tests, *self.options.shard, expectations, lambda test: group_of(test, self.options))
+            chosen, shard = part.tests, (part.part, part.of, part.digest)
+
         def dispatch(result: Any) -> None:
             bridge.connect(result, originals, lambda: run.stop("the result said so (failfast)"))
             with hearing_children(result):
-                run.execute(tests)
+                run.execute(chosen, expectations, shard)
+
+        return dispatch
+
+    def _run_planned(self, execute: Callable[[Any], None], durations: Durations | None) -> Any:
+        def dispatch(result: Any) -> None:
+            execute(result)
             if durations is not None:
                 self._print_after_errors(result, durations.lines(self.durations or 0, self.verbosity))
 

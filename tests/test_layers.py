@@ -18,8 +18,8 @@ FLOORS = (
     ("case", "child"),
     ("backends",),
     ("engine",),
-    ("statistics", "reporters"),
-    ("caller", "calls", "demo", "handlers", "planning", "pool", "runner", "suite", "main", "__main__"),
+    ("history", "statistics", "reporters"),
+    ("caller", "calls", "demo", "handlers", "merging", "planning", "pool", "runner", "suite", "main", "__main__"),
 )
 """The modules of the package, from the ground up; a folder stands for what is in it."""
 

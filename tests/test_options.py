@@ -228,6 +228,9 @@ class CommandLineTest(ProjectTestCase):
             "enable_process_logging": (["--process-logging"], True),
             "capture": (["--no-capture"], False),
             "stats": (["--stats"], True),
+            "history": (["--history", "none"], None),
+            "failed_first": (["--failed-first"], True),
+            "shard": (["--shard", "2/3"], (2, 3)),
             "json": (["--json", "x.json"], "x.json"),
         }
         own = {name for name, option in TABLE.items() if "group" not in option.metadata}

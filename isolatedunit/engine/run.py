@@ -14,6 +14,7 @@ from isolatedunit.addresses import is_importing_main
 from isolatedunit.backends import Backend, ChildSpec, Setting, open_backend, usable_start_method
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.loop import Loop, Running
+from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.scheduler import Scheduler
 from isolatedunit.errors import CollectionError, IsolatedUnitError, NestedTooDeep
 from isolatedunit.events import Listener, RunCancelled, RunFinished, RunStarted, TestFinished, TestQueued, Warned
@@ -135,11 +136,16 @@ class Run:
 
     # ---- running
 
-    def execute(self, tests: Sequence[PlannedTest]) -> None:
-        """Run the tests, and tell the listeners of each that was planned."""
+    def execute(
+        self,
+        tests: Sequence[PlannedTest],
+        expectations: Expectations | None = None,
+        shard: tuple[int, int, str] | None = None,
+    ) -> None:
+        """Run the tests, in the order that *expectations* of them suggest; tell the listeners of each."""
         known = [test for test in tests if test.reports]
-        scheduler = Scheduler(self.id, [test for test in tests if not test.reports], self.options)
-        self._loop.tell([RunStarted(self._loop.now, self.id, len(tests), self.jobs, self._start_method)])
+        scheduler = Scheduler(self.id, [test for test in tests if not test.reports], self.options, expectations)
+        self._loop.tell([RunStarted(self._loop.now, self.id, len(tests), self.jobs, self._start_method, shard)])
         for test in known:
             if not scheduler.cancelled:
                 self._loop.tell([TestFinished(self._loop.now, _report_known(test))])

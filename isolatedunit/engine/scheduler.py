@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from isolatedunit.engine.attempt import Attempt
+from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.stimuli import SpawnFailed, TestRecord
 from isolatedunit.events import Event, RetryScheduled, TestFinished, Warned
 from isolatedunit.options import Options
@@ -73,7 +74,9 @@ class OptionsOf:
 class Scheduler:
     """Hands out attempts and settles them."""
 
-    def __init__(self, run: str, tests: Sequence[PlannedTest], options: Options) -> None:
+    def __init__(
+        self, run: str, tests: Sequence[PlannedTest], options: Options, expectations: Expectations | None = None
+    ) -> None:
         self.options_of = OptionsOf(options)
         self.cancelled = False
         self.planned = len(tests)
@@ -87,7 +90,10 @@ class Scheduler:
         self._covered: set[str] = set()
         self._spawn_budget = 20 + len(tests) // 10
         self._groups_made = 0
-        for unit in _units(tests, options, self.options_of):
+        units = list(_units(tests, options, self.options_of))
+        if expectations is not None and not expectations.changes_nothing:
+            units = _in_order(units, expectations)
+        for unit in units:
             self._add(unit)
 
     def add(self, test: PlannedTest) -> None:
@@ -354,8 +360,20 @@ def _shares_process_with(test: PlannedTest, options: Options) -> object:
     return test.number
 
 
-def _unit(tests: list[PlannedTest], options: Options, options_of: OptionsOf) -> Unit:
-    test = tests[0]
+def _in_order(units: list[Unit], expectations: Expectations) -> list[Unit]:
+    """The units of those groups first that are to begin first; a group's own stay in their order."""
+    groups: dict[str, list[Unit]] = {}
+    for unit in units:
+        groups.setdefault(unit.group, []).append(unit)
+
+    def rank(group: list[Unit]) -> tuple[bool, bool, float]:
+        return expectations.rank(test for unit in group for test in unit.tests)
+
+    return [unit for group in sorted(groups.values(), key=rank) for unit in group]
+
+
+def group_of(test: PlannedTest, options: Options) -> str:
+    """The group of which one test runs at a time."""
     group = repr(test.home)
     if "module" not in test.home:
         group += test.module  # what was named may hold the tests of many modules
@@ -363,7 +381,11 @@ def _unit(tests: list[PlannedTest], options: Options, options_of: OptionsOf) -> 
         group += test.class_id
     elif options.parallel_by == "test":
         group = str(test.number)
-    return Unit(tests, options_of(test), group)
+    return group
+
+
+def _unit(tests: list[PlannedTest], options: Options, options_of: OptionsOf) -> Unit:
+    return Unit(tests, options_of(tests[0]), group_of(tests[0], options))
 
 
 def _fail_for_leaks(attempt: Attempt, record: TestRecord) -> None:

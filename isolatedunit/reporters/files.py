@@ -62,6 +62,7 @@ class JsonReport:
                 "fork_after": options.fork_after if start_method == "forkserver" else None,
                 "python": platform.python_version(),
                 "platform": platform.platform(),
+                "shard": None if self._run is None else describe_shard(self._run.shard),
             },
             "counts": {
                 "tests": counts.tests,
@@ -88,6 +89,11 @@ class JsonReport:
                 device.write(f"{text}\n")
         else:
             write_atomically(self._path, f"{text}\n")
+
+
+def describe_shard(shard: tuple[int, int, str] | None) -> dict[str, Any] | None:
+    """Which part of a larger run this was; the digest is that of the whole division, in each part."""
+    return None if shard is None else dict(zip(("part", "of", "digest"), shard, strict=True))
 
 
 def write_atomically(path: str, text: str) -> None:

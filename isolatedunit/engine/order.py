@@ -1,0 +1,82 @@
+"""In which order groups of tests begin, and how they are cut into parts: no I/O, no clock.
+
+What past runs took is handed in; where there is none, everything keeps unittest's order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from isolatedunit.results import PlannedTest
+
+UNKNOWN = 1.0
+"""Seconds that a test counts for where nothing at all is known of any."""
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What past runs let expect: *seconds* by the ids of tests, and which *failed* the last time."""
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    failed: Collection[str] = ()
+    failed_first: bool = False
+
+    @property
+    def of_unknown(self) -> float:
+        """What a test counts for that is not known: as much as the others, on average."""
+        return sum(self.seconds.values()) / len(self.seconds) if self.seconds else UNKNOWN
+
+    def rank(self, tests: Iterable[PlannedTest]) -> tuple[bool, bool, float]:
+        """What a group of tests is sorted by: those that failed, if asked for, the unknown, the longest."""
+        ids = [test.id for test in tests]
+        failed = self.failed_first and any(one in self.failed for one in ids)
+        known = all(one in self.seconds for one in ids)
+        return not failed, known, -sum(self.seconds.get(one, 0.0) for one in ids)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether there is nothing to sort by."""
+        return not self.seconds and not (self.failed and self.failed_first)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several parts of a run. *digest* is that of the whole division: equal in all its parts."""
+
+    part: int
+    of: int
+    digest: str
+    tests: tuple[PlannedTest, ...]
+
+
+def cut(
+    tests: Sequence[PlannedTest],
+    part: int,
+    of: int,
+    expectations: Expectations,
+    group_of: Callable[[PlannedTest], str],
+) -> Shard:
+    """The *part*-th, from 1 on, of *of* parts that take about the same time: whole groups, the longest first.
+
+    The same tests and the same past give the same parts on every machine.
+    """
+    groups: dict[str, list[PlannedTest]] = {}
+    for test in tests:
+        groups.setdefault(group_of(test), []).append(test)
+    unknown = expectations.of_unknown
+    costs = {
+        name: sum(expectations.seconds.get(test.id, unknown) for test in members) for name, members in groups.items()
+    }
+    loads = [(0.0, number) for number in range(1, of + 1)]
+    place: dict[str, int] = {}
+    for name in sorted(groups, key=lambda one: (-costs[one], one)):
+        load, number = heapq.heappop(loads)
+        place[name] = number
+        heapq.heappush(loads, (load + costs[name], number))
+    division = [[test.number, test.id, place[group_of(test)]] for test in tests]
+    digest = hashlib.sha256(json.dumps(division).encode("ascii")).hexdigest()
+    return Shard(part, of, digest, tuple(test for test in tests if place[group_of(test)] == part))

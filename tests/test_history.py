@@ -1,0 +1,237 @@
+"""What past runs tell: remembering, ordering, cutting into shards and merging their reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import unittest
+from contextlib import closing
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from running import Completed, ProjectTestCase
+
+from isolatedunit.engine.order import Expectations, cut
+from isolatedunit.engine.scheduler import Scheduler, group_of
+from isolatedunit.errors import OptionError
+from isolatedunit.history import History, Row
+from isolatedunit.merging import merge
+from isolatedunit.options import Options
+from isolatedunit.results import PlannedTest
+
+
+def planned(number: int, module: str, name: str = "") -> PlannedTest:
+    name = name or f"test_{number}"
+    return PlannedTest(number, f"{module}.T.{name}", name, None, f"{module}.T", module, home={"module": module})
+
+
+def order_of(tests: list[PlannedTest], expectations: Expectations) -> list[int]:
+    """The numbers of the tests in the order in which one slot begins them."""
+    scheduler = Scheduler("run", tests, Options(parallel_by="test"), expectations)
+    order = []
+    while (attempt := scheduler.next_attempt(0.0)) is not None:
+        order.append(attempt.tests[0].number)
+    return order
+
+
+class FileTest(ProjectTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = os.path.join(self.directory, "deep", "history.sqlite3")
+
+    def learn(self, *rows: Row) -> None:
+        history = History(self.path)
+        history.learn(rows)
+        self.assertIsNone(history.problem)
+
+    def test_nothing_is_known_at_first(self) -> None:
+        self.assertEqual(History(self.path).read(), {})
+        self.assertFalse(os.path.exists(os.path.dirname(self.path)))
+
+    def test_what_was_learnt_is_known(self) -> None:
+        self.learn(Row("a", 4.0, 100, "passed", None), Row("b", 1.0, None, "error", "crash"))
+        self.learn(Row("a", 2.0, 300, "failed", None))
+        past = History(self.path).read()
+        self.assertEqual((past["a"].duration, past["a"].peak_rss, past["a"].runs, past["a"].failures), (3.0, 300, 2, 1))
+        self.assertEqual((past["a"].failed, past["b"].failed), (True, True))
+
+    def test_its_folder_is_nobodys_project(self) -> None:
+        self.learn(Row("a", 1.0, None, "passed", None))
+        with open(os.path.join(os.path.dirname(self.path), ".gitignore"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "*\n")
+
+    def test_a_file_that_is_none_costs_nothing_but_the_history(self) -> None:
+        path = self.write("history.sqlite3", "this is no database, and it is long enough to be seen as none" * 20)
+        history = History(path)
+        self.assertEqual(history.read(), {})
+        self.assertIn("not a database", history.problem or "")
+        history.learn([Row("a", 1.0, None, "passed", None)])
+        with open(path, encoding="utf-8") as file:
+            self.assertTrue(file.read().startswith("this is no database"))
+
+    def test_a_folder_that_cannot_be_made(self) -> None:
+        history = History(os.path.join(self.write("file", ""), "history.sqlite3"))
+        history.learn([Row("a", 1.0, None, "passed", None)])
+        self.assertIsNotNone(history.problem)
+
+    def test_a_newer_format_is_left_alone(self) -> None:
+        self.learn(Row("a", 1.0, None, "passed", None))
+        with closing(sqlite3.connect(self.path)) as database:
+            database.execute("PRAGMA user_version = 99")
+        history = History(self.path)
+        self.assertEqual(history.read(), {})
+        self.assertIn("written by a newer isolatedunit", history.problem or "")
+
+    def test_several_at_once(self) -> None:
+        self.learn(Row("a", 1.0, None, "passed", None))
+        threads = [
+            threading.Thread(target=lambda: [self.learn(Row("a", 1.0, None, "passed", None)) for _ in range(10)])
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(History(self.path).read()["a"].runs, 41)
+
+
+class OrderTest(unittest.TestCase):
+    def test_without_a_past_nothing_changes(self) -> None:
+        tests = [planned(number, f"m{number}") for number in range(5)]
+        self.assertEqual(order_of(tests, Expectations()), [0, 1, 2, 3, 4])
+
+    def test_the_longest_first_and_the_unknown_before_them(self) -> None:
+        tests = [planned(number, f"m{number}") for number in range(4)]
+        seconds = {tests[0].id: 1.0, tests[1].id: 5.0, tests[3].id: 3.0}
+        self.assertEqual(order_of(tests, Expectations(seconds)), [2, 1, 3, 0])
+
+    def test_failed_first_if_asked_for(self) -> None:
+        tests = [planned(number, f"m{number}") for number in range(3)]
+        seconds = {test.id: 1.0 + test.number for test in tests}
+        failed = {tests[0].id}
+        self.assertEqual(order_of(tests, Expectations(seconds, failed)), [2, 1, 0])
+        self.assertEqual(order_of(tests, Expectations(seconds, failed, failed_first=True)), [0, 2, 1])
+
+
+def group(test: PlannedTest) -> str:
+    return group_of(test, Options())
+
+
+class CutTest(unittest.TestCase):
+    @given(
+        st.lists(st.tuples(st.integers(0, 6), st.none() | st.floats(0.0, 100.0)), max_size=40),
+        st.integers(1, 5),
+    )
+    @settings(deadline=None, max_examples=200)
+    def test_every_test_is_in_one_part(self, drawn: list[tuple[int, float | None]], of: int) -> None:
+        tests = [planned(number, f"m{module}") for number, (module, _) in enumerate(drawn)]
+        seconds = {test.id: cost for test, (_, cost) in zip(tests, drawn, strict=True) if cost is not None}
+        parts = [cut(tests, part, of, Expectations(seconds), group) for part in range(1, of + 1)]
+        self.assertEqual(sorted(test.number for part in parts for test in part.tests), list(range(len(tests))))
+        self.assertEqual(len({part.digest for part in parts}), 1)
+        for part in parts:  # in their order, and modules whole
+            self.assertEqual(list(part.tests), sorted(part.tests, key=lambda test: test.number))
+        places = {(test.module, part.part) for part in parts for test in part.tests}
+        self.assertEqual(len(places), len({module for module, _ in places}))
+
+    def test_parts_take_about_the_same_time(self) -> None:
+        tests = [planned(number, f"m{number}") for number in range(7)]
+        seconds = {test.id: cost for test, cost in zip(tests, (8.0, 4.0, 4.0, 2.0, 2.0, 2.0, 2.0), strict=True)}
+        parts = [cut(tests, part, 3, Expectations(seconds), group) for part in (1, 2, 3)]
+        self.assertEqual([sum(seconds[test.id] for test in part.tests) for part in parts], [8.0, 8.0, 8.0])
+
+    def test_another_past_is_another_division(self) -> None:
+        tests = [planned(number, f"m{number}") for number in range(4)]
+        short = {test.id: 1.0 for test in tests}
+        one = cut(tests, 1, 2, Expectations({**short, tests[0].id: 9.0}), group)
+        two = cut(tests, 1, 2, Expectations({**short, tests[3].id: 9.0}), group)
+        self.assertNotEqual(one.digest, two.digest)
+
+
+SUITE = "import unittest\nclass T(unittest.TestCase):\n    def test_a(self): pass\n    def test_b(self): {body}\n"
+
+
+class CommandTest(ProjectTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        for number in range(4):
+            self.write(f"test_m{number}.py", SUITE.format(body="self.fail()" if number == 3 else "pass"))
+
+    def shard(self, part: int, of: int) -> str:
+        path = os.path.join(self.directory, f"{part}.json")
+        ended = self.run_here("--shard", f"{part}/{of}", "--json", path, report=False)
+        self.assertIn(ended.exit_code, (0, 1), ended.output)
+        return path
+
+    def merge(self, *arguments: str) -> Completed:
+        return self.run_here("merge", *arguments, report=False)
+
+    def test_history_is_kept_and_orders_the_next_run(self) -> None:
+        self.run_here()
+        past = History(os.path.join(self.directory, ".isolatedunit", "history.sqlite3")).read()
+        self.assertEqual(len(past), 8)
+        self.assertTrue(past["test_m3.T.test_b"].failed)
+        lines = self.run_here("--failed-first", "-j", "1", "-v").output.splitlines()
+        self.assertIn("test_m3", lines[0])
+
+    def test_no_history_if_not_wanted_or_not_possible(self) -> None:
+        self.run_here("--history", "none")
+        self.assertFalse(os.path.exists(os.path.join(self.directory, ".isolatedunit")))
+        self.write(".isolatedunit", "a file in the folder's place")
+        self.assertEqual(self.run_here().last_line, "7 passed, 1 failed, 0 skipped")
+
+    def test_shards_and_their_merger(self) -> None:
+        paths = [self.shard(part, 3) for part in (1, 2, 3)]
+        history = os.path.join(self.directory, "learnt", "history.sqlite3")
+        ended = self.merge(*reversed(paths), "--json", os.path.join(self.directory, "all.json"), "--history", history)
+        self.assertEqual((ended.exit_code, ended.last_line), (1, "7 passed, 1 failed, 0 skipped"))
+        with open(os.path.join(self.directory, "all.json"), encoding="utf-8") as file:
+            merged = json.load(file)
+        self.assertEqual(len({test["id"] for test in merged["tests"]}), 8)
+        self.assertEqual((merged["counts"]["tests"], merged["run"]["shard"]["of"]), (8, 3))
+        self.assertEqual(len(History(history).read()), 8)
+
+    def test_gaps_overlaps_and_strangers_are_refused(self) -> None:
+        one, two = self.shard(1, 2), self.shard(2, 2)
+        self.run_here("--json", os.path.join(self.directory, "whole.json"), report=False)
+        self.write("test_more.py", SUITE.format(body="pass"))
+        os.rename(two, os.path.join(self.directory, "kept.json"))
+        other = self.shard(2, 2)
+        for arguments, words in (
+            ((one,), "of 2 shards these are missing: 2"),
+            ((one, one.replace("1.json", "./1.json")), "are both shard 1"),
+            ((one, other), "divides the tests in another way"),
+            (("whole.json",), "is not the report of one shard"),
+            (("nowhere.json",), "cannot be read"),
+            (("test_more.py",), "cannot be read"),
+        ):
+            with self.subTest(words):
+                ended = self.merge(*arguments)
+                self.assertEqual(ended.exit_code, 2, ended.output)
+                self.assertIn(words, ended.output)
+                self.assertEqual(len(ended.output.splitlines()), 1)
+
+    def test_a_shard_without_tests_is_no_mistake(self) -> None:
+        ended = self.run_here("--shard", "5/5")
+        self.assertEqual((ended.exit_code, ended.last_line), (0, "0 passed, 0 failed, 0 skipped"))
+
+    def test_shards_that_cannot_be(self) -> None:
+        for wrong in ("0/2", "3/2", "1", "a/b", "1/2/3"):
+            with self.subTest(wrong):
+                ended = self.run_here("--shard", wrong, report=False)
+                self.assertEqual(ended.exit_code, 2)
+                self.assertIn(f"--shard: '{wrong}' cannot be used; give K/N, such as 1/4", ended.output)
+
+
+class MergeTest(unittest.TestCase):
+    def test_a_report_that_was_merged_already(self) -> None:
+        report: dict[str, Any] = {"run": {"shard": {"part": None, "of": 2, "digest": "x"}}}
+        with self.assertRaisesRegex(OptionError, "is not the report of one shard"):
+            merge({"all.json": report})
+
+
+if __name__ == "__main__":
+    unittest.main()
