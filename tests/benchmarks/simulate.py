@@ -1,0 +1,81 @@
+"""Drives the scheduler and the attempts' state machine alone, without a process and without a clock.
+
+    python tests/benchmarks/simulate.py [TESTS [SLOTS]]
+
+Prints the CPU time that a test costs them, and how long the slowest single step took.
+"""
+
+from __future__ import annotations
+
+import gc
+import heapq
+import random
+import sys
+import time
+
+from isolatedunit.engine.attempt import Attempt
+from isolatedunit.engine.scheduler import Scheduler
+from isolatedunit.engine.stimuli import ChildExited, SlotGranted
+from isolatedunit.messages import ChildReady, TestFinished, TestStarted, WorkFinished
+from isolatedunit.options import Options
+from isolatedunit.results import ExitStatus, MadeBy, Output, PlannedTest
+
+TESTS_A_MODULE = 50
+SAID = {"attempt": "", "pid": 1}
+BEGIN = (SlotGranted(), ChildReady(**SAID), TestStarted(**SAID, test=0))
+END = (
+    TestFinished(**SAID, test=0, duration=0.1, counted=True, succeeded=True),
+    WorkFinished(**SAID, clean=True),
+    ChildExited(ExitStatus(0)),
+)
+"""What happens to each attempt; made once, since making it is not what is measured."""
+
+
+def plan(count: int) -> list[PlannedTest]:
+    tests = []
+    for number in range(count):
+        module = f"m{number // TESTS_A_MODULE}"
+        home = {"module": module}
+        tests.append(PlannedTest(number, f"{module}.T.t{number}", "t", None, f"{module}.T", module, home=home))
+    return tests
+
+
+def simulate(count: int, slots: int) -> None:
+    chance = random.Random(5)  # noqa: S311 - durations, not secrets
+    options = Options(parallel_by="test")
+    tests = plan(count)
+    began = time.process_time()
+    scheduler = Scheduler("run", tests, options)
+    planned = time.process_time() - began
+    outputs, made_by = [Output()], MadeBy("forkserver", "import")
+    running: list[tuple[float, int, Attempt]] = []
+    gc.freeze()  # else the slowest step is the collector's, which looks at all tests
+    now, started, done, slowest = 0.0, 0, 0, 0.0
+    while done < count:
+        step = time.perf_counter()
+        while len(running) < slots:
+            attempt = scheduler.next_attempt(now)
+            if attempt is None:
+                break
+            for stimulus in BEGIN:
+                attempt.handle(stimulus, now)
+            started += 1
+            heapq.heappush(running, (now + chance.random(), started, attempt))
+            slowest, step = max(slowest, time.perf_counter() - step), time.perf_counter()
+        now, _, ended = heapq.heappop(running)
+        for stimulus in END:
+            ended.handle(stimulus, now)
+        scheduler.settle(ended, outputs, made_by, now)
+        done += 1
+        slowest = max(slowest, time.perf_counter() - step)
+    took = time.process_time() - began
+    missing = len(scheduler.report_missing())
+    print(f"{count:,} tests on {slots:,} slots: {took / count * 1e6:.1f} microseconds of CPU a test,")
+    print(f"  {planned / count * 1e6:.1f} of them to plan; the slowest step took {slowest * 1e3:.2f} ms")
+    if missing:
+        raise SystemExit(f"{missing} tests were never reported")
+
+
+if __name__ == "__main__":
+    given = [int(argument) for argument in sys.argv[1:]]
+    simulate(*given, *(1_000_000, 10_000)[len(given) :])
