@@ -111,8 +111,9 @@ class IsolatedCaller:
     def __enter__(self) -> Any:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # who pressed Ctrl-C does not want to wait for what still runs
+        self.shutdown(cancel_futures=kind is not None and not issubclass(kind, Exception))
 
     def _open_pool(self) -> CallPool:
         with self._pool_lock:

@@ -352,6 +352,13 @@ class EndTest(ProjectTestCase):
         self.assertTrue(all(future.cancelled() for future in futures))
         self.assertEqual(processes_below(os.getpid()), [])
 
+    def test_a_ctrl_c_in_the_block_ends_what_runs(self) -> None:
+        with self.assertRaises(KeyboardInterrupt), IsolatedTestRunner() as runner:
+            future = runner.submit(lambda test: time.sleep(1000))
+            raise KeyboardInterrupt
+        self.assertTrue(future.cancelled())
+        self.assertEqual(processes_below(os.getpid()), [])
+
     def test_a_runner_that_was_never_used(self) -> None:
         with IsolatedTestRunner():
             pass
