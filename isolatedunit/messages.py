@@ -154,7 +154,14 @@ class Reply(Command):
 
 
 class ForkTemplate(Command):
-    """To a template: fork a template; the descriptor that comes along is its Connection."""
+    """To a template: fork a template; the descriptor that comes along is its Connection.
+
+    Where there is a *prefix*, it first executes these import statements, with the directories of
+    *path* in front of ``sys.path``.
+    """
+
+    prefix: list[str] = []  # noqa: RUF012 - a default like any other; a message's fields are not changed
+    path: list[str] = []  # noqa: RUF012
 
 
 class ForkChild(Command):

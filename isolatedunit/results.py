@@ -32,7 +32,8 @@ class PlannedTest:
     *module* and *class_id* are those of its class, as unittest names them in the ids of fixtures;
     *home* is what has to be imported for it and *address* what is found there (see
     `isolatedunit.addresses`). *overrides* are the options that the class or the method sets.
-    *reports* are what became of it if listing the tests told that already.
+    *reports* are what became of it if listing the tests told that already. *prefix* are the import
+    statements that its module begins with.
     """
 
     number: int
@@ -46,6 +47,7 @@ class PlannedTest:
     overrides: dict[str, Any] = field(default_factory=dict)
     reports: tuple[dict[str, Any], ...] = ()
     cause: str | None = None
+    prefix: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

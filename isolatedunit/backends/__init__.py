@@ -41,13 +41,17 @@ class Setting:
 
 @dataclass(frozen=True)
 class ChildSpec:
-    """The child that is wanted: *command* is its work, *home* and *sources* what it needs loaded."""
+    """The child that is wanted: *command* is its work, *home* and *sources* what it needs loaded.
+
+    *trunk* are import statements that *home* and others begin with.
+    """
 
     attempt: str
     command: Command
     home: dict[str, Any] | None = None
     sources: tuple[dict[str, Any], ...] = ()
     fork_after: str = "import"
+    trunk: tuple[str, ...] = ()
 
 
 class Child(Protocol):

@@ -63,13 +63,40 @@ class TemplateConnection:
 
 
 class Lane:
-    """A template that tests are forked from, one at a time. *home* is what it has imported."""
+    """A template that tests are forked from, one at a time. *home* is what it has imported.
 
-    def __init__(self, connection: TemplateConnection, home: str, capture: Capture) -> None:
+    *trunk* is what it was forked from, None for the base template.
+    """
+
+    def __init__(self, connection: TemplateConnection, home: str, capture: Capture, trunk: Trunk | None) -> None:
         self.connection = connection
         self.home = home
         self.capture = capture
+        self.trunk = trunk
         self.process_id: int | None = None
+
+
+class Trunk:
+    """A template that has imported what several modules begin with."""
+
+    def __init__(self, connection: TemplateConnection) -> None:
+        self.connection = connection
+        self.process_id: int | None = None
+        self.failed = False
+
+    def hear(self) -> None:
+        """Take notice of what it has said: only which process it is."""
+        for report in self.connection.channel.receive():
+            if isinstance(report, ChildReady):
+                self.process_id = report.pid
+
+    def give_up(self) -> None:
+        """Nothing is forked from it any more; it may hang."""
+        self.hear()
+        self.failed = True
+        self.connection.close()
+        if self.process_id is not None:
+            resources.send_signal(self.process_id, resources.SIGKILL)
 
 
 class ForkServerBackend:
@@ -84,6 +111,7 @@ class ForkServerBackend:
         self._base_capture = Capture(setting, "base")
         self._idle: list[Lane] = []  # the one used last is last
         self._busy: set[Lane] = set()
+        self._trunks: dict[str, Trunk] = {}
         self._children: set[ForkedChild] = set()
         self._unsafe: set[str] = set()
         self._names = 0
@@ -110,12 +138,12 @@ class ForkServerBackend:
                 "itself (fork_after=start)"
             )
 
-    def take_lane(self, home: str, *, new: bool = False) -> Lane:
+    def take_lane(self, home: str, spec: ChildSpec, *, new: bool = False) -> Lane:
         """A lane with this home, an idle one or a new one; raises `SpawnError`."""
         idle = None if new else next((lane for lane in reversed(self._idle) if lane.home == home), None)
         if idle is not None:
             self._idle.remove(idle)
-        lane = idle or self._new_lane(home)
+        lane = idle or self._new_lane(home, spec)
         self._busy.add(lane)
         return lane
 
@@ -136,20 +164,45 @@ class ForkServerBackend:
         self._names += 1
         return Capture(self.setting, str(self._names))
 
-    def _new_lane(self, home: str) -> Lane:
+    def _new_lane(self, home: str, spec: ChildSpec) -> Lane:
+        trunk = self._trunk_for(spec) if spec.trunk and spec.fork_after != "start" else None
+        if trunk is not None:
+            try:
+                return Lane(self._fork_template(trunk.connection, ForkTemplate()), home, self.new_capture(), trunk)
+            except OSError:
+                trunk.give_up()
+        return Lane(self._fork_from_base(ForkTemplate()), home, self.new_capture(), None)
+
+    def _trunk_for(self, spec: ChildSpec) -> Trunk | None:
+        """The trunk that the child's home can grow from, made if need be; None if it failed."""
+        path = list((spec.home or {}).get("path", ()))
+        key = repr((path, spec.trunk))
+        trunk = self._trunks.get(key)
+        if trunk is None:
+            command = ForkTemplate(prefix=list(spec.trunk), path=path)
+            trunk = self._trunks[key] = Trunk(self._fork_from_base(command))
+        return None if trunk.failed else trunk
+
+    def _fork_from_base(self, command: ForkTemplate) -> TemplateConnection:
+        try:
+            return self._fork_template(self._ensure_base(), command)
+        except OSError:
+            self._lose_base()
+        try:
+            return self._fork_template(self._ensure_base(), command)
+        except OSError as exception:
+            raise SpawnError(f"the template ended at once: {exception}") from exception
+
+    def _fork_template(self, template: TemplateConnection, command: ForkTemplate) -> TemplateConnection:
         ours, theirs = multiprocess.Pipe()
         try:
-            try:
-                self._ensure_base().send(ForkTemplate(), theirs.fileno())
-            except OSError:
-                self._lose_base()
-                self._ensure_base().send(ForkTemplate(), theirs.fileno())
-        except OSError as exception:
+            template.send(command, theirs.fileno())
+        except OSError:
             ours.close()
-            raise SpawnError(f"the template ended at once: {exception}") from exception
+            raise
         finally:
             theirs.close()
-        return Lane(TemplateConnection(Channel(ours)), home, self.new_capture())
+        return TemplateConnection(Channel(ours))
 
     def _ensure_base(self) -> TemplateConnection:
         if self._base is None:
@@ -165,15 +218,13 @@ class ForkServerBackend:
             self._base_process._popen.poll()
         self._base = self._base_process = None
 
-    def children_of_base(self) -> list[int]:
-        """The processes right below the base template."""
+    def children_of_templates(self) -> list[int]:
+        """The processes right below the base template and the trunks, without trunks and lanes."""
         if self._base_process is None:
             return []
-        return resources.children_of(self._base_process.pid)
-
-    def is_lane(self, process_id: int) -> bool:
-        """Whether this is one of the lanes."""
-        return any(lane.process_id == process_id for lane in (*self._idle, *self._busy))
+        trunks = [trunk.process_id for trunk in self._trunks.values() if trunk.process_id is not None]
+        below = {child for template in (self._base_process.pid, *trunks) for child in resources.children_of(template)}
+        return sorted(below.difference(trunks, (lane.process_id for lane in (*self._idle, *self._busy))))
 
     def forget(self, child: ForkedChild) -> None:
         """The child is gone."""
@@ -188,6 +239,10 @@ class ForkServerBackend:
             lane.connection.close()
         self._idle.clear()
         self._busy.clear()
+        for trunk in self._trunks.values():
+            trunk.hear()
+            if not trunk.failed:
+                trunk.connection.close()
         if self._base is not None:
             self._end_base(self._base)
         if self._lost_a_base:
@@ -254,13 +309,13 @@ class ForkedChild:
         self.channel = Channel(ours)
         self.channel.send(self._spec.command)
         try:
-            lane = self._backend.take_lane(repr(home))
+            lane = self._backend.take_lane(repr(home), self._spec)
             try:
                 self._order(lane, home, theirs.fileno())
             except OSError:
                 # it was idle, and somebody ended it meanwhile
                 self._backend.drop_lane(lane)
-                lane = self._backend.take_lane(repr(home), new=True)
+                lane = self._backend.take_lane(repr(home), self._spec, new=True)
                 self._order(lane, home, theirs.fileno())
         except (OSError, SpawnError) as exception:
             self.channel.close()
@@ -268,6 +323,9 @@ class ForkedChild:
         finally:
             theirs.close()
         self._lane, self._capture = lane, lane.capture
+        if lane.trunk is not None and lane.process_id is None:
+            # the trunk may import for a while before it forks the lane: that is to be told
+            self.look_again_at = 0.0
 
     def _order(self, lane: Lane, home: dict[str, Any] | None, descriptor: int) -> None:
         lane.connection.send(
@@ -285,8 +343,11 @@ class ForkedChild:
         lane = self._lane
         if lane is None:
             return []
-        reports = lane.connection.channel.receive()
         news: list[Report] = []
+        if self.look_again_at == 0.0:
+            self.look_again_at = _NEVER
+            news.append(LoadStarted(attempt=self._spec.attempt, pid=0))
+        reports = lane.connection.channel.receive()
         for report in reports:
             if isinstance(report, ChildReady):
                 lane.process_id = report.pid
@@ -306,11 +367,12 @@ class ForkedChild:
             self._lose_lane(lane)
         return news
 
-    def _begin_again(self, why: str | None) -> None:
-        """Have the child import its home itself, since no lane can do it for it."""
+    def _begin_again(self, why: str | None, *, is_unsafe: bool = True) -> None:
+        """Have the child made in another way; import its home itself, where no lane can do that for it."""
         assert self._spec.home is not None
         self._loading = False
-        self._backend.mark_unsafe(self._spec.home, why)
+        if is_unsafe:
+            self._backend.mark_unsafe(self._spec.home, why)
         self._drop_lane()
         self.channel.close()
         try:
@@ -340,6 +402,11 @@ class ForkedChild:
     def _lose_lane(self, lane: Lane) -> None:
         """The lane is gone: its test, or the import that it was at, ended it."""
         self._drop_lane()
+        if lane.trunk is not None and lane.process_id is None:
+            # it never was: what its trunk was to import ended that, or forbids forks from it
+            lane.trunk.give_up()
+            self._begin_again(None, is_unsafe=False)
+            return
         self._wrote = True
         if self._loading:
             if not self._kills:
@@ -348,9 +415,9 @@ class ForkedChild:
                 return
             assert self._spec.home is not None
             self._backend.mark_unsafe(self._spec.home, None)
-        for process_id in self._backend.children_of_base():
-            # what was below the lane is now right below the base template
-            if not self._backend.is_lane(process_id) and process_id != lane.process_id:
+        for process_id in self._backend.children_of_templates():
+            # what was below the lane is now right below what the lane was forked from
+            if process_id != lane.process_id:
                 resources.kill_all(resources.processes_below(process_id))
                 resources.send_signal(process_id, resources.SIGKILL)
         self._vanish()
@@ -397,6 +464,8 @@ class ForkedChild:
         lane = self._lane
         if lane is None or lane.process_id is None:
             if lane is not None:
+                if lane.trunk is not None:
+                    lane.trunk.give_up()  # it is what hangs
                 self._drop_lane()
                 self._vanish()
             return

@@ -9,6 +9,7 @@ from unittest.main import _convert_names  # type: ignore[attr-defined]
 from unittest.util import strclass
 
 from isolatedunit.addresses import address_by_class, identify, is_loader_made, load, occurrences, walk
+from isolatedunit.child.prefix import leading_imports
 from isolatedunit.child.recorder import Recorder, format_exception
 from isolatedunit.errors import OptionError
 from isolatedunit.messages import ImportStarted, OutcomeNoted, TestFinished, TestsCollected
@@ -38,6 +39,7 @@ class Loader(unittest.TestLoader):
         self.added_to_path: list[str] = []
         self.as_made: dict[int, dict[str, Any]] = {}
         self.tags: dict[int, tuple[Source, int]] = {}
+        self._prefixes: dict[str, list[str]] = {}
         self._path_before = list(sys.path)
         self._discovers = False
         self._reporter = reporter
@@ -69,6 +71,12 @@ class Loader(unittest.TestLoader):
             return _make_failed_import_test(name, self.suiteClass)[0]  # type: ignore[no-any-return]
         self._tag(suite, {"names": [name]})
         return suite
+
+    def prefix_of(self, name: str) -> list[str]:
+        """The import statements that the module begins with."""
+        if name not in self._prefixes:
+            self._prefixes[name] = leading_imports(sys.modules.get(name))
+        return self._prefixes[name]
 
     def _tag(self, suite: Any, source: Source) -> None:
         if self.testNamePatterns:
@@ -144,6 +152,8 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
         address = {"source": source, "id": planned["id"], "occurrence": occurrence}
     if loader.added_to_path:
         home = {**home, "path": loader.added_to_path}
+    if "module" in home:
+        planned["prefix"] = loader.prefix_of(home["module"])
     planned["address"] = address
     planned["home"] = home
     authors_side = sys.modules.get("isolatedunit.case")

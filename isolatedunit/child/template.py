@@ -22,7 +22,7 @@ import time
 
 from isolatedunit import channel, resources
 from isolatedunit.addresses import Finder, import_module
-from isolatedunit.child import bootstrap, worker
+from isolatedunit.child import bootstrap, prefix, worker
 from isolatedunit.messages import (
     COMMANDS,
     ChildReady,
@@ -81,6 +81,8 @@ class Template:
         self._capture: dict[str, str] = {}
         self._captured: dict[str, int] = {}
         self._collects_garbage = True
+        self._is_trunk = False
+        self._unsafe: str | None = None
         resources.become_subreaper(True)
 
     def serve(self) -> NoReturn:
@@ -94,7 +96,7 @@ class Template:
                     clean_exit = True
                     break
                 if isinstance(command, ForkTemplate):
-                    self._fork_template(self._descriptors.pop(0))
+                    self._fork_template(command, self._descriptors.pop(0))
                 elif isinstance(command, ForkChild):
                     self._fork_child(command, self._descriptors.pop(0))
         except RunnerGone:
@@ -125,14 +127,31 @@ class Template:
         command: Command = decode(self._commands.pop(0), COMMANDS)  # type: ignore[assignment]
         return command
 
-    def _fork_template(self, descriptor: int) -> None:
+    def _fork_template(self, command: ForkTemplate, descriptor: int) -> None:
         reap_quietly()
-        if self._fork():
-            os.close(descriptor)
+        if self._unsafe is not None or self._fork():
+            os.close(descriptor)  # where nothing can be forked, its end is the answer
             return
         pipe = channel.PipeEnd(descriptor)
         channel.current = pipe
-        Template(pipe).serve()
+        template = Template(pipe)
+        if command.prefix:
+            template.grow(command)
+        template.serve()
+
+    def grow(self, command: ForkTemplate) -> None:
+        """Become a trunk: execute what several modules begin with. What fails there is left to them."""
+        sockets = open_sockets()
+        self._is_trunk = True
+        gc.unfreeze()
+        gc.enable()
+        try:
+            import_module({"path": command.path})
+            prefix.execute(command.prefix)
+            gc.collect()
+            self._unsafe = what_forbids_forking(sockets)
+        except BaseException as exception:
+            self._unsafe = f"an exception ({exception!r:.200})"
 
     def _fork(self) -> int:
         """Fork, with the collector off; in the child, close what is this template's."""
@@ -239,7 +258,7 @@ class Template:
 
     def _leave(self, clean_exit: bool) -> NoReturn:
         try:
-            if self._finder is not None:
+            if self._finder is not None or self._is_trunk:
                 atexit._run_exitfuncs()
                 worker.flush_standard_streams()
             end_all_below(LEAVE_GRACE if clean_exit else LEAVE_GRACE / 5)

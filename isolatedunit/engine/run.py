@@ -16,6 +16,7 @@ from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.loop import Loop, Running
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.scheduler import Scheduler
+from isolatedunit.engine.trunks import shared_prefixes
 from isolatedunit.errors import CollectionError, IsolatedUnitError, NestedTooDeep
 from isolatedunit.events import Listener, RunCancelled, RunFinished, RunStarted, TestFinished, TestQueued, Warned
 from isolatedunit.messages import CollectTests, Command, Reply, Requested, RunFunction, RunTest
@@ -61,6 +62,7 @@ class Run:
         self._warnings = warnings
         self._told: set[str] = set()
         self._backends: dict[str, Backend] = {}
+        self._trunks: dict[str, tuple[str, ...]] = {}
         self._loop = Loop(self._backend_for, listeners, answer=answer)
         self._attempts = 0
         self._stop_reason: str | None = None
@@ -143,6 +145,7 @@ class Run:
         shard: tuple[int, int, str] | None = None,
     ) -> None:
         """Run the tests, in the order that *expectations* of them suggest; tell the listeners of each."""
+        self._trunks = shared_prefixes({repr(test.home): test.prefix for test in tests if test.prefix})
         known = [test for test in tests if test.reports]
         scheduler = Scheduler(self.id, [test for test in tests if not test.reports], self.options, expectations)
         self._loop.tell([RunStarted(self._loop.now, self.id, len(tests), self.jobs, self._start_method, shard)])
@@ -226,6 +229,7 @@ class Run:
             home=home,
             sources=tuple(sources),
             fork_after=attempt.options.fork_after,
+            trunk=self._trunks.get(repr(home), ()),
         )
 
         def settle(running: Running) -> None:
@@ -311,6 +315,7 @@ def plan_test(number: int, test: Mapping[str, Any]) -> PlannedTest:
         overrides=test.get("overrides", {}),
         reports=tuple(test.get("reports", ())),
         cause=test.get("cause"),
+        prefix=tuple(test.get("prefix", ())),
     )
 
 

@@ -1,0 +1,91 @@
+"""What a module imports before it does anything else.
+
+Those statements leave a process as they do whoever executes them, so that a template can do it
+once for all modules that begin with the same ones.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+_BEGINS_CODE = ("class ", "def ", "async def ", "@", "if ", "try:", "for ", "while ", "with ")
+
+
+def leading_imports(module: Any) -> list[str]:
+    """The imports that *module* begins with, one name a statement, up to the first that is not of
+    the standard library or an installed package.
+
+    What the project itself imports may make a directory or take a port when it is imported: each
+    module is to have its own of these. None where a package that the module is in has code.
+    """
+    if any(_parse(sys.modules.get(package)) for package in _packages_of(module)):
+        return []
+    return list(_imports_in(_parse(module)))
+
+
+def _packages_of(module: Any) -> list[str]:
+    names = getattr(module, "__name__", "").split(".")
+    return [".".join(names[:depth]) for depth in range(1, len(names))]
+
+
+def _parse(module: Any) -> list[ast.stmt]:
+    """The statements that the module begins with, without its docstring."""
+    origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    if not isinstance(origin, str) or not origin.endswith(".py"):
+        return []
+    try:
+        with open(origin, encoding="utf-8") as file:
+            body = ast.parse(_head_of(file.read())).body
+    except (OSError, ValueError, SyntaxError):
+        return [ast.Pass()]  # something, and nobody knows what
+    if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        del body[0]
+    return body
+
+
+def _head_of(source: str) -> str:
+    """The source up to the first line that cannot be an import; to parse all of it takes far longer."""
+    lines = source.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        if line.startswith(_BEGINS_CODE):
+            return "".join([*lines[:number], "pass\n"])  # there is more
+    return source
+
+
+def _imports_in(body: list[ast.stmt]) -> Iterator[str]:
+    for statement in body:
+        if isinstance(statement, ast.Import):
+            for name in statement.names:
+                if not _is_installed(name.name):
+                    return
+                yield f"import {name.name}"
+        elif isinstance(statement, ast.ImportFrom) and statement.level == 0 and statement.module:
+            if statement.module == "__future__":
+                continue
+            if not _is_installed(statement.module) or any(name.name == "*" for name in statement.names):
+                return
+            for name in statement.names:
+                yield f"from {statement.module} import {name.name}"
+        else:
+            return
+
+
+def _is_installed(name: str) -> bool:
+    top = name.split(".", maxsplit=1)[0]
+    if top in sys.stdlib_module_names:
+        return True
+    module = sys.modules.get(top)
+    places = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", [])]
+    return any(part in place for place in places for part in ("site-packages", "dist-packages"))
+
+
+def execute(statements: list[str]) -> None:
+    """Execute what `leading_imports` gave; raises what an import raises."""
+    for statement in statements:
+        exec(statement, {"__name__": "__prefix__"})  # noqa: S102 - import statements of the tests' own modules

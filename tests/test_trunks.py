@@ -1,0 +1,200 @@
+"""What modules import first, imported once for all of them; and what goes wrong there, blamed on nobody else."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unittest
+
+from running import Completed, ProjectTestCase, environment, processes_of_run
+
+from isolatedunit.engine.trunks import shared_prefixes
+
+
+class SharedPrefixesTest(unittest.TestCase):
+    def test_what_modules_share_at_their_beginning(self) -> None:
+        prefixes = {
+            "a": ["import os", "import heavy", "import more"],
+            "b": ["import os", "import heavy", "import else_"],
+            "c": ["import heavy"],
+            "d": ["import os", "import heavy", "import more", "import last"],
+        }
+        two, three = ("import os", "import heavy"), ("import os", "import heavy", "import more")
+        self.assertEqual(shared_prefixes(prefixes), {"a": three, "b": two, "d": three})
+
+    def test_the_standard_library_alone_does_not_pay(self) -> None:
+        self.assertEqual(shared_prefixes({"a": ["import os", "import json"], "b": ["import os", "import json"]}), {})
+        shared = shared_prefixes({name: ["from heavy.sub import x", "import json"] for name in "ab"})
+        self.assertEqual(shared, dict.fromkeys("ab", ("from heavy.sub import x",)))
+
+    def test_one_module_shares_with_nobody(self) -> None:
+        self.assertEqual(shared_prefixes({"a": ["import heavy"]}), {})
+        self.assertEqual(shared_prefixes({}), {})
+
+
+TEST = """
+{header}
+
+class It(unittest.TestCase):
+    def test_one(self):
+        {body}
+
+    def test_two(self):
+        {body}
+"""
+
+
+class TrunkTest(ProjectTestCase):
+    """Modules that begin with ``import heavy``, which is installed, as far as anybody can tell."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.installed = os.path.join(self.directory, "site-packages")
+        self.journal = os.path.join(self.directory, "journal")
+
+    def heavy(self, code: str = "") -> None:
+        journal = f"import os\nwith open({self.journal!r}, 'a') as file: file.write(f'{{os.getpid()}} ')\n"
+        self.write("site-packages/heavy.py", f"{journal}{code}\nvalue = 5\n")
+
+    def tests(self, header: str = "import unittest\nimport heavy", body: str = "heavy.value", count: int = 3) -> None:
+        for number in range(count):
+            self.write(f"tests/test_{number}.py", TEST.format(header=header, body=body))
+
+    def run_tests(self, *arguments: str) -> Completed:
+        path = os.pathsep.join([self.installed, *sys.path])
+        return self.run_here("discover", "-s", "tests", *arguments, env=environment(PYTHONPATH=path))
+
+    def imports(self) -> int:
+        with open(self.journal, encoding="utf-8") as file:
+            return len(file.read().split())
+
+    def assert_all_pass(self, ended: Completed, count: int = 6) -> None:
+        self.assertEqual((ended.exit_code, ended.last_line), (0, f"{count} passed, 0 failed, 0 skipped"), ended.output)
+        assert ended.report is not None
+        self.assertEqual(processes_of_run(ended.report["run"]["id"]), [])
+
+    def test_it_is_imported_once_to_list_and_once_to_run(self) -> None:
+        self.heavy()
+        self.tests()
+        self.assert_all_pass(self.run_tests())
+        self.assertEqual(self.imports(), 2)
+
+    def test_a_docstring_and_a_future_are_no_obstacle(self) -> None:
+        self.heavy()
+        self.tests(
+            '"""About it."""\nfrom __future__ import annotations\nimport os, unittest\nfrom heavy import value', "value"
+        )
+        self.assert_all_pass(self.run_tests())
+        self.assertEqual(self.imports(), 2)
+
+    def test_what_comes_after_code_is_the_modules_own(self) -> None:
+        self.heavy()
+        self.tests("import unittest\nimport os\nos.environ['SETTING'] = '1'\nimport heavy")
+        self.assert_all_pass(self.run_tests())
+        self.assertEqual(self.imports(), 1 + 3)
+
+    def test_what_the_project_itself_imports_is_each_modules_own(self) -> None:
+        self.heavy()
+        os.rename(os.path.join(self.directory, "site-packages"), os.path.join(self.directory, "tests"))
+        self.tests()
+        self.assert_all_pass(self.run_tests())
+        self.assertEqual(self.imports(), 1 + 3)
+
+    def test_modules_in_packages(self) -> None:
+        self.heavy()
+        self.tests()
+        self.write("tests/__init__.py", '"""Nothing but words."""\n')
+        self.assert_all_pass(self.run_tests("-t", "."))
+        self.assertEqual(self.imports(), 2)
+        self.write("tests/__init__.py", "def something(): pass\n")
+        self.assert_all_pass(self.run_tests("-t", "."))
+        self.assertEqual(self.imports(), 2 + 1 + 3)
+
+    def test_no_module_sees_what_another_one_imported(self) -> None:
+        self.heavy()
+        self.write("site-packages/other.py", "")
+        self.tests(body="self.assertNotIn('other', __import__('sys').modules)")
+        self.write("tests/test_9.py", TEST.format(header="import unittest\nimport heavy, other", body="other"))
+        self.assert_all_pass(self.run_tests("-j", "1"), 8)
+
+    def test_an_import_that_leaves_a_thread(self) -> None:
+        self.heavy("import threading, time\nthreading.Thread(target=time.sleep, args=(3600,), daemon=True).start()")
+        self.tests()
+        ended = self.run_tests()
+        self.assert_all_pass(ended)
+        self.assertIn("left a thread running", ended.output)
+
+    def test_an_import_that_fails_is_each_modules_error(self) -> None:
+        self.heavy(f"import os\nif os.path.getsize({self.journal!r}) > 9: raise RuntimeError('only once')")
+        self.tests()
+        ended = self.run_tests()
+        self.assertEqual(ended.last_line, "0 passed, 6 failed, 0 skipped")
+        self.assertEqual(ended.output.count("RuntimeError: only once"), 6)
+
+    def test_an_import_that_crashes_the_second_time(self) -> None:
+        self.heavy(f"import os\nif os.path.getsize({self.journal!r}) > 9: os.abort()")
+        self.tests()
+        ended = self.run_tests()
+        self.assertEqual(ended.last_line, "0 passed, 6 failed, 0 skipped")
+        assert ended.report is not None
+        self.assertEqual({test["cause"] for test in ended.report["tests"]}, {"crash"})
+        self.assertEqual(processes_of_run(ended.report["run"]["id"]), [])
+
+    def test_an_import_that_hangs_the_second_time(self) -> None:
+        self.heavy(f"import os, time\nif os.path.getsize({self.journal!r}) > 9: time.sleep(3600)")
+        self.tests(count=2)
+        ended = self.run_tests("--process-timeout", "1", "--isolation", "module")
+        self.assertEqual(ended.last_line, "0 passed, 4 failed, 0 skipped")
+        assert ended.report is not None
+        self.assertEqual({test["cause"] for test in ended.report["tests"]}, {"timeout"})
+        self.assertEqual(processes_of_run(ended.report["run"]["id"]), [])
+
+    def test_a_long_import_is_not_a_failed_spawn(self) -> None:
+        self.heavy("import time\ntime.sleep(1.5)")
+        self.tests()
+        self.assert_all_pass(self.run_tests("--spawn-timeout", "1"))
+
+    def test_a_test_that_kills_its_lanes_template(self) -> None:
+        self.heavy()
+        self.tests()
+        body = "import os, signal; os.kill(os.getppid(), signal.SIGKILL); __import__('time').sleep(1000)"
+        self.write("tests/test_killer.py", TEST.format(header="import unittest\nimport heavy", body=body))
+        ended = self.run_tests()
+        self.assertEqual(ended.last_line, "6 passed, 2 failed, 0 skipped", ended.output)
+        assert ended.report is not None
+        self.assertEqual(processes_of_run(ended.report["run"]["id"]), [])
+
+    def test_a_runner_that_is_killed_leaves_no_trunk(self) -> None:
+        import signal
+        import subprocess
+
+        from running import wait_until
+
+        self.heavy()
+        self.tests(body="__import__('time').sleep(1000)")
+        mark = os.path.join(self.directory, "mark")
+        self.write(
+            "tests/test_0.py",
+            TEST.format(
+                header="import unittest\nimport heavy\nimport os, time",
+                body=f"open({mark!r}, 'w').write(os.environ['_ISOLATEDUNIT_RUN']); time.sleep(1000)",
+            ),
+        )
+        path = os.pathsep.join([self.installed, *sys.path])
+        runner = subprocess.Popen(
+            [sys.executable, "-m", "isolatedunit", "discover", "-s", "tests"],
+            cwd=self.directory,
+            env=environment(PYTHONPATH=path),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: os.path.exists(mark) and os.path.getsize(mark), "the test to begin")
+        with open(mark, encoding="utf-8") as file:
+            run = file.read().split()[-1].split("/")[0]
+        runner.send_signal(signal.SIGKILL)
+        runner.wait()
+        wait_until(lambda: not processes_of_run(run), "the run's processes to end")
+
+
+if __name__ == "__main__":
+    unittest.main()
