@@ -10,12 +10,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from isolatedunit.case import IsolatedTestCase, isolated
     from isolatedunit.errors import IsolatedUnitError, OptionError
+    from isolatedunit.handles import HandleCleanupResult, HandleTracker, HandleTrackerMixin
     from isolatedunit.options import Options
     from isolatedunit.runner import IsolatedTestRunner
     from isolatedunit.suite import IsolatedTestSuite
 
 __version__ = "0.1.0"
 __all__ = [
+    "HandleCleanupResult",
+    "HandleTracker",
+    "HandleTrackerMixin",
     "IsolatedTestCase",
     "IsolatedTestRunner",
     "IsolatedTestSuite",
@@ -26,6 +30,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "HandleCleanupResult": "handles",
+    "HandleTracker": "handles",
+    "HandleTrackerMixin": "handles",
     "IsolatedTestCase": "case",
     "IsolatedTestRunner": "runner",
     "IsolatedTestSuite": "suite",

@@ -14,6 +14,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from isolatedunit.errors import OptionError
+from isolatedunit.leaks import KINDS, read_policy
 
 Reader = Callable[[Any], Any]
 
@@ -129,6 +130,7 @@ EXPECTED: dict[Reader, str] = {
     text: "a text",
     texts: "a list of texts",
     patterns: "a list of patterns",
+    read_policy: f"ignore, warn or fail, also for some kinds, as fail:process,thread (of {', '.join(KINDS)})",
 }
 
 
@@ -294,13 +296,37 @@ class Options:
     )
     leaks: str = _option(
         "warn",
-        Choice("ignore", "warn", "fail"),
-        "what to do about processes and threads that a test leaves running",
+        read_policy,
+        "what to do about what a test leaves running or open; fail:process,thread fails for these kinds and warns of "
+        "others",
         "--leaks",
+        metavar="ignore|warn|fail[:KINDS]",
+        per_test=True,
+    )
+    allowed_leaks: tuple[str, ...] = _option(
+        (),
+        texts,
+        "a leak that is no matter: a pattern for its kind and identity, or for the test's id and the kind, and after "
+        "a # the reason",
+        "--allow-leak",
+        metavar="PATTERN",
+        per_test=True,
+    )
+    track_handles: str = _option(
+        "auto",
+        Choice("auto", "on", "off"),
+        "whether files, sockets, temporary files, loops, tasks and timers that a test leaves open are looked for, and "
+        "the lines that made them; auto is where a leak makes the test fail, and with HandleTrackerMixin",
+        "--track-handles",
         per_test=True,
     )
     capture: bool = _option(True, flag, "let tests write straight to the terminal", "--no-capture", negative=True)
     json: str | None = _option(None, text, "write the run as one JSON document", "--json", metavar="FILE")
+
+    @property
+    def tracks_handles(self) -> bool:
+        """Whether a child looks for what its test left open."""
+        return self.track_handles == "on" or (self.track_handles == "auto" and self.leaks.startswith("fail"))
 
     def with_values(self, values: Mapping[str, Any], where: str) -> Options:
         """These options, but for *values*, which were found *where*; raises `OptionError`."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import threading
     from typing import Any
 
+    from isolatedunit.handles.tracker import HandleTracker
+
 try:
     import resource
 except ImportError:  # Windows has no limits that a process sets for itself
@@ -33,6 +35,18 @@ def take_hold() -> None:
     threading = sys.modules.get("threading")
     if isinstance(threading, type(sys)) and not _threading:
         _threading.update(enumerate=threading.enumerate, main_thread=threading.main_thread)
+
+
+def make_tracker(settings: dict[str, Any]) -> HandleTracker | None:
+    """What finds all that the tests leave open, and the lines that opened it; None where that is not wanted."""
+    if not settings["track_handles"]:
+        return None
+    from isolatedunit.handles import tracker  # only here: most children do without
+
+    made = tracker.HandleTracker(in_new_process=True)
+    if not settings["shared"]:
+        tracker.current = made
+    return made
 
 
 def limit(settings: dict[str, Any]) -> None:
@@ -80,7 +94,7 @@ def clean() -> dict[str, Any]:
     take_hold()  # of what the test itself was the first to import
     if not _threading:
         return {"leaked": 0, "by_kind": {}, "leaks": []}
-    _let_executors_end()
+    let_executors_end()
     deadline = _clock() + THREAD_GRACE
     while True:
         left = [thread for thread in _threading["enumerate"]() if _outlives_its_test(thread)]
@@ -102,7 +116,7 @@ def _describe(thread: threading.Thread) -> str:
     return f"{thread.name} ({name})" if name and f"({name}" not in thread.name else thread.name
 
 
-def _let_executors_end() -> None:
+def let_executors_end() -> None:
     """Tell idle workers of ``ThreadPoolExecutor`` to end, as the interpreter does at its exit."""
     futures: Any = sys.modules.get("concurrent.futures.thread")
     if futures is not None:

@@ -38,6 +38,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from isolatedunit.handles.tracker import HandleTracker
     from isolatedunit.messages import Command, Report
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
@@ -154,22 +155,39 @@ def execute(pipe: PipeEnd, command: Command, *, finder: Finder | None = None, sp
 
 
 def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, spawned: bool) -> None:
-    handles.limit(command.settings)
-    recorder = _run_suite(command, reporter, finder)
+    settings = command.settings
+    handles.limit(settings)
+    tracker = handles.make_tracker(settings)
+    recorder = _run_suite(command, reporter, finder, tracker)
     if reporter.is_twin:
         _exit(0)
     stopped = recorder is not None and recorder.shouldStop
     del recorder  # what it holds of the tests may register something for the exit when it goes
     clean = handles.is_clean()
     peak = handles.peak_rss() if spawned else None
-    reporter.send(WorkFinished, clean=clean, peak_rss=peak, stopped=stopped)
-    if clean:
+    if tracker is None:
+        reporter.send(WorkFinished, clean=clean, peak_rss=peak, stopped=stopped)
+        if clean:
+            return
+        handles.run_exit_functions()
+        reporter.send(HandlesCleaned, handle_stats=handles.clean())
         return
-    handles.run_exit_functions()
-    reporter.send(HandlesCleaned, handle_stats=handles.clean())
+    reporter.hold(WorkFinished, clean=False, peak_rss=peak, stopped=stopped)
+    if not clean or not tracker.is_clean():
+        reporter.flush()  # from now on the runner's clock for the cleanup runs
+        handles.run_exit_functions()
+        handles.let_executors_end()
+    reporter.send(HandlesCleaned, handle_stats=tracker.finish(_share_of(settings["cleanup_timeout"])).to_dict())
 
 
-def _run_suite(command: RunTest, reporter: Reporter, finder: Finder) -> Recorder | None:
+def _share_of(cleanup_timeout: float | None) -> float | None:
+    """The seconds of it that cleaning up may take: what is found must be told before it is over."""
+    return None if cleanup_timeout is None else cleanup_timeout * 0.8
+
+
+def _run_suite(
+    command: RunTest, reporter: Reporter, finder: Finder, tracker: HandleTracker | None = None
+) -> Recorder | None:
     tests = []
     for number, planned in enumerate(command.tests):
         try:
@@ -182,6 +200,8 @@ def _run_suite(command: RunTest, reporter: Reporter, finder: Finder) -> Recorder
     recorder = Recorder(reporter, tests, command.settings)
     try:
         _filter_warnings(command.settings["warnings"])
+        if tracker is not None:
+            tracker.start()
         _Suite(finder.as_grouped(tests)).run(recorder)
     except BaseException as exception:
         recorder.note_escaped(exception)
@@ -215,8 +235,11 @@ def rehearse(times: int = 16) -> None:
     Since Python 3.11 it rewrites the code that it runs often, and everywhere it fills its caches. A
     fork that finds that done need not do it, and above all need not copy the pages it would be in.
     """
-    settings = dict.fromkeys(("receipt", "cpu_limit"), None) | {"heartbeat_interval": 1.0, "warnings": "default"}
-    settings |= dict.fromkeys(("failfast", "buffer", "tb_locals", "shared"), False)
+    settings = dict.fromkeys(("receipt", "cpu_limit", "cleanup_timeout"), None) | {
+        "heartbeat_interval": 1.0,
+        "warnings": "default",
+    }
+    settings |= dict.fromkeys(("failfast", "buffer", "tb_locals", "shared", "track_handles"), False)
     test = {"home": {"module": __name__}, "address": {"class": f"{__name__}:_Rehearsed", "method": "runTest"}}
     command = RunTest(attempt="rehearsal", tests=[test], settings=settings)
     descriptor = os.open(os.devnull, os.O_WRONLY)

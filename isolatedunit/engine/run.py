@@ -171,6 +171,7 @@ class Run:
         receipt = os.path.join(self._scratch, f"{self._attempts}.receipt")
         tests = [{"home": test.home, "address": test.address} for test in attempt.tests]
         settings = {**self._settings(attempt.options), "receipt": receipt, "shared": len(tests) > 1}
+        settings["track_handles"] = any(scheduler.options_of(test).tracks_handles for test in attempt.tests)
         home: dict[str, Any] | None = attempt.tests[0].home
         if any(test.home != home for test in attempt.tests):
             home = None  # no template has what all of them need
@@ -201,6 +202,7 @@ class Run:
             "warnings": self._warnings,
             "heartbeat_interval": options.heartbeat_interval,
             "cpu_limit": options.cpu_limit,
+            "cleanup_timeout": options.cleanup_timeout,
         }
 
     def _backend_for(self, wanted: str) -> Backend:
