@@ -37,6 +37,14 @@ def take_hold() -> None:
         _threading.update(enumerate=threading.enumerate, main_thread=threading.main_thread)
 
 
+def prepare(work: Any) -> None:
+    """In a template, before it forks a child for *work*: load what that will need, and use it once."""
+    if getattr(work, "settings", {}).get("track_handles") and "isolatedunit.handles.tracker" not in sys.modules:
+        from isolatedunit.handles import tracker
+
+        tracker.rehearse()
+
+
 def make_tracker(settings: dict[str, Any]) -> HandleTracker | None:
     """What finds all that the tests leave open, and the lines that opened it; None where that is not wanted."""
     if not settings["track_handles"]:

@@ -22,7 +22,7 @@ import time
 
 from isolatedunit import channel, resources
 from isolatedunit.addresses import Finder, import_module
-from isolatedunit.child import bootstrap, worker
+from isolatedunit.child import bootstrap, handles, worker
 from isolatedunit.messages import (
     COMMANDS,
     ChildReady,
@@ -153,6 +153,7 @@ class Template:
         pipe = channel.PipeEnd(descriptor)
         # read here and not in the child: what it does not do itself, it need not copy pages for
         work = pipe.receive()
+        handles.prepare(work)
         process_id = self._fork()
         if not process_id:
             try:

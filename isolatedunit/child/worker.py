@@ -162,27 +162,33 @@ def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, spawned: bo
     if reporter.is_twin:
         _exit(0)
     stopped = recorder is not None and recorder.shouldStop
+    if tracker is not None:
+        # with the recorder still there, which holds the tests: what only they refer to is open, too
+        _finish_tracked(tracker, reporter, settings["cleanup_timeout"], spawned, stopped)
+        return
     del recorder  # what it holds of the tests may register something for the exit when it goes
     clean = handles.is_clean()
     peak = handles.peak_rss() if spawned else None
-    if tracker is None:
-        reporter.send(WorkFinished, clean=clean, peak_rss=peak, stopped=stopped)
-        if clean:
-            return
-        handles.run_exit_functions()
-        reporter.send(HandlesCleaned, handle_stats=handles.clean())
+    reporter.send(WorkFinished, clean=clean, peak_rss=peak, stopped=stopped)
+    if clean:
         return
+    handles.run_exit_functions()
+    reporter.send(HandlesCleaned, handle_stats=handles.clean())
+
+
+def _finish_tracked(
+    tracker: HandleTracker, reporter: Reporter, timeout: float | None, spawned: bool, stopped: bool
+) -> None:
+    """Send the receipt, and what the tests left open; in one, where that is nothing."""
+    peak = handles.peak_rss() if spawned else None
     reporter.hold(WorkFinished, clean=False, peak_rss=peak, stopped=stopped)
-    if not clean or not tracker.is_clean():
+    if not handles.is_clean() or not tracker.is_clean():
         reporter.flush()  # from now on the runner's clock for the cleanup runs
         handles.run_exit_functions()
         handles.let_executors_end()
-    reporter.send(HandlesCleaned, handle_stats=tracker.finish(_share_of(settings["cleanup_timeout"])).to_dict())
-
-
-def _share_of(cleanup_timeout: float | None) -> float | None:
-    """The seconds of it that cleaning up may take: what is found must be told before it is over."""
-    return None if cleanup_timeout is None else cleanup_timeout * 0.8
+    # less than there is: what is found must be told before the time is over
+    found = tracker.finish(None if timeout is None else timeout * 0.8)
+    reporter.send(HandlesCleaned, handle_stats=found.to_dict())
 
 
 def _run_suite(

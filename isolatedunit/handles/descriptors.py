@@ -106,7 +106,8 @@ class Owners:
     def _add_of_multiprocessing(self, thing: Any) -> None:
         """What it keeps open as long as it is referenced, also after its use."""
         popen = getattr(thing, "_popen", None)
-        for number in (getattr(thing, "_handle", None), getattr(popen, "sentinel", None)):
+        to_close = getattr(getattr(popen, "finalizer", None), "_args", None) or ()
+        for number in (getattr(thing, "_handle", None), getattr(popen, "sentinel", None), *to_close):
             if type(number) is int:
                 self.of_multiprocessing.add(number)
 

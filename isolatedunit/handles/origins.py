@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from _thread import start_new_thread as _start_new_thread
 from _weakref import ref
 from itertools import count
 from types import MethodType
@@ -139,6 +140,8 @@ def open_ledger() -> Ledger:
     if not _is_hooked:
         _is_hooked = True
         sys.addaudithook(_hear)
+    if sys.version_info < (3, 12):
+        _watch_threads(True)
     ledger = Ledger()
     _ledgers = (*_ledgers, ledger)
     return ledger
@@ -148,6 +151,23 @@ def close_ledger(ledger: Ledger) -> None:
     """Note nothing in it any more."""
     global _ledgers
     _ledgers = tuple(one for one in _ledgers if one is not ledger)
+    if sys.version_info < (3, 12) and not _ledgers:
+        _watch_threads(False)
+
+
+def _watch_threads(wanted: bool) -> None:
+    """Before Python 3.12 the start of a thread was no audit event: let `threading` say so while it matters."""
+    threading = sys.modules.get("threading")
+    start: Any = getattr(threading, "_start_new_thread", None)
+    if wanted and start is _start_new_thread:
+        threading._start_new_thread = _start_noted_thread  # type: ignore[union-attr]
+    elif not wanted and start is _start_noted_thread:
+        threading._start_new_thread = _start_new_thread  # type: ignore[union-attr]
+
+
+def _start_noted_thread(*args: Any) -> Any:
+    _note_thread(args, _getframe(1))
+    return _start_new_thread(*args)
 
 
 def _hear(event: str, args: tuple[Any, ...]) -> None:

@@ -90,6 +90,8 @@ def tree_of(process_id: int) -> list[int]:
 def describe(process_id: int) -> str:
     """The command line, the name that multiprocessing gave it if it did, and the process id."""
     command = resources.describe_process(process_id)["command"] or "?"
+    if command == resources.describe_process(os.getpid())["command"]:
+        command = "a fork of the test's process"
     name = _name_in_multiprocessing(process_id)
     return f"{command} ({f'{name}, ' if name else ''}process {process_id})"
 
