@@ -25,6 +25,7 @@ THREAD_GRACE = 0.1
 _clock, _sleep = time.monotonic, time.sleep  # a test may replace them in their module
 _count_threads = _thread._count
 _threading: dict[str, Any] = {}
+_is_prepared = False
 
 
 def take_hold() -> None:
@@ -38,11 +39,19 @@ def take_hold() -> None:
 
 
 def prepare(work: Any) -> None:
-    """In a template, before it forks a child for *work*: load what that will need, and use it once."""
-    if getattr(work, "settings", {}).get("track_handles") and "isolatedunit.handles.tracker" not in sys.modules:
+    """In a template, before it forks a child for *work*: do what each child would have to do in its place."""
+    global _is_prepared
+    if not _is_prepared and getattr(work, "settings", {}).get("track_handles"):
+        _is_prepared = True
         from isolatedunit.handles import tracker
 
-        tracker.rehearse()
+        tracker.prepare_forks()
+
+
+def note_import() -> None:
+    """In a template: it has imported something, so that what was prepared is out of date."""
+    global _is_prepared
+    _is_prepared = False
 
 
 def make_tracker(settings: dict[str, Any]) -> HandleTracker | None:

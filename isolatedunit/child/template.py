@@ -231,6 +231,7 @@ class Template:
         except BaseException:
             pass  # the child meets it again, and reports it as its test's error
         self._collects_garbage = gc.isenabled()
+        handles.note_import()
         gc.collect()
         unsafe = what_forbids_forking(sockets)
         self._report(LoadFinished, command.attempt, duration=_clock() - started, unsafe=unsafe)

@@ -20,17 +20,24 @@ _SECRETS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL")
 _NOT_THE_TESTS = {b"PYTEST_CURRENT_TEST", "PYTEST_CURRENT_TEST"}
 _signal: Any = sys.modules.get("_signal")  # unittest imported it; `signal` would make an enum's member of each
 _getcwd, _umask = os.getcwd, os.umask
+_STANDARD = sys.stdlib_module_names | {"isolatedunit", "__main__"}
 _SIGNALS = range(1, getattr(_signal, "NSIG", 1))
 
 
 class State:
-    """The state of this process at one moment."""
+    """The state of this process at one moment.
 
-    def __init__(self) -> None:
+    In a process that is new, made for one test, the standard library's modules are taken to stay:
+    to look at each of them would make a fork copy most of what it shares.
+    """
+
+    def __init__(self, *, is_new_process: bool = False) -> None:
         self.environment: dict[Any, Any] = dict(getattr(os.environ, "_data", os.environ))
         self.directory = _current_directory()
         self.path = list(sys.path)
-        self.modules = dict(sys.modules)
+        self.modules = {
+            name: module for name, module in sys.modules.items() if not (is_new_process and _is_standard(name))
+        }
         self.signals = _signal_handlers()
         self.locale = None if _locale is None else _locale.setlocale(_locale.LC_ALL)
         self.umask = _current_umask()
@@ -87,6 +94,10 @@ class State:
             if before != after and name not in _NOT_THE_TESTS:
                 shown = os.fsdecode(name)
                 yield "environment", shown, _show_variable(shown, before), _show_variable(shown, after)
+
+
+def _is_standard(name: object) -> bool:
+    return not isinstance(name, str) or name.partition(".")[0] in _STANDARD
 
 
 def _current_directory() -> str | None:

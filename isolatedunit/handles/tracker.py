@@ -86,13 +86,33 @@ class _Suspects:
         return bool(self.children or self.threads or (self and _count_threads()))
 
 
-def rehearse(times: int = 8) -> None:
-    """Do what every tracker does, in a template: its forks need not do again what is done the first times."""
+class Baseline:
+    """What a process has open, and its state, before a test."""
+
+    def __init__(self, *, in_new_process: bool) -> None:
+        self.state = State(is_new_process=in_new_process)
+        self.threads = threads.running_threads()
+        self.tasks = threads.pending_tasks()
+        self.children: set[int] = set() if in_new_process else processes.running_children()
+        self.descriptors = descriptors.open_descriptors()
+        self.glance = descriptors.Glance(self.descriptors, RUNNERS_DESCRIPTORS) if in_new_process else None
+
+
+_inherited: Baseline | None = None
+
+
+def prepare_forks(times: int = 8) -> None:
+    """In a template: take the baseline of the trackers in its forks, which then copy fewer pages for it.
+
+    What every tracker does is done here, too, since Python rewrites code that runs for some times.
+    """
+    global _inherited
     for _ in range(times):
         tracker = HandleTracker(in_new_process=True)
         tracker.start()
         tracker.is_clean()
         tracker.finish().to_dict()
+    _inherited = Baseline(in_new_process=True)
 
 
 class HandleTracker:
@@ -113,11 +133,7 @@ class HandleTracker:
         self._told = 0
         self._closed_for_test = 0
         self._ledger: Ledger | None = None
-        self._state: State | None = None
-        self._descriptors: dict[int, descriptors.Identity] = {}
-        self._children: set[int] = set()
-        self._threads: list[Any] = []
-        self._tasks: list[Any] = []
+        self._baseline: Baseline | None = None
 
     # ---- what a test tells
 
@@ -152,11 +168,8 @@ class HandleTracker:
     def start(self) -> HandleTracker:
         """Take what is open now for given, and note from now on what is made."""
         self.result = None
-        self._state = State()
-        self._threads = threads.running_threads()
-        self._tasks = threads.pending_tasks()
-        self._children = set() if self._is_new_process else processes.running_children()
-        self._descriptors = descriptors.open_descriptors()
+        inherited = _inherited if self._is_new_process else None
+        self._baseline = inherited or Baseline(in_new_process=self._is_new_process)
         self._ledger = open_ledger()
         return self
 
@@ -178,7 +191,7 @@ class HandleTracker:
             close_ledger(ledger)
         failed = self._close_what_was_handed_over(deadline)
         leaks = [*failed, *self._find_leaks(ledger, deadline)]
-        changes = [] if self._state is None else self._state.changes_since()
+        changes = [] if self._baseline is None else self._baseline.state.changes_since()
         made = self._told + (0 if ledger is None else next(ledger.made))
         cleaned, forced = _end(leaks, deadline)
         by_kind: dict[str, int] = {}
@@ -201,8 +214,7 @@ class HandleTracker:
 
     def _forget(self) -> None:
         """Keep nothing of the test's alive."""
-        self._state = None
-        self._threads, self._tasks = [], []
+        self._baseline = None
         with self._lock:
             self._tracked.clear()
 
@@ -254,17 +266,19 @@ class HandleTracker:
         suspects = _Suspects()
         with self._lock:
             suspects.tracked = [one for one in self._tracked.values() if _is_open(one.handle) is not False]
-        if ledger is None:
+        before = self._baseline
+        if ledger is None or before is None:
             return suspects
-        if ledger.processes or self._children:
-            suspects.children = processes.running_children() - self._children
-        known = {id(thread) for thread in self._threads}
+        if ledger.processes:
+            suspects.children = processes.running_children() - before.children
+        known = {id(thread) for thread in before.threads}
         suspects.threads = [thread for thread in threads.running_threads() if id(thread) not in known]
-        suspects.descriptors = descriptors.new_descriptors(self._descriptors, self._runners_from)
+        if before.glance is None or not before.glance.shows_the_same():
+            suspects.descriptors = descriptors.new_descriptors(before.descriptors, self._runners_from)
         if suspects.descriptors:
             for held in descriptors.held_by_multiprocessing():
                 suspects.descriptors.pop(held, None)
-        suspects.tasks = [task for task in threads.pending_tasks() if task not in self._tasks]
+        suspects.tasks = [task for task in threads.pending_tasks() if task not in before.tasks]
         suspects.temporary = [path for path in ledger.temporary if _lexists(path) and not _is_of_multiprocessing(path)]
         return suspects
 
