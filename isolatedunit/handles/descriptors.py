@@ -23,7 +23,11 @@ Identity = tuple[int, int]
 
 _DIRECTORY = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 _listdir, _fstat, _close = os.listdir, os.fstat, os.close  # a test may replace them in their module
-_READ_BY_PYTHON = ("/dev/urandom", "/dev/random")
+_PYTHONS_OWN = (
+    "/dev/urandom",
+    "/dev/random",
+    "anon_inode:[pidfd]",  # asyncio's, of a child that nobody waited for, which the loop's end forgets
+)
 _LAST_STANDARD = 2
 
 
@@ -193,7 +197,7 @@ def describe(descriptor: int, identity: Identity, ledger: Ledger, owners: Owners
         origin = None if sock is None else ledger.socket_origin(sock)
         return "socket", _describe_socket(descriptor), origin
     path = _path_of(descriptor)
-    if path in _READ_BY_PYTHON or descriptor in owners.of_multiprocessing:
+    if path in _PYTHONS_OWN or descriptor in owners.of_multiprocessing:
         return None
     origin = ledger.descriptor_origin(descriptor, path, identity)
     if stat.S_ISFIFO(mode):

@@ -41,8 +41,12 @@ class State:
         self.signals = _signal_handlers()
         self.locale = None if _locale is None else _locale.setlocale(_locale.LC_ALL)
         self.umask = _current_umask()
-        self.filters = list(getattr(sys.modules.get("warnings"), "filters", ()))
+        self.filters = _warning_filters()
         self.handlers = _logging_handlers()
+
+    def renew(self) -> None:
+        """Take note of what the runner may have changed since: the warnings that tests run under."""
+        self.filters = _warning_filters()
 
     def changes_since(self) -> list[dict[str, str]]:
         """What is different now: ``kind``, ``what``, ``before`` and ``after`` of each."""
@@ -76,7 +80,7 @@ class State:
             now = modules.get(name, module)
             if now is not module and isinstance(name, str) and not name.startswith("__"):
                 yield "module", name, _show(module), _show(now)
-        filters = list(getattr(sys.modules.get("warnings"), "filters", ()))
+        filters = _warning_filters()
         if filters != self.filters:
             yield "warnings", "warnings.filters", f"{len(self.filters)} filters", _show(filters)
         handlers = _logging_handlers()
@@ -132,6 +136,10 @@ def _name_signal(number: int) -> str:
         return str(sys.modules["signal"].Signals(number).name)
     except (KeyError, ValueError, AttributeError):
         return f"signal {number}"
+
+
+def _warning_filters() -> list[Any]:
+    return list(getattr(sys.modules.get("warnings"), "filters", ()))
 
 
 def _logging_handlers() -> dict[str, tuple[Any, ...]]:

@@ -170,6 +170,7 @@ class HandleTracker:
         self.result = None
         inherited = _inherited if self._is_new_process else None
         self._baseline = inherited or Baseline(in_new_process=self._is_new_process)
+        self._baseline.state.renew()
         self._ledger = open_ledger()
         return self
 
