@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from isolatedunit.case import IsolatedTestCase, isolated
     from isolatedunit.conversation import ipc
     from isolatedunit.errors import CarryError, IpcError, IsolatedUnitError, OptionError, RunnerClosed
+    from isolatedunit.handles import HandleCleanupResult, HandleTracker, HandleTrackerMixin
     from isolatedunit.instance import TestInstance
     from isolatedunit.options import Options
     from isolatedunit.runner import IsolatedTestRunner
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "CarryError",
+    "HandleCleanupResult",
+    "HandleTracker",
+    "HandleTrackerMixin",
     "IpcError",
     "IsolatedTestCase",
     "IsolatedTestOptions",
@@ -37,6 +41,9 @@ __all__ = [
 
 _HOMES = {
     "CarryError": "errors",
+    "HandleCleanupResult": "handles",
+    "HandleTracker": "handles",
+    "HandleTrackerMixin": "handles",
     "IpcError": "errors",
     "IsolatedTestCase": "case",
     "IsolatedTestOptions": "calls",

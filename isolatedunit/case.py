@@ -23,6 +23,9 @@ __unittest = True  # leaves this module's frames out of tracebacks
 OPTIONS_ATTRIBUTE = "__isolatedunit_options__"
 """Where `isolated` keeps the options that it was given, on a method or a class."""
 
+CARRIED_ATTRIBUTE = "__isolatedunit_carried__"
+"""Where a mixin that other runners know, too, keeps the options that its attributes mean to this one."""
+
 _FIXTURES = ("setUpClass", "tearDownClass")
 
 T = TypeVar("T")
@@ -187,6 +190,7 @@ def overrides_of(test: Any) -> dict[str, Any]:
     overrides: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         own = vars(base)
+        overrides.update(own.get(CARRIED_ATTRIBUTE, {}))
         if issubclass(base, IsolatedTestCase):
             overrides.update({name: own[name] for name in PER_TEST if name in own})
         overrides.update(own.get(OPTIONS_ATTRIBUTE, {}))

@@ -14,6 +14,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from isolatedunit.errors import OptionError
+from isolatedunit.leaks import KINDS, read_policy
 
 Reader = Callable[[Any], Any]
 
@@ -153,6 +154,7 @@ EXPECTED: dict[Reader, str] = {
     text_or_none: "the name of a file, or none",
     shard: "K/N, such as 1/4, with K from 1 to N",
     patterns: "a list of patterns",
+    read_policy: f"ignore, warn or fail, also for some kinds, as fail:process,thread (of {', '.join(KINDS)})",
 }
 
 
@@ -342,9 +344,28 @@ class Options:
     )
     leaks: str = _option(
         "warn",
-        Choice("ignore", "warn", "fail"),
-        "what to do about processes and threads that a test leaves running",
+        read_policy,
+        "what to do about what a test leaves running or open; fail:process,thread fails for these kinds and warns of "
+        "others",
         "--leaks",
+        metavar="ignore|warn|fail[:KINDS]",
+        per_test=True,
+    )
+    allowed_leaks: tuple[str, ...] = _option(
+        (),
+        texts,
+        "a leak that is no matter: a pattern for its kind and identity, or for the test's id and the kind, and after "
+        "a # the reason",
+        "--allow-leak",
+        metavar="PATTERN",
+        per_test=True,
+    )
+    track_handles: str = _option(
+        "auto",
+        Choice("auto", "on", "off"),
+        "whether files, sockets, temporary files, loops, tasks and timers that a test leaves open are looked for, and "
+        "the lines that made them; auto is where a leak makes the test fail, and with HandleTrackerMixin",
+        "--track-handles",
         per_test=True,
     )
     enable_process_logging: bool = _option(
@@ -354,9 +375,30 @@ class Options:
         "--process-logging",
         per_test=True,
     )
+    memory_growth_limit: int | None = _option(
+        None,
+        size,
+        "by how much a test may make its process's memory grow; more is a leak of the kind growth",
+        "--memory-growth-limit",
+        metavar="SIZE",
+        per_test=True,
+    )
+    hunt_leaks: int = _option(
+        0,
+        whole,
+        "run each test N times before it counts, and tell what grows every time: memory blocks, descriptors",
+        "--hunt-leaks",
+        metavar="N",
+        per_test=True,
+    )
     capture: bool = _option(True, flag, "let tests write straight to the terminal", "--no-capture")
     stats: bool = _option(False, flag, "print what the run's processes cost, as a table", "--stats")
     json: str | None = _option(None, text, "write the run as one JSON document", "--json", metavar="FILE")
+
+    @property
+    def tracks_handles(self) -> bool:
+        """Whether a child looks for what its test left open."""
+        return self.track_handles == "on" or (self.track_handles == "auto" and self.leaks.startswith("fail"))
 
     def with_values(self, values: Mapping[str, Any], where: str) -> Options:
         """These options, but for *values*, which were found *where*; raises `OptionError`."""

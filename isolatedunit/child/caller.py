@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isolatedunit.child.worker import Reporter
+    from isolatedunit.handles.tracker import HandleTracker
 
 __unittest = True  # leaves this module's frames out of tracebacks
 
@@ -28,12 +29,12 @@ CARRY_ERROR = "isolatedunit.errors.CarryError"
 _clock = time.perf_counter
 
 
-def call(command: RunFunction, reporter: Reporter) -> None:
-    """Call the command's function and report what came of it."""
+def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> None:
+    """Call the command's function and report what came of it; *tracker* is its ``handle_tracker``."""
     reporter.send(TestStarted, test=0)
     started = _clock()
     try:
-        value = _call(command)
+        value = _call(command, tracker)
     except BaseException as exception:
         _note(reporter, exception)
         succeeded = False
@@ -42,7 +43,7 @@ def call(command: RunFunction, reporter: Reporter) -> None:
     reporter.hold(TestFinished, test=0, duration=_clock() - started, counted=True, succeeded=succeeded)
 
 
-def _call(command: RunFunction) -> Any:
+def _call(command: RunFunction, tracker: HandleTracker) -> Any:
     try:
         function, args, _ = undill(command.function)
     except Exception as exception:
@@ -50,7 +51,7 @@ def _call(command: RunFunction) -> Any:
     instance = TestInstance(
         sdk=None,
         session_id=command.attempt.replace("/", "-").replace("#", "-"),
-        handle_tracker=None,
+        handle_tracker=tracker,
         ipc=ipc,
         attempt_id=command.attempt,
         temporary_directory=command.settings["directory"],

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import threading
     from typing import Any
 
+    from isolatedunit.handles.tracker import HandleTracker
+
 try:
     import resource
 except ImportError:  # Windows has no limits that a process sets for itself
@@ -23,6 +25,7 @@ THREAD_GRACE = 0.1
 _clock, _sleep = time.monotonic, time.sleep  # a test may replace them in their module
 _count_threads = _thread._count
 _threading: dict[str, Any] = {}
+_is_prepared = False
 
 
 def take_hold() -> None:
@@ -33,6 +36,34 @@ def take_hold() -> None:
     threading = sys.modules.get("threading")
     if isinstance(threading, type(sys)) and not _threading:
         _threading.update(enumerate=threading.enumerate, main_thread=threading.main_thread)
+
+
+def prepare(work: Any) -> None:
+    """In a template, before it forks a child for *work*: do what each child would have to do in its place."""
+    global _is_prepared
+    if not _is_prepared and getattr(work, "settings", {}).get("track_handles"):
+        _is_prepared = True
+        from isolatedunit.handles import tracker
+
+        tracker.prepare_forks()
+
+
+def note_import() -> None:
+    """In a template: it has imported something, so that what was prepared is out of date."""
+    global _is_prepared
+    _is_prepared = False
+
+
+def make_tracker(settings: dict[str, Any]) -> HandleTracker | None:
+    """What finds all that the tests leave open, and the lines that opened it; None where that is not wanted."""
+    if not settings["track_handles"]:
+        return None
+    from isolatedunit.handles import tracker  # only here: most children do without
+
+    made = tracker.HandleTracker(in_new_process=True)
+    if not settings["shared"]:
+        tracker.current = made
+    return made
 
 
 def limit(settings: dict[str, Any]) -> None:
@@ -80,7 +111,7 @@ def clean() -> dict[str, Any]:
     take_hold()  # of what the test itself was the first to import
     if not _threading:
         return {"leaked": 0, "by_kind": {}, "leaks": []}
-    _let_executors_end()
+    let_executors_end()
     deadline = _clock() + THREAD_GRACE
     while True:
         left = [thread for thread in _threading["enumerate"]() if _outlives_its_test(thread)]
@@ -102,7 +133,7 @@ def _describe(thread: threading.Thread) -> str:
     return f"{thread.name} ({name})" if name and f"({name}" not in thread.name else thread.name
 
 
-def _let_executors_end() -> None:
+def let_executors_end() -> None:
     """Tell idle workers of ``ThreadPoolExecutor`` to end, as the interpreter does at its exit."""
     futures: Any = sys.modules.get("concurrent.futures.thread")
     if futures is not None:

@@ -22,7 +22,7 @@ import time
 
 from isolatedunit import channel, resources
 from isolatedunit.addresses import Finder, import_module
-from isolatedunit.child import bootstrap, prefix, worker
+from isolatedunit.child import bootstrap, handles, prefix, worker
 from isolatedunit.messages import (
     COMMANDS,
     ChildReady,
@@ -172,6 +172,7 @@ class Template:
         pipe = channel.PipeEnd(descriptor)
         # read here and not in the child: what it does not do itself, it need not copy pages for
         work = pipe.receive()
+        handles.prepare(work)
         process_id = self._fork()
         if not process_id:
             try:
@@ -251,6 +252,7 @@ class Template:
         except BaseException:
             pass  # the child meets it again, and reports it as its test's error
         self._collects_garbage = gc.isenabled()
+        handles.note_import()
         gc.collect()
         unsafe = what_forbids_forking(sockets)
         self._report(LoadFinished, command.attempt, duration=_clock() - started, unsafe=unsafe)

@@ -38,8 +38,10 @@ from isolatedunit.messages import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 
+    from isolatedunit.handles.tracker import HandleTracker
     from isolatedunit.messages import Command, Report
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
@@ -171,35 +173,78 @@ def _take_settings(pipe: PipeEnd, settings: dict[str, Any], reporter: Reporter) 
 
 def _call_function(command: RunFunction, reporter: Reporter, spawned: bool) -> None:
     from isolatedunit.child import caller
+    from isolatedunit.handles.tracker import HandleTracker
 
     handles.take_hold()
-    caller.call(command, reporter)
+    tracker = HandleTracker(in_new_process=True).start()
+    caller.call(command, reporter, tracker)
     if not reporter.is_twin:
-        _finish(reporter, spawned, own_memory=caller.own_memory())
+        own_memory = caller.own_memory()
+        _finish(reporter, command.settings, spawned, tracker, own_memory=own_memory)
 
 
 def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, spawned: bool) -> None:
-    recorder = _run_suite(command, reporter, finder)
+    settings = command.settings
+    tracker = handles.make_tracker(settings)
+    grown: list[dict[str, Any]] = []
+    recorder = _run_suite(command, reporter, finder, tracker, grown)
     if reporter.is_twin:
         _exit(0)
     stopped = recorder is not None and recorder.shouldStop
-    del recorder  # what it holds of the tests may register something for the exit when it goes
-    _finish(reporter, spawned, stopped=stopped)
+    if tracker is None:
+        # what it holds of the tests may register something for the exit when it goes; to a tracker, though, what
+        # only the tests refer to is open, too
+        del recorder
+    _finish(reporter, settings, spawned, tracker, grown, stopped=stopped)
 
 
-def _finish(reporter: Reporter, spawned: bool, **more: Any) -> None:
-    """Give the receipt, and look after what is left."""
+def _finish(
+    reporter: Reporter,
+    settings: dict[str, Any],
+    spawned: bool,
+    tracker: HandleTracker | None,
+    grown: Sequence[dict[str, Any]] = (),
+    **more: Any,
+) -> None:
+    """Give the receipt, and look after what is left: in one, where that is nothing."""
     clean = handles.is_clean()
     peak = handles.peak_rss() if spawned else None
     found_after, elapsed = max(0.0, reporter.found_at - reporter.ready_at), _clock() - reporter.ready_at
-    reporter.send(WorkFinished, clean=clean, found_after=found_after, elapsed=elapsed, peak_rss=peak, **more)
-    if clean:
+    is_all = clean and tracker is None and not grown
+    reporter.hold(WorkFinished, clean=is_all, found_after=found_after, elapsed=elapsed, peak_rss=peak, **more)
+    if is_all:
+        reporter.flush()
         return
-    handles.run_exit_functions()
-    reporter.send(HandlesCleaned, handle_stats=handles.clean())
+    if not clean or (tracker is not None and not tracker.is_clean()):
+        reporter.flush()  # from now on the runner's clock for the cleanup runs
+        handles.run_exit_functions()
+    if tracker is None:
+        found = handles.clean()
+    else:
+        handles.let_executors_end()
+        # less than there is: what is found must be told before the time is over
+        timeout = settings["cleanup_timeout"]
+        found = tracker.finish(None if timeout is None else timeout * 0.8).to_dict()
+    reporter.send(HandlesCleaned, handle_stats=_with_leaks(found, grown))
 
 
-def _run_suite(command: RunTest, reporter: Reporter, finder: Finder) -> Recorder | None:
+def _with_leaks(found: dict[str, Any], more: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    if not more:
+        return found
+    by_kind = dict(found["by_kind"])
+    for leak in more:
+        by_kind[leak["kind"]] = by_kind.get(leak["kind"], 0) + 1
+    return {**found, "leaked": found["leaked"] + len(more), "by_kind": by_kind, "leaks": [*found["leaks"], *more]}
+
+
+def _run_suite(
+    command: RunTest,
+    reporter: Reporter,
+    finder: Finder,
+    tracker: HandleTracker | None = None,
+    grown: list[dict[str, Any]] | None = None,
+) -> Recorder | None:
+    """Run the tests; what their process has grown by, where that is asked for, is added to *grown*."""
     tests = []
     for number, planned in enumerate(command.tests):
         try:
@@ -213,11 +258,43 @@ def _run_suite(command: RunTest, reporter: Reporter, finder: Finder) -> Recorder
     recorder = Recorder(reporter, tests, command.settings)
     try:
         _filter_warnings(command.settings["warnings"])
+        measuring = _begin_to_measure(command, reporter, finder)
+        if tracker is not None:
+            tracker.start()
         _Suite(finder.as_grouped(tests)).run(recorder)
+        if grown is not None and measuring is not None:
+            grown += measuring()
     except BaseException as exception:
         recorder.note_escaped(exception)
     recorder.finish_silent()
     return recorder
+
+
+def _begin_to_measure(
+    command: RunTest, reporter: Reporter, finder: Finder
+) -> Callable[[], list[dict[str, Any]]] | None:
+    """Begin to look at the growth of this process, if that is asked for; what tells it when the tests are done."""
+    settings = command.settings
+    times, limit = settings.get("hunt_leaks"), settings.get("memory_growth_limit")
+    if not times and limit is None:
+        return None
+    from isolatedunit.child import growth
+
+    def run_once() -> None:
+        for number, planned in enumerate(command.tests):
+            reporter.send(TestStarted, test=number)  # each time with all the time that it may take
+            _Suite([finder.find(planned["address"])]).run(_Silent())
+
+    hunted = growth.hunt(run_once, times) if times else []
+    before = growth.resident()
+    return lambda: [*hunted, *growth.describe_growth(before, limit)]
+
+
+class _Silent(unittest.TestResult):
+    """Hears of runs that do not count; `_Suite` tells it of fixtures, too."""
+
+    def fixture_starts(self, fixture: str) -> None:
+        """Nobody is told."""
 
 
 def _filter_warnings(category: str | None) -> None:
@@ -246,8 +323,11 @@ def rehearse(times: int = 16) -> None:
     Since Python 3.11 it rewrites the code that it runs often, and everywhere it fills its caches. A
     fork that finds that done need not do it, and above all need not copy the pages it would be in.
     """
-    settings = dict.fromkeys(("receipt", "cpu_limit"), None) | {"heartbeat_interval": 1.0, "warnings": "default"}
-    settings |= dict.fromkeys(("failfast", "buffer", "tb_locals", "shared"), False)
+    settings = dict.fromkeys(("receipt", "cpu_limit", "cleanup_timeout"), None) | {
+        "heartbeat_interval": 1.0,
+        "warnings": "default",
+    }
+    settings |= dict.fromkeys(("failfast", "buffer", "tb_locals", "shared", "track_handles"), False)
     test = {"home": {"module": __name__}, "address": {"class": f"{__name__}:_Rehearsed", "method": "runTest"}}
     command = RunTest(attempt="rehearsal", tests=[test], settings=settings)
     descriptor = os.open(os.devnull, os.O_WRONLY)

@@ -79,6 +79,15 @@ class Evidence:
         everything = [*self.handle_stats.get("leaks", []), *leaks]
         self.handle_stats = {**self.handle_stats, "leaked": len(everything), "by_kind": by_kind, "leaks": everything}
 
+    def allow_leaks(self, allowed: Sequence[dict[str, Any]]) -> None:
+        """These of the leaks are no matter; each has the reason for that."""
+        if not allowed:
+            return
+        pardoned = [{name: value for name, value in leak.items() if name != "reason"} for leak in allowed]
+        left = [leak for leak in self.handle_stats.get("leaks", ()) if leak not in pardoned]
+        self.handle_stats = {**self.handle_stats, "leaked": 0, "by_kind": {}, "leaks": [], "allowed": list(allowed)}
+        self.add_leaks(left)
+
     def conclude(self, cpu_limit: float | None) -> Conclusion:
         """What came of each test. Without a receipt somebody is charged with the child's end."""
         conclusion = Conclusion(fixtures={fixture: (notes, None) for fixture, notes in self._fixtures.items()})

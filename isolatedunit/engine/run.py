@@ -215,6 +215,7 @@ class Run:
         self._attempts += 1
         receipt = os.path.join(self._scratch, f"{self._attempts}.receipt")
         settings = {**self._settings(attempt.options), "receipt": receipt, "shared": len(attempt.tests) > 1}
+        settings["track_handles"] = any(scheduler.options_of(test).tracks_handles for test in attempt.tests)
         home: dict[str, Any] | None = attempt.tests[0].home
         if any(test.home != home for test in attempt.tests):
             home = None  # no template has what all of them need
@@ -258,6 +259,9 @@ class Run:
             "heartbeat_interval": options.heartbeat_interval,
             "cpu_limit": options.cpu_limit,
             "ipc": options.enable_ipc,
+            "cleanup_timeout": options.cleanup_timeout,
+            "memory_growth_limit": options.memory_growth_limit,
+            "hunt_leaks": options.hunt_leaks,
         }
 
     def _backend_for(self, wanted: str) -> Backend:

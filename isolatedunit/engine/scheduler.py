@@ -11,11 +11,13 @@ import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.stimuli import SpawnFailed, TestRecord
 from isolatedunit.events import Event, RetryScheduled, TestFinished, Warned
+from isolatedunit.leaks import Policy, tell_leak
 from isolatedunit.options import Options
 from isolatedunit.results import (
     GOOD,
@@ -182,8 +184,9 @@ class Scheduler:
             self._settle_spawn_failure(done, attempt.conclusion.spawn_failure)
         else:
             self._settle_fixtures(done)
-            self._settle_tests(done)
-            self._warn_of_leaks(done)
+            failing, warnings = self._judge_leaks(done)
+            self._settle_tests(done, failing)
+            done.events += warnings
             if attempt.conclusion.remaining:
                 self._again(replace(done.unit, tests=attempt.conclusion.remaining, spawn_tries=0))
         self._release(done.unit.group, now)
@@ -248,16 +251,12 @@ class Scheduler:
         done.events.append(RetryScheduled(done.now, done.attempt.id, covered[0].id, outcome, cause, left - 1))
         return True
 
-    def _settle_tests(self, done: _Done) -> None:
+    def _settle_tests(self, done: _Done, leaks: list[dict[str, Any]]) -> None:
         settled = done.attempt.conclusion.settled
         for place, (test, record) in enumerate(settled):
             options = self.options_of(test)
-            if (
-                place == len(settled) - 1
-                and options.leaks == "fail"
-                and done.attempt.evidence.handle_stats.get("leaked")
-            ):
-                _fail_for_leaks(done.attempt, record)
+            if leaks and place == len(settled) - 1:
+                _fail_for_leaks(leaks, record)
             outcome = worst_outcome(record.notes, succeeded=record.succeeded)
             left = options.retries + 1 - done.unit.number
             if outcome in GOOD or left <= 0 or self.cancelled:
@@ -287,11 +286,21 @@ class Scheduler:
         self._unreported.pop(test.number, None)
         done.events.append(TestFinished(done.now, report))
 
-    def _warn_of_leaks(self, done: _Done) -> None:
-        attempt = done.attempt
-        if done.unit.options.leaks == "warn" and attempt.evidence.handle_stats.get("leaked"):
-            what = "; ".join(_tell_leak(leak) for leak in attempt.evidence.handle_stats["leaks"])
-            done.events.append(Warned(done.now, f"{attempt.tests[-1].id} left behind: {what}"))
+    def _judge_leaks(self, done: _Done) -> tuple[list[dict[str, Any]], list[Event]]:
+        """What the last test fails for, and the warnings; what is allowed is set aside."""
+        evidence = done.attempt.evidence
+        leaks = evidence.handle_stats.get("leaks")
+        if not leaks:
+            return [], []
+        settled = done.attempt.conclusion.settled
+        last = settled[-1][0] if settled else done.attempt.tests[-1]
+        options = self.options_of(last)
+        judged = Policy(options.leaks, options.allowed_leaks).judge(last.id, leaks)
+        evidence.allow_leaks(judged.allowed)
+        # where a fixture failed there may be no test that could be charged with them
+        failed, warned = (judged.failed, judged.warned) if settled else ([], judged.warned + judged.failed)
+        what = "; ".join(map(tell_leak, warned))
+        return failed, [Warned(done.now, f"{last.id} left behind: {what}")] if warned else []
 
 
 @dataclass(slots=True)
@@ -388,16 +397,12 @@ def _unit(tests: list[PlannedTest], options: Options, options_of: OptionsOf) -> 
     return Unit(tests, options_of(tests[0]), group_of(tests[0], options))
 
 
-def _fail_for_leaks(attempt: Attempt, record: TestRecord) -> None:
-    lines = [f"  {_tell_leak(leak)}" for leak in attempt.evidence.handle_stats["leaks"]]
+def _fail_for_leaks(leaks: list[dict[str, Any]], record: TestRecord) -> None:
+    lines = [f"  {tell_leak(leak)}" for leak in leaks]
     text = "\n".join([f"The test left {len(lines)} behind:", *lines])
     record.notes.append(Note("addFailure", f"{text}\n", text))
     if worst_outcome(record.notes, succeeded=record.succeeded) == "failed":
         record.cause = record.cause or "leak"
-
-
-def _tell_leak(leak: dict[str, str]) -> str:
-    return f"a {leak['kind']}, {leak['identity']}" if leak["kind"] != "exit" else leak["identity"]
 
 
 def _span(begin: float, end: float) -> float | None:

@@ -1,0 +1,88 @@
+"""`HandleTrackerMixin`: a test case that fails, or warns, when a test leaves something open."""
+
+from __future__ import annotations
+
+import unittest
+
+from isolatedunit.handles import tracker
+from isolatedunit.handles.tracker import HandleTracker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, ClassVar, TypeVar
+
+    T = TypeVar("T")
+
+__unittest = True  # leaves this module's frames out of unittest's tracebacks
+
+
+class HandleTrackerMixin(unittest.TestCase):
+    """Tracks the handles of each test of a class, from before its ``setUp`` to after its cleanups.
+
+    It goes before `unittest.TestCase` among the bases, and works with and without isolation. *leaks*
+    says what becomes of a test that leaves something open: ``"fail"``, ``"warn"`` (a
+    `ResourceWarning`) or ``"ignore"``, also per kind as in ``"fail:process,file"``. *allowed_leaks*
+    are those that are no matter, as the option of that name has them.
+    """
+
+    leaks: str = "fail"
+    allowed_leaks: tuple[str, ...] = ()
+    handle_cleanup_timeout: float = tracker.DEFAULT_TIMEOUT
+    """Seconds that closing what was left open may take."""
+
+    _tracker: HandleTracker | None = None
+    __isolatedunit_carried__: ClassVar[dict[str, Any]] = {"track_handles": "on", "leaks": "fail"}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__isolatedunit_carried__ = {"track_handles": "on", "leaks": cls.leaks}
+        if cls.allowed_leaks:
+            cls.__isolatedunit_carried__["allowed_leaks"] = cls.allowed_leaks
+
+    @property
+    def handle_tracker(self) -> HandleTracker:
+        """The tracker of the test that runs."""
+        if tracker.current is not None:
+            return tracker.current
+        if self._tracker is None:
+            self._tracker = HandleTracker()
+        return self._tracker
+
+    def track(self, handle: T, close: Callable[[], Any] | None = None, **how: str) -> T:
+        """Watch over *handle*, as `HandleTracker.track` does; gives it back."""
+        return self.handle_tracker.track(handle, close, **how)
+
+    def _callSetUp(self) -> None:
+        # in place of setUp, which is the test author's and need not call ours
+        runner = getattr(self, "_asyncioRunner", None)
+        if runner is not None:
+            runner.get_loop()  # an IsolatedAsyncioTestCase's, which it closes after us
+        if tracker.current is None:
+            self.handle_tracker.start()
+        super()._callSetUp()  # type: ignore[misc]
+
+    def doCleanups(self) -> Any:
+        """Run the test's cleanups, and then, as one more, the look at what is left."""
+        passed = super().doCleanups()
+        if self._tracker is None or tracker.current is not None:
+            return passed
+        self.addCleanup(self._tell_leaks)
+        return super().doCleanups() and passed
+
+    def _tell_leaks(self) -> None:
+        from isolatedunit.leaks import Policy, tell_leak
+
+        handles, self._tracker = self._tracker, None
+        if handles is None:
+            return
+        found = handles.finish(self.handle_cleanup_timeout)
+        judged = Policy(self.leaks, self.allowed_leaks).judge(self.id(), found.leaks)
+        if judged.warned:
+            import warnings
+
+            text = "; ".join(tell_leak(leak) for leak in judged.warned)
+            warnings.warn(f"{self.id()} left behind: {text}", ResourceWarning, stacklevel=2)
+        if judged.failed:
+            lines = "\n".join(f"  {tell_leak(leak)}" for leak in judged.failed)
+            raise self.failureException(f"The test left {len(judged.failed)} behind:\n{lines}")

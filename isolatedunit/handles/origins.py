@@ -1,0 +1,292 @@
+"""Which line made what: a hook for Python's audit events (PEP 578) that notes the user's frame.
+
+A hook cannot be taken back, so there is one in a process at most, put there when the first tracker
+starts, and it looks at one tuple before all else. What it notes is file, line and function as plain
+values: a frame or a traceback would keep the test's objects alive.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from _thread import start_new_thread as _start_new_thread
+from _weakref import ref
+from itertools import count
+from types import MethodType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Any
+
+    Origin = tuple[str, int, str] | None
+
+UNKNOWN = "origin unknown"
+MAX_NOTED = 4096
+"""Of each sort of thing, the last so many are remembered."""
+
+# taken hold of, since a test may replace them in their modules
+_dup, _close, _fstat, _getframe = os.dup, os.close, os.fstat, sys._getframe
+_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+_clock_gettime = getattr(time, "clock_gettime", None)
+
+_OURS, _LIBRARY, _USERS = 0, 1, 2
+_OUR_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_whose: dict[str, int] = {}
+
+
+def _find_out_whose(file: str) -> int:
+    if "site-packages" in file or "dist-packages" in file:
+        return _OURS if file.startswith(_OUR_PACKAGE) else _LIBRARY
+    if file.startswith(_STANDARD_LIBRARY):
+        # Python's own tests are somebody's tests, too
+        return _USERS if file.startswith(_STANDARD_LIBRARY + "test" + os.sep) else _OURS
+    return _OURS if file.startswith(("<frozen ", _OUR_PACKAGE)) else _USERS
+
+
+def find_origin(frame: FrameType | None) -> Origin:
+    """The innermost frame of the user's own code, else of an installed package's; None without either."""
+    fallback: Origin = None
+    while frame is not None:
+        code = frame.f_code
+        file = code.co_filename
+        whose = _whose.get(file)
+        if whose is None:
+            whose = _whose[file] = _find_out_whose(file)
+        if whose == _USERS:
+            return file, frame.f_lineno, code.co_name
+        if whose == _LIBRARY and fallback is None:
+            fallback = file, frame.f_lineno, code.co_name
+        frame = frame.f_back
+    return fallback
+
+
+def tell_origin(origin: Origin) -> str:
+    """``file:line in function``, or that nobody knows."""
+    return UNKNOWN if origin is None else f"{origin[0]}:{origin[1]} in {origin[2]}"
+
+
+class Ledger:
+    """What was made while it was open, and where; what became of it is not its matter."""
+
+    def __init__(self) -> None:
+        self.made = count()
+        self.descriptors: dict[int, tuple[Any, Origin]] = {}
+        self.paths: dict[str, Origin] = {}
+        self.sockets: dict[int, tuple[Any, Origin]] = {}
+        self.threads: dict[int, tuple[Any, Origin]] = {}
+        self.temporary: dict[str, Origin] = {}
+        self.processes: list[tuple[Any, float, Origin]] = []
+
+    def socket_origin(self, sock: object) -> Origin:
+        """Where the socket object was made."""
+        return _look_up(self.sockets, sock)
+
+    def thread_origin(self, thread: object) -> Origin:
+        """Where the thread was started."""
+        return _look_up(self.threads, thread)
+
+    def process_origin(self, process_id: int, started: float | None) -> Origin:
+        """Where the child was started: by its `Popen`, else by when that was, in seconds since the boot."""
+        best: tuple[float, Origin] | None = None
+        for reference, when, origin in self.processes:
+            popen = reference() if reference is not None else None
+            if getattr(popen, "pid", None) == process_id:
+                return origin
+            if popen is None and started is not None:
+                distance = abs(started - when)
+                if distance < 0.1 and (best is None or distance < best[0]):
+                    best = distance, origin
+        if best is None and len({origin for _, _, origin in self.processes}) == 1:
+            return self.processes[0][2]
+        return None if best is None else best[1]
+
+    def descriptor_origin(self, descriptor: int, path: str, identity: tuple[int, int]) -> Origin:
+        """Where what is behind the descriptor was opened, if that is known for certain."""
+        opened, origin = self.descriptors.get(descriptor, (None, None))
+        if opened == identity or (isinstance(opened, str) and _is_same(opened, path, identity)):
+            return origin
+        for opened, origin in reversed(self.paths.items()):
+            if _is_same(opened, path, identity):
+                return origin
+        return None
+
+
+def _look_up(noted: dict[int, tuple[Any, Origin]], thing: object) -> Origin:
+    reference, origin = noted.get(id(thing), (None, None))
+    return origin if reference is not None and reference() is thing else None
+
+
+def _is_same(opened: str, path: str, identity: tuple[int, int]) -> bool:
+    if os.path.basename(opened) == os.path.basename(path.removesuffix(" (deleted)")):
+        return True
+    try:
+        found = os.stat(opened)
+    except (OSError, ValueError):
+        return False
+    return (found.st_dev, found.st_ino) == identity
+
+
+_ledgers: tuple[Ledger, ...] = ()
+_is_hooked = False
+
+
+def open_ledger() -> Ledger:
+    """A ledger in which from now on is noted what this process makes."""
+    global _ledgers, _is_hooked
+    if not _is_hooked:
+        _is_hooked = True
+        sys.addaudithook(_hear)
+    if sys.version_info < (3, 12):
+        _watch_threads(True)
+    ledger = Ledger()
+    _ledgers = (*_ledgers, ledger)
+    return ledger
+
+
+def close_ledger(ledger: Ledger) -> None:
+    """Note nothing in it any more."""
+    global _ledgers
+    _ledgers = tuple(one for one in _ledgers if one is not ledger)
+    if sys.version_info < (3, 12) and not _ledgers:
+        _watch_threads(False)
+
+
+def _watch_threads(wanted: bool) -> None:
+    """Before Python 3.12 the start of a thread was no audit event: let `threading` say so while it matters."""
+    threading = sys.modules.get("threading")
+    start: Any = getattr(threading, "_start_new_thread", None)
+    if wanted and start is _start_new_thread:
+        threading._start_new_thread = _start_noted_thread  # type: ignore[union-attr]
+    elif not wanted and start is _start_noted_thread:
+        threading._start_new_thread = _start_new_thread  # type: ignore[union-attr]
+
+
+def _start_noted_thread(*args: Any) -> Any:
+    _note_thread(args, _getframe(1))
+    return _start_new_thread(*args)
+
+
+def _hear(event: str, args: tuple[Any, ...]) -> None:
+    # nothing is caught here: what a signal's handler of the test raises has to get through to it
+    if _ledgers:
+        note = _NOTES.get(event)
+        if note is not None:
+            frame = _getframe(1)
+            if frame.f_code.co_filename[:8] != "<frozen ":  # an import reads files, and closes them
+                note(args, frame)
+
+
+def _next_descriptor() -> int:
+    """The number that the kernel gives to what is opened next: always the lowest that is free."""
+    for known in (0, 1, 2):
+        try:
+            descriptor = _dup(known)
+        except OSError:
+            continue
+        _close(descriptor)
+        return descriptor
+    return -1
+
+
+def _note_open(args: tuple[Any, ...], frame: FrameType) -> None:
+    what = args[0]
+    origin = find_origin(frame)
+    if type(what) is int:
+        try:
+            status = _fstat(what)
+        except OSError:
+            return
+        for ledger in _ledgers:
+            next(ledger.made)
+            ledger.descriptors[what] = ((status.st_dev, status.st_ino), origin)
+        return
+    if type(what) is bytes:
+        what = os.fsdecode(what)
+    elif type(what) is not str:
+        return
+    descriptor = _next_descriptor()
+    for ledger in _ledgers:
+        next(ledger.made)
+        ledger.descriptors[descriptor] = (what, origin)
+        _keep(ledger.paths, what, origin)
+
+
+def _note_database(args: tuple[Any, ...], frame: FrameType) -> None:
+    if type(args[0]) is str:
+        origin = find_origin(frame)
+        for ledger in _ledgers:
+            next(ledger.made)
+            _keep(ledger.paths, args[0], origin)
+
+
+def _note_socket(args: tuple[Any, ...], frame: FrameType) -> None:
+    try:
+        reference = ref(args[0])
+    except TypeError:
+        return
+    origin = find_origin(frame)
+    for ledger in _ledgers:
+        next(ledger.made)
+        _keep(ledger.sockets, id(args[0]), (reference, origin))
+
+
+def _note_thread(args: tuple[Any, ...], frame: FrameType) -> None:
+    if type(args[0]) is not MethodType:
+        return
+    thread = args[0].__self__
+    try:
+        reference = ref(thread)
+    except TypeError:
+        return
+    origin = find_origin(frame)
+    for ledger in _ledgers:
+        next(ledger.made)
+        _keep(ledger.threads, id(thread), (reference, origin))
+
+
+def _note_process(args: tuple[Any, ...], frame: FrameType) -> None:
+    reference = None
+    if len(args) == 4:  # subprocess.Popen; its own frame has the object that will know the process's id
+        popen = frame.f_locals.get("self")
+        reference = None if popen is None else ref(popen)
+    when = 0.0 if _clock_gettime is None or _CLOCK is None else _clock_gettime(_CLOCK)
+    origin = find_origin(frame)
+    for ledger in _ledgers:
+        next(ledger.made)
+        ledger.processes.append((reference, when, origin))
+        del ledger.processes[:-MAX_NOTED]
+
+
+def _note_temporary(args: tuple[Any, ...], frame: FrameType) -> None:
+    path = os.fsdecode(args[0])
+    origin = find_origin(frame)
+    for ledger in _ledgers:
+        next(ledger.made)
+        _keep(ledger.temporary, path, origin)
+
+
+def _keep(noted: dict[Any, Any], key: Any, value: Any) -> None:
+    noted.pop(key, None)  # so that the newest is the last
+    noted[key] = value
+    if len(noted) > MAX_NOTED:
+        for old in list(noted)[: MAX_NOTED // 2]:
+            noted.pop(old, None)
+
+
+_NOTES: dict[str, Callable[[tuple[Any, ...], FrameType], None]] = {
+    "open": _note_open,
+    "sqlite3.connect": _note_database,
+    "socket.__new__": _note_socket,
+    "_thread.start_new_thread": _note_thread,
+    "_thread.start_joinable_thread": _note_thread,
+    "subprocess.Popen": _note_process,
+    "os.fork": _note_process,
+    "os.forkpty": _note_process,
+    "os.posix_spawn": _note_process,
+    "tempfile.mkstemp": _note_temporary,
+    "tempfile.mkdtemp": _note_temporary,
+}

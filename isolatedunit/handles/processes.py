@@ -1,0 +1,127 @@
+"""Child processes that were started since a moment, and how they are ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from isolatedunit import resources
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_clock, _sleep = time.monotonic, time.sleep  # a test may replace them in their module
+TERMINATE_GRACE = 0.5
+"""Seconds that a leaked process has to end after it was asked to, at most."""
+
+_ENDED = (b"Z", b"X", b"x")
+
+
+def running_children() -> set[int]:
+    """The children of this process that have not ended; none are waited for, since the test may do that."""
+    helpers = _helpers_of_multiprocessing()
+    return {one for one in _children() if one not in helpers and not _has_ended(one)}
+
+
+def _children() -> list[int]:
+    if sys.platform == "linux":
+        return resources.children_of_this_process()
+    return resources.children_of(os.getpid())
+
+
+def _helpers_of_multiprocessing() -> set[int]:
+    """The processes that multiprocessing keeps for as long as its user lives."""
+    found: set[int] = set()
+    for package in ("multiprocessing", "multiprocess"):
+        tracker = getattr(sys.modules.get(f"{package}.resource_tracker"), "_resource_tracker", None)
+        server = getattr(sys.modules.get(f"{package}.forkserver"), "_forkserver", None)
+        for number in (getattr(tracker, "_pid", None), getattr(server, "_forkserver_pid", None)):
+            if type(number) is int:
+                found.add(number)
+    return found
+
+
+def _stat_of(process_id: int) -> list[bytes]:
+    """The fields of the process's ``stat`` from its state on; empty where there is none."""
+    try:
+        with open(f"/proc/{process_id}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return []
+
+
+def _has_ended(process_id: int) -> bool:
+    fields = _stat_of(process_id)
+    if fields:
+        return fields[0] in _ENDED
+    if sys.platform == "linux":
+        return True
+    return resources.parent_of(process_id) is None
+
+
+def started_at(process_id: int) -> float | None:
+    """When the process was started, in seconds since the boot; None where the system does not tell."""
+    fields = _stat_of(process_id)
+    try:
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (IndexError, ValueError, OSError, AttributeError):
+        return None
+
+
+def tree_of(process_id: int) -> list[int]:
+    """The process and all below it."""
+    found = [process_id]
+    for one in found:
+        if sys.platform != "linux":
+            found += [child for child in resources.children_of(one) if child not in found]
+            continue
+        try:
+            for task in os.listdir(f"/proc/{one}/task"):
+                with open(f"/proc/{one}/task/{task}/children", "rb") as file:
+                    found += [child for child in map(int, file.read().split()) if child not in found]
+        except OSError:
+            continue
+    return [one for one in found if not _has_ended(one)]
+
+
+def describe(process_id: int) -> str:
+    """The command line, the name that multiprocessing gave it if it did, and the process id."""
+    command = resources.describe_process(process_id)["command"] or "?"
+    if command == resources.describe_process(os.getpid())["command"]:
+        command = "a fork of the test's process"
+    name = _name_in_multiprocessing(process_id)
+    return f"{command} ({f'{name}, ' if name else ''}process {process_id})"
+
+
+def _name_in_multiprocessing(process_id: int) -> str:
+    for package in ("multiprocessing", "multiprocess"):
+        children: Any = getattr(sys.modules.get(f"{package}.process"), "_children", ())
+        for process in list(children):
+            popen = getattr(process, "_popen", None)
+            if getattr(popen, "pid", None) == process_id:
+                return str(process.name)
+    return ""
+
+
+def end(process_ids: list[int], timeout: float) -> tuple[set[int], set[int]]:
+    """End processes within *timeout* seconds; which of them are gone, and which of those by SIGKILL."""
+    for one in process_ids:
+        resources.send_signal(one, signal.SIGTERM)
+    left = _wait_for_end(set(process_ids), min(timeout / 2, TERMINATE_GRACE))
+    forced = set(left)
+    for one in left:
+        resources.send_signal(one, resources.SIGKILL)
+    left = _wait_for_end(left, timeout / 2)
+    return set(process_ids) - left, forced - left
+
+
+def _wait_for_end(process_ids: set[int], timeout: float) -> set[int]:
+    deadline = _clock() + timeout
+    while True:
+        left = {one for one in process_ids if not _has_ended(one)}
+        if not left or _clock() > deadline:
+            return left
+        _sleep(0.002)

@@ -1,0 +1,172 @@
+"""What a test may change in its process and not put back. Told apart from leaks: nothing is open."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+try:
+    import _locale
+except ImportError:
+    _locale = None  # type: ignore[assignment]
+
+MAX_TEXT = 200
+_SECRETS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL")
+_NOT_THE_TESTS = {b"PYTEST_CURRENT_TEST", "PYTEST_CURRENT_TEST"}
+_signal: Any = sys.modules.get("_signal")  # unittest imported it; `signal` would make an enum's member of each
+_getcwd, _umask = os.getcwd, os.umask
+_STANDARD = sys.stdlib_module_names | {"isolatedunit", "__main__"}
+_SIGNALS = range(1, getattr(_signal, "NSIG", 1))
+
+
+class State:
+    """The state of this process at one moment.
+
+    In a process that is new, made for one test, the standard library's modules are taken to stay:
+    to look at each of them would make a fork copy most of what it shares.
+    """
+
+    def __init__(self, *, is_new_process: bool = False) -> None:
+        self.environment: dict[Any, Any] = dict(getattr(os.environ, "_data", os.environ))
+        self.directory = _current_directory()
+        self.path = list(sys.path)
+        self.modules = {
+            name: module for name, module in sys.modules.items() if not (is_new_process and _is_standard(name))
+        }
+        self.signals = _signal_handlers()
+        self.locale = None if _locale is None else _locale.setlocale(_locale.LC_ALL)
+        self.umask = _current_umask()
+        self.filters = _warning_filters()
+        self.handlers = _logging_handlers()
+
+    def renew(self) -> None:
+        """Take note of what the runner may have changed since: the warnings that tests run under."""
+        self.filters = _warning_filters()
+
+    def changes_since(self) -> list[dict[str, str]]:
+        """What is different now: ``kind``, ``what``, ``before`` and ``after`` of each."""
+        return [
+            {"kind": kind, "what": what, "before": before, "after": after}
+            for kind, what, before, after in self._compare()
+        ]
+
+    def _compare(self) -> Iterator[tuple[str, str, str, str]]:
+        yield from self._compare_environment()
+        yield from self._compare_process()
+        yield from self._compare_interpreter()
+
+    def _compare_process(self) -> Iterator[tuple[str, str, str, str]]:
+        directory = _current_directory()
+        if directory != self.directory:
+            yield "directory", "current directory", str(self.directory), str(directory)
+        if (umask := _current_umask()) != self.umask:
+            yield "umask", "umask", f"{self.umask:#05o}", f"{umask:#05o}"
+        if _locale is not None and (locale := _locale.setlocale(_locale.LC_ALL)) != self.locale:
+            yield "locale", "locale", str(self.locale), locale
+        for number, (before, after) in enumerate(zip(self.signals, _signal_handlers(), strict=False)):
+            if before is not after and before != after:
+                yield "signal", _name_signal(_SIGNALS[number]), _show(before), _show(after)
+
+    def _compare_interpreter(self) -> Iterator[tuple[str, str, str, str]]:
+        if sys.path != self.path:
+            yield "path", "sys.path", _show(self.path), _show(sys.path)
+        modules = sys.modules
+        for name, module in self.modules.items():
+            now = modules.get(name, module)
+            if now is not module and isinstance(name, str) and not name.startswith("__"):
+                yield "module", name, _show(module), _show(now)
+        filters = _warning_filters()
+        if filters != self.filters:
+            yield "warnings", "warnings.filters", f"{len(self.filters)} filters", _show(filters)
+        handlers = _logging_handlers()
+        for logger, kept in handlers.items():
+            # a logger that is new, and what a library gives its own, is nobody's change
+            if kept != self.handlers.get(logger, () if logger == "root" else kept):
+                yield "logging", logger, _show(list(self.handlers.get(logger, ()))), _show(list(kept))
+
+    def _compare_environment(self) -> Iterator[tuple[str, str, str, str]]:
+        now: Any = getattr(os.environ, "_data", os.environ)
+        if now == self.environment:
+            return
+        for name in [*self.environment, *(name for name in now if name not in self.environment)]:
+            before, after = self.environment.get(name), now.get(name)
+            if before != after and name not in _NOT_THE_TESTS:
+                shown = os.fsdecode(name)
+                yield "environment", shown, _show_variable(shown, before), _show_variable(shown, after)
+
+
+def _is_standard(name: object) -> bool:
+    return not isinstance(name, str) or name.partition(".")[0] in _STANDARD
+
+
+def _current_directory() -> str | None:
+    try:
+        return _getcwd()
+    except OSError:  # somebody removed it
+        return None
+
+
+def _current_umask() -> int:
+    # it can only be read by setting it; for that moment to what lets nobody else in
+    before = _umask(0o077)
+    if before != 0o077:
+        _umask(before)
+    return before
+
+
+def _signal_handlers() -> list[Any]:
+    handlers: list[Any] = []
+    if _signal is not None:
+        getsignal = _signal.getsignal
+        for number in _SIGNALS:
+            try:
+                handlers.append(getsignal(number))
+            except ValueError:  # Windows has few of them
+                handlers.append(None)
+    return handlers
+
+
+def _name_signal(number: int) -> str:
+    try:
+        return str(sys.modules["signal"].Signals(number).name)
+    except (KeyError, ValueError, AttributeError):
+        return f"signal {number}"
+
+
+def _warning_filters() -> list[Any]:
+    return list(getattr(sys.modules.get("warnings"), "filters", ()))
+
+
+def _logging_handlers() -> dict[str, tuple[Any, ...]]:
+    logging = sys.modules.get("logging")
+    root = getattr(logging, "root", None)
+    if root is None:
+        return {}
+    found = {"root": tuple(root.handlers)}
+    for name, logger in list(root.manager.loggerDict.items()):
+        handlers = getattr(logger, "handlers", None)
+        if handlers is not None:
+            found[name] = tuple(handlers)
+    return found
+
+
+def _show(thing: object) -> str:
+    try:
+        text = repr(thing)
+    except Exception:
+        text = f"<{type(thing).__name__}>"
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
+
+
+def _show_variable(name: str, value: Any) -> str:
+    if value is None:
+        return "(not set)"
+    if any(word in name.upper() for word in _SECRETS):
+        return "(hidden)"  # reports travel further than environments do
+    text = os.fsdecode(value)
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."

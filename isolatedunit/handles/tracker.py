@@ -1,0 +1,434 @@
+"""`HandleTracker`: a look at a process before a test and one after it, and what is to be done then."""
+
+from __future__ import annotations
+
+import _thread
+import gc
+import os
+import sys
+import time
+
+from isolatedunit import resources
+from isolatedunit.handles import descriptors, processes, threads
+from isolatedunit.handles.origins import Ledger, close_ledger, find_origin, open_ledger, tell_origin
+from isolatedunit.handles.result import HandleCleanupResult
+from isolatedunit.handles.state import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Any, TypeVar
+
+    from isolatedunit.handles.origins import Origin
+
+    T = TypeVar("T")
+
+GRACE = 0.5
+"""Seconds in which what is about to end by itself still may, times the load per processor."""
+
+RUNNERS_DESCRIPTORS = 100
+"""In a child, descriptors from this number on are the runner's own."""
+
+DEFAULT_TIMEOUT = 10.0
+"""Seconds that `HandleTracker.finish` takes at most when nothing else is said."""
+
+current: HandleTracker | None = None
+"""In a child that runs one test: the tracker of that test, which the runner's own code has started."""
+
+_clock, _sleep = time.monotonic, time.sleep  # a test may replace them in their module
+_lexists, _listdir = os.path.lexists, os.listdir
+_count_threads = _thread._count
+
+
+class _Tracked:
+    """A handle that the test has told of itself."""
+
+    __slots__ = ("close", "handle", "identity", "kind", "origin")
+
+    def __init__(self, handle: Any, close: Callable[[], Any] | None, kind: str, identity: str, origin: Origin) -> None:
+        self.handle = handle
+        self.close = close
+        self.kind = kind
+        self.identity = identity
+        self.origin = origin
+
+
+class _Leak:
+    """Something left open. *end* closes it, within so many seconds: False if only by force; may raise."""
+
+    __slots__ = ("end", "identity", "kind", "origin")
+
+    def __init__(self, kind: str, identity: str, origin: Origin, end: Callable[[float], bool | None]) -> None:
+        self.kind = kind
+        self.identity = identity
+        self.origin = origin
+        self.end = end
+
+
+class _Suspects:
+    """What is there and was not there before; some of it may be in order."""
+
+    def __init__(self) -> None:
+        self.children: set[int] = set()
+        self.threads: list[Any] = []
+        self.descriptors: dict[int, descriptors.Identity] = {}
+        self.tasks: list[Any] = []
+        self.temporary: list[str] = []
+        self.tracked: list[_Tracked] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.children or self.threads or self.descriptors or self.tasks or self.temporary or self.tracked)
+
+    @property
+    def may_end(self) -> bool:
+        """Whether waiting can change anything."""
+        return bool(self.children or self.threads or (self and _count_threads()))
+
+
+class Baseline:
+    """What a process has open, and its state, before a test."""
+
+    def __init__(self, *, in_new_process: bool) -> None:
+        self.state = State(is_new_process=in_new_process)
+        self.threads = threads.running_threads()
+        self.tasks = threads.pending_tasks()
+        self.children: set[int] = set() if in_new_process else processes.running_children()
+        self.descriptors = descriptors.open_descriptors()
+        self.glance = descriptors.Glance(self.descriptors, RUNNERS_DESCRIPTORS) if in_new_process else None
+
+
+_inherited: Baseline | None = None
+
+
+def prepare_forks(times: int = 8) -> None:
+    """In a template: take the baseline of the trackers in its forks, which then copy fewer pages for it.
+
+    What every tracker does is done here, too, since Python rewrites code that runs for some times.
+    """
+    global _inherited
+    for _ in range(times):
+        tracker = HandleTracker(in_new_process=True)
+        tracker.start()
+        tracker.is_clean()
+        tracker.finish().to_dict()
+    _inherited = Baseline(in_new_process=True)
+
+
+class HandleTracker:
+    """Tells what was opened between `start` and `finish` and is still open, and closes it.
+
+    Also a context manager, whose `result` is there when its block has ended. What the process had
+    open before `start` is nobody's leak. With *in_new_process* it is taken to have been made for
+    this test, by the runner, whose own descriptors have high numbers. `track`, `untrack` and the
+    tracking itself may be used by any thread; `start` and `finish` belong to one.
+    """
+
+    def __init__(self, *, in_new_process: bool = False) -> None:
+        self.result: HandleCleanupResult | None = None
+        self._is_new_process = in_new_process
+        self._runners_from = RUNNERS_DESCRIPTORS if in_new_process else None
+        self._lock = _thread.allocate_lock()
+        self._tracked: dict[int, _Tracked] = {}
+        self._told = 0
+        self._closed_for_test = 0
+        self._ledger: Ledger | None = None
+        self._baseline: Baseline | None = None
+
+    # ---- what a test tells
+
+    def track(
+        self,
+        handle: T,
+        close: Callable[[], Any] | None = None,
+        kind: str | None = None,
+        identity: str | None = None,
+    ) -> T:
+        """Watch over *handle*, and give it back.
+
+        With *close*, a function without arguments, the tracker closes it at the end, and it is no
+        leak unless that fails. Without, it is a leak unless the test has closed it by then (it says
+        so by ``closed``, ``is_closed()``, ``is_alive()``, ``poll()`` or ``fileno()``) or `untrack`\\ ed
+        it. *kind* (``handle``) and *identity* (its type's name) are how it is told.
+        """
+        name = f"{type(handle).__module__}.{type(handle).__qualname__}".removeprefix("builtins.")
+        tracked = _Tracked(handle, close, kind or "handle", identity or name, find_origin(sys._getframe(1)))
+        with self._lock:
+            self._tracked[id(handle)] = tracked
+            self._told += 1
+        return handle
+
+    def untrack(self, handle: object) -> None:
+        """Watch over *handle* no more; without effect for what is not tracked."""
+        with self._lock:
+            self._tracked.pop(id(handle), None)
+
+    # ---- the two looks
+
+    def start(self) -> HandleTracker:
+        """Take what is open now for given, and note from now on what is made."""
+        self.result = None
+        inherited = _inherited if self._is_new_process else None
+        self._baseline = inherited or Baseline(in_new_process=self._is_new_process)
+        self._baseline.state.renew()
+        self._ledger = open_ledger()
+        return self
+
+    def is_clean(self) -> bool:
+        """Whether there is nothing new now; what is about to end by itself counts as something."""
+        return not self._look(self._ledger)
+
+    def finish(self, timeout: float | None = DEFAULT_TIMEOUT) -> HandleCleanupResult:
+        """Tell what is still open, and close it, within *timeout* seconds (None: as long as it takes).
+
+        What is about to end by itself has `GRACE` to do so. Calling it a second time gives the same
+        result; without a `start`, only what was given to `track` is looked at.
+        """
+        if self.result is not None:
+            return self.result
+        deadline = _clock() + (float("inf") if timeout is None else timeout)
+        ledger, self._ledger = self._ledger, None
+        if ledger is not None:
+            close_ledger(ledger)
+        failed = self._close_what_was_handed_over(deadline)
+        leaks = [*failed, *self._find_leaks(ledger, deadline)]
+        changes = [] if self._baseline is None else self._baseline.state.changes_since()
+        made = self._told + (0 if ledger is None else next(ledger.made))
+        cleaned, forced = _end(leaks, deadline)
+        by_kind: dict[str, int] = {}
+        for leak in leaks:
+            by_kind[leak.kind] = by_kind.get(leak.kind, 0) + 1
+        self.result = HandleCleanupResult(
+            opened=max(made, len(leaks)),
+            closed=max(made - len(leaks), 0),
+            leaked=len(leaks),
+            cleaned=cleaned,
+            forced=forced,
+            by_kind=by_kind,
+            leaks=tuple(
+                {"kind": leak.kind, "identity": leak.identity, "origin": tell_origin(leak.origin)} for leak in leaks
+            ),
+            state_changes=tuple(changes),
+        )
+        self._forget()
+        return self.result
+
+    def _forget(self) -> None:
+        """Keep nothing of the test's alive."""
+        self._baseline = None
+        with self._lock:
+            self._tracked.clear()
+
+    def __enter__(self) -> HandleTracker:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish()
+
+    # ---- what is left
+
+    def _close_what_was_handed_over(self, deadline: float) -> list[_Leak]:
+        """Call each ``close`` that `track` was given, the last first; those that fail are leaks."""
+        with self._lock:
+            handed = [one for one in self._tracked.values() if one.close is not None]
+            for one in handed:
+                del self._tracked[id(one.handle)]
+        failed = []
+        for one in reversed(handed):
+            identity = one.identity
+            try:
+                if _clock() > deadline:
+                    raise TimeoutError("there was no time left to close it")
+                if one.close is not None and _is_open(one.handle) is not False:
+                    one.close()
+                continue
+            except Exception as exception:
+                identity = f"{identity} (closing it failed: {exception!r:.200})"
+            failed.append(_Leak(one.kind, identity, one.origin, _cannot_end))
+        return failed
+
+    def _find_leaks(self, ledger: Ledger | None, deadline: float) -> list[_Leak]:
+        suspects = self._look(ledger)
+        if not suspects:
+            return []
+        gc.collect()  # what only a cycle kept is closed now, as Python would have done some time
+        suspects = self._look(ledger)
+        patience = min(deadline, _clock() + GRACE * resources.load_per_processor())
+        while suspects.may_end and _clock() < patience:
+            _sleep(0.002)
+            suspects = self._look(ledger)
+        if not suspects:
+            return []
+        return self._describe(suspects, ledger or Ledger(), descriptors.Owners())
+
+    def _look(self, ledger: Ledger | None) -> _Suspects:
+        suspects = _Suspects()
+        with self._lock:
+            suspects.tracked = [one for one in self._tracked.values() if _is_open(one.handle) is not False]
+        before = self._baseline
+        if ledger is None or before is None:
+            return suspects
+        if ledger.processes:
+            suspects.children = processes.running_children() - before.children
+        known = {id(thread) for thread in before.threads}
+        suspects.threads = [thread for thread in threads.running_threads() if id(thread) not in known]
+        if before.glance is None or not before.glance.shows_the_same():
+            suspects.descriptors = descriptors.new_descriptors(before.descriptors, self._runners_from)
+        if suspects.descriptors:
+            for held in descriptors.held_by_multiprocessing():
+                suspects.descriptors.pop(held, None)
+        suspects.tasks = [task for task in threads.pending_tasks() if task not in before.tasks]
+        suspects.temporary = [path for path in ledger.temporary if _lexists(path) and not _is_of_multiprocessing(path)]
+        return suspects
+
+    def _describe(self, suspects: _Suspects, ledger: Ledger, owners: descriptors.Owners) -> list[_Leak]:
+        return [
+            *(_Leak(one.kind, one.identity, one.origin, _cannot_end) for one in suspects.tracked),
+            *_describe_running(suspects, ledger),
+            *_describe_open(suspects.descriptors, ledger, owners),
+            *(
+                _Leak("temporary", path, ledger.temporary[path], _TemporaryEnd(path))
+                for path in suspects.temporary
+                if not any(path.startswith(other + os.sep) for other in suspects.temporary)
+            ),
+        ]
+
+
+def _describe_running(suspects: _Suspects, ledger: Ledger) -> Iterator[_Leak]:
+    for child in sorted(suspects.children):
+        origin = ledger.process_origin(child, processes.started_at(child))
+        for process in processes.tree_of(child):
+            yield _Leak("process", processes.describe(process), origin, _ProcessEnd(process))
+    for thread in suspects.threads:
+        kind, identity = threads.describe(thread)
+        yield _Leak(kind, identity, ledger.thread_origin(thread), _ThreadEnd(thread))
+    for task in suspects.tasks:
+        identity, origin = threads.describe_task(task)
+        yield _Leak("task", identity, origin, _cannot_end)
+
+
+def _describe_open(
+    found: dict[int, descriptors.Identity], ledger: Ledger, owners: descriptors.Owners
+) -> Iterator[_Leak]:
+    left = dict(found)
+    for loop in owners.loops:
+        own = descriptors.of_loop(loop) & left.keys()
+        if own:
+            for number in own:
+                del left[number]
+            origin = ledger.socket_origin(getattr(loop, "_ssock", None))
+            yield _Leak("loop", type(loop).__qualname__, origin, _LoopEnd(loop))
+    for number, identity in left.items():
+        described = descriptors.describe(number, identity, ledger, owners)
+        if described is not None:
+            yield _Leak(*described, _DescriptorEnd(number, owners))
+
+
+def _is_open(handle: Any) -> bool | None:
+    """Whether the handle says that it is open; None if it does not say."""
+    for name, when_open in (("closed", False), ("is_closed", False), ("is_alive", True), ("_closed", False)):
+        try:
+            value = getattr(handle, name)
+            value = value() if callable(value) else value
+        except Exception:
+            continue
+        if isinstance(value, bool):
+            return value is when_open
+    try:
+        if callable(getattr(handle, "poll", None)) and hasattr(handle, "returncode"):
+            return handle.poll() is None
+        number = handle.fileno()
+        return bool(number >= 0) if isinstance(number, int) else None
+    except ValueError:
+        return False
+    except Exception:
+        return None
+
+
+def _is_of_multiprocessing(path: str) -> bool:
+    """Whether it is the directory that multiprocessing makes for itself, and removes at the exit."""
+    for package in ("multiprocessing", "multiprocess"):
+        process = getattr(sys.modules.get(f"{package}.process"), "_current_process", None)
+        if path == getattr(process, "_config", {}).get("tempdir"):
+            return True
+    return False
+
+
+# ---- how each is ended: called with the seconds left, gives False where that took force
+
+
+def _cannot_end(_: float) -> bool | None:
+    """Nobody but the test knows how."""
+    return None
+
+
+class _ProcessEnd:
+    def __init__(self, process_id: int) -> None:
+        self._process_id = process_id
+
+    def __call__(self, timeout: float) -> bool | None:
+        gone, forced = processes.end([self._process_id], min(timeout, DEFAULT_TIMEOUT))
+        return None if not gone else not forced
+
+
+class _ThreadEnd:
+    def __init__(self, thread: Any) -> None:
+        self._thread = thread
+
+    def __call__(self, timeout: float) -> bool | None:
+        threads.tell_to_end(self._thread)
+        if threads.describe(self._thread)[0] != "timer":
+            return None
+        self._thread.join(min(timeout, GRACE))
+        return None if self._thread.is_alive() else True
+
+
+class _LoopEnd:
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+
+    def __call__(self, timeout: float) -> bool | None:
+        if self._loop.is_running():
+            return None
+        self._loop.close()
+        return True
+
+
+class _DescriptorEnd:
+    def __init__(self, descriptor: int, owners: descriptors.Owners) -> None:
+        self._descriptor = descriptor
+        self._owners = owners
+
+    def __call__(self, timeout: float) -> bool | None:
+        return self._owners.close(self._descriptor)
+
+
+class _TemporaryEnd:
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __call__(self, timeout: float) -> bool | None:
+        if os.path.isdir(self._path) and not os.path.islink(self._path):
+            resources.remove_tree(self._path)
+        else:
+            os.unlink(self._path)
+        return None if _lexists(self._path) else True
+
+
+def _end(leaks: list[_Leak], deadline: float) -> tuple[int, int]:
+    """End what can be ended until *deadline*; how many that were, and how many of those by force."""
+    cleaned = forced = 0
+    for leak in leaks:
+        left = deadline - _clock()
+        if left <= 0:
+            break
+        try:
+            by_itself = leak.end(left)
+        except Exception:
+            continue
+        if by_itself is not None:
+            cleaned += 1
+            forced += not by_itself
+    return cleaned, forced

@@ -1,0 +1,549 @@
+"""`HandleTracker` and `HandleTrackerMixin` in a plain process: each kind leaked and clean, origins, cleanup."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+import unittest.mock
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from running import ProjectTestCase, wait_until
+
+from isolatedunit import HandleCleanupResult, HandleTracker, HandleTrackerMixin
+from isolatedunit.handles.origins import UNKNOWN
+from isolatedunit.leaks import Policy, read_policy, tell_leak
+
+HERE = __file__
+SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(1000)"]
+
+
+def line_of(function: Callable[..., Any], offset: int) -> str:
+    """The origin that a leak made *offset* lines below ``def`` of this function is to have."""
+    code = function.__code__
+    return f"{code.co_filename}:{code.co_firstlineno + offset} in {code.co_name}"
+
+
+def track(body: Callable[[], Any], timeout: float = 10.0) -> HandleCleanupResult:
+    """What a tracker makes of *body*, whose result is kept until then."""
+    tracker = HandleTracker().start()
+    kept = body()
+    found = tracker.finish(timeout)
+    del kept
+    return found
+
+
+class LeakTest(unittest.TestCase):
+    """Each kind, left open."""
+
+    def check(self, body: Callable[[], Any], kind: str, identity: str, origin: str | None) -> HandleCleanupResult:
+        found = track(body)
+        self.assertEqual(found.by_kind.get(kind), 1, found)
+        (leak,) = [leak for leak in found.leaks if leak["kind"] == kind]
+        self.assertIn(identity, leak["identity"])
+        if origin is not None:
+            self.assertEqual(leak["origin"], origin)
+        return found
+
+    def test_file(self) -> None:
+        def leak() -> Any:
+            return open(HERE)
+
+        kept: list[Any] = []
+        found = self.check(lambda: kept.append(leak()), "file", HERE, line_of(leak, 1))
+        self.assertEqual((found.leaked, found.cleaned, found.forced), (1, 1, 0))
+        self.assertTrue(kept[0].closed)
+
+    def test_file_that_was_written_to_is_flushed(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "written")
+            kept: list[Any] = []
+
+            def leak() -> None:
+                kept.append(open(path, "w"))  # noqa: SIM115
+                kept[0].write("text")
+
+            self.check(leak, "file", path, line_of(leak, 1))
+            with open(path) as file:
+                self.assertEqual(file.read(), "text")
+
+    def test_bare_descriptor(self) -> None:
+        def leak() -> int:
+            return os.open(HERE, os.O_RDONLY)
+
+        found = self.check(leak, "file", HERE, line_of(leak, 1))
+        self.assertEqual((found.cleaned, found.forced), (1, 1))
+
+    def test_the_one_of_two_on_the_same_file(self) -> None:
+        def leak() -> int:
+            first = os.open(HERE, os.O_RDONLY)
+            os.close(os.open(HERE, os.O_RDONLY))
+            return first
+
+        self.check(leak, "file", HERE, line_of(leak, 1))
+
+    def test_relative_path(self) -> None:
+        before = os.getcwd()
+        os.chdir(os.path.dirname(HERE))
+        self.addCleanup(os.chdir, before)
+
+        def leak() -> int:
+            return os.open(os.path.basename(HERE), os.O_RDONLY)
+
+        self.check(leak, "file", HERE, line_of(leak, 1))
+
+    def test_pipe(self) -> None:
+        found = track(os.pipe)
+        self.assertEqual(found.by_kind, {"pipe": 2})
+        self.assertEqual({leak["origin"] for leak in found.leaks}, {UNKNOWN})
+
+    def test_sockets(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            address = "{}:{}".format(*server.getsockname())
+
+            def leak() -> Any:
+                return socket.create_connection(server.getsockname())
+
+            found = self.check(leak, "socket", f"connected to {address}", line_of(leak, 1))
+            self.assertEqual((found.cleaned, found.forced), (1, 0))
+
+    def test_listening_socket(self) -> None:
+        def leak() -> Any:
+            return socket.create_server(("127.0.0.1", 0))
+
+        self.check(leak, "socket", "listening", line_of(leak, 1))
+
+    def test_thread(self) -> None:
+        release = threading.Event()
+        self.addCleanup(release.set)
+
+        def leak() -> None:
+            threading.Thread(target=release.wait, name="lingering").start()
+
+        found = self.check(leak, "thread", "lingering", line_of(leak, 1))
+        self.assertEqual((found.leaked, found.cleaned), (1, 0))
+        release.set()
+
+    def test_timer(self) -> None:
+        def leak() -> None:
+            threading.Timer(1000, print).start()
+
+        found = self.check(leak, "timer", "(print after 1000 s)", line_of(leak, 1))
+        self.assertEqual((found.leaked, found.cleaned), (1, 1))
+
+    def test_process(self) -> None:
+        kept: list[Any] = []
+
+        def leak() -> None:
+            kept.append(subprocess.Popen(SLEEPER, stdin=subprocess.PIPE))
+
+        found = self.check(leak, "process", "time.sleep(1000)", line_of(leak, 1))
+        self.assertEqual((found.by_kind, found.cleaned, found.forced), ({"process": 1, "pipe": 1}, 2, 0))
+        self.assertEqual(kept[0].wait(), -signal.SIGTERM)
+
+    @unittest.skipUnless(hasattr(os, "fork"), "needs fork")
+    def test_fork_that_ignores_sigterm(self) -> None:
+        ready, tell = os.pipe()
+        self.addCleanup(os.close, ready)
+        self.addCleanup(os.close, tell)
+        kept: list[int] = []
+
+        def leak() -> None:
+            kept.append(os.fork())
+            if not kept[-1]:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                os.write(tell, b"x")
+                while True:
+                    signal.pause()
+            os.read(ready, 1)
+
+        found = self.check(leak, "process", "a fork of", line_of(leak, 1))
+        self.assertEqual((found.cleaned, found.forced), (1, 1))
+        self.assertEqual(os.waitpid(kept[0], 0)[1], signal.SIGKILL)
+
+    def test_temporary_file_and_directory(self) -> None:
+        made: list[str] = []
+
+        def leak() -> None:
+            descriptor, path = tempfile.mkstemp()
+            os.close(descriptor)
+            made.append(path)
+            made.append(tempfile.mkdtemp())
+            with open(os.path.join(made[1], "inside"), "w"):
+                pass
+
+        found = track(leak)
+        self.assertEqual(found.by_kind, {"temporary": 2})
+        self.assertEqual([leak["identity"] for leak in found.leaks], made)
+        self.assertEqual([leak["origin"] for leak in found.leaks], [line_of(leak, 1), line_of(leak, 4)])
+        self.assertEqual([path for path in made if os.path.lexists(path)], [])
+        self.assertEqual(found.cleaned, 2)
+
+    def test_loop(self) -> None:
+        kept: list[Any] = []
+
+        def leak() -> None:
+            kept.append(asyncio.new_event_loop())
+
+        found = self.check(leak, "loop", "EventLoop", line_of(leak, 1))
+        self.assertEqual(found.leaked, 1, "its descriptors are told as the loop")
+        self.assertTrue(kept[0].is_closed())
+
+    def test_task(self) -> None:
+        async def linger() -> None:
+            await asyncio.sleep(1000)
+
+        kept: list[Any] = []
+
+        def leak() -> None:
+            loop = asyncio.new_event_loop()
+            kept.append(loop.create_task(linger(), name="lingering"))
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+
+        self.check(leak, "task", "lingering", line_of(linger, 1))
+        kept[0]._log_destroy_pending = False
+
+    def test_tracked_handle_that_stays_open(self) -> None:
+        class Client:
+            closed = False
+
+        tracker = HandleTracker().start()
+        tracker.track(Client(), kind="client", identity="to nowhere")
+        (leak,) = tracker.finish().leaks
+        self.assertEqual((leak["kind"], leak["identity"]), ("client", "to nowhere"))
+        self.assertRegex(leak["origin"], r"test_handles.py:\d+ in test_tracked_handle_that_stays_open")
+
+    def test_close_that_fails(self) -> None:
+        def fail() -> None:
+            raise OSError("it is stuck")
+
+        tracker = HandleTracker()
+        tracker.track(object(), close=fail)
+        (leak,) = tracker.finish().leaks
+        self.assertIn("it is stuck", leak["identity"])
+
+    def test_no_time_left(self) -> None:
+        kept: list[Any] = []
+        found = track(lambda: kept.append(tempfile.mkdtemp()), timeout=0.0)
+        self.assertEqual((found.leaked, found.cleaned), (1, 0))
+        os.rmdir(kept[0])
+
+
+class CleanTest(unittest.TestCase):
+    """Each kind, in order."""
+
+    def check(self, body: Callable[[], Any]) -> HandleCleanupResult:
+        found = track(body)
+        self.assertEqual((found.leaked, found.leaks), (0, ()))
+        return found
+
+    def test_nothing(self) -> None:
+        self.assertEqual(self.check(lambda: None).to_dict()["state_changes"], [])
+
+    def test_file(self) -> None:
+        def use() -> None:
+            with open(HERE) as file:
+                file.read()
+
+        found = self.check(use)
+        self.assertEqual((found.opened, found.closed), (1, 1))
+
+    def test_file_out_of_scope(self) -> None:
+        def use() -> None:
+            cycle: list[Any] = [open(HERE)]  # noqa: SIM115
+            cycle.append(cycle)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            self.check(use)
+
+    def test_what_was_open_before(self) -> None:
+        with open(HERE) as file, socket.socket():
+            self.check(file.read)
+
+    def test_thread_that_is_about_to_end(self) -> None:
+        self.check(lambda: threading.Timer(0.05, int).start())
+
+    def test_process_that_is_about_to_end(self) -> None:
+        kept: list[Any] = []
+        self.check(lambda: kept.append(subprocess.Popen([sys.executable, "-S", "-c", ""])))
+        self.assertEqual(kept[0].wait(), 0, "it was left to its test to wait for it")
+
+    def test_process_that_was_not_waited_for(self) -> None:
+        kept: list[Any] = []
+
+        def use() -> None:
+            kept.append(subprocess.Popen([sys.executable, "-S", "-c", ""], stdout=subprocess.PIPE))
+            kept[0].stdout.read()
+            kept[0].stdout.close()
+
+        self.check(use)
+        kept[0].wait()
+
+    def test_daemon_thread(self) -> None:
+        release = threading.Event()
+        self.addCleanup(release.set)
+        self.check(lambda: threading.Thread(target=release.wait, daemon=True).start())
+
+    def test_loop_and_default_executor(self) -> None:
+        async def use() -> None:
+            await asyncio.to_thread(int)
+            await asyncio.create_subprocess_exec(sys.executable, "-S", "-c", "")
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.check(lambda: asyncio.run(asyncio.wait_for(use(), 60)))
+
+    def test_tracked_handles(self) -> None:
+        closed: list[str] = []
+        tracker = HandleTracker().start()
+        tracker.track(object(), close=functools.partial(closed.append, "one"))
+        tracker.track(object(), close=functools.partial(closed.append, "two"))
+        with tracker.track(open(HERE)) as file:
+            file.read()
+        forgotten = tracker.track(object())
+        tracker.untrack(forgotten)
+        found = tracker.finish()
+        self.assertEqual((found.leaks, closed), ((), ["two", "one"]))
+        self.assertIs(tracker.finish(), found)
+
+    def test_context_manager(self) -> None:
+        with HandleTracker() as tracker:
+            pass
+        assert tracker.result is not None
+        self.assertEqual(tracker.result.leaked, 0)
+
+    def test_one_inside_of_another(self) -> None:
+        descriptor = -1
+        with HandleTracker() as outer, HandleTracker() as inner:
+            descriptor = os.open(HERE, os.O_RDONLY)
+        assert inner.result is not None
+        assert outer.result is not None
+        self.assertEqual((inner.result.leaked, outer.result.leaked), (1, 0))
+        with self.assertRaises(OSError):
+            os.fstat(descriptor)
+
+    def test_several_threads_track(self) -> None:
+        tracker = HandleTracker().start()
+
+        def use() -> None:
+            for _ in range(200):
+                tracker.untrack(tracker.track(open(HERE)))  # noqa: SIM115
+
+        threads = [threading.Thread(target=use) for _ in range(4)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(tracker.finish().leaks, ())
+
+
+class StateTest(unittest.TestCase):
+    def changes(self, body: Callable[[], Any]) -> dict[tuple[str, str], tuple[str, str]]:
+        found = track(body)
+        self.assertEqual(found.leaks, ())
+        return {(one["kind"], one["what"]): (one["before"], one["after"]) for one in found.state_changes}
+
+    def test_environment(self) -> None:
+        def change() -> None:
+            os.environ["HANDLES_TEST"] = "1"
+            os.environ["HANDLES_TEST_TOKEN"] = "secret"  # noqa: S105
+
+        self.addCleanup(os.environ.pop, "HANDLES_TEST", None)
+        self.addCleanup(os.environ.pop, "HANDLES_TEST_TOKEN", None)
+        self.assertEqual(
+            self.changes(change),
+            {
+                ("environment", "HANDLES_TEST"): ("(not set)", "1"),
+                ("environment", "HANDLES_TEST_TOKEN"): ("(not set)", "(hidden)"),
+            },
+        )
+
+    def test_directory_umask_and_path(self) -> None:
+        before = os.getcwd()
+        self.addCleanup(os.chdir, before)
+        self.addCleanup(os.umask, os.umask(0o022))
+        self.addCleanup(sys.path.__setitem__, slice(None), list(sys.path))
+        changes = self.changes(lambda: (os.chdir("/"), os.umask(0o027), sys.path.append("nowhere")))
+        self.assertEqual(changes[("directory", "current directory")], (before, "/"))
+        self.assertEqual(changes[("umask", "umask")], ("0o022", "0o027"))
+        self.assertEqual({kind for kind, _ in changes}, {"directory", "umask", "path"})
+
+    def test_modules_replaced_and_not_added(self) -> None:
+        self.addCleanup(sys.modules.__setitem__, "string", sys.modules["string"])
+        self.addCleanup(sys.modules.pop, "handles_added", None)
+        fake: Any = object()
+        changes = self.changes(lambda: sys.modules.update(string=fake, handles_added=fake))
+        self.assertEqual(set(changes), {("module", "string")})
+
+    @unittest.skipUnless(hasattr(signal, "SIGUSR2"), "POSIX")
+    def test_signals_warnings_and_logging(self) -> None:
+        handler = logging.NullHandler()
+        self.addCleanup(signal.signal, signal.SIGUSR2, signal.getsignal(signal.SIGUSR2))
+        self.addCleanup(logging.getLogger().removeHandler, handler)
+        with warnings.catch_warnings():
+            changes = self.changes(
+                lambda: (
+                    signal.signal(signal.SIGUSR2, signal.SIG_IGN),
+                    warnings.simplefilter("error"),
+                    logging.getLogger().addHandler(handler),
+                )
+            )
+        self.assertEqual(set(changes), {("signal", "SIGUSR2"), ("warnings", "warnings.filters"), ("logging", "root")})
+
+    def test_what_was_put_back(self) -> None:
+        def change() -> None:
+            with unittest.mock.patch.dict(os.environ, {"HANDLES_TEST": "1"}), warnings.catch_warnings():
+                warnings.simplefilter("error")
+                before = os.getcwd()
+                os.chdir("/")
+                os.chdir(before)
+
+        self.assertEqual(self.changes(change), {})
+
+
+class PolicyTest(unittest.TestCase):
+    LEAKS = (
+        {"kind": "thread", "identity": "worker"},
+        {"kind": "file", "identity": "/tmp/x.log", "origin": "a.py:1 in f"},
+        {"kind": "client", "identity": "x"},
+    )
+
+    def judge(self, leaks: str, *allowed: str) -> tuple[list[str], list[str], list[str]]:
+        judged = Policy(leaks, allowed).judge("a.B.test", self.LEAKS)
+        kinds = [[leak["kind"] for leak in some] for some in (judged.failed, judged.warned, judged.ignored)]
+        return kinds[0], kinds[1], kinds[2]
+
+    def test_words(self) -> None:
+        every = ["thread", "file", "client"]
+        self.assertEqual(self.judge("fail"), (every, [], []))
+        self.assertEqual(self.judge("warn"), ([], every, []))
+        self.assertEqual(self.judge("ignore"), ([], [], every))
+
+    def test_kinds(self) -> None:
+        self.assertEqual(self.judge("fail:thread"), (["thread"], ["file", "client"], []))
+        self.assertEqual(self.judge("warn:files"), ([], ["file"], ["thread", "client"]))
+        self.assertEqual(self.judge("fail:handle"), (["client"], ["thread", "file"], []))
+        self.assertEqual(read_policy("fail:processes, threads"), "fail:process,thread")
+
+    def test_allowed(self) -> None:
+        self.assertEqual(self.judge("fail", "file */x.log  # it is the log"), (["thread", "client"], [], []))
+        self.assertEqual(self.judge("fail", "a.* thread", "client x"), (["file"], [], []))
+        (allowed,) = Policy("fail", ["file *#1  # why", "file *  # it is the log"]).judge("t", self.LEAKS[1:2]).allowed
+        self.assertEqual(allowed, {**self.LEAKS[1], "reason": "it is the log"})
+
+    def test_told(self) -> None:
+        self.assertEqual(tell_leak(self.LEAKS[1]), "a file, /tmp/x.log, from a.py:1 in f")
+        self.assertEqual(tell_leak(self.LEAKS[0]), "a thread, worker")
+
+
+class MixinTest(ProjectTestCase):
+    """The mixin under unittest itself, in this process."""
+
+    def run_case(self, case: type[unittest.TestCase]) -> unittest.TestResult:
+        # as in a process that nobody isolates, wherever this test runs
+        from isolatedunit.handles import tracker
+
+        self.addCleanup(setattr, tracker, "current", tracker.current)
+        tracker.current = None
+        result = unittest.TestResult()
+        unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
+        return result
+
+    def test_fail(self) -> None:
+        class Case(HandleTrackerMixin, unittest.TestCase):
+            def setUp(self) -> None:
+                """Calls no other setUp, as many do not."""
+
+            def test_leak(self) -> None:
+                self.kept = os.open(HERE, os.O_RDONLY)
+
+            def test_clean(self) -> None:
+                with open(HERE) as file:
+                    file.read()
+
+            def test_cleaned_up(self) -> None:
+                self.addCleanup(os.close, os.open(HERE, os.O_RDONLY))
+
+            def test_handed_over(self) -> None:
+                descriptor = self.track(os.open(HERE, os.O_RDONLY))
+                self.handle_tracker.untrack(descriptor)
+                self.track(object(), close=lambda: os.close(descriptor))
+
+            @unittest.skip("it is")
+            def test_skipped(self) -> None:
+                """Never begins."""
+
+        result = self.run_case(Case)
+        self.assertEqual((result.errors, len(result.skipped)), ([], 1))
+        ((test, text),) = result.failures
+        self.assertIn("test_leak", test.id())
+        self.assertRegex(text, rf"The test left 1 behind:\n  a file, {HERE}, from {HERE}:\d+ in test_leak")
+
+    def test_warn_and_ignore(self) -> None:
+        class Case(HandleTrackerMixin, unittest.TestCase):
+            leaks = "warn"
+
+            def test_leak(self) -> None:
+                os.open(HERE, os.O_RDONLY)
+
+        with self.assertWarnsRegex(ResourceWarning, "test_leak left behind: a file, "):
+            self.assertTrue(self.run_case(Case).wasSuccessful())
+        for leaks, allowed in (("ignore", ()), ("fail:thread", ()), ("fail", (f"file {HERE}  # why not",))):
+            with self.subTest(leaks), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                Case.leaks, Case.allowed_leaks = leaks, allowed
+                self.assertTrue(self.run_case(Case).wasSuccessful())
+
+    def test_async_case(self) -> None:
+        class Case(HandleTrackerMixin, unittest.IsolatedAsyncioTestCase):
+            async def test_clean(self) -> None:
+                server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+                await asyncio.to_thread(int)
+                server.close()
+                await server.wait_closed()
+
+            async def test_leak(self) -> None:
+                self.kept = socket.create_server(("127.0.0.1", 0))
+
+        result = self.run_case(Case)
+        self.assertEqual(result.errors, [])
+        ((test, _),) = result.failures
+        self.assertIn("test_leak", test.id())
+
+    def test_a_test_that_fails_is_told_with_its_leak(self) -> None:
+        class Case(HandleTrackerMixin, unittest.TestCase):
+            def test_leak(self) -> None:
+                self.kept = os.open(HERE, os.O_RDONLY)
+                self.fail("its own reason")
+
+        self.assertEqual(len(self.run_case(Case).failures), 2)
+
+    def test_waiting_for_a_condition(self) -> None:
+        """What ends by itself in a moment is no leak."""
+
+        class Case(HandleTrackerMixin, unittest.TestCase):
+            def test_thread(self) -> None:
+                started = threading.Event()
+                thread = threading.Thread(target=started.set)
+                thread.start()
+                wait_until(started.is_set, "the thread")
+
+        self.assertTrue(self.run_case(Case).wasSuccessful())
+
+
+if __name__ == "__main__":
+    unittest.main()
