@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from isolatedunit.accepting import leaks_command
 from isolatedunit.configuration import load_options
 from isolatedunit.engine.run import Interrupted
 from isolatedunit.errors import BackendUnavailable, CollectionError, IsolatedUnitError, OptionError
@@ -22,6 +23,9 @@ SUCCESS, FAILURE, USAGE, INTERNAL, NO_TESTS, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
 OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=DEFAULT_PATH)
 """The defaults, where the command has others than a runner in a program."""
+
+COMMANDS = {"leaks": leaks_command, "merge": merge_command}
+"""What a first argument may ask for that is not the name of a test."""
 
 BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
 
@@ -115,8 +119,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv* (``sys.argv[1:]`` by default); gives the exit code."""
     try:
         arguments = sys.argv[1:] if argv is None else list(argv)
-        if arguments[:1] == ["merge"]:
-            return merge_command(arguments[1:])
+        if arguments[:1] and arguments[0] in COMMANDS:
+            return COMMANDS[arguments[0]](arguments[1:])
         options, names = parse(arguments)
         return run_tests(options, names)
     except (OptionError, CollectionError, BackendUnavailable) as exception:

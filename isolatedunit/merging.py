@@ -10,7 +10,7 @@ from typing import Any
 
 from isolatedunit.errors import OptionError
 from isolatedunit.history import History, Row
-from isolatedunit.reporters.files import FORMAT, write_atomically
+from isolatedunit.reporters.files import read_report, write_atomically
 
 SUMMED = (
     *("total_processes_spawned", "successful_tests", "failed_tests", "skipped_tests"),
@@ -27,7 +27,7 @@ def merge_command(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", metavar="FILE", help="write the merged report there")
     parser.add_argument("--history", metavar="FILE", help="have this history learn from it, as the shards did not")
     given = parser.parse_args(arguments)
-    merged = merge({path: _read(path) for path in given.reports})
+    merged = merge({path: read_report(path, "merge") for path in given.reports})
     if given.json is not None:
         try:
             write_atomically(given.json, f"{json.dumps(merged, indent=1)}\n")
@@ -57,17 +57,6 @@ def _row_of(test: dict[str, Any]) -> Row | None:
         test["outcome"],
         test["cause"],
     )
-
-
-def _read(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
-    except (OSError, ValueError) as exception:
-        raise OptionError(f"merge: {path!r} cannot be read: {exception}.") from exception
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise OptionError(f"merge: {path!r} is no report of the format {FORMAT}.")
-    return document
 
 
 def merge(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:

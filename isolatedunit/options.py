@@ -360,6 +360,13 @@ class Options:
         metavar="PATTERN",
         per_test=True,
     )
+    leaks_baseline: str | None = _option(
+        "isolatedunit-leaks.txt",
+        text_or_none,
+        "a file with the leaks that are accepted, as isolatedunit leaks --accept writes it, if it is there; or none",
+        "--leaks-baseline",
+        metavar="FILE|none",
+    )
     track_handles: str = _option(
         "auto",
         Choice("auto", "on", "off"),

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from unittest.case import _SubTest  # type: ignore[attr-defined]
 from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
+from isolatedunit.accepting import read_baseline
 from isolatedunit.caller import IsolatedCaller, options_from
 from isolatedunit.calls import IsolatedTestOptions
 from isolatedunit.configuration import load_options
@@ -260,7 +261,14 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.failfast = bool(failfast or options.failfast)
         self.buffer = bool(buffer or options.buffer)
         self.tb_locals = bool(tb_locals or options.tb_locals)
-        self.options = replace(options, failfast=self.failfast, buffer=self.buffer, tb_locals=self.tb_locals)
+        accepted = () if options.leaks_baseline is None else read_baseline(options.leaks_baseline)
+        self.options = replace(
+            options,
+            failfast=self.failfast,
+            buffer=self.buffer,
+            tb_locals=self.tb_locals,
+            allowed_leaks=(*options.allowed_leaks, *accepted),
+        )
         self.durations = durations
         self.interrupted = False
         self.report_lost = False

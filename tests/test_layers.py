@@ -20,7 +20,20 @@ FLOORS = (
     ("backends",),
     ("engine",),
     ("history", "statistics", "reporters"),
-    ("caller", "calls", "demo", "handlers", "merging", "planning", "pool", "runner", "suite", "main", "__main__"),
+    (
+        "accepting",
+        "caller",
+        "calls",
+        "demo",
+        "handlers",
+        "merging",
+        "planning",
+        "pool",
+        "runner",
+        "suite",
+        "main",
+        "__main__",
+    ),
 )
 """The modules of the package, from the ground up; a folder stands for what is in it."""
 

@@ -238,6 +238,7 @@ class CommandLineTest(ProjectTestCase):
             "capture": (["--no-capture"], False),
             "memory_growth_limit": (["--memory-growth-limit", "5M"], 5 * 2**20),
             "hunt_leaks": (["--hunt-leaks", "3"], 3),
+            "leaks_baseline": (["--leaks-baseline", "none"], None),
             "stats": (["--stats"], True),
             "history": (["--history", "none"], None),
             "failed_first": (["--failed-first"], True),

@@ -9,6 +9,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from array import array
+from itertools import pairwise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,21 +25,25 @@ _WORDS = {"blocks": "memory blocks", "references": "references", "descriptors": 
 
 def hunt(run_once: Callable[[], None], times: int) -> list[dict[str, Any]]:
     """Run something *times* times, and tell what grew steadily: as leaks of the kind ``growth``."""
-    for _ in range(WARM_UPS):
+    # room for all that is measured is made beforehand: what is kept of it must not be what grows
+    kept = {name: array("q", bytes(8 * (times + 1))) for name in _measure()}
+    for run in range(WARM_UPS + times):
         run_once()
-    before = _measure()
-    growth: dict[str, list[int]] = {name: [] for name in before}
-    for _ in range(times):
-        run_once()
-        after = _measure()
-        for name, value in after.items():
-            growth[name].append(value - before[name])
-        before = after
+        _note(kept, run - WARM_UPS + 1)
+    growth = {name: [after - before for before, after in pairwise(all_)] for name, all_ in kept.items()}
     return [
         {"kind": "growth", "identity": f"{_WORDS[name]} grew by {_told(deltas)} in {times} runs"}
         for name, deltas in growth.items()
         if all(delta > 0 for delta in deltas)
     ]
+
+
+def _note(kept: dict[str, array[int]], place: int) -> None:
+    """Measure, and keep that at *place*, if that is one."""
+    measured = _measure()
+    if place >= 0:
+        for name, value in measured.items():
+            kept[name][place] = value
 
 
 def _told(deltas: list[int]) -> str:

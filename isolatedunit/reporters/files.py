@@ -13,6 +13,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
+from isolatedunit.errors import OptionError
 from isolatedunit.events import Event, RunFinished, RunStarted, TestFinished
 from isolatedunit.options import Options
 from isolatedunit.results import Counts, TestReport
@@ -94,6 +95,18 @@ class JsonReport:
 def describe_shard(shard: tuple[int, int, str] | None) -> dict[str, Any] | None:
     """Which part of a larger run this was; the digest is that of the whole division, in each part."""
     return None if shard is None else dict(zip(("part", "of", "digest"), shard, strict=True))
+
+
+def read_report(path: str, who: str) -> dict[str, Any]:
+    """A report that was written before; raises `OptionError` on behalf of the command *who*."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+    except (OSError, ValueError) as exception:
+        raise OptionError(f"{who}: {path!r} cannot be read: {exception}.") from exception
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise OptionError(f"{who}: {path!r} is no report of the format {FORMAT}.")
+    return document
 
 
 def write_atomically(path: str, text: str) -> None:
