@@ -182,13 +182,23 @@ def _finish_tracked(
     """Send the receipt, and what the tests left open; in one, where that is nothing."""
     peak = handles.peak_rss() if spawned else None
     reporter.hold(WorkFinished, clean=False, peak_rss=peak, stopped=stopped)
-    if not handles.is_clean() or not tracker.is_clean():
+    if not handles.is_clean() or not _has_nothing(tracker):
         reporter.flush()  # from now on the runner's clock for the cleanup runs
         handles.run_exit_functions()
         handles.let_executors_end()
-    # less than there is: what is found must be told before the time is over
-    found = tracker.finish(None if timeout is None else timeout * 0.8)
-    reporter.send(HandlesCleaned, handle_stats=found.to_dict())
+    try:
+        # less than there is: what is found must be told before the time is over
+        found = tracker.finish(None if timeout is None else timeout * 0.8).to_dict()
+    except Exception as exception:  # after a test that left nothing as it was; that is no fault of its outcome
+        found = {**handles.clean(), "incomplete": format_exception(exception, whole=True)}
+    reporter.send(HandlesCleaned, handle_stats=found)
+
+
+def _has_nothing(tracker: HandleTracker) -> bool:
+    try:
+        return tracker.is_clean()
+    except Exception:
+        return False
 
 
 def _run_suite(
