@@ -215,17 +215,30 @@ def _finish(
     if is_all:
         reporter.flush()
         return
-    if not clean or (tracker is not None and not tracker.is_clean()):
+    if not clean or (tracker is not None and not _has_nothing(tracker)):
         reporter.flush()  # from now on the runner's clock for the cleanup runs
         handles.run_exit_functions()
     if tracker is None:
         found = handles.clean()
     else:
         handles.let_executors_end()
-        # less than there is: what is found must be told before the time is over
-        timeout = settings["cleanup_timeout"]
-        found = tracker.finish(None if timeout is None else timeout * 0.8).to_dict()
+        found = _finish_tracker(tracker, settings["cleanup_timeout"])
     reporter.send(HandlesCleaned, handle_stats=_with_leaks(found, grown))
+
+
+def _has_nothing(tracker: HandleTracker) -> bool:
+    try:
+        return tracker.is_clean()
+    except Exception:
+        return False
+
+
+def _finish_tracker(tracker: HandleTracker, timeout: float | None) -> dict[str, Any]:
+    try:
+        # less than there is: what is found must be told before the time is over
+        return tracker.finish(None if timeout is None else timeout * 0.8).to_dict()
+    except Exception as exception:  # after a test that left nothing as it was; that is no fault of its outcome
+        return {**handles.clean(), "incomplete": format_exception(exception, whole=True)}
 
 
 def _with_leaks(found: dict[str, Any], more: Sequence[dict[str, Any]]) -> dict[str, Any]:

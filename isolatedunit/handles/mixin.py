@@ -36,9 +36,8 @@ class HandleTrackerMixin(unittest.TestCase):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.__isolatedunit_carried__ = {"track_handles": "on", "leaks": cls.leaks}
-        if cls.allowed_leaks:
-            cls.__isolatedunit_carried__["allowed_leaks"] = cls.allowed_leaks
+        own = {name: vars(cls)[name] for name in ("leaks", "allowed_leaks") if name in vars(cls)}
+        cls.__isolatedunit_carried__ = {"track_handles": "on", **own}
 
     @property
     def handle_tracker(self) -> HandleTracker:

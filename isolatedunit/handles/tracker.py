@@ -90,6 +90,7 @@ class Baseline:
     """What a process has open, and its state, before a test."""
 
     def __init__(self, *, in_new_process: bool) -> None:
+        self.modules = len(sys.modules)
         self.state = State(is_new_process=in_new_process)
         self.threads = threads.running_threads()
         self.tasks = threads.pending_tasks()
@@ -113,6 +114,7 @@ def prepare_forks(times: int = 8) -> None:
         tracker.is_clean()
         tracker.finish().to_dict()
     _inherited = Baseline(in_new_process=True)
+    _inherited.modules = len(sys.modules)  # with what the first baseline imported
 
 
 class HandleTracker:
@@ -168,8 +170,10 @@ class HandleTracker:
     def start(self) -> HandleTracker:
         """Take what is open now for given, and note from now on what is made."""
         self.result = None
-        inherited = _inherited if self._is_new_process else None
-        self._baseline = inherited or Baseline(in_new_process=self._is_new_process)
+        self._baseline = _inherited if self._is_new_process else None
+        if self._baseline is None or self._baseline.modules != len(sys.modules):
+            # what this process imported itself, since no template could, may have opened something
+            self._baseline = Baseline(in_new_process=self._is_new_process)
         self._baseline.state.renew()
         self._ledger = open_ledger()
         return self
