@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from isolatedunit.instance import TestInstance
     from isolatedunit.options import Options
     from isolatedunit.runner import IsolatedTestRunner
+    from isolatedunit.sdk import Script, SDKAdapter, TestSDK, TestSDKFactory, TestSDKOptions
     from isolatedunit.suite import IsolatedTestSuite
 
 __version__ = "0.1.0"
@@ -34,7 +35,12 @@ __all__ = [
     "OptionError",
     "Options",
     "RunnerClosed",
+    "SDKAdapter",
+    "Script",
     "TestInstance",
+    "TestSDK",
+    "TestSDKFactory",
+    "TestSDKOptions",
     "ipc",
     "isolated",
 ]
@@ -54,7 +60,12 @@ _HOMES = {
     "OptionError": "errors",
     "Options": "options",
     "RunnerClosed": "errors",
+    "SDKAdapter": "sdk",
+    "Script": "sdk",
     "TestInstance": "instance",
+    "TestSDK": "sdk",
+    "TestSDKFactory": "sdk",
+    "TestSDKOptions": "sdk",
     "ipc": "conversation",
     "isolated": "case",
 }

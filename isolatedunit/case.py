@@ -17,6 +17,8 @@ from isolatedunit import channel
 
 if TYPE_CHECKING:
     from isolatedunit.conversation import Ipc
+    from isolatedunit.handles import HandleTracker
+    from isolatedunit.sdk import TestSDK, TestSDKOptions
 
 __unittest = True  # leaves this module's frames out of tracebacks
 
@@ -43,6 +45,34 @@ class IsolatedTestCase(unittest.TestCase):
         super().__init_subclass__(**kwargs)
         _keep_fixtures_for_the_child(cls)
 
+    sdk_options: TestSDKOptions | None = None
+    """With these, each test of the class has ``self.sdk`` and ``self.session_id``, made before its
+    ``setUp`` and closed after its cleanups."""
+
+    sdk: TestSDK
+    session_id: str
+    handle_tracker: HandleTracker
+
+    def _callSetUp(self) -> None:
+        if self.sdk_options is not None:
+            self._open_sdk(self.sdk_options)
+        super()._callSetUp()  # type: ignore[misc]
+
+    def _open_sdk(self, options: TestSDKOptions) -> None:
+        from isolatedunit.conversation import ipc
+        from isolatedunit.handles import tracker as trackers
+        from isolatedunit.sdk import TestSDKFactory
+
+        tracker = trackers.current
+        if tracker is None:
+            tracker = trackers.HandleTracker()
+            self.addCleanup(tracker.finish)
+        self.handle_tracker = tracker
+        request = ipc.request if ipc.is_available else None
+        self.sdk = TestSDKFactory.create(options, handle_tracker=tracker, request=request)
+        self.session_id = self.sdk.session_id
+        self.addCleanup(self.sdk.close)
+
     @property
     def ipc(self) -> Ipc:
         """The conversation with the runner: progress, values, requests."""
@@ -60,6 +90,9 @@ class IsolatedTestCase(unittest.TestCase):
 def is_local(test: unittest.TestCase) -> bool:
     """Whether the test is to run right here: in a child, or because it is skipped anyway."""
     if channel.current is not None:
+        return True
+    sdk_options = getattr(test, "sdk_options", None)
+    if sdk_options is not None and not sdk_options.process_isolation:
         return True
     method = getattr(test, test._testMethodName, None)
     return bool(getattr(type(test), "__unittest_skip__", False) or getattr(method, "__unittest_skip__", False))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 10.0
 """Seconds that a request waits for its reply if nothing else is said."""
 
+SHARED_SESSION = "isolatedunit.session"
+"""The request for the one session that a run has of an SDK, which every runner answers; its value names the SDK."""
+
 _LOOK_INTERVAL = 0.05
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from isolatedunit.addresses import carry, undill
-from isolatedunit.conversation import is_plain
+from isolatedunit.conversation import SHARED_SESSION, is_plain
 from isolatedunit.messages import Reply, Requested
 
 AT_ONCE = 8
@@ -31,6 +32,7 @@ class Handlers:
 
     def __init__(self) -> None:
         self._registered: dict[str, _Registered] = {}
+        self._sessions: dict[str, str] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
@@ -58,6 +60,9 @@ class Handlers:
             return Reply(**fields, error=f"{type(exception).__name__}: {exception}")
 
     def _call(self, request: Requested) -> dict[str, Any]:
+        if request.name == SHARED_SESSION:
+            with self._lock:
+                return {"value": self._sessions.setdefault(str(request.value), uuid.uuid4().hex)}
         registered = self._registered.get(request.name)
         if registered is None:
             known = ", ".join(sorted(self._registered)) or "none"

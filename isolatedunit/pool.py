@@ -221,7 +221,7 @@ class _Bridge:
 def _serve(state: _State) -> None:
     """The thread's work: run what is given until there is no more."""
     try:
-        run = Run(state.options, [*state.listeners, _Bridge(state)], answer=state.handlers.answer)
+        run = Run(state.options, [*state.listeners, _Bridge(state)], answer=state.handlers.answer, listens_at_once=True)
     except BaseException as exception:
         _fail_all(state, exception)
         return

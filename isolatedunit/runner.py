@@ -25,6 +25,7 @@ from isolatedunit.engine.order import Expectations, cut
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.scheduler import group_of
 from isolatedunit.events import Event, Listener, TestFinished
+from isolatedunit.handlers import Handlers
 from isolatedunit.history import History
 from isolatedunit.options import Options
 from isolatedunit.planning import plan_one, plan_suite
@@ -308,7 +309,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             self.options,
             [self.statistics, ProcessLog(), summary, *extra, *self._listeners, bridge],
             warnings=self.warnings,
-            answer=self._handlers.answer if self._handlers else None,
+            answer=self._handlers.answer,
+            listens_at_once=bool(self._handlers),
         )
         try:
             with calling_on_interrupt(run.interrupt):
@@ -403,7 +405,8 @@ class _Session:
         self._bridge = ResultBridge(echo=True)
         self._numbers = itertools.count()
         # what the child writes is written here, where the foreign runner expects it
-        self._run = Run(replace(load_options(Options()), max_concurrent_processes=1), [self._bridge])
+        options = replace(load_options(Options()), max_concurrent_processes=1)
+        self._run = Run(options, [self._bridge], answer=Handlers().answer)
 
     def run_case(self, test: unittest.TestCase, result: Any) -> None:
         """Run one test in a child and tell *result*."""

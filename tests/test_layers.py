@@ -16,6 +16,7 @@ FLOORS = (
     ("addresses", "channel", "configuration", "resources"),
     ("conversation", "instance"),
     ("handles",),
+    ("sdk",),
     ("case", "child"),
     ("backends",),
     ("engine",),

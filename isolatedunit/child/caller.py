@@ -45,19 +45,29 @@ def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> No
 
 def _call(command: RunFunction, tracker: HandleTracker) -> Any:
     try:
-        function, args, _ = undill(command.function)
+        function, args, sdk_options = undill(command.function)
     except Exception as exception:
         raise TypeError(f"{command.name} cannot be had in this process: {exception!r}") from exception
+    session_id = command.attempt.replace("/", "-").replace("#", "-")
+    sdk = None
+    if sdk_options is not None:
+        from isolatedunit.sdk import TestSDKFactory
+
+        sdk = TestSDKFactory.create(sdk_options, session_id=session_id, handle_tracker=tracker, request=ipc.request)
     instance = TestInstance(
-        sdk=None,
-        session_id=command.attempt.replace("/", "-").replace("#", "-"),
+        sdk=sdk,
+        session_id=session_id if sdk is None else sdk.session_id,
         handle_tracker=tracker,
         ipc=ipc,
         attempt_id=command.attempt,
         temporary_directory=command.settings["directory"],
     )
     os.makedirs(instance.temporary_directory, mode=0o700, exist_ok=True)
-    return _run_to_end(function, instance, args)
+    try:
+        return _run_to_end(function, instance, args)
+    finally:
+        if sdk is not None:
+            sdk.close()
 
 
 def _run_to_end(function: Callable[..., Any], instance: TestInstance, args: tuple[Any, ...]) -> Any:

@@ -142,10 +142,12 @@ class Loop:
         listeners: Sequence[Listener],
         *,
         answer: Callable[[Requested, Callable[[Reply], None]], None] | None = None,
+        listens_at_once: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._backend_for = backend_for
         self._answer = answer
+        self._listens_at_once = listens_at_once
         self._replies: deque[tuple[Running, Reply]] = deque()
         self._listeners = listeners
         self._clock = clock
@@ -390,8 +392,8 @@ class Loop:
         except SpawnError as exception:
             self._feed(running, SpawnFailed(str(exception), exception.lasting))
             return
-        # who waits for an answer is not to wait longer than that takes
-        running.listen_at = self.now + (LISTEN_AFTER if self._answer is None else 0.0)
+        # who waits for an answer is not to wait longer than that takes; most tests never ask
+        running.listen_at = self.now + (0.0 if self._listens_at_once else LISTEN_AFTER)
         self._register(running)
         options = attempt.options
         if options.enable_process_logging or options.memory_limit is not None or options.cpu_limit is not None:

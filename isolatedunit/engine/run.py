@@ -44,6 +44,7 @@ class Run:
         *,
         warnings: str | None = None,
         answer: Callable[[Requested, Callable[[Reply], None]], None] | None = None,
+        listens_at_once: bool = False,
     ) -> None:
         if is_importing_main():
             raise IsolatedUnitError(
@@ -63,7 +64,7 @@ class Run:
         self._told: set[str] = set()
         self._backends: dict[str, Backend] = {}
         self._trunks: dict[str, tuple[str, ...]] = {}
-        self._loop = Loop(self._backend_for, listeners, answer=answer)
+        self._loop = Loop(self._backend_for, listeners, answer=answer, listens_at_once=listens_at_once)
         self._attempts = 0
         self._stop_reason: str | None = None
         self._start_method = usable_start_method(options.start_method)

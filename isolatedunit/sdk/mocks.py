@@ -1,0 +1,63 @@
+"""Mocks of a client that refuse what the real one would refuse."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+from unittest import mock
+
+from isolatedunit.errors import OptionError
+
+
+class Script:
+    """Replies to give one after another; an exception among them is raised, and after the last nothing is left."""
+
+    def __init__(self, *replies: Any) -> None:
+        self.replies = replies
+
+
+def make_mock(client_class: Any, arguments: Mapping[str, Any], replies: Mapping[str, Any]) -> Any:
+    """A mock of an instance of *client_class*: a call that the real one could not take is a TypeError.
+
+    *replies* are by the names of methods, dotted for those of parts (``files.upload``): a value, an
+    exception to raise, a function to call with the arguments, or a `Script` of several.
+    """
+    try:
+        inspect.signature(client_class).bind(**arguments)
+    except TypeError as exception:
+        raise OptionError(
+            f"TestSDKOptions: arguments: {client_class.__name__} does not take {dict(arguments)!r}: {exception}."
+        ) from exception
+    except ValueError:
+        pass  # a class in C that does not tell its signature
+    client = mock.create_autospec(client_class, instance=True, spec_set=True)
+    for name, reply in replies.items():
+        method = _find(client, client_class, name)
+        if isinstance(reply, Script):
+            method.side_effect = list(reply.replies)
+        elif callable(reply) or isinstance(reply, BaseException):
+            method.side_effect = reply
+        else:
+            method.return_value = reply
+    return client
+
+
+def _find(client: Any, client_class: Any, name: str) -> Any:
+    found = client
+    try:
+        for part in name.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise OptionError(
+            f"TestSDKOptions: replies: {client_class.__name__} has no method {name!r}; the mock has what the class has."
+        ) from None
+    return found
+
+
+def calls_of(client: Any) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+    """What a mock was called with: name, arguments and keyword arguments, in order; empty for a real client."""
+    recorded = getattr(client, "mock_calls", None)
+    if not isinstance(recorded, list):
+        return []
+    return [(name, tuple(args), dict(kwargs)) for name, args, kwargs in recorded]
