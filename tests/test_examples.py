@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import unittest
 
@@ -51,6 +52,20 @@ class ExamplesTest(unittest.TestCase):
     def test_a_fixture_server(self) -> None:
         lines = self.run_example("fixture_server.py")
         self.assertEqual(lines, ["ports differ: True", "databases: 001, 002, 003, 004"])
+
+    def test_the_sdks(self) -> None:
+        for folder, needed, count in (
+            ("http_sdk", ("httpx", "vcr"), 8),
+            ("aws_sdk", ("boto3", "moto", "flask", "vcr"), 5),
+        ):
+            with self.subTest(folder):
+                ended = run_isolatedunit("discover", "-s", folder, "-v", cwd=EXAMPLES)
+                self.assertEqual(ended.exit_code, 0, ended.output)
+                if all(importlib.util.find_spec(name) for name in needed):
+                    self.assertEqual(ended.last_line, f"{count} passed, 0 failed, 0 skipped", ended.output)
+                else:
+                    self.assertEqual(ended.last_line, "0 passed, 0 failed, 1 skipped", ended.output)
+                    self.assertIn("is not installed; pip install 'isolatedunit[examples]'", ended.output)
 
     def test_the_demo(self) -> None:
         ended = run_python("-m", "isolatedunit.demo", cwd=EXAMPLES)

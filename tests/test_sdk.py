@@ -58,7 +58,7 @@ class OptionsTest(unittest.TestCase):
             ({"mock_level": "recorded"}, "give its file as cassette"),
             (
                 {"mock_level": "none", "replies": {"execute": 1}},
-                "replies are for mock_level 'full_mock', not for 'none'",
+                "replies are for mock_level 'full_mock', and not for 'none'",
             ),
         ):
             with self.subTest(values), self.assertRaisesRegex(OptionError, words):
