@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from _thread import allocate_lock
 from _thread import start_new_thread as _start_new_thread
 from _weakref import ref
 from itertools import count
@@ -132,6 +133,7 @@ def _is_same(opened: str, path: str, identity: tuple[int, int]) -> bool:
 
 _ledgers: tuple[Ledger, ...] = ()
 _is_hooked = False
+_lock = allocate_lock()
 
 
 def open_ledger() -> Ledger:
@@ -143,14 +145,16 @@ def open_ledger() -> Ledger:
     if sys.version_info < (3, 12):
         _watch_threads(True)
     ledger = Ledger()
-    _ledgers = (*_ledgers, ledger)
+    with _lock:
+        _ledgers = (*_ledgers, ledger)
     return ledger
 
 
 def close_ledger(ledger: Ledger) -> None:
     """Note nothing in it any more."""
     global _ledgers
-    _ledgers = tuple(one for one in _ledgers if one is not ledger)
+    with _lock:
+        _ledgers = tuple(one for one in _ledgers if one is not ledger)
     if sys.version_info < (3, 12) and not _ledgers:
         _watch_threads(False)
 
@@ -171,13 +175,16 @@ def _start_noted_thread(*args: Any) -> Any:
 
 
 def _hear(event: str, args: tuple[Any, ...]) -> None:
-    # nothing is caught here: what a signal's handler of the test raises has to get through to it
+    # no more is caught than has to be: what a signal's handler of the test raises must get through to it
     if _ledgers:
         note = _NOTES.get(event)
         if note is not None:
             frame = _getframe(1)
             if frame.f_code.co_filename[:8] != "<frozen ":  # an import reads files, and closes them
-                note(args, frame)
+                try:
+                    note(args, frame)
+                except (IndexError, TypeError):  # anybody may raise an event, with arguments of his own
+                    return
 
 
 def _next_descriptor() -> int:

@@ -332,6 +332,12 @@ def _describe_open(
 
 def _is_open(handle: Any) -> bool | None:
     """Whether the handle says that it is open; None if it does not say."""
+    database: Any = getattr(sys.modules.get("sqlite3"), "Connection", None)
+    if database is not None and isinstance(handle, database):
+        try:
+            return bool(handle.total_changes >= 0)
+        except Exception:  # it does not say otherwise that it is closed
+            return False
     for name, when_open in (("closed", False), ("is_closed", False), ("is_alive", True), ("_closed", False)):
         try:
             value = getattr(handle, name)
