@@ -108,6 +108,14 @@ class LeakTest(unittest.TestCase):
         self.assertEqual(found.by_kind, {"pipe": 2})
         self.assertEqual({leak["origin"] for leak in found.leaks}, {UNKNOWN})
 
+    def test_pipe_that_was_made_into_a_file(self) -> None:
+        def leak() -> list[Any]:
+            reading, writing = os.pipe()
+            os.close(writing)
+            return [os.fdopen(reading)]
+
+        self.check(leak, "pipe", "pipe", line_of(leak, 3))
+
     def test_sockets(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             address = "{}:{}".format(*server.getsockname())

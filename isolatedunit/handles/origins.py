@@ -75,6 +75,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.made = count()
+        self.environment_touched = False
         self.descriptors: dict[int, tuple[Any, Origin]] = {}
         self.paths: dict[str, Origin] = {}
         self.sockets: dict[int, tuple[Any, Origin]] = {}
@@ -180,7 +181,7 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
         note = _NOTES.get(event)
         if note is not None:
             frame = _getframe(1)
-            if frame.f_code.co_filename[:8] != "<frozen ":  # an import reads files, and closes them
+            if frame.f_code.co_filename[:17] != "<frozen importlib":  # it reads files, and closes them
                 try:
                     note(args, frame)
                 except (IndexError, TypeError):  # anybody may raise an event, with arguments of his own
@@ -276,6 +277,11 @@ def _note_temporary(args: tuple[Any, ...], frame: FrameType) -> None:
         _keep(ledger.temporary, path, origin)
 
 
+def _note_environment(_: tuple[Any, ...], __: FrameType) -> None:
+    for ledger in _ledgers:
+        ledger.environment_touched = True
+
+
 def _keep(noted: dict[Any, Any], key: Any, value: Any) -> None:
     noted.pop(key, None)  # so that the newest is the last
     noted[key] = value
@@ -294,6 +300,8 @@ _NOTES: dict[str, Callable[[tuple[Any, ...], FrameType], None]] = {
     "os.fork": _note_process,
     "os.forkpty": _note_process,
     "os.posix_spawn": _note_process,
+    "os.putenv": _note_environment,
+    "os.unsetenv": _note_environment,
     "tempfile.mkstemp": _note_temporary,
     "tempfile.mkdtemp": _note_temporary,
 }

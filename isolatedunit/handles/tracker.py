@@ -196,7 +196,10 @@ class HandleTracker:
             close_ledger(ledger)
         failed = self._close_what_was_handed_over(deadline)
         leaks = [*failed, *self._find_leaks(ledger, deadline)]
-        changes = [] if self._baseline is None else self._baseline.state.changes_since()
+        before = self._baseline
+        changes = []
+        if before is not None and ledger is not None:
+            changes = before.state.changes_since(environment_touched=ledger.environment_touched)
         made = self._told + (0 if ledger is None else next(ledger.made))
         cleaned, forced = _end(leaks, deadline)
         by_kind: dict[str, int] = {}
