@@ -29,7 +29,7 @@ MAX_NOTED = 4096
 """Of each sort of thing, the last so many are remembered."""
 
 # taken hold of, since a test may replace them in their modules
-_dup, _close, _fstat, _getframe = os.dup, os.close, os.fstat, sys._getframe
+_dup, _close, _fstat, _stat, _getframe = os.dup, os.close, os.fstat, os.stat, sys._getframe
 _CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 _clock_gettime = getattr(time, "clock_gettime", None)
 
@@ -126,7 +126,7 @@ def _is_same(opened: str, path: str, identity: tuple[int, int]) -> bool:
     if os.path.basename(opened) == os.path.basename(path.removesuffix(" (deleted)")):
         return True
     try:
-        found = os.stat(opened)
+        found = _stat(opened)
     except (OSError, ValueError):
         return False
     return (found.st_dev, found.st_ino) == identity

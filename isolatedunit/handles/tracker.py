@@ -37,7 +37,7 @@ current: HandleTracker | None = None
 """In a child that runs one test: the tracker of that test, which the runner's own code has started."""
 
 _clock, _sleep = time.monotonic, time.sleep  # a test may replace them in their module
-_lexists, _listdir = os.path.lexists, os.listdir
+_lexists, _unlink = os.path.lexists, os.unlink
 _count_threads = _thread._count
 
 
@@ -426,7 +426,7 @@ class _TemporaryEnd:
         if os.path.isdir(self._path) and not os.path.islink(self._path):
             resources.remove_tree(self._path)
         else:
-            os.unlink(self._path)
+            _unlink(self._path)
         return None if _lexists(self._path) else True
 
 
