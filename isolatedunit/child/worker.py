@@ -190,7 +190,8 @@ def _finish_tracked(
         # less than there is: what is found must be told before the time is over
         found = tracker.finish(None if timeout is None else timeout * 0.8).to_dict()
     except Exception as exception:  # after a test that left nothing as it was; that is no fault of its outcome
-        found = {**handles.clean(), "incomplete": format_exception(exception, whole=True)}
+        # without a traceback, as what formats one may be broken, too
+        found = {**handles.clean(), "incomplete": f"{type(exception).__name__}: {exception}"}
     reporter.send(HandlesCleaned, handle_stats=found)
 
 
