@@ -24,6 +24,7 @@ KINDS = (
 )
 """Every kind of leak that we tell; a kind that a test gave to ``track`` itself counts as ``handle``."""
 
+_IN_WORDS = {"temporary": "temporary file or directory", "loop": "event loop"}
 _MILDER = {"fail": "warn", "warn": "ignore", "ignore": "ignore"}
 
 
@@ -108,5 +109,6 @@ def tell_leak(leak: Mapping[str, Any]) -> str:
     if leak["kind"] in ("exit", "growth"):
         return str(leak["identity"])
     origin = leak.get("origin")
-    article = "an" if leak["kind"][0] in "aeiou" else "a"
-    return f"{article} {leak['kind']}, {leak['identity']}{f', from {origin}' if origin else ''}"
+    kind = _IN_WORDS.get(leak["kind"], leak["kind"])
+    article = "an" if kind.startswith(tuple("aeiou")) else "a"
+    return f"{article} {kind}, {leak['identity']}{f', from {origin}' if origin else ''}"

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -106,6 +107,14 @@ class LeakTest(unittest.TestCase):
         found = track(os.pipe)
         self.assertEqual(found.by_kind, {"pipe": 2})
         self.assertEqual({leak["origin"] for leak in found.leaks}, {UNKNOWN})
+
+    def test_pipe_that_was_made_into_a_file(self) -> None:
+        def leak() -> list[Any]:
+            reading, writing = os.pipe()
+            os.close(writing)
+            return [os.fdopen(reading)]
+
+        self.check(leak, "pipe", "pipe", line_of(leak, 3))
 
     def test_sockets(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -317,6 +326,20 @@ class CleanTest(unittest.TestCase):
         found = tracker.finish()
         self.assertEqual((found.leaks, closed), ((), ["two", "one"]))
         self.assertIs(tracker.finish(), found)
+
+    def test_tracked_database(self) -> None:
+        tracker = HandleTracker().start()
+        tracker.track(sqlite3.connect(":memory:")).close()
+        self.assertEqual(tracker.finish().leaks, ())
+
+    def test_events_that_anybody_may_raise(self) -> None:
+        def use() -> None:
+            for event in ("open", "socket.__new__", "_thread.start_new_thread", "tempfile.mkstemp"):
+                sys.audit(event)
+                sys.audit(event, None)
+            sys.audit("subprocess.Popen", 1, 2, 3, 4)
+
+        self.check(use)
 
     def test_context_manager(self) -> None:
         with HandleTracker() as tracker:

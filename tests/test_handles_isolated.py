@@ -305,6 +305,40 @@ class NoFalseAlarmsTest(TrackedTestCase):
         ended = self.run_here("--leaks", "fail", "--start-method", "spawn", *names)
         self.assertEqual(ended.last_line, "5 passed, 0 failed, 0 skipped", ended.output)
 
+    def test_nothing_is_told_of_what_an_import_opened(self) -> None:
+        self.write(
+            "test_import.py",
+            """
+            import socket, unittest
+
+            SERVER = socket.create_server(("127.0.0.1", 0))  # no fork is made with that: each child imports it
+
+            class Import(unittest.TestCase):
+                def test_it(self):
+                    SERVER.getsockname()
+            """,
+        )
+        ended = self.run_here("--leaks", "fail")
+        self.assertEqual(ended.last_line, "1 passed, 0 failed, 0 skipped", ended.output)
+
+    def test_a_test_that_breaks_what_looks_for_leaks(self) -> None:
+        self.write(
+            "test_break.py",
+            """
+            import gc, os, unittest
+
+            class Break(unittest.TestCase):
+                def test_it(self):
+                    self.file = open(__file__)
+                    os.readlink = os.listdir = os.stat = None
+                    gc.get_objects = None
+            """,
+        )
+        ended = self.run_here("--leaks", "fail")
+        self.assertEqual(ended.last_line, "1 passed, 0 failed, 0 skipped", ended.output)
+        stats = ended.tests()["test_break.Break.test_it"]["attempts"][0]["handle_stats"]
+        self.assertIn("'NoneType' object is not callable", stats["incomplete"])
+
     def test_nothing_is_told_of_a_fixture_that_is_torn_down(self) -> None:
         self.write(
             "test_fixture.py",

@@ -237,6 +237,19 @@ class SettleTest(unittest.TestCase):
                 self.assertEqual((finished.report.outcome, finished.report.cause), (outcome, cause))
                 self.assertEqual(finished.report.attempts[0].handle_stats["leaked"], 1)
 
+    def test_leaks_that_make_no_sense(self) -> None:
+        for told in ({}, {"leaks": "x"}, {"leaks": [1, {"kind": 1}, {"kind": "file"}]}, {"leaked": "many"}):
+            with self.subTest(told):
+                (attempt,) = take(scheduler("a.X.one", leaks="fail"))
+                attempt.handle(SlotGranted(), 0.0)
+                attempt.handle(ChildReady(**SAID), 0.0)
+                attempt.handle(TestStarted(**SAID, test=0), 0.0)
+                attempt.handle(TestFinished(**SAID, test=0, duration=0.1, counted=True, succeeded=True), 0.0)
+                attempt.handle(WorkFinished(**SAID), 0.0)
+                attempt.handle(HandlesCleaned(**SAID, handle_stats=told), 0.0)
+                attempt.handle(ChildExited(ExitStatus(exit_code=0)), 0.0)
+                self.assertEqual(attempt.evidence.handle_stats.get("leaks", []), [])
+
 
 class FixturesTest(unittest.TestCase):
     FIXTURE = "setUpClass (a.X)"

@@ -238,7 +238,8 @@ def _finish_tracker(tracker: HandleTracker, timeout: float | None) -> dict[str, 
         # less than there is: what is found must be told before the time is over
         return tracker.finish(None if timeout is None else timeout * 0.8).to_dict()
     except Exception as exception:  # after a test that left nothing as it was; that is no fault of its outcome
-        return {**handles.clean(), "incomplete": format_exception(exception, whole=True)}
+        # without a traceback, as what formats one may be broken, too
+        return {**handles.clean(), "incomplete": f"{type(exception).__name__}: {exception}"}
 
 
 def _with_leaks(found: dict[str, Any], more: Sequence[dict[str, Any]]) -> dict[str, Any]:

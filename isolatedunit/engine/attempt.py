@@ -396,7 +396,7 @@ class Attempt:
 
     def _handles_cleaned(self, report: HandlesCleaned, now: float) -> list[Action]:
         if self._hear(report, now):
-            self.evidence.handle_stats = report.handle_stats
+            self.evidence.take_handle_stats(report.handle_stats)
         return []
 
     def _ignore(self, _: Stimulus, _now: float) -> list[Action]:

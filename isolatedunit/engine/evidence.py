@@ -69,6 +69,15 @@ class Evidence:
         if self.cause is None:
             self.cause, self.cause_text = cause, text
 
+    def take_handle_stats(self, stats: dict[str, Any]) -> None:
+        """What the child told of its handles, without leaks that make no sense: it may tell anything."""
+        told = stats.get("leaks")
+        leaks = [leak for leak in told if _is_leak(leak)] if isinstance(told, list) else []
+        self.handle_stats = stats
+        if stats and leaks != told:
+            self.handle_stats = {**stats, "leaked": 0, "by_kind": {}, "leaks": []}
+            self.add_leaks(leaks)
+
     def add_leaks(self, leaks: Sequence[dict[str, Any]]) -> None:
         """Something was left behind."""
         if not leaks:
@@ -138,6 +147,10 @@ class Evidence:
             self.blame("cpu", f"The test used more than the {cpu_limit:g} s of CPU time that it may.")
         else:
             self.blame("crash", f"The test's process {self.status} before the test was finished.")
+
+
+def _is_leak(leak: Any) -> bool:
+    return isinstance(leak, dict) and isinstance(leak.get("kind"), str) and isinstance(leak.get("identity"), str)
 
 
 def _is_covered(test: PlannedTest, conclusion: Conclusion) -> bool:

@@ -22,7 +22,9 @@ except ImportError:  # not POSIX: descriptors cannot be listed there
 Identity = tuple[int, int]
 
 _DIRECTORY = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
-_listdir, _fstat, _close = os.listdir, os.fstat, os.close  # a test may replace them in their module
+# a test may replace them in their module
+_listdir, _fstat, _close, _dup = os.listdir, os.fstat, os.close, os.dup
+_readlink = getattr(os, "readlink", None)
 _PYTHONS_OWN = (
     "/dev/urandom",
     "/dev/random",
@@ -209,7 +211,8 @@ def describe(descriptor: int, identity: Identity, ledger: Ledger, owners: Owners
 
 def _path_of(descriptor: int) -> str:
     try:
-        return os.readlink(f"{_DIRECTORY}/{descriptor}")
+        if _readlink is not None:
+            return str(_readlink(f"{_DIRECTORY}/{descriptor}"))
     except OSError:
         pass
     if fcntl is not None and hasattr(fcntl, "F_GETPATH"):
@@ -224,7 +227,7 @@ def _describe_socket(descriptor: int) -> str:
     module = sys.modules.get("_socket")
     if module is None:
         return f"socket (descriptor {descriptor})"
-    sock = module.socket(fileno=os.dup(descriptor))
+    sock = module.socket(fileno=_dup(descriptor))
     try:
         address = _tell_address(sock, "getsockname")
         peer = _tell_address(sock, "getpeername")

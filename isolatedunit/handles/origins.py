@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from _thread import allocate_lock
 from _thread import start_new_thread as _start_new_thread
 from _weakref import ref
 from itertools import count
@@ -28,7 +29,7 @@ MAX_NOTED = 4096
 """Of each sort of thing, the last so many are remembered."""
 
 # taken hold of, since a test may replace them in their modules
-_dup, _close, _fstat, _getframe = os.dup, os.close, os.fstat, sys._getframe
+_dup, _close, _fstat, _stat, _getframe = os.dup, os.close, os.fstat, os.stat, sys._getframe
 _CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 _clock_gettime = getattr(time, "clock_gettime", None)
 
@@ -74,6 +75,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.made = count()
+        self.environment_touched = False
         self.descriptors: dict[int, tuple[Any, Origin]] = {}
         self.paths: dict[str, Origin] = {}
         self.sockets: dict[int, tuple[Any, Origin]] = {}
@@ -124,7 +126,7 @@ def _is_same(opened: str, path: str, identity: tuple[int, int]) -> bool:
     if os.path.basename(opened) == os.path.basename(path.removesuffix(" (deleted)")):
         return True
     try:
-        found = os.stat(opened)
+        found = _stat(opened)
     except (OSError, ValueError):
         return False
     return (found.st_dev, found.st_ino) == identity
@@ -132,6 +134,7 @@ def _is_same(opened: str, path: str, identity: tuple[int, int]) -> bool:
 
 _ledgers: tuple[Ledger, ...] = ()
 _is_hooked = False
+_lock = allocate_lock()
 
 
 def open_ledger() -> Ledger:
@@ -143,14 +146,16 @@ def open_ledger() -> Ledger:
     if sys.version_info < (3, 12):
         _watch_threads(True)
     ledger = Ledger()
-    _ledgers = (*_ledgers, ledger)
+    with _lock:
+        _ledgers = (*_ledgers, ledger)
     return ledger
 
 
 def close_ledger(ledger: Ledger) -> None:
     """Note nothing in it any more."""
     global _ledgers
-    _ledgers = tuple(one for one in _ledgers if one is not ledger)
+    with _lock:
+        _ledgers = tuple(one for one in _ledgers if one is not ledger)
     if sys.version_info < (3, 12) and not _ledgers:
         _watch_threads(False)
 
@@ -171,13 +176,16 @@ def _start_noted_thread(*args: Any) -> Any:
 
 
 def _hear(event: str, args: tuple[Any, ...]) -> None:
-    # nothing is caught here: what a signal's handler of the test raises has to get through to it
+    # no more is caught than has to be: what a signal's handler of the test raises must get through to it
     if _ledgers:
         note = _NOTES.get(event)
         if note is not None:
             frame = _getframe(1)
-            if frame.f_code.co_filename[:8] != "<frozen ":  # an import reads files, and closes them
-                note(args, frame)
+            if frame.f_code.co_filename[:17] != "<frozen importlib":  # it reads files, and closes them
+                try:
+                    note(args, frame)
+                except (IndexError, TypeError):  # anybody may raise an event, with arguments of his own
+                    return
 
 
 def _next_descriptor() -> int:
@@ -269,6 +277,11 @@ def _note_temporary(args: tuple[Any, ...], frame: FrameType) -> None:
         _keep(ledger.temporary, path, origin)
 
 
+def _note_environment(_: tuple[Any, ...], __: FrameType) -> None:
+    for ledger in _ledgers:
+        ledger.environment_touched = True
+
+
 def _keep(noted: dict[Any, Any], key: Any, value: Any) -> None:
     noted.pop(key, None)  # so that the newest is the last
     noted[key] = value
@@ -287,6 +300,8 @@ _NOTES: dict[str, Callable[[tuple[Any, ...], FrameType], None]] = {
     "os.fork": _note_process,
     "os.forkpty": _note_process,
     "os.posix_spawn": _note_process,
+    "os.putenv": _note_environment,
+    "os.unsetenv": _note_environment,
     "tempfile.mkstemp": _note_temporary,
     "tempfile.mkdtemp": _note_temporary,
 }

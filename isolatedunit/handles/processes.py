@@ -13,7 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_clock, _sleep = time.monotonic, time.sleep  # a test may replace them in their module
+# a test may replace them in their modules
+_clock, _sleep, _open, _listdir = time.monotonic, time.sleep, open, os.listdir
 TERMINATE_GRACE = 0.5
 """Seconds that a leaked process has to end after it was asked to, at most."""
 
@@ -47,7 +48,7 @@ def _helpers_of_multiprocessing() -> set[int]:
 def _stat_of(process_id: int) -> list[bytes]:
     """The fields of the process's ``stat`` from its state on; empty where there is none."""
     try:
-        with open(f"/proc/{process_id}/stat", "rb") as file:
+        with _open(f"/proc/{process_id}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()
     except OSError:
         return []
@@ -79,8 +80,8 @@ def tree_of(process_id: int) -> list[int]:
             found += [child for child in resources.children_of(one) if child not in found]
             continue
         try:
-            for task in os.listdir(f"/proc/{one}/task"):
-                with open(f"/proc/{one}/task/{task}/children", "rb") as file:
+            for task in _listdir(f"/proc/{one}/task"):
+                with _open(f"/proc/{one}/task/{task}/children", "rb") as file:
                     found += [child for child in map(int, file.read().split()) if child not in found]
         except OSError:
             continue

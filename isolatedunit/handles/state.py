@@ -32,6 +32,7 @@ class State:
     """
 
     def __init__(self, *, is_new_process: bool = False) -> None:
+        self._environ = os.environ
         self.environment: dict[Any, Any] = dict(getattr(os.environ, "_data", os.environ))
         self.directory = _current_directory()
         self.path = list(sys.path)
@@ -48,15 +49,19 @@ class State:
         """Take note of what the runner may have changed since: the warnings that tests run under."""
         self.filters = _warning_filters()
 
-    def changes_since(self) -> list[dict[str, str]]:
-        """What is different now: ``kind``, ``what``, ``before`` and ``after`` of each."""
+    def changes_since(self, *, environment_touched: bool) -> list[dict[str, str]]:
+        """What is different now: ``kind``, ``what``, ``before`` and ``after`` of each.
+
+        *environment_touched* tells whether any variable was set since: comparing them all copies pages.
+        """
         return [
             {"kind": kind, "what": what, "before": before, "after": after}
-            for kind, what, before, after in self._compare()
+            for kind, what, before, after in self._compare(environment_touched)
         ]
 
-    def _compare(self) -> Iterator[tuple[str, str, str, str]]:
-        yield from self._compare_environment()
+    def _compare(self, environment_touched: bool) -> Iterator[tuple[str, str, str, str]]:
+        if environment_touched or os.environ is not self._environ:
+            yield from self._compare_environment()
         yield from self._compare_process()
         yield from self._compare_interpreter()
 

@@ -37,7 +37,7 @@ current: HandleTracker | None = None
 """In a child that runs one test: the tracker of that test, which the runner's own code has started."""
 
 _clock, _sleep = time.monotonic, time.sleep  # a test may replace them in their module
-_lexists, _listdir = os.path.lexists, os.listdir
+_lexists, _unlink = os.path.lexists, os.unlink
 _count_threads = _thread._count
 
 
@@ -196,7 +196,10 @@ class HandleTracker:
             close_ledger(ledger)
         failed = self._close_what_was_handed_over(deadline)
         leaks = [*failed, *self._find_leaks(ledger, deadline)]
-        changes = [] if self._baseline is None else self._baseline.state.changes_since()
+        before = self._baseline
+        changes = []
+        if before is not None and ledger is not None:
+            changes = before.state.changes_since(environment_touched=ledger.environment_touched)
         made = self._told + (0 if ledger is None else next(ledger.made))
         cleaned, forced = _end(leaks, deadline)
         by_kind: dict[str, int] = {}
@@ -332,6 +335,12 @@ def _describe_open(
 
 def _is_open(handle: Any) -> bool | None:
     """Whether the handle says that it is open; None if it does not say."""
+    database: Any = getattr(sys.modules.get("sqlite3"), "Connection", None)
+    if database is not None and isinstance(handle, database):
+        try:
+            return bool(handle.total_changes >= 0)
+        except Exception:  # it does not say otherwise that it is closed
+            return False
     for name, when_open in (("closed", False), ("is_closed", False), ("is_alive", True), ("_closed", False)):
         try:
             value = getattr(handle, name)
@@ -417,7 +426,7 @@ class _TemporaryEnd:
         if os.path.isdir(self._path) and not os.path.islink(self._path):
             resources.remove_tree(self._path)
         else:
-            os.unlink(self._path)
+            _unlink(self._path)
         return None if _lexists(self._path) else True
 
 
