@@ -82,7 +82,8 @@ class IsolatedTestResult:
     that was not the function's own doing (``crash``, ``timeout``, ...). *memory_usage* has
     ``peak_rss``, the most that was resident, and ``own``, what was shared with no other process at
     the end, where the system tells. *cpu_time* is that of the process and all that it waited for.
-    *handle_stats* tells what was left behind. `test_results` is what the function returned.
+    *handle_stats* tells what was left behind. *session*, with an SDK, has its ``id`` and ``behavior``, and in
+    ``found`` what the caller's environment held of one, masked. `test_results` is what the function returned.
     """
 
     success: bool
@@ -101,6 +102,7 @@ class IsolatedTestResult:
     cpu_time: float | None
     memory_usage: dict[str, int | None] = field(default_factory=dict)
     handle_stats: dict[str, Any] = field(default_factory=dict)
+    session: dict[str, Any] | None = None
     returned: str | None = field(default=None, repr=False)
 
     @property
@@ -141,6 +143,7 @@ class IsolatedTestResult:
             stderr=report.stderr,
             error=(report.traceback or report.message or None) if report.outcome != "passed" else None,
             attempt_id=attempt_id,
+            session=report.session,
             returned=report.returned if report.outcome == "passed" else None,
             duration=facts["duration"],
             exit_code=facts.get("exit_code"),

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from isolatedunit.instance import TestInstance
+from isolatedunit.leaks import tell_leak
 from isolatedunit.reporters.console import table_of
 from isolatedunit.runner import IsolatedTestRunner
 
@@ -66,7 +67,7 @@ def main() -> int:
         show("A hang ended, with its stack", f"{result}\n{result.error}")
 
         result = runner.run_isolated_test(leave_a_process_behind)
-        leaks = "\n".join(f"{leak['kind']}: {leak['identity']}" for leak in result.handle_stats["leaks"])
+        leaks = "\n".join(map(tell_leak, result.handle_stats["leaks"]))
         show("A leak named, and ended", f"{result}\n{leaks}")
 
         started = time.monotonic()

@@ -272,10 +272,15 @@ class WorkFinished(Report):
     stopped: bool = False
 
 
-class FunctionReturned(Report):
-    """What a `RunFunction` gave: dill's bytes in base64, which nobody opens but who asked for them."""
+class CallNoted(Report):
+    """Something about a `RunFunction`: what it gave, and the session of its SDK.
 
-    pickled: str
+    *pickled* is dill's bytes in base64, which nobody opens but who asked for them; *session* has ``id``,
+    ``behavior`` and ``found``.
+    """
+
+    pickled: str | None = None
+    session: dict[str, Any] | None = None
 
 
 class ProgressMade(Report):

@@ -142,7 +142,7 @@ class TestReport:
     *duration* is the test's own, in seconds, as unittest measures it. *counted* tells whether
     unittest counts it among the tests that ran: it does not for fixtures. *place* orders the
     reports of a run as its tests were planned. *returned* is what an isolated function gave, in
-    dill's bytes in base64.
+    dill's bytes in base64, *session* that of its SDK.
     """
 
     __test__ = False  # pytest: this is not a test
@@ -160,6 +160,7 @@ class TestReport:
     planned: PlannedTest | None = None
     place: float = 0.0
     returned: str | None = None
+    session: dict[str, Any] | None = None
 
     @property
     def is_fixture(self) -> bool:

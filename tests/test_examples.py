@@ -76,7 +76,8 @@ class ExamplesTest(unittest.TestCase):
             "in crash",
             "The test did not end within 1 s.",
             "in wait_for_lock",
-            "process: ",
+            "a process, ",
+            "in leave_a_process_behind",
             "[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]",
             "failures by cause   1 crash, 1 timeout",
         ):

@@ -274,12 +274,16 @@ class CallsTest(SDKCase):
             return test.sdk.execute_with_sdk("hello"), test.session_id == test.sdk.session_id, os.environ["HOME"]
 
         options = IsolatedTestOptions(test_sdk_options=TestSDKOptions(sdk=FAKE, replies={"execute": "mocked"}))
-        with IsolatedTestRunner(options=options) as runner:
+        with mock.patch.dict(os.environ, CALLERS), IsolatedTestRunner(options=options) as runner:
             first, second = (runner.run_isolated_test(use) for _ in range(2))
             self.assertTrue(first.success, first.error)
             self.assertEqual(first.test_results[:2], ("mocked", True))
             self.assertNotEqual(first.test_results[2], second.test_results[2])
             self.assertEqual(first.handle_stats["leaked"], 0)
+            assert first.session is not None
+            self.assertEqual(first.session["behavior"], "isolated")
+            self.assertNotEqual(first.session["id"], (second.session or {})["id"])
+            self.assertEqual(first.session["found"].get("FAKE_TOKEN"), "a-***")
             failed = runner.run_isolated_test(use, options={"test_sdk_options": TestSDKOptions(sdk="nothing")})
             self.assertIn("'nothing' is not registered", failed.error or "")
 

@@ -12,7 +12,7 @@ from isolatedunit.addresses import carry, undill
 from isolatedunit.child import recorder
 from isolatedunit.conversation import ipc
 from isolatedunit.instance import TestInstance
-from isolatedunit.messages import FunctionReturned, OutcomeNoted, RunFunction, TestFinished, TestStarted
+from isolatedunit.messages import CallNoted, OutcomeNoted, RunFunction, TestFinished, TestStarted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> No
     reporter.send(TestStarted, test=0)
     started = _clock()
     try:
-        value = _call(command, tracker)
+        value = _call(command, reporter, tracker)
     except BaseException as exception:
         _note(reporter, exception)
         succeeded = False
@@ -43,7 +43,7 @@ def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> No
     reporter.hold(TestFinished, test=0, duration=_clock() - started, counted=True, succeeded=succeeded)
 
 
-def _call(command: RunFunction, tracker: HandleTracker) -> Any:
+def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
     try:
         function, args, sdk_options = undill(command.function)
     except Exception as exception:
@@ -54,6 +54,7 @@ def _call(command: RunFunction, tracker: HandleTracker) -> Any:
         from isolatedunit.sdk import TestSDKFactory
 
         sdk = TestSDKFactory.create(sdk_options, session_id=session_id, handle_tracker=tracker, request=ipc.request)
+        reporter.hold(CallNoted, session=vars(sdk.session).copy())
     instance = TestInstance(
         sdk=sdk,
         session_id=session_id if sdk is None else sdk.session_id,
@@ -99,7 +100,7 @@ def _return(reporter: Reporter, value: Any) -> bool:
             exception=CARRY_ERROR,
         )
         return False
-    reporter.hold(FunctionReturned, pickled=pickled)
+    reporter.hold(CallNoted, pickled=pickled)
     return True
 
 

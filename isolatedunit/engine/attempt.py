@@ -14,7 +14,6 @@ The first cause wins. Every stimulus is kept in the attempt's story, which an in
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,15 +39,16 @@ from isolatedunit.engine.stimuli import (
     SlotGranted,
     Spawn,
     SpawnFailed,
+    State,
     Stimulus,
     Terminate,
 )
 from isolatedunit.errors import InvalidTransition
 from isolatedunit.messages import (
+    CallNoted,
     ChildFailed,
     ChildReady,
     FixtureStarted,
-    FunctionReturned,
     HandlesCleaned,
     Heartbeat,
     ImportStarted,
@@ -72,17 +72,6 @@ STACKS_GRACE = 0.3
 
 KILL_AGAIN_AFTER = 1.0
 """Seconds between one SIGKILL of a process tree and the next."""
-
-
-class State(enum.Enum):
-    """Where an attempt stands."""
-
-    QUEUED = "queued"
-    SPAWNING = "spawning"
-    RUNNING = "running"
-    EXITING = "exiting"
-    TERMINATING = "terminating"
-    DONE = "done"
 
 
 class Attempt:
@@ -292,9 +281,10 @@ class Attempt:
     def _requested(self, report: Requested, now: float) -> list[Action]:
         return [Answer(report)] if self._hear(report, now) else []
 
-    def _function_returned(self, report: FunctionReturned, now: float) -> list[Action]:
+    def _call_noted(self, report: CallNoted, now: float) -> list[Action]:
         if self._hear(report, now):
-            self.evidence.returned = report.pickled
+            self.evidence.returned = report.pickled or self.evidence.returned
+            self.evidence.session = report.session or self.evidence.session
         return []
 
     def _work_finished(self, report: WorkFinished, now: float) -> list[Action]:
@@ -464,7 +454,7 @@ _HANDLERS: dict[State, dict[type, _Handler]] = {
         ProgressMade: Attempt._progress_made,
         ValueSent: Attempt._value_sent,
         Requested: Attempt._requested,
-        FunctionReturned: Attempt._function_returned,
+        CallNoted: Attempt._call_noted,
         WorkFinished: Attempt._work_finished,
         HandlesCleaned: Attempt._handles_cleaned,
         ChildFailed: Attempt._child_failed,

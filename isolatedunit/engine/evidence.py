@@ -28,6 +28,7 @@ class Evidence:
         self.stacks = ""
         self.handle_stats: dict[str, Any] = {}
         self.returned: str | None = None
+        self.session: dict[str, Any] | None = None
         self._records = [TestRecord() for _ in tests]
         self._fixtures: dict[str, list[Note]] = {}
         self._last_finished: int | None = None

@@ -16,7 +16,7 @@ from typing import Any
 
 from isolatedunit.backends import Backend, Child, ChildSpec
 from isolatedunit.channel import read_receipts
-from isolatedunit.engine.attempt import Attempt, State
+from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.stimuli import (
     Action,
     Announce,
@@ -35,6 +35,7 @@ from isolatedunit.engine.stimuli import (
     SlotGranted,
     Spawn,
     SpawnFailed,
+    State,
     Stimulus,
     Terminate,
 )

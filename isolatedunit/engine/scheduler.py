@@ -282,6 +282,7 @@ class Scheduler:
             planned=test,
             place=test.number,
             returned=done.attempt.evidence.returned,
+            session=done.attempt.evidence.session,
         )
         self._unreported.pop(test.number, None)
         done.events.append(TestFinished(done.now, report))

@@ -1,12 +1,25 @@
-"""The words between the loop and an attempt: stimuli, actions, and what came of it. Plain values."""
+"""The words between the loop and an attempt: states, stimuli, actions, and what came of it. Plain values."""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 
 from isolatedunit.events import Event
 from isolatedunit.messages import Report, Requested
 from isolatedunit.results import ExitStatus, Note, PlannedTest
+
+
+class State(enum.Enum):
+    """Where an attempt stands."""
+
+    QUEUED = "queued"
+    SPAWNING = "spawning"
+    RUNNING = "running"
+    EXITING = "exiting"
+    TERMINATING = "terminating"
+    DONE = "done"
+
 
 # ---- stimuli: the reports of a child, and these from the loop
 

@@ -35,17 +35,20 @@ _clock_gettime = getattr(time, "clock_gettime", None)
 
 _OURS, _LIBRARY, _USERS = 0, 1, 2
 _OUR_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_DEMO = os.path.join(_OUR_PACKAGE, "demo.py")
 _STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _whose: dict[str, int] = {}
 
 
 def _find_out_whose(file: str) -> int:
     if "site-packages" in file or "dist-packages" in file:
-        return _OURS if file.startswith(_OUR_PACKAGE) else _LIBRARY
+        return _OURS if file.startswith(_OUR_PACKAGE) and file != _DEMO else _LIBRARY
     if file.startswith(_STANDARD_LIBRARY):
         # Python's own tests are somebody's tests, too
         return _USERS if file.startswith(_STANDARD_LIBRARY + "test" + os.sep) else _OURS
-    return _OURS if file.startswith(("<frozen ", _OUR_PACKAGE)) else _USERS
+    # a child begins in a <string>; our demonstration takes a user's place
+    is_ours = file.startswith(("<frozen ", "<string>", _OUR_PACKAGE)) and file != _DEMO
+    return _OURS if is_ours else _USERS
 
 
 def find_origin(frame: FrameType | None) -> Origin:
