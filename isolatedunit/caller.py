@@ -74,7 +74,8 @@ class IsolatedCaller:
     ) -> Iterator[IsolatedTestResult]:
         """The results for one call with each of the items, in their order, as `Executor.map` has it.
 
-        Raises `TimeoutError` when a result is not there *timeout* seconds after this was called.
+        Raises `concurrent.futures.TimeoutError`, the built-in one since Python 3.11, when a result is
+        not there *timeout* seconds after this was called.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         futures = [self.submit(function, args, options) for args in zip(*iterables, strict=False)]

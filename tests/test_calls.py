@@ -11,6 +11,7 @@ import threading
 import time
 import unittest
 from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 from running import START_METHODS, ProjectTestCase, per_start_method, run_python, wait_until
@@ -266,7 +267,7 @@ class ExecutorTest(CallsCase):
     def test_map(self) -> None:
         results = self.runner.map(lambda test, a, b: a + b, [1, 2, 3], [10, 20])
         self.assertEqual([result.test_results for result in results], [11, 22])
-        with self.assertRaises(TimeoutError):
+        with self.assertRaises(FutureTimeoutError):
             next(self.runner.map(lambda test, _: time.sleep(1000), [1], timeout=0.2))
 
     def test_gather(self) -> None:
