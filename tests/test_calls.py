@@ -14,12 +14,12 @@ from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
+from calling import CallsCase
 from running import START_METHODS, ProjectTestCase, per_start_method, run_python, wait_until
 
 from isolatedunit import (
     CarryError,
     IsolatedTestOptions,
-    IsolatedTestResult,
     IsolatedTestRunner,
     OptionError,
     RunnerClosed,
@@ -44,22 +44,6 @@ class Counter:
     def add(self, test: TestInstance, more: int) -> int:
         self.value += more
         return self.value
-
-
-class CallsCase(unittest.TestCase):
-    start_method = "auto"
-
-    def setUp(self) -> None:
-        self.runner = IsolatedTestRunner(start_method=self.start_method, max_concurrent_processes=2)
-        self.addCleanup(self.runner.shutdown, cancel_futures=True)
-
-    def call(self, function: Any, *args: Any, **options: Any) -> IsolatedTestResult:
-        return self.runner.run_isolated_test(function, args, options or None)
-
-    def value(self, function: Any, *args: Any) -> Any:
-        result = self.call(function, *args)
-        self.assertTrue(result.success, result.error)
-        return result.test_results
 
 
 @per_start_method

@@ -9,42 +9,15 @@ import threading
 import unittest
 from typing import Any
 
+from calling import CallsCase
 from running import ProjectTestCase, per_start_method
 
-from isolatedunit import IpcError, IsolatedTestResult, IsolatedTestRunner, TestInstance, ipc
-from isolatedunit.events import Event, ProgressMade, ValueSent
-
-
-class Listener:
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-
-    def handle(self, event: Event) -> None:
-        self.events.append(event)
-
-    def of(self, kind: type) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-
-class ConversationCase(unittest.TestCase):
-    start_method = "auto"
-
-    def setUp(self) -> None:
-        self.listener = Listener()
-        self.runner = IsolatedTestRunner(start_method=self.start_method, listeners=[self.listener])
-        self.addCleanup(self.runner.shutdown, cancel_futures=True)
-
-    def call(self, function: Any, *args: Any, **options: Any) -> IsolatedTestResult:
-        return self.runner.run_isolated_test(function, args, options or None)
-
-    def value(self, function: Any, *args: Any) -> Any:
-        result = self.call(function, *args)
-        self.assertTrue(result.success, result.error)
-        return result.test_results
+from isolatedunit import IpcError, IsolatedTestRunner, TestInstance, ipc
+from isolatedunit.events import ProgressMade, ValueSent
 
 
 @per_start_method
-class Requests(ConversationCase):
+class Requests(CallsCase):
     def test_a_request_and_its_reply(self) -> None:
         self.runner.on_request("double", lambda value: value * 2)
         for value in (5, "text", [1, [None]], 1.5, "\ud800"):
@@ -175,7 +148,7 @@ class SuiteTest(ProjectTestCase):
         self.assertEqual(result.testsRun, 2)
 
 
-class ProcessLoggingTest(ConversationCase):
+class ProcessLoggingTest(CallsCase):
     def test_lives_and_lines_are_logged_as_they_come(self) -> None:
         seen = threading.Event()
         lines: list[str] = []

@@ -49,6 +49,18 @@ class ExamplesTest(unittest.TestCase):
         self.assertRegex(lines[1], r"^True session \w+")
         self.assertEqual(lines[2:], ["True file", "processes, the template's apart: 3", "successful: 3"])
 
+    def test_a_call_with_an_sdk(self) -> None:
+        lines = self.run_example("sdk_call.py")
+        self.assertTrue(any(line.endswith(": stdout: about to fetch") for line in lines), lines)
+        self.assertEqual(
+            lines[-3:],
+            [
+                "reply: not a byte went over the network",
+                "calls: [('open', ('https://example.org/',), {})]",
+                "a session of its own: True - left behind: 0",
+            ],
+        )
+
     def test_a_fixture_server(self) -> None:
         lines = self.run_example("fixture_server.py")
         self.assertEqual(lines, ["ports differ: True", "databases: 001, 002, 003, 004"])
