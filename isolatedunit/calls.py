@@ -39,7 +39,7 @@ class IsolatedTestOptions:
     terminate_grace: float = 2.0
     memory_limit: int | None = None
     cpu_limit: float | None = None
-    leaks: str = "warn"
+    leaks: str = "auto"
 
     def __post_init__(self) -> None:
         values = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_IN_TABLE}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-WORDS = ("ignore", "warn", "fail")
+WORDS = ("auto", "ignore", "warn", "fail")
 
 KINDS = (
     "process",
@@ -29,9 +29,12 @@ _MILDER = {"fail": "warn", "warn": "ignore", "ignore": "ignore"}
 
 
 def read_policy(value: Any) -> str:
-    """``ignore``, ``warn`` or ``fail``, also for some kinds: ``fail:process,thread``; raises ValueError."""
+    """``auto``, ``ignore``, ``warn`` or ``fail``, the last two also for some kinds: ``fail:process,thread``.
+
+    ``auto`` warns of what is found where nothing costs anything to find. Raises ValueError.
+    """
     word, colon, rest = str(value).partition(":")
-    if word not in WORDS:
+    if word not in WORDS or (colon and word == "auto"):
         raise ValueError
     if not colon:
         return word
@@ -65,7 +68,7 @@ class Policy:
     """
 
     def __init__(self, leaks: str, allowed: Iterable[str] = ()) -> None:
-        self._word, _, kinds = read_policy(leaks).partition(":")
+        self._word, _, kinds = read_policy(leaks).replace("auto", "warn").partition(":")
         self._kinds = frozenset(kinds.split(",")) if kinds else None
         self._allowed = [(text.strip(), reason.strip()) for text, _, reason in (one.partition(" #") for one in allowed)]
 

@@ -154,7 +154,7 @@ EXPECTED: dict[Reader, str] = {
     text_or_none: "the name of a file, or none",
     shard: "K/N, such as 1/4, with K from 1 to N",
     patterns: "a list of patterns",
-    read_policy: f"ignore, warn or fail, also for some kinds, as fail:process,thread (of {', '.join(KINDS)})",
+    read_policy: f"auto, ignore, warn or fail, also for some kinds, as fail:process,thread (of {', '.join(KINDS)})",
 }
 
 
@@ -343,12 +343,12 @@ class Options:
         0, whole, "how often a test that did not come out well is tried again", "--retries", metavar="N", per_test=True
     )
     leaks: str = _option(
-        "warn",
+        "auto",
         read_policy,
         "what to do about what a test leaves running or open; fail:process,thread fails for these kinds and warns of "
-        "others",
+        "others; auto warns of processes and threads, which cost nothing to find",
         "--leaks",
-        metavar="ignore|warn|fail[:KINDS]",
+        metavar="auto|ignore|warn|fail[:KINDS]",
         per_test=True,
     )
     allowed_leaks: tuple[str, ...] = _option(
@@ -371,7 +371,7 @@ class Options:
         "auto",
         Choice("auto", "on", "off"),
         "whether files, sockets, temporary files, loops, tasks and timers that a test leaves open are looked for, and "
-        "the lines that made them; auto is where a leak makes the test fail, and with HandleTrackerMixin",
+        "the lines that made them; auto is with --leaks warn or fail, and with HandleTrackerMixin",
         "--track-handles",
         per_test=True,
     )
@@ -405,7 +405,7 @@ class Options:
     @property
     def tracks_handles(self) -> bool:
         """Whether a child looks for what its test left open."""
-        return self.track_handles == "on" or (self.track_handles == "auto" and self.leaks.startswith("fail"))
+        return self.track_handles == "on" or (self.track_handles == "auto" and self.leaks.startswith(("fail", "warn")))
 
     def with_values(self, values: Mapping[str, Any], where: str) -> Options:
         """These options, but for *values*, which were found *where*; raises `OptionError`."""

@@ -186,12 +186,12 @@ class LeaksTest(TrackedTestCase):
         )
 
     def test_warn(self) -> None:
-        ended = self.run_here("--track-handles", "on")
+        ended = self.run_here("--leaks", "warn")
         self.assertEqual((ended.exit_code, ended.last_line), (0, "7 passed, 0 failed, 0 skipped"))
         self.assertRegex(ended.output, r"test_socket left behind: a socket, 127.0.0.1:\d+, listening")
         self.assertIn(f"{self.file}:{self.line_with(LEAKS, '# here: socket')}", ended.output)
 
-    def test_warn_looks_for_what_costs_nothing(self) -> None:
+    def test_by_default_only_what_costs_nothing_is_looked_for(self) -> None:
         leaks = self.leaks_of(self.run_here())
         self.assertEqual({name for name, found in leaks.items() if found}, {"test_thread", "test_process"})
 
