@@ -92,6 +92,14 @@ class FullMockTest(SDKCase):
         with self.assertRaises(AttributeError):
             client.no_such_attribute = 1
 
+    def test_methods_behind_properties(self) -> None:
+        client = self.make("fake_sdk:Deep", replies={"chat.completions.create": "hello"}).client
+        self.assertEqual(client.chat.completions.create(model="m", prompt="p"), "hello")
+        with self.assertRaises(TypeError):
+            client.chat.completions.create(prompt="p")
+        with client as inside:
+            self.assertIs(inside, client)
+
     def test_arguments_and_replies_that_cannot_be(self) -> None:
         with self.assertRaisesRegex(OptionError, "Client does not take .*'wrong': 1"):
             self.make(arguments={"wrong": 1})
@@ -106,6 +114,11 @@ class RealClientTest(SDKCase):
         self.assertEqual(sdk.execute_with_sdk("hello"), "https://sdk.example: hello (0.0)")
         sdk.close()
         self.assertTrue(sdk.client.is_closed and sdk.closed)
+
+    def test_a_client_that_is_closed_by_awaiting(self) -> None:
+        sdk = self.make("fake_sdk:Deep", mock_level="none")
+        sdk.close()
+        self.assertEqual(sdk.client.closed_by, "aclose")
 
     def test_the_method_may_be_named_and_may_be_async(self) -> None:
         sdk = self.make(mock_level="none", execute="execute_later")

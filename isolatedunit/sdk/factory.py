@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import uuid
@@ -147,10 +148,20 @@ def _make_client(sdk: TestSDK) -> Any:
         servers = _Servers(sdk)
         arguments |= adapter.start_local_server(servers)
     client = adapter.make_client(arguments)
-    close = getattr(client, "close", None)
-    if callable(close) and not inspect.iscoroutinefunction(close):
-        sdk.on_close(close)
+    close = getattr(client, "close", None) or getattr(client, "aclose", None)
+    if callable(close):
+        sdk.on_close(lambda: _close(close))
     return client
+
+
+def _close(close: Callable[[], Any]) -> None:
+    closing = close()
+    if inspect.isawaitable(closing):
+
+        async def wait() -> None:
+            await closing
+
+        asyncio.run(wait())
 
 
 class _Servers:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import typing
 from collections.abc import Mapping
 from typing import Any
 from unittest import mock
 
 from isolatedunit.errors import OptionError
+
+DEEPEST = 5
+"""How many objects behind properties are followed: ``client.chat.completions.create`` has two."""
 
 
 class Script:
@@ -31,7 +36,7 @@ def make_mock(client_class: Any, arguments: Mapping[str, Any], replies: Mapping[
         ) from exception
     except ValueError:
         pass  # a class in C that does not tell its signature
-    client = mock.create_autospec(client_class, instance=True, spec_set=True)
+    client = _specify(client_class)
     for name, reply in replies.items():
         method = _find(client, client_class, name)
         if isinstance(reply, Script):
@@ -41,6 +46,35 @@ def make_mock(client_class: Any, arguments: Mapping[str, Any], replies: Mapping[
         else:
             method.return_value = reply
     return client
+
+
+def _specify(client_class: Any, depth: int = 0) -> Any:
+    """A mock of an instance; what a property gives is a mock of the class that its annotation names."""
+    made = mock.create_autospec(client_class, instance=True, spec_set=True)
+    for name in ("__enter__", "__aenter__"):
+        if hasattr(client_class, name):
+            getattr(made, name).return_value = made  # as clients do; the mock would give another one
+    if depth < DEEPEST:
+        for name in dir(client_class):
+            behind = None if name.startswith("__") else _class_behind(client_class, name)
+            if behind is not None:
+                setattr(made, name, _specify(behind, depth + 1))
+    return made
+
+
+def _class_behind(client_class: Any, name: str) -> type | None:
+    attribute = inspect.getattr_static(client_class, name, None)
+    getter: Any = None
+    if isinstance(attribute, property):
+        getter = attribute.fget
+    elif isinstance(attribute, functools.cached_property):
+        getter = attribute.func
+    try:
+        returned = typing.get_type_hints(getter).get("return") if getter is not None else None
+    except Exception:  # an annotation may name what only a type checker can see
+        return None
+    is_class = isinstance(returned, type) and returned.__module__ != "builtins"
+    return returned if is_class else None
 
 
 def _find(client: Any, client_class: Any, name: str) -> Any:

@@ -1,5 +1,6 @@
 """An SDK as others write them, small enough to be seen through."""
 
+import functools
 import os
 
 
@@ -27,6 +28,36 @@ class Client:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+class Completions:
+    def create(self, model: str, prompt: str) -> str:
+        return f"{model}: {prompt}"
+
+
+class Chat:
+    @functools.cached_property
+    def completions(self) -> Completions:
+        return Completions()
+
+
+class Deep:
+    """A client with its methods behind properties, to be closed by awaiting, and used in a ``with``."""
+
+    closed_by = ""
+
+    @property
+    def chat(self) -> Chat:
+        return Chat()
+
+    def __enter__(self) -> "Deep":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        self.closed_by = "aclose"
 
 
 class Silent:
