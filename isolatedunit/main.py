@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import traceback
@@ -157,6 +158,9 @@ def run_tests(options: Options, names: Sequence[str]) -> int:
     stream: Any = LosslessStream(sys.stderr)
     if wants_colour(sys.stderr):
         stream = ColouringStream(stream)
+    if options.enable_process_logging:
+        # a program has handlers of its own; the command shows what was asked for
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=stream)
     runner = IsolatedTestRunner(
         stream,
         verbosity=options.verbosity,

@@ -148,6 +148,25 @@ class SuiteTest(ProjectTestCase):
         self.assertEqual(result.testsRun, 2)
 
 
+class CommandLoggingTest(ProjectTestCase):
+    def test_the_command_shows_what_is_logged(self) -> None:
+        self.write(
+            "test_speaking.py",
+            """
+            import unittest
+
+            class Speaking(unittest.TestCase):
+                def test_speaks(self):
+                    print("a line")
+            """,
+        )
+        logged = self.run_here("test_speaking", "--process-logging").output
+        self.assertRegex(logged, r"(?m)^\w+/0#1: is to run test_speaking.Speaking.test_speaks$")
+        self.assertRegex(logged, r"(?m)^\w+/0#1: stdout: a line$")
+        self.assertRegex(logged, r"(?m)^\w+/0#1: ended after ")
+        self.assertNotIn("a line", self.run_here("test_speaking").output)
+
+
 class ProcessLoggingTest(CallsCase):
     def test_lives_and_lines_are_logged_as_they_come(self) -> None:
         seen = threading.Event()
