@@ -120,6 +120,13 @@ class RealClientTest(SDKCase):
         sdk.close()
         self.assertEqual(sdk.client.closed_by, "aclose")
 
+        async def close_it() -> str:
+            inside = self.make("fake_sdk:Deep", mock_level="none")
+            inside.close()
+            return str(inside.client.closed_by)
+
+        self.assertEqual(asyncio.run(close_it()), "aclose")
+
     def test_the_method_may_be_named_and_may_be_async(self) -> None:
         sdk = self.make(mock_level="none", execute="execute_later")
         self.assertEqual(asyncio.run(sdk.execute_with_sdk("x")), "later: x")
@@ -225,6 +232,8 @@ class SessionTest(SDKCase):
         self.assertEqual(sdk.client.token, CALLERS["FAKE_TOKEN"])
         self.assertEqual((sdk.session.behavior, sdk.session.found["FAKE_TOKEN"]), ("detect", "a-***"))
         self.assertEqual(os.environ["HOME"], self.before["HOME"])
+        sdk = self.make(mock_level="none", session_behavior="detect", authentication="none")
+        self.assertIsNone(sdk.client.token)
 
     def test_a_shared_one_is_asked_for(self) -> None:
         options = TestSDKOptions(sdk=FAKE, session_behavior="shared")
@@ -248,6 +257,7 @@ class SessionTest(SDKCase):
             with open(os.path.join(home, ".fake", "credentials"), "w", encoding="utf-8") as file:
                 file.write("secret")
             callers = {"HOME": home, "OTHER_API_KEY": "short", "FAKE_PROFILE": "x" * 20, "PATH": "/bin"}
+            self.assertEqual(list(detect([], [], {"AWS_ACCESS_KEY_ID": "AKIA"})), ["AWS_ACCESS_KEY_ID"])
             found = detect(["FAKE_*"], [".fake/credentials", ".fake/nothing"], callers)
         self.assertEqual(
             found,

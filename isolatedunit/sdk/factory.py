@@ -7,6 +7,7 @@ import inspect
 import os
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 from isolatedunit.errors import OptionError
@@ -128,7 +129,9 @@ def _surround(sdk: TestSDK) -> None:
     sdk.on_close(surroundings.restore)
     if options.session_behavior == "isolated":
         surroundings.isolate(sdk.session.found if options.authentication != "environment" else ())
-    elif options.session_behavior == "shared" and options.authentication != "environment":
+    elif (
+        options.session_behavior == "shared" and options.authentication != "environment"
+    ) or options.authentication == "none":
         surroundings.hide(sdk.session.found)
     if options.authentication == "mock":
         for name, value in sdk.adapter.mock_environment().items():
@@ -161,7 +164,9 @@ def _close(close: Callable[[], Any]) -> None:
         async def wait() -> None:
             await closing
 
-        asyncio.run(wait())
+        # in a thread of its own, since one that has a loop running can have no second
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, wait()).result()
 
 
 class _Servers:

@@ -13,7 +13,10 @@ from typing import Any
 from isolatedunit.conversation import SHARED_SESSION
 from isolatedunit.errors import IpcError
 
-SECRETS = ("*_TOKEN", "*_SECRET*", "*_API_KEY", "*_APIKEY", "*_PASSWORD", "*_CREDENTIALS", "*_SESSION", "*_SESSION_ID")
+SECRETS = (
+    *("*_TOKEN", "*_SECRET*", "*_API_KEY", "*_APIKEY", "*_KEY_ID", "*_ACCESS_KEY"),
+    *("*_PASSWORD", "*_CREDENTIALS", "*_SESSION", "*_SESSION_ID"),
+)
 """Environment variables that hold credentials or a session, whatever the SDK."""
 
 HOMES = {
