@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import functools
 import logging
 import os
+import random
 import signal
 import socket
 import sqlite3
@@ -426,6 +428,40 @@ class StateTest(unittest.TestCase):
                 )
             )
         self.assertEqual(set(changes), {("signal", "SIGUSR2"), ("warnings", "warnings.filters"), ("logging", "root")})
+
+    def test_default_executor(self) -> None:
+        loop = asyncio.new_event_loop()
+        self.addCleanup(loop.close)
+        self.addCleanup(asyncio.set_event_loop, None)
+        asyncio.set_event_loop(loop)
+        executor = concurrent.futures.ThreadPoolExecutor(1)
+        changes = self.changes(lambda: loop.set_default_executor(executor))
+        (((kind, _), (before, after)),) = changes.items()
+        self.assertEqual((kind, before, after), ("executor", "None", repr(executor)))
+        self.assertEqual(self.changes(lambda: loop.run_until_complete(loop.shutdown_default_executor())), {})
+
+    def test_random_without_a_seed(self) -> None:
+        self.addCleanup(random.setstate, random.getstate())
+        drawn = {("random", "random")}
+        self.assertEqual(set(self.changes(random.random)), drawn)
+        self.assertEqual(set(self.changes(lambda: random.gauss(0, 1))), drawn)
+        self.assertEqual(set(self.changes(lambda: random.getrandbits(32 * 5000))), drawn)
+
+    def test_random_that_is_seeded_put_back_or_not_touched(self) -> None:
+        self.addCleanup(random.setstate, random.getstate())
+
+        def put_back() -> None:
+            state = random.getstate()
+            random.random()
+            random.setstate(state)
+
+        def seed(number: int, draws: int) -> None:
+            random.seed(number)
+            for _ in range(draws):
+                random.random()
+
+        for body in (lambda: seed(7, 0), lambda: seed(8, 9), lambda: seed(8, 3), put_back, random.Random().random):
+            self.assertEqual(self.changes(body), {})
 
     def test_what_was_put_back(self) -> None:
         def change() -> None:

@@ -22,6 +22,8 @@ _signal: Any = sys.modules.get("_signal")  # unittest imported it; `signal` woul
 _getcwd, _umask = os.getcwd, os.umask
 _STANDARD = sys.stdlib_module_names | {"isolatedunit", "__main__"}
 _SIGNALS = range(1, getattr(_signal, "NSIG", 1))
+_RANDOM_WORDS = 624  # how many the Mersenne Twister makes at once
+_RANDOM_BLOCKS = 32  # how many times that a test's numbers are followed
 
 
 class State:
@@ -44,10 +46,14 @@ class State:
         self.umask = _current_umask()
         self.filters = _warning_filters()
         self.handlers = _logging_handlers()
+        self.loop = _current_loop()
+        self.executor = getattr(self.loop, "_default_executor", None)
+        self.random = _random_state()
 
     def renew(self) -> None:
-        """Take note of what the runner may have changed since: the warnings that tests run under."""
+        """Take note of what may have changed since without the test: warnings by the runner, `random` by a fork."""
         self.filters = _warning_filters()
+        self.random = _random_state()
 
     def changes_since(self, *, environment_touched: bool) -> list[dict[str, str]]:
         """What is different now: ``kind``, ``what``, ``before`` and ``after`` of each.
@@ -93,6 +99,12 @@ class State:
             # a logger that is new, and what a library gives its own, is nobody's change
             if kept != self.handlers.get(logger, () if logger == "root" else kept):
                 yield "logging", logger, _show(list(self.handlers.get(logger, ()))), _show(list(kept))
+        if self.loop is not None and not self.loop.is_closed():
+            executor = self.loop._default_executor
+            if executor is not self.executor and not getattr(executor, "_shutdown", False):
+                yield "executor", "default executor of the event loop", _show(self.executor), _show(executor)
+        if _drawn_without_seed(self.random, _random_state()):
+            yield "random", "random", "as the process began", "drawn from, and never seeded"
 
     def _compare_environment(self) -> Iterator[tuple[str, str, str, str]]:
         now: Any = getattr(os.environ, "_data", os.environ)
@@ -158,6 +170,39 @@ def _logging_handlers() -> dict[str, tuple[Any, ...]]:
         if handlers is not None:
             found[name] = tuple(handlers)
     return found
+
+
+def _current_loop() -> Any:
+    """The event loop of asyncio that this thread has; none is made for that."""
+    policy = getattr(sys.modules.get("asyncio.events"), "_event_loop_policy", None)
+    loop = getattr(getattr(policy, "_local", None), "_loop", None)
+    return loop if hasattr(loop, "_default_executor") else None  # other loops keep it elsewhere
+
+
+def _random_state() -> Any:
+    generator = getattr(sys.modules.get("random"), "_inst", None)
+    return None if generator is None else generator.getstate()
+
+
+def _drawn_without_seed(before: Any, after: Any) -> bool:
+    """Whether *after* follows from *before* by drawing numbers, which a seed in between would have ended.
+
+    Numbers drawn change the generator's words block by block, the same from one state each time; they
+    are followed for some thousand numbers. In a process that several tests share, a test that seeds with
+    what the one before it seeded with, and then draws more, cannot be told from one that goes on drawing.
+    """
+    if before is None or after is None or before == after:
+        return False
+    if before[1][:_RANDOM_WORDS] == after[1][:_RANDOM_WORDS]:
+        return bool(before[1][_RANDOM_WORDS] <= after[1][_RANDOM_WORDS])  # else it was put back to an earlier one
+    generator = type(sys.modules["random"]._inst)()
+    generator.setstate(before)
+    words = after[1][:_RANDOM_WORDS]
+    for _ in range(_RANDOM_BLOCKS):
+        generator.getrandbits(32 * _RANDOM_WORDS)
+        if generator.getstate()[1][:_RANDOM_WORDS] == words:
+            return True
+    return False
 
 
 def _show(thing: object) -> str:

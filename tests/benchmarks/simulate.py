@@ -41,7 +41,7 @@ def plan(count: int) -> list[PlannedTest]:
 
 
 def simulate(count: int, slots: int) -> None:
-    chance = random.Random(5)  # noqa: S311 - durations, not secrets
+    chance = random.Random(5)
     options = Options(parallel_by="test")
     tests = plan(count)
     began = time.process_time()
