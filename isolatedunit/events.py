@@ -119,6 +119,13 @@ class ResourcesSampled(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunInspected(Event):
+    """Somebody wanted to see what runs: of each attempt the test, its state, its age in seconds, its stacks."""
+
+    running: tuple[tuple[str, str, float, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFinished(Event):
     """An attempt's process is gone; *tests* are the ids of what it ran.
 
@@ -181,9 +188,11 @@ class RunCancelled(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunFinished(Event):
-    """The run is over. *missing* are the ids of tests that were planned and never reported."""
+    """The run is over. *missing* are the ids of tests that were planned and never reported, which is a
+    bug of ours, *not_run* of those that were not begun, or given up, since the run was to end early."""
 
     missing: tuple[str, ...]
+    not_run: tuple[str, ...] = ()
     statistics: dict[str, Any] = field(default_factory=dict)
 
 

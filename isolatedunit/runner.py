@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import itertools
 import os
-import signal
 import sys
 import threading
 import unittest
@@ -23,7 +22,7 @@ from isolatedunit.calls import IsolatedTestOptions
 from isolatedunit.configuration import load_options
 from isolatedunit.engine.order import Expectations, cut
 from isolatedunit.engine.run import Run
-from isolatedunit.engine.scheduler import group_of
+from isolatedunit.engine.units import group_of
 from isolatedunit.events import Event, Listener, TestFinished
 from isolatedunit.handlers import Handlers
 from isolatedunit.history import History
@@ -33,6 +32,7 @@ from isolatedunit.reporters.console import Durations, Summary, table_of
 from isolatedunit.reporters.files import JsonReport
 from isolatedunit.reporters.log import ProcessLog
 from isolatedunit.results import Note, PlannedTest, TestReport
+from isolatedunit.signals import heeding_signals
 from isolatedunit.statistics import Statistics
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
@@ -273,6 +273,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.durations = durations
         self.interrupted = False
         self.report_lost = False
+        self.not_run: tuple[str, ...] = ()
         self.planned_in_all_shards = 0
 
     def get_statistics(self) -> dict[str, Any]:
@@ -297,7 +298,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         return self._run(lambda run: (run.collect(source), {}))
 
     def _run(self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]]) -> Any:
-        summary, bridge = Summary(self.stream.writeln), ResultBridge()
+        summary, bridge = Summary(self.stream.writeln, lets_finish=self.options.catchbreak), ResultBridge()
         report = None if self.options.json is None else JsonReport(self.options.json, self.options, self.get_statistics)
         # unittest does it by itself from 3.12 on
         durations = Durations() if self.durations is not None and sys.version_info < (3, 12) else None
@@ -313,13 +314,14 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             listens_at_once=bool(self._handlers),
         )
         try:
-            with calling_on_interrupt(run.interrupt):
+            with heeding_signals(run):
                 tests, originals = plan(run)
                 dispatch = self._dispatcher(run, bridge, history, tests, originals)
                 result = self._run_planned(dispatch, durations)
         finally:
             run.close()
             self.interrupted = run.interrupts > 0
+            self.not_run = summary.not_run
         if report is not None:
             self._write(report)
         statistics = self.get_statistics()
@@ -350,8 +352,10 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             part = cut(tests, *self.options.shard, expectations, lambda test: group_of(test, self.options))
             chosen, shard = part.tests, (part.part, part.of, part.digest)
 
+        stop_reason = "a test failed (--failfast)" if self.failfast else "the result said so (shouldStop)"
+
         def dispatch(result: Any) -> None:
-            bridge.connect(result, originals, lambda: run.stop("the result said so (failfast)"))
+            bridge.connect(result, originals, lambda: run.stop(stop_reason))
             with hearing_children(result):
                 run.execute(chosen, expectations, shard)
 
@@ -381,20 +385,6 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         except OSError as exception:
             self.report_lost = True
             self.stream.writeln(f"isolatedunit: the report {self.options.json!r} could not be written: {exception}")
-
-
-@contextlib.contextmanager
-def calling_on_interrupt(call: Callable[[], None]) -> Iterator[None]:
-    """While this lasts a Ctrl-C calls *call*, where signals can be handled: in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, lambda _signal, _frame: call())
-    try:
-        yield
-    finally:
-        # None stands for a handler that was not Python's
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
 class _Session:

@@ -7,7 +7,9 @@ from typing import Any
 
 from attempts import EXITED, PID, READY, RECEIPT, SAID, SEGFAULT, drive, finished, make, noted, planned, started
 
-from isolatedunit.engine.attempt import KILL_AGAIN_AFTER, STACKS_GRACE, Attempt, State
+from isolatedunit.engine.attempt import Attempt, State
+from isolatedunit.engine.diagnosis import LOOK_INTERVAL
+from isolatedunit.engine.ladder import KILL_AGAIN_AFTER, STACKS_GRACE
 from isolatedunit.engine.stimuli import (
     Announce,
     CancelRequested,
@@ -16,6 +18,8 @@ from isolatedunit.engine.stimuli import (
     Conclude,
     DeadlinePassed,
     DumpStacks,
+    Examine,
+    Examined,
     FoundWaiting,
     Kill,
     LimitExceeded,
@@ -212,7 +216,12 @@ class TimeTest(unittest.TestCase):
         attempt = self.running(process_timeout=10.0, terminate_grace=2.0)
         self.assertEqual(attempt.deadline, 10.0)
         now = 10.0
+        self.assertEqual(attempt.handle(DeadlinePassed(), now), [Examine()])
+        self.assertEqual(attempt.handle(Examined(None), now), [DumpStacks()])
+        self.assertEqual(attempt.deadline, now + LOOK_INTERVAL)
+        now = attempt.deadline
         for action, grace in (
+            (DumpStacks(), LOOK_INTERVAL),
             (DumpStacks(), STACKS_GRACE),
             (Terminate(), 2.0),
             (Kill(), KILL_AGAIN_AFTER),

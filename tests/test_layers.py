@@ -12,8 +12,9 @@ from running import REPOSITORY
 PACKAGE = os.path.join(REPOSITORY, "isolatedunit")
 
 FLOORS = (
-    ("errors", "leaks", "options", "results", "messages", "events"),
+    ("errors", "leaks", "options", "results", "values", "messages", "events"),
     ("addresses", "channel", "configuration", "resources"),
+    ("vitals",),
     ("conversation", "instance"),
     ("handles",),
     ("sdk",),
@@ -26,11 +27,13 @@ FLOORS = (
         "caller",
         "calls",
         "demo",
+        "explaining",
         "handlers",
         "merging",
         "planning",
         "pool",
         "runner",
+        "signals",
         "suite",
         "main",
         "__main__",

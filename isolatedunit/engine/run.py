@@ -16,12 +16,25 @@ from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.loop import Loop, Running
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.scheduler import Scheduler
+from isolatedunit.engine.stopping import StopRules
 from isolatedunit.engine.trunks import shared_prefixes
+from isolatedunit.engine.watchdog import Watchdog
 from isolatedunit.errors import CollectionError, IsolatedUnitError, NestedTooDeep
-from isolatedunit.events import Listener, RunCancelled, RunFinished, RunStarted, TestFinished, TestQueued, Warned
+from isolatedunit.events import (
+    Event,
+    Listener,
+    RunCancelled,
+    RunFinished,
+    RunStarted,
+    TestFinished,
+    TestQueued,
+    Warned,
+)
 from isolatedunit.messages import CollectTests, Command, Reply, Requested, RunFunction, RunTest
 from isolatedunit.options import Options
 from isolatedunit.results import Note, PlannedTest, TestReport, worst_outcome
+
+NEVER = float("inf")
 
 MAX_DEPTH = 4
 """How many runs may be inside of one another, before it is taken for a mistake."""
@@ -64,9 +77,14 @@ class Run:
         self._told: set[str] = set()
         self._backends: dict[str, Backend] = {}
         self._trunks: dict[str, tuple[str, ...]] = {}
-        self._loop = Loop(self._backend_for, listeners, answer=answer, listens_at_once=listens_at_once)
+        watchdog = None if options.watchdog_timeout is None else Watchdog(options.watchdog_timeout)
+        self._loop = Loop(
+            self._backend_for, listeners, answer=answer, listens_at_once=listens_at_once, watchdog=watchdog
+        )
         self._attempts = 0
         self._stop_reason: str | None = None
+        self._is_to_suspend = self._is_to_inspect = False
+        self._rules = StopRules(options, 0.0)
         self._start_method = usable_start_method(options.start_method)
         self._scratch = tempfile.mkdtemp(prefix="isolatedunit-")
 
@@ -75,6 +93,16 @@ class Run:
     def interrupt(self) -> None:
         """Ctrl-C: the first one begins no test any more and ends those that run, the second kills."""
         self.interrupts += 1
+        self._loop.wake_up()
+
+    def suspend(self) -> None:
+        """Ctrl-Z: stop this process and all that runs, until it is told to go on."""
+        self._is_to_suspend = True
+        self._loop.wake_up()
+
+    def inspect(self) -> None:
+        """Tell the listeners what runs, and where it stands."""
+        self._is_to_inspect = True
         self._loop.wake_up()
 
     def stop(self, reason: str) -> None:
@@ -125,6 +153,7 @@ class Run:
                 seen = self.interrupts
                 self._loop.cancel("it was interrupted", force=seen > 1)
                 continue
+            self._do_as_asked()
             self._loop.turn()
         return running
 
@@ -148,26 +177,67 @@ class Run:
         """Run the tests, in the order that *expectations* of them suggest; tell the listeners of each."""
         self._trunks = shared_prefixes({repr(test.home): test.prefix for test in tests if test.prefix})
         known = [test for test in tests if test.reports]
-        scheduler = Scheduler(self.id, [test for test in tests if not test.reports], self.options, expectations)
+        unknown = [test for test in tests if not test.reports]
+        scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs)
+        self._rules = StopRules(self.options, self._loop.now)
         self._loop.tell([RunStarted(self._loop.now, self.id, len(tests), self.jobs, self._start_method, shard)])
+        told = 0
         for test in known:
             if not scheduler.cancelled:
-                self._loop.tell([TestFinished(self._loop.now, _report_known(test))])
+                self._tell_results([TestFinished(self._loop.now, _report_known(test))])
                 self._heed(scheduler)
+                told += 1
+        self._turn_until_done(scheduler)
+        missing = () if scheduler.cancelled else scheduler.report_missing()
+        for report in missing:
+            self._loop.tell([TestFinished(self._loop.now, report)])
+        not_run = [*known[told:], *scheduler.not_run] if scheduler.cancelled else []
+        not_run.sort(key=lambda test: test.number)
+        self._loop.tell(
+            [RunFinished(self._loop.now, tuple(report.id for report in missing), tuple(test.id for test in not_run))]
+        )
+
+    def _turn_until_done(self, scheduler: Scheduler) -> None:
         handled = 0
         while True:
             self._heed(scheduler)
             if self.interrupts > handled:
                 handled = self.interrupts
-                self._loop.cancel("the run was interrupted", force=handled > 1)
+                self._interrupt_running(handled)
+            over = self._rules.is_over(self._loop.now)
+            if over is not None:
+                self._rules.out_of_time = NEVER  # once is enough
+                self.stop(over)
+                self._loop.cancel(over)
+                continue
             self._fill_slots(scheduler)
             if not self._loop.occupied and not scheduler.has_more:
                 break
-            self._loop.turn(scheduler.next_wakeup)
-        missing = () if scheduler.cancelled else scheduler.report_missing()
-        for report in missing:
-            self._loop.tell([TestFinished(self._loop.now, report)])
-        self._loop.tell([RunFinished(self._loop.now, tuple(report.id for report in missing))])
+            self._do_as_asked()
+            self._loop.turn(min(self._rules.out_of_time, scheduler.next_wakeup or NEVER))
+
+    def _do_as_asked(self) -> None:
+        if self._is_to_suspend:
+            self._is_to_suspend = False
+            self._loop.suspend()
+        if self._is_to_inspect:
+            self._is_to_inspect = False
+            self._loop.inspect()
+
+    def _interrupt_running(self, times: int) -> None:
+        """End what runs; with `catchbreak`, as unittest has it, only from the second time on."""
+        times -= self.options.catchbreak
+        if times > 0:
+            self._loop.cancel("the run was interrupted", force=times > 1)
+
+    def _tell_results(self, events: Sequence[Event]) -> None:
+        """Tell the listeners, and stop if there were failures enough."""
+        self._loop.tell(events)
+        for event in events:
+            if isinstance(event, TestFinished):
+                reason = self._rules.note(event.report)
+                if reason is not None:
+                    self.stop(reason)
 
     def _heed(self, scheduler: Scheduler) -> None:
         """Begin nothing any more if somebody asked for that."""
@@ -177,15 +247,12 @@ class Run:
             self._loop.tell([RunCancelled(self._loop.now, reason, self.interrupts > 0)])
 
     def _fill_slots(self, scheduler: Scheduler) -> None:
-        while self._loop.occupied < self.jobs:
-            attempt = scheduler.next_attempt(self._loop.now)
-            if attempt is None:
-                return
+        while (attempt := scheduler.next_attempt(self._loop.now)) is not None:
             self._loop.start(self._prepare(attempt, scheduler))
 
     def serve(self, wait_for_more: Callable[[Scheduler], bool]) -> None:
         """Run tests that come one by one: *wait_for_more* adds them, and says whether there may be more."""
-        scheduler = Scheduler(self.id, [], self.options)
+        scheduler = Scheduler(self.id, [], self.options, slots=self.jobs)
         self._loop.tell([RunStarted(self._loop.now, self.id, 0, self.jobs, self._start_method)])
         while True:
             more = wait_for_more(scheduler)
@@ -236,7 +303,7 @@ class Run:
 
         def settle(running: Running) -> None:
             now = self._loop.now
-            self._loop.tell(scheduler.settle(attempt, running.collect_output(), running.made_by, now))
+            self._tell_results(scheduler.settle(attempt, running.collect_output(), running.made_by, now))
             if "directory" in settings:
                 resources.remove_tree(settings["directory"])
 
@@ -259,6 +326,8 @@ class Run:
             "warnings": self._warnings,
             "heartbeat_interval": options.heartbeat_interval,
             "cpu_limit": options.cpu_limit,
+            "memory_limit": options.memory_limit,
+            "max_open_files": options.max_open_files,
             "ipc": options.enable_ipc,
             "cleanup_timeout": options.cleanup_timeout,
             "memory_growth_limit": options.memory_growth_limit,

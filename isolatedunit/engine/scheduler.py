@@ -2,25 +2,29 @@
 
 Tests are put into *units*: a unit is what one child runs. Units are put into *groups*: of the units
 of one group, one runs at a time, in order, so that groups run side by side and tests that share a
-port or a file do not meet. Picking and settling cost O(log n) of the number of groups.
+port or a file do not meet. Picking and settling cost O(log n) of the number of groups. (These are not
+the groups that users name: `isolatedunit.engine.room` knows those.)
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.order import Expectations
+from isolatedunit.engine.room import Needs, Room
 from isolatedunit.engine.stimuli import SpawnFailed, TestRecord
+from isolatedunit.engine.units import OptionsOf, Unit, in_order, units_of
 from isolatedunit.events import Event, RetryScheduled, TestFinished, Warned
 from isolatedunit.leaks import Policy, tell_leak
 from isolatedunit.options import Options
 from isolatedunit.results import (
     GOOD,
+    PASSING,
     AttemptReport,
     MadeBy,
     Note,
@@ -38,46 +42,31 @@ SPAWN_BACKOFF = 0.2
 
 
 @dataclass(slots=True)
-class Unit:
-    """What one child runs: *tests*, for the *number*-th time."""
-
-    tests: Sequence[PlannedTest]
-    options: Options
-    group: str
-    number: int = 1
-    spawn_tries: int = 0
-    history: tuple[AttemptReport, ...] = ()
-
-
-@dataclass(slots=True)
 class _Group:
     order: int
     units: deque[Unit] = field(default_factory=deque)
     running: bool = False
 
-
-class OptionsOf:
-    """The options of each test: those of the run, but for what its class or method overrides."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._known: dict[str, Options] = {}
-
-    def __call__(self, test: PlannedTest) -> Options:
-        """The options of *test*."""
-        if not test.overrides:
-            return self._options
-        key = repr(sorted(test.overrides.items()))
-        if key not in self._known:
-            self._known[key] = self._options.with_values(test.overrides, test.id)
-        return self._known[key]
+    def drop_covered(self, is_covered: Callable[[PlannedTest], bool]) -> None:
+        """Forget tests, and units, that a failed fixture has made superfluous, up to the first unit that is left."""
+        while self.units:
+            unit = self.units[0]
+            unit.tests = [test for test in unit.tests if not is_covered(test)]
+            if unit.tests:
+                return
+            self.units.popleft()
 
 
 class Scheduler:
-    """Hands out attempts and settles them."""
+    """Hands out attempts and settles them. With *slots*, it hands out no more than there are."""
 
     def __init__(
-        self, run: str, tests: Sequence[PlannedTest], options: Options, expectations: Expectations | None = None
+        self,
+        run: str,
+        tests: Sequence[PlannedTest],
+        options: Options,
+        expectations: Expectations | None = None,
+        slots: int | None = None,
     ) -> None:
         self.options_of = OptionsOf(options)
         self.cancelled = False
@@ -87,14 +76,17 @@ class Scheduler:
         self._groups: dict[str, _Group] = {}
         self._ready: list[tuple[int, str]] = []
         self._delayed: list[tuple[float, int, str]] = []
+        self._put_off: list[tuple[float, int, Unit]] = []
+        self._parked: dict[str, list[tuple[int, str]]] = {}
+        self._room = Room(slots, dict(options.groups))
         self._units_of: dict[str, Unit] = {}
         self._reported_fixtures: set[str] = set()
         self._covered: set[str] = set()
         self._spawn_budget = 20 + len(tests) // 10
         self._groups_made = 0
-        units = list(_units(tests, options, self.options_of))
+        units = list(units_of(tests, options, self.options_of))
         if expectations is not None and not expectations.changes_nothing:
-            units = _in_order(units, expectations)
+            units = in_order(units, expectations)
         for unit in units:
             self._add(unit)
 
@@ -103,7 +95,8 @@ class Scheduler:
         self.planned += 1
         self._spawn_budget += 1
         self._unreported[test.number] = test
-        self._add(Unit([test], self.options_of(test), str(test.number)))
+        options = self.options_of(test)
+        self._add(Unit([test], options, str(test.number), Needs.of([options])))
 
     def drop(self, number: int) -> None:
         """Do not begin the test with this number if it has not begun."""
@@ -111,47 +104,77 @@ class Scheduler:
         group = self._groups.get(str(number))
         if group is not None and not group.running:
             group.units.clear()
+        self._put_off = [one for one in self._put_off if one[1] != number]
+        heapq.heapify(self._put_off)
 
-    def _add(self, unit: Unit) -> None:
+    def _add(self, unit: Unit, *, first: bool = False) -> None:
         group = self._groups.get(unit.group)
         if group is None:
             group = self._groups[unit.group] = _Group(self._groups_made)
             self._groups_made += 1
             heapq.heappush(self._ready, (group.order, unit.group))
-        group.units.append(unit)
+        if first:
+            group.units.appendleft(unit)
+        else:
+            group.units.append(unit)
 
     # ---- what runs next
 
     def next_attempt(self, now: float) -> Attempt | None:
         """An attempt that may begin now, or None."""
+        self._take_up(now)
+        while self._ready and not self.cancelled:
+            place = self._ready[0]
+            group = self._groups[place[1]]
+            group.drop_covered(self._is_covered)
+            if not group.units:
+                heapq.heappop(self._ready)
+                del self._groups[place[1]]
+                continue
+            needs = group.units[0].needs
+            full = self._room.full_group(needs)
+            if full is not None:
+                self._parked.setdefault(full, []).append(heapq.heappop(self._ready))
+            elif not self._room.has(needs):
+                return None
+            else:
+                heapq.heappop(self._ready)
+                return self._begin(group)
+        return None
+
+    def _take_up(self, now: float) -> None:
+        """What was to wait until now is ready."""
         while self._delayed and self._delayed[0][0] <= now:
             _, order, name = heapq.heappop(self._delayed)
             heapq.heappush(self._ready, (order, name))
-        while self._ready and not self.cancelled:
-            _, name = heapq.heappop(self._ready)
-            group = self._groups[name]
-            while group.units:
-                unit = group.units.popleft()
-                unit.tests = [test for test in unit.tests if not self._is_covered(test)]
-                if unit.tests:
-                    group.running = True
-                    attempt_id = f"{self._run}/{unit.tests[0].number}#{unit.number}"
-                    if unit.spawn_tries:
-                        attempt_id += f".{unit.spawn_tries}"
-                    self._units_of[attempt_id] = unit
-                    return Attempt(attempt_id, unit.tests, unit.options, self.options_of, number=unit.number)
-            del self._groups[name]
-        return None
+        while self._put_off and self._put_off[0][0] <= now:
+            self._add(heapq.heappop(self._put_off)[2], first=True)
+
+    def _begin(self, group: _Group) -> Attempt:
+        unit = group.units.popleft()
+        group.running = True
+        self._room.take(unit.needs)
+        attempt_id = f"{self._run}/{unit.tests[0].number}#{unit.number}"
+        if unit.spawn_tries:
+            attempt_id += f".{unit.spawn_tries}"
+        self._units_of[attempt_id] = unit
+        return Attempt(attempt_id, unit.tests, unit.options, self.options_of, number=unit.number)
 
     @property
     def next_wakeup(self) -> float | None:
         """When something that is put off may begin, None when nothing is."""
-        return self._delayed[0][0] if self._delayed and not self.cancelled else None
+        waiting = [heap[0][0] for heap in (self._delayed, self._put_off) if heap]
+        return min(waiting) if waiting and not self.cancelled else None
 
     @property
     def has_more(self) -> bool:
         """Whether anything is still to begin."""
-        return not self.cancelled and bool(self._ready or self._delayed)
+        return not self.cancelled and bool(self._ready or self._delayed or self._put_off or self._parked)
+
+    @property
+    def not_run(self) -> list[PlannedTest]:
+        """After `cancel`, when nothing runs any more: the tests that were planned and of which nothing was told."""
+        return [test for test in self._unreported.values() if not self._is_covered(test)]
 
     def cancel(self) -> None:
         """Begin nothing any more."""
@@ -189,13 +212,28 @@ class Scheduler:
             done.events += warnings
             if attempt.conclusion.remaining:
                 self._again(replace(done.unit, tests=attempt.conclusion.remaining, spawn_tries=0))
-        self._release(done.unit.group, now)
+        self._release(done.unit, now)
         return done.events
 
     def _again(self, unit: Unit) -> None:
         self._groups[unit.group].units.appendleft(unit)
 
-    def _release(self, name: str, now: float) -> None:
+    def _try_again(self, unit: Unit, now: float) -> None:
+        """Put the unit back for another try, at once or, if the test says so, after a while, when others may go on."""
+        delay = unit.options.retry_delay
+        if delay is None:
+            self._again(unit)
+            return
+        if unit.options.retry_backoff == "exponential":
+            delay *= 2.0 ** (unit.number - 2)
+        heapq.heappush(self._put_off, (now + delay, unit.tests[0].number, unit))
+
+    def _release(self, unit: Unit, now: float) -> None:
+        self._room.give_back(unit.needs)
+        for freed in unit.needs.groups:
+            for place in self._parked.pop(freed, ()):
+                heapq.heappush(self._ready, place)
+        name = unit.group
         group = self._groups[name]
         group.running = False
         if group.units and group.units[0].spawn_tries:
@@ -243,11 +281,11 @@ class Scheduler:
 
     def _retry_fixture(self, done: _Done, outcome: str, cause: str | None) -> bool:
         unit, conclusion = done.unit, done.attempt.conclusion
-        left = unit.options.retries + 1 - unit.number
+        left = retries_left(unit.options, unit.number, outcome, cause)
         if left <= 0 or not conclusion.covered or self.cancelled:
             return False
         covered, conclusion.covered = conclusion.covered, []
-        self._again(replace(unit, tests=covered, number=unit.number + 1))
+        self._try_again(replace(unit, tests=covered, number=unit.number + 1), done.now)
         done.events.append(RetryScheduled(done.now, done.attempt.id, covered[0].id, outcome, cause, left - 1))
         return True
 
@@ -257,13 +295,18 @@ class Scheduler:
             options = self.options_of(test)
             if leaks and place == len(settled) - 1:
                 _fail_for_leaks(leaks, record)
+            if options.memory_limit is not None and any(note.exception == "MemoryError" for note in record.notes):
+                record.cause = record.cause or "memory"  # the kernel gave it no more than that
             outcome = worst_outcome(record.notes, succeeded=record.succeeded)
-            left = options.retries + 1 - done.unit.number
+            left = retries_left(options, done.unit.number, outcome, record.cause)
             if outcome in GOOD or left <= 0 or self.cancelled:
+                if outcome in PASSING and options.flaky == "fail":
+                    _fail_if_flaky(done.unit.history, record)
                 self._finish(done, test, record, done.outputs[place])
                 continue
             history = (*done.unit.history, done.facts(outcome, record.cause))
-            self._again(Unit([test], options, done.unit.group, done.unit.number + 1, history=history))
+            again = Unit([test], options, done.unit.group, Needs.of([options]), done.unit.number + 1, history=history)
+            self._try_again(again, done.now)
             done.events.append(RetryScheduled(done.now, done.attempt.id, test.id, outcome, record.cause, left - 1))
 
     def _finish(self, done: _Done, test: PlannedTest, record: TestRecord, output: Output) -> None:
@@ -343,59 +386,20 @@ def _memory_of(attempt: Attempt) -> dict[str, int | None]:
     return usage
 
 
-def _units(tests: Iterable[PlannedTest], options: Options, options_of: OptionsOf) -> Iterator[Unit]:
-    """The tests in units, in order: neighbours that share a process become one."""
-    neighbours: list[PlannedTest] = []
-    shared: object = None
-    for test in tests:
-        key = _shares_process_with(test, options_of(test))
-        if neighbours and key != shared:
-            yield _unit(neighbours, options, options_of)
-            neighbours = []
-        neighbours.append(test)
-        shared = key
-    if neighbours:
-        yield _unit(neighbours, options, options_of)
+def retries_left(options: Options, number: int, outcome: str, cause: str | None) -> int:
+    """How many further tries a test has that came out like this at its *number*-th; 0 for what is not tried again."""
+    wanted = options.retry_on
+    if wanted and outcome not in wanted and cause not in wanted:
+        return 0
+    return max(0, options.retries + 1 - number)
 
 
-def _shares_process_with(test: PlannedTest, options: Options) -> object:
-    """Neighbours for which this is equal run in one process."""
-    process = (options.start_method, options.fork_after, options.memory_limit, options.cpu_limit)
-    if options.isolation == "class":
-        return process, test.class_id, repr(test.home)
-    if options.isolation == "module":
-        return process, test.module, repr(test.home)
-    if options.isolation == "none":
-        return process
-    return test.number
-
-
-def _in_order(units: list[Unit], expectations: Expectations) -> list[Unit]:
-    """The units of those groups first that are to begin first; a group's own stay in their order."""
-    groups: dict[str, list[Unit]] = {}
-    for unit in units:
-        groups.setdefault(unit.group, []).append(unit)
-
-    def rank(group: list[Unit]) -> tuple[bool, bool, float]:
-        return expectations.rank(test for unit in group for test in unit.tests)
-
-    return [unit for group in sorted(groups.values(), key=rank) for unit in group]
-
-
-def group_of(test: PlannedTest, options: Options) -> str:
-    """The group of which one test runs at a time."""
-    group = repr(test.home)
-    if "module" not in test.home:
-        group += test.module  # what was named may hold the tests of many modules
-    if options.parallel_by == "class":
-        group += test.class_id
-    elif options.parallel_by == "test":
-        group = str(test.number)
-    return group
-
-
-def _unit(tests: list[PlannedTest], options: Options, options_of: OptionsOf) -> Unit:
-    return Unit(tests, options_of(tests[0]), group_of(tests[0], options))
+def _fail_if_flaky(history: Sequence[AttemptReport], record: TestRecord) -> None:
+    tries = [f"{one.outcome} ({one.cause})" if one.cause else one.outcome for one in history if one.outcome not in GOOD]
+    if tries:
+        text = f"The test passed only at try {len(history) + 1}. Before that: {', '.join(tries)}."
+        record.notes.append(Note("addFailure", f"{text}\n", text))
+        record.cause = "flaky"
 
 
 def _fail_for_leaks(leaks: list[dict[str, Any]], record: TestRecord) -> None:

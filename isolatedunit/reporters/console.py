@@ -6,8 +6,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from isolatedunit.events import Event, RunCancelled, TestFinished, Warned
-from isolatedunit.results import Counts
+from isolatedunit.events import Event, RunCancelled, RunFinished, RunInspected, TestFinished, Warned
+from isolatedunit.results import Counts, TestReport
+
+NOT_RUN_SHOWN = 20
+"""How many of the tests that were not run are named on the terminal; the report has them all."""
 
 _GREEN, _RED, _YELLOW = "GREEN", "RED", "YELLOW"  # colorama's names
 _COLOURS = {
@@ -140,23 +143,38 @@ def table_of(statistics: Mapping[str, Any]) -> list[str]:
 class Summary:
     """Remembers what to say when the run is over: a listener. *say* prints a line at once."""
 
-    def __init__(self, say: Callable[[str], object]) -> None:
+    def __init__(self, say: Callable[[str], object], *, lets_finish: bool = False) -> None:
         self._say = say
+        self._lets_finish = lets_finish
         self._warnings: list[str] = []
         self._counts = Counts()
+        self._flaky: list[TestReport] = []
+        self._stopped: RunCancelled | None = None
+        self.not_run: tuple[str, ...] = ()
 
     def handle(self, event: Event) -> None:
         """Take notice of *event*."""
         if isinstance(event, Warned):
             self._warnings.append(event.text)
-        elif isinstance(event, RunCancelled) and event.interrupted:
-            self._say("\nisolatedunit: interrupted: the tests that run are ended (Ctrl-C again: killed)")
+        elif isinstance(event, RunCancelled):
+            self._stopped = event
+            if event.interrupted:
+                meaning = "may finish (once more: ended)" if self._lets_finish else "are ended (once more: killed)"
+                self._say(f"\nisolatedunit: interrupted: the tests that run {meaning}")
+        elif isinstance(event, RunInspected):
+            self._say(_tell_running(event))
+        elif isinstance(event, RunFinished):
+            self.not_run = event.not_run
         elif isinstance(event, TestFinished):
             self._counts.add(event.report)
+            if event.report.flaky:
+                self._flaky.append(event.report)
 
     def lines(self, statistics: Mapping[str, Any]) -> list[str]:
         """The warnings, a line on what isolation took, and the counts."""
         lines = [f"isolatedunit: {warning}" for warning in self._warnings]
+        lines += [f"isolatedunit: flaky: {_tell_flaky(report)}" for report in self._flaky]
+        lines += self._tell_not_run()
         count = statistics["total_processes_spawned"]
         took = f"Isolation: {count} process{'' if count == 1 else 'es'}"
         if statistics["average_spawn_time"]:
@@ -165,3 +183,24 @@ class Summary:
             peak, test = statistics["peak_memory_usage"] / 2**20, statistics["peak_memory_test"]
             took += f", the largest used {peak:.1f} MiB ({test})"
         return [*lines, took, str(self._counts)]
+
+    def _tell_not_run(self) -> list[str]:
+        if not self.not_run:
+            return []
+        count, reason = len(self.not_run), "" if self._stopped is None else f", since {self._stopped.reason}"
+        shown = [f"  {test_id}" for test_id in self.not_run[:NOT_RUN_SHOWN]]
+        more = [f"  and {count - NOT_RUN_SHOWN} more"] if count > NOT_RUN_SHOWN else []
+        return [f"isolatedunit: {count} test{' was' if count == 1 else 's were'} not run{reason}:", *shown, *more]
+
+
+def _tell_running(event: RunInspected) -> str:
+    lines = [f"\nisolatedunit: {len(event.running)} running"]
+    for test, state, age, stacks in event.running:
+        lines.append(f"{test}: {state}, for {age:.1f} s")
+        lines += [f"  {line}" for line in stacks.splitlines()]
+    return "\n".join(lines)
+
+
+def _tell_flaky(report: TestReport) -> str:
+    tries = [f"{one.outcome} ({one.cause})" if one.cause else one.outcome for one in report.attempts[:-1]]
+    return f"{report.id} passed at try {len(report.attempts)}, after {', '.join(tries)}"

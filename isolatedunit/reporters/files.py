@@ -34,6 +34,7 @@ class JsonReport:
         self._reports: list[TestReport] = []
         self._counts = Counts()
         self._missing: tuple[str, ...] = ()
+        self._not_run: tuple[str, ...] = ()
 
     def handle(self, event: Event) -> None:
         """Take notice of *event*."""
@@ -43,7 +44,7 @@ class JsonReport:
         elif isinstance(event, RunStarted):
             self._run = event
         elif isinstance(event, RunFinished):
-            self._missing = event.missing
+            self._missing, self._not_run = event.missing, event.not_run
 
     def document(self) -> dict[str, Any]:
         """The report as plain values."""
@@ -78,6 +79,7 @@ class JsonReport:
             "statistics": self._statistics(),
             "tests": [_describe(report) for report in reports],
             "missing": list(self._missing),
+            "not_run": list(self._not_run),
         }
 
     def write(self) -> None:
@@ -127,6 +129,7 @@ def _describe(report: TestReport) -> dict[str, Any]:
         "id": report.id,
         "outcome": report.outcome,
         "cause": report.cause,
+        "flaky": report.flaky,
         "duration": report.duration,
         "message": report.message,
         "traceback": report.traceback,
