@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 SIGKILL: int = getattr(signal, "SIGKILL", 9 if os.name == "posix" else signal.SIGTERM)
-SIGSTOP: int = getattr(signal, "SIGSTOP", 0)
-SIGCONT: int = getattr(signal, "SIGCONT", 0)
+STOP: int = getattr(signal, "SIGSTOP", 0)
+CONTINUE: int = getattr(signal, "SIGCONT", 0)
 
 NUDGE: int | None = getattr(signal, "SIGURG", None)
 """The signal that asks a child, silent for a heartbeat's interval, to start its heart. By default

@@ -84,13 +84,13 @@ def count_oom_kills(counters: Sequence[str] = _OOM_COUNTERS) -> int:
 def suspend(process_ids: Sequence[int]) -> None:
     """Stop the processes, until `resume`."""
     for process_id in process_ids:
-        resources.send_signal(process_id, resources.SIGSTOP)
+        resources.send_signal(process_id, resources.STOP)
 
 
 def resume(process_ids: Sequence[int]) -> None:
     """Let stopped processes go on."""
     for process_id in process_ids:
-        resources.send_signal(process_id, resources.SIGCONT)
+        resources.send_signal(process_id, resources.CONTINUE)
 
 
 def size_of(paths: Sequence[str]) -> int:

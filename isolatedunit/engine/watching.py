@@ -92,7 +92,7 @@ def stop_with(children: Iterable[Child]) -> None:
     stopped = [process for child in children for process in child.processes()]
     suspend(stopped)
     try:
-        os.kill(os.getpid(), resources.SIGSTOP)
+        os.kill(os.getpid(), resources.STOP)
     finally:
         resume(stopped)
 
