@@ -37,6 +37,7 @@ from isolatedunit.messages import (
     ChildFailed,
     ChildReady,
     FixtureStarted,
+    HandlesCleaned,
     Heartbeat,
     ImportStarted,
     LoadStarted,
@@ -187,6 +188,18 @@ class EndsWithoutReceiptTest(unittest.TestCase):
         ((_, record),) = attempt.conclusion.settled
         self.assertEqual((record.cause, record.succeeded), (None, True))
         self.assertEqual(attempt.evidence.status.signal, "SIGSEGV")
+
+
+class LeftoversTest(unittest.TestCase):
+    def test_one_that_the_child_has_told_is_not_told_again(self) -> None:
+        attempt = make()
+        drive(attempt, SlotGranted(), READY, started(), finished(), RECEIPT)
+        leak = {"kind": "process", "identity": "sleep 1000 (process 7)", "origin": "x.py:1 in test"}
+        drive(attempt, HandlesCleaned(**SAID, handle_stats={"leaked": 1, "by_kind": {"process": 1}, "leaks": [leak]}))
+        left = ({"pid": 7, "command": "sleep 1000"}, {"pid": 8, "command": "sleep 1000"})
+        drive(attempt, ChildExited(ExitStatus(exit_code=0, leftovers=left)))
+        told = [one["identity"] for one in attempt.evidence.handle_stats["leaks"]]
+        self.assertEqual(told, ["sleep 1000 (process 7)", "sleep 1000 (process 8)"])
 
 
 class TimeTest(unittest.TestCase):

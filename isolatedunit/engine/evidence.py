@@ -73,7 +73,9 @@ class Evidence:
     def note_end(self, exited: ChildExited) -> None:
         """The child is gone; what it left running was ended."""
         self.status, self.stacks = exited.status, exited.stacks
-        self.add_leaks([{"kind": "process", "identity": _describe(one)} for one in exited.status.leftovers])
+        told = {leak["identity"] for leak in self.handle_stats.get("leaks", ())}
+        left = [_describe(one) for one in exited.status.leftovers]
+        self.add_leaks([{"kind": "process", "identity": one} for one in left if one not in told])
 
     def take_handle_stats(self, stats: dict[str, Any]) -> None:
         """What the child told of its handles, without leaks that make no sense: it may tell anything."""
