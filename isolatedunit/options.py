@@ -75,7 +75,12 @@ class Options:
     )
     failfast: bool = _option(False, flag, "stop on first fail or error", "-f", "--failfast", group="unittest")
     catchbreak: bool = _option(
-        False, flag, "accepted as unittest's; a Ctrl-C is always caught", "-c", "--catch", group="unittest"
+        False,
+        flag,
+        "on Ctrl-C, let the tests that run finish; the second time they are ended",
+        "-c",
+        "--catch",
+        group="unittest",
     )
     buffer: bool = _option(
         False, flag, "put the output of failed tests into their error text", "-b", "--buffer", group="unittest"

@@ -13,7 +13,7 @@ PACKAGE = os.path.join(REPOSITORY, "isolatedunit")
 
 FLOORS = (
     ("errors", "leaks", "options", "results", "values", "messages", "events"),
-    ("addresses", "channel", "configuration", "resources"),
+    ("addresses", "cgroups", "channel", "configuration", "resources"),
     ("vitals",),
     ("conversation", "instance"),
     ("handles",),

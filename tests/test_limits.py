@@ -32,6 +32,7 @@ class Greedy(unittest.TestCase):
         while True:
             os.write(2, b"x" * 1_000_000)
 
+    @isolated(memory_limit="4G")
     def test_processes(self):
         children = []
         while True:

@@ -7,6 +7,8 @@ import atexit
 import sys
 import time
 
+from isolatedunit import cgroups
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
@@ -81,6 +83,8 @@ def limit(settings: dict[str, Any]) -> None:
     if descriptors is not None:
         # the runner's own have numbers above any limit that a test may be given
         _lower(resource.RLIMIT_NOFILE, descriptors, None)
+    if settings.get("cgroup") is not None:
+        cgroups.join(settings["cgroup"])
     if size is not None and sys.platform == "linux":
         # the watcher counts what is resident, but it looks only now and then: this ends what grows faster
         private = _private_size() + MEMORY_HEADROOM * size

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from isolatedunit.backends import Backend, Child, ChildSpec
+from isolatedunit.cgroups import ControlGroup
 from isolatedunit.channel import read_receipts
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.stimuli import (
@@ -46,6 +47,7 @@ from isolatedunit.engine.watching import (
     examine,
     find_excess,
     has_limits,
+    over_memory,
     show_stacks,
     stop_with,
 )
@@ -90,6 +92,7 @@ class Running:
         self.listen_at = NEVER
         self.told = {"stdout": 0, "stderr": 0}
         self.stacks = Stacks()
+        self.group: ControlGroup | None = None
         self.added: list[Any] = []
 
     def collect_output(self) -> list[Output]:
@@ -323,6 +326,9 @@ class Loop:
         self._feed(running, ChildExited(child.status, running.stacks.read(child)))
 
     def _blame_the_kernel(self, running: Running, size: int | None) -> None:
+        if running.group is not None and running.group.killed_for_memory:
+            self._feed(running, over_memory(running.group.peak, running.group.memory))
+            return
         others = [(one.attempt.current, one.child) for one in self._running.values() if one is not running]
         blamed = self._oom_watch.blame(
             running.attempt.current, size, [(name, child) for name, child in others if child is not None]

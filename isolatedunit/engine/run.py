@@ -12,6 +12,7 @@ from typing import Any
 from isolatedunit import resources
 from isolatedunit.addresses import is_importing_main
 from isolatedunit.backends import Backend, ChildSpec, Setting, open_backend, usable_start_method
+from isolatedunit.cgroups import ControlGroup, find_parent
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.loop import Loop, Running
 from isolatedunit.engine.order import Expectations
@@ -85,6 +86,8 @@ class Run:
         self._stop_reason: str | None = None
         self._is_to_suspend = self._is_to_inspect = False
         self._rules = StopRules(options, 0.0)
+        self._looked_for_groups = False
+        self._groups_in: str | None = None
         self._start_method = usable_start_method(options.start_method)
         self._scratch = tempfile.mkdtemp(prefix="isolatedunit-")
 
@@ -301,13 +304,35 @@ class Run:
             trunk=self._trunks.get(repr(home), ()),
         )
 
+        group = self._make_control_group(attempt.options.memory_limit)
+        if group is not None:
+            settings["cgroup"] = group.members
+
         def settle(running: Running) -> None:
             now = self._loop.now
             self._tell_results(scheduler.settle(attempt, running.collect_output(), running.made_by, now))
             if "directory" in settings:
                 resources.remove_tree(settings["directory"])
+            if group is not None:
+                group.remove()
 
-        return Running(attempt, spec, receipt, settle)
+        running = Running(attempt, spec, receipt, settle)
+        running.group = group
+        return running
+
+    def _make_control_group(self, memory_limit: int | None) -> ControlGroup | None:
+        """Where the kernel is to hold a child to its limit, and can; it is only watched elsewhere."""
+        if memory_limit is None:
+            return None
+        if not self._looked_for_groups:
+            self._looked_for_groups = True
+            self._groups_in = find_parent()
+        if self._groups_in is None:
+            return None
+        try:
+            return ControlGroup(self._groups_in, f"isolatedunit-{self.id}-{self._attempts}", memory_limit)
+        except OSError:
+            return None
 
     def _command(self, attempt: Attempt, settings: dict[str, Any]) -> Command:
         address = attempt.tests[0].address

@@ -32,9 +32,7 @@ def find_excess(options: Options, used: Usage | None, written: int) -> LimitExce
     if used is None:
         return None
     if options.memory_limit is not None and used.rss > options.memory_limit:
-        return LimitExceeded(
-            "memory", f"The test's processes used {used.rss:,} bytes of memory and may use {options.memory_limit:,}."
-        )
+        return over_memory(used.rss, options.memory_limit)
     if options.cpu_limit is not None and used.cpu_time > options.cpu_limit:
         return LimitExceeded(
             "cpu", f"The test used {used.cpu_time:.1f} s of CPU time and may use {options.cpu_limit:g}."
@@ -44,6 +42,12 @@ def find_excess(options: Options, used: Usage | None, written: int) -> LimitExce
             "processes", f"The test had {used.processes} processes at once and may have {options.max_processes}."
         )
     return None
+
+
+def over_memory(used: int | None, allowed: int) -> LimitExceeded:
+    """The limit that processes are over that have *used* so many bytes."""
+    size = "more" if used is None else f"{used:,} bytes"
+    return LimitExceeded("memory", f"The test's processes used {size} of memory and may use {allowed:,}.")
 
 
 def examine(child: Child | None) -> Examined:
