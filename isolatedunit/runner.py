@@ -324,6 +324,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             self.not_run = summary.not_run
         if report is not None:
             self._write(report)
+        if history is not None and history.problem is not None:
+            self.stream.writeln(f"isolatedunit: no history is kept (--history none does without): {history.problem}")
         statistics = self.get_statistics()
         table = table_of(statistics) if self.options.stats else []
         for line in (*table, *summary.lines(statistics)):
