@@ -18,6 +18,7 @@ from isolatedunit.history import DEFAULT_PATH
 from isolatedunit.merging import merge_command
 from isolatedunit.options import TABLE, Options, read
 from isolatedunit.reporters.console import ColouringStream, LosslessStream, wants_colour
+from isolatedunit.reporting import check_files
 from isolatedunit.runner import IsolatedTestRunner
 
 SUCCESS, FAILURE, USAGE, INTERNAL, NO_TESTS, INTERRUPTED = 0, 1, 2, 3, 5, 130
@@ -111,8 +112,7 @@ def parse(argv: Sequence[str]) -> tuple[Options, list[str]]:
     for name, value in given.items():
         flag = max(TABLE[name].metadata["flags"] or ("-v",), key=len)
         options = options.with_values({name: read(name, value, flag)}, flag)
-    if options.json is not None and not os.path.isdir(os.path.dirname(os.path.abspath(options.json))):
-        raise OptionError(f"--json: {options.json!r} is in a directory that does not exist; make it first.")
+    check_files(options)
     return options, names
 
 

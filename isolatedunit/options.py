@@ -401,6 +401,9 @@ class Options:
     capture: bool = _option(True, flag, "let tests write straight to the terminal", "--no-capture")
     stats: bool = _option(False, flag, "print what the run's processes cost, as a table", "--stats")
     json: str | None = _option(None, text, "write the run as one JSON document", "--json", metavar="FILE")
+    junit_xml: str | None = _option(
+        None, text, "write the run as JUnit XML, for Jenkins and its like", "--junit-xml", metavar="FILE"
+    )
 
     @property
     def tracks_handles(self) -> bool:

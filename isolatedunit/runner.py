@@ -30,8 +30,9 @@ from isolatedunit.history import History
 from isolatedunit.options import Options
 from isolatedunit.planning import plan_one, plan_suite
 from isolatedunit.reporters.console import Durations, Summary, table_of
-from isolatedunit.reporters.files import JsonReport
+from isolatedunit.reporters.files import Origin
 from isolatedunit.reporters.log import ProcessLog
+from isolatedunit.reporting import Reports
 from isolatedunit.results import Note, PlannedTest, TestReport
 from isolatedunit.statistics import Statistics
 
@@ -298,13 +299,13 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
     def _run(self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]]) -> Any:
         summary, bridge = Summary(self.stream.writeln), ResultBridge()
-        report = None if self.options.json is None else JsonReport(self.options.json, self.options, self.get_statistics)
+        reports = Reports(self.options, Origin.of(self.options), self.get_statistics)
         # unittest does it by itself from 3.12 on
         durations = Durations() if self.durations is not None and sys.version_info < (3, 12) else None
         history = None
         if self.options.history is not None:
             history = History(self.options.history, only_reads=self.options.shard is not None)
-        extra: list[Listener] = [one for one in (report, durations, history) if one is not None]
+        extra: list[Listener] = [*reports.listeners, *(one for one in (durations, history) if one is not None)]
         run = Run(
             self.options,
             [self.statistics, ProcessLog(), summary, *extra, *self._listeners, bridge],
@@ -320,8 +321,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         finally:
             run.close()
             self.interrupted = run.interrupts > 0
-        if report is not None:
-            self._write(report)
+        self._write(reports)
         statistics = self.get_statistics()
         table = table_of(statistics) if self.options.stats else []
         for line in (*table, *summary.lines(statistics)):
@@ -375,12 +375,10 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
         result.printErrors = print_errors_and_lines
 
-    def _write(self, report: JsonReport) -> None:
-        try:
-            report.write()
-        except OSError as exception:
+    def _write(self, reports: Reports) -> None:
+        for sentence in reports.write():
             self.report_lost = True
-            self.stream.writeln(f"isolatedunit: the report {self.options.json!r} could not be written: {exception}")
+            self.stream.writeln(f"isolatedunit: {sentence}")
 
 
 @contextlib.contextmanager

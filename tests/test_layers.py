@@ -30,6 +30,7 @@ FLOORS = (
         "merging",
         "planning",
         "pool",
+        "reporting",
         "runner",
         "suite",
         "main",

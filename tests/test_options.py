@@ -246,6 +246,7 @@ class CommandLineTest(ProjectTestCase):
             "failed_first": (["--failed-first"], True),
             "shard": (["--shard", "2/3"], (2, 3)),
             "json": (["--json", "x.json"], "x.json"),
+            "junit_xml": (["--junit-xml", "x.xml"], "x.xml"),
         }
         own = {name for name, option in TABLE.items() if "group" not in option.metadata}
         self.assertEqual(set(given), own)
