@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from isolatedunit.accepting import leaks_command
@@ -17,7 +17,9 @@ from isolatedunit.errors import BackendUnavailable, CollectionError, IsolatedUni
 from isolatedunit.history import DEFAULT_PATH
 from isolatedunit.merging import merge_command
 from isolatedunit.options import TABLE, Options, read
+from isolatedunit.replaying import replay_command
 from isolatedunit.reporters.console import ColouringStream, LosslessStream, wants_colour
+from isolatedunit.reporters.journal import PastRun
 from isolatedunit.reporting import check_files
 from isolatedunit.runner import IsolatedTestRunner
 
@@ -26,7 +28,11 @@ SUCCESS, FAILURE, USAGE, INTERNAL, NO_TESTS, INTERRUPTED = 0, 1, 2, 3, 5, 130
 OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=DEFAULT_PATH)
 """The defaults, where the command has others than a runner in a program."""
 
-COMMANDS = {"leaks": leaks_command, "merge": merge_command}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "leaks": leaks_command,
+    "merge": merge_command,
+    "replay": lambda arguments: replay_command(arguments, lambda options, past: run_tests(options, (), past)),
+}
 """What a first argument may ask for that is not the name of a test."""
 
 BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
@@ -40,6 +46,7 @@ examples:
   python -m isolatedunit path/to/test_file.py         the tests of a file
   python -m isolatedunit --shard 1/4 --json 1.json    a quarter of them; the others elsewhere
   python -m isolatedunit merge 1.json 2.json 3.json 4.json --json all.json
+  python -m isolatedunit replay events.jsonl -v       a run that --events events.jsonl wrote down
 """
 _GROUPS = {
     "unittest": "options of unittest",
@@ -153,8 +160,8 @@ def report_bug() -> int:
     return INTERNAL
 
 
-def run_tests(options: Options, names: Sequence[str]) -> int:
-    """Run what *names* name, or what discovery finds; gives the exit code."""
+def run_tests(options: Options, names: Sequence[str], past: PastRun | None = None) -> int:
+    """Run what *names* name, or what discovery finds, or show a run of the *past*; gives the exit code."""
     stream: Any = LosslessStream(sys.stderr)
     if wants_colour(sys.stderr):
         stream = ColouringStream(stream)
@@ -174,12 +181,12 @@ def run_tests(options: Options, names: Sequence[str]) -> int:
     source: dict[str, Any] = {"names": list(names)}
     if not names:
         source = {"discover": [options.start_directory, options.pattern, options.top_level_directory]}
-    result = runner.run_source(source)
+    result = runner.run_source(source) if past is None else runner.replay(past)
     if runner.interrupted:
         return INTERRUPTED
     if runner.report_lost:
         return INTERNAL
-    if not result.wasSuccessful():
+    if not result.wasSuccessful() or (past is not None and past.cut_off):
         return FAILURE
     # that a shard has no test is no mistake where the others have some
     some = result.testsRun or result.skipped or (options.shard is not None and runner.planned_in_all_shards)

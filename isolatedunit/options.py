@@ -404,6 +404,9 @@ class Options:
     junit_xml: str | None = _option(
         None, text, "write the run as JUnit XML, for Jenkins and its like", "--junit-xml", metavar="FILE"
     )
+    events: str | None = _option(
+        None, text, "write down each event when it happens, for isolatedunit replay", "--events", metavar="FILE"
+    )
 
     @property
     def tracks_handles(self) -> bool:

@@ -1,18 +1,23 @@
-"""The files that a run is written to, as its options ask."""
+"""Who hears of a run: what prints and counts, and the files that its options ask for."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from isolatedunit.errors import OptionError
-from isolatedunit.events import Event
+from isolatedunit.events import Event, Listener
 from isolatedunit.options import TABLE, Options
+from isolatedunit.reporters.console import Durations, Summary, table_of
 from isolatedunit.reporters.files import JsonReport, Origin
+from isolatedunit.reporters.journal import Journal
 from isolatedunit.reporters.junit import JUnitReport
+from isolatedunit.reporters.log import ProcessLog
+from isolatedunit.statistics import Statistics
 
-FILES = ("json", "junit_xml")
+FILES = ("json", "junit_xml", "events")
 """The options that name a file to write a run to; ``-`` is standard output."""
 
 
@@ -28,25 +33,60 @@ class Report(Protocol):
         """The run is over: write it down; raises `OSError`."""
 
 
-class Reports:
-    """The reports on one run, which began at *origin*; they are ``listeners``."""
+class Audience:
+    """Who hears of a run that began at *origin*: `listeners`, of which *more* come last.
 
-    def __init__(self, options: Options, origin: Origin, statistics: Callable[[], dict[str, Any]]) -> None:
-        self.listeners: list[Report] = []
-        if options.json is not None:
-            self.listeners.append(JsonReport(options.json, origin, statistics))
-        if options.junit_xml is not None:
-            self.listeners.append(JUnitReport(options.junit_xml, origin))
+    *say* prints a line. `durations` is there if they were asked for, and unittest does not tell them by itself, as it
+    does from Python 3.12 on.
+    """
 
-    def write(self) -> list[str]:
-        """The run is over: write what is not written yet. Gives a sentence for each report that was lost."""
-        lost = []
-        for report in self.listeners:
+    def __init__(
+        self,
+        options: Options,
+        origin: Origin,
+        statistics: Statistics,
+        say: Callable[[str], object],
+        more: Sequence[Listener],
+    ) -> None:
+        self._options = options
+        self._statistics = statistics
+        self._say = say
+        self._reports = list(_reports(options, origin, statistics.as_dict))
+        self.summary = Summary(say)
+        wanted = options.durations is not None and sys.version_info < (3, 12)
+        self.durations = Durations() if wanted else None
+        own: list[Listener] = [statistics, ProcessLog(), self.summary, *self._reports]
+        self.listeners: list[Listener] = [*own, *([] if self.durations is None else [self.durations]), *more]
+
+    def hear(self, events: Iterable[Event]) -> None:
+        """Tell all of them of *events*."""
+        for event in events:
+            for listener in self.listeners:
+                listener.handle(event)
+
+    def conclude(self) -> bool:
+        """The run is over: write what is not written yet, and say what there is to say; True if a report was lost."""
+        lost = False
+        for report in self._reports:
             try:
                 report.write()
             except OSError as exception:
-                lost.append(f"the report {report.path!r} could not be written: {exception}")
+                lost = True
+                self._say(f"isolatedunit: the report {report.path!r} could not be written: {exception}")
+        statistics = self._statistics.as_dict()
+        table = table_of(statistics) if self._options.stats else []
+        for line in (*table, *self.summary.lines(statistics)):
+            self._say(line)
         return lost
+
+
+def _reports(options: Options, origin: Origin, statistics: Callable[[], dict[str, Any]]) -> Iterator[Report]:
+    if options.json is not None:
+        yield JsonReport(options.json, origin, statistics)
+    if options.junit_xml is not None:
+        yield JUnitReport(options.junit_xml, origin)
+    if options.events is not None:
+        yield Journal(options.events, origin, options)
 
 
 def check_files(options: Options) -> None:

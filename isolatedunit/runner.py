@@ -15,6 +15,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, TextIO
 from unittest.case import _SubTest  # type: ignore[attr-defined]
+from unittest.runner import _WritelnDecorator
 from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
 from isolatedunit.accepting import read_baseline
@@ -29,10 +30,11 @@ from isolatedunit.handlers import Handlers
 from isolatedunit.history import History
 from isolatedunit.options import Options
 from isolatedunit.planning import plan_one, plan_suite
-from isolatedunit.reporters.console import Durations, Summary, table_of
+from isolatedunit.reporters.console import RetellingStream
 from isolatedunit.reporters.files import Origin
+from isolatedunit.reporters.journal import PastRun
 from isolatedunit.reporters.log import ProcessLog
-from isolatedunit.reporting import Reports
+from isolatedunit.reporting import Audience
 from isolatedunit.results import Note, PlannedTest, TestReport
 from isolatedunit.statistics import Statistics
 
@@ -297,18 +299,29 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         """
         return self._run(lambda run: (run.collect(source), {}))
 
+    def replay(self, past: PastRun) -> Any:
+        """Show a run that was written down before as if it ran now, to all listeners; gives the result."""
+        bridge = ResultBridge()
+        audience = self._gather(past.origin, bridge)
+
+        def dispatch(result: Any) -> None:
+            bridge.connect(result, {}, lambda: None)
+            with hearing_children(result):
+                audience.hear(past.events())
+
+        result = self._run_planned(dispatch, audience, is_past=True)
+        self.interrupted = audience.summary.interrupted
+        self._conclude(audience)
+        return result
+
     def _run(self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]]) -> Any:
-        summary, bridge = Summary(self.stream.writeln), ResultBridge()
-        reports = Reports(self.options, Origin.of(self.options), self.get_statistics)
-        # unittest does it by itself from 3.12 on
-        durations = Durations() if self.durations is not None and sys.version_info < (3, 12) else None
-        history = None
+        bridge, history = ResultBridge(), None
         if self.options.history is not None:
             history = History(self.options.history, only_reads=self.options.shard is not None)
-        extra: list[Listener] = [*reports.listeners, *(one for one in (durations, history) if one is not None)]
+        audience = self._gather(Origin.of(self.options), bridge, history)
         run = Run(
             self.options,
-            [self.statistics, ProcessLog(), summary, *extra, *self._listeners, bridge],
+            audience.listeners,
             warnings=self.warnings,
             answer=self._handlers.answer,
             listens_at_once=bool(self._handlers),
@@ -317,17 +330,21 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             with calling_on_interrupt(run.interrupt):
                 tests, originals = plan(run)
                 dispatch = self._dispatcher(run, bridge, history, tests, originals)
-                result = self._run_planned(dispatch, durations)
+                result = self._run_planned(dispatch, audience)
         finally:
             run.close()
             self.interrupted = run.interrupts > 0
-        self._write(reports)
-        statistics = self.get_statistics()
-        table = table_of(statistics) if self.options.stats else []
-        for line in (*table, *summary.lines(statistics)):
-            self.stream.writeln(line)
-        self.stream.flush()
+        self._conclude(audience)
         return result
+
+    def _gather(self, origin: Origin, bridge: ResultBridge, history: History | None = None) -> Audience:
+        options = replace(self.options, verbosity=self.verbosity, durations=self.durations)
+        more = [one for one in (history, *self._listeners, bridge) if one is not None]
+        return Audience(options, origin, self.statistics, self.stream.writeln, more)
+
+    def _conclude(self, audience: Audience) -> None:
+        self.report_lost = audience.conclude()
+        self.stream.flush()
 
     def _dispatcher(
         self,
@@ -357,13 +374,19 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
         return dispatch
 
-    def _run_planned(self, execute: Callable[[Any], None], durations: Durations | None) -> Any:
+    def _run_planned(self, execute: Callable[[Any], None], audience: Audience, *, is_past: bool = False) -> Any:
         def dispatch(result: Any) -> None:
             execute(result)
-            if durations is not None:
-                self._print_after_errors(result, durations.lines(self.durations or 0, self.verbosity))
+            if audience.durations is not None:
+                self._print_after_errors(result, audience.durations.lines(self.durations or 0, self.verbosity))
 
-        return super().run(dispatch)  # type: ignore[arg-type]
+        stream = self.stream
+        if is_past or self.options.events is not None:  # a run is to look the same when it is shown again
+            self.stream = _WritelnDecorator(RetellingStream(stream, lambda: audience.summary.seconds))
+        try:
+            return super().run(dispatch)  # type: ignore[arg-type]
+        finally:
+            self.stream = stream
 
     def _print_after_errors(self, result: Any, lines: Sequence[str]) -> None:
         print_errors = result.printErrors
@@ -374,11 +397,6 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 self.stream.writeln(line)
 
         result.printErrors = print_errors_and_lines
-
-    def _write(self, reports: Reports) -> None:
-        for sentence in reports.write():
-            self.report_lost = True
-            self.stream.writeln(f"isolatedunit: {sentence}")
 
 
 @contextlib.contextmanager

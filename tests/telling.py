@@ -47,7 +47,7 @@ ATTEMPT = AttemptReport(
     fork_after="import",
 )
 
-EVERY_CONTROL_CHARACTER = "".join(map(chr, (*range(0x20), *range(0x7F, 0xA0)))) + "\ud800\udfff\ufffe\uffff\u2028"
+EVERY_CONTROL_CHARACTER = "".join(map(chr, (*range(0x20), *range(0x7F, 0xA0)))) + "\udfff\ud800\ufffe\uffff\u2028"
 """What makes a file invalid, or a terminal do something."""
 
 

@@ -30,6 +30,7 @@ FLOORS = (
         "merging",
         "planning",
         "pool",
+        "replaying",
         "reporting",
         "runner",
         "suite",

@@ -247,6 +247,7 @@ class CommandLineTest(ProjectTestCase):
             "shard": (["--shard", "2/3"], (2, 3)),
             "json": (["--json", "x.json"], "x.json"),
             "junit_xml": (["--junit-xml", "x.xml"], "x.xml"),
+            "events": (["--events", "-"], "-"),
         }
         own = {name for name, option in TABLE.items() if "group" not in option.metadata}
         self.assertEqual(set(given), own)

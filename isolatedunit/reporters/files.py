@@ -66,6 +66,7 @@ class JsonReport:
         self._reports: list[TestReport] = []
         self._counts = Counts()
         self._missing: tuple[str, ...] = ()
+        self._finished = False
 
     def handle(self, event: Event) -> None:
         """Take notice of *event*."""
@@ -76,7 +77,7 @@ class JsonReport:
         elif isinstance(event, RunStarted):
             self._run = event
         elif isinstance(event, RunFinished):
-            self._missing = event.missing
+            self._missing, self._finished = event.missing, True
 
     def document(self) -> dict[str, Any]:
         """The report as plain values."""
@@ -97,6 +98,7 @@ class JsonReport:
                 "python": origin.python,
                 "platform": origin.platform,
                 "shard": None if self._run is None else describe_shard(self._run.shard),
+                "cut_off": not self._finished,
             },
             "counts": {
                 "tests": counts.tests,
