@@ -407,6 +407,9 @@ class Options:
     events: str | None = _option(
         None, text, "write down each event when it happens, for isolatedunit replay", "--events", metavar="FILE"
     )
+    tap: str | None = _option(
+        None, text, "write the results in the Test Anything Protocol, as they come", "--tap", metavar="FILE"
+    )
 
     @property
     def tracks_handles(self) -> bool:

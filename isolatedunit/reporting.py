@@ -15,9 +15,10 @@ from isolatedunit.reporters.files import JsonReport, Origin
 from isolatedunit.reporters.journal import Journal
 from isolatedunit.reporters.junit import JUnitReport
 from isolatedunit.reporters.log import ProcessLog
+from isolatedunit.reporters.tap import TapReport
 from isolatedunit.statistics import Statistics
 
-FILES = ("json", "junit_xml", "events")
+FILES = ("json", "junit_xml", "events", "tap")
 """The options that name a file to write a run to; ``-`` is standard output."""
 
 
@@ -87,6 +88,8 @@ def _reports(options: Options, origin: Origin, statistics: Callable[[], dict[str
         yield JUnitReport(options.junit_xml, origin)
     if options.events is not None:
         yield Journal(options.events, origin, options)
+    if options.tap is not None:
+        yield TapReport(options.tap)
 
 
 def check_files(options: Options) -> None:

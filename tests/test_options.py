@@ -248,6 +248,7 @@ class CommandLineTest(ProjectTestCase):
             "json": (["--json", "x.json"], "x.json"),
             "junit_xml": (["--junit-xml", "x.xml"], "x.xml"),
             "events": (["--events", "-"], "-"),
+            "tap": (["--tap", "x.tap"], "x.tap"),
         }
         own = {name for name, option in TABLE.items() if "group" not in option.metadata}
         self.assertEqual(set(given), own)
