@@ -410,6 +410,13 @@ class Options:
     tap: str | None = _option(
         None, text, "write the results in the Test Anything Protocol, as they come", "--tap", metavar="FILE"
     )
+    subunit: str | None = _option(
+        None,
+        text,
+        "write the results as subunit v2, as they come; needs the extra subunit",
+        "--subunit",
+        metavar="FILE",
+    )
 
     @property
     def tracks_handles(self) -> bool:

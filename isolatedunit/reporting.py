@@ -15,10 +15,11 @@ from isolatedunit.reporters.files import JsonReport, Origin
 from isolatedunit.reporters.journal import Journal
 from isolatedunit.reporters.junit import JUnitReport
 from isolatedunit.reporters.log import ProcessLog
+from isolatedunit.reporters.subunit import SubunitReport
 from isolatedunit.reporters.tap import TapReport
 from isolatedunit.statistics import Statistics
 
-FILES = ("json", "junit_xml", "events", "tap")
+FILES = ("json", "junit_xml", "events", "tap", "subunit")
 """The options that name a file to write a run to; ``-`` is standard output."""
 
 
@@ -32,6 +33,31 @@ class Report(Protocol):
 
     def write(self) -> None:
         """The run is over: write it down; raises `OSError`."""
+
+
+class Guarded:
+    """A report that cannot do any harm to the run: what goes wrong in it costs the report, and is its `problem`."""
+
+    def __init__(self, report: Report) -> None:
+        self.path = report.path
+        self.problem: Exception | None = None
+        self._report = report
+
+    def handle(self, event: Event) -> None:
+        """Have the report take notice, unless it is lost."""
+        if self.problem is None:
+            try:
+                self._report.handle(event)
+            except Exception as exception:
+                self.problem = exception
+
+    def write(self) -> None:
+        """Have it written, unless it is lost."""
+        if self.problem is None:
+            try:
+                self._report.write()
+            except Exception as exception:
+                self.problem = exception
 
 
 class Audience:
@@ -52,7 +78,7 @@ class Audience:
         self._options = options
         self._statistics = statistics
         self._say = say
-        self._reports = list(_reports(options, origin, statistics.as_dict))
+        self._reports = [Guarded(report) for report in _reports(options, origin, statistics.as_dict)]
         self.summary = Summary(say)
         wanted = options.durations is not None and sys.version_info < (3, 12)
         self.durations = Durations() if wanted else None
@@ -69,11 +95,11 @@ class Audience:
         """The run is over: write what is not written yet, and say what there is to say; True if a report was lost."""
         lost = False
         for report in self._reports:
-            try:
-                report.write()
-            except OSError as exception:
+            report.write()
+            if report.problem is not None:
                 lost = True
-                self._say(f"isolatedunit: the report {report.path!r} could not be written: {exception}")
+                why = str(report.problem) if isinstance(report.problem, OSError) else repr(report.problem)
+                self._say(f"isolatedunit: the report {report.path!r} could not be written: {why}")
         statistics = self._statistics.as_dict()
         table = table_of(statistics) if self._options.stats else []
         for line in (*table, *self.summary.lines(statistics)):
@@ -82,6 +108,8 @@ class Audience:
 
 
 def _reports(options: Options, origin: Origin, statistics: Callable[[], dict[str, Any]]) -> Iterator[Report]:
+    if options.subunit is not None:
+        yield SubunitReport(options.subunit, origin)  # the first, since a package may be missing for it
     if options.json is not None:
         yield JsonReport(options.json, origin, statistics)
     if options.junit_xml is not None:

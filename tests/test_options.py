@@ -249,6 +249,7 @@ class CommandLineTest(ProjectTestCase):
             "junit_xml": (["--junit-xml", "x.xml"], "x.xml"),
             "events": (["--events", "-"], "-"),
             "tap": (["--tap", "x.tap"], "x.tap"),
+            "subunit": (["--subunit", "x"], "x"),
         }
         own = {name for name, option in TABLE.items() if "group" not in option.metadata}
         self.assertEqual(set(given), own)
