@@ -417,6 +417,9 @@ class Options:
         "--subunit",
         metavar="FILE",
     )
+    trace: str | None = _option(
+        None, text, "write when what ran, for Perfetto or chrome://tracing", "--trace", metavar="FILE"
+    )
 
     @property
     def tracks_handles(self) -> bool:

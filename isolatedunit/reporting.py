@@ -17,9 +17,10 @@ from isolatedunit.reporters.junit import JUnitReport
 from isolatedunit.reporters.log import ProcessLog
 from isolatedunit.reporters.subunit import SubunitReport
 from isolatedunit.reporters.tap import TapReport
+from isolatedunit.reporters.trace import TraceReport
 from isolatedunit.statistics import Statistics
 
-FILES = ("json", "junit_xml", "events", "tap", "subunit")
+FILES = ("json", "junit_xml", "events", "tap", "subunit", "trace")
 """The options that name a file to write a run to; ``-`` is standard output."""
 
 
@@ -118,6 +119,8 @@ def _reports(options: Options, origin: Origin, statistics: Callable[[], dict[str
         yield Journal(options.events, origin, options)
     if options.tap is not None:
         yield TapReport(options.tap)
+    if options.trace is not None:
+        yield TraceReport(options.trace, origin)
 
 
 def check_files(options: Options) -> None:

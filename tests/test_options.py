@@ -250,6 +250,7 @@ class CommandLineTest(ProjectTestCase):
             "events": (["--events", "-"], "-"),
             "tap": (["--tap", "x.tap"], "x.tap"),
             "subunit": (["--subunit", "x"], "x"),
+            "trace": (["--trace", "x"], "x"),
         }
         own = {name for name, option in TABLE.items() if "group" not in option.metadata}
         self.assertEqual(set(given), own)
