@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from isolatedunit.results import TestReport
+from isolatedunit.results import Note, TestReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +153,20 @@ class TestQueued(Event):
 
 @dataclass(frozen=True, slots=True)
 class RetryScheduled(Event):
-    """A test did not come out well and is tried again."""
+    """A test did not come out well and is tried again; *notes*, *stdout* and *stderr* are what it told.
+
+    *fixture* is unittest's id of what failed where it was not the test itself but what it needs.
+    """
 
     attempt: str
     test: str
     outcome: str
     cause: str | None
     retries_left: int
+    notes: tuple[Note, ...] = ()
+    stdout: str = ""
+    stderr: str = ""
+    fixture: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

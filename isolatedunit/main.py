@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from isolatedunit.accepting import leaks_command
@@ -18,7 +18,10 @@ from isolatedunit.explaining import explain
 from isolatedunit.history import DEFAULT_PATH
 from isolatedunit.merging import merge_command
 from isolatedunit.options import TABLE, Options, read
+from isolatedunit.replaying import replay_command
 from isolatedunit.reporters.console import ColouringStream, LosslessStream, wants_colour
+from isolatedunit.reporters.journal import PastRun
+from isolatedunit.reporting import check_files
 from isolatedunit.runner import IsolatedTestRunner
 from isolatedunit.signals import heeding_signals
 
@@ -39,6 +42,7 @@ examples:
   python -m isolatedunit --shard 1/4 --json 1.json    a quarter of them; the others elsewhere
   python -m isolatedunit config module.TestClass      the options that these tests will have, and from where
   python -m isolatedunit merge 1.json 2.json 3.json 4.json --json all.json
+  python -m isolatedunit replay events.jsonl -v       a run that --events events.jsonl wrote down
 """
 _GROUPS = {
     "unittest": "options of unittest",
@@ -120,8 +124,7 @@ def parse_with_origins(argv: Sequence[str]) -> tuple[Options, list[str], dict[st
         flag = max(TABLE[name].metadata["flags"] or ("-v",), key=len)
         options = options.with_values({name: read(name, value, flag)}, flag)
         origins[name] = f"the command line ({flag})"
-    if options.json is not None and not os.path.isdir(os.path.dirname(os.path.abspath(options.json))):
-        raise OptionError(f"--json: {options.json!r} is in a directory that does not exist; make it first.")
+    check_files(options)
     return options, names, origins
 
 
@@ -140,7 +143,12 @@ def config_command(argv: Sequence[str]) -> int:
     return SUCCESS if planned else NO_TESTS
 
 
-COMMANDS = {"config": config_command, "leaks": leaks_command, "merge": merge_command}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "config": config_command,
+    "leaks": leaks_command,
+    "merge": merge_command,
+    "replay": lambda arguments: replay_command(arguments, lambda options, past: run_tests(options, (), past)),
+}
 """What a first argument may ask for that is not the name of a test."""
 
 
@@ -181,8 +189,8 @@ def report_bug() -> int:
     return INTERNAL
 
 
-def run_tests(options: Options, names: Sequence[str]) -> int:
-    """Run what *names* name, or what discovery finds; gives the exit code."""
+def run_tests(options: Options, names: Sequence[str], past: PastRun | None = None) -> int:
+    """Run what *names* name, or what discovery finds, or show a run of the *past*; gives the exit code."""
     stream: Any = LosslessStream(sys.stderr)
     if wants_colour(sys.stderr):
         stream = ColouringStream(stream)
@@ -202,12 +210,12 @@ def run_tests(options: Options, names: Sequence[str]) -> int:
     source: dict[str, Any] = {"names": list(names)}
     if not names:
         source = {"discover": [options.start_directory, options.pattern, options.top_level_directory]}
-    result = runner.run_source(source)
+    result = runner.run_source(source) if past is None else runner.replay(past)
     if runner.interrupted:
         return INTERRUPTED
     if runner.report_lost:
         return INTERNAL
-    if not result.wasSuccessful() or runner.not_run:
+    if not result.wasSuccessful() or runner.not_run or (past is not None and past.cut_off):
         return FAILURE
     # that a shard has no test is no mistake where the others have some
     some = result.testsRun or result.skipped or (options.shard is not None and runner.planned_in_all_shards)

@@ -363,6 +363,25 @@ class Options:
     capture: bool = _option(True, flag, "let tests write straight to the terminal", "--no-capture")
     stats: bool = _option(False, flag, "print what the run's processes cost, as a table", "--stats")
     json: str | None = _option(None, text, "write the run as one JSON document", "--json", metavar="FILE")
+    junit_xml: str | None = _option(
+        None, text, "write the run as JUnit XML, for Jenkins and its like", "--junit-xml", metavar="FILE"
+    )
+    events: str | None = _option(
+        None, text, "write down each event when it happens, for isolatedunit replay", "--events", metavar="FILE"
+    )
+    tap: str | None = _option(
+        None, text, "write the results in the Test Anything Protocol, as they come", "--tap", metavar="FILE"
+    )
+    subunit: str | None = _option(
+        None,
+        text,
+        "write the results as subunit v2, as they come; needs the extra subunit",
+        "--subunit",
+        metavar="FILE",
+    )
+    trace: str | None = _option(
+        None, text, "write when what ran, for Perfetto or chrome://tracing", "--trace", metavar="FILE"
+    )
 
     overrides: tuple[tuple[str, Mapping[str, Any]], ...] = field(
         default=(),

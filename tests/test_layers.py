@@ -32,6 +32,8 @@ FLOORS = (
         "merging",
         "planning",
         "pool",
+        "replaying",
+        "reporting",
         "runner",
         "signals",
         "suite",

@@ -258,6 +258,11 @@ class CommandLineTest(ProjectTestCase):
             "max_failures": (["--max-failures", "3"], 3),
             "max_crashes": (["--max-crashes", "2"], 2),
             "run_timeout": (["--run-timeout", "60"], 60.0),
+            "junit_xml": (["--junit-xml", "x.xml"], "x.xml"),
+            "events": (["--events", "-"], "-"),
+            "tap": (["--tap", "x.tap"], "x.tap"),
+            "subunit": (["--subunit", "x"], "x"),
+            "trace": (["--trace", "x"], "x"),
         }
         of_some_tests = {"group", "exclusive", "slots", "overrides"}  # which files, classes and methods set
         own = {name for name, option in TABLE.items() if "group" not in option.metadata} - of_some_tests

@@ -259,7 +259,7 @@ class Scheduler:
         for fixture, (notes, cause) in done.attempt.conclusion.fixtures.items():
             outcome = worst_outcome(notes, succeeded=False)
             if fixture.startswith("setUp"):
-                if outcome not in GOOD and self._retry_fixture(done, outcome, cause):
+                if outcome not in GOOD and self._retry_fixture(done, fixture, notes, cause):
                     continue
                 self._covered.add(fixture[fixture.index("(") :])
             if fixture in self._reported_fixtures:
@@ -279,14 +279,15 @@ class Scheduler:
             )
             done.events.append(TestFinished(done.now, report))
 
-    def _retry_fixture(self, done: _Done, outcome: str, cause: str | None) -> bool:
+    def _retry_fixture(self, done: _Done, fixture: str, notes: Sequence[Note], cause: str | None) -> bool:
         unit, conclusion = done.unit, done.attempt.conclusion
+        outcome = worst_outcome(notes, succeeded=False)
         left = retries_left(unit.options, unit.number, outcome, cause)
         if left <= 0 or not conclusion.covered or self.cancelled:
             return False
         covered, conclusion.covered = conclusion.covered, []
         self._try_again(replace(unit, tests=covered, number=unit.number + 1), done.now)
-        done.events.append(RetryScheduled(done.now, done.attempt.id, covered[0].id, outcome, cause, left - 1))
+        done.tell_retry(covered[0], notes, outcome, cause, left - 1, fixture=fixture)
         return True
 
     def _settle_tests(self, done: _Done, leaks: list[dict[str, Any]]) -> None:
@@ -307,7 +308,7 @@ class Scheduler:
             history = (*done.unit.history, done.facts(outcome, record.cause))
             again = Unit([test], options, done.unit.group, Needs.of([options]), done.unit.number + 1, history=history)
             self._try_again(again, done.now)
-            done.events.append(RetryScheduled(done.now, done.attempt.id, test.id, outcome, record.cause, left - 1))
+            done.tell_retry(test, record.notes, outcome, record.cause, left - 1, place)
 
     def _finish(self, done: _Done, test: PlannedTest, record: TestRecord, output: Output) -> None:
         outcome = worst_outcome(record.notes, succeeded=record.succeeded)
@@ -357,6 +358,21 @@ class _Done:
     made_by: MadeBy
     now: float
     events: list[Event] = field(default_factory=list)
+
+    def tell_retry(
+        self,
+        test: PlannedTest,
+        notes: Sequence[Note],
+        outcome: str,
+        cause: str | None,
+        left: int,
+        place: int = 0,
+        fixture: str | None = None,
+    ) -> None:
+        """An attempt at *test* is to follow: with all that came of this one, since no report will have it."""
+        output = self.outputs[place]
+        told = (test.id, outcome, cause, left, tuple(notes), output.stdout, output.stderr, fixture)
+        self.events.append(RetryScheduled(self.now, self.attempt.id, *told))
 
     def facts(self, outcome: str, cause: str | None) -> AttemptReport:
         """What there is to say about the attempt's process, to a test with this outcome."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from isolatedunit.events import Event, RunCancelled, RunFinished, RunInspected, TestFinished, Warned
+from isolatedunit.events import Event, RunCancelled, RunFinished, RunInspected, RunStarted, TestFinished, Warned
 from isolatedunit.results import Counts, TestReport
 
 NOT_RUN_SHOWN = 20
@@ -29,6 +30,7 @@ _COLOURS = {
     "expected failure": _YELLOW,
     "NO TESTS RAN": _YELLOW,
 }
+_RAN = re.compile(r"(Ran \d+ tests? in )[\d.]+s")
 _COLOURS_OF_BEGINNINGS = (("FAIL: ", _RED), ("ERROR: ", _RED), ("UNEXPECTED SUCCESS: ", _RED), ("skipped ", _YELLOW))
 
 
@@ -87,6 +89,22 @@ class LosslessStream:
             return self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
+class RetellingStream:
+    """Passes text on, but for how long unittest says that the tests took: that becomes what *seconds* gives."""
+
+    def __init__(self, stream: Any, seconds: Callable[[], float]) -> None:
+        self._stream = stream
+        self._seconds = seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> Any:
+        """Write *text*, with the seconds that are to be told if it is the whole of unittest's line on them."""
+        match = _RAN.fullmatch(text)
+        return self._stream.write(text if match is None else f"{match[1]}{self._seconds():.3f}s")
+
+
 class Durations:
     """Remembers how long tests took, and tells it as unittest does from Python 3.12 on: a listener."""
 
@@ -141,7 +159,10 @@ def table_of(statistics: Mapping[str, Any]) -> list[str]:
 
 
 class Summary:
-    """Remembers what to say when the run is over: a listener. *say* prints a line at once."""
+    """Remembers what to say when the run is over: a listener. *say* prints a line at once.
+
+    *seconds* is how long the run took so far, *interrupted* whether that was ended by a Ctrl-C.
+    """
 
     def __init__(self, say: Callable[[str], object], *, lets_finish: bool = False) -> None:
         self._say = say
@@ -151,14 +172,22 @@ class Summary:
         self._flaky: list[TestReport] = []
         self._stopped: RunCancelled | None = None
         self.not_run: tuple[str, ...] = ()
+        self._began: float | None = None
+        self.seconds = 0.0
+        self.interrupted = False
 
     def handle(self, event: Event) -> None:
         """Take notice of *event*."""
-        if isinstance(event, Warned):
+        if self._began is not None:
+            self.seconds = event.time - self._began
+        if isinstance(event, RunStarted):
+            self._began = event.time
+        elif isinstance(event, Warned):
             self._warnings.append(event.text)
         elif isinstance(event, RunCancelled):
             self._stopped = event
             if event.interrupted:
+                self.interrupted = True
                 meaning = "may finish (once more: ended)" if self._lets_finish else "are ended (once more: killed)"
                 self._say(f"\nisolatedunit: interrupted: the tests that run {meaning}")
         elif isinstance(event, RunInspected):
