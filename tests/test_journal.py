@@ -263,6 +263,16 @@ class OutletTest(JournalTestCase):
         with self.assertRaises(OSError):
             outlet.close()
 
+    @unittest.skipUnless(os.name == "posix", "files have no such modes here")
+    def test_a_file_that_others_could_read_before(self) -> None:
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write("what was there before, and is longer")
+        os.chmod(self.path, 0o644)
+        outlet = Outlet(self.path)
+        outlet.write(b"new")
+        outlet.close()
+        self.assertEqual((stat.S_IMODE(os.stat(self.path).st_mode), read_bytes(self.path)), (0o600, b"new"))
+
     def test_a_directory_that_is_gone(self) -> None:
         outlet = Outlet(os.path.join(self.path, "gone", "x"))
         outlet.write(b"x")

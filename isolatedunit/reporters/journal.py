@@ -29,7 +29,7 @@ FORMAT = "isolatedunit-events/1"
 SHOWN = ("verbosity", "buffer", "failfast", "durations", "stats", "enable_process_logging")
 """The options that make up what a run looked like."""
 
-LEFT_OUT = {
+LEFT_OUT: dict[type, set[str]] = {
     PlannedTest: {"home", "address", "overrides", "reports", "prefix"},
     TestReport: {"returned", "session"},
 }
@@ -73,13 +73,20 @@ class Journal:
 
 
 def _plain(value: Any) -> Any:
-    """*value* as JSON has it."""
-    if is_dataclass(value):
-        left_out = LEFT_OUT.get(type(value), ())
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value) if one.name not in left_out}
-    if isinstance(value, (tuple, list)):
+    """*value* as JSON has it; this is what the journal's part of a run's time goes to."""
+    kind: Any = type(value)
+    if kind is tuple or kind is list:
         return [_plain(item) for item in value]
-    return value
+    names = _written_of(kind)
+    return value if names is None else {name: _plain(getattr(value, name)) for name in names}
+
+
+@functools.cache
+def _written_of(kind: type) -> tuple[str, ...] | None:
+    """The fields of a dataclass that are written, None for another type."""
+    if not is_dataclass(kind):
+        return None
+    return tuple(one.name for one in fields(kind) if one.name not in LEFT_OUT.get(kind, ()))
 
 
 def _without_nan(value: Any) -> Any:
