@@ -161,21 +161,14 @@ EXPECTED: dict[Reader, str] = {
 class Choice:
     """Reads one of a few words."""
 
-    def __init__(self, *words: str, planned: tuple[str, ...] = ()) -> None:
+    def __init__(self, *words: str) -> None:
         self.words = words
-        self.planned = planned
 
     def __call__(self, value: Any) -> str:
         """The word."""
-        if value in self.planned:
-            raise NotThereYet
         if value not in self.words:
             raise ValueError
         return str(value)
-
-
-class NotThereYet(ValueError):
-    """The value will have a meaning in a version to come."""
 
 
 def _option(default: Any, read: Reader, words: str, *flags: str, per_test: bool = False, **more: Any) -> Any:
@@ -242,8 +235,9 @@ class Options:
     )
     fork_after: str = _option(
         "import",
-        Choice("start", "import", planned=("fixtures",)),
-        "when the template is forked: after the interpreter started, or after it imported the test's module",
+        Choice("start", "import", "fixtures"),
+        "when the template is forked: after the interpreter started, after it imported the test's module, or after "
+        "setUpModule and setUpClass, which then run once for all of their tests",
         "--fork-after",
         per_test=True,
     )
@@ -436,8 +430,6 @@ def read(name: str, value: Any, where: str) -> Any:
     reader: Reader = TABLE[name].metadata["read"]
     try:
         return reader(value)
-    except NotThereYet:
-        raise OptionError(f"{where}: {value!r} is planned and not there yet; give {expectation(name)}.") from None
     except (ValueError, TypeError):
         raise OptionError(f"{where}: {value!r} cannot be used; give {expectation(name)}.") from None
 

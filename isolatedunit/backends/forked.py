@@ -14,7 +14,7 @@ from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.lanes import Lane
 from isolatedunit.channel import Channel
 from isolatedunit.errors import SpawnError
-from isolatedunit.messages import ChildReady, ChildReaped, ForkChild, LoadFinished, LoadStarted, Report
+from isolatedunit.messages import ChildReady, ChildReaped, ForkChild, LoadFinished, LoadStarted, Report, StageReady
 from isolatedunit.results import ExitStatus, MadeBy, Output
 
 if TYPE_CHECKING:
@@ -46,12 +46,14 @@ class ForkedChild:
 
     @property
     def made_by(self) -> MadeBy:
-        """A fork, after an import or after nothing."""
+        """A fork, after an import, after fixtures or after nothing."""
+        if self._spec.stage or self._spec.becomes:
+            return MadeBy("forkserver", self._spec.fork_after)
         return MadeBy("forkserver", "start" if self._home() is None else "import")
 
     def _home(self) -> dict[str, Any] | None:
         """What the lane is to import for this child; None for nothing."""
-        if self._spec.fork_after == "start" or self._backend.is_unsafe(self._spec.home):
+        if self._spec.stage or self._spec.fork_after == "start" or self._backend.is_unsafe(self._spec.home):
             return None
         return self._spec.home
 
@@ -62,17 +64,19 @@ class ForkedChild:
         self.channel = Channel(ours)
         self.channel.send(self._spec.command)
         try:
-            lane = self._backend.take_lane(repr(home), self._spec)
+            key = self._spec.stage or repr(home)
+            lane = self._backend.take_lane(key, self._spec)
             try:
                 self._order(lane, home, theirs.fileno())
             except OSError:
                 # it was idle, and somebody ended it meanwhile
                 self._backend.drop_lane(lane)
-                lane = self._backend.take_lane(repr(home), self._spec, new=True)
+                lane = self._backend.take_lane(key, self._spec, new=True)
                 self._order(lane, home, theirs.fileno())
         except (OSError, SpawnError) as exception:
             self.channel.close()
-            raise SpawnError(f"there is no template to fork from: {exception}") from exception
+            lost = isinstance(exception, SpawnError) and exception.stage_lost
+            raise SpawnError(f"there is no template to fork from: {exception}", stage_lost=lost) from exception
         finally:
             theirs.close()
         self._lane, self._capture = lane, lane.capture
@@ -113,7 +117,7 @@ class ForkedChild:
                     self._begin_again(report.unsafe)
                     return news
                 news.append(report)
-            elif isinstance(report, ChildReaped):
+            elif isinstance(report, (ChildReaped, StageReady)):
                 self._note_end(report)
                 return news
         if lane.connection.channel.ended:
@@ -137,8 +141,8 @@ class ForkedChild:
         self.status = ExitStatus()
         self.look_again_at = 0.0
 
-    def _note_end(self, report: ChildReaped) -> None:
-        assert self._lane is not None
+    def _note_end(self, report: ChildReaped | StageReady) -> None:
+        assert self._lane is not None and isinstance(report, ChildReaped)
         peak, leftovers = report.peak_rss, tuple(report.leftovers)
         if report.status is None:
             self.status = ExitStatus(peak_rss=peak, leftovers=leftovers)
@@ -168,12 +172,18 @@ class ForkedChild:
                 return
             assert self._spec.home is not None
             self._backend.mark_unsafe(self._spec.home, None)
+        # what was below the lane is now right below what the lane was forked from
+        if self._spec.stage:
+            self._backend.end_strays(self._spec.stage)
+        else:
+            self._end_orphans(lane)
+        self._vanish()
+
+    def _end_orphans(self, lane: Lane) -> None:
         for process_id in self._backend.children_of_templates():
-            # what was below the lane is now right below what the lane was forked from
             if process_id != lane.process_id:
                 resources.kill_all(resources.processes_below(process_id))
                 resources.send_signal(process_id, resources.SIGKILL)
-        self._vanish()
 
     def _drop_lane(self) -> None:
         if self._lane is not None:

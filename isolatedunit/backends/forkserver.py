@@ -17,10 +17,11 @@ from isolatedunit.backends import ChildSpec, Setting
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.forked import NEVER, ForkedChild
 from isolatedunit.backends.interpreter import start_interpreter
-from isolatedunit.backends.lanes import Lane, TemplateConnection, Trunk
+from isolatedunit.backends.lanes import Lane, Stage, TemplateConnection, Trunk
+from isolatedunit.backends.staged import ClosingChild, OpeningChild
 from isolatedunit.channel import Channel
 from isolatedunit.errors import SpawnError
-from isolatedunit.messages import Exit, ForkTemplate
+from isolatedunit.messages import EndStrays, Exit, ForkTemplate
 
 _LEAVE_TIMEOUT = 5.0
 
@@ -38,6 +39,7 @@ class ForkServerBackend:
         self._idle: list[Lane] = []  # the one used last is last
         self._busy: set[Lane] = set()
         self._trunks: dict[str, Trunk] = {}
+        self._stages: dict[str, Stage] = {}
         self._children: set[ForkedChild] = set()
         self._unsafe: set[str] = set()
         self._names = 0
@@ -45,7 +47,8 @@ class ForkServerBackend:
 
     def spawn(self, spec: ChildSpec) -> ForkedChild:
         """Have a child forked, by a lane that has imported its home already if there is one."""
-        child = ForkedChild(self, spec)
+        kind = ClosingChild if spec.ends_stage else OpeningChild if spec.becomes else ForkedChild
+        child = kind(self, spec)
         child.begin()
         self._children.add(child)
         return child
@@ -66,6 +69,8 @@ class ForkServerBackend:
 
     def take_lane(self, home: str, spec: ChildSpec, *, new: bool = False) -> Lane:
         """A lane with this home, an idle one or a new one; raises `SpawnError`."""
+        if spec.stage:
+            self.stage(spec.stage)  # the idle lanes of one that is gone are about to end
         idle = None if new else next((lane for lane in reversed(self._idle) if lane.home == home), None)
         if idle is not None:
             self._idle.remove(idle)
@@ -85,12 +90,48 @@ class ForkServerBackend:
         self._busy.discard(lane)
         lane.connection.close()
 
+    def add_stage(self, name: str, stage: Stage) -> None:
+        """Lanes can be forked from it now."""
+        self._stages[name] = stage
+
+    def stage(self, name: str) -> Stage:
+        """The stage of this name; raises `SpawnError` when it is gone."""
+        stage = self._stages.get(name)
+        if stage is not None and not stage.is_gone:
+            return stage
+        if stage is not None:
+            self.take_stage(name)
+            self.drop_lane(stage.lane)
+        raise SpawnError("the process that had set up its fixtures has ended", stage_lost=True)
+
+    def take_stage(self, name: str) -> None:
+        """The stage is nobody's any more; its lanes end."""
+        self._stages.pop(name).connection.channel.receive()
+        for lane in [lane for lane in self._idle if lane.home == name]:
+            self._idle.remove(lane)
+            lane.connection.close()
+
+    def end_strays(self, name: str) -> None:
+        """Have the stage end what a lane of it, which is lost, left running."""
+        stage = self._stages.get(name)
+        if stage is not None:
+            try:
+                stage.connection.send(EndStrays())
+            except OSError:
+                pass  # its own lane ends all that was below it
+
     def new_capture(self) -> Capture:
         """A set of files of its own."""
         self._names += 1
         return Capture(self.setting, str(self._names))
 
     def _new_lane(self, home: str, spec: ChildSpec) -> Lane:
+        if spec.stage:
+            try:
+                connection = self._fork_template(self.stage(spec.stage).connection, ForkTemplate())
+            except OSError as exception:
+                raise SpawnError(f"its fixtures' process cannot fork: {exception}", stage_lost=True) from exception
+            return Lane(connection, home, self.new_capture(), None)
         trunk = self._trunk_for(spec) if spec.trunk and spec.fork_after != "start" else None
         if trunk is not None:
             try:
@@ -163,6 +204,9 @@ class ForkServerBackend:
             child.close()
         for lane in (*self._idle, *self._busy):
             lane.connection.close()
+        for stage in self._stages.values():
+            stage.connection.close()
+        self._stages.clear()
         self._idle.clear()
         self._busy.clear()
         for trunk in self._trunks.values():

@@ -34,9 +34,10 @@ class TemplateConnection:
 
 
 class Lane:
-    """A template that tests are forked from, one at a time. *home* is what it has imported.
+    """A template that tests are forked from, one at a time. *home* is what it has imported, or the
+    name of the stage that it is a fork of.
 
-    *trunk* is what it was forked from, None for the base template.
+    *trunk* is what it was forked from, None for the base template and for stages.
     """
 
     def __init__(self, connection: TemplateConnection, home: str, capture: Capture, trunk: Trunk | None) -> None:
@@ -45,6 +46,20 @@ class Lane:
         self.capture = capture
         self.trunk = trunk
         self.process_id: int | None = None
+
+
+class Stage:
+    """A process that has set up fixtures: a template that *lane* forked, and waits for."""
+
+    def __init__(self, connection: TemplateConnection, lane: Lane) -> None:
+        self.connection = connection
+        self.lane = lane
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its end of the Connection is closed."""
+        self.connection.channel.receive()
+        return self.connection.channel.ended
 
 
 class Trunk:

@@ -15,13 +15,14 @@ from typing import Any
 
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.order import Expectations
+from isolatedunit.engine.settlement import Settlement, Unit
+from isolatedunit.engine.stages import Fixture, Placement, Stages, Standing
 from isolatedunit.engine.stimuli import SpawnFailed, TestRecord
 from isolatedunit.events import Event, RetryScheduled, TestFinished, Warned
 from isolatedunit.leaks import Policy, tell_leak
 from isolatedunit.options import Options
 from isolatedunit.results import (
     GOOD,
-    AttemptReport,
     MadeBy,
     Note,
     Output,
@@ -35,18 +36,6 @@ SPAWN_TRIES = 3
 
 SPAWN_BACKOFF = 0.2
 """Seconds to wait before the second try to make a child; twice as long before each further one."""
-
-
-@dataclass(slots=True)
-class Unit:
-    """What one child runs: *tests*, for the *number*-th time."""
-
-    tests: Sequence[PlannedTest]
-    options: Options
-    group: str
-    number: int = 1
-    spawn_tries: int = 0
-    history: tuple[AttemptReport, ...] = ()
 
 
 @dataclass(slots=True)
@@ -81,6 +70,7 @@ class Scheduler:
     ) -> None:
         self.options_of = OptionsOf(options)
         self.cancelled = False
+        self.in_haste = False
         self.planned = len(tests)
         self._run = run
         self._unreported = {test.number: test for test in tests}
@@ -88,6 +78,7 @@ class Scheduler:
         self._ready: list[tuple[int, str]] = []
         self._delayed: list[tuple[float, int, str]] = []
         self._units_of: dict[str, Unit] = {}
+        self._stages = Stages()
         self._reported_fixtures: set[str] = set()
         self._covered: set[str] = set()
         self._spawn_budget = 20 + len(tests) // 10
@@ -97,6 +88,8 @@ class Scheduler:
             units = _in_order(units, expectations)
         for unit in units:
             self._add(unit)
+            for test in unit.tests:
+                self._stages.enrol(test, self.options_of(test))
 
     def add(self, test: PlannedTest) -> None:
         """One more test, that may run beside all others."""
@@ -127,21 +120,68 @@ class Scheduler:
         while self._delayed and self._delayed[0][0] <= now:
             _, order, name = heapq.heappop(self._delayed)
             heapq.heappush(self._ready, (order, name))
-        while self._ready and not self.cancelled:
+        while self._ready:
             _, name = heapq.heappop(self._ready)
-            group = self._groups[name]
-            while group.units:
-                unit = group.units.popleft()
-                unit.tests = [test for test in unit.tests if not self._is_covered(test)]
-                if unit.tests:
-                    group.running = True
-                    attempt_id = f"{self._run}/{unit.tests[0].number}#{unit.number}"
-                    if unit.spawn_tries:
-                        attempt_id += f".{unit.spawn_tries}"
-                    self._units_of[attempt_id] = unit
-                    return Attempt(attempt_id, unit.tests, unit.options, self.options_of, number=unit.number)
-            del self._groups[name]
+            unit = self._next_unit(name)
+            if unit is not None:
+                self._groups[name].running = True
+                return self._begin(unit)
+            if not self._groups[name].units:
+                del self._groups[name]
         return None
+
+    def _next_unit(self, name: str) -> Unit | None:
+        """What the group runs next: a unit of its own, or first a fixture that this needs."""
+        group = self._groups[name]
+        while group.units:
+            unit = group.units.popleft()
+            if unit.fixture is None:
+                unit.tests = [test for test in unit.tests if not self._is_covered(test)]
+                if not unit.tests or self.cancelled:
+                    continue
+            elif not self._stages.wants(unit.fixture):
+                continue
+            missing = self._stages.missing_for(unit.fixture or unit.tests[0])
+            if missing is None:
+                return unit
+            group.units.appendleft(unit)
+            if missing.standing is Standing.SETTING_UP:
+                missing.waiting.append(name)
+                return None
+            missing.standing = Standing.SETTING_UP
+            return self._unit_for(Fixture(missing, "setUp"), name)
+        return None
+
+    def _unit_for(self, fixture: Fixture, group: str) -> Unit:
+        stage = fixture.stage
+        if fixture.sets_up:
+            return Unit(stage.tests, stage.options, group, stage.number, history=stage.history, fixture=fixture)
+        return Unit(stage.tests, stage.options, group, fixture=fixture)
+
+    def _begin(self, unit: Unit) -> Attempt:
+        fixture, options = unit.fixture, unit.options
+        attempt_id = f"{self._run}/{unit.tests[0].number if fixture is None else fixture.name}#{unit.number}"
+        if unit.spawn_tries:
+            attempt_id += f".{unit.spawn_tries}"
+        self._units_of[attempt_id] = unit
+        if fixture is None:
+            stage = self._stages.of(unit.tests[0])
+            if stage is not None:
+                stage.running.add(attempt_id)
+            return Attempt(attempt_id, unit.tests, options, self.options_of, number=unit.number)
+        if self.in_haste:
+            options = replace(options, process_timeout=options.terminate_grace)
+        attempt = Attempt(attempt_id, (), options, number=unit.number)
+        attempt.evidence.expect(fixture.id)
+        return attempt
+
+    def place(self, attempt: Attempt) -> Placement:
+        """Where the attempt's child begins."""
+        unit = self._units_of[attempt.id]
+        if unit.fixture is not None:
+            return unit.fixture.placement
+        place = self._stages.place(unit.tests[0], unit.options)
+        return replace(place, tests=unit.tests)
 
     @property
     def next_wakeup(self) -> float | None:
@@ -151,11 +191,26 @@ class Scheduler:
     @property
     def has_more(self) -> bool:
         """Whether anything is still to begin."""
-        return not self.cancelled and bool(self._ready or self._delayed)
+        return bool(self._ready or self._delayed)
 
     def cancel(self) -> None:
-        """Begin nothing any more."""
+        """Begin nothing any more, but for what tears down the fixtures that are set up."""
         self.cancelled = True
+        self._forget_all()
+        for fixture in self._stages.close():
+            self._add(self._unit_for(fixture, fixture.name))
+
+    def give_up(self) -> None:
+        """Begin nothing any more at all."""
+        self._stages.give_up()
+        self._forget_all()
+
+    def _forget_all(self) -> None:
+        for group in self._groups.values():
+            group.units.clear()
+        self._groups = {name: group for name, group in self._groups.items() if group.running}
+        self._ready.clear()
+        self._delayed.clear()
 
     def report_missing(self) -> list[TestReport]:
         """Reports on the tests that were planned and neither reported nor covered by a fixture.
@@ -179,18 +234,42 @@ class Scheduler:
 
         *outputs* are those of the conclusion's settled tests, and at least one.
         """
-        done = _Done(self._units_of.pop(attempt.id), attempt, outputs, made_by, now)
+        done = Settlement(self._units_of.pop(attempt.id), attempt, outputs, made_by, now)
         if attempt.conclusion.spawn_failure is not None:
             self._settle_spawn_failure(done, attempt.conclusion.spawn_failure)
         else:
-            self._settle_fixtures(done)
             failing, warnings = self._judge_leaks(done)
+            self._settle_fixtures(done)
             self._settle_tests(done, failing)
             done.events += warnings
             if attempt.conclusion.remaining:
                 self._again(replace(done.unit, tests=attempt.conclusion.remaining, spawn_tries=0))
+            if done.unit.fixture is not None:
+                self._conclude_fixture(done, done.unit.fixture)
+        self._follow_stages(done)
         self._release(done.unit.group, now)
         return done.events
+
+    def _conclude_fixture(self, done: Settlement, fixture: Fixture) -> None:
+        if fixture.stage.standing is not Standing.TO_SET_UP:  # as it is when it is tried again
+            done.warn(self._stages.conclude(fixture, done.attempt))
+
+    def _follow_stages(self, done: Settlement) -> None:
+        """Let those go on that waited for a stage, and tear down what nobody needs any more."""
+        fixture = done.unit.fixture
+        stage = self._stages.of_class(done.unit.tests[0]) if fixture is None else fixture.stage
+        if stage is None:
+            return
+        for one in (stage, stage.below or stage):
+            one.running.discard(done.attempt.id)
+        if stage.standing is not Standing.SETTING_UP:
+            waiting, stage.waiting = stage.waiting, []
+            for name in waiting:
+                if name in self._groups:
+                    heapq.heappush(self._ready, (self._groups[name].order, name))
+        over = self._stages.next_to_tear_down(stage)
+        if over is not None:
+            self._again(self._unit_for(over, done.unit.group))
 
     def _again(self, unit: Unit) -> None:
         self._groups[unit.group].units.appendleft(unit)
@@ -206,18 +285,34 @@ class Scheduler:
         else:
             del self._groups[name]
 
-    def _settle_spawn_failure(self, done: _Done, failure: SpawnFailed) -> None:
+    def _settle_spawn_failure(self, done: Settlement, failure: SpawnFailed) -> None:
         tries = done.unit.spawn_tries + 1
+        fixture = done.unit.fixture
+        if failure.stage_lost:
+            done.warn(self._stages.lose(self._stages.used_by(fixture or done.unit.tests[0])))
         if not failure.lasting and tries < SPAWN_TRIES and self._spawn_budget > 0 and not self.cancelled:
             self._spawn_budget -= 1
             self._again(replace(done.unit, spawn_tries=tries))
             return
         often = "" if tries == 1 else f" ({tries} tries)"
         text = f"The test could not be started{often}: {failure.text}.\n"
+        if fixture is not None:
+            self._do_without_fixture(done, fixture, f"could not be started{often}: {failure.text}", failure)
+            return
         for test in done.unit.tests:
             self._finish(done, test, TestRecord(notes=[Note("addError", text, text)], cause="spawn"), done.outputs[0])
 
-    def _settle_fixtures(self, done: _Done) -> None:
+    def _do_without_fixture(self, done: Settlement, fixture: Fixture, why: str, failure: SpawnFailed) -> None:
+        if fixture.sets_up:
+            done.warn(self._stages.refuse(fixture, why))
+            return
+        text = f"{fixture.id} {why}.\n"
+        cause = "crash" if failure.stage_lost else "spawn"
+        done.attempt.conclusion.fixtures[fixture.id] = ([Note("addError", text, text)], cause)
+        self._settle_fixtures(done)
+        fixture.stage.standing = Standing.GONE
+
+    def _settle_fixtures(self, done: Settlement) -> None:
         for fixture, (notes, cause) in done.attempt.conclusion.fixtures.items():
             outcome = worst_outcome(notes, succeeded=False)
             if fixture.startswith("setUp"):
@@ -241,17 +336,23 @@ class Scheduler:
             )
             done.events.append(TestFinished(done.now, report))
 
-    def _retry_fixture(self, done: _Done, outcome: str, cause: str | None) -> bool:
+    def _retry_fixture(self, done: Settlement, outcome: str, cause: str | None) -> bool:
         unit, conclusion = done.unit, done.attempt.conclusion
         left = unit.options.retries + 1 - unit.number
-        if left <= 0 or not conclusion.covered or self.cancelled:
+        if left <= 0 or self.cancelled:
+            return False
+        if unit.fixture is not None:
+            unit.fixture.try_again(done.facts(outcome, cause))
+            done.events.append(RetryScheduled(done.now, done.attempt.id, unit.fixture.id, outcome, cause, left - 1))
+            return True
+        if not conclusion.covered:
             return False
         covered, conclusion.covered = conclusion.covered, []
         self._again(replace(unit, tests=covered, number=unit.number + 1))
         done.events.append(RetryScheduled(done.now, done.attempt.id, covered[0].id, outcome, cause, left - 1))
         return True
 
-    def _settle_tests(self, done: _Done, leaks: list[dict[str, Any]]) -> None:
+    def _settle_tests(self, done: Settlement, leaks: list[dict[str, Any]]) -> None:
         settled = done.attempt.conclusion.settled
         for place, (test, record) in enumerate(settled):
             options = self.options_of(test)
@@ -266,7 +367,7 @@ class Scheduler:
             self._again(Unit([test], options, done.unit.group, done.unit.number + 1, history=history))
             done.events.append(RetryScheduled(done.now, done.attempt.id, test.id, outcome, record.cause, left - 1))
 
-    def _finish(self, done: _Done, test: PlannedTest, record: TestRecord, output: Output) -> None:
+    def _finish(self, done: Settlement, test: PlannedTest, record: TestRecord, output: Output) -> None:
         outcome = worst_outcome(record.notes, succeeded=record.succeeded)
         report = TestReport(
             id=test.id,
@@ -285,62 +386,29 @@ class Scheduler:
             session=done.attempt.evidence.session,
         )
         self._unreported.pop(test.number, None)
+        self._stages.finish(test)
         done.events.append(TestFinished(done.now, report))
 
-    def _judge_leaks(self, done: _Done) -> tuple[list[dict[str, Any]], list[Event]]:
+    def _judge_leaks(self, done: Settlement) -> tuple[list[dict[str, Any]], list[Event]]:
         """What the last test fails for, and the warnings; what is allowed is set aside."""
         evidence = done.attempt.evidence
         leaks = evidence.handle_stats.get("leaks")
         if not leaks:
             return [], []
-        settled = done.attempt.conclusion.settled
-        last = settled[-1][0] if settled else done.attempt.tests[-1]
-        options = self.options_of(last)
-        judged = Policy(options.leaks, options.allowed_leaks).judge(last.id, leaks)
+        settled, fixture = done.attempt.conclusion.settled, done.unit.fixture
+        last = settled[-1][0] if settled else done.unit.tests[-1]
+        options, name = (self.options_of(last), last.id) if fixture is None else (done.unit.options, fixture.id)
+        judged = Policy(options.leaks, options.allowed_leaks).judge(name, leaks)
         evidence.allow_leaks(judged.allowed)
-        # where a fixture failed there may be no test that could be charged with them
-        failed, warned = (judged.failed, judged.warned) if settled else ([], judged.warned + judged.failed)
+        failed, warned = judged.failed, judged.warned
+        if failed and fixture is not None:
+            notes, cause = done.attempt.conclusion.fixtures.get(fixture.id, ([], "leak"))
+            done.attempt.conclusion.fixtures[fixture.id] = ([*notes, _note_leaks("fixture", failed)], cause)
+            failed = []
+        elif not settled:  # a fixture failed, and there is no test that could be charged with them
+            failed, warned = [], warned + failed
         what = "; ".join(map(tell_leak, warned))
-        return failed, [Warned(done.now, f"{last.id} left behind: {what}")] if warned else []
-
-
-@dataclass(slots=True)
-class _Done:
-    """An attempt that is being settled."""
-
-    unit: Unit
-    attempt: Attempt
-    outputs: Sequence[Output]
-    made_by: MadeBy
-    now: float
-    events: list[Event] = field(default_factory=list)
-
-    def facts(self, outcome: str, cause: str | None) -> AttemptReport:
-        """What there is to say about the attempt's process, to a test with this outcome."""
-        attempt = self.attempt
-        return AttemptReport(
-            number=attempt.number,
-            outcome=outcome,
-            cause=cause,
-            exit_code=attempt.evidence.status.exit_code,
-            signal=attempt.evidence.status.signal,
-            process_id=attempt.process_id,
-            duration=_span(attempt.spawned_at, attempt.ended_at) or 0.0,
-            spawn_time=_span(attempt.spawned_at, attempt.ready_at),
-            cleanup_time=_span(attempt.finished_at, attempt.ended_at),
-            cpu_time=attempt.evidence.status.cpu_time,
-            memory_usage=_memory_of(attempt),
-            handle_stats=attempt.evidence.handle_stats,
-            start_method=self.made_by.start_method,
-            fork_after=self.made_by.fork_after,
-        )
-
-
-def _memory_of(attempt: Attempt) -> dict[str, int | None]:
-    usage = {"peak_rss": attempt.peak_rss}
-    if attempt.own_memory is not None:
-        usage["own"] = attempt.own_memory
-    return usage
+        return failed, [Warned(done.now, f"{name} left behind: {what}")] if warned else []
 
 
 def _units(tests: Iterable[PlannedTest], options: Options, options_of: OptionsOf) -> Iterator[Unit]:
@@ -399,13 +467,12 @@ def _unit(tests: list[PlannedTest], options: Options, options_of: OptionsOf) -> 
 
 
 def _fail_for_leaks(leaks: list[dict[str, Any]], record: TestRecord) -> None:
-    lines = [f"  {tell_leak(leak)}" for leak in leaks]
-    text = "\n".join([f"The test left {len(lines)} behind:", *lines])
-    record.notes.append(Note("addFailure", f"{text}\n", text))
+    record.notes.append(_note_leaks("test", leaks))
     if worst_outcome(record.notes, succeeded=record.succeeded) == "failed":
         record.cause = record.cause or "leak"
 
 
-def _span(begin: float, end: float) -> float | None:
-    never = float("inf")
-    return None if never in (begin, end) else end - begin
+def _note_leaks(what: str, leaks: list[dict[str, Any]]) -> Note:
+    lines = [f"  {tell_leak(leak)}" for leak in leaks]
+    text = "\n".join([f"The {what} left {len(lines)} behind:", *lines])
+    return Note("addFailure", f"{text}\n", text)
