@@ -227,8 +227,11 @@ class ForkedChild:
         lane = self._lane
         if lane is None or lane.process_id is None:
             if lane is not None:
+                # what it was to be forked from is what hangs
                 if lane.trunk is not None:
-                    lane.trunk.give_up()  # it is what hangs
+                    lane.trunk.give_up()
+                elif self._spec.stage:
+                    self._backend.kill_stage(self._spec.stage)
                 self._drop_lane()
                 self._vanish()
             return

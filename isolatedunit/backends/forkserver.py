@@ -111,6 +111,12 @@ class ForkServerBackend:
             self._idle.remove(lane)
             lane.connection.close()
 
+    def kill_stage(self, name: str) -> None:
+        """It hangs; end it and all that is below it."""
+        stage = self._stages.get(name)
+        if stage is not None and stage.lane.process_id is not None:
+            resources.kill_all(resources.processes_below(stage.lane.process_id))
+
     def end_strays(self, name: str) -> None:
         """Have the stage end what a lane of it, which is lost, left running."""
         stage = self._stages.get(name)
