@@ -78,7 +78,7 @@ class ProcessesTest(FixturesTestCase):
         for victims, times, killed in (
             ("os.kill(os.getppid(), signal.SIGKILL)", 1, False),
             (f"os.kill({stage}, signal.SIGKILL)", 2, True),
-            (f"stage = {stage}; os.kill(os.getppid(), signal.SIGKILL); os.kill(stage, signal.SIGKILL)", 2, True),
+            (f"lane = os.getppid(); os.kill({stage}, signal.SIGKILL); os.kill(lane, signal.SIGKILL)", 2, True),
             (f"os.kill({stage}, signal.SIGSTOP); os.kill(os.getppid(), signal.SIGKILL)", 2, True),
         ):
             with self.subTest(victims):
@@ -252,7 +252,7 @@ class InterruptedTest(FixturesTestCase):
                 self.make_module("test_it", **{place: f"{LEAVE}; {self.HANG}"})
                 process = self.start()
                 process.kill()
-                process.wait()
+                process.communicate()
                 wait_until(lambda: not processes_of_run(self.run_of()), "the processes of the run to end", 15.0)
                 os.unlink(os.path.join(self.directory, "hangs"))
 
