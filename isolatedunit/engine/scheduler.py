@@ -173,6 +173,7 @@ class Scheduler:
             options = replace(options, process_timeout=options.terminate_grace)
         attempt = Attempt(attempt_id, (), options, number=unit.number)
         attempt.evidence.expect(fixture.id)
+        fixture.stage.running.add(attempt_id)
         return attempt
 
     def place(self, attempt: Attempt) -> Placement:
@@ -290,14 +291,17 @@ class Scheduler:
         fixture = done.unit.fixture
         if failure.stage_lost:
             done.warn(self._stages.lose(self._stages.used_by(fixture or done.unit.tests[0])))
-        if not failure.lasting and tries < SPAWN_TRIES and self._spawn_budget > 0 and not self.cancelled:
-            self._spawn_budget -= 1
+        # a stage that is lost is set up again, if there is anything to set it up for
+        lasting = failure.lasting or (failure.stage_lost and fixture is not None and not fixture.sets_up)
+        affordable = failure.stage_lost or self._spawn_budget > 0
+        if not lasting and tries < SPAWN_TRIES and affordable and not self.cancelled:
+            self._spawn_budget -= not failure.stage_lost
             self._again(replace(done.unit, spawn_tries=tries))
             return
         often = "" if tries == 1 else f" ({tries} tries)"
         text = f"The test could not be started{often}: {failure.text}.\n"
         if fixture is not None:
-            self._do_without_fixture(done, fixture, f"could not be started{often}: {failure.text}", failure)
+            self._do_without_fixture(done, fixture, f"could not be run{often}: {failure.text}", failure)
             return
         for test in done.unit.tests:
             self._finish(done, test, TestRecord(notes=[Note("addError", text, text)], cause="spawn"), done.outputs[0])

@@ -36,7 +36,7 @@ class Stage:
     """The fixtures of a class, or of a module where *below* is None.
 
     *owner* is what unittest's ids have in parentheses. *left* are the numbers of the tests that are
-    not settled, *running* the attempts that run in forks of it, *waiting* the groups whose next
+    not settled, *running* the attempts that run in it or in forks of it, *waiting* the groups whose next
     test needs it and has to wait until it is set up. It is set up for the *number*-th time; *history*
     are the times before that failed and are tried again, and *lost* how often its process was ended.
     """
@@ -161,10 +161,10 @@ class Stages:
     def place(self, test: PlannedTest, options: Options) -> Placement:
         """Where an attempt at the test begins."""
         stage = self.of(test)
-        if options.fork_after != "fixtures" or stage is None:
+        if options.fork_after != "fixtures":
             return Placement((test,), options.fork_after)
-        has_fixtures = stage is self._of_test[test.number]
-        return Placement((test,), "fixtures" if has_fixtures else "import", stage.name)
+        is_of_class = stage is not None and stage.below is not None
+        return Placement((test,), "fixtures" if is_of_class else "import", "" if stage is None else stage.name)
 
     def missing_for(self, what: PlannedTest | Fixture) -> Stage | None:
         """The first stage that has to be set up before *what*; another group may be about to."""
@@ -205,6 +205,9 @@ class Stages:
     def close(self) -> list[Fixture]:
         """No further test begins; what can be torn down now."""
         self.closing = True
+        for stage in self._by_key.values():
+            if stage.standing is Standing.SETTING_UP and not stage.running:
+                stage.standing = Standing.GONE  # it was to be tried again
         found = (self.next_to_tear_down(stage) for stage in self._by_key.values())
         return [fixture for fixture in found if fixture is not None]
 
