@@ -8,7 +8,7 @@ from typing import Any
 
 from running import START_METHODS, Completed, ProjectTestCase, processes_of_run
 
-HEADER = """
+HEADER = '''
 import os, signal, subprocess, sys, threading, time, unittest
 
 def note(text):
@@ -24,7 +24,16 @@ def parent_of(process_id):
 
 def running(process_id):
     return stat(process_id)[0]
-"""
+
+def kill(process_id):
+    """Kill the process, and wait until the system has done it."""
+    os.kill(process_id, signal.SIGKILL)
+    try:
+        while running(process_id) != "Z":
+            time.sleep(0.001)
+    except OSError:
+        pass
+'''
 
 MODULE = """
 def setUpModule():

@@ -99,12 +99,12 @@ class ProcessesTest(FixturesTestCase):
 
     def test_a_test_that_kills_its_fixtures_and_passes(self) -> None:
         """The next test is not blamed; and that nothing was torn down is told where no test is left."""
-        self.make_module("test_it", test_one="os.kill(parent_of(os.getppid()), signal.SIGKILL)")
+        self.make_module("test_it", test_one="kill(parent_of(os.getppid()))")
         ended = self.run_fixtures("-j", "1")
         told = {test_id: test["outcome"] for test_id, test in ended.tests().items()}
         self.assertEqual(told.pop("test_it.A.test_two"), "passed", ended.output)
         self.assertEqual(self.journal().count("setUpClass A"), 2)
-        self.make_module("test_it", test_two="os.kill(parent_of(os.getppid()), signal.SIGKILL)")
+        self.make_module("test_it", test_two="kill(parent_of(os.getppid()))")
         ended = self.run_fixtures("-j", "1")
         test = ended.tests()["tearDownClass (test_it.A)"]
         self.assertEqual((test["outcome"], test["cause"]), ("error", "crash"))

@@ -331,7 +331,12 @@ class StagesTest(unittest.TestCase):
             self.assertEqual((reported(events), len(warnings(events))), (outcomes, told))
 
     def test_who_has_no_stage(self) -> None:
-        for options in ({"isolation": "class"}, {"start_method": "spawn"}, {"fork_after": "import"}):
+        for options in (
+            {"isolation": "class"},
+            {"start_method": "spawn"},
+            {"fork_after": "import"},
+            {"hunt_leaks": 3},
+        ):
             self.assertNotIn("setUpModule (a)", self.run_all(self.make(**options)))
         functions = [replace(test, address={"function": "x"}) for test in plan("a.X.one")]
         schedule = Scheduler("run", functions, Options(fork_after="fixtures", start_method="forkserver"))

@@ -276,13 +276,16 @@ def _run_suite(
     reporter.found_at = _clock()
     handles.take_hold()
     recorder = Recorder(reporter, tests, command.settings)
-    run = _run_with_fixtures if stage is None else stage.run
     try:
         filter_warnings(command.settings["warnings"])
-        measuring = _begin_to_measure(command, reporter, finder, run)
+        measuring = _begin_to_measure(command, reporter, finder)
         if tracker is not None:
             tracker.start()
-        run(Suite(finder.as_grouped(tests)), tests, recorder)
+        suite = Suite(finder.as_grouped(tests))
+        if stage is None:
+            suite.run(recorder)
+        else:
+            stage.run(suite, tests, recorder)
         if grown is not None and measuring is not None:
             grown += measuring()
     except BaseException as exception:
@@ -291,12 +294,8 @@ def _run_suite(
     return recorder
 
 
-def _run_with_fixtures(suite: Suite, _: list[Any], result: Any) -> None:
-    suite.run(result)
-
-
 def _begin_to_measure(
-    command: RunTest, reporter: Reporter, finder: Finder, run: Callable[[Any, list[Any], Any], None]
+    command: RunTest, reporter: Reporter, finder: Finder
 ) -> Callable[[], list[dict[str, Any]]] | None:
     """Begin to look at the growth of this process, if that is asked for; what tells it when the tests are done."""
     settings = command.settings
@@ -308,8 +307,7 @@ def _begin_to_measure(
     def run_once() -> None:
         for number, planned in enumerate(command.tests):
             reporter.send(TestStarted, test=number)  # each time with all the time that it may take
-            test = finder.find(planned["address"])
-            run(Suite([test]), [test], _Silent())
+            Suite([finder.find(planned["address"])]).run(_Silent())
 
     hunted = growth.hunt(run_once, times) if times else []
     before = growth.resident()

@@ -263,6 +263,7 @@ def _wants_stage(test: PlannedTest, options: Options) -> bool:
     return (
         options.fork_after == "fixtures"
         and options.isolation == "test"
+        and not options.hunt_leaks  # who runs a test many times runs its fixtures as often
         and "function" not in test.address
         and usable_start_method(options.start_method) == "forkserver"
     )
