@@ -23,12 +23,14 @@ class SpawnError(IsolatedUnitError):
     """A child could not be started.
 
     *lasting* tells whether a second try can be expected to fail in the same way (no such
-    interpreter) or not (the system was out of processes for a moment).
+    interpreter) or not (the system was out of processes for a moment). *stage_lost*: the process
+    that holds the fixtures that the child needs is gone.
     """
 
-    def __init__(self, text: str, *, lasting: bool = False) -> None:
+    def __init__(self, text: str, *, lasting: bool = False, stage_lost: bool = False) -> None:
         super().__init__(text)
         self.lasting = lasting
+        self.stage_lost = stage_lost
 
 
 class ProtocolError(IsolatedUnitError):

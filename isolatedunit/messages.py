@@ -141,6 +141,21 @@ class RunFunction(Command):
     settings: dict[str, Any]
 
 
+class SetUpFixture(Command):
+    """Run the fixture that *test* needs, ``setUpModule`` or ``setUpClass`` as *kind* (``module``, ``class``)
+    says, and become the stage that lanes are forked from."""
+
+    kind: str
+    test: dict[str, Any]
+    settings: dict[str, Any]
+
+
+class TearDownFixture(Command):
+    """Run the fixture's counterpart and the cleanups, and end."""
+
+    settings: dict[str, Any]
+
+
 class Reply(Command):
     """The answer to the `Requested` with this *correlation*: a value, or why there is none.
 
@@ -167,13 +182,25 @@ class ForkTemplate(Command):
 class ForkChild(Command):
     """To a template: import *home* and load *sources* if that is not done yet, and fork a child.
 
-    The descriptor that comes along is the child's own Connection, in which its `RunTest` or
-    `CollectTests` waits already.
+    The descriptor that comes along is the child's own Connection, in which its work waits already.
+    Where that is a `SetUpFixture`, the child *becomes_stage*, and the Connection that it then has
+    as a template comes along, too.
     """
 
     home: dict[str, Any] | None = None
     sources: list[dict[str, Any]]
     capture: dict[str, str]
+    becomes_stage: bool = False
+
+
+class EndStage(Command):
+    """To a stage: do the `TearDownFixture` that waits in the Connection that comes along, and end."""
+
+    capture: dict[str, str]
+
+
+class EndStrays(Command):
+    """To a stage: a lane of it is lost; end what that left running."""
 
 
 class Exit(Command):
@@ -262,6 +289,8 @@ class WorkFinished(Report):
     ``shouldStop`` was set, so tests at the end of the list did not run. *clean*: nothing is left
     in the process that would have to be looked after, so that no `HandlesCleaned` follows. After
     *found_after* seconds the process had imported and found its tests, after *elapsed* it was here.
+    *unsafe* tells why nothing can be forked from what a fixture left behind; it is torn down again.
+    Empty, it says that there is no fixture to be found, as the tests will meet and tell themselves.
     """
 
     clean: bool = False
@@ -270,6 +299,7 @@ class WorkFinished(Report):
     peak_rss: int | None = None
     own_memory: int | None = None
     stopped: bool = False
+    unsafe: str | None = None
 
 
 class CallNoted(Report):
@@ -332,6 +362,10 @@ class LoadFinished(Report):
 
     duration: float
     unsafe: str | None = None
+
+
+class StageReady(Report):
+    """A lane's child is a stage now: its lane waits for its end, and lanes can be forked from it."""
 
 
 class ChildReaped(Report):

@@ -18,7 +18,6 @@ from isolatedunit.leaks import read_policy
 from isolatedunit.values import (
     EXPECTED,
     Choice,
-    NotThereYet,
     Reader,
     count,
     count_or_none,
@@ -125,8 +124,9 @@ class Options:
     )
     fork_after: str = _option(
         "import",
-        Choice("start", "import", planned=("fixtures",)),
-        "when the template is forked: after the interpreter started, or after it imported the test's module",
+        Choice("start", "import", "fixtures"),
+        "when the template is forked: after the interpreter started, after it imported the test's module, or after "
+        "setUpModule and setUpClass, which then run once for all of their tests",
         "--fork-after",
         per_test=True,
     )
@@ -427,8 +427,6 @@ def read(name: str, value: Any, where: str) -> Any:
     reader: Reader = TABLE[name].metadata["read"]
     try:
         return reader(value)
-    except NotThereYet:
-        raise OptionError(f"{where}: {value!r} is planned and not there yet; give {expectation(name)}.") from None
     except (ValueError, TypeError):
         raise OptionError(f"{where}: {value!r} cannot be used; give {expectation(name)}.") from None
 

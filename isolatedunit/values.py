@@ -208,18 +208,11 @@ EXPECTED: dict[Reader, str] = {
 class Choice:
     """Reads one of a few words."""
 
-    def __init__(self, *words: str, planned: tuple[str, ...] = ()) -> None:
+    def __init__(self, *words: str) -> None:
         self.words = words
-        self.planned = planned
 
     def __call__(self, value: Any) -> str:
         """The word."""
-        if value in self.planned:
-            raise NotThereYet
         if value not in self.words:
             raise ValueError
         return str(value)
-
-
-class NotThereYet(ValueError):
-    """The value will have a meaning in a version to come."""

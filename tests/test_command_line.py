@@ -243,7 +243,7 @@ class ExitCodeTest(ProjectTestCase):
             (["--process-timeout", "soon"], "--process-timeout: 'soon' cannot be used", "a number of seconds"),
             (["--isolation", "package"], "--isolation: 'package'", "test, class, module, none"),
             (["-j", "0"], "--jobs: '0'"),
-            (["--fork-after", "fixtures"], "planned and not there yet"),
+            (["--fork-after", "tests"], "one of start, import, fixtures"),
             (["--config", "gone.toml"], "no file 'gone.toml'"),
             (["--json", "no/such/directory/x.json"], "directory that does not exist"),
             (["discover", "-s", "gone"], "Start directory is not importable: 'gone'"),

@@ -171,8 +171,8 @@ class SourcesTest(ProjectTestCase):
         self.write("pyproject.toml", "tool.isolatedunit = 3\n")
         self.check_complaint("pyproject.toml", "make it a table")
         os.unlink("pyproject.toml")
-        self.write("setup.cfg", "[isolatedunit]\nfork_after = fixtures\n")
-        self.check_complaint("setup.cfg", "'fixtures' is planned and not there yet")
+        self.write("setup.cfg", "[isolatedunit]\nfork_after = tests\n")
+        self.check_complaint("setup.cfg", "'tests' cannot be used", "one of start, import, fixtures")
         self.write("setup.cfg", "nonsense\n")
         self.check_complaint("setup.cfg", "cannot be read")
 

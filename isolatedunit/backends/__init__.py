@@ -43,7 +43,9 @@ class Setting:
 class ChildSpec:
     """The child that is wanted: *command* is its work, *home* and *sources* what it needs loaded.
 
-    *trunk* are import statements that *home* and others begin with.
+    *trunk* are import statements that *home* and others begin with. *stage* names the stage, a
+    process that has set up fixtures, that the child is forked from; with *ends_stage* it is that
+    process's end. The child *becomes* the stage of this name when its work is done.
     """
 
     attempt: str
@@ -52,6 +54,9 @@ class ChildSpec:
     sources: tuple[dict[str, Any], ...] = ()
     fork_after: str = "import"
     trunk: tuple[str, ...] = ()
+    stage: str = ""
+    becomes: str = ""
+    ends_stage: bool = False
 
 
 class Child(Protocol):

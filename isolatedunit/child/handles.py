@@ -128,6 +128,18 @@ def is_clean() -> bool:
     return _count_threads() == 0 and atexit._ncallbacks() == 0
 
 
+def what_a_fork_loses() -> str | None:
+    """What this process has that no fork of it would have; None if there is nothing."""
+    threading = sys.modules.get("threading")
+    threads = [thread.name for thread in threading.enumerate()[1:]] if threading is not None else []
+    if threads:
+        return f"a thread running ({', '.join(threads)})"
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return "an event loop running"
+    return None
+
+
 def run_exit_functions() -> None:
     """What the interpreter would do at its exit, except wait for threads."""
     try:

@@ -90,8 +90,10 @@ def give_heart(beat: Callable[[], None], interval: float) -> None:
 
 
 def lose_heart() -> None:
-    """Nudges start nothing any more."""
+    """The heart stops, and nudges start nothing any more."""
     global _heart
+    if isinstance(_heart, Heart):
+        _heart.stop()
     _heart = None
 
 

@@ -135,6 +135,11 @@ class Recorder(unittest.TestResult):
         """A fixture with user code in it is about to run."""
         self._reporter.send(FixtureStarted, fixture=fixture)
 
+    def note_fixture(self, fixture: str, exception: BaseException) -> None:
+        """unittest let *exception* through, which *fixture* raised."""
+        self.fixture_failed = True
+        self._report_note(fixture=fixture, kind="addError", **describe_exception(exception))
+
     def note_escaped(self, exception: BaseException) -> None:
         """unittest let *exception* through, as it does with a KeyboardInterrupt."""
         number = self._running

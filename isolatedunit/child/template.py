@@ -5,6 +5,10 @@ a lane imports one module, once, and then forks a child for one test after anoth
 two children at a time, so that whatever is among its children when the test's process has ended
 was left behind by that very test.
 
+Where fixtures are to run once for many tests, a lane's child runs them and becomes a *stage*: a
+template with the fixtures done, which forks lanes as the base template does. Its lane waits for
+its end as for any child's, so that what the fixtures leave behind is found in the same way.
+
 On Linux each of them is a child subreaper: a process that a test left behind becomes the child of
 its lane, however it detached itself. Templates exist on POSIX only.
 """
@@ -22,16 +26,19 @@ import time
 
 from isolatedunit import channel, resources
 from isolatedunit.addresses import Finder, import_module
-from isolatedunit.child import bootstrap, handles, prefix, worker
+from isolatedunit.child import bootstrap, handles, prefix, stage, worker
 from isolatedunit.messages import (
     COMMANDS,
     ChildReady,
     ChildReaped,
+    EndStage,
+    EndStrays,
     Exit,
     ForkChild,
     ForkTemplate,
     LoadFinished,
     LoadStarted,
+    StageReady,
     decode,
 )
 
@@ -40,7 +47,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from isolatedunit.channel import PipeEnd
-    from isolatedunit.messages import Command, Report
+    from isolatedunit.messages import Command, Report, SetUpFixture
 
 LEFTOVER_GRACE = 0.2
 """Seconds in which a process may still end that a test left behind, times the load per processor."""
@@ -64,9 +71,12 @@ class RunnerGone(Exception):
 
 
 class Template:
-    """One template; `serve` does what the runner says until the run is over or the runner is gone."""
+    """One template; `serve` does what the runner says until the run is over or the runner is gone.
 
-    def __init__(self, pipe: PipeEnd, *, scratch: str | None = None) -> None:
+    *like* is the one that this process is a fork of: it has loaded the same.
+    """
+
+    def __init__(self, pipe: PipeEnd, *, scratch: str | None = None, like: Template | None = None) -> None:
         self._pipe = pipe
         self._scratch = scratch
         self._socket = _socket.socket(fileno=pipe.descriptor)
@@ -76,11 +86,15 @@ class Template:
         self._commands: list[bytes] = []
         self._descriptors: list[int] = []
         self._parent = os.getppid()
-        self._finder: Finder | None = None
-        self._tried: set[str] = set()
-        self._capture: dict[str, str] = {}
-        self._captured: dict[str, int] = {}
-        self._collects_garbage = True
+        self._finder: Finder | None = None if like is None else like._finder
+        self._tried: set[str] = set() if like is None else like._tried
+        self._capture: dict[str, str] = {} if like is None else like._capture
+        self._captured: dict[str, int] = {} if like is None else like._captured
+        self._collects_garbage: bool = True if like is None else like._collects_garbage
+        self._stage: stage.Stage | None = None if like is None else like._stage
+        self._holds_fixtures = False
+        self._kept: set[int] = set()
+        self._lanes: set[int] = set()
         self._is_trunk = False
         self._unsafe: str | None = None
         resources.become_subreaper(True)
@@ -99,6 +113,10 @@ class Template:
                     self._fork_template(command, self._descriptors.pop(0))
                 elif isinstance(command, ForkChild):
                     self._fork_child(command, self._descriptors.pop(0))
+                elif isinstance(command, EndStrays):
+                    self._end_strays()
+                elif isinstance(command, EndStage):
+                    self._end_stage(command, self._descriptors.pop(0))
         except RunnerGone:
             pass
         self._leave(clean_exit)
@@ -112,7 +130,7 @@ class Template:
             try:
                 data, ancillary, _, _ = self._socket.recvmsg(_READ_SIZE, _RIGHTS_SIZE)
             except BlockingIOError:
-                reap_quietly()
+                self._reap()
                 if os.getppid() != self._parent:
                     raise RunnerGone from None
                 continue
@@ -128,13 +146,16 @@ class Template:
         return command
 
     def _fork_template(self, command: ForkTemplate, descriptor: int) -> None:
-        reap_quietly()
-        if self._unsafe is not None or self._fork():
+        self._reap()
+        process_id = -1 if self._unsafe is not None else self._fork()
+        if process_id:
+            if process_id > 0:
+                self._lanes.add(process_id)
             os.close(descriptor)  # where nothing can be forked, its end is the answer
             return
         pipe = channel.PipeEnd(descriptor)
         channel.current = pipe
-        template = Template(pipe)
+        template = Template(pipe, like=self)
         if command.prefix:
             template.grow(command)
         template.serve()
@@ -153,39 +174,106 @@ class Template:
         except BaseException as exception:
             self._unsafe = f"an exception ({exception!r:.200})"
 
-    def _fork(self) -> int:
+    def _fork(self, *, keeps_socket: bool = False) -> int:
         """Fork, with the collector off; in the child, close what is this template's."""
         gc.disable()
         gc.freeze()
         process_id = os.fork()
         if not process_id:
-            self._socket.close()
+            if not keeps_socket:
+                self._socket.close()
             worker.discard_inherited_exit_functions()
         return process_id
 
     def _fork_child(self, command: ForkChild, descriptor: int) -> None:
+        own = self._descriptors.pop(0) if command.becomes_stage else None
         if command.capture != self._capture:
             self._take_capture(command.capture)
         if self._has_to_load(command) and not self._load(command):
-            os.close(descriptor)
+            _close(descriptor, own)
             return
         pipe = channel.PipeEnd(descriptor)
         # read here and not in the child: what it does not do itself, it need not copy pages for
         work = pipe.receive()
         handles.prepare(work)
-        process_id = self._fork()
+        process_id = self._fork(keeps_socket=own is not None)
         if not process_id:
             try:
                 os.setpgid(0, 0)
                 channel.current = pipe
-                gc.unfreeze()
-                if self._collects_garbage:
-                    gc.enable()
-                worker.execute(pipe, work, finder=self._finder, spawned=False)
+                self._thaw()
+                if own is not None:
+                    self._become_stage(work, pipe, own)  # type: ignore[arg-type]
+                worker.execute(pipe, work, finder=self._finder, stage=self._stage, spawned=False)
             finally:
                 os._exit(1)
-        os.close(descriptor)
+        _close(descriptor, own)
         self._await_child(command.attempt, process_id)
+
+    def _thaw(self) -> None:
+        """Give the collector back what `_fork` took from it."""
+        gc.unfreeze()
+        if self._collects_garbage:
+            gc.enable()
+
+    def _become_stage(self, work: SetUpFixture, pipe: PipeEnd, own: int) -> NoReturn:
+        """In a child: set up fixtures, and be a template from then on, with the Connection *own*."""
+        if self._finder is None:
+            self._finder = Finder()
+        self._stage = stage.begin(pipe, work, self._finder)
+        self._collects_garbage = gc.isenabled()
+        handles.note_import()
+        gc.collect()
+        template = Template(channel.PipeEnd(own), like=self)
+        template._holds_fixtures = True
+        template._kept = set(resources.children_of_this_process())
+        channel.current = template._pipe
+        self._report(StageReady, work.attempt)  # the lane, whose Connection this is, waits and says nothing
+        self._socket.close()
+        _close(pipe.descriptor)
+        template.serve()
+
+    def _end_stage(self, command: EndStage, descriptor: int) -> NoReturn:
+        """Tear down the fixtures that are set up here, and leave."""
+        try:
+            assert self._stage is not None
+            self._take_capture(command.capture)
+            pipe = channel.PipeEnd(descriptor)
+            work = pipe.receive()
+            self._end_lanes()
+            self._thaw()
+            stage.end(pipe, work, self._stage)  # type: ignore[arg-type]
+        finally:
+            os._exit(1)
+
+    def _end_lanes(self) -> None:
+        """Return when no lane is left: the runner has closed its Connections to them."""
+        deadline = _clock() + LEAVE_GRACE
+        self._reap()
+        while self._lanes:
+            if _clock() > deadline:
+                for lane in self._lanes:
+                    resources.send_signal(lane, resources.SIGKILL)
+            _sleep(0.001)
+            self._reap()
+
+    def _end_strays(self) -> None:
+        """End what is neither a lane nor was there when the fixtures had been set up: what a lost lane left."""
+        self._reap()
+        while strays := set(resources.children_of_this_process()) - self._kept - self._lanes:
+            for stray in strays:
+                resources.send_signal(stray, resources.SIGKILL)
+                resources.reap(stray)
+            _sleep(0.001)
+
+    def _reap(self) -> None:
+        """Wait for what has ended; a stage only for lanes, since the fixtures wait for what they started."""
+        if not self._holds_fixtures:
+            reap_quietly()
+            return
+        for lane in list(self._lanes):
+            if resources.reap(lane) is not None:
+                self._lanes.discard(lane)
 
     def _await_child(self, attempt: str, process_id: int) -> None:
         status = cpu_time = peak = None
@@ -270,6 +358,15 @@ class Template:
             os._exit(0)
 
 
+def _close(*descriptors: int | None) -> None:
+    for descriptor in descriptors:
+        if descriptor is not None:
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue  # a fixture closed it
+
+
 def reap_quietly() -> None:
     """Wait for every child that has ended."""
     try:
@@ -343,16 +440,12 @@ def _is_socket(descriptor: int) -> bool:
 
 def what_forbids_forking(sockets_before: set[int]) -> str | None:
     """What the import left behind that a fork would share or lose; None if there is nothing."""
-    threading = sys.modules.get("threading")
-    threads = [thread.name for thread in threading.enumerate()[1:]] if threading is not None else []
-    if threads:
-        return f"a thread running ({', '.join(threads)})"
+    lost = handles.what_a_fork_loses()
+    if lost is not None:
+        return lost
     if _have_children():
         children = [resources.describe_process(child) for child in resources.children_of_this_process()]
         return f"a child process running ({', '.join(child['command'] or str(child['pid']) for child in children)})"
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and asyncio._get_running_loop() is not None:
-        return "an event loop running"
     if open_sockets() - sockets_before:
         return "a socket open (an event loop that was not closed has one, too)"
     return None

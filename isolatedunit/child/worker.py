@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 
+    from isolatedunit.child.stage import Stage
     from isolatedunit.handles.tracker import HandleTracker
     from isolatedunit.messages import Command, Report
 
@@ -85,7 +86,7 @@ class Reporter:
             self._pipe.send(Heartbeat(attempt=self._attempt, pid=self._pid))
 
 
-class _Suite(unittest.TestSuite):
+class Suite(unittest.TestSuite):
     """unittest's suite; says beforehand which fixture runs, since it may be the last thing to run."""
 
     def _handleClassSetUp(self, test: Any, result: Any) -> None:
@@ -127,11 +128,14 @@ def _module_of(cls: type | None) -> str | None:
     return None if cls is None else cls.__module__
 
 
-def execute(pipe: PipeEnd, command: Command, *, finder: Finder | None = None, spawned: bool) -> NoReturn:
+def execute(
+    pipe: PipeEnd, command: Command, *, finder: Finder | None = None, stage: Stage | None = None, spawned: bool
+) -> NoReturn:
     """Do what *command* says and end this process.
 
-    *finder* knows what a template has loaded before it forked this process. *spawned* tells that
-    this process has an interpreter of its own, whose peak memory only it can tell.
+    *finder* knows what a template has loaded before it forked this process, *stage* which fixtures
+    it has set up. *spawned* tells that this process has an interpreter of its own, whose peak
+    memory only it can tell.
     """
     reporter = Reporter(pipe, command.attempt)
     reporter.ready_at = _clock()
@@ -145,14 +149,14 @@ def execute(pipe: PipeEnd, command: Command, *, finder: Finder | None = None, sp
             give_heart(reporter.beat, command.settings["heartbeat_interval"])
             collector.collect(command, reporter)
         elif isinstance(command, (RunTest, RunFunction)):
-            _take_settings(pipe, command.settings, reporter)
+            take_settings(pipe, command.settings, reporter)
             if finder is None:
                 reporter.flush()  # what is imported first may take its time
             handles.limit(command.settings)
             if isinstance(command, RunFunction):
                 _call_function(command, reporter, spawned)
             else:
-                _run_tests(command, reporter, finder or Finder(), spawned)
+                _run_tests(command, reporter, finder or Finder(), stage, spawned)
         else:
             raise TypeError(f"a worker has nothing to do with {command!r}")
         code = 0
@@ -163,7 +167,8 @@ def execute(pipe: PipeEnd, command: Command, *, finder: Finder | None = None, sp
         _exit(code)
 
 
-def _take_settings(pipe: PipeEnd, settings: dict[str, Any], reporter: Reporter) -> None:
+def take_settings(pipe: PipeEnd, settings: dict[str, Any], reporter: Reporter) -> None:
+    """Let the reports go the way that the runner wants to hear them."""
     pipe.receipt = settings["receipt"]
     if settings["ipc"]:
         give_heart(reporter.beat, settings["heartbeat_interval"])
@@ -180,14 +185,14 @@ def _call_function(command: RunFunction, reporter: Reporter, spawned: bool) -> N
     caller.call(command, reporter, tracker)
     if not reporter.is_twin:
         own_memory = caller.own_memory()
-        _finish(reporter, command.settings, spawned, tracker, own_memory=own_memory)
+        finish(reporter, command.settings, spawned, tracker, own_memory=own_memory)
 
 
-def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, spawned: bool) -> None:
+def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, stage: Stage | None, spawned: bool) -> None:
     settings = command.settings
     tracker = handles.make_tracker(settings)
     grown: list[dict[str, Any]] = []
-    recorder = _run_suite(command, reporter, finder, tracker, grown)
+    recorder = _run_suite(command, reporter, finder, stage, tracker, grown)
     if reporter.is_twin:
         _exit(0)
     stopped = recorder is not None and recorder.shouldStop
@@ -195,14 +200,14 @@ def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, spawned: bo
         # what it holds of the tests may register something for the exit when it goes; to a tracker, though, what
         # only the tests refer to is open, too
         del recorder
-    _finish(reporter, settings, spawned, tracker, grown, stopped=stopped)
+    finish(reporter, settings, spawned, tracker, grown, stopped=stopped)
 
 
-def _finish(
+def finish(
     reporter: Reporter,
     settings: dict[str, Any],
     spawned: bool,
-    tracker: HandleTracker | None,
+    tracker: HandleTracker | None = None,
     grown: Sequence[dict[str, Any]] = (),
     **more: Any,
 ) -> None:
@@ -255,6 +260,7 @@ def _run_suite(
     command: RunTest,
     reporter: Reporter,
     finder: Finder,
+    stage: Stage | None = None,
     tracker: HandleTracker | None = None,
     grown: list[dict[str, Any]] | None = None,
 ) -> Recorder | None:
@@ -271,11 +277,15 @@ def _run_suite(
     handles.take_hold()
     recorder = Recorder(reporter, tests, command.settings)
     try:
-        _filter_warnings(command.settings["warnings"])
+        filter_warnings(command.settings["warnings"])
         measuring = _begin_to_measure(command, reporter, finder)
         if tracker is not None:
             tracker.start()
-        _Suite(finder.as_grouped(tests)).run(recorder)
+        suite = Suite(finder.as_grouped(tests))
+        if stage is None:
+            suite.run(recorder)
+        else:
+            stage.run(suite, tests, recorder)
         if grown is not None and measuring is not None:
             grown += measuring()
     except BaseException as exception:
@@ -297,7 +307,7 @@ def _begin_to_measure(
     def run_once() -> None:
         for number, planned in enumerate(command.tests):
             reporter.send(TestStarted, test=number)  # each time with all the time that it may take
-            _Suite([finder.find(planned["address"])]).run(_Silent())
+            Suite([finder.find(planned["address"])]).run(_Silent())
 
     hunted = growth.hunt(run_once, times) if times else []
     before = growth.resident()
@@ -305,13 +315,13 @@ def _begin_to_measure(
 
 
 class _Silent(unittest.TestResult):
-    """Hears of runs that do not count; `_Suite` tells it of fixtures, too."""
+    """Hears of runs that do not count; `Suite` tells it of fixtures, too."""
 
     def fixture_starts(self, fixture: str) -> None:
         """Nobody is told."""
 
 
-def _filter_warnings(category: str | None) -> None:
+def filter_warnings(category: str | None) -> None:
     """What unittest's own runner does; nobody is left to see its filters when this process ends."""
     if category:
         warnings.simplefilter(category)  # type: ignore[arg-type]

@@ -14,7 +14,8 @@ class Evidence:
     """What a child's reports, and its end, tell about its *tests*.
 
     *cause* is why the attempt was ended, if it was: the first cause stays. *current* is what runs:
-    the place of a test, or unittest's id of a fixture.
+    the place of a test, or unittest's id of a fixture. Where a fixture is all that the child is to
+    run, there are no tests, and `expect` says which.
     """
 
     def __init__(self, tests: Sequence[PlannedTest]) -> None:
@@ -32,6 +33,18 @@ class Evidence:
         self._records = [TestRecord() for _ in tests]
         self._fixtures: dict[str, list[Note]] = {}
         self._last_finished: int | None = None
+        self._only_fixture: str | None = None
+
+    def expect(self, fixture: str) -> None:
+        """This fixture is all that the child is to run."""
+        self.current = self._only_fixture = fixture
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ids of what the child is to run."""
+        if self._only_fixture is not None:
+            return (self._only_fixture,)
+        return tuple(test.id for test in self.tests)
 
     def has(self, place: int | None) -> bool:
         """Whether there is a test at this place."""
@@ -134,7 +147,7 @@ class Evidence:
         text = self.cause_text if fixture is None else f"{self.cause_text} It happened in {fixture}."
         stacks = f"\n\n{self.stacks.rstrip()}" if self.stacks else ""
         note = Note("addError", f"{text}{stacks}\n", text)
-        if fixture is not None and fixture.startswith("setUp"):
+        if fixture is not None and (fixture.startswith("setUp") or self._only_fixture is not None):
             notes, _ = conclusion.fixtures.get(fixture, ([], None))
             conclusion.fixtures[fixture] = ([*notes, note], self.cause)
             return None

@@ -176,8 +176,8 @@ class Loop:
         """Give the attempt its slot."""
         attempt = running.attempt
         self._running[attempt.id] = running
-        tests, is_logged = tuple(test.id for test in attempt.tests), attempt.options.enable_process_logging
-        self.tell([AttemptStarted(self.now, attempt.id, tests, is_logged)])
+        is_logged = attempt.options.enable_process_logging
+        self.tell([AttemptStarted(self.now, attempt.id, attempt.evidence.names, is_logged)])
         self._feed(running, SlotGranted())
 
     def cancel(self, reason: str, *, force: bool = False, test: int | None = None) -> None:
@@ -410,7 +410,7 @@ class Loop:
             backend = self._backend_for(attempt.options.start_method)
             running.child = backend.spawn(running.spec)
         except SpawnError as exception:
-            self._feed(running, SpawnFailed(str(exception), exception.lasting))
+            self._feed(running, SpawnFailed(str(exception), exception.lasting, exception.stage_lost))
             return
         # who waits for an answer is not to wait longer than that takes; most tests never ask
         running.listen_at = self.now + (0.0 if self._listens_at_once else LISTEN_AFTER)
@@ -447,7 +447,7 @@ class Loop:
                 AttemptFinished(
                     self.now,
                     attempt.id,
-                    tuple(test.id for test in attempt.tests),
+                    attempt.evidence.names,
                     attempt.ready_at - attempt.spawned_at if attempt.ready_at != NEVER else None,
                     attempt.ended_at - attempt.spawned_at,
                     attempt.peak_rss,

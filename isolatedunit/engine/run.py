@@ -17,6 +17,7 @@ from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.loop import Loop, Running
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.scheduler import Scheduler
+from isolatedunit.engine.stages import Placement
 from isolatedunit.engine.stopping import StopRules
 from isolatedunit.engine.trunks import shared_prefixes
 from isolatedunit.engine.watchdog import Watchdog
@@ -31,7 +32,16 @@ from isolatedunit.events import (
     TestQueued,
     Warned,
 )
-from isolatedunit.messages import CollectTests, Command, Reply, Requested, RunFunction, RunTest
+from isolatedunit.messages import (
+    CollectTests,
+    Command,
+    Reply,
+    Requested,
+    RunFunction,
+    RunTest,
+    SetUpFixture,
+    TearDownFixture,
+)
 from isolatedunit.options import Options
 from isolatedunit.results import Note, PlannedTest, TestReport, worst_outcome
 
@@ -245,9 +255,12 @@ class Run:
     def _heed(self, scheduler: Scheduler) -> None:
         """Begin nothing any more if somebody asked for that."""
         reason = "it was interrupted" if self.interrupts else self._stop_reason
+        scheduler.in_haste = self.interrupts > 0
         if reason is not None and not scheduler.cancelled:
             scheduler.cancel()
             self._loop.tell([RunCancelled(self._loop.now, reason, self.interrupts > 0)])
+        if self.interrupts > 1:
+            scheduler.give_up()
 
     def _fill_slots(self, scheduler: Scheduler) -> None:
         while (attempt := scheduler.next_attempt(self._loop.now)) is not None:
@@ -287,24 +300,30 @@ class Run:
         receipt = os.path.join(self._scratch, f"{self._attempts}.receipt")
         settings = {**self._settings(attempt.options), "receipt": receipt, "shared": len(attempt.tests) > 1}
         settings["track_handles"] = any(scheduler.options_of(test).tracks_handles for test in attempt.tests)
-        home: dict[str, Any] | None = attempt.tests[0].home
-        if any(test.home != home for test in attempt.tests):
+        place = scheduler.place(attempt)
+        home: dict[str, Any] | None = place.tests[0].home
+        if any(test.home != home for test in place.tests):
             home = None  # no template has what all of them need
         sources: list[dict[str, Any]] = []
-        for test in attempt.tests:
+        for test in place.tests:
             source = test.address.get("source")
             if source is not None and source not in sources:
                 sources.append(source)
         spec = ChildSpec(
             attempt.id,
-            self._command(attempt, settings),
+            self._command(attempt, place, settings),
             home=home,
             sources=tuple(sources),
-            fork_after=attempt.options.fork_after,
+            fork_after=place.fork_after,
             trunk=self._trunks.get(repr(home), ()),
+            stage=place.stage,
+            becomes=place.becomes,
+            ends_stage=place.ends_stage,
         )
 
-        group = self._make_control_group(attempt.options.memory_limit)
+        # what has set up fixtures lives on when its attempt is over
+        limit = None if place.becomes or place.ends_stage else attempt.options.memory_limit
+        group = self._make_control_group(limit)
         if group is not None:
             settings["cgroup"] = group.members
 
@@ -334,7 +353,13 @@ class Run:
         except OSError:
             return None
 
-    def _command(self, attempt: Attempt, settings: dict[str, Any]) -> Command:
+    def _command(self, attempt: Attempt, place: Placement, settings: dict[str, Any]) -> Command:
+        if place.ends_stage:
+            return TearDownFixture(attempt=attempt.id, settings=settings)
+        if place.becomes:
+            first, kind = place.tests[0], "class" if place.stage else "module"
+            test = {"home": first.home, "address": first.address}
+            return SetUpFixture(attempt=attempt.id, kind=kind, test=test, settings=settings)
         address = attempt.tests[0].address
         if "function" in address:
             settings["directory"] = os.path.join(self._scratch, f"{self._attempts}.files")

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.room import Needs, Room
+from isolatedunit.engine.settlement import Settlement
+from isolatedunit.engine.stages import Fixture, Placement, Stages, Standing
 from isolatedunit.engine.stimuli import SpawnFailed, TestRecord
 from isolatedunit.engine.units import OptionsOf, Unit, in_order, units_of
-from isolatedunit.events import Event, RetryScheduled, TestFinished, Warned
-from isolatedunit.leaks import Policy, tell_leak
+from isolatedunit.engine.verdicts import fail_for_leaks, fail_if_flaky, judge_leaks, retries_left
+from isolatedunit.events import Event, TestFinished
 from isolatedunit.options import Options
 from isolatedunit.results import (
     GOOD,
     PASSING,
-    AttemptReport,
     MadeBy,
     Note,
     Output,
@@ -47,15 +48,6 @@ class _Group:
     units: deque[Unit] = field(default_factory=deque)
     running: bool = False
 
-    def drop_covered(self, is_covered: Callable[[PlannedTest], bool]) -> None:
-        """Forget tests, and units, that a failed fixture has made superfluous, up to the first unit that is left."""
-        while self.units:
-            unit = self.units[0]
-            unit.tests = [test for test in unit.tests if not is_covered(test)]
-            if unit.tests:
-                return
-            self.units.popleft()
-
 
 class Scheduler:
     """Hands out attempts and settles them. With *slots*, it hands out no more than there are."""
@@ -70,6 +62,7 @@ class Scheduler:
     ) -> None:
         self.options_of = OptionsOf(options)
         self.cancelled = False
+        self.in_haste = False
         self.planned = len(tests)
         self._run = run
         self._unreported = {test.number: test for test in tests}
@@ -80,6 +73,7 @@ class Scheduler:
         self._parked: dict[str, list[tuple[int, str]]] = {}
         self._room = Room(slots, dict(options.groups))
         self._units_of: dict[str, Unit] = {}
+        self._stages = Stages()
         self._reported_fixtures: set[str] = set()
         self._covered: set[str] = set()
         self._spawn_budget = 20 + len(tests) // 10
@@ -89,6 +83,8 @@ class Scheduler:
             units = in_order(units, expectations)
         for unit in units:
             self._add(unit)
+            for test in unit.tests:
+                self._stages.enrol(test, self.options_of(test))
 
     def add(self, test: PlannedTest) -> None:
         """One more test, that may run beside all others."""
@@ -123,23 +119,23 @@ class Scheduler:
     def next_attempt(self, now: float) -> Attempt | None:
         """An attempt that may begin now, or None."""
         self._take_up(now)
-        while self._ready and not self.cancelled:
-            place = self._ready[0]
+        while self._ready:
+            place = heapq.heappop(self._ready)
             group = self._groups[place[1]]
-            group.drop_covered(self._is_covered)
-            if not group.units:
-                heapq.heappop(self._ready)
-                del self._groups[place[1]]
+            unit = self._next_unit(place[1])
+            if unit is None:
+                if not group.units:
+                    del self._groups[place[1]]
                 continue
-            needs = group.units[0].needs
-            full = self._room.full_group(needs)
-            if full is not None:
-                self._parked.setdefault(full, []).append(heapq.heappop(self._ready))
-            elif not self._room.has(needs):
+            full = self._room.full_group(unit.needs)
+            if full is None and self._room.has(unit.needs):
+                group.running = True
+                return self._begin(unit)
+            group.units.appendleft(unit)
+            if full is None:
+                heapq.heappush(self._ready, place)
                 return None
-            else:
-                heapq.heappop(self._ready)
-                return self._begin(group)
+            self._parked.setdefault(full, []).append(place)
         return None
 
     def _take_up(self, now: float) -> None:
@@ -150,15 +146,61 @@ class Scheduler:
         while self._put_off and self._put_off[0][0] <= now:
             self._add(heapq.heappop(self._put_off)[2], first=True)
 
-    def _begin(self, group: _Group) -> Attempt:
-        unit = group.units.popleft()
-        group.running = True
+    def _next_unit(self, name: str) -> Unit | None:
+        """What the group runs next: a unit of its own, or first a fixture that this needs."""
+        group = self._groups[name]
+        while group.units:
+            unit = group.units.popleft()
+            if unit.fixture is None:
+                unit.tests = [test for test in unit.tests if not self._is_covered(test)]
+                if not unit.tests or self.cancelled:
+                    continue
+            elif not self._stages.wants(unit.fixture):
+                continue
+            missing = self._stages.missing_for(unit.fixture or unit.tests[0])
+            if missing is None:
+                return unit
+            group.units.appendleft(unit)
+            if missing.standing is Standing.SETTING_UP:
+                missing.waiting.append(name)
+                return None
+            missing.standing = Standing.SETTING_UP
+            return self._unit_for(Fixture(missing, "setUp"), name)
+        return None
+
+    def _unit_for(self, fixture: Fixture, group: str) -> Unit:
+        stage = fixture.stage
+        needs = Needs.of([stage.options])
+        if fixture.sets_up:
+            return Unit(stage.tests, stage.options, group, needs, stage.number, history=stage.history, fixture=fixture)
+        return Unit(stage.tests, stage.options, group, needs, fixture=fixture)
+
+    def _begin(self, unit: Unit) -> Attempt:
+        fixture, options = unit.fixture, unit.options
         self._room.take(unit.needs)
-        attempt_id = f"{self._run}/{unit.tests[0].number}#{unit.number}"
+        attempt_id = f"{self._run}/{unit.tests[0].number if fixture is None else fixture.name}#{unit.number}"
         if unit.spawn_tries:
             attempt_id += f".{unit.spawn_tries}"
         self._units_of[attempt_id] = unit
-        return Attempt(attempt_id, unit.tests, unit.options, self.options_of, number=unit.number)
+        if fixture is None:
+            stage = self._stages.of(unit.tests[0])
+            if stage is not None:
+                stage.running.add(attempt_id)
+            return Attempt(attempt_id, unit.tests, options, self.options_of, number=unit.number)
+        if self.in_haste:
+            options = replace(options, process_timeout=options.terminate_grace)
+        attempt = Attempt(attempt_id, (), options, number=unit.number)
+        attempt.evidence.expect(fixture.id)
+        fixture.stage.running.add(attempt_id)
+        return attempt
+
+    def place(self, attempt: Attempt) -> Placement:
+        """Where the attempt's child begins."""
+        unit = self._units_of[attempt.id]
+        if unit.fixture is not None:
+            return unit.fixture.placement
+        place = self._stages.place(unit.tests[0], unit.options)
+        return replace(place, tests=unit.tests)
 
     @property
     def next_wakeup(self) -> float | None:
@@ -169,7 +211,7 @@ class Scheduler:
     @property
     def has_more(self) -> bool:
         """Whether anything is still to begin."""
-        return not self.cancelled and bool(self._ready or self._delayed or self._put_off or self._parked)
+        return bool(self._ready or self._delayed or self._put_off or self._parked)
 
     @property
     def not_run(self) -> list[PlannedTest]:
@@ -177,8 +219,23 @@ class Scheduler:
         return [test for test in self._unreported.values() if not self._is_covered(test)]
 
     def cancel(self) -> None:
-        """Begin nothing any more."""
+        """Begin nothing any more, but for what tears down the fixtures that are set up."""
         self.cancelled = True
+        self._forget_all()
+        for fixture in self._stages.close():
+            self._add(self._unit_for(fixture, fixture.name))
+
+    def give_up(self) -> None:
+        """Begin nothing any more at all."""
+        self._stages.give_up()
+        self._forget_all()
+
+    def _forget_all(self) -> None:
+        for group in self._groups.values():
+            group.units.clear()
+        self._groups = {name: group for name, group in self._groups.items() if group.running}
+        for waiting in (self._ready, self._delayed, self._put_off, self._parked):
+            waiting.clear()
 
     def report_missing(self) -> list[TestReport]:
         """Reports on the tests that were planned and neither reported nor covered by a fixture.
@@ -202,18 +259,42 @@ class Scheduler:
 
         *outputs* are those of the conclusion's settled tests, and at least one.
         """
-        done = _Done(self._units_of.pop(attempt.id), attempt, outputs, made_by, now)
+        done = Settlement(self._units_of.pop(attempt.id), attempt, outputs, made_by, now)
         if attempt.conclusion.spawn_failure is not None:
             self._settle_spawn_failure(done, attempt.conclusion.spawn_failure)
         else:
+            failing, warnings = judge_leaks(done, self.options_of)
             self._settle_fixtures(done)
-            failing, warnings = self._judge_leaks(done)
             self._settle_tests(done, failing)
             done.events += warnings
             if attempt.conclusion.remaining:
                 self._again(replace(done.unit, tests=attempt.conclusion.remaining, spawn_tries=0))
+            if done.unit.fixture is not None:
+                self._conclude_fixture(done, done.unit.fixture)
+        self._follow_stages(done)
         self._release(done.unit, now)
         return done.events
+
+    def _conclude_fixture(self, done: Settlement, fixture: Fixture) -> None:
+        if fixture.stage.standing is not Standing.TO_SET_UP:  # as it is when it is tried again
+            done.warn(self._stages.conclude(fixture, done.attempt))
+
+    def _follow_stages(self, done: Settlement) -> None:
+        """Let those go on that waited for a stage, and tear down what nobody needs any more."""
+        fixture = done.unit.fixture
+        stage = self._stages.of_class(done.unit.tests[0]) if fixture is None else fixture.stage
+        if stage is None:
+            return
+        for one in (stage, stage.below or stage):
+            one.running.discard(done.attempt.id)
+        if stage.standing is not Standing.SETTING_UP:
+            waiting, stage.waiting = stage.waiting, []
+            for name in waiting:
+                if name in self._groups:
+                    heapq.heappush(self._ready, (self._groups[name].order, name))
+        over = self._stages.next_to_tear_down(stage)
+        if over is not None:
+            self._again(self._unit_for(over, done.unit.group))
 
     def _again(self, unit: Unit) -> None:
         self._groups[unit.group].units.appendleft(unit)
@@ -244,18 +325,37 @@ class Scheduler:
         else:
             del self._groups[name]
 
-    def _settle_spawn_failure(self, done: _Done, failure: SpawnFailed) -> None:
+    def _settle_spawn_failure(self, done: Settlement, failure: SpawnFailed) -> None:
         tries = done.unit.spawn_tries + 1
-        if not failure.lasting and tries < SPAWN_TRIES and self._spawn_budget > 0 and not self.cancelled:
-            self._spawn_budget -= 1
+        fixture = done.unit.fixture
+        if failure.stage_lost:
+            done.warn(self._stages.lose(self._stages.used_by(fixture or done.unit.tests[0])))
+        # a stage that is lost is set up again, if there is anything to set it up for
+        lasting = failure.lasting or (failure.stage_lost and fixture is not None and not fixture.sets_up)
+        affordable = failure.stage_lost or self._spawn_budget > 0
+        if not lasting and tries < SPAWN_TRIES and affordable and not self.cancelled:
+            self._spawn_budget -= not failure.stage_lost
             self._again(replace(done.unit, spawn_tries=tries))
             return
         often = "" if tries == 1 else f" ({tries} tries)"
         text = f"The test could not be started{often}: {failure.text}.\n"
+        if fixture is not None:
+            self._do_without_fixture(done, fixture, f"could not be run{often}: {failure.text}", failure)
+            return
         for test in done.unit.tests:
             self._finish(done, test, TestRecord(notes=[Note("addError", text, text)], cause="spawn"), done.outputs[0])
 
-    def _settle_fixtures(self, done: _Done) -> None:
+    def _do_without_fixture(self, done: Settlement, fixture: Fixture, why: str, failure: SpawnFailed) -> None:
+        if fixture.sets_up:
+            done.warn(self._stages.refuse(fixture, why))
+            return
+        text = f"{fixture.id} {why}.\n"
+        cause = "crash" if failure.stage_lost else "spawn"
+        done.attempt.conclusion.fixtures[fixture.id] = ([Note("addError", text, text)], cause)
+        self._settle_fixtures(done)
+        fixture.stage.standing = Standing.GONE
+
+    def _settle_fixtures(self, done: Settlement) -> None:
         for fixture, (notes, cause) in done.attempt.conclusion.fixtures.items():
             outcome = worst_outcome(notes, succeeded=False)
             if fixture.startswith("setUp"):
@@ -279,38 +379,44 @@ class Scheduler:
             )
             done.events.append(TestFinished(done.now, report))
 
-    def _retry_fixture(self, done: _Done, fixture: str, notes: Sequence[Note], cause: str | None) -> bool:
+    def _retry_fixture(self, done: Settlement, fixture: str, notes: Sequence[Note], cause: str | None) -> bool:
         unit, conclusion = done.unit, done.attempt.conclusion
         outcome = worst_outcome(notes, succeeded=False)
         left = retries_left(unit.options, unit.number, outcome, cause)
-        if left <= 0 or not conclusion.covered or self.cancelled:
+        if left <= 0 or self.cancelled:
+            return False
+        if unit.fixture is not None:
+            unit.fixture.try_again(done.facts(outcome, cause))
+            done.tell_retry(fixture, notes, outcome, cause, left - 1, fixture=fixture)
+            return True
+        if not conclusion.covered:
             return False
         covered, conclusion.covered = conclusion.covered, []
         self._try_again(replace(unit, tests=covered, number=unit.number + 1), done.now)
-        done.tell_retry(covered[0], notes, outcome, cause, left - 1, fixture=fixture)
+        done.tell_retry(covered[0].id, notes, outcome, cause, left - 1, fixture=fixture)
         return True
 
-    def _settle_tests(self, done: _Done, leaks: list[dict[str, Any]]) -> None:
+    def _settle_tests(self, done: Settlement, leaks: list[dict[str, Any]]) -> None:
         settled = done.attempt.conclusion.settled
         for place, (test, record) in enumerate(settled):
             options = self.options_of(test)
             if leaks and place == len(settled) - 1:
-                _fail_for_leaks(leaks, record)
+                fail_for_leaks(leaks, record)
             if options.memory_limit is not None and any(note.exception == "MemoryError" for note in record.notes):
                 record.cause = record.cause or "memory"  # the kernel gave it no more than that
             outcome = worst_outcome(record.notes, succeeded=record.succeeded)
             left = retries_left(options, done.unit.number, outcome, record.cause)
             if outcome in GOOD or left <= 0 or self.cancelled:
                 if outcome in PASSING and options.flaky == "fail":
-                    _fail_if_flaky(done.unit.history, record)
+                    fail_if_flaky(done.unit.history, record)
                 self._finish(done, test, record, done.outputs[place])
                 continue
             history = (*done.unit.history, done.facts(outcome, record.cause))
             again = Unit([test], options, done.unit.group, Needs.of([options]), done.unit.number + 1, history=history)
             self._try_again(again, done.now)
-            done.tell_retry(test, record.notes, outcome, record.cause, left - 1, place)
+            done.tell_retry(test.id, record.notes, outcome, record.cause, left - 1, place)
 
-    def _finish(self, done: _Done, test: PlannedTest, record: TestRecord, output: Output) -> None:
+    def _finish(self, done: Settlement, test: PlannedTest, record: TestRecord, output: Output) -> None:
         outcome = worst_outcome(record.notes, succeeded=record.succeeded)
         report = TestReport(
             id=test.id,
@@ -329,103 +435,5 @@ class Scheduler:
             session=done.attempt.evidence.session,
         )
         self._unreported.pop(test.number, None)
+        self._stages.finish(test)
         done.events.append(TestFinished(done.now, report))
-
-    def _judge_leaks(self, done: _Done) -> tuple[list[dict[str, Any]], list[Event]]:
-        """What the last test fails for, and the warnings; what is allowed is set aside."""
-        evidence = done.attempt.evidence
-        leaks = evidence.handle_stats.get("leaks")
-        if not leaks:
-            return [], []
-        settled = done.attempt.conclusion.settled
-        last = settled[-1][0] if settled else done.attempt.tests[-1]
-        options = self.options_of(last)
-        judged = Policy(options.leaks, options.allowed_leaks).judge(last.id, leaks)
-        evidence.allow_leaks(judged.allowed)
-        # where a fixture failed there may be no test that could be charged with them
-        failed, warned = (judged.failed, judged.warned) if settled else ([], judged.warned + judged.failed)
-        what = "; ".join(map(tell_leak, warned))
-        return failed, [Warned(done.now, f"{last.id} left behind: {what}")] if warned else []
-
-
-@dataclass(slots=True)
-class _Done:
-    """An attempt that is being settled."""
-
-    unit: Unit
-    attempt: Attempt
-    outputs: Sequence[Output]
-    made_by: MadeBy
-    now: float
-    events: list[Event] = field(default_factory=list)
-
-    def tell_retry(
-        self,
-        test: PlannedTest,
-        notes: Sequence[Note],
-        outcome: str,
-        cause: str | None,
-        left: int,
-        place: int = 0,
-        fixture: str | None = None,
-    ) -> None:
-        """An attempt at *test* is to follow: with all that came of this one, since no report will have it."""
-        output = self.outputs[place]
-        told = (test.id, outcome, cause, left, tuple(notes), output.stdout, output.stderr, fixture)
-        self.events.append(RetryScheduled(self.now, self.attempt.id, *told))
-
-    def facts(self, outcome: str, cause: str | None) -> AttemptReport:
-        """What there is to say about the attempt's process, to a test with this outcome."""
-        attempt = self.attempt
-        return AttemptReport(
-            number=attempt.number,
-            outcome=outcome,
-            cause=cause,
-            exit_code=attempt.evidence.status.exit_code,
-            signal=attempt.evidence.status.signal,
-            process_id=attempt.process_id,
-            duration=_span(attempt.spawned_at, attempt.ended_at) or 0.0,
-            spawn_time=_span(attempt.spawned_at, attempt.ready_at),
-            cleanup_time=_span(attempt.finished_at, attempt.ended_at),
-            cpu_time=attempt.evidence.status.cpu_time,
-            memory_usage=_memory_of(attempt),
-            handle_stats=attempt.evidence.handle_stats,
-            start_method=self.made_by.start_method,
-            fork_after=self.made_by.fork_after,
-        )
-
-
-def _memory_of(attempt: Attempt) -> dict[str, int | None]:
-    usage = {"peak_rss": attempt.peak_rss}
-    if attempt.own_memory is not None:
-        usage["own"] = attempt.own_memory
-    return usage
-
-
-def retries_left(options: Options, number: int, outcome: str, cause: str | None) -> int:
-    """How many further tries a test has that came out like this at its *number*-th; 0 for what is not tried again."""
-    wanted = options.retry_on
-    if wanted and outcome not in wanted and cause not in wanted:
-        return 0
-    return max(0, options.retries + 1 - number)
-
-
-def _fail_if_flaky(history: Sequence[AttemptReport], record: TestRecord) -> None:
-    tries = [f"{one.outcome} ({one.cause})" if one.cause else one.outcome for one in history if one.outcome not in GOOD]
-    if tries:
-        text = f"The test passed only at try {len(history) + 1}. Before that: {', '.join(tries)}."
-        record.notes.append(Note("addFailure", f"{text}\n", text))
-        record.cause = "flaky"
-
-
-def _fail_for_leaks(leaks: list[dict[str, Any]], record: TestRecord) -> None:
-    lines = [f"  {tell_leak(leak)}" for leak in leaks]
-    text = "\n".join([f"The test left {len(lines)} behind:", *lines])
-    record.notes.append(Note("addFailure", f"{text}\n", text))
-    if worst_outcome(record.notes, succeeded=record.succeeded) == "failed":
-        record.cause = record.cause or "leak"
-
-
-def _span(begin: float, end: float) -> float | None:
-    never = float("inf")
-    return None if never in (begin, end) else end - begin

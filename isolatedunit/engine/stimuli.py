@@ -32,10 +32,14 @@ class SlotGranted:
 
 @dataclass(slots=True)
 class SpawnFailed:
-    """No child could be made. *lasting*: a second try would fail in the same way."""
+    """No child could be made. *lasting*: a second try would fail in the same way.
+
+    *stage_lost*: the fixtures that it needs are not set up any more.
+    """
 
     text: str
     lasting: bool = False
+    stage_lost: bool = False
 
 
 @dataclass(slots=True)

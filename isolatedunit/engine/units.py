@@ -8,6 +8,7 @@ from typing import Any
 
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.room import ORDINARY, Needs
+from isolatedunit.engine.stages import Fixture
 from isolatedunit.options import Options, overriding
 from isolatedunit.results import AttemptReport, PlannedTest
 
@@ -17,7 +18,10 @@ OF_A_PROCESS = ("memory_limit", "cpu_limit", "max_output", "max_processes", "max
 
 @dataclass(slots=True)
 class Unit:
-    """What one child runs: *tests*, for the *number*-th time, one unit of the *group* after the other."""
+    """What one child runs: *tests*, for the *number*-th time; or only a *fixture* that these need.
+
+    Of the units of one *group* one runs after the other.
+    """
 
     tests: Sequence[PlannedTest]
     options: Options
@@ -26,6 +30,7 @@ class Unit:
     number: int = 1
     spawn_tries: int = 0
     history: tuple[AttemptReport, ...] = ()
+    fixture: Fixture | None = None
 
 
 class OptionsOf:

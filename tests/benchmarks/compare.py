@@ -50,6 +50,11 @@ def make_heavy_imports(directory: str) -> None:
     suites.write_trivial(directory, tests=200, modules=5, imports="import numpy, pandas")
 
 
+def make_fixtures(directory: str) -> None:
+    suites.write_fixtures(directory, tests=100, classes=4, seconds=1.0)
+
+
+FIXTURES = ("--fork-after", "fixtures", "--parallel-by", "class")
 COMPARISONS = {
     "fork": Comparison(
         make_thousand,
@@ -81,6 +86,14 @@ COMPARISONS = {
         make_heavy_imports,
         {
             "isolatedunit -j 2": (*OURS, "discover", "-j", "2"),
+            "unittest, no isolation": ("-m", "unittest", "-q"),
+        },
+    ),
+    "fixtures": Comparison(
+        make_fixtures,
+        {
+            "isolatedunit --fork-after fixtures -j 2": (*OURS, "discover", *FIXTURES, "-j", "2"),
+            "isolatedunit --fork-after fixtures -j 1": (*OURS, "discover", *FIXTURES, "-j", "1"),
             "unittest, no isolation": ("-m", "unittest", "-q"),
         },
     ),

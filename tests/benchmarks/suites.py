@@ -22,3 +22,13 @@ def write_trivial(
                 lines.append(f"class Test{number // 10}(unittest.TestCase):")
             lines.append(f"    def test_{number % 10}(self): {body}")
         write(directory, f"test_m{module}.py", "\n".join(lines) + "\n")
+
+
+def write_fixtures(directory: str, tests: int, classes: int, seconds: float) -> None:
+    """*tests* tests spread evenly over *classes* classes of one module, whose ``setUpClass`` takes *seconds* each."""
+    lines = ["import time, unittest"]
+    for number in range(classes):
+        lines += [f"class Test{number}(unittest.TestCase):", "    @classmethod"]
+        lines += ["    def setUpClass(cls):", f"        time.sleep({seconds})", "        cls.ready = True"]
+        lines += [f"    def test_{test}(self): self.assertTrue(self.ready)" for test in range(tests // classes)]
+    write(directory, "test_fixtures.py", "\n".join(lines) + "\n")

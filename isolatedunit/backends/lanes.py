@@ -1,0 +1,85 @@
+"""The runner's view of templates: the Connections to them, and what each of them has done so far."""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+
+from isolatedunit import resources
+from isolatedunit.backends.capture import Capture
+from isolatedunit.channel import Channel, to_frame
+from isolatedunit.messages import ChildReady, Command, encode
+
+
+class TemplateConnection:
+    """The runner's end of a template's Connection: sends commands with descriptors."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self._socket = socket.socket(fileno=os.dup(channel.fileno()))
+
+    def send(self, command: Command, *descriptors: int) -> None:
+        """Send a command and descriptors to keep; raises `OSError` when the template is gone."""
+        data = to_frame(encode(command))
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+        # a template reads one command at a time and has few to read: there is always room
+        if self._socket.sendmsg([data], rights) != len(data):
+            raise BlockingIOError("a template does not read its commands")
+
+    def close(self) -> None:
+        """The template sees the end of its commands."""
+        self._socket.close()
+        self.channel.close()
+
+
+class Lane:
+    """A template that tests are forked from, one at a time. *home* is what it has imported, or the
+    name of the stage that it is a fork of.
+
+    *trunk* is what it was forked from, None for the base template and for stages.
+    """
+
+    def __init__(self, connection: TemplateConnection, home: str, capture: Capture, trunk: Trunk | None) -> None:
+        self.connection = connection
+        self.home = home
+        self.capture = capture
+        self.trunk = trunk
+        self.process_id: int | None = None
+
+
+class Stage:
+    """A process that has set up fixtures: a template that *lane* forked, and waits for."""
+
+    def __init__(self, connection: TemplateConnection, lane: Lane) -> None:
+        self.connection = connection
+        self.lane = lane
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its end of the Connection is closed."""
+        self.connection.channel.receive()
+        return self.connection.channel.ended
+
+
+class Trunk:
+    """A template that has imported what several modules begin with."""
+
+    def __init__(self, connection: TemplateConnection) -> None:
+        self.connection = connection
+        self.process_id: int | None = None
+        self.failed = False
+
+    def hear(self) -> None:
+        """Take notice of what it has said: only which process it is."""
+        for report in self.connection.channel.receive():
+            if isinstance(report, ChildReady):
+                self.process_id = report.pid
+
+    def give_up(self) -> None:
+        """Nothing is forked from it any more; it may hang."""
+        self.hear()
+        self.failed = True
+        self.connection.close()
+        if self.process_id is not None:
+            resources.send_signal(self.process_id, resources.SIGKILL)
