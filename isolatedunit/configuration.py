@@ -1,7 +1,8 @@
 """Where options come from besides the command line: configuration files and the environment.
 
 In the current directory ``[isolatedunit]`` in ``setup.cfg`` is read, and then ``[tool.isolatedunit]``
-in ``pyproject.toml``, whose values win. ``ISOLATEDUNIT_*`` variables win over both.
+in ``pyproject.toml``, whose values win. ``ISOLATEDUNIT_*`` variables win over both. In a ``.cfg`` file, where
+there are no tables in tables, ``[isolatedunit.groups]`` and ``[isolatedunit.overrides.NAME]`` take their place.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from isolatedunit.errors import OptionError
-from isolatedunit.options import Options
+from isolatedunit.options import ALIASES, Options
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,22 +24,34 @@ else:
 ENVIRONMENT_PREFIX = "ISOLATEDUNIT_"
 CONFIG_VARIABLE = "ISOLATEDUNIT_CONFIG"
 
+_GROUPS_SECTION = "isolatedunit.groups"
+_OVERRIDES_SECTIONS = "isolatedunit.overrides."
+
 
 def load_options(base: Options, *, config: str | None = None, environment: Mapping[str, str] | None = None) -> Options:
     """*base*, but for what the files and the environment say; raises `OptionError`.
 
     *config* names one file to be read in place of those in the current directory.
     """
+    return load_options_with_origins(base, config=config, environment=environment)[0]
+
+
+def load_options_with_origins(
+    base: Options, *, config: str | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[Options, dict[str, str]]:
+    """The same, and where each option was set that files or the environment say something of."""
     environment = os.environ if environment is None else environment
     config = config or environment.get(CONFIG_VARIABLE)
-    options = base
-    for path, values in _read_files(config):
-        options = options.with_values(values, path)
+    layers: list[tuple[str, Mapping[str, Any]]] = list(_read_files(config))
     for variable, value in environment.items():
         if variable.startswith(ENVIRONMENT_PREFIX) and variable != CONFIG_VARIABLE:
             name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-            options = options.with_values({name: value}, f"the environment variable {variable}")
-    return options
+            layers.append((f"the environment variable {variable}", {name: value}))
+    options, origins = base, {}
+    for where, values in layers:
+        options = options.with_values(values, where)
+        origins.update({ALIASES.get(name, name): where for name in values})
+    return options, origins
 
 
 def _read_files(config: str | None) -> list[tuple[str, dict[str, Any]]]:
@@ -72,4 +85,10 @@ def _read_cfg(path: str) -> dict[str, Any]:
         parser.read(path, encoding="utf-8")
     except (OSError, ValueError, configparser.Error) as exception:
         raise OptionError(f"{path}: it cannot be read: {exception}.") from exception
-    return dict(parser["isolatedunit"]) if parser.has_section("isolatedunit") else {}
+    values: dict[str, Any] = dict(parser["isolatedunit"]) if parser.has_section("isolatedunit") else {}
+    if parser.has_section(_GROUPS_SECTION):
+        values["groups"] = dict(parser[_GROUPS_SECTION])
+    overrides = [dict(parser[name]) for name in parser.sections() if name.startswith(_OVERRIDES_SECTIONS)]
+    if overrides:
+        values["overrides"] = overrides
+    return values

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from isolatedunit.results import TestReport
+from isolatedunit.results import Note, TestReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,13 @@ class ResourcesSampled(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunInspected(Event):
+    """Somebody wanted to see what runs: of each attempt the test, its state, its age in seconds, its stacks."""
+
+    running: tuple[tuple[str, str, float, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFinished(Event):
     """An attempt's process is gone; *tests* are the ids of what it ran.
 
@@ -146,13 +153,20 @@ class TestQueued(Event):
 
 @dataclass(frozen=True, slots=True)
 class RetryScheduled(Event):
-    """A test did not come out well and is tried again."""
+    """A test did not come out well and is tried again; *notes*, *stdout* and *stderr* are what it told.
+
+    *fixture* is unittest's id of what failed where it was not the test itself but what it needs.
+    """
 
     attempt: str
     test: str
     outcome: str
     cause: str | None
     retries_left: int
+    notes: tuple[Note, ...] = ()
+    stdout: str = ""
+    stderr: str = ""
+    fixture: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +195,11 @@ class RunCancelled(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunFinished(Event):
-    """The run is over. *missing* are the ids of tests that were planned and never reported."""
+    """The run is over. *missing* are the ids of tests that were planned and never reported, which is a
+    bug of ours, *not_run* of those that were not begun, or given up, since the run was to end early."""
 
     missing: tuple[str, ...]
+    not_run: tuple[str, ...] = ()
     statistics: dict[str, Any] = field(default_factory=dict)
 
 

@@ -7,26 +7,28 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from isolatedunit.accepting import leaks_command
-from isolatedunit.configuration import load_options
-from isolatedunit.engine.run import Interrupted
+from isolatedunit.configuration import load_options_with_origins
+from isolatedunit.engine.run import Interrupted, Run
 from isolatedunit.errors import BackendUnavailable, CollectionError, IsolatedUnitError, OptionError
+from isolatedunit.explaining import explain
 from isolatedunit.history import DEFAULT_PATH
 from isolatedunit.merging import merge_command
 from isolatedunit.options import TABLE, Options, read
+from isolatedunit.replaying import replay_command
 from isolatedunit.reporters.console import ColouringStream, LosslessStream, wants_colour
+from isolatedunit.reporters.journal import PastRun
+from isolatedunit.reporting import check_files
 from isolatedunit.runner import IsolatedTestRunner
+from isolatedunit.signals import heeding_signals
 
 SUCCESS, FAILURE, USAGE, INTERNAL, NO_TESTS, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
-OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=DEFAULT_PATH)
+OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=DEFAULT_PATH, watchdog_timeout=60.0)
 """The defaults, where the command has others than a runner in a program."""
-
-COMMANDS = {"leaks": leaks_command, "merge": merge_command}
-"""What a first argument may ask for that is not the name of a test."""
 
 BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
 
@@ -38,7 +40,9 @@ examples:
   python -m isolatedunit module.TestClass.test_method one test
   python -m isolatedunit path/to/test_file.py         the tests of a file
   python -m isolatedunit --shard 1/4 --json 1.json    a quarter of them; the others elsewhere
+  python -m isolatedunit config module.TestClass      the options that these tests will have, and from where
   python -m isolatedunit merge 1.json 2.json 3.json 4.json --json all.json
+  python -m isolatedunit replay events.jsonl -v       a run that --events events.jsonl wrote down
 """
 _GROUPS = {
     "unittest": "options of unittest",
@@ -78,12 +82,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_option(group: Any, name: str, metadata: Any, default: Any) -> None:
     flags: tuple[str, ...] = metadata["flags"]
+    if not flags and "flags_set" not in metadata:
+        return  # it makes sense for some tests only, so that files and classes say it
     if "flags_set" in metadata:
         for flag, value, words in metadata["flags_set"]:
             group.add_argument(*flag, dest=name, action="store_const", const=value, help=words)
     elif default is False or default is True:
         group.add_argument(*flags, dest=name, action="store_const", const=not default, help=metadata["help"])
-    elif default == ():
+    elif isinstance(default, tuple):
         group.add_argument(*flags, dest=name, action="append", metavar=metadata["metavar"], help=metadata["help"])
     else:
         choices = getattr(metadata["read"], "words", None)
@@ -98,6 +104,12 @@ def parse(argv: Sequence[str]) -> tuple[Options, list[str]]:
 
     Raises `OptionError`; exits for ``--help`` and for what argparse cannot make sense of.
     """
+    options, names, _ = parse_with_origins(argv)
+    return options, names
+
+
+def parse_with_origins(argv: Sequence[str]) -> tuple[Options, list[str], dict[str, str]]:
+    """The same, and where each option was set that is not as it is by default."""
     given = vars(make_parser().parse_intermixed_args(argv))
     names: list[str] = given.pop("tests", [])
     config = given.pop("config", None)
@@ -107,13 +119,37 @@ def parse(argv: Sequence[str]) -> tuple[Options, list[str]]:
         if len(names) > 4:
             raise OptionError(f"discover: {names[4]!r} is one argument too many; give a start, a pattern and a top.")
         names = []
-    options = load_options(OF_THE_COMMAND, config=config)
+    options, origins = load_options_with_origins(OF_THE_COMMAND, config=config)
     for name, value in given.items():
         flag = max(TABLE[name].metadata["flags"] or ("-v",), key=len)
         options = options.with_values({name: read(name, value, flag)}, flag)
-    if options.json is not None and not os.path.isdir(os.path.dirname(os.path.abspath(options.json))):
-        raise OptionError(f"--json: {options.json!r} is in a directory that does not exist; make it first.")
-    return options, names
+        origins[name] = f"the command line ({flag})"
+    check_files(options)
+    return options, names, origins
+
+
+def config_command(argv: Sequence[str]) -> int:
+    """``isolatedunit config TEST...``: print the options that tests will have, and where each comes from."""
+    options, names, origins = parse_with_origins(argv)
+    if not names:
+        raise OptionError("config: no test is named; name a test, a class or a module, as for a run.")
+    run = Run(options, [])
+    try:
+        with heeding_signals(run):
+            planned = run.collect({"names": names})
+    finally:
+        run.close()
+    print("\n".join(explain(planned, options, origins)), file=LosslessStream(sys.stdout))
+    return SUCCESS if planned else NO_TESTS
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "config": config_command,
+    "leaks": leaks_command,
+    "merge": merge_command,
+    "replay": lambda arguments: replay_command(arguments, lambda options, past: run_tests(options, (), past)),
+}
+"""What a first argument may ask for that is not the name of a test."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -153,8 +189,8 @@ def report_bug() -> int:
     return INTERNAL
 
 
-def run_tests(options: Options, names: Sequence[str]) -> int:
-    """Run what *names* name, or what discovery finds; gives the exit code."""
+def run_tests(options: Options, names: Sequence[str], past: PastRun | None = None) -> int:
+    """Run what *names* name, or what discovery finds, or show a run of the *past*; gives the exit code."""
     stream: Any = LosslessStream(sys.stderr)
     if wants_colour(sys.stderr):
         stream = ColouringStream(stream)
@@ -174,12 +210,12 @@ def run_tests(options: Options, names: Sequence[str]) -> int:
     source: dict[str, Any] = {"names": list(names)}
     if not names:
         source = {"discover": [options.start_directory, options.pattern, options.top_level_directory]}
-    result = runner.run_source(source)
+    result = runner.run_source(source) if past is None else runner.replay(past)
     if runner.interrupted:
         return INTERRUPTED
     if runner.report_lost:
         return INTERNAL
-    if not result.wasSuccessful():
+    if not result.wasSuccessful() or runner.not_run or (past is not None and past.cut_off):
         return FAILURE
     # that a shard has no test is no mistake where the others have some
     some = result.testsRun or result.skipped or (options.shard is not None and runner.planned_in_all_shards)

@@ -42,8 +42,11 @@ def merge_command(arguments: Sequence[str]) -> int:
     passed, skipped = counts["passed"] + counts["expectedFailure"], counts["skipped"]
     failed = counts["tests"] - passed - skipped
     sys.stderr.write(f"{merged['run']['shard']['of']} shards merged: none is missing, none is there twice\n")
+    not_run = len(merged["not_run"])
+    if not_run:
+        sys.stderr.write(f"{not_run} not run, since the run of their shard ended early\n")
     sys.stderr.write(f"{passed} passed, {failed} failed, {skipped} skipped\n")
-    return 1 if failed else 0
+    return 1 if failed or not_run else 0
 
 
 def _row_of(test: dict[str, Any]) -> Row | None:
@@ -77,6 +80,7 @@ def merge(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
         },
         "tests": [test for one in documents for test in one["tests"]],
         "missing": [test for one in documents for test in one["missing"]],
+        "not_run": [test for one in documents for test in one.get("not_run", ())],
     }
 
 

@@ -8,172 +8,56 @@ arguments of `IsolatedTestRunner` and the documentation are all made from it.
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from isolatedunit.errors import OptionError
-from isolatedunit.leaks import KINDS, read_policy
-
-Reader = Callable[[Any], Any]
-
-
-def seconds(value: Any) -> float | None:
-    """A positive number of seconds, or None for no limit."""
-    if value is None or (isinstance(value, str) and value.lower() == "none"):
-        return None
-    if isinstance(value, bool):
-        raise ValueError
-    number = float(value)
-    if not 0 < number < math.inf:
-        raise ValueError
-    return number
-
-
-def some_seconds(value: Any) -> float:
-    """A positive number of seconds."""
-    number = seconds(value)
-    if number is None:
-        raise ValueError
-    return number
-
-
-_UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-
-
-def size(value: Any) -> int | None:
-    """A number of bytes, also as ``512M``, or None for no limit."""
-    if value is None or (isinstance(value, str) and value.lower() == "none"):
-        return None
-    if isinstance(value, bool):
-        raise ValueError
-    if isinstance(value, str):
-        text = value.strip().upper().removesuffix("IB").removesuffix("B")
-        unit = text[-1:] if text[-1:] in _UNITS and text[-1:].isalpha() else ""
-        number = float(text.removesuffix(unit)) * _UNITS[unit]
-    else:
-        number = float(value)
-    if not 1 <= number < math.inf:
-        raise ValueError
-    return int(number)
-
-
-def jobs(value: Any) -> int | str:
-    """``auto``, or how many."""
-    if value == "auto":
-        return "auto"
-    number = whole(value)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def whole(value: Any) -> int:
-    """A whole number, not negative."""
-    if isinstance(value, (bool, float)):
-        raise ValueError
-    number = int(value)
-    if number < 0:
-        raise ValueError
-    return number
-
-
-def whole_or_none(value: Any) -> int | None:
-    """A whole number, not negative, or None."""
-    return None if value is None else whole(value)
-
-
-_WORDS_FOR_YES = ("true", "yes", "on", "1")
-_WORDS_FOR_NO = ("false", "no", "off", "0")
-
-
-def flag(value: Any) -> bool:
-    """Yes or no."""
-    if isinstance(value, bool):
-        return value
-    word = str(value).lower()
-    if word not in _WORDS_FOR_YES + _WORDS_FOR_NO:
-        raise ValueError
-    return word in _WORDS_FOR_YES
-
-
-def text(value: Any) -> str | None:
-    """Any text, or None."""
-    if value is not None and not isinstance(value, str):
-        raise ValueError
-    return value
-
-
-def texts(value: Any) -> tuple[str, ...]:
-    """Several texts; in one text, one a line."""
-    if isinstance(value, str):
-        return tuple(line.strip() for line in value.splitlines() if line.strip())
-    if not all(isinstance(item, str) for item in value):
-        raise ValueError
-    return tuple(value)
-
-
-def patterns(value: Any) -> tuple[str, ...]:
-    """Patterns of test names; what has no ``*`` in it may stand anywhere in the name, as unittest has it."""
-    return tuple(pattern if "*" in pattern else f"*{pattern}*" for pattern in texts(value))
-
-
-def text_or_none(value: Any) -> str | None:
-    """A text, or None for ``none``."""
-    checked = text(value)
-    return None if checked is None or checked.lower() == "none" else checked
-
-
-def shard(value: Any) -> tuple[int, int] | None:
-    """``K/N``: the K-th of N parts."""
-    if value is None:
-        return None
-    if isinstance(value, tuple):
-        part, of = value
-    elif isinstance(value, str):
-        part, of = value.split("/")
-    else:
-        raise ValueError
-    checked = whole(part), whole(of)
-    if not 1 <= checked[0] <= checked[1]:
-        raise ValueError
-    return checked
-
-
-EXPECTED: dict[Reader, str] = {
-    seconds: "a number of seconds, such as 30 or 2.5, or none",
-    some_seconds: "a number of seconds, such as 1 or 0.5",
-    size: "a size, such as 512M or 2G, or none",
-    jobs: "auto, or a whole number from 1 on",
-    whole: "a whole number from 0 on",
-    whole_or_none: "a whole number from 0 on",
-    flag: "true or false",
-    text: "a text",
-    texts: "a list of texts",
-    text_or_none: "the name of a file, or none",
-    shard: "K/N, such as 1/4, with K from 1 to N",
-    patterns: "a list of patterns",
-    read_policy: f"auto, ignore, warn or fail, also for some kinds, as fail:process,thread (of {', '.join(KINDS)})",
-}
-
-
-class Choice:
-    """Reads one of a few words."""
-
-    def __init__(self, *words: str) -> None:
-        self.words = words
-
-    def __call__(self, value: Any) -> str:
-        """The word."""
-        if value not in self.words:
-            raise ValueError
-        return str(value)
+from isolatedunit.leaks import read_policy
+from isolatedunit.values import (
+    EXPECTED,
+    Choice,
+    Reader,
+    count,
+    count_or_none,
+    flag,
+    group_limits,
+    jobs,
+    patterns,
+    retry_reasons,
+    seconds,
+    shard,
+    size,
+    some_seconds,
+    text,
+    text_or_none,
+    texts,
+    whole,
+    whole_or_none,
+)
 
 
 def _option(default: Any, read: Reader, words: str, *flags: str, per_test: bool = False, **more: Any) -> Any:
     metadata = {"read": read, "help": words, "flags": flags, "per_test": per_test, **more}
     return field(default=default, metadata=metadata)
+
+
+def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """Tables, each with a pattern under ``tests`` and options that may be set per test; raises `OptionError`."""
+    found = []
+    if isinstance(value, (str, Mapping)):
+        raise ValueError
+    for number, table in enumerate(value, 1):
+        values = {"tests": table[0], **table[1]} if isinstance(table, tuple) else dict(table)
+        pattern = values.pop("tests", None)
+        where = f"override {number}" if pattern is None else f"the override for {pattern!r}"
+        if not isinstance(pattern, str) or not values:
+            raise OptionError(
+                f"{where}: {dict(table)!r} cannot be used; give a pattern as tests, and options for what matches it."
+            )
+        found.append((pattern, check(values, where, allowed=PER_TEST)))
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +74,12 @@ class Options:
     )
     failfast: bool = _option(False, flag, "stop on first fail or error", "-f", "--failfast", group="unittest")
     catchbreak: bool = _option(
-        False, flag, "accepted as unittest's; a Ctrl-C is always caught", "-c", "--catch", group="unittest"
+        False,
+        flag,
+        "on Ctrl-C, let the tests that run finish; the second time they are ended",
+        "-c",
+        "--catch",
+        group="unittest",
     )
     buffer: bool = _option(
         False, flag, "put the output of failed tests into their error text", "-b", "--buffer", group="unittest"
@@ -314,6 +203,51 @@ class Options:
     cpu_limit: float | None = _option(
         None, seconds, "how much CPU time a test may use", "--cpu-limit", metavar="S", per_test=True
     )
+    max_output: int | None = _option(
+        2**30,
+        size,
+        "how much a test may write to its standard output and standard error together",
+        "--max-output",
+        metavar="SIZE",
+        per_test=True,
+    )
+    max_processes: int | None = _option(
+        None,
+        count_or_none,
+        "how many processes a test may have at once, its own among them",
+        "--max-processes",
+        metavar="N",
+        per_test=True,
+    )
+    max_open_files: int | None = _option(
+        None,
+        count_or_none,
+        "how many descriptors a test's process may have open; the next one fails there, with OSError",
+        "--max-open-files",
+        metavar="N",
+        per_test=True,
+    )
+    watchdog_timeout: float | None = _option(
+        None,
+        seconds,
+        "after how long without a sign of life the runner prints the stacks of its own threads",
+        "--watchdog-timeout",
+        metavar="S",
+    )
+
+    # ---- what may run at the same time
+    group: str | None = _option(
+        None, text, "the name of a group, of which only so many tests run at once as groups says", per_test=True
+    )
+    groups: tuple[tuple[str, int], ...] = _option(
+        (),
+        group_limits,
+        "how many tests of a group may run at once; one, where nothing is said",
+        "--group-limit",
+        metavar="NAME=N",
+    )
+    exclusive: bool = _option(False, flag, "nothing else runs while the test does", per_test=True)
+    slots: int = _option(1, count, "how many of the processes that may run at once the test stands for", per_test=True)
 
     # ---- in which order, and which part
     history: str | None = _option(
@@ -335,6 +269,40 @@ class Options:
     # ---- what becomes of the results
     retries: int = _option(
         0, whole, "how often a test that did not come out well is tried again", "--retries", metavar="N", per_test=True
+    )
+    retry_on: tuple[str, ...] = _option(
+        (),
+        retry_reasons,
+        "the outcomes and causes for which a test is tried again; for all of them, where nothing is said",
+        "--retry-on",
+        metavar="CAUSE,...",
+        per_test=True,
+    )
+    retry_delay: float | None = _option(
+        None, seconds, "how long to wait before a test is tried again", "--retry-delay", metavar="S", per_test=True
+    )
+    retry_backoff: str = _option(
+        "fixed",
+        Choice("fixed", "exponential"),
+        "whether that stays the same or doubles with each further try",
+        "--retry-backoff",
+        per_test=True,
+    )
+    flaky: str = _option(
+        "pass",
+        Choice("pass", "fail"),
+        "what a test that only passed when it was tried again counts as",
+        "--flaky",
+        per_test=True,
+    )
+    max_failures: int | None = _option(
+        None, count_or_none, "begin no further test after N that failed", "--max-failures", metavar="N"
+    )
+    max_crashes: int | None = _option(
+        None, count_or_none, "begin no further test after N whose process crashed", "--max-crashes", metavar="N"
+    )
+    run_timeout: float | None = _option(
+        None, seconds, "how long the whole run may take; what runs then is ended", "--run-timeout", metavar="S"
     )
     leaks: str = _option(
         "auto",
@@ -395,6 +363,35 @@ class Options:
     capture: bool = _option(True, flag, "let tests write straight to the terminal", "--no-capture")
     stats: bool = _option(False, flag, "print what the run's processes cost, as a table", "--stats")
     json: str | None = _option(None, text, "write the run as one JSON document", "--json", metavar="FILE")
+    junit_xml: str | None = _option(
+        None, text, "write the run as JUnit XML, for Jenkins and its like", "--junit-xml", metavar="FILE"
+    )
+    events: str | None = _option(
+        None, text, "write down each event when it happens, for isolatedunit replay", "--events", metavar="FILE"
+    )
+    tap: str | None = _option(
+        None, text, "write the results in the Test Anything Protocol, as they come", "--tap", metavar="FILE"
+    )
+    subunit: str | None = _option(
+        None,
+        text,
+        "write the results as subunit v2, as they come; needs the extra subunit",
+        "--subunit",
+        metavar="FILE",
+    )
+    trace: str | None = _option(
+        None, text, "write when what ran, for Perfetto or chrome://tracing", "--trace", metavar="FILE"
+    )
+
+    overrides: tuple[tuple[str, Mapping[str, Any]], ...] = field(
+        default=(),
+        metadata={
+            "read": _read_overrides,
+            "help": "patterns of tests' ids, each with options for the tests that match",
+            "flags": (),
+            "per_test": False,
+        },
+    )
 
     @property
     def tracks_handles(self) -> bool:
@@ -434,9 +431,21 @@ def read(name: str, value: Any, where: str) -> Any:
         raise OptionError(f"{where}: {value!r} cannot be used; give {expectation(name)}.") from None
 
 
+def overriding(overrides: Iterable[tuple[str, Mapping[str, Any]]], test_id: str) -> dict[str, tuple[Any, str]]:
+    """What overrides say for a test: each option's value, and the pattern with it, the first that matches."""
+    found: dict[str, tuple[Any, str]] = {}
+    for pattern, values in overrides:
+        if fnmatchcase(test_id, pattern):
+            for name, value in values.items():
+                found.setdefault(name, (value, pattern))
+    return found
+
+
 def expectation(name: str) -> str:
     """What a value of the option has to be, for a sentence."""
     reader = TABLE[name].metadata["read"]
+    if name == "overrides":
+        return "tables with a pattern as tests and options for what matches it"
     if isinstance(reader, Choice):
         return f"one of {', '.join(reader.words)}"
     return EXPECTED[reader]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 SIGKILL: int = getattr(signal, "SIGKILL", 9 if os.name == "posix" else signal.SIGTERM)
+STOP: int = getattr(signal, "SIGSTOP", 0)
+CONTINUE: int = getattr(signal, "SIGCONT", 0)
+
 NUDGE: int | None = getattr(signal, "SIGURG", None)
 """The signal that asks a child, silent for a heartbeat's interval, to start its heart. By default
 it is ignored, so that it harms nobody: not even a child that has become another program."""
@@ -214,13 +217,20 @@ def processes_below(process_id: int) -> list[psutil.Process]:
     return _look(process_id, lambda process: process.children(recursive=True)) or []
 
 
-def used_by_tree(process_id: int) -> tuple[int, float] | None:
-    """The bytes of memory and the seconds of CPU that a process and all below it use now."""
-    root = _look(process_id, _use_of)
-    if root is None:
-        return None
-    known = [root, *filter(None, (_look(below.pid, _use_of) for below in processes_below(process_id)))]
-    return sum(rss for rss, _ in known), sum(cpu_time for _, cpu_time in known)
+def use_of(process_id: int) -> tuple[int, float] | None:
+    """The bytes of memory and the seconds of CPU that a process uses now; None when it is gone."""
+    return _look(process_id, _use_of)
+
+
+def threads_of(process_id: int) -> tuple[str, dict[int, float]] | None:
+    """psutil's word for what the process does, and the CPU seconds of each of its threads; None when it is gone."""
+
+    def ask(process: psutil.Process) -> tuple[str, dict[int, float]]:
+        with process.oneshot():
+            threads = {one.id: one.user_time + one.system_time for one in process.threads()}
+            return str(process.status()), threads
+
+    return _look(process_id, ask)
 
 
 def kill_all(processes: Iterable[psutil.Process]) -> None:

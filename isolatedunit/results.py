@@ -13,7 +13,19 @@ from typing import Any
 OUTCOMES = ("passed", "expectedFailure", "skipped", "unexpectedSuccess", "failed", "error")
 """Every outcome, from best to worst: a test with several notes has the worst of their outcomes."""
 
-CAUSES = ("crash", "timeout", "memory", "cpu", "spawn", "ipc", "leak", "cancelled")
+CAUSES = (
+    "crash",
+    "timeout",
+    "memory",
+    "cpu",
+    "output",
+    "processes",
+    "spawn",
+    "ipc",
+    "leak",
+    "flaky",
+    "cancelled",
+)
 
 OUTCOME_OF_NOTE = {
     "addSuccess": "passed",
@@ -169,8 +181,9 @@ class TestReport:
 
     @property
     def flaky(self) -> bool:
-        """Whether it came out well after an attempt that did not."""
-        return self.outcome in PASSING and any(attempt.outcome not in GOOD for attempt in self.attempts[:-1])
+        """Whether it came out well after an attempt that did not, whatever that counts as."""
+        came_out_well = self.outcome in PASSING or self.cause == "flaky"
+        return came_out_well and any(attempt.outcome not in GOOD for attempt in self.attempts[:-1])
 
     @property
     def message(self) -> str:

@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import itertools
 import os
-import signal
 import sys
 import threading
 import unittest
@@ -15,6 +14,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, TextIO
 from unittest.case import _SubTest  # type: ignore[attr-defined]
+from unittest.runner import _WritelnDecorator
 from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
 from isolatedunit.accepting import read_baseline
@@ -23,16 +23,19 @@ from isolatedunit.calls import IsolatedTestOptions
 from isolatedunit.configuration import load_options
 from isolatedunit.engine.order import Expectations, cut
 from isolatedunit.engine.run import Run
-from isolatedunit.engine.scheduler import group_of
+from isolatedunit.engine.units import group_of
 from isolatedunit.events import Event, Listener, TestFinished
 from isolatedunit.handlers import Handlers
 from isolatedunit.history import History
 from isolatedunit.options import Options
 from isolatedunit.planning import plan_one, plan_suite
-from isolatedunit.reporters.console import Durations, Summary, table_of
-from isolatedunit.reporters.files import JsonReport
+from isolatedunit.reporters.console import RetellingStream
+from isolatedunit.reporters.files import Origin
+from isolatedunit.reporters.journal import PastRun
 from isolatedunit.reporters.log import ProcessLog
+from isolatedunit.reporting import Audience
 from isolatedunit.results import Note, PlannedTest, TestReport
+from isolatedunit.signals import heeding_signals
 from isolatedunit.statistics import Statistics
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
@@ -273,6 +276,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.durations = durations
         self.interrupted = False
         self.report_lost = False
+        self.not_run: tuple[str, ...] = ()
         self.planned_in_all_shards = 0
 
     def get_statistics(self) -> dict[str, Any]:
@@ -296,38 +300,55 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         """
         return self._run(lambda run: (run.collect(source), {}))
 
+    def replay(self, past: PastRun) -> Any:
+        """Show a run that was written down before as if it ran now, to all listeners; gives the result."""
+        bridge = ResultBridge()
+        audience = self._gather(past.origin, bridge)
+
+        def dispatch(result: Any) -> None:
+            bridge.connect(result, {}, lambda: None)
+            with hearing_children(result):
+                audience.hear(past.events())
+
+        result = self._run_planned(dispatch, audience, is_past=True)
+        self.interrupted = audience.summary.interrupted
+        self._conclude(audience)
+        return result
+
     def _run(self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]]) -> Any:
-        summary, bridge = Summary(self.stream.writeln), ResultBridge()
-        report = None if self.options.json is None else JsonReport(self.options.json, self.options, self.get_statistics)
-        # unittest does it by itself from 3.12 on
-        durations = Durations() if self.durations is not None and sys.version_info < (3, 12) else None
-        history = None
+        bridge, history = ResultBridge(), None
         if self.options.history is not None:
             history = History(self.options.history, only_reads=self.options.shard is not None)
-        extra: list[Listener] = [one for one in (report, durations, history) if one is not None]
+        audience = self._gather(Origin.of(self.options), bridge, history)
         run = Run(
             self.options,
-            [self.statistics, ProcessLog(), summary, *extra, *self._listeners, bridge],
+            audience.listeners,
             warnings=self.warnings,
             answer=self._handlers.answer,
             listens_at_once=bool(self._handlers),
         )
         try:
-            with calling_on_interrupt(run.interrupt):
+            with heeding_signals(run):
                 tests, originals = plan(run)
                 dispatch = self._dispatcher(run, bridge, history, tests, originals)
-                result = self._run_planned(dispatch, durations)
+                result = self._run_planned(dispatch, audience)
         finally:
             run.close()
             self.interrupted = run.interrupts > 0
-        if report is not None:
-            self._write(report)
-        statistics = self.get_statistics()
-        table = table_of(statistics) if self.options.stats else []
-        for line in (*table, *summary.lines(statistics)):
-            self.stream.writeln(line)
-        self.stream.flush()
+            self.not_run = audience.summary.not_run
+        if history is not None and history.problem is not None:
+            self.stream.writeln(f"isolatedunit: no history is kept (--history none does without): {history.problem}")
+        self._conclude(audience)
         return result
+
+    def _gather(self, origin: Origin, bridge: ResultBridge, history: History | None = None) -> Audience:
+        options = replace(self.options, verbosity=self.verbosity, durations=self.durations)
+        more = [one for one in (history, *self._listeners, bridge) if one is not None]
+        return Audience(options, origin, self.statistics, self.stream.writeln, more)
+
+    def _conclude(self, audience: Audience) -> None:
+        self.report_lost = audience.conclude()
+        self.stream.flush()
 
     def _dispatcher(
         self,
@@ -350,20 +371,28 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             part = cut(tests, *self.options.shard, expectations, lambda test: group_of(test, self.options))
             chosen, shard = part.tests, (part.part, part.of, part.digest)
 
+        stop_reason = "a test failed (--failfast)" if self.failfast else "the result said so (shouldStop)"
+
         def dispatch(result: Any) -> None:
-            bridge.connect(result, originals, lambda: run.stop("the result said so (failfast)"))
+            bridge.connect(result, originals, lambda: run.stop(stop_reason))
             with hearing_children(result):
                 run.execute(chosen, expectations, shard)
 
         return dispatch
 
-    def _run_planned(self, execute: Callable[[Any], None], durations: Durations | None) -> Any:
+    def _run_planned(self, execute: Callable[[Any], None], audience: Audience, *, is_past: bool = False) -> Any:
         def dispatch(result: Any) -> None:
             execute(result)
-            if durations is not None:
-                self._print_after_errors(result, durations.lines(self.durations or 0, self.verbosity))
+            if audience.durations is not None:
+                self._print_after_errors(result, audience.durations.lines(self.durations or 0, self.verbosity))
 
-        return super().run(dispatch)  # type: ignore[arg-type]
+        stream = self.stream
+        if is_past or self.options.events is not None:  # a run is to look the same when it is shown again
+            self.stream = _WritelnDecorator(RetellingStream(stream, lambda: audience.summary.seconds))
+        try:
+            return super().run(dispatch)  # type: ignore[arg-type]
+        finally:
+            self.stream = stream
 
     def _print_after_errors(self, result: Any, lines: Sequence[str]) -> None:
         print_errors = result.printErrors
@@ -374,27 +403,6 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 self.stream.writeln(line)
 
         result.printErrors = print_errors_and_lines
-
-    def _write(self, report: JsonReport) -> None:
-        try:
-            report.write()
-        except OSError as exception:
-            self.report_lost = True
-            self.stream.writeln(f"isolatedunit: the report {self.options.json!r} could not be written: {exception}")
-
-
-@contextlib.contextmanager
-def calling_on_interrupt(call: Callable[[], None]) -> Iterator[None]:
-    """While this lasts a Ctrl-C calls *call*, where signals can be handled: in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, lambda _signal, _frame: call())
-    try:
-        yield
-    finally:
-        # None stands for a handler that was not Python's
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
 class _Session:

@@ -8,7 +8,8 @@ from isolatedunit.configuration import load_options
 from isolatedunit.engine.run import Run
 from isolatedunit.options import Options
 from isolatedunit.planning import plan_suite
-from isolatedunit.runner import ResultBridge, calling_on_interrupt, hearing_children
+from isolatedunit.runner import ResultBridge, hearing_children
+from isolatedunit.signals import heeding_signals
 
 
 class IsolatedTestSuite(unittest.TestSuite):
@@ -31,7 +32,7 @@ class IsolatedTestSuite(unittest.TestSuite):
         run = Run(self.options or load_options(Options()), [bridge])
         bridge.connect(result, originals, lambda: run.stop("the result said so"))
         try:
-            with calling_on_interrupt(run.interrupt), hearing_children(result):
+            with heeding_signals(run), hearing_children(result):
                 run.execute(tests)
         finally:
             run.close()

@@ -7,7 +7,9 @@ from typing import Any
 
 from attempts import EXITED, PID, READY, RECEIPT, SAID, SEGFAULT, drive, finished, make, noted, planned, started
 
-from isolatedunit.engine.attempt import KILL_AGAIN_AFTER, STACKS_GRACE, Attempt, State
+from isolatedunit.engine.attempt import Attempt, State
+from isolatedunit.engine.diagnosis import LOOK_INTERVAL
+from isolatedunit.engine.ladder import KILL_AGAIN_AFTER, STACKS_GRACE
 from isolatedunit.engine.stimuli import (
     Announce,
     CancelRequested,
@@ -16,6 +18,8 @@ from isolatedunit.engine.stimuli import (
     Conclude,
     DeadlinePassed,
     DumpStacks,
+    Examine,
+    Examined,
     FoundWaiting,
     Kill,
     LimitExceeded,
@@ -33,6 +37,7 @@ from isolatedunit.messages import (
     ChildFailed,
     ChildReady,
     FixtureStarted,
+    HandlesCleaned,
     Heartbeat,
     ImportStarted,
     LoadStarted,
@@ -185,6 +190,18 @@ class EndsWithoutReceiptTest(unittest.TestCase):
         self.assertEqual(attempt.evidence.status.signal, "SIGSEGV")
 
 
+class LeftoversTest(unittest.TestCase):
+    def test_one_that_the_child_has_told_is_not_told_again(self) -> None:
+        attempt = make()
+        drive(attempt, SlotGranted(), READY, started(), finished(), RECEIPT)
+        leak = {"kind": "process", "identity": "sleep 1000 (process 7)", "origin": "x.py:1 in test"}
+        drive(attempt, HandlesCleaned(**SAID, handle_stats={"leaked": 1, "by_kind": {"process": 1}, "leaks": [leak]}))
+        left = ({"pid": 7, "command": "sleep 1000"}, {"pid": 8, "command": "sleep 1000"})
+        drive(attempt, ChildExited(ExitStatus(exit_code=0, leftovers=left)))
+        told = [one["identity"] for one in attempt.evidence.handle_stats["leaks"]]
+        self.assertEqual(told, ["sleep 1000 (process 7)", "sleep 1000 (process 8)"])
+
+
 class TimeTest(unittest.TestCase):
     def running(self, **options: Any) -> Attempt:
         attempt = make(**{"heartbeat_interval": 1000.0, "slow_after": None, **options})
@@ -212,7 +229,12 @@ class TimeTest(unittest.TestCase):
         attempt = self.running(process_timeout=10.0, terminate_grace=2.0)
         self.assertEqual(attempt.deadline, 10.0)
         now = 10.0
+        self.assertEqual(attempt.handle(DeadlinePassed(), now), [Examine()])
+        self.assertEqual(attempt.handle(Examined(None), now), [DumpStacks()])
+        self.assertEqual(attempt.deadline, now + LOOK_INTERVAL)
+        now = attempt.deadline
         for action, grace in (
+            (DumpStacks(), LOOK_INTERVAL),
             (DumpStacks(), STACKS_GRACE),
             (Terminate(), 2.0),
             (Kill(), KILL_AGAIN_AFTER),

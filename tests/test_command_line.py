@@ -113,6 +113,9 @@ class OutputTest(ProjectTestCase):
         mine = self.run_here(*arguments, "-j", "1")
         self.assertEqual(mine.exit_code, theirs.exit_code, mine.output)
         lines = without_times(mine.output).rstrip("\n").split("\n")
+        if "-f" in arguments:
+            self.assertRegex(lines.pop(-3), "^  test_bad.Bad.test_later$")
+            self.assertEqual(lines.pop(-3), "isolatedunit: 1 test was not run, since a test failed (--failfast):")
         self.assertEqual("\n".join(lines[:-2]), without_times(theirs.output).rstrip("\n"))
         self.assertRegex(
             lines[-2], r"^Isolation: \d+ process(es)?(, spawned in [\d.]+ ms on average)?(, the largest used .*)?$"

@@ -115,7 +115,10 @@ class ProcessesTest(FixturesTestCase):
         ended = self.run_fixtures("-j", "1")
         told = {test_id: test["outcome"] for test_id, test in ended.tests().items()}
         self.assertEqual(told.pop("test_it.A.test_two"), "passed", ended.output)
-        self.assertEqual(self.journal().count("setUpClass A"), 2)
+        # where its end was not seen in time, a lane that it had forked before is as good
+        again = self.journal().count("setUpClass A") == 2
+        self.assertEqual(told.get("tearDownClass (test_it.A)"), None if again else "error", ended.output)
+        self.assertNotIn("ResourceWarning", ended.output)
         self.make_module("test_it", test_two="kill(parent_of(os.getppid()))")
         ended = self.run_fixtures("-j", "1")
         test = ended.tests()["tearDownClass (test_it.A)"]

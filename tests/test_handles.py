@@ -376,6 +376,15 @@ class CleanTest(unittest.TestCase):
         self.assertEqual(tracker.finish().leaks, ())
 
 
+class TimeTest(unittest.TestCase):
+    def test_there_is_time_left_to_end_what_does_not_end_by_itself(self) -> None:
+        with unittest.mock.patch("isolatedunit.resources.load_per_processor", return_value=100.0):
+            kept: list[Any] = []
+            found = track(lambda: kept.append(subprocess.Popen(SLEEPER)), timeout=1.0)
+        self.assertEqual((found.by_kind, found.cleaned), ({"process": 1}, 1))
+        kept[0].wait()
+
+
 class StateTest(unittest.TestCase):
     def changes(self, body: Callable[[], Any]) -> dict[tuple[str, str], tuple[str, str]]:
         found = track(body)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from running import Completed, ProjectTestCase
 
 from isolatedunit.engine.order import Expectations, cut
-from isolatedunit.engine.scheduler import Scheduler, group_of
+from isolatedunit.engine.scheduler import Scheduler
+from isolatedunit.engine.units import group_of
 from isolatedunit.errors import OptionError
 from isolatedunit.history import History, Row
 from isolatedunit.merging import merge

@@ -12,8 +12,9 @@ from running import REPOSITORY
 PACKAGE = os.path.join(REPOSITORY, "isolatedunit")
 
 FLOORS = (
-    ("errors", "leaks", "options", "results", "messages", "events"),
-    ("addresses", "channel", "configuration", "resources"),
+    ("errors", "leaks", "options", "results", "values", "messages", "events"),
+    ("addresses", "cgroups", "channel", "configuration", "resources"),
+    ("vitals",),
     ("conversation", "instance"),
     ("handles",),
     ("sdk",),
@@ -26,11 +27,15 @@ FLOORS = (
         "caller",
         "calls",
         "demo",
+        "explaining",
         "handlers",
         "merging",
         "planning",
         "pool",
+        "replaying",
+        "reporting",
         "runner",
+        "signals",
         "suite",
         "main",
         "__main__",

@@ -246,8 +246,26 @@ class CommandLineTest(ProjectTestCase):
             "failed_first": (["--failed-first"], True),
             "shard": (["--shard", "2/3"], (2, 3)),
             "json": (["--json", "x.json"], "x.json"),
+            "max_output": (["--max-output", "5M"], 5 * 2**20),
+            "max_processes": (["--max-processes", "3"], 3),
+            "max_open_files": (["--max-open-files", "64"], 64),
+            "watchdog_timeout": (["--watchdog-timeout", "7"], 7.0),
+            "groups": (["--group-limit", "database=2", "--group-limit", "x = 1"], (("database", 2), ("x", 1))),
+            "retry_on": (["--retry-on", "crash,timeout", "--retry-on", "failed"], ("crash", "timeout", "failed")),
+            "retry_delay": (["--retry-delay", "0.5"], 0.5),
+            "retry_backoff": (["--retry-backoff", "exponential"], "exponential"),
+            "flaky": (["--flaky", "fail"], "fail"),
+            "max_failures": (["--max-failures", "3"], 3),
+            "max_crashes": (["--max-crashes", "2"], 2),
+            "run_timeout": (["--run-timeout", "60"], 60.0),
+            "junit_xml": (["--junit-xml", "x.xml"], "x.xml"),
+            "events": (["--events", "-"], "-"),
+            "tap": (["--tap", "x.tap"], "x.tap"),
+            "subunit": (["--subunit", "x"], "x"),
+            "trace": (["--trace", "x"], "x"),
         }
-        own = {name for name, option in TABLE.items() if "group" not in option.metadata}
+        of_some_tests = {"group", "exclusive", "slots", "overrides"}  # which files, classes and methods set
+        own = {name for name, option in TABLE.items() if "group" not in option.metadata} - of_some_tests
         self.assertEqual(set(given), own)
         for name, (arguments, value) in given.items():
             with self.subTest(name):

@@ -95,7 +95,7 @@ class SignalTest(ProjectTestCase):
         process.send_signal(signal.SIGINT)
         output = self.finish(process)
         self.assertEqual(process.returncode, 130)
-        self.assertIn("Ctrl-C again", output)
+        self.assertIn("(once more: killed)", output)
         self.assertEqual(processes_of_run(self.run_id), [])
 
     def test_a_killed_runner_leaves_no_process_behind(self) -> None:

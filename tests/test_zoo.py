@@ -23,12 +23,17 @@ def load_expecting() -> Any:
     return module
 
 
-def visit(start_method: str) -> Completed:
+FOUND_ANYWAY = ("process", "thread", "exit")
+"""The kinds of leaks that are found whether handles are tracked or not."""
+
+
+def visit(start_method: str, *more: str) -> Completed:
     """Run the whole zoo."""
     with tempfile.TemporaryDirectory() as scratch:
         return run_isolatedunit(
             *("discover", "-s", ZOO, "-p", "zoo_*.py", "--start-method", start_method),
             *("-j", "4", "--parallel-by", "test", "--process-timeout", "4", "--cleanup-timeout", "1"),
+            *more,
             env=environment(ZOO_SCRATCH=scratch),
         )
 
@@ -36,7 +41,8 @@ def visit(start_method: str) -> Completed:
 def made_of(test: dict[str, Any], told: tuple[str, ...]) -> dict[str, Any]:
     """What the runner made of a test, in the words of the zoo's model."""
     attempts = test["attempts"]
-    leaked = attempts[-1]["handle_stats"].get("leaked", 0) if attempts else 0
+    by_kind = attempts[-1]["handle_stats"].get("by_kind", {}) if attempts else {}
+    leaked = sum(by_kind.get(kind, 0) for kind in FOUND_ANYWAY)
     everything = json.dumps(test, ensure_ascii=False) + test["traceback"] + test["stdout"]
     return {
         "outcome": test["outcome"],
@@ -49,10 +55,10 @@ def made_of(test: dict[str, Any], told: tuple[str, ...]) -> dict[str, Any]:
 class ZooTest(unittest.TestCase):
     maxDiff = None
 
-    def check(self, start_method: str) -> None:
+    def check(self, start_method: str, *more: str) -> None:
         expected = load_expecting().model(ZOO)
         self.assertGreater(len(expected), 90)
-        ended = visit(start_method)
+        ended = visit(start_method, *more)
         tests = ended.tests()
         made = {test_id: made_of(test, expected.get(test_id, {}).get("told", ())) for test_id, test in tests.items()}
         self.assertEqual(sorted(made), sorted(expected))
@@ -96,6 +102,9 @@ class ZooTest(unittest.TestCase):
     @unittest.skipUnless("forkserver" in START_METHODS, "this system cannot fork")
     def test_forked(self) -> None:
         self.check("forkserver")
+
+    def test_with_handles_tracked(self) -> None:
+        self.check(START_METHODS[-1], "--track-handles", "on")
 
 
 if __name__ == "__main__":

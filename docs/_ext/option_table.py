@@ -50,7 +50,8 @@ def describe(name: str) -> Iterator[str]:
     # the help of an option that is on by default is that of the flag which turns it off
     yield f"   {'When it is turned off: ' if TABLE[name].default is True else ''}{words}"
     yield ""
-    yield f"   :Command line: {describe_flags(name)}"
+    if metadata["flags"] or "flags_set" in metadata:
+        yield f"   :Command line: {describe_flags(name)}"
     yield f"   :Environment: {' or '.join(f'``ISOLATEDUNIT_{key.upper()}``' for key in keys)}"
     yield f"   :In a file: {' or '.join(f'``{key}``' for key in keys)}: {expectation(name)}"
     yield f"   :Default: {describe_default(TABLE[name].default)}"

@@ -101,8 +101,11 @@ class Child(Protocol):
     def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
         """What was written since *told*, the bytes of each stream that were read already; updates it."""
 
-    def used(self) -> tuple[int, float] | None:
-        """The bytes of memory and the seconds of CPU that the child and all below it use now."""
+    def processes(self) -> list[int]:
+        """The ids of the child's processes, its own first; empty when it is not known or not there."""
+
+    def written(self) -> int:
+        """How many bytes have been written to its standard output and standard error."""
 
     def close(self) -> None:
         """Let go of all that is held for the child."""

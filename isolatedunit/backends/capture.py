@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from isolatedunit.backends import KEPT_OUTPUT, Setting
 from isolatedunit.results import Output
+from isolatedunit.vitals import size_of
 
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
@@ -59,6 +60,11 @@ class Capture:
                 return f"{head}\n[... {left_out:,} bytes left out ...]\n{_as_text(file.read(tail))}"
         except OSError:
             return ""
+
+    @property
+    def size(self) -> int:
+        """How many bytes of output there are."""
+        return size_of([path for stream, path in self.paths.items() if stream != "stacks"])
 
     def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
         """What was written to each stream beyond the bytes that *told* counts; updates that."""

@@ -181,23 +181,22 @@ class ForkedChild:
             self._backend.drop_lane(self._lane)
             self._lane = None
 
-    def _is_the_lanes(self) -> bool:
-        """Whether the child's id, which the child has told, is that of a process of the lane's."""
+    def _known_id(self) -> int | None:
+        """The child's id, which the child has told, if it is that of a process of the lane's."""
         if self._lane is None or self._lane.process_id is None or self.process_id is None:
-            return False
-        return resources.parent_of(self.process_id) == self._lane.process_id
+            return None
+        return self.process_id if resources.parent_of(self.process_id) == self._lane.process_id else None
 
     def nudge(self) -> bool:
         """Ask for a heartbeat, unless the child sleeps."""
-        if self.process_id is None or not self._is_the_lanes():
-            return True
-        return resources.nudge(self.process_id)
+        known = self._known_id()
+        return known is None or resources.nudge(known)
 
     def dump_stacks(self) -> None:
         """Have every thread write its stack: the child's, or those of the lane that loads."""
         if resources.DUMP_STACKS is None:
             return
-        target = self.process_id if self._is_the_lanes() else None
+        target = self._known_id()
         if target is None and self._loading and self._lane is not None:
             target = self._lane.process_id
         if target is not None:
@@ -206,11 +205,11 @@ class ForkedChild:
 
     def terminate(self) -> None:
         """Ask the child to end; a lane that does not get there is ended with what is below it."""
-        if self._is_the_lanes():
-            assert self.process_id is not None
-            resources.terminate_group(self.process_id)
-        else:
+        known = self._known_id()
+        if known is None:
             self.kill()
+        else:
+            resources.terminate_group(known)
 
     def kill(self) -> None:
         """End the child and all that it started; the second time, and while it loads, its lane too."""
@@ -240,12 +239,14 @@ class ForkedChild:
         """What was written since."""
         return self._capture.read_more(told)
 
-    def used(self) -> tuple[int, float] | None:
-        """What the child and all below it use now."""
-        if not self._is_the_lanes():
-            return None
-        assert self.process_id is not None
-        return resources.used_by_tree(self.process_id)
+    def processes(self) -> list[int]:
+        """The child and all below it."""
+        known = self._known_id()
+        return [] if known is None else [known, *(one.pid for one in resources.processes_below(known))]
+
+    def written(self) -> int:
+        """What is in its lane's files, which are the child's alone once it has written to them."""
+        return 0 if self._lane is None else self._capture.size
 
     def close(self) -> None:
         """Let go of the Connection, and of files that nobody writes to any more."""

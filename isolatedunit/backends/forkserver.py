@@ -101,6 +101,7 @@ class ForkServerBackend:
             return stage
         if stage is not None:
             self.take_stage(name)
+            stage.connection.close()
             is_alone = stage.lane.connection.is_closed  # else its lane ends what was below it
             self.drop_lane(stage.lane)
             if is_alone:

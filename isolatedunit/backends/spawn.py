@@ -177,9 +177,15 @@ class SpawnChild:
         """What was written since."""
         return self._capture.read_more(told)
 
-    def used(self) -> tuple[int, float] | None:
-        """What the child and all below it use now."""
-        return resources.used_by_tree(self.known_id)
+    def processes(self) -> list[int]:
+        """The child and all below it."""
+        if self._ended is not None:
+            return []
+        return [self.known_id, *(one.pid for one in resources.processes_below(self.known_id))]
+
+    def written(self) -> int:
+        """What is in its files."""
+        return self._capture.size
 
     def close(self) -> None:
         """Let go of the process and its files."""

@@ -7,6 +7,8 @@ import atexit
 import sys
 import time
 
+from isolatedunit import cgroups
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
@@ -18,6 +20,9 @@ try:
     import resource
 except ImportError:  # Windows has no limits that a process sets for itself
     resource = None  # type: ignore[assignment]
+
+MEMORY_HEADROOM = 2
+"""How often its memory limit a process may reserve: the stacks of threads, above all, are reserved and hardly used."""
 
 THREAD_GRACE = 0.1
 """Seconds that a thread gets which was told to end, and not waited for."""
@@ -67,14 +72,39 @@ def make_tracker(settings: dict[str, Any]) -> HandleTracker | None:
 
 
 def limit(settings: dict[str, Any]) -> None:
-    """Let the kernel hold this process to the CPU seconds of *settings*."""
-    seconds = settings["cpu_limit"]
-    if seconds is not None and resource is not None:
+    """Let the kernel hold this process to the CPU seconds, the descriptors and the memory of *settings*."""
+    if resource is None:
+        return
+    seconds, descriptors, size = (settings.get(name) for name in ("cpu_limit", "max_open_files", "memory_limit"))
+    if seconds is not None:
         # SIGXCPU at the limit; SIGKILL a second later, for who handles SIGXCPU
         soft = max(1, int(seconds + 0.999))
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        top = soft + 1 if hard == resource.RLIM_INFINITY else min(hard, soft + 1)
-        resource.setrlimit(resource.RLIMIT_CPU, (min(soft, top), top))
+        _lower(resource.RLIMIT_CPU, soft, soft + 1)
+    if descriptors is not None:
+        # the runner's own have numbers above any limit that a test may be given
+        _lower(resource.RLIMIT_NOFILE, descriptors, None)
+    if settings.get("cgroup") is not None:
+        cgroups.join(settings["cgroup"])
+    if size is not None and sys.platform == "linux":
+        # the watcher counts what is resident, but it looks only now and then: this ends what grows faster
+        private = _private_size() + MEMORY_HEADROOM * size
+        _lower(resource.RLIMIT_DATA, private, None)
+
+
+def _lower(which: int, soft: int, hard: int | None) -> None:
+    """Set a limit, but never above what it is already; *hard* None leaves the hard one."""
+    now_soft, now_hard = resource.getrlimit(which)
+    top = now_hard if hard is None else hard if now_hard == resource.RLIM_INFINITY else min(hard, now_hard)
+    least = [one for one in (soft, now_soft, top) if one != resource.RLIM_INFINITY]
+    resource.setrlimit(which, (min(least), top))
+
+
+def _private_size() -> int:
+    try:
+        with open("/proc/self/status", "rb") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(b"VmData:"))
+    except (OSError, ValueError, StopIteration):
+        return 0
 
 
 def peak_rss() -> int | None:

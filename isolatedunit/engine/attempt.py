@@ -18,7 +18,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from isolatedunit import events
+from isolatedunit.engine.diagnosis import Look, diagnose, owed
 from isolatedunit.engine.evidence import Evidence
+from isolatedunit.engine.ladder import LAST_RUNG, rungs
 from isolatedunit.engine.patience import NEVER, Patience, or_never
 from isolatedunit.engine.stimuli import (
     Action,
@@ -30,9 +32,9 @@ from isolatedunit.engine.stimuli import (
     Conclude,
     Conclusion,
     DeadlinePassed,
-    DumpStacks,
+    Examine,
+    Examined,
     FoundWaiting,
-    Kill,
     LimitExceeded,
     Nudge,
     ProtocolBroken,
@@ -67,12 +69,6 @@ from isolatedunit.messages import (
 from isolatedunit.options import Options
 from isolatedunit.results import PlannedTest
 
-STACKS_GRACE = 0.3
-"""Seconds between asking a child for its stacks and ending it."""
-
-KILL_AGAIN_AFTER = 1.0
-"""Seconds between one SIGKILL of a process tree and the next."""
-
 
 class Attempt:
     """One attempt. *options* are those of the child, *tests* come with their own."""
@@ -106,6 +102,7 @@ class Attempt:
         self._options_of = options_of
         self._spawn_failure: SpawnFailed | None = None
         self._patience = Patience()
+        self._looks: list[Look] = []
         self._ladder: list[tuple[Action, float]] = []
 
     @property
@@ -323,8 +320,7 @@ class Attempt:
         actions: list[Action] = []
         patience, interval = self._patience, self.options.heartbeat_interval
         if now >= patience.out_of_time:
-            allowed = patience.out_of_time - patience.started_at
-            return self._end_because("timeout", f"The test did not end within {allowed:g} s.", now)
+            return [Examine()]
         if patience.becomes_slow(now):
             actions.append(Announce(events.TestSlow(now, self.id, self.current, now - patience.started_at)))
         if patience.has_to_ask(now, interval):
@@ -334,6 +330,23 @@ class Attempt:
                 actions.append(Announce(events.ChildUnresponsive(now, self.id, self.current, silent_for)))
         self.deadline = patience.deadline
         return actions
+
+    def _out_of_time(self, examined: Examined, now: float) -> list[Action]:
+        patience = self._patience
+        elapsed = now - patience.started_at
+        more = owed(examined.condition, elapsed)
+        if more and patience.stretch(more):
+            self.deadline = patience.deadline
+            text = f"{self.current} waited {more:.1f} of {elapsed:.1f} s for a processor and gets that time once more"
+            return [Announce(events.Warned(now, text))]
+        allowed = patience.out_of_time - patience.started_at
+        actions = self._end_because("timeout", f"The test did not end within {allowed:g} s.", now)
+        return [*self._examined(examined, now), *actions]
+
+    def _examined(self, examined: Examined, now: float) -> list[Action]:
+        if examined.condition is not None and self.cause == "timeout":
+            self._looks.append(Look(now, examined.condition))
+        return []
 
     # ---- the end
 
@@ -362,12 +375,7 @@ class Attempt:
 
     def _end_because(self, cause: str, text: str, now: float, *, force: bool = False) -> list[Action]:
         self.evidence.blame(cause, text)
-        ladder: list[tuple[Action, float]] = []
-        if cause == "timeout":
-            ladder.append((DumpStacks(), STACKS_GRACE))
-        if cause != "memory" and not force:  # what grows must not be given time
-            ladder.append((Terminate(), self.options.terminate_grace))
-        return self._climb(now, ladder)
+        return self._climb(now, rungs(cause, self.options.terminate_grace, force=force))
 
     def _climb(self, now: float, ladder: list[tuple[Action, float]]) -> list[Action]:
         self.state = State.TERMINATING
@@ -375,7 +383,7 @@ class Attempt:
         return self._next_rung(DeadlinePassed(), now)
 
     def _next_rung(self, _: DeadlinePassed, now: float) -> list[Action]:
-        action, grace = self._ladder.pop(0) if self._ladder else (Kill(), KILL_AGAIN_AFTER)
+        action, grace = self._ladder.pop(0) if self._ladder else LAST_RUNG
         self.deadline = now + grace
         return [action]
 
@@ -397,12 +405,13 @@ class Attempt:
         return self._conclude(now)
 
     def _note_end(self, exited: ChildExited) -> None:
-        self.evidence.status = exited.status
-        self.evidence.stacks = exited.stacks
+        self.evidence.note_end(exited)
         if self.peak_rss is None:
             self.peak_rss = exited.status.peak_rss
-        leftovers = [{"kind": "process", "identity": _describe(one)} for one in exited.status.leftovers]
-        self.evidence.add_leaks(leftovers)
+        if self.cause == "timeout":
+            silent_for = self._looks[0].at - self._patience.heard_at if self._looks else 0.0
+            told = diagnose(self._looks, silent_for, self.options.heartbeat_interval)
+            self.evidence.cause_text = f"{self.evidence.cause_text} {told}".rstrip()
 
     def _conclude(self, now: float) -> list[Action]:
         self.state = State.DONE
@@ -415,11 +424,6 @@ class Attempt:
         else:
             self.conclusion = self.evidence.conclude(self.options.cpu_limit)
         return [Conclude()]
-
-
-def _describe(leftover: dict[str, Any]) -> str:
-    process_id, command = leftover.get("pid"), leftover.get("command") or "?"
-    return str(command) if process_id is None else f"{command} (process {process_id})"
 
 
 _DECIDED = (State.EXITING, State.TERMINATING, State.DONE)
@@ -461,6 +465,7 @@ _HANDLERS: dict[State, dict[type, _Handler]] = {
         ChildExited: Attempt._child_exited,
         ProtocolBroken: Attempt._protocol_broken,
         LimitExceeded: Attempt._limit_exceeded,
+        Examined: Attempt._out_of_time,
         DeadlinePassed: Attempt._running_deadline,
         CancelRequested: Attempt._cancel,
     },
@@ -476,6 +481,7 @@ _HANDLERS: dict[State, dict[type, _Handler]] = {
     },
     State.TERMINATING: {
         FoundWaiting: Attempt._ignore,
+        Examined: Attempt._examined,
         ChannelLost: Attempt._channel_lost,
         OutcomeNoted: Attempt._late_note,
         HandlesCleaned: Attempt._handles_cleaned,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from isolatedunit.engine.stimuli import Conclusion, TestRecord
+from isolatedunit.engine.stimuli import ChildExited, Conclusion, TestRecord
 from isolatedunit.messages import OutcomeNoted, TestFinished, WorkFinished
 from isolatedunit.results import ExitStatus, Note, PlannedTest
 
@@ -82,6 +82,13 @@ class Evidence:
         """The attempt is ended because of this, unless there was another cause before."""
         if self.cause is None:
             self.cause, self.cause_text = cause, text
+
+    def note_end(self, exited: ChildExited) -> None:
+        """The child is gone; what it left running was ended."""
+        self.status, self.stacks = exited.status, exited.stacks
+        told = {leak["identity"] for leak in self.handle_stats.get("leaks", ())}
+        left = [_describe(one) for one in exited.status.leftovers]
+        self.add_leaks([{"kind": "process", "identity": one} for one in left if one not in told])
 
     def take_handle_stats(self, stats: dict[str, Any]) -> None:
         """What the child told of its handles, without leaks that make no sense: it may tell anything."""
@@ -161,6 +168,11 @@ class Evidence:
             self.blame("cpu", f"The test used more than the {cpu_limit:g} s of CPU time that it may.")
         else:
             self.blame("crash", f"The test's process {self.status} before the test was finished.")
+
+
+def _describe(leftover: dict[str, Any]) -> str:
+    process_id, command = leftover.get("pid"), leftover.get("command") or "?"
+    return str(command) if process_id is None else f"{command} (process {process_id})"
 
 
 def _is_leak(leak: Any) -> bool:

@@ -7,7 +7,6 @@ nearest deadline. A child's channel is drained before its sentinel is believed.
 from __future__ import annotations
 
 import os
-import selectors
 import sys
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from isolatedunit.backends import Backend, Child, ChildSpec
+from isolatedunit.cgroups import ControlGroup
 from isolatedunit.channel import read_receipts
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.stimuli import (
@@ -27,9 +27,9 @@ from isolatedunit.engine.stimuli import (
     Conclude,
     DeadlinePassed,
     DumpStacks,
+    Examine,
     FoundWaiting,
     Kill,
-    LimitExceeded,
     Nudge,
     ProtocolBroken,
     SlotGranted,
@@ -39,10 +39,31 @@ from isolatedunit.engine.stimuli import (
     Stimulus,
     Terminate,
 )
+from isolatedunit.engine.waiter import Waiter
+from isolatedunit.engine.watchdog import Watchdog
+from isolatedunit.engine.watching import (
+    OomWatch,
+    Stacks,
+    examine,
+    find_excess,
+    has_limits,
+    over_memory,
+    show_stacks,
+    stop_with,
+)
 from isolatedunit.errors import SpawnError
-from isolatedunit.events import AttemptFinished, AttemptStarted, Event, Listener, OutputWritten, ResourcesSampled
+from isolatedunit.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    Listener,
+    OutputWritten,
+    ResourcesSampled,
+    RunInspected,
+)
 from isolatedunit.messages import Reply, Report, Requested
 from isolatedunit.results import MadeBy, Output
+from isolatedunit.vitals import used_by
 
 SAMPLE_INTERVAL = 0.1
 """Seconds between two looks at what an attempt with a limit uses."""
@@ -56,52 +77,6 @@ report that wakes the loop costs it, and with it every other test, more than mos
 
 NEVER = float("inf")
 _LONGEST_WAIT = 3600.0
-_LONGEST_NAP = 0.1
-
-
-class Waiter:
-    """Waits for many things at once; keeps them registered, so that each wait costs what happens."""
-
-    def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector() if sys.platform != "win32" else None
-        self._handles: dict[Any, Any] = {}
-
-    def add(self, thing: Any, data: Any, *, writable: bool = False) -> Any:
-        """Wait for *thing*, a descriptor or what has one, and for room to write if *writable*.
-
-        `wait` gives *data* for it; what is returned is for `remove`.
-        """
-        if self._selector is None:
-            handle = getattr(thing, "connection", thing)
-            self._handles[handle] = data
-            return handle
-        descriptor = thing if isinstance(thing, int) else thing.fileno()
-        self._selector.register(descriptor, selectors.EVENT_READ | (selectors.EVENT_WRITE if writable else 0), data)
-        return descriptor
-
-    def remove(self, added: Any) -> None:
-        """Do not wait for it any more, which may be closed by now."""
-        if self._selector is None:
-            self._handles.pop(added, None)
-        else:
-            self._selector.unregister(added)
-
-    def wait(self, timeout: float) -> list[Any]:
-        """The data of what is ready within *timeout* seconds."""
-        if self._selector is not None:
-            return [key.data for key, _ in self._selector.select(timeout)]
-        from multiprocess.connection import wait
-
-        # what has no handle to wait for, such as another thread's call, is looked at in between
-        if not self._handles:
-            time.sleep(min(timeout, _LONGEST_NAP))
-            return []
-        return [self._handles[ready] for ready in wait(list(self._handles), min(timeout, _LONGEST_NAP))]
-
-    def close(self) -> None:
-        """Let go of what the system holds for it."""
-        if self._selector is not None:
-            self._selector.close()
 
 
 class Running:
@@ -116,6 +91,8 @@ class Running:
         self.sample_at = NEVER
         self.listen_at = NEVER
         self.told = {"stdout": 0, "stderr": 0}
+        self.stacks = Stacks()
+        self.group: ControlGroup | None = None
         self.added: list[Any] = []
 
     def collect_output(self) -> list[Output]:
@@ -145,6 +122,7 @@ class Loop:
         answer: Callable[[Requested, Callable[[Reply], None]], None] | None = None,
         listens_at_once: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        watchdog: Watchdog | None = None,
     ) -> None:
         self._backend_for = backend_for
         self._answer = answer
@@ -152,6 +130,10 @@ class Loop:
         self._replies: deque[tuple[Running, Reply]] = deque()
         self._listeners = listeners
         self._clock = clock
+        self._suspended_for = 0.0
+        self._oom_watch = OomWatch()
+        self._watchdog = watchdog
+        self._longest_wait = _LONGEST_WAIT if watchdog is None else watchdog.longest_wait
         self._waiter = Waiter()
         self._running: dict[str, Running] = {}
         self._interrupts = 0
@@ -164,8 +146,8 @@ class Loop:
 
     @property
     def now(self) -> float:
-        """The time, in monotonic seconds."""
-        return self._clock()
+        """The time, in monotonic seconds, without that for which the run was suspended."""
+        return self._clock() - self._suspended_for
 
     @property
     def occupied(self) -> int:
@@ -211,13 +193,39 @@ class Loop:
             if running.attempt.state is not State.DONE:
                 self._feed(running, CancelRequested(reason, force))
 
+    def suspend(self) -> None:
+        """Stop this process and all that runs, as Ctrl-Z does; the clock stands still until it goes on."""
+        self._listen_to_all()
+        began = self._clock()
+        stop_with(running.child for running in self._running.values() if running.child is not None)
+        self._suspended_for += self._clock() - began
+
+    def inspect(self) -> None:
+        """Tell what runs now, for how long, and where each thread of it stands."""
+        self._listen_to_all()
+        chosen = [running for running in self._running.values() if running.child is not None]
+        shown = show_stacks((one.stacks, one.child) for one in chosen if one.child is not None)
+        now = self.now
+        tests = [
+            (one.attempt.current or one.attempt.id, one.attempt.state.value, now - one.attempt.spawned_at, stacks)
+            for one, stacks in zip(chosen, shown, strict=True)
+        ]
+        self.tell([RunInspected(now, tuple(tests))])
+
+    def _listen_to_all(self) -> None:
+        """Hear what has been said and was not heard yet: who runs, above all."""
+        for running in list(self._running.values()):
+            self._listen(running)
+
     def turn(self, until: float | None = None) -> None:
         """Wait for something to happen, not beyond *until*, and deal with it."""
         now = self.now
+        if self._watchdog is not None:
+            self._watchdog.feed(now)
         nearest = min((self._next_time(running) for running in self._running.values()), default=NEVER)
         if until is not None:
             nearest = min(nearest, until)
-        for data in self._waiter.wait(max(0.0, min(nearest - now, _LONGEST_WAIT))):
+        for data in self._waiter.wait(max(0.0, min(nearest - now, self._longest_wait))):
             if data is None:
                 self._drain_wakeups()
                 continue
@@ -312,27 +320,35 @@ class Loop:
         assert child.status is not None
         if running.attempt.received_all:
             self._feed(running, ChildExited(child.status))
-        else:
-            self._feed(running, ChildExited(child.status, child.read_output([])[1]))
+            return
+        if child.status.signal == "SIGKILL" and running.attempt.cause is None:
+            self._blame_the_kernel(running, child.status.peak_rss)
+        self._feed(running, ChildExited(child.status, running.stacks.read(child)))
+
+    def _blame_the_kernel(self, running: Running, size: int | None) -> None:
+        if running.group is not None and running.group.killed_for_memory:
+            self._feed(running, over_memory(running.group.peak, running.group.memory))
+            return
+        others = [(one.attempt.current, one.child) for one in self._running.values() if one is not running]
+        blamed = self._oom_watch.blame(
+            running.attempt.current, size, [(name, child) for name, child in others if child is not None]
+        )
+        if blamed is not None:
+            self._feed(running, blamed)
 
     def _sample(self, running: Running, now: float) -> None:
         running.sample_at = now + SAMPLE_INTERVAL
         options = running.attempt.options
         if options.enable_process_logging:
             self._tell_output(running)
-        if options.memory_limit is None and options.cpu_limit is None:
+        if running.child is None or running.attempt.state not in (State.SPAWNING, State.RUNNING):
             return
-        used = None if running.child is None else running.child.used()
-        if used is None or running.attempt.state is not State.RUNNING:
-            return
-        rss, cpu_time = used
-        self.tell([ResourcesSampled(now, running.attempt.id, rss, cpu_time)])
-        if options.memory_limit is not None and rss > options.memory_limit:
-            text = f"The test's processes used {rss:,} bytes of memory and may use {options.memory_limit:,}."
-            self._feed(running, LimitExceeded("memory", text))
-        elif options.cpu_limit is not None and cpu_time > options.cpu_limit:
-            text = f"The test used {cpu_time:.1f} s of CPU time and may use {options.cpu_limit:g}."
-            self._feed(running, LimitExceeded("cpu", text))
+        used = used_by(running.child.processes()) if has_limits(options) else None
+        if used is not None:
+            self.tell([ResourcesSampled(now, running.attempt.id, used.rss, used.cpu_time)])
+        excess = find_excess(options, used, running.child.written())
+        if excess is not None:
+            self._feed(running, excess)
 
     def _tell_output(self, running: Running) -> None:
         """Tell what the attempt's processes have written since this was told last."""
@@ -369,6 +385,8 @@ class Loop:
             self.tell([action.event])
         elif isinstance(action, Answer):
             self._ask(running, action.request)
+        elif isinstance(action, Examine):
+            self._feed(running, examine(running.child))
         elif isinstance(action, Conclude):
             self._conclude(running)
         elif running.child is not None:
@@ -379,7 +397,8 @@ class Loop:
             if not child.nudge():
                 self._feed(running, FoundWaiting())
         elif isinstance(action, DumpStacks):
-            child.dump_stacks()
+            running.stacks.ask(child)
+            self._feed(running, examine(child))
         elif isinstance(action, Terminate):
             child.terminate()
         elif isinstance(action, Kill):
@@ -397,7 +416,7 @@ class Loop:
         running.listen_at = self.now + (0.0 if self._listens_at_once else LISTEN_AFTER)
         self._register(running)
         options = attempt.options
-        if options.enable_process_logging or options.memory_limit is not None or options.cpu_limit is not None:
+        if options.enable_process_logging or has_limits(options) or options.max_output is not None:
             running.sample_at = self.now + SAMPLE_INTERVAL
 
     def _register(self, running: Running) -> None:
@@ -446,6 +465,8 @@ class Loop:
     def close(self) -> None:
         """Let go of everything; attempts that still run are forgotten, their backend ends them."""
         self._running.clear()
+        if self._watchdog is not None:
+            self._watchdog.close()
         self._waiter.close()
         for descriptor in (self._wakeup_read, self._wakeup_write):
             if descriptor is not None:

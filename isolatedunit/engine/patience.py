@@ -23,6 +23,7 @@ class Patience:
     heard_at: float = NEVER
     beating: bool = False
     told_silent: bool = False
+    stretched: bool = False
 
     @property
     def deadline(self) -> float:
@@ -34,6 +35,15 @@ class Patience:
         self.started_at = now
         self.out_of_time = now + or_never(allowed)
         self.slow_at = now + or_never(slow_after)
+        self.stretched = False
+
+    def stretch(self, more: float) -> bool:
+        """Give what runs *more* seconds; only once, and False after that."""
+        if self.stretched:
+            return False
+        self.stretched = True
+        self.out_of_time += more
+        return True
 
     def hear(self, now: float) -> None:
         """The child was heard of."""

@@ -12,14 +12,26 @@ from typing import Any
 from isolatedunit import resources
 from isolatedunit.addresses import is_importing_main
 from isolatedunit.backends import Backend, ChildSpec, Setting, open_backend, usable_start_method
+from isolatedunit.cgroups import ControlGroup, find_parent
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.loop import Loop, Running
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.scheduler import Scheduler
 from isolatedunit.engine.stages import Placement
+from isolatedunit.engine.stopping import StopRules
 from isolatedunit.engine.trunks import shared_prefixes
+from isolatedunit.engine.watchdog import Watchdog
 from isolatedunit.errors import CollectionError, IsolatedUnitError, NestedTooDeep
-from isolatedunit.events import Listener, RunCancelled, RunFinished, RunStarted, TestFinished, TestQueued, Warned
+from isolatedunit.events import (
+    Event,
+    Listener,
+    RunCancelled,
+    RunFinished,
+    RunStarted,
+    TestFinished,
+    TestQueued,
+    Warned,
+)
 from isolatedunit.messages import (
     CollectTests,
     Command,
@@ -32,6 +44,8 @@ from isolatedunit.messages import (
 )
 from isolatedunit.options import Options
 from isolatedunit.results import Note, PlannedTest, TestReport, worst_outcome
+
+NEVER = float("inf")
 
 MAX_DEPTH = 4
 """How many runs may be inside of one another, before it is taken for a mistake."""
@@ -74,9 +88,16 @@ class Run:
         self._told: set[str] = set()
         self._backends: dict[str, Backend] = {}
         self._trunks: dict[str, tuple[str, ...]] = {}
-        self._loop = Loop(self._backend_for, listeners, answer=answer, listens_at_once=listens_at_once)
+        watchdog = None if options.watchdog_timeout is None else Watchdog(options.watchdog_timeout)
+        self._loop = Loop(
+            self._backend_for, listeners, answer=answer, listens_at_once=listens_at_once, watchdog=watchdog
+        )
         self._attempts = 0
         self._stop_reason: str | None = None
+        self._is_to_suspend = self._is_to_inspect = False
+        self._rules = StopRules(options, 0.0)
+        self._looked_for_groups = False
+        self._groups_in: str | None = None
         self._start_method = usable_start_method(options.start_method)
         self._scratch = tempfile.mkdtemp(prefix="isolatedunit-")
 
@@ -85,6 +106,16 @@ class Run:
     def interrupt(self) -> None:
         """Ctrl-C: the first one begins no test any more and ends those that run, the second kills."""
         self.interrupts += 1
+        self._loop.wake_up()
+
+    def suspend(self) -> None:
+        """Ctrl-Z: stop this process and all that runs, until it is told to go on."""
+        self._is_to_suspend = True
+        self._loop.wake_up()
+
+    def inspect(self) -> None:
+        """Tell the listeners what runs, and where it stands."""
+        self._is_to_inspect = True
         self._loop.wake_up()
 
     def stop(self, reason: str) -> None:
@@ -135,6 +166,7 @@ class Run:
                 seen = self.interrupts
                 self._loop.cancel("it was interrupted", force=seen > 1)
                 continue
+            self._do_as_asked()
             self._loop.turn()
         return running
 
@@ -158,26 +190,67 @@ class Run:
         """Run the tests, in the order that *expectations* of them suggest; tell the listeners of each."""
         self._trunks = shared_prefixes({repr(test.home): test.prefix for test in tests if test.prefix})
         known = [test for test in tests if test.reports]
-        scheduler = Scheduler(self.id, [test for test in tests if not test.reports], self.options, expectations)
+        unknown = [test for test in tests if not test.reports]
+        scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs)
+        self._rules = StopRules(self.options, self._loop.now)
         self._loop.tell([RunStarted(self._loop.now, self.id, len(tests), self.jobs, self._start_method, shard)])
+        told = 0
         for test in known:
             if not scheduler.cancelled:
-                self._loop.tell([TestFinished(self._loop.now, _report_known(test))])
+                self._tell_results([TestFinished(self._loop.now, _report_known(test))])
                 self._heed(scheduler)
+                told += 1
+        self._turn_until_done(scheduler)
+        missing = () if scheduler.cancelled else scheduler.report_missing()
+        for report in missing:
+            self._loop.tell([TestFinished(self._loop.now, report)])
+        not_run = [*known[told:], *scheduler.not_run] if scheduler.cancelled else []
+        not_run.sort(key=lambda test: test.number)
+        self._loop.tell(
+            [RunFinished(self._loop.now, tuple(report.id for report in missing), tuple(test.id for test in not_run))]
+        )
+
+    def _turn_until_done(self, scheduler: Scheduler) -> None:
         handled = 0
         while True:
             self._heed(scheduler)
             if self.interrupts > handled:
                 handled = self.interrupts
-                self._loop.cancel("the run was interrupted", force=handled > 1)
+                self._interrupt_running(handled)
+            over = self._rules.is_over(self._loop.now)
+            if over is not None:
+                self._rules.out_of_time = NEVER  # once is enough
+                self.stop(over)
+                self._loop.cancel(over)
+                continue
             self._fill_slots(scheduler)
             if not self._loop.occupied and not scheduler.has_more:
                 break
-            self._loop.turn(scheduler.next_wakeup)
-        missing = () if scheduler.cancelled else scheduler.report_missing()
-        for report in missing:
-            self._loop.tell([TestFinished(self._loop.now, report)])
-        self._loop.tell([RunFinished(self._loop.now, tuple(report.id for report in missing))])
+            self._do_as_asked()
+            self._loop.turn(min(self._rules.out_of_time, scheduler.next_wakeup or NEVER))
+
+    def _do_as_asked(self) -> None:
+        if self._is_to_suspend:
+            self._is_to_suspend = False
+            self._loop.suspend()
+        if self._is_to_inspect:
+            self._is_to_inspect = False
+            self._loop.inspect()
+
+    def _interrupt_running(self, times: int) -> None:
+        """End what runs; with `catchbreak`, as unittest has it, only from the second time on."""
+        times -= self.options.catchbreak
+        if times > 0:
+            self._loop.cancel("the run was interrupted", force=times > 1)
+
+    def _tell_results(self, events: Sequence[Event]) -> None:
+        """Tell the listeners, and stop if there were failures enough."""
+        self._loop.tell(events)
+        for event in events:
+            if isinstance(event, TestFinished):
+                reason = self._rules.note(event.report)
+                if reason is not None:
+                    self.stop(reason)
 
     def _heed(self, scheduler: Scheduler) -> None:
         """Begin nothing any more if somebody asked for that."""
@@ -190,15 +263,12 @@ class Run:
             scheduler.give_up()
 
     def _fill_slots(self, scheduler: Scheduler) -> None:
-        while self._loop.occupied < self.jobs:
-            attempt = scheduler.next_attempt(self._loop.now)
-            if attempt is None:
-                return
+        while (attempt := scheduler.next_attempt(self._loop.now)) is not None:
             self._loop.start(self._prepare(attempt, scheduler))
 
     def serve(self, wait_for_more: Callable[[Scheduler], bool]) -> None:
         """Run tests that come one by one: *wait_for_more* adds them, and says whether there may be more."""
-        scheduler = Scheduler(self.id, [], self.options)
+        scheduler = Scheduler(self.id, [], self.options, slots=self.jobs)
         self._loop.tell([RunStarted(self._loop.now, self.id, 0, self.jobs, self._start_method)])
         while True:
             more = wait_for_more(scheduler)
@@ -251,13 +321,37 @@ class Run:
             ends_stage=place.ends_stage,
         )
 
+        # what has set up fixtures lives on when its attempt is over
+        limit = None if place.becomes or place.ends_stage else attempt.options.memory_limit
+        group = self._make_control_group(limit)
+        if group is not None:
+            settings["cgroup"] = group.members
+
         def settle(running: Running) -> None:
             now = self._loop.now
-            self._loop.tell(scheduler.settle(attempt, running.collect_output(), running.made_by, now))
+            self._tell_results(scheduler.settle(attempt, running.collect_output(), running.made_by, now))
             if "directory" in settings:
                 resources.remove_tree(settings["directory"])
+            if group is not None:
+                group.remove()
 
-        return Running(attempt, spec, receipt, settle)
+        running = Running(attempt, spec, receipt, settle)
+        running.group = group
+        return running
+
+    def _make_control_group(self, memory_limit: int | None) -> ControlGroup | None:
+        """Where the kernel is to hold a child to its limit, and can; it is only watched elsewhere."""
+        if memory_limit is None:
+            return None
+        if not self._looked_for_groups:
+            self._looked_for_groups = True
+            self._groups_in = find_parent()
+        if self._groups_in is None:
+            return None
+        try:
+            return ControlGroup(self._groups_in, f"isolatedunit-{self.id}-{self._attempts}", memory_limit)
+        except OSError:
+            return None
 
     def _command(self, attempt: Attempt, place: Placement, settings: dict[str, Any]) -> Command:
         if place.ends_stage:
@@ -282,6 +376,8 @@ class Run:
             "warnings": self._warnings,
             "heartbeat_interval": options.heartbeat_interval,
             "cpu_limit": options.cpu_limit,
+            "memory_limit": options.memory_limit,
+            "max_open_files": options.max_open_files,
             "ipc": options.enable_ipc,
             "cleanup_timeout": options.cleanup_timeout,
             "memory_growth_limit": options.memory_growth_limit,

@@ -2,27 +2,31 @@
 
 Tests are put into *units*: a unit is what one child runs. Units are put into *groups*: of the units
 of one group, one runs at a time, in order, so that groups run side by side and tests that share a
-port or a file do not meet. Picking and settling cost O(log n) of the number of groups.
+port or a file do not meet. Picking and settling cost O(log n) of the number of groups. (These are not
+the groups that users name: `isolatedunit.engine.room` knows those.)
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.order import Expectations
-from isolatedunit.engine.settlement import Settlement, Unit
+from isolatedunit.engine.room import Needs, Room
+from isolatedunit.engine.settlement import Settlement
 from isolatedunit.engine.stages import Fixture, Placement, Stages, Standing
 from isolatedunit.engine.stimuli import SpawnFailed, TestRecord
-from isolatedunit.events import Event, RetryScheduled, TestFinished, Warned
-from isolatedunit.leaks import Policy, tell_leak
+from isolatedunit.engine.units import OptionsOf, Unit, in_order, units_of
+from isolatedunit.engine.verdicts import fail_for_leaks, fail_if_flaky, judge_leaks, retries_left
+from isolatedunit.events import Event, TestFinished
 from isolatedunit.options import Options
 from isolatedunit.results import (
     GOOD,
+    PASSING,
     MadeBy,
     Note,
     Output,
@@ -45,28 +49,16 @@ class _Group:
     running: bool = False
 
 
-class OptionsOf:
-    """The options of each test: those of the run, but for what its class or method overrides."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._known: dict[str, Options] = {}
-
-    def __call__(self, test: PlannedTest) -> Options:
-        """The options of *test*."""
-        if not test.overrides:
-            return self._options
-        key = repr(sorted(test.overrides.items()))
-        if key not in self._known:
-            self._known[key] = self._options.with_values(test.overrides, test.id)
-        return self._known[key]
-
-
 class Scheduler:
-    """Hands out attempts and settles them."""
+    """Hands out attempts and settles them. With *slots*, it hands out no more than there are."""
 
     def __init__(
-        self, run: str, tests: Sequence[PlannedTest], options: Options, expectations: Expectations | None = None
+        self,
+        run: str,
+        tests: Sequence[PlannedTest],
+        options: Options,
+        expectations: Expectations | None = None,
+        slots: int | None = None,
     ) -> None:
         self.options_of = OptionsOf(options)
         self.cancelled = False
@@ -77,15 +69,18 @@ class Scheduler:
         self._groups: dict[str, _Group] = {}
         self._ready: list[tuple[int, str]] = []
         self._delayed: list[tuple[float, int, str]] = []
+        self._put_off: list[tuple[float, int, Unit]] = []
+        self._parked: dict[str, list[tuple[int, str]]] = {}
+        self._room = Room(slots, dict(options.groups))
         self._units_of: dict[str, Unit] = {}
         self._stages = Stages()
         self._reported_fixtures: set[str] = set()
         self._covered: set[str] = set()
         self._spawn_budget = 20 + len(tests) // 10
         self._groups_made = 0
-        units = list(_units(tests, options, self.options_of))
+        units = list(units_of(tests, options, self.options_of))
         if expectations is not None and not expectations.changes_nothing:
-            units = _in_order(units, expectations)
+            units = in_order(units, expectations)
         for unit in units:
             self._add(unit)
             for test in unit.tests:
@@ -96,7 +91,8 @@ class Scheduler:
         self.planned += 1
         self._spawn_budget += 1
         self._unreported[test.number] = test
-        self._add(Unit([test], self.options_of(test), str(test.number)))
+        options = self.options_of(test)
+        self._add(Unit([test], options, str(test.number), Needs.of([options])))
 
     def drop(self, number: int) -> None:
         """Do not begin the test with this number if it has not begun."""
@@ -104,31 +100,51 @@ class Scheduler:
         group = self._groups.get(str(number))
         if group is not None and not group.running:
             group.units.clear()
+        self._put_off = [one for one in self._put_off if one[1] != number]
+        heapq.heapify(self._put_off)
 
-    def _add(self, unit: Unit) -> None:
+    def _add(self, unit: Unit, *, first: bool = False) -> None:
         group = self._groups.get(unit.group)
         if group is None:
             group = self._groups[unit.group] = _Group(self._groups_made)
             self._groups_made += 1
             heapq.heappush(self._ready, (group.order, unit.group))
-        group.units.append(unit)
+        if first:
+            group.units.appendleft(unit)
+        else:
+            group.units.append(unit)
 
     # ---- what runs next
 
     def next_attempt(self, now: float) -> Attempt | None:
         """An attempt that may begin now, or None."""
+        self._take_up(now)
+        while self._ready:
+            place = heapq.heappop(self._ready)
+            group = self._groups[place[1]]
+            unit = self._next_unit(place[1])
+            if unit is None:
+                if not group.units:
+                    del self._groups[place[1]]
+                continue
+            full = self._room.full_group(unit.needs)
+            if full is None and self._room.has(unit.needs):
+                group.running = True
+                return self._begin(unit)
+            group.units.appendleft(unit)
+            if full is None:
+                heapq.heappush(self._ready, place)
+                return None
+            self._parked.setdefault(full, []).append(place)
+        return None
+
+    def _take_up(self, now: float) -> None:
+        """What was to wait until now is ready."""
         while self._delayed and self._delayed[0][0] <= now:
             _, order, name = heapq.heappop(self._delayed)
             heapq.heappush(self._ready, (order, name))
-        while self._ready:
-            _, name = heapq.heappop(self._ready)
-            unit = self._next_unit(name)
-            if unit is not None:
-                self._groups[name].running = True
-                return self._begin(unit)
-            if not self._groups[name].units:
-                del self._groups[name]
-        return None
+        while self._put_off and self._put_off[0][0] <= now:
+            self._add(heapq.heappop(self._put_off)[2], first=True)
 
     def _next_unit(self, name: str) -> Unit | None:
         """What the group runs next: a unit of its own, or first a fixture that this needs."""
@@ -154,12 +170,14 @@ class Scheduler:
 
     def _unit_for(self, fixture: Fixture, group: str) -> Unit:
         stage = fixture.stage
+        needs = Needs.of([stage.options])
         if fixture.sets_up:
-            return Unit(stage.tests, stage.options, group, stage.number, history=stage.history, fixture=fixture)
-        return Unit(stage.tests, stage.options, group, fixture=fixture)
+            return Unit(stage.tests, stage.options, group, needs, stage.number, history=stage.history, fixture=fixture)
+        return Unit(stage.tests, stage.options, group, needs, fixture=fixture)
 
     def _begin(self, unit: Unit) -> Attempt:
         fixture, options = unit.fixture, unit.options
+        self._room.take(unit.needs)
         attempt_id = f"{self._run}/{unit.tests[0].number if fixture is None else fixture.name}#{unit.number}"
         if unit.spawn_tries:
             attempt_id += f".{unit.spawn_tries}"
@@ -187,12 +205,18 @@ class Scheduler:
     @property
     def next_wakeup(self) -> float | None:
         """When something that is put off may begin, None when nothing is."""
-        return self._delayed[0][0] if self._delayed and not self.cancelled else None
+        waiting = [heap[0][0] for heap in (self._delayed, self._put_off) if heap]
+        return min(waiting) if waiting and not self.cancelled else None
 
     @property
     def has_more(self) -> bool:
         """Whether anything is still to begin."""
-        return bool(self._ready or self._delayed)
+        return bool(self._ready or self._delayed or self._put_off or self._parked)
+
+    @property
+    def not_run(self) -> list[PlannedTest]:
+        """After `cancel`, when nothing runs any more: the tests that were planned and of which nothing was told."""
+        return [test for test in self._unreported.values() if not self._is_covered(test)]
 
     def cancel(self) -> None:
         """Begin nothing any more, but for what tears down the fixtures that are set up."""
@@ -210,8 +234,8 @@ class Scheduler:
         for group in self._groups.values():
             group.units.clear()
         self._groups = {name: group for name, group in self._groups.items() if group.running}
-        self._ready.clear()
-        self._delayed.clear()
+        for waiting in (self._ready, self._delayed, self._put_off, self._parked):
+            waiting.clear()
 
     def report_missing(self) -> list[TestReport]:
         """Reports on the tests that were planned and neither reported nor covered by a fixture.
@@ -239,7 +263,7 @@ class Scheduler:
         if attempt.conclusion.spawn_failure is not None:
             self._settle_spawn_failure(done, attempt.conclusion.spawn_failure)
         else:
-            failing, warnings = self._judge_leaks(done)
+            failing, warnings = judge_leaks(done, self.options_of)
             self._settle_fixtures(done)
             self._settle_tests(done, failing)
             done.events += warnings
@@ -248,7 +272,7 @@ class Scheduler:
             if done.unit.fixture is not None:
                 self._conclude_fixture(done, done.unit.fixture)
         self._follow_stages(done)
-        self._release(done.unit.group, now)
+        self._release(done.unit, now)
         return done.events
 
     def _conclude_fixture(self, done: Settlement, fixture: Fixture) -> None:
@@ -275,7 +299,22 @@ class Scheduler:
     def _again(self, unit: Unit) -> None:
         self._groups[unit.group].units.appendleft(unit)
 
-    def _release(self, name: str, now: float) -> None:
+    def _try_again(self, unit: Unit, now: float) -> None:
+        """Put the unit back for another try, at once or, if the test says so, after a while, when others may go on."""
+        delay = unit.options.retry_delay
+        if delay is None:
+            self._again(unit)
+            return
+        if unit.options.retry_backoff == "exponential":
+            delay *= 2.0 ** (unit.number - 2)
+        heapq.heappush(self._put_off, (now + delay, unit.tests[0].number, unit))
+
+    def _release(self, unit: Unit, now: float) -> None:
+        self._room.give_back(unit.needs)
+        for freed in unit.needs.groups:
+            for place in self._parked.pop(freed, ()):
+                heapq.heappush(self._ready, place)
+        name = unit.group
         group = self._groups[name]
         group.running = False
         if group.units and group.units[0].spawn_tries:
@@ -320,7 +359,7 @@ class Scheduler:
         for fixture, (notes, cause) in done.attempt.conclusion.fixtures.items():
             outcome = worst_outcome(notes, succeeded=False)
             if fixture.startswith("setUp"):
-                if outcome not in GOOD and self._retry_fixture(done, outcome, cause):
+                if outcome not in GOOD and self._retry_fixture(done, fixture, notes, cause):
                     continue
                 self._covered.add(fixture[fixture.index("(") :])
             if fixture in self._reported_fixtures:
@@ -340,20 +379,21 @@ class Scheduler:
             )
             done.events.append(TestFinished(done.now, report))
 
-    def _retry_fixture(self, done: Settlement, outcome: str, cause: str | None) -> bool:
+    def _retry_fixture(self, done: Settlement, fixture: str, notes: Sequence[Note], cause: str | None) -> bool:
         unit, conclusion = done.unit, done.attempt.conclusion
-        left = unit.options.retries + 1 - unit.number
+        outcome = worst_outcome(notes, succeeded=False)
+        left = retries_left(unit.options, unit.number, outcome, cause)
         if left <= 0 or self.cancelled:
             return False
         if unit.fixture is not None:
             unit.fixture.try_again(done.facts(outcome, cause))
-            done.events.append(RetryScheduled(done.now, done.attempt.id, unit.fixture.id, outcome, cause, left - 1))
+            done.tell_retry(fixture, notes, outcome, cause, left - 1, fixture=fixture)
             return True
         if not conclusion.covered:
             return False
         covered, conclusion.covered = conclusion.covered, []
-        self._again(replace(unit, tests=covered, number=unit.number + 1))
-        done.events.append(RetryScheduled(done.now, done.attempt.id, covered[0].id, outcome, cause, left - 1))
+        self._try_again(replace(unit, tests=covered, number=unit.number + 1), done.now)
+        done.tell_retry(covered[0].id, notes, outcome, cause, left - 1, fixture=fixture)
         return True
 
     def _settle_tests(self, done: Settlement, leaks: list[dict[str, Any]]) -> None:
@@ -361,15 +401,20 @@ class Scheduler:
         for place, (test, record) in enumerate(settled):
             options = self.options_of(test)
             if leaks and place == len(settled) - 1:
-                _fail_for_leaks(leaks, record)
+                fail_for_leaks(leaks, record)
+            if options.memory_limit is not None and any(note.exception == "MemoryError" for note in record.notes):
+                record.cause = record.cause or "memory"  # the kernel gave it no more than that
             outcome = worst_outcome(record.notes, succeeded=record.succeeded)
-            left = options.retries + 1 - done.unit.number
+            left = retries_left(options, done.unit.number, outcome, record.cause)
             if outcome in GOOD or left <= 0 or self.cancelled:
+                if outcome in PASSING and options.flaky == "fail":
+                    fail_if_flaky(done.unit.history, record)
                 self._finish(done, test, record, done.outputs[place])
                 continue
             history = (*done.unit.history, done.facts(outcome, record.cause))
-            self._again(Unit([test], options, done.unit.group, done.unit.number + 1, history=history))
-            done.events.append(RetryScheduled(done.now, done.attempt.id, test.id, outcome, record.cause, left - 1))
+            again = Unit([test], options, done.unit.group, Needs.of([options]), done.unit.number + 1, history=history)
+            self._try_again(again, done.now)
+            done.tell_retry(test.id, record.notes, outcome, record.cause, left - 1, place)
 
     def _finish(self, done: Settlement, test: PlannedTest, record: TestRecord, output: Output) -> None:
         outcome = worst_outcome(record.notes, succeeded=record.succeeded)
@@ -392,91 +437,3 @@ class Scheduler:
         self._unreported.pop(test.number, None)
         self._stages.finish(test)
         done.events.append(TestFinished(done.now, report))
-
-    def _judge_leaks(self, done: Settlement) -> tuple[list[dict[str, Any]], list[Event]]:
-        """What the last test fails for, and the warnings; what is allowed is set aside."""
-        evidence = done.attempt.evidence
-        leaks = evidence.handle_stats.get("leaks")
-        if not leaks:
-            return [], []
-        settled, fixture = done.attempt.conclusion.settled, done.unit.fixture
-        last = settled[-1][0] if settled else done.unit.tests[-1]
-        options, name = (self.options_of(last), last.id) if fixture is None else (done.unit.options, fixture.id)
-        judged = Policy(options.leaks, options.allowed_leaks).judge(name, leaks)
-        evidence.allow_leaks(judged.allowed)
-        failed, warned = judged.failed, judged.warned
-        if failed and fixture is not None:
-            notes, cause = done.attempt.conclusion.fixtures.get(fixture.id, ([], "leak"))
-            done.attempt.conclusion.fixtures[fixture.id] = ([*notes, _note_leaks("fixture", failed)], cause)
-            failed = []
-        elif not settled:  # a fixture failed, and there is no test that could be charged with them
-            failed, warned = [], warned + failed
-        what = "; ".join(map(tell_leak, warned))
-        return failed, [Warned(done.now, f"{name} left behind: {what}")] if warned else []
-
-
-def _units(tests: Iterable[PlannedTest], options: Options, options_of: OptionsOf) -> Iterator[Unit]:
-    """The tests in units, in order: neighbours that share a process become one."""
-    neighbours: list[PlannedTest] = []
-    shared: object = None
-    for test in tests:
-        key = _shares_process_with(test, options_of(test))
-        if neighbours and key != shared:
-            yield _unit(neighbours, options, options_of)
-            neighbours = []
-        neighbours.append(test)
-        shared = key
-    if neighbours:
-        yield _unit(neighbours, options, options_of)
-
-
-def _shares_process_with(test: PlannedTest, options: Options) -> object:
-    """Neighbours for which this is equal run in one process."""
-    process = (options.start_method, options.fork_after, options.memory_limit, options.cpu_limit)
-    if options.isolation == "class":
-        return process, test.class_id, repr(test.home)
-    if options.isolation == "module":
-        return process, test.module, repr(test.home)
-    if options.isolation == "none":
-        return process
-    return test.number
-
-
-def _in_order(units: list[Unit], expectations: Expectations) -> list[Unit]:
-    """The units of those groups first that are to begin first; a group's own stay in their order."""
-    groups: dict[str, list[Unit]] = {}
-    for unit in units:
-        groups.setdefault(unit.group, []).append(unit)
-
-    def rank(group: list[Unit]) -> tuple[bool, bool, float]:
-        return expectations.rank(test for unit in group for test in unit.tests)
-
-    return [unit for group in sorted(groups.values(), key=rank) for unit in group]
-
-
-def group_of(test: PlannedTest, options: Options) -> str:
-    """The group of which one test runs at a time."""
-    group = repr(test.home)
-    if "module" not in test.home:
-        group += test.module  # what was named may hold the tests of many modules
-    if options.parallel_by == "class":
-        group += test.class_id
-    elif options.parallel_by == "test":
-        group = str(test.number)
-    return group
-
-
-def _unit(tests: list[PlannedTest], options: Options, options_of: OptionsOf) -> Unit:
-    return Unit(tests, options_of(tests[0]), group_of(tests[0], options))
-
-
-def _fail_for_leaks(leaks: list[dict[str, Any]], record: TestRecord) -> None:
-    record.notes.append(_note_leaks("test", leaks))
-    if worst_outcome(record.notes, succeeded=record.succeeded) == "failed":
-        record.cause = record.cause or "leak"
-
-
-def _note_leaks(what: str, leaks: list[dict[str, Any]]) -> Note:
-    lines = [f"  {tell_leak(leak)}" for leak in leaks]
-    text = "\n".join([f"The {what} left {len(lines)} behind:", *lines])
-    return Note("addFailure", f"{text}\n", text)

@@ -1,4 +1,4 @@
-"""What one child runs, and what there is to say about it when that is over. Plain values."""
+"""What there is to say about a child when it is over. Plain values."""
 
 from __future__ import annotations
 
@@ -6,23 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.stages import Fixture
-from isolatedunit.events import Event, Warned
-from isolatedunit.options import Options
-from isolatedunit.results import AttemptReport, MadeBy, Output, PlannedTest
-
-
-@dataclass(slots=True)
-class Unit:
-    """What one child runs: *tests*, for the *number*-th time; or only a *fixture* that these need."""
-
-    tests: Sequence[PlannedTest]
-    options: Options
-    group: str
-    number: int = 1
-    spawn_tries: int = 0
-    history: tuple[AttemptReport, ...] = ()
-    fixture: Fixture | None = None
+from isolatedunit.engine.units import Unit
+from isolatedunit.events import Event, RetryScheduled, Warned
+from isolatedunit.results import AttemptReport, MadeBy, Note, Output
 
 
 @dataclass(slots=True)
@@ -40,6 +26,21 @@ class Settlement:
         """Tell the user, if there is something to be told."""
         if text is not None:
             self.events.append(Warned(self.now, text))
+
+    def tell_retry(
+        self,
+        test: str,
+        notes: Sequence[Note],
+        outcome: str,
+        cause: str | None,
+        left: int,
+        place: int = 0,
+        fixture: str | None = None,
+    ) -> None:
+        """Another attempt is to follow: with all that came of this one, since no report will have it."""
+        output = self.outputs[place]
+        told = (test, outcome, cause, left, tuple(notes), output.stdout, output.stderr, fixture)
+        self.events.append(RetryScheduled(self.now, self.attempt.id, *told))
 
     def facts(self, outcome: str, cause: str | None) -> AttemptReport:
         """What there is to say about the attempt's process, to a test with this outcome."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from isolatedunit.events import Event
 from isolatedunit.messages import Report, Requested
 from isolatedunit.results import ExitStatus, Note, PlannedTest
+from isolatedunit.vitals import Condition
 
 
 class State(enum.Enum):
@@ -80,8 +81,15 @@ class ChannelLost:
 
 
 @dataclass(slots=True)
+class Examined:
+    """How the child's process fares; None when that cannot be found out."""
+
+    condition: Condition | None
+
+
+@dataclass(slots=True)
 class LimitExceeded:
-    """The child's processes used more than they may. *cause* is ``memory`` or ``cpu``."""
+    """The child's processes used more than they may. *cause* is ``memory``, ``cpu``, ``output`` or ``processes``."""
 
     cause: str
     text: str
@@ -97,6 +105,7 @@ Stimulus = (
     | ProtocolBroken
     | FoundWaiting
     | ChannelLost
+    | Examined
     | LimitExceeded
 )
 
@@ -115,8 +124,13 @@ class Nudge:
 
 
 @dataclass(slots=True)
+class Examine:
+    """Find out how the child's process fares; `Examined` is the answer, always and at once."""
+
+
+@dataclass(slots=True)
 class DumpStacks:
-    """Have every thread of the child write its stack."""
+    """Have every thread of the child write its stack, and find out how it fares."""
 
 
 @dataclass(slots=True)
@@ -148,7 +162,7 @@ class Conclude:
     """The attempt is over; `Attempt.conclusion` says what came of it."""
 
 
-Action = Spawn | Nudge | DumpStacks | Terminate | Kill | Announce | Answer | Conclude
+Action = Spawn | Nudge | Examine | DumpStacks | Terminate | Kill | Announce | Answer | Conclude
 
 
 # ---- what came of it

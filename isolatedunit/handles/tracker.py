@@ -262,7 +262,8 @@ class HandleTracker:
             return []
         gc.collect()  # what only a cycle kept is closed now, as Python would have done some time
         suspects = self._look(ledger)
-        patience = min(deadline, _clock() + GRACE * resources.load_per_processor())
+        # half of the time at most: what does not end by itself has to be ended in the rest
+        patience = _clock() + min((deadline - _clock()) / 2, GRACE * resources.load_per_processor())
         while suspects.may_end and _clock() < patience:
             _sleep(0.002)
             suspects = self._look(ledger)

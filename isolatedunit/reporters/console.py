@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from isolatedunit.events import Event, RunCancelled, TestFinished, Warned
-from isolatedunit.results import Counts
+from isolatedunit.events import Event, RunCancelled, RunFinished, RunInspected, RunStarted, TestFinished, Warned
+from isolatedunit.results import Counts, TestReport
+
+NOT_RUN_SHOWN = 20
+"""How many of the tests that were not run are named on the terminal; the report has them all."""
 
 _GREEN, _RED, _YELLOW = "GREEN", "RED", "YELLOW"  # colorama's names
 _COLOURS = {
@@ -26,6 +30,7 @@ _COLOURS = {
     "expected failure": _YELLOW,
     "NO TESTS RAN": _YELLOW,
 }
+_RAN = re.compile(r"(Ran \d+ tests? in )[\d.]+s")
 _COLOURS_OF_BEGINNINGS = (("FAIL: ", _RED), ("ERROR: ", _RED), ("UNEXPECTED SUCCESS: ", _RED), ("skipped ", _YELLOW))
 
 
@@ -84,6 +89,22 @@ class LosslessStream:
             return self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
+class RetellingStream:
+    """Passes text on, but for how long unittest says that the tests took: that becomes what *seconds* gives."""
+
+    def __init__(self, stream: Any, seconds: Callable[[], float]) -> None:
+        self._stream = stream
+        self._seconds = seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> Any:
+        """Write *text*, with the seconds that are to be told if it is the whole of unittest's line on them."""
+        match = _RAN.fullmatch(text)
+        return self._stream.write(text if match is None else f"{match[1]}{self._seconds():.3f}s")
+
+
 class Durations:
     """Remembers how long tests took, and tells it as unittest does from Python 3.12 on: a listener."""
 
@@ -138,25 +159,51 @@ def table_of(statistics: Mapping[str, Any]) -> list[str]:
 
 
 class Summary:
-    """Remembers what to say when the run is over: a listener. *say* prints a line at once."""
+    """Remembers what to say when the run is over: a listener. *say* prints a line at once.
 
-    def __init__(self, say: Callable[[str], object]) -> None:
+    *seconds* is how long the run took so far, *interrupted* whether that was ended by a Ctrl-C.
+    """
+
+    def __init__(self, say: Callable[[str], object], *, lets_finish: bool = False) -> None:
         self._say = say
+        self._lets_finish = lets_finish
         self._warnings: list[str] = []
         self._counts = Counts()
+        self._flaky: list[TestReport] = []
+        self._stopped: RunCancelled | None = None
+        self.not_run: tuple[str, ...] = ()
+        self._began: float | None = None
+        self.seconds = 0.0
+        self.interrupted = False
 
     def handle(self, event: Event) -> None:
         """Take notice of *event*."""
-        if isinstance(event, Warned):
+        if self._began is not None:
+            self.seconds = event.time - self._began
+        if isinstance(event, RunStarted):
+            self._began = event.time
+        elif isinstance(event, Warned):
             self._warnings.append(event.text)
-        elif isinstance(event, RunCancelled) and event.interrupted:
-            self._say("\nisolatedunit: interrupted: the tests that run are ended (Ctrl-C again: killed)")
+        elif isinstance(event, RunCancelled):
+            self._stopped = event
+            if event.interrupted:
+                self.interrupted = True
+                meaning = "may finish (once more: ended)" if self._lets_finish else "are ended (once more: killed)"
+                self._say(f"\nisolatedunit: interrupted: the tests that run {meaning}")
+        elif isinstance(event, RunInspected):
+            self._say(_tell_running(event))
+        elif isinstance(event, RunFinished):
+            self.not_run = event.not_run
         elif isinstance(event, TestFinished):
             self._counts.add(event.report)
+            if event.report.flaky:
+                self._flaky.append(event.report)
 
     def lines(self, statistics: Mapping[str, Any]) -> list[str]:
         """The warnings, a line on what isolation took, and the counts."""
         lines = [f"isolatedunit: {warning}" for warning in self._warnings]
+        lines += [f"isolatedunit: flaky: {_tell_flaky(report)}" for report in self._flaky]
+        lines += self._tell_not_run()
         count = statistics["total_processes_spawned"]
         took = f"Isolation: {count} process{'' if count == 1 else 'es'}"
         if statistics["average_spawn_time"]:
@@ -165,3 +212,24 @@ class Summary:
             peak, test = statistics["peak_memory_usage"] / 2**20, statistics["peak_memory_test"]
             took += f", the largest used {peak:.1f} MiB ({test})"
         return [*lines, took, str(self._counts)]
+
+    def _tell_not_run(self) -> list[str]:
+        if not self.not_run:
+            return []
+        count, reason = len(self.not_run), "" if self._stopped is None else f", since {self._stopped.reason}"
+        shown = [f"  {test_id}" for test_id in self.not_run[:NOT_RUN_SHOWN]]
+        more = [f"  and {count - NOT_RUN_SHOWN} more"] if count > NOT_RUN_SHOWN else []
+        return [f"isolatedunit: {count} test{' was' if count == 1 else 's were'} not run{reason}:", *shown, *more]
+
+
+def _tell_running(event: RunInspected) -> str:
+    lines = [f"\nisolatedunit: {len(event.running)} running"]
+    for test, state, age, stacks in event.running:
+        lines.append(f"{test}: {state}, for {age:.1f} s")
+        lines += [f"  {line}" for line in stacks.splitlines()]
+    return "\n".join(lines)
+
+
+def _tell_flaky(report: TestReport) -> str:
+    tries = [f"{one.outcome} ({one.cause})" if one.cause else one.outcome for one in report.attempts[:-1]]
+    return f"{report.id} passed at try {len(report.attempts)}, after {', '.join(tries)}"

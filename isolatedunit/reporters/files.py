@@ -9,8 +9,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import datetime, timezone
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from isolatedunit.errors import OptionError
@@ -21,49 +21,85 @@ from isolatedunit.results import Counts, TestReport
 FORMAT = "isolatedunit-report/1"
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """When, where and how a run came to be: what its reports tell and no event does.
+
+    *time* is that of the events' clock at *started_at*.
+    """
+
+    started_at: datetime
+    time: float
+    python: str
+    platform: str
+    isolation: str
+    start_method: str
+    fork_after: str
+
+    @classmethod
+    def of(cls, options: Options) -> Origin:
+        """That of a run which begins now, in this process."""
+        return cls(
+            started_at=datetime.now(timezone.utc),
+            time=time.monotonic(),
+            python=platform.python_version(),
+            platform=platform.platform(),
+            isolation=options.isolation,
+            start_method=options.start_method,
+            fork_after=options.fork_after,
+        )
+
+    def at(self, event_time: float) -> datetime:
+        """The time of day of an event."""
+        return self.started_at + timedelta(seconds=event_time - self.time)
+
+
 class JsonReport:
     """Gathers a run, and `write`s it as one JSON document: see the report format in the documentation."""
 
-    def __init__(self, path: str, options: Options, statistics: Callable[[], dict[str, Any]]) -> None:
-        self._path = path
-        self._options = options
+    def __init__(self, path: str, origin: Origin, statistics: Callable[[], dict[str, Any]]) -> None:
+        self.path = path
+        self._origin = origin
         self._statistics = statistics
-        self._started_at = datetime.now(timezone.utc)
-        self._started = time.monotonic()
+        self._last = origin.time
         self._run: RunStarted | None = None
         self._reports: list[TestReport] = []
         self._counts = Counts()
         self._missing: tuple[str, ...] = ()
+        self._not_run: tuple[str, ...] = ()
+        self._finished = False
 
     def handle(self, event: Event) -> None:
         """Take notice of *event*."""
+        self._last = event.time
         if isinstance(event, TestFinished):
             self._reports.append(event.report)
             self._counts.add(event.report)
         elif isinstance(event, RunStarted):
             self._run = event
         elif isinstance(event, RunFinished):
-            self._missing = event.missing
+            self._missing, self._not_run, self._finished = event.missing, event.not_run, True
 
     def document(self) -> dict[str, Any]:
         """The report as plain values."""
-        options, counts = self._options, self._counts
+        origin, counts = self._origin, self._counts
         by_outcome = counts.by_outcome
-        start_method = self._run.start_method if self._run else options.start_method
+        start_method = self._run.start_method if self._run else origin.start_method
         reports = sorted(self._reports, key=lambda report: report.place)
         return {
             "format": FORMAT,
             "run": {
                 "id": self._run.run if self._run else None,
-                "started_at": self._started_at.isoformat(),
-                "duration": time.monotonic() - self._started,
+                "started_at": origin.started_at.isoformat(),
+                "duration": self._last - origin.time,
                 "jobs": self._run.jobs if self._run else None,
-                "isolation": options.isolation,
+                "isolation": origin.isolation,
                 "start_method": start_method,
-                "fork_after": options.fork_after if start_method == "forkserver" else None,
-                "python": platform.python_version(),
-                "platform": platform.platform(),
+                "fork_after": origin.fork_after if start_method == "forkserver" else None,
+                "python": origin.python,
+                "platform": origin.platform,
                 "shard": None if self._run is None else describe_shard(self._run.shard),
+                "cut_off": not self._finished,
             },
             "counts": {
                 "tests": counts.tests,
@@ -78,18 +114,12 @@ class JsonReport:
             "statistics": self._statistics(),
             "tests": [_describe(report) for report in reports],
             "missing": list(self._missing),
+            "not_run": list(self._not_run),
         }
 
     def write(self) -> None:
         """Write the document, whole or not at all, readable by its owner only; raises `OSError`."""
-        text = json.dumps(self.document(), indent=1)
-        if self._path == "-":
-            sys.stdout.write(f"{text}\n")
-        elif os.path.exists(self._path) and not os.path.isfile(self._path):
-            with open(self._path, "w", encoding="utf-8") as device:
-                device.write(f"{text}\n")
-        else:
-            write_atomically(self._path, f"{text}\n")
+        write_whole(self.path, json.dumps(self.document(), indent=1) + "\n")
 
 
 def describe_shard(shard: tuple[int, int, str] | None) -> dict[str, Any] | None:
@@ -107,6 +137,18 @@ def read_report(path: str, who: str) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise OptionError(f"{who}: {path!r} is no report of the format {FORMAT}.")
     return document
+
+
+def write_whole(path: str, text: str) -> None:
+    """Put *text* into a file at once, into a device, or for ``-`` on standard output; raises `OSError`."""
+    if path == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    elif os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "w", encoding="utf-8") as device:
+            device.write(text)
+    else:
+        write_atomically(path, text)
 
 
 def write_atomically(path: str, text: str) -> None:
@@ -127,6 +169,7 @@ def _describe(report: TestReport) -> dict[str, Any]:
         "id": report.id,
         "outcome": report.outcome,
         "cause": report.cause,
+        "flaky": report.flaky,
         "duration": report.duration,
         "message": report.message,
         "traceback": report.traceback,

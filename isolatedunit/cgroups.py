@@ -1,0 +1,101 @@
+"""Control groups, version 2: where Linux lets us, the kernel itself holds a test's processes to their limits.
+
+A group is made for one child, which joins it before its test runs; what it starts is in it, too. To make one
+takes a directory that this user may write to and whose children have the memory controller, as systemd
+delegates it to a user's own services, or a container may have. Where there is none, `find_parent` is None,
+and what a test uses is only looked at from outside. (The number of processes is always looked at from outside:
+a kernel that refuses a fork would make that an error of the test's, and no verdict.)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+MEMBERS = "cgroup.procs"
+_MOUNTS, _OWN = "/proc/self/mounts", "/proc/self/cgroup"
+_NEEDED = "memory"
+
+
+def find_parent(mounts: str = _MOUNTS, own: str = _OWN) -> str | None:
+    """The directory to make groups in: the nearest to this process's own that can be used; None where none can."""
+    mount = next((fields[1] for fields in _fields_of(mounts) if len(fields) > 2 and fields[2] == "cgroup2"), None)
+    path = next((line[0].partition("::")[2] for line in _fields_of(own) if line[0].startswith("0::")), None)
+    if mount is None or path is None:
+        return None
+    directory = os.path.normpath(f"{mount}/{path}")
+    while directory.startswith(mount):
+        controllers = _fields_of(os.path.join(directory, "cgroup.subtree_control"))
+        if any(_NEEDED in words for words in controllers) and os.access(directory, os.W_OK):
+            return directory
+        directory = os.path.dirname(directory)
+    return None
+
+
+def _fields_of(path: str) -> Iterable[list[str]]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [line.split() for line in file if line.strip()]
+    except (OSError, ValueError):
+        return []
+
+
+class ControlGroup:
+    """Processes that may use so many bytes of *memory* together; raises `OSError` where there can be no group."""
+
+    def __init__(self, parent: str, name: str, memory: int) -> None:
+        self.memory = memory
+        self._path = os.path.join(parent, name)
+        os.mkdir(self._path)
+        try:
+            self._write("memory.max", memory)
+            self._write("memory.oom.group", 1)
+            if os.path.exists(self._file("memory.swap.max")):
+                self._write("memory.swap.max", 0)
+        except OSError:
+            self.remove()
+            raise
+
+    @property
+    def members(self) -> str:
+        """The file to which a process writes 0 to join."""
+        return os.path.join(self._path, MEMBERS)
+
+    @property
+    def killed_for_memory(self) -> bool:
+        """Whether the kernel ended processes of the group because they wanted more memory than they may have."""
+        return any(fields[0] == "oom_kill" and fields[1] != "0" for fields in _fields_of(self._file("memory.events")))
+
+    @property
+    def peak(self) -> int | None:
+        """The most memory in bytes that the group had; None where the kernel does not tell."""
+        found = [fields[0] for fields in _fields_of(self._file("memory.peak"))]
+        return int(found[0]) if found and found[0].isdecimal() else None
+
+    def remove(self) -> None:
+        """End what is still in it, and remove it; what is not gone yet keeps it there, empty of ours."""
+        for attempt in (False, True):
+            try:
+                if attempt:
+                    self._write("cgroup.kill", 1)
+                os.rmdir(self._path)
+            except OSError:
+                continue
+            return
+
+    def _file(self, name: str) -> str:
+        return os.path.join(self._path, name)
+
+    def _write(self, name: str, value: int) -> None:
+        with open(self._file(name), "w", encoding="ascii") as file:
+            file.write(f"{value}\n")
+
+
+def join(members: str) -> bool:
+    """Put this process into the group with this file; False where that is not allowed."""
+    try:
+        with open(members, "wb", buffering=0) as file:
+            file.write(b"0")
+    except OSError:
+        return False
+    return True

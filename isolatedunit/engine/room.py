@@ -1,0 +1,81 @@
+"""What may run beside what: slots, named groups, tests that want everything for themselves. No I/O, no clock.
+
+Whoever asks first is served first: where a test needs more slots than are free, or all of them, nothing
+else begins until it fits, since it might wait for ever otherwise. A named group that is full holds nobody
+up but its own members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from isolatedunit.options import Options
+
+UNBOUNDED = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the tests of one process need to run: *slots*, a place in each of *groups*, nobody else if *exclusive*."""
+
+    slots: int = 1
+    groups: tuple[str, ...] = ()
+    exclusive: bool = False
+
+    @classmethod
+    def of(cls, options: list[Options]) -> Needs:
+        """What tests with these options need that run in one process."""
+        if len(options) == 1:
+            one = options[0]
+            if one.group is None and not one.exclusive and one.slots == 1:
+                return ORDINARY
+        return cls(
+            max(one.slots for one in options),
+            tuple(sorted({one.group for one in options if one.group is not None})),
+            any(one.exclusive for one in options),
+        )
+
+
+ORDINARY = Needs()
+
+
+class Room:
+    """How much is free, of *slots* (None: the caller counts them) and of each group as *limits* say."""
+
+    def __init__(self, slots: int | None = None, limits: Mapping[str, int] | None = None) -> None:
+        self._slots = UNBOUNDED if slots is None else slots
+        self._limits = dict(limits or {})
+        self._used = 0
+        self._running = 0
+        self._is_taken = False
+        self._members: dict[str, int] = {}
+
+    def full_group(self, needs: Needs) -> str | None:
+        """The first of the groups that nobody can join now."""
+        for name in needs.groups:
+            if self._members.get(name, 0) >= self._limits.get(name, 1):
+                return name
+        return None
+
+    def has(self, needs: Needs) -> bool:
+        """Whether there are slots for it now."""
+        if self._is_taken or (needs.exclusive and self._running):
+            return False
+        return self._used + min(needs.slots, self._slots) <= self._slots
+
+    def take(self, needs: Needs) -> None:
+        """It begins."""
+        self._running += 1
+        self._used += min(needs.slots, self._slots)
+        self._is_taken = needs.exclusive
+        for name in needs.groups:
+            self._members[name] = self._members.get(name, 0) + 1
+
+    def give_back(self, needs: Needs) -> None:
+        """It is over."""
+        self._running -= 1
+        self._used -= min(needs.slots, self._slots)
+        self._is_taken = False
+        for name in needs.groups:
+            self._members[name] -= 1

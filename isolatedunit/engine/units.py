@@ -1,0 +1,117 @@
+"""Units: which tests share a child, and which run one after the other. No I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from isolatedunit.engine.order import Expectations
+from isolatedunit.engine.room import ORDINARY, Needs
+from isolatedunit.engine.stages import Fixture
+from isolatedunit.options import Options, overriding
+from isolatedunit.results import AttemptReport, PlannedTest
+
+OF_A_PROCESS = ("memory_limit", "cpu_limit", "max_output", "max_processes", "max_open_files")
+"""Options that hold for a process, so that tests for which they differ cannot share one."""
+
+
+@dataclass(slots=True)
+class Unit:
+    """What one child runs: *tests*, for the *number*-th time; or only a *fixture* that these need.
+
+    Of the units of one *group* one runs after the other.
+    """
+
+    tests: Sequence[PlannedTest]
+    options: Options
+    group: str
+    needs: Needs = ORDINARY
+    number: int = 1
+    spawn_tries: int = 0
+    history: tuple[AttemptReport, ...] = ()
+    fixture: Fixture | None = None
+
+
+class OptionsOf:
+    """The options of each test: those of the run, but for what patterns, its class or its method override."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._known: dict[str, Options] = {}
+        self._by_pattern: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, test: PlannedTest) -> Options:
+        """The options of *test*."""
+        patterns = self._options.overrides
+        if not test.overrides and not patterns:
+            return self._options
+        values = {**self._from_patterns(test.id), **test.overrides} if patterns else test.overrides
+        if not values:
+            return self._options
+        key = repr(sorted(values.items()))
+        if key not in self._known:
+            self._known[key] = self._options.with_values(values, test.id)
+        return self._known[key]
+
+    def _from_patterns(self, test_id: str) -> dict[str, Any]:
+        if test_id not in self._by_pattern:
+            found = overriding(self._options.overrides, test_id)
+            self._by_pattern[test_id] = {name: value for name, (value, _) in found.items()}
+        return self._by_pattern[test_id]
+
+
+def units_of(tests: Iterable[PlannedTest], options: Options, options_of: OptionsOf) -> Iterator[Unit]:
+    """The tests in units, in order: neighbours that share a process become one."""
+    neighbours: list[PlannedTest] = []
+    shared: object = None
+    for test in tests:
+        key = _shares_process_with(test, options_of(test))
+        if neighbours and key != shared:
+            yield _unit(neighbours, options, options_of)
+            neighbours = []
+        neighbours.append(test)
+        shared = key
+    if neighbours:
+        yield _unit(neighbours, options, options_of)
+
+
+def _shares_process_with(test: PlannedTest, options: Options) -> object:
+    """Neighbours for which this is equal run in one process."""
+    process = (options.start_method, options.fork_after, *(getattr(options, name) for name in OF_A_PROCESS))
+    if options.isolation == "class":
+        return process, test.class_id, repr(test.home)
+    if options.isolation == "module":
+        return process, test.module, repr(test.home)
+    if options.isolation == "none":
+        return process
+    return test.number
+
+
+def in_order(units: list[Unit], expectations: Expectations) -> list[Unit]:
+    """The units of those groups first that are to begin first; a group's own stay in their order."""
+    groups: dict[str, list[Unit]] = {}
+    for unit in units:
+        groups.setdefault(unit.group, []).append(unit)
+
+    def rank(group: list[Unit]) -> tuple[bool, bool, float]:
+        return expectations.rank(test for unit in group for test in unit.tests)
+
+    return [unit for group in sorted(groups.values(), key=rank) for unit in group]
+
+
+def group_of(test: PlannedTest, options: Options) -> str:
+    """The group of which one test runs at a time."""
+    group = repr(test.home)
+    if "module" not in test.home:
+        group += test.module  # what was named may hold the tests of many modules
+    if options.parallel_by == "class":
+        group += test.class_id
+    elif options.parallel_by == "test":
+        group = str(test.number)
+    return group
+
+
+def _unit(tests: list[PlannedTest], options: Options, options_of: OptionsOf) -> Unit:
+    options_of_all = [options_of(test) for test in tests]
+    return Unit(tests, options_of_all[0], group_of(tests[0], options), Needs.of(options_of_all))

@@ -1,0 +1,37 @@
+"""Watches over the runner itself: prints where its threads stand when its loop has not turned for too long."""
+
+from __future__ import annotations
+
+import faulthandler
+import sys
+
+_FEEDS_PER_TIMEOUT = 4
+
+
+class Watchdog:
+    """Prints every thread's stack to standard error when it was not fed for *timeout* seconds.
+
+    It is `faulthandler`'s, which needs neither Python's lock nor memory for that; a process has one.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self.longest_wait = timeout / 2
+        self._timeout = timeout
+        self._fed_at = float("-inf")
+        self._works = True
+
+    def feed(self, now: float) -> None:
+        """The loop turns; *now* is in seconds of any clock."""
+        # to set it starts a thread, which is too dear for each turn
+        stream = sys.__stderr__
+        if not self._works or stream is None or now - self._fed_at < self._timeout / _FEEDS_PER_TIMEOUT:
+            return
+        self._fed_at = now
+        try:
+            faulthandler.dump_traceback_later(self._timeout, file=stream)
+        except (ValueError, OSError, RuntimeError):  # a standard error that is no file
+            self._works = False
+
+    def close(self) -> None:
+        """Watch no more."""
+        faulthandler.cancel_dump_traceback_later()

@@ -1,0 +1,26 @@
+"""Text of tests, so that no file that it is put into breaks: what is no character for people is shown as an escape."""
+
+from __future__ import annotations
+
+import re
+
+_NOT_PRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 cannot hold, and the control characters that it advises against; tabs and newlines are fine."""
+
+
+_ENDS_OF_LINES = re.compile("[\n\u2028\u2029\ufeff]")
+"""What some program takes for the end of a line, and a mark that may only stand at a file's beginning."""
+
+
+def printable(text: str) -> str:
+    """*text* with escapes, such as ``\\x1b``, for control characters, surrogates and what is no character."""
+    return _NOT_PRINTABLE.sub(_escape, text.replace("\r\n", "\n"))
+
+
+def on_one_line(text: str) -> str:
+    """The same, with escapes also for what would begin another line."""
+    return _ENDS_OF_LINES.sub(_escape, printable(text))
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")

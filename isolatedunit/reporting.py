@@ -1,0 +1,177 @@
+"""Who hears of a run: what prints and counts, and the files that its options ask for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from isolatedunit.errors import OptionError
+from isolatedunit.events import (
+    Event,
+    Listener,
+    RetryScheduled,
+    RunCancelled,
+    RunFinished,
+    RunStarted,
+    TestFinished,
+    Warned,
+)
+from isolatedunit.options import TABLE, Options
+from isolatedunit.reporters.console import Durations, Summary, table_of
+from isolatedunit.reporters.files import JsonReport, Origin
+from isolatedunit.reporters.journal import Journal
+from isolatedunit.reporters.junit import JUnitReport
+from isolatedunit.reporters.log import ProcessLog
+from isolatedunit.reporters.subunit import SubunitReport
+from isolatedunit.reporters.tap import TapReport
+from isolatedunit.reporters.trace import TraceReport
+from isolatedunit.statistics import Statistics
+
+FILES = ("json", "junit_xml", "events", "tap", "subunit", "trace")
+"""The options that name a file to write a run to; ``-`` is standard output."""
+
+
+RESULTS = (RunStarted, RetryScheduled, TestFinished, Warned, RunCancelled, RunFinished)
+"""The events that tell what came of tests."""
+
+
+class Report(Protocol):
+    """A listener that writes what it heard."""
+
+    path: str
+
+    def handle(self, event: Event) -> None:
+        """Take notice of *event*."""
+
+    def write(self) -> None:
+        """The run is over: write it down; raises `OSError`."""
+
+
+class Guarded:
+    """A report that cannot do any harm to the run: what goes wrong in it costs the report, and is its `problem`."""
+
+    def __init__(self, report: Report) -> None:
+        self.path = report.path
+        self.problem: Exception | None = None
+        self._report = report
+
+    def handle(self, event: Event) -> None:
+        """Have the report take notice, unless it is lost."""
+        if self.problem is None:
+            try:
+                self._report.handle(event)
+            except Exception as exception:
+                self.problem = exception
+
+    def write(self) -> None:
+        """Have it written, unless it is lost."""
+        if self.problem is None:
+            try:
+                self._report.write()
+            except Exception as exception:
+                self.problem = exception
+
+
+class Audience:
+    """Who hears of a run that began at *origin*: `listeners`, of which *more* come last.
+
+    *say* prints a line. `durations` is there if they were asked for, and unittest does not tell them by itself, as it
+    does from Python 3.12 on.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        origin: Origin,
+        statistics: Statistics,
+        say: Callable[[str], object],
+        more: Sequence[Listener],
+    ) -> None:
+        self._options = options
+        self._statistics = statistics
+        self._say = say
+        self._reports = [Guarded(report) for report in _reports(options, origin, statistics.as_dict)]
+        self._partial = _partial_of(options, origin)
+        self.summary = Summary(say, lets_finish=options.catchbreak)
+        wanted = options.durations is not None and sys.version_info < (3, 12)
+        self.durations = Durations() if wanted else None
+        own: list[Listener] = [statistics, ProcessLog(), self.summary, *self._reports]
+        if self._partial is not None:
+            own.append(self._partial)
+        self.listeners: list[Listener] = [*own, *([] if self.durations is None else [self.durations]), *more]
+
+    def hear(self, events: Iterable[Event]) -> None:
+        """Tell all of them of *events*."""
+        for event in events:
+            for listener in self.listeners:
+                listener.handle(event)
+
+    def conclude(self) -> bool:
+        """The run is over: write what is not written yet, and say what there is to say; True if a report was lost."""
+        lost = False
+        if self._partial is not None:
+            self._partial.write()
+        for report in self._reports:
+            report.write()
+            if report.problem is not None:
+                lost = True
+                why = str(report.problem) if isinstance(report.problem, OSError) else repr(report.problem)
+                self._say(f"isolatedunit: the report {report.path!r} could not be written: {why}")
+        if self._partial is not None and not lost:
+            with suppress(OSError):
+                os.unlink(self._partial.path)
+        statistics = self._statistics.as_dict()
+        table = table_of(statistics) if self._options.stats else []
+        for line in (*table, *self.summary.lines(statistics)):
+            self._say(line)
+        return lost
+
+
+def _reports(options: Options, origin: Origin, statistics: Callable[[], dict[str, Any]]) -> Iterator[Report]:
+    if options.subunit is not None:
+        yield SubunitReport(options.subunit, origin)  # the first, since a package may be missing for it
+    if options.json is not None:
+        yield JsonReport(options.json, origin, statistics)
+    if options.junit_xml is not None:
+        yield JUnitReport(options.junit_xml, origin)
+    if options.events is not None:
+        yield Journal(options.events, origin, options)
+    if options.tap is not None:
+        yield TapReport(options.tap)
+    if options.trace is not None:
+        yield TraceReport(options.trace, origin)
+
+
+class Partial(Journal):
+    """The results so far, beside a report that is written at the end: what is left of a run that is killed."""
+
+    def handle(self, event: Event) -> None:
+        """Write down what came of tests; what their processes cost is told at the end only."""
+        if isinstance(event, RESULTS):
+            super().handle(event)
+
+
+def _partial_of(options: Options, origin: Origin) -> Guarded | None:
+    path = options.json
+    if path is None or path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
+        return None
+    return Guarded(Partial(f"{path}.partial", origin, options))
+
+
+def check_files(options: Options) -> None:
+    """See that every report has a place, before anything runs; raises `OptionError`."""
+    taken: dict[str, str] = {}
+    for name in FILES:
+        path: str | None = getattr(options, name)
+        if path is None:
+            continue
+        flag = TABLE[name].metadata["flags"][0]
+        if path != "-" and not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            raise OptionError(f"{flag}: {path!r} is in a directory that does not exist; make it first.")
+        where = path if path == "-" else os.path.realpath(path)
+        other = taken.setdefault(where, flag)
+        if other != flag and (path == "-" or not os.path.exists(path) or os.path.isfile(path)):
+            raise OptionError(f"{flag}: {path!r} is where {other} writes to; give it another file.")

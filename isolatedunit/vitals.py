@@ -1,0 +1,104 @@
+"""What processes use and how they fare, as the operating system tells it: asked from outside.
+
+psutil knows memory, CPU time and state everywhere; how long a thread was ready to run and had no processor
+is known on Linux only. What cannot be found out is None or nothing, never an error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from isolatedunit import resources
+
+_NANOSECONDS = 1e9
+_OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What some processes use together: *rss* in bytes, *cpu_time* in seconds, and how many they are."""
+
+    rss: int = 0
+    cpu_time: float = 0.0
+    processes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a process fares at one moment, all times in seconds since its begin.
+
+    *state* is psutil's word for its main thread, *main_cpu* what that has used and *all_cpu* what all its
+    threads have; *waited* how long the main thread was ready and had no processor, None where nobody knows.
+    """
+
+    state: str
+    main_cpu: float
+    all_cpu: float
+    waited: float | None
+
+
+def used_by(process_ids: Sequence[int]) -> Usage | None:
+    """What these processes use now; None when the first of them is gone."""
+    rss, cpu_time, count = 0, 0.0, 0
+    for process_id in process_ids:
+        used = resources.use_of(process_id)
+        if used is not None:
+            rss, cpu_time, count = rss + used[0], cpu_time + used[1], count + 1
+        elif not count:
+            return None
+    return Usage(rss, cpu_time, count) if count else None
+
+
+def condition_of(process_id: int) -> Condition | None:
+    """How the process fares now; None when it is gone."""
+    known = resources.threads_of(process_id)
+    if known is None:
+        return None
+    state, by_thread = known
+    waited = _time_waited(process_id)
+    return Condition(state, by_thread.get(process_id, 0.0), sum(by_thread.values()), waited)
+
+
+def _time_waited(process_id: int) -> float | None:
+    try:
+        with open(f"/proc/{process_id}/schedstat", "rb") as file:
+            return int(file.read().split()[1]) / _NANOSECONDS
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def count_oom_kills(counters: Sequence[str] = _OOM_COUNTERS) -> int:
+    """How often the kernel has ended a process for want of memory, as far as its *counters* tell."""
+    total = 0
+    for path in counters:
+        try:
+            with open(path, encoding="ascii") as file:
+                total += sum(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
+        except (OSError, ValueError, IndexError):
+            continue
+    return total
+
+
+def suspend(process_ids: Sequence[int]) -> None:
+    """Stop the processes, until `resume`."""
+    for process_id in process_ids:
+        resources.send_signal(process_id, resources.STOP)
+
+
+def resume(process_ids: Sequence[int]) -> None:
+    """Let stopped processes go on."""
+    for process_id in process_ids:
+        resources.send_signal(process_id, resources.CONTINUE)
+
+
+def size_of(paths: Sequence[str]) -> int:
+    """How many bytes are in these files together; those that are missing have none."""
+    total = 0
+    for path in paths:
+        try:
+            total += os.stat(path).st_size
+        except OSError:
+            continue
+    return total

@@ -1,0 +1,97 @@
+"""Control groups, on a tree of files that looks like the kernel's: what makes it real is not at hand everywhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unittest
+import unittest.mock
+
+from running import START_METHODS, ProjectTestCase
+
+from isolatedunit import IsolatedTestRunner, cgroups
+from isolatedunit.cgroups import ControlGroup, find_parent
+from isolatedunit.events import Event
+from isolatedunit.events import TestFinished as Finished
+
+KILLED = """
+import os, signal, unittest
+
+class Killed(unittest.TestCase):
+    def test_killed(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+class CgroupsTest(ProjectTestCase):
+    def find(self, own: str, version: str = "cgroup2") -> str | None:
+        mounts = self.write("mounts", f"proc /proc proc rw 0 0\nx {self.directory}/fs {version} rw 0 0\n")
+        return find_parent(mounts, self.write("own", f"3:cpu:/elsewhere\n0::{own}\n"))
+
+    def test_the_nearest_whose_children_have_the_controller(self) -> None:
+        self.write("fs/cgroup.subtree_control", "cpu memory\n")
+        self.write("fs/user/cgroup.subtree_control", "cpu memory pids\n")
+        self.write("fs/user/service/cgroup.subtree_control", "\n")
+        self.assertEqual(self.find("/user/service"), f"{self.directory}/fs/user")
+        self.write("fs/user/cgroup.subtree_control", "cpu\n")
+        self.assertEqual(self.find("/user/service"), f"{self.directory}/fs")
+
+    def test_none_where_there_is_none(self) -> None:
+        self.write("fs/user/cgroup.subtree_control", "cpu\n")
+        self.assertIsNone(self.find("/user"))
+        self.assertIsNone(self.find("/user", version="cgroup"))
+        self.assertIsNone(find_parent("/nowhere", "/nowhere"))
+
+    def test_its_files(self) -> None:
+        group = ControlGroup(self.directory, "a", 1_000)
+        for name, text in (("memory.max", "1000\n"), ("memory.oom.group", "1\n")):
+            with open(os.path.join(self.directory, "a", name), encoding="ascii") as file:
+                self.assertEqual(file.read(), text)
+        self.assertFalse(group.killed_for_memory)
+        self.assertIsNone(group.peak)
+        self.write("a/memory.events", "low 0\noom 1\noom_kill 2\n")
+        self.write("a/memory.peak", "1234\n")
+        self.assertTrue(group.killed_for_memory)
+        self.assertEqual(group.peak, 1234)
+
+    def test_one_that_cannot_be_made(self) -> None:
+        with self.assertRaises(OSError):
+            ControlGroup(os.path.join(self.directory, "missing"), "a", 1)
+        self.assertFalse(cgroups.join(os.path.join(self.directory, "missing", "cgroup.procs")))
+
+    @unittest.skipUnless(sys.platform == "linux", "Linux has them")
+    def test_a_test_joins_its_own_and_a_kill_in_it_is_told_as_memory(self) -> None:
+        self.write("test_killed.py", KILLED)
+        sys.path.insert(0, self.directory)
+        self.addCleanup(sys.path.remove, self.directory)
+        self.addCleanup(sys.modules.pop, "test_killed", None)
+        suite = unittest.defaultTestLoader.loadTestsFromName("test_killed")
+        heard: list[Event] = []
+
+        class Listening:
+            def handle(self, event: Event) -> None:
+                heard.append(event)
+
+        for number, start_method in enumerate(START_METHODS):
+            parent = os.path.dirname(self.write(f"fs{number}/cgroup.subtree_control", "memory\n"))
+            with (
+                self.subTest(start_method),
+                open(os.devnull, "w") as stream,
+                unittest.mock.patch("isolatedunit.engine.run.find_parent", return_value=parent),
+                unittest.mock.patch.object(ControlGroup, "killed_for_memory", True),
+                unittest.mock.patch.object(ControlGroup, "peak", 123_456_789),
+            ):
+                runner = IsolatedTestRunner(
+                    stream, listeners=[Listening()], start_method=start_method, memory_limit="100M"
+                )
+                runner.run(suite)
+                report = next(event.report for event in reversed(heard) if isinstance(event, Finished))
+                self.assertEqual(report.cause, "memory")
+                self.assertIn("used 123,456,789 bytes of memory and may use 104,857,600", report.message)
+                (made,) = [name for name in os.listdir(parent) if name.startswith("isolatedunit-")]
+                with open(os.path.join(parent, made, cgroups.MEMBERS), "rb") as file:
+                    self.assertEqual(file.read(), b"0")
+
+
+if __name__ == "__main__":
+    unittest.main()

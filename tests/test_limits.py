@@ -1,0 +1,215 @@
+"""What a test may use, by the kernel's means or by being watched, and how its end tells."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unittest
+import unittest.mock
+from typing import Any
+
+from running import START_METHODS, Completed, ProjectTestCase
+
+from isolatedunit import IsolatedTestRunner, vitals
+from isolatedunit.engine.stimuli import LimitExceeded
+from isolatedunit.engine.watching import OomWatch, find_excess
+from isolatedunit.events import Event
+from isolatedunit.events import TestFinished as Finished
+from isolatedunit.options import Options
+from isolatedunit.vitals import Usage, count_oom_kills
+
+GREEDY = """
+import os, subprocess, sys, time, unittest
+from isolatedunit import isolated
+
+class Greedy(unittest.TestCase):
+    def test_output(self):
+        print("the beginning")
+        while True:
+            os.write(1, b"x" * 1_000_000)
+
+    def test_error_output(self):
+        while True:
+            os.write(2, b"x" * 1_000_000)
+
+    @isolated(memory_limit="4G")
+    def test_processes(self):
+        children = []
+        while True:
+            children.append(subprocess.Popen(["sleep", "1000"]))
+
+    def test_files(self):
+        self.files = []
+        while True:
+            self.files.append(open(os.devnull))
+
+    def test_memory_slowly(self):
+        kept = []
+        while True:
+            kept.append(b"x" * 5_000_000)
+            time.sleep(0.01)
+
+    def test_memory_at_once(self):
+        b"x" * 2**36
+
+    @isolated(memory_limit="1G", max_output="1G", max_open_files=4096, max_processes=1000)
+    def test_within_its_own(self):
+        os.write(1, b"x" * 3_000_000)
+        self.kept = b"x" * 150_000_000
+        files = [open(os.devnull) for _ in range(100)]
+        for file in files:
+            file.close()
+"""
+LIMITS = ("--max-output", "2M", "--max-processes", "4", "--max-open-files", "64", "--memory-limit", "100M")
+
+
+@unittest.skipUnless(sys.platform == "linux", "limits are the kernel's, and this looks for Linux's")
+class LimitsTest(ProjectTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("test_greedy.py", GREEDY)
+
+    def run_limited(self, *arguments: str) -> dict[str, dict[str, Any]]:
+        ended = self.run_here(*LIMITS, "--parallel-by", "test", *arguments)
+        self.assertEqual(ended.exit_code, 1, ended.output)
+        return {name.rpartition(".")[2]: test for name, test in ended.tests().items()}
+
+    def test_each_ends_at_its_limit(self) -> None:
+        for method in START_METHODS:
+            with self.subTest(method):
+                tests = self.run_limited("--start-method", method)
+                found = {name: (test["outcome"], test["cause"]) for name, test in tests.items()}
+                self.assertEqual(
+                    found,
+                    {
+                        "test_output": ("error", "output"),
+                        "test_error_output": ("error", "output"),
+                        "test_processes": ("error", "processes"),
+                        "test_files": ("error", None),
+                        "test_memory_slowly": ("error", "memory"),
+                        "test_memory_at_once": ("error", "memory"),
+                        "test_within_its_own": ("passed", None),
+                    },
+                )
+                self.check_messages(tests)
+
+    def check_messages(self, tests: dict[str, dict[str, Any]]) -> None:
+        self.assertRegex(tests["test_output"]["message"], r"wrote [\d,]+ bytes and may write 2,097,152 \(max_output\)")
+        self.assertTrue(tests["test_output"]["stdout"].startswith("the beginning\n"))
+        self.assertIn("bytes left out", tests["test_output"]["stdout"])
+        self.assertRegex(tests["test_processes"]["message"], r"had \d+ processes at once and may have 4")
+        self.assertIn("Too many open files", tests["test_files"]["message"])
+        self.assertRegex(tests["test_memory_slowly"]["message"], r"used [\d,]+ bytes of memory and may use 104,857,600")
+        self.assertIn("MemoryError", tests["test_memory_at_once"]["traceback"])
+
+
+class FindExcessTest(unittest.TestCase):
+    def excess(self, used: Usage | None, written: int = 0, **options: Any) -> str | None:
+        found = find_excess(Options(**options), used, written)
+        return None if found is None else found.cause
+
+    def test_each(self) -> None:
+        used = Usage(rss=100, cpu_time=2.0, processes=3)
+        self.assertIsNone(self.excess(used, 10))
+        self.assertEqual(self.excess(used, memory_limit=99), "memory")
+        self.assertEqual(self.excess(used, cpu_limit=1.9), "cpu")
+        self.assertEqual(self.excess(used, max_processes=2), "processes")
+        self.assertEqual(self.excess(None, 11, max_output=10), "output")
+        self.assertIsNone(self.excess(used, 10, memory_limit=100, cpu_limit=2.0, max_processes=3, max_output=10))
+        self.assertIsNone(self.excess(None, memory_limit=1))
+
+
+KILLED = """
+import os, signal, unittest
+
+class Killed(unittest.TestCase):
+    def test_killed(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+class OutOfMemoryTest(ProjectTestCase):
+    def test_counters(self) -> None:
+        vmstat = self.write("vmstat", "nr_free_pages 1\noom_kill 2\n")
+        cgroup = self.write("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
+        broken = self.write("broken", "oom_kill x\n")
+        self.assertEqual(count_oom_kills([vmstat, "/nowhere", broken, cgroup]), 5)
+
+    def test_who_ran_then_is_named_with_its_size(self) -> None:
+        with unittest.mock.patch("isolatedunit.engine.watching.count_oom_kills", side_effect=[1, 1, 2, 2]):
+            watch = OomWatch()
+            self.assertIsNone(watch.blame("t", 5, []))
+            child = unittest.mock.Mock(processes=lambda: [os.getpid()])
+            blamed = watch.blame("a.B.test", 3 * 2**20, [("a.B.other", child)])
+            assert isinstance(blamed, LimitExceeded)
+            self.assertEqual(blamed.cause, "memory")
+            self.assertRegex(blamed.text, r"then: a.B.test \(3.0 MiB\), a.B.other \([\d.]+ MiB\)\.$")
+            self.assertIsNone(watch.blame("t", 5, []))
+
+    @unittest.skipUnless(sys.platform == "linux", "SIGKILL")
+    def test_a_kill_by_the_kernel_is_told_as_memory(self) -> None:
+        self.write("test_killed.py", KILLED)
+        sys.path.insert(0, self.directory)
+        self.addCleanup(sys.path.remove, self.directory)
+        self.addCleanup(sys.modules.pop, "test_killed", None)
+        suite = unittest.defaultTestLoader.loadTestsFromName("test_killed")
+        reports: list[Finished] = []
+
+        class Listening:
+            def handle(self, event: Event) -> None:
+                if isinstance(event, Finished):
+                    reports.append(event)
+
+        for start_method in START_METHODS:
+            for kills, cause in (([1, 2], "memory"), ([1, 1], "crash")):
+                with (
+                    self.subTest(start_method, cause=cause),
+                    open(os.devnull, "w") as stream,
+                    unittest.mock.patch("isolatedunit.engine.watching.count_oom_kills", side_effect=kills),
+                ):
+                    IsolatedTestRunner(stream, listeners=[Listening()], start_method=start_method).run(suite)
+                    self.assertEqual(reports[-1].report.cause, cause)
+
+
+class VitalsTest(unittest.TestCase):
+    def test_of_this_process(self) -> None:
+        used = vitals.used_by([os.getpid()])
+        assert used is not None
+        self.assertGreater(used.rss, 1_000_000)
+        self.assertEqual(used.processes, 1)
+        condition = vitals.condition_of(os.getpid())
+        assert condition is not None
+        self.assertGreaterEqual(condition.all_cpu, condition.main_cpu)
+
+    def test_of_none(self) -> None:
+        self.assertIsNone(vitals.used_by([]))
+        self.assertIsNone(vitals.used_by([2**22 + 1]))
+        self.assertIsNone(vitals.condition_of(2**22 + 1))
+        self.assertEqual(vitals.size_of(["/nowhere"]), 0)
+
+
+@unittest.skipUnless(sys.platform == "linux", "looks into /proc")
+class RunnersMemoryTest(ProjectTestCase):
+    def test_a_gigabyte_of_output_costs_the_runner_little(self) -> None:
+        self.write("test_little.py", GREEDY.replace("test_within_its_own", "test_other"))
+        sizes = {}
+        for name in ("test_files", "test_output"):
+            ended = self.peak_of_runner(f"test_little.Greedy.{name}")
+            sizes[name] = int(ended.output.rpartition("PEAK ")[2])
+        self.assertLess(sizes["test_output"] - sizes["test_files"], 10 * 2**20)
+
+    def peak_of_runner(self, test: str) -> Completed:
+        from running import run_python
+
+        script = (
+            "import sys\n"
+            "from isolatedunit.main import main\n"
+            "main(sys.argv[1:])\n"
+            "import resource\n"
+            "print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)\n"
+        )
+        return run_python("-c", script, "--max-output", "1G", "--max-open-files", "64", test, cwd=self.directory)
+
+
+if __name__ == "__main__":
+    unittest.main()
