@@ -200,7 +200,9 @@ class EndStage(Command):
 
 
 class EndStrays(Command):
-    """To a stage: a lane of it is lost; end what that left running."""
+    """To a stage: the *lane* with this process id is lost; end what that left running."""
+
+    lane: int
 
 
 class Exit(Command):

@@ -39,6 +39,7 @@ RUN_VARIABLE = "_ISOLATEDUNIT_RUN"
 """The environment variable that marks every process of a run: the marks of the run, and of the
 runs that it is inside of, each between blanks."""
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 _waitpid, _wait4 = getattr(os, "waitpid", None), getattr(os, "wait4", None)  # a test may replace them
@@ -187,6 +188,20 @@ def become_subreaper(value: bool) -> bool:
     except (ImportError, OSError, AttributeError):
         return False
     return bool(before.value)
+
+
+def die_with_parent(parent: int) -> None:
+    """End with the *parent* of this process, however that ends; where the system cannot do that, nothing happens."""
+    if sys.platform != "linux":
+        return
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        return
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def load_per_processor() -> float:

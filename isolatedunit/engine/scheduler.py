@@ -84,7 +84,7 @@ class Scheduler:
         for unit in units:
             self._add(unit)
             for test in unit.tests:
-                self._stages.enrol(test, self.options_of(test))
+                self._stages.enrol(test, self.options_of(test), options)
 
     def add(self, test: PlannedTest) -> None:
         """One more test, that may run beside all others."""
