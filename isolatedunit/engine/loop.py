@@ -16,6 +16,7 @@ from typing import Any
 from isolatedunit.backends import Backend, Child, ChildSpec
 from isolatedunit.cgroups import ControlGroup
 from isolatedunit.channel import read_receipts
+from isolatedunit.engine.accounting import describe
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.stimuli import (
     Action,
@@ -53,7 +54,6 @@ from isolatedunit.engine.watching import (
 )
 from isolatedunit.errors import SpawnError
 from isolatedunit.events import (
-    AttemptFinished,
     AttemptStarted,
     Event,
     Listener,
@@ -442,20 +442,7 @@ class Loop:
         if attempt.options.enable_process_logging:
             self._tell_output(running)
         del self._running[attempt.id]
-        self.tell(
-            [
-                AttemptFinished(
-                    self.now,
-                    attempt.id,
-                    attempt.evidence.names,
-                    attempt.ready_at - attempt.spawned_at if attempt.ready_at != NEVER else None,
-                    attempt.ended_at - attempt.spawned_at,
-                    attempt.peak_rss,
-                    attempt.cause,
-                    _phases_of(attempt),
-                )
-            ]
-        )
+        self.tell([describe(attempt, running.spec, running.made_by, self.now)])
         try:
             running.concluded(running)
         finally:
@@ -471,22 +458,3 @@ class Loop:
         for descriptor in (self._wakeup_read, self._wakeup_write):
             if descriptor is not None:
                 os.close(descriptor)
-
-
-def _phases_of(attempt: Attempt) -> dict[str, float]:
-    """Where the time of an attempt went that gave its receipt."""
-    receipt = attempt.evidence.receipt
-    if receipt is None or attempt.ready_at == NEVER:
-        return {}
-    tests = sum(record.duration for _, record in attempt.conclusion.settled)
-    spawned = attempt.ready_at - attempt.spawned_at
-    ended = attempt.ended_at - attempt.ready_at
-    if attempt.collected:
-        return {"spawn": spawned, "import": ended}
-    return {
-        "spawn": max(0.0, spawned - attempt.loaded_for),
-        "import": attempt.loaded_for + receipt.found_after,
-        "fixtures": max(0.0, receipt.elapsed - receipt.found_after - tests),
-        "tests": tests,
-        "cleanup": max(0.0, ended - receipt.elapsed),
-    }

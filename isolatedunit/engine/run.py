@@ -193,7 +193,7 @@ class Run:
         unknown = [test for test in tests if not test.reports]
         scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs)
         self._rules = StopRules(self.options, self._loop.now)
-        self._loop.tell([RunStarted(self._loop.now, self.id, len(tests), self.jobs, self._start_method, shard)])
+        self._loop.tell([self._describe_start(len(tests), shard)])
         told = 0
         for test in known:
             if not scheduler.cancelled:
@@ -209,6 +209,11 @@ class Run:
         self._loop.tell(
             [RunFinished(self._loop.now, tuple(report.id for report in missing), tuple(test.id for test in not_run))]
         )
+
+    def _describe_start(self, planned: int, shard: tuple[int, int, str] | None = None) -> RunStarted:
+        now, options = self._loop.now, self.options
+        how = self._start_method, shard, options.isolation, options.fork_after
+        return RunStarted(now, self.id, planned, self.jobs, *how)
 
     def _turn_until_done(self, scheduler: Scheduler) -> None:
         handled = 0
@@ -269,7 +274,7 @@ class Run:
     def serve(self, wait_for_more: Callable[[Scheduler], bool]) -> None:
         """Run tests that come one by one: *wait_for_more* adds them, and says whether there may be more."""
         scheduler = Scheduler(self.id, [], self.options, slots=self.jobs)
-        self._loop.tell([RunStarted(self._loop.now, self.id, 0, self.jobs, self._start_method)])
+        self._loop.tell([self._describe_start(0)])
         while True:
             more = wait_for_more(scheduler)
             self._fill_slots(scheduler)
