@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from isolatedunit.backends import Backend, Child, ChildSpec
@@ -153,6 +153,12 @@ class Loop:
     def occupied(self) -> int:
         """How many attempts have a slot."""
         return len(self._running)
+
+    def sizes(self, attempts: Iterable[str]) -> dict[str, int]:
+        """The bytes of memory that the processes of these attempts have resident, as far as they run already."""
+        children = {name: self._running[name].child for name in attempts if name in self._running}
+        used = {name: used_by(child.processes()) for name, child in children.items() if child is not None}
+        return {name: one.rss for name, one in used.items() if one is not None}
 
     def tell(self, events: Sequence[Event]) -> None:
         """Tell the listeners."""

@@ -44,6 +44,7 @@ from isolatedunit.messages import (
 )
 from isolatedunit.options import Options
 from isolatedunit.results import Note, PlannedTest, TestReport, worst_outcome
+from isolatedunit.vitals import FreeMemory
 
 NEVER = float("inf")
 
@@ -96,6 +97,7 @@ class Run:
         self._stop_reason: str | None = None
         self._is_to_suspend = self._is_to_inspect = False
         self._rules = StopRules(options, 0.0)
+        self._free_memory = FreeMemory()
         self._looked_for_groups = False
         self._groups_in: str | None = None
         self._start_method = usable_start_method(options.start_method)
@@ -201,6 +203,8 @@ class Run:
                 self._heed(scheduler)
                 told += 1
         self._turn_until_done(scheduler)
+        if scheduler.admission.delayed:
+            self._warn(f"{scheduler.admission.delayed} of the processes had to wait until there was memory for them")
         missing = () if scheduler.cancelled else scheduler.report_missing()
         for report in missing:
             self._loop.tell([TestFinished(self._loop.now, report)])
@@ -268,8 +272,15 @@ class Run:
             scheduler.give_up()
 
     def _fill_slots(self, scheduler: Scheduler) -> None:
-        while (attempt := scheduler.next_attempt(self._loop.now)) is not None:
-            self._loop.start(self._prepare(attempt, scheduler))
+        while True:
+            attempt = scheduler.next_attempt(self._loop.now)
+            if attempt is not None:
+                self._loop.start(self._prepare(attempt, scheduler))
+            elif scheduler.admission.wants_look:
+                used = self._loop.sizes(scheduler.admission.large)
+                scheduler.admission.note_look(self._loop.now, self._free_memory.ask(), used)
+            else:
+                return
 
     def serve(self, wait_for_more: Callable[[Scheduler], bool]) -> None:
         """Run tests that come one by one: *wait_for_more* adds them, and says whether there may be more."""
