@@ -15,6 +15,10 @@ from collections.abc import Iterable
 MEMBERS = "cgroup.procs"
 _MOUNTS, _OWN = "/proc/self/mounts", "/proc/self/cgroup"
 _NEEDED = "memory"
+_NAMES_IN_2 = ("memory.max", "memory.current", "inactive_file")
+_NAMES_IN_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_UNLIMITED = 2**60
+"""Version 1 has no word for that there is no limit: it tells the largest number of whole pages."""
 
 
 def find_parent(mounts: str = _MOUNTS, own: str = _OWN) -> str | None:
@@ -30,6 +34,52 @@ def find_parent(mounts: str = _MOUNTS, own: str = _OWN) -> str | None:
             return directory
         directory = os.path.dirname(directory)
     return None
+
+
+class MemoryLimits:
+    """What the groups that this process is in may use, of either version; found once, and asked often."""
+
+    def __init__(self, mounts: str = _MOUNTS, own: str = _OWN) -> None:
+        self._groups: list[tuple[str, tuple[str, str, str]]] = []
+        paths = {line[0].split(":", 2)[1]: line[0].split(":", 2)[2] for line in _fields_of(own) if ":" in line[0]}
+        for fields in _fields_of(mounts):
+            kind = fields[2] if len(fields) > 3 else ""
+            if kind == "cgroup2" and "" in paths:
+                self._add(fields[1], paths[""], _NAMES_IN_2)
+            elif kind == "cgroup" and _NEEDED in fields[3].split(","):
+                path = next((path for names, path in paths.items() if _NEEDED in names.split(",")), "/")
+                self._add(fields[1], path, _NAMES_IN_1)
+
+    def _add(self, mount: str, path: str, names: tuple[str, str, str]) -> None:
+        directory = os.path.normpath(f"{mount}/{path}")
+        # a container may see the name of its group, and only what is below that
+        while len(directory) >= len(mount) > 1:
+            if os.path.exists(os.path.join(directory, names[0])):
+                self._groups.append((directory, names))
+            directory = os.path.dirname(directory)
+
+    def left(self) -> int | None:
+        """The bytes that they may still take, with what the kernel caches for them; None where there is no limit."""
+        found = [left for directory, names in self._groups if (left := _left_in(directory, names)) is not None]
+        return min(found, default=None)
+
+
+def _left_in(directory: str, names: tuple[str, str, str]) -> int | None:
+    limit, used, cached = names
+    allowed = _number(_fields_of(os.path.join(directory, limit)))
+    if allowed is None or allowed >= _UNLIMITED:
+        return None
+    taken = _number(_fields_of(os.path.join(directory, used)))
+    if taken is None:
+        return None
+    stat = _fields_of(os.path.join(directory, "memory.stat"))
+    reclaimable = _number([fields[1:] for fields in stat if fields[0] == cached]) or 0
+    return max(0, allowed - max(0, taken - reclaimable))
+
+
+def _number(lines: Iterable[list[str]]) -> int | None:
+    word = next((fields[0] for fields in lines if fields), "")
+    return int(word) if word.isdecimal() else None
 
 
 def _fields_of(path: str) -> Iterable[list[str]]:

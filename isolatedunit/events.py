@@ -25,6 +25,7 @@ class RunStarted(Event):
     """The run begins: *planned* tests, in *jobs* children at once, made by *start_method*.
 
     *shard* is the part of a larger run that this is, as part, number of parts and digest of the division.
+    *isolation* and *fork_after* are the options, which single tests may override.
     """
 
     run: str
@@ -32,6 +33,8 @@ class RunStarted(Event):
     jobs: int
     start_method: str
     shard: tuple[int, int, str] | None = None
+    isolation: str = "test"
+    fork_after: str = "import"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,8 @@ class AttemptFinished(Event):
     """An attempt's process is gone; *tests* are the ids of what it ran.
 
     *phases* tells where its *duration* went, as far as that is known: ``spawn``, ``import``,
-    ``fixtures`` of classes and modules, ``tests`` with their own, ``cleanup``.
+    ``fixtures`` of classes and modules, ``tests`` with their own, ``cleanup``. *imports* has the
+    seconds that what was imported for it took, by module, *fixtures* those of each fixture.
     """
 
     attempt: str
@@ -140,6 +144,8 @@ class AttemptFinished(Event):
     peak_rss: int | None
     cause: str | None
     phases: dict[str, float] = field(default_factory=dict)
+    imports: dict[str, float] = field(default_factory=dict)
+    fixtures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,6 +293,7 @@ class WorkFinished(Report):
     *found_after* seconds the process had imported and found its tests, after *elapsed* it was here.
     *unsafe* tells why nothing can be forked from what a fixture left behind; it is torn down again.
     Empty, it says that there is no fixture to be found, as the tests will meet and tell themselves.
+    *fixtures* has the seconds that each fixture took, by unittest's id, if there was any.
     """
 
     clean: bool = False
@@ -302,6 +303,7 @@ class WorkFinished(Report):
     own_memory: int | None = None
     stopped: bool = False
     unsafe: str | None = None
+    fixtures: dict[str, Any] | None = None
 
 
 class CallNoted(Report):
@@ -360,9 +362,14 @@ class LoadStarted(Report):
 
 
 class LoadFinished(Report):
-    """The import is done. *unsafe* tells why no child can be forked from what it left behind."""
+    """The import is done. *unsafe* tells why no child can be forked from what it left behind.
+
+    *trunk_duration* is what the template that this one was forked from took to import what several
+    modules begin with; only the first that is forked from it tells that.
+    """
 
     duration: float
+    trunk_duration: float = 0.0
     unsafe: str | None = None
 
 

@@ -263,6 +263,18 @@ def remove_tree(directory: str) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+def available_memory() -> int | None:
+    """The bytes of memory that processes can get without others' being swapped out; None without psutil."""
+    try:
+        import psutil
+    except ImportError:
+        return None
+    try:
+        return int(psutil.virtual_memory().available)
+    except (psutil.Error, OSError):
+        return None
+
+
 def _look(process_id: int, question: Callable[[psutil.Process], T]) -> T | None:
     """Ask psutil about a process; None when there is no such process, no answer or no psutil."""
     try:

@@ -360,10 +360,12 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     ) -> Callable[[Any], None]:
         """What runs the tests, or this shard's part of them, in the order that past runs suggest."""
         past = {} if history is None else history.read()
+        known = {test.id: past[test.id] for test in tests if test.id in past}
         expectations = Expectations(
-            {test.id: past[test.id].duration for test in tests if test.id in past},
+            {test_id: one.duration for test_id, one in known.items()},
             {test_id for test_id, one in past.items() if one.failed},
             self.options.failed_first,
+            {test_id: one.peak_rss for test_id, one in known.items() if one.peak_rss is not None},
         )
         self.planned_in_all_shards = len(tests)
         chosen, shard = tests, None

@@ -6,6 +6,8 @@ import statistics
 from array import array
 from typing import Any
 
+from isolatedunit.backends import usable_start_method
+from isolatedunit.costs import Ledger, Manner, advise
 from isolatedunit.events import (
     AttemptFinished,
     AttemptStarted,
@@ -18,6 +20,8 @@ from isolatedunit.events import (
 from isolatedunit.results import Counts
 
 PHASES = ("spawn", "import", "fixtures", "tests", "cleanup")
+
+_CAN_FORK = usable_start_method("auto") == "forkserver"
 
 
 class Statistics:
@@ -34,6 +38,9 @@ class Statistics:
         self.peak_memory_test: str | None = None
         self.phases = dict.fromkeys(PHASES, 0.0)
         self.failures_by_cause: dict[str, int] = {}
+        self._imports, self._fixtures = Ledger(), Ledger()
+        self._manner = Manner()
+        self._runs = 0
         self._busy = self._slots = 0.0  # seconds, of attempts and of slots that there were
         self._jobs = 0
         self._last = 0.0
@@ -58,6 +65,8 @@ class Statistics:
             self._queued[str(event.number)] = event.time
         elif isinstance(event, RunStarted):
             self._jobs, self._run_began = event.jobs, event.time
+            self._manner = Manner(event.isolation, event.start_method, event.fork_after, _CAN_FORK)
+            self._runs += 1
         elif isinstance(event, RunFinished):
             self._jobs = 0
 
@@ -83,6 +92,8 @@ class Statistics:
             self.spawn_times.append(event.spawn_time)
         for phase, seconds in event.phases.items():
             self.phases[phase] += seconds
+        self._imports.add(self._runs, event.imports)
+        self._fixtures.add(self._runs, event.fixtures)
         if event.tests and (event.peak_rss or 0) > self.peak_memory:
             self.peak_memory = event.peak_rss or 0
             self.peak_memory_test = event.tests[0]
@@ -93,9 +104,12 @@ class Statistics:
         *average*, *median* and *slowest* ``_spawn_time`` are from the order to make a process to its
         first sign of life. ``slots_busy`` is the share of the time that slots were in use, from 0 to 1,
         ``average_queue_time`` how long a test waited for its slot. ``time`` has the seconds of all
-        attempts together by phase, and ``time_lost_to_isolation`` is all of that but the tests.
+        attempts together by phase, and ``time_lost_to_isolation`` is all of that but the tests. ``imports``
+        and ``fixtures`` tell how often each ran and what that took in all, the slowest first; ``advice``
+        what would save some of it.
         """
         times = list(self.spawn_times)
+        total = sum(self.phases.values())
         running = sum(self._last - began for began in list(self._began.values())) if self._jobs else 0.0
         return {
             "total_processes_spawned": self.processes_spawned,
@@ -111,5 +125,8 @@ class Statistics:
             "slots_busy": min(1.0, (self._busy + running) / self._slots) if self._slots else 0.0,
             "average_queue_time": self._waited / self._waits if self._waits else 0.0,
             "time": dict(self.phases),
-            "time_lost_to_isolation": sum(self.phases.values()) - self.phases["tests"],
+            "time_lost_to_isolation": total - self.phases["tests"],
+            "imports": self._imports.as_rows("module"),
+            "fixtures": self._fixtures.as_rows("fixture"),
+            "advice": advise(self._imports, self._fixtures, total, self._manner),
         }

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isolatedunit import resources
+from isolatedunit.cgroups import MemoryLimits
 
 _NANOSECONDS = 1e9
 _OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
@@ -49,6 +50,20 @@ def used_by(process_ids: Sequence[int]) -> Usage | None:
         elif not count:
             return None
     return Usage(rss, cpu_time, count) if count else None
+
+
+class FreeMemory:
+    """How much memory can still be taken: on this machine, and by the control groups that this process is in."""
+
+    def __init__(self) -> None:
+        self._limits: MemoryLimits | None = None
+
+    def ask(self) -> int | None:
+        """The bytes; None where nobody knows."""
+        if self._limits is None:
+            self._limits = MemoryLimits()
+        known = [bytes_ for bytes_ in (resources.available_memory(), self._limits.left()) if bytes_ is not None]
+        return min(known, default=None)
 
 
 def condition_of(process_id: int) -> Condition | None:

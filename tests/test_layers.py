@@ -21,7 +21,7 @@ FLOORS = (
     ("case", "child"),
     ("backends",),
     ("engine",),
-    ("history", "statistics", "reporters"),
+    ("costs", "history", "statistics", "reporters"),
     (
         "accepting",
         "caller",

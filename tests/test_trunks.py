@@ -76,8 +76,12 @@ class TrunkTest(ProjectTestCase):
     def test_it_is_imported_once_to_list_and_once_to_run(self) -> None:
         self.heavy()
         self.tests()
-        self.assert_all_pass(self.run_tests())
+        ended = self.run_tests()
+        self.assert_all_pass(ended)
         self.assertEqual(self.imports(), 2)
+        assert ended.report is not None
+        times = {row["module"]: row["times"] for row in ended.report["statistics"]["imports"]}
+        self.assertEqual(times, {"import unittest; import heavy": 1, "test_0": 1, "test_1": 1, "test_2": 1})
 
     def test_a_docstring_and_a_future_are_no_obstacle(self) -> None:
         self.heavy()

@@ -57,6 +57,8 @@ class Recorder(unittest.TestResult):
         self.finished: set[int] = set()
         self.noted: set[int] = set()
         self.fixture_failed = False
+        self.fixture_seconds: dict[str, float] = {}
+        self._running_fixtures: list[tuple[str, float]] = []
         self._shares_process = settings.get("shared", False)
         self._reporter = reporter
         self._tests = tests  # kept, so that their ids stay theirs
@@ -134,6 +136,14 @@ class Recorder(unittest.TestResult):
     def fixture_starts(self, fixture: str) -> None:
         """A fixture with user code in it is about to run."""
         self._reporter.send(FixtureStarted, fixture=fixture)
+        self._running_fixtures.append((fixture, _clock()))
+
+    def fixture_ended(self) -> None:
+        """The fixture that started last has ended; what it took is not that of one which began before and goes on."""
+        fixture, began = self._running_fixtures.pop()
+        took = _clock() - began
+        self.fixture_seconds[fixture] = self.fixture_seconds.get(fixture, 0.0) + took
+        self._running_fixtures = [(name, since + took) for name, since in self._running_fixtures]
 
     def note_fixture(self, fixture: str, exception: BaseException) -> None:
         """unittest let *exception* through, which *fixture* raised."""

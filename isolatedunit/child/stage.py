@@ -145,14 +145,14 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> Stage:
         if reporter.is_twin:
             _exit(0)  # a fork that came back from the fixture
         if recorder.fixture_failed:
-            worker.finish(reporter, work.settings, spawned=False)
+            worker.finish(reporter, work.settings, spawned=False, fixtures=recorder.fixture_seconds)
             _leave()
         why = handles.what_a_fork_loses()
         if why is not None:
             stage.tear_down(suite, recorder)
         heart.lose_heart()
         timing = {"found_after": reporter.found_at - reporter.ready_at, "elapsed": _clock() - reporter.ready_at}
-        reporter.send(WorkFinished, clean=True, unsafe=why, **timing)
+        reporter.send(WorkFinished, clean=True, unsafe=why, fixtures=recorder.fixture_seconds, **timing)
         if why is not None:
             _leave()
         return stage
@@ -167,10 +167,11 @@ def end(pipe: PipeEnd, work: TearDownFixture, stage: Stage) -> NoReturn:
     try:
         _take_up(pipe, work, reporter)
         reporter.found_at = reporter.ready_at
-        stage.tear_down(worker.Suite(), Recorder(reporter, [], work.settings))
+        recorder = Recorder(reporter, [], work.settings)
+        stage.tear_down(worker.Suite(), recorder)
         if reporter.is_twin:
             _exit(0)
-        worker.finish(reporter, work.settings, spawned=False)
+        worker.finish(reporter, work.settings, spawned=False, fixtures=recorder.fixture_seconds)
         _leave()
     except BaseException as exception:
         reporter.send(ChildFailed, text=format_exception(exception, whole=True))

@@ -97,6 +97,7 @@ class Template:
         self._kept: set[int] = set()
         self._lanes: set[int] = set()
         self._is_trunk = False
+        self._trunk_duration: float = 0.0 if like is None else like._trunk_duration
         self._unsafe: str | None = None
         resources.become_subreaper(True)
 
@@ -152,6 +153,7 @@ class Template:
         if process_id:
             if process_id > 0:
                 self._lanes.add(process_id)
+            self._trunk_duration = 0.0  # it is told once
             os.close(descriptor)  # where nothing can be forked, its end is the answer
             return
         pipe = channel.PipeEnd(descriptor)
@@ -164,6 +166,7 @@ class Template:
     def grow(self, command: ForkTemplate) -> None:
         """Become a trunk: execute what several modules begin with. What fails there is left to them."""
         sockets = open_sockets()
+        started = _clock()
         self._is_trunk = True
         gc.unfreeze()
         gc.enable()
@@ -174,6 +177,7 @@ class Template:
             self._unsafe = what_forbids_forking(sockets)
         except BaseException as exception:
             self._unsafe = f"an exception ({exception!r:.200})"
+        self._trunk_duration = _clock() - started
 
     def _fork(self, *, keeps_socket: bool = False) -> int:
         """Fork, with the collector off; in the child, close what is this template's."""
@@ -350,7 +354,9 @@ class Template:
         handles.note_import()
         gc.collect()
         unsafe = what_forbids_forking(sockets)
-        self._report(LoadFinished, command.attempt, duration=_clock() - started, unsafe=unsafe)
+        took, self._trunk_duration = self._trunk_duration, 0.0
+        duration = _clock() - started
+        self._report(LoadFinished, command.attempt, duration=duration, trunk_duration=took, unsafe=unsafe)
         return unsafe is None
 
     def _leave(self, clean_exit: bool) -> NoReturn:

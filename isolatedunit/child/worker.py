@@ -87,32 +87,48 @@ class Reporter:
 
 
 class Suite(unittest.TestSuite):
-    """unittest's suite; says beforehand which fixture runs, since it may be the last thing to run."""
+    """unittest's suite; says which fixture runs, beforehand as it may be the last thing to run, and when it ended."""
 
     def _handleClassSetUp(self, test: Any, result: Any) -> None:
         cls = type(test)
+        run: Callable[..., None] = super()._handleClassSetUp  # type: ignore[misc]
         if cls is not result._previousTestClass and _overrides(cls, "setUpClass"):
-            result.fixture_starts(f"setUpClass ({unittest.util.strclass(cls)})")
-        super()._handleClassSetUp(test, result)  # type: ignore[misc]
+            _run_fixture(f"setUpClass ({unittest.util.strclass(cls)})", result, run, test, result)
+        else:
+            run(test, result)
 
     def _tearDownPreviousClass(self, test: Any, result: Any) -> None:
         cls = result._previousTestClass
+        run: Callable[..., None] = super()._tearDownPreviousClass  # type: ignore[misc]
         if cls is not None and cls is not type(test) and _has_to_tear_down(cls):
-            result.fixture_starts(f"tearDownClass ({unittest.util.strclass(cls)})")
-        super()._tearDownPreviousClass(test, result)  # type: ignore[misc]
+            _run_fixture(f"tearDownClass ({unittest.util.strclass(cls)})", result, run, test, result)
+        else:
+            run(test, result)
 
     def _handleModuleFixture(self, test: Any, result: Any) -> None:
         module = type(test).__module__
+        run: Callable[..., None] = super()._handleModuleFixture  # type: ignore[misc]
         if module != _module_of(result._previousTestClass) and hasattr(sys.modules.get(module), "setUpModule"):
-            result.fixture_starts(f"setUpModule ({module})")
-        super()._handleModuleFixture(test, result)  # type: ignore[misc]
+            _run_fixture(f"setUpModule ({module})", result, run, test, result)
+        else:
+            run(test, result)
 
     def _handleModuleTearDown(self, result: Any) -> None:
         module = _module_of(result._previousTestClass)
         cleanups: list[Any] = unittest.case._module_cleanups  # type: ignore[attr-defined]
+        run: Callable[..., None] = super()._handleModuleTearDown  # type: ignore[misc]
         if module is not None and (cleanups or hasattr(sys.modules.get(module), "tearDownModule")):
-            result.fixture_starts(f"tearDownModule ({module})")
-        super()._handleModuleTearDown(result)  # type: ignore[misc]
+            _run_fixture(f"tearDownModule ({module})", result, run, result)
+        else:
+            run(result)
+
+
+def _run_fixture(fixture: str, result: Any, run: Callable[..., None], *arguments: Any) -> None:
+    result.fixture_starts(fixture)
+    try:
+        run(*arguments)
+    finally:
+        result.fixture_ended()
 
 
 def _overrides(cls: type, fixture: str) -> bool:
@@ -196,11 +212,12 @@ def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, stage: Stag
     if reporter.is_twin:
         _exit(0)
     stopped = recorder is not None and recorder.shouldStop
+    fixtures = None if recorder is None else recorder.fixture_seconds or None
     if tracker is None:
         # what it holds of the tests may register something for the exit when it goes; to a tracker, though, what
         # only the tests refer to is open, too
         del recorder
-    finish(reporter, settings, spawned, tracker, grown, stopped=stopped)
+    finish(reporter, settings, spawned, tracker, grown, stopped=stopped, fixtures=fixtures)
 
 
 def finish(
@@ -319,6 +336,9 @@ class _Silent(unittest.TestResult):
 
     def fixture_starts(self, fixture: str) -> None:
         """Nobody is told."""
+
+    def fixture_ended(self) -> None:
+        """Nor of this."""
 
 
 def filter_warnings(category: str | None) -> None:

@@ -97,7 +97,7 @@ class Attempt:
         self.process_id: int | None = None
         self.peak_rss: int | None = None
         self.own_memory: int | None = None
-        self.loaded_for = 0.0
+        self.loaded_for = self.trunk_loaded_for = 0.0
         self.spawned_at = self.ready_at = self.finished_at = self.ended_at = NEVER
         self._options_of = options_of
         self._spawn_failure: SpawnFailed | None = None
@@ -156,7 +156,7 @@ class Attempt:
         return self._conclude(now)
 
     def _load_finished(self, report: LoadFinished, now: float) -> list[Action]:
-        self.loaded_for = report.duration
+        self.loaded_for, self.trunk_loaded_for = report.duration, report.trunk_duration
         self.deadline = now + or_never(self.options.spawn_timeout)
         return []
 

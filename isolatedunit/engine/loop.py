@@ -10,12 +10,13 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from isolatedunit.backends import Backend, Child, ChildSpec
 from isolatedunit.cgroups import ControlGroup
 from isolatedunit.channel import read_receipts
+from isolatedunit.engine.accounting import describe
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.stimuli import (
     Action,
@@ -53,7 +54,6 @@ from isolatedunit.engine.watching import (
 )
 from isolatedunit.errors import SpawnError
 from isolatedunit.events import (
-    AttemptFinished,
     AttemptStarted,
     Event,
     Listener,
@@ -153,6 +153,12 @@ class Loop:
     def occupied(self) -> int:
         """How many attempts have a slot."""
         return len(self._running)
+
+    def sizes(self, attempts: Iterable[str]) -> dict[str, int]:
+        """The bytes of memory that the processes of these attempts have resident, as far as they run already."""
+        children = {name: self._running[name].child for name in attempts if name in self._running}
+        used = {name: used_by(child.processes()) for name, child in children.items() if child is not None}
+        return {name: one.rss for name, one in used.items() if one is not None}
 
     def tell(self, events: Sequence[Event]) -> None:
         """Tell the listeners."""
@@ -442,20 +448,7 @@ class Loop:
         if attempt.options.enable_process_logging:
             self._tell_output(running)
         del self._running[attempt.id]
-        self.tell(
-            [
-                AttemptFinished(
-                    self.now,
-                    attempt.id,
-                    attempt.evidence.names,
-                    attempt.ready_at - attempt.spawned_at if attempt.ready_at != NEVER else None,
-                    attempt.ended_at - attempt.spawned_at,
-                    attempt.peak_rss,
-                    attempt.cause,
-                    _phases_of(attempt),
-                )
-            ]
-        )
+        self.tell([describe(attempt, running.spec, running.made_by, self.now)])
         try:
             running.concluded(running)
         finally:
@@ -471,22 +464,3 @@ class Loop:
         for descriptor in (self._wakeup_read, self._wakeup_write):
             if descriptor is not None:
                 os.close(descriptor)
-
-
-def _phases_of(attempt: Attempt) -> dict[str, float]:
-    """Where the time of an attempt went that gave its receipt."""
-    receipt = attempt.evidence.receipt
-    if receipt is None or attempt.ready_at == NEVER:
-        return {}
-    tests = sum(record.duration for _, record in attempt.conclusion.settled)
-    spawned = attempt.ready_at - attempt.spawned_at
-    ended = attempt.ended_at - attempt.ready_at
-    if attempt.collected:
-        return {"spawn": spawned, "import": ended}
-    return {
-        "spawn": max(0.0, spawned - attempt.loaded_for),
-        "import": attempt.loaded_for + receipt.found_after,
-        "fixtures": max(0.0, receipt.elapsed - receipt.found_after - tests),
-        "tests": tests,
-        "cleanup": max(0.0, ended - receipt.elapsed),
-    }

@@ -19,11 +19,15 @@ UNKNOWN = 1.0
 
 @dataclass(frozen=True)
 class Expectations:
-    """What past runs let expect: *seconds* by the ids of tests, and which *failed* the last time."""
+    """What past runs let expect: *seconds* by the ids of tests, and which *failed* the last time.
+
+    *peaks* are the bytes of memory that tests used.
+    """
 
     seconds: Mapping[str, float] = field(default_factory=dict)
     failed: Collection[str] = ()
     failed_first: bool = False
+    peaks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def of_unknown(self) -> float:

@@ -44,6 +44,7 @@ from isolatedunit.messages import (
 )
 from isolatedunit.options import Options
 from isolatedunit.results import Note, PlannedTest, TestReport, worst_outcome
+from isolatedunit.vitals import FreeMemory
 
 NEVER = float("inf")
 
@@ -96,6 +97,7 @@ class Run:
         self._stop_reason: str | None = None
         self._is_to_suspend = self._is_to_inspect = False
         self._rules = StopRules(options, 0.0)
+        self._free_memory = FreeMemory()
         self._looked_for_groups = False
         self._groups_in: str | None = None
         self._start_method = usable_start_method(options.start_method)
@@ -193,7 +195,7 @@ class Run:
         unknown = [test for test in tests if not test.reports]
         scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs)
         self._rules = StopRules(self.options, self._loop.now)
-        self._loop.tell([RunStarted(self._loop.now, self.id, len(tests), self.jobs, self._start_method, shard)])
+        self._loop.tell([self._describe_start(len(tests), shard)])
         told = 0
         for test in known:
             if not scheduler.cancelled:
@@ -201,6 +203,8 @@ class Run:
                 self._heed(scheduler)
                 told += 1
         self._turn_until_done(scheduler)
+        if scheduler.admission.delayed:
+            self._warn(f"{scheduler.admission.delayed} of the processes had to wait until there was memory for them")
         missing = () if scheduler.cancelled else scheduler.report_missing()
         for report in missing:
             self._loop.tell([TestFinished(self._loop.now, report)])
@@ -209,6 +213,11 @@ class Run:
         self._loop.tell(
             [RunFinished(self._loop.now, tuple(report.id for report in missing), tuple(test.id for test in not_run))]
         )
+
+    def _describe_start(self, planned: int, shard: tuple[int, int, str] | None = None) -> RunStarted:
+        now, options = self._loop.now, self.options
+        how = self._start_method, shard, options.isolation, options.fork_after
+        return RunStarted(now, self.id, planned, self.jobs, *how)
 
     def _turn_until_done(self, scheduler: Scheduler) -> None:
         handled = 0
@@ -263,13 +272,20 @@ class Run:
             scheduler.give_up()
 
     def _fill_slots(self, scheduler: Scheduler) -> None:
-        while (attempt := scheduler.next_attempt(self._loop.now)) is not None:
-            self._loop.start(self._prepare(attempt, scheduler))
+        while True:
+            attempt = scheduler.next_attempt(self._loop.now)
+            if attempt is not None:
+                self._loop.start(self._prepare(attempt, scheduler))
+            elif scheduler.admission.wants_look:
+                used = self._loop.sizes(scheduler.admission.large)
+                scheduler.admission.note_look(self._loop.now, self._free_memory.ask(), used)
+            else:
+                return
 
     def serve(self, wait_for_more: Callable[[Scheduler], bool]) -> None:
         """Run tests that come one by one: *wait_for_more* adds them, and says whether there may be more."""
         scheduler = Scheduler(self.id, [], self.options, slots=self.jobs)
-        self._loop.tell([RunStarted(self._loop.now, self.id, 0, self.jobs, self._start_method)])
+        self._loop.tell([self._describe_start(0)])
         while True:
             more = wait_for_more(scheduler)
             self._fill_slots(scheduler)

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from isolatedunit.engine.admission import Admission
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.order import Expectations
-from isolatedunit.engine.room import Needs, Room
+from isolatedunit.engine.room import ORDINARY, Needs, Room
 from isolatedunit.engine.settlement import Settlement
 from isolatedunit.engine.stages import Fixture, Placement, Stages, Standing
 from isolatedunit.engine.stimuli import SpawnFailed, TestRecord
@@ -72,6 +73,7 @@ class Scheduler:
         self._put_off: list[tuple[float, int, Unit]] = []
         self._parked: dict[str, list[tuple[int, str]]] = {}
         self._room = Room(slots, dict(options.groups))
+        self.admission = Admission({} if expectations is None else expectations.peaks)
         self._units_of: dict[str, Unit] = {}
         self._stages = Stages()
         self._reported_fixtures: set[str] = set()
@@ -119,6 +121,12 @@ class Scheduler:
     def next_attempt(self, now: float) -> Attempt | None:
         """An attempt that may begin now, or None."""
         self._take_up(now)
+        if self.admission.has_parked and self._room.has(ORDINARY):
+            fitting = self.admission.take_fitting(now)
+            if fitting is not None:
+                heapq.heappush(self._ready, fitting)
+            elif self.admission.wants_look:
+                return None
         while self._ready:
             place = heapq.heappop(self._ready)
             group = self._groups[place[1]]
@@ -128,14 +136,19 @@ class Scheduler:
                     del self._groups[place[1]]
                 continue
             full = self._room.full_group(unit.needs)
-            if full is None and self._room.has(unit.needs):
+            has_room = full is None and self._room.has(unit.needs)
+            memory = self.admission.need_of(unit.tests) if has_room and unit.fixture is None else 0
+            if has_room and self.admission.admits(memory, now):
                 group.running = True
-                return self._begin(unit)
+                return self._begin(unit, memory)
             group.units.appendleft(unit)
-            if full is None:
+            if full is not None:
+                self._parked.setdefault(full, []).append(place)
+            elif has_room and not self.admission.wants_look:
+                self.admission.park(place, memory)
+            else:
                 heapq.heappush(self._ready, place)
                 return None
-            self._parked.setdefault(full, []).append(place)
         return None
 
     def _take_up(self, now: float) -> None:
@@ -175,13 +188,14 @@ class Scheduler:
             return Unit(stage.tests, stage.options, group, needs, stage.number, history=stage.history, fixture=fixture)
         return Unit(stage.tests, stage.options, group, needs, fixture=fixture)
 
-    def _begin(self, unit: Unit) -> Attempt:
+    def _begin(self, unit: Unit, memory: int) -> Attempt:
         fixture, options = unit.fixture, unit.options
         self._room.take(unit.needs)
         attempt_id = f"{self._run}/{unit.tests[0].number if fixture is None else fixture.name}#{unit.number}"
         if unit.spawn_tries:
             attempt_id += f".{unit.spawn_tries}"
         self._units_of[attempt_id] = unit
+        self.admission.begin(attempt_id, memory)
         if fixture is None:
             stage = self._stages.of(unit.tests[0])
             if stage is not None:
@@ -206,12 +220,15 @@ class Scheduler:
     def next_wakeup(self) -> float | None:
         """When something that is put off may begin, None when nothing is."""
         waiting = [heap[0][0] for heap in (self._delayed, self._put_off) if heap]
+        look = self.admission.next_look
+        if look is not None and self._room.has(ORDINARY):
+            waiting.append(look)
         return min(waiting) if waiting and not self.cancelled else None
 
     @property
     def has_more(self) -> bool:
         """Whether anything is still to begin."""
-        return bool(self._ready or self._delayed or self._put_off or self._parked)
+        return bool(self._ready or self._delayed or self._put_off or self._parked or self.admission.has_parked)
 
     @property
     def not_run(self) -> list[PlannedTest]:
@@ -234,7 +251,7 @@ class Scheduler:
         for group in self._groups.values():
             group.units.clear()
         self._groups = {name: group for name, group in self._groups.items() if group.running}
-        for waiting in (self._ready, self._delayed, self._put_off, self._parked):
+        for waiting in (self._ready, self._delayed, self._put_off, self._parked, self.admission):
             waiting.clear()
 
     def report_missing(self) -> list[TestReport]:
@@ -260,6 +277,7 @@ class Scheduler:
         *outputs* are those of the conclusion's settled tests, and at least one.
         """
         done = Settlement(self._units_of.pop(attempt.id), attempt, outputs, made_by, now)
+        self.admission.end(attempt.id)
         if attempt.conclusion.spawn_failure is not None:
             self._settle_spawn_failure(done, attempt.conclusion.spawn_failure)
         else:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 from isolatedunit.events import Event, RunCancelled, RunFinished, RunInspected, RunStarted, TestFinished, Warned
 from isolatedunit.results import Counts, TestReport
+
+SLOWEST_SHOWN = 10
+"""How many of the imports, and of the fixtures, that took longest have a line in the statistics."""
 
 NOT_RUN_SHOWN = 20
 """How many of the tests that were not run are named on the terminal; the report has them all."""
@@ -155,7 +158,21 @@ def table_of(statistics: Mapping[str, Any]) -> list[str]:
         ),
         ("lost to isolation", f"{statistics['time_lost_to_isolation']:.3f} s"),
     ]
-    return ["Statistics", "-" * 70, *(f"{name:<20}{value}" for name, value in rows), "-" * 70]
+    table = ["Statistics", "-" * 70, *(f"{name:<20}{value}" for name, value in rows), "-" * 70]
+    table += _slowest("Imports", "module", statistics["imports"])
+    table += _slowest("Fixtures", "fixture", statistics["fixtures"])
+    return [*table, *(f"advice: {advice}" for advice in statistics["advice"])]
+
+
+def _slowest(title: str, name: str, costs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What took longest in all, as the lines of a table; nothing where nothing took any time worth a line."""
+    shown = [cost for cost in costs[:SLOWEST_SHOWN] if cost["seconds"] >= 0.001]
+    if not shown:
+        return []
+    lines = [f"{cost['seconds']:.3f} s in {cost['times']:<6}{cost[name]}" for cost in shown]
+    rest = costs[len(shown) :]
+    more = [f"{sum(cost['seconds'] for cost in rest):.3f} s for {len(rest)} more"] if rest else []
+    return [f"{title}, in seconds and processes, the slowest first", *lines, *more, "-" * 70]
 
 
 class Summary:
