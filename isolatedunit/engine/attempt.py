@@ -14,6 +14,7 @@ The first cause wins. Every stimulus is kept in the attempt's story, which an in
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -92,7 +93,7 @@ class Attempt:
         self.options = options
         self.state = State.QUEUED
         self.deadline = NEVER
-        self.story: list[tuple[float, State, Any]] = []
+        self.story: deque[tuple[float, State, Any]] = deque(maxlen=50)
         self.evidence = Evidence(tests)
         self.conclusion = Conclusion()
         self.collected: list[TestsCollected] = []
@@ -126,7 +127,7 @@ class Attempt:
 
     def handle(self, stimulus: Stimulus, now: float) -> list[Action]:
         """What to do about *stimulus*; raises `InvalidTransition` for what cannot happen."""
-        self.story.append((now, self.state, stimulus))
+        self.story.append((now, self.state, type(stimulus) if type(stimulus) in _WEIGHTY else stimulus))
         handler = _HANDLERS[self.state].get(type(stimulus))
         if handler is not None:
             return handler(self, stimulus, now)
@@ -140,7 +141,7 @@ class Attempt:
         """The state and all that led to it, a line each."""
         begin = self.story[0][0] if self.story else 0.0
         lines = [f"  {time - begin:9.4f} s  {state.value:11}  {stimulus!r}" for time, state, stimulus in self.story]
-        return "\n".join([f"{self.state.value} ({self.id}):", *lines[-50:]])
+        return "\n".join([f"{self.state.value} ({self.id}):", *lines])
 
     # ---- spawning
 
@@ -227,6 +228,8 @@ class Attempt:
         return []
 
     def _tests_collected(self, report: TestsCollected, now: float) -> list[Action]:
+        if self.tests:
+            return self._unexpected(report, now)
         if self._hear(report, now):
             self.importing = None
             self.collected.append(report)
@@ -253,9 +256,10 @@ class Attempt:
     def _outcome_noted(self, report: OutcomeNoted, now: float) -> list[Action]:
         if not self._hear(report, now):
             return []
-        if report.fixture is None and not self.evidence.has(report.test):
+        if not self.evidence.makes_sense(report):
             return self._unexpected(report, now)
-        self.evidence.note(report)
+        if not self.evidence.note(report):
+            return self._end_because("ipc", "The child told of more failures than can be kept.", now)
         return []
 
     def _test_finished(self, report: TestFinished, now: float) -> list[Action]:
@@ -380,8 +384,8 @@ class Attempt:
         return [action]
 
     def _late_note(self, report: OutcomeNoted, now: float) -> list[Action]:
-        if self.evidence.has(report.test) or report.fixture is not None:
-            self._outcome_noted(report, now)
+        if self.evidence.makes_sense(report) and self._hear(report, now):
+            self.evidence.note(report)
         return []
 
     def _handles_cleaned(self, report: HandlesCleaned, now: float) -> list[Action]:
@@ -413,7 +417,7 @@ class Attempt:
         elif self.cause == "cancelled" and self.ready_at == NEVER:
             self.conclusion = Conclusion(stopped=list(self.tests))
         else:
-            self.conclusion = self.evidence.conclude(self.options.cpu_limit)
+            self.conclusion = self.evidence.conclude(self.options.cpu_limit, failfast=self.options.failfast)
         return [Conclude()]
 
 
@@ -422,6 +426,8 @@ def _describe(leftover: dict[str, Any]) -> str:
     return str(command) if process_id is None else f"{command} (process {process_id})"
 
 
+_WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueSent))
+"""Of these the story keeps only that they came, and not what they carried."""
 _DECIDED = (State.EXITING, State.TERMINATING, State.DONE)
 _Handler = Callable[[Attempt, Any, float], list[Action]]
 _HANDLERS: dict[State, dict[type, _Handler]] = {

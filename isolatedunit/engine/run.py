@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -17,9 +18,9 @@ from isolatedunit.engine.loop import Loop, Running
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.scheduler import Scheduler
 from isolatedunit.engine.trunks import shared_prefixes
-from isolatedunit.errors import CollectionError, IsolatedUnitError, NestedTooDeep
+from isolatedunit.errors import CollectionError, IsolatedUnitError, NestedTooDeep, ProtocolError
 from isolatedunit.events import Listener, RunCancelled, RunFinished, RunStarted, TestFinished, TestQueued, Warned
-from isolatedunit.messages import CollectTests, Command, Reply, Requested, RunFunction, RunTest
+from isolatedunit.messages import REPORTS, CollectTests, Command, Reply, Requested, RunFunction, RunTest, decode
 from isolatedunit.options import Options
 from isolatedunit.results import Note, PlannedTest, TestReport, worst_outcome
 
@@ -306,13 +307,39 @@ def count_jobs(options: Options) -> int:
     return os.cpu_count() or 1
 
 
+_DESCRIBED: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("id", "name", "class_id", "module"), (str,)),
+    **dict.fromkeys(("description", "cause"), (str, type(None))),
+    **dict.fromkeys(("home", "address", "overrides"), (dict,)),
+    **dict.fromkeys(("reports", "prefix"), (list,)),
+}
+
+
+def _check_description(test: Mapping[str, Any]) -> None:
+    """What a collector says of a test is not believed before it is looked at, either."""
+    kinds = _DESCRIBED.items()
+    sound = all(type(test[name]) in kind for name, kind in kinds if name in test or kind == (str,))
+    sound = sound and all(type(one) is str and len(one.split()) > 1 for one in test.get("prefix", ()))
+    sound = sound and type(test.get("address", {}).get("source", {})) is dict
+    if not sound:
+        raise ProtocolError("a field is not there, or not of its type")
+    for report in test.get("reports", ()):
+        decode(json.dumps({**report, "attempt": "", "pid": 0}).encode(), REPORTS)
+
+
 def plan_test(number: int, test: Mapping[str, Any]) -> PlannedTest:
-    """A test as a collector described it."""
+    """A test as a collector described it; raises `CollectionError` for what is none."""
+    try:
+        _check_description(test)
+    except (ProtocolError, KeyError, TypeError, ValueError) as exception:
+        raise CollectionError(
+            f"listing the tests failed: the process that does it sent what is no test ({exception}): {test!r:.200}"
+        ) from exception
     return PlannedTest(
         number=number,
         id=test["id"],
         name=test["name"],
-        description=test["description"],
+        description=test.get("description"),
         class_id=test["class_id"],
         module=test["module"],
         home=test.get("home", {}),
