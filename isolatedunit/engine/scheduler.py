@@ -379,7 +379,10 @@ class Scheduler:
             if fixture.startswith("setUp"):
                 if outcome not in GOOD and self._retry_fixture(done, fixture, notes, cause):
                     continue
-                self._covered.add(fixture[fixture.index("(") :])
+                # a child speaks for the class and the module of its own tests, and for no others
+                name = fixture.partition(" ")[2]
+                if any(name in (f"({test.class_id})", f"({test.module})") for test in done.unit.tests):
+                    self._covered.add(name)
             if fixture in self._reported_fixtures:
                 continue  # unittest tells it once, and another process of ours met it again
             self._reported_fixtures.add(fixture)
