@@ -17,7 +17,13 @@ from isolatedunit.errors import BackendUnavailable, CollectionError, IsolatedUni
 from isolatedunit.history import DEFAULT_PATH
 from isolatedunit.merging import merge_command
 from isolatedunit.options import TABLE, Options, read
-from isolatedunit.reporters.console import ColouringStream, LosslessStream, wants_colour
+from isolatedunit.reporters.console import (
+    ColouringStream,
+    HarmlessStream,
+    LosslessStream,
+    show_controls,
+    wants_colour,
+)
 from isolatedunit.runner import IsolatedTestRunner
 
 SUCCESS, FAILURE, USAGE, INTERNAL, NO_TESTS, INTERRUPTED = 0, 1, 2, 3, 5, 130
@@ -125,13 +131,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         options, names = parse(arguments)
         return run_tests(options, names)
     except (OptionError, CollectionError, BackendUnavailable) as exception:
-        print(f"isolatedunit: {exception}", file=LosslessStream(sys.stderr))
+        print(show_controls(f"isolatedunit: {exception}"), file=LosslessStream(sys.stderr))
         return USAGE
     except Interrupted:
         print("isolatedunit: interrupted while the tests were listed", file=sys.stderr)
         return INTERRUPTED
     except IsolatedUnitError as exception:
-        print(f"isolatedunit: {exception}", file=LosslessStream(sys.stderr))
+        print(show_controls(f"isolatedunit: {exception}"), file=LosslessStream(sys.stderr))
         return INTERNAL
     except ModuleNotFoundError as exception:
         if exception.name not in BASE_DEPENDENCIES:
@@ -160,7 +166,7 @@ def run_tests(options: Options, names: Sequence[str]) -> int:
         stream = ColouringStream(stream)
     if options.enable_process_logging:
         # a program has handlers of its own; the command shows what was asked for
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=stream)
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=HarmlessStream(stream))
     runner = IsolatedTestRunner(
         stream,
         verbosity=options.verbosity,

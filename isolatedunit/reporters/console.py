@@ -66,6 +66,45 @@ class ColouringStream:
         return self._stream.write(text)
 
 
+def _escapes() -> dict[int, str]:
+    characters = [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+    table = {one: f"\\x{one:02x}" if one < 0x100 else f"\\u{one:04x}" for one in characters}
+    del table[ord("\n")], table[ord("\t")]
+    return {**table, ord("\r"): "\\r"}
+
+
+_ESCAPES = _escapes()
+
+
+def show_controls(text: str) -> str:
+    """The text with its control characters to be read and not obeyed, those that turn the writing round among them.
+
+    What separates lines and columns stays.
+    """
+    return text.replace("\r\n", "\n").translate(_ESCAPES)
+
+
+class HarmlessStream:
+    """Passes text on; what a terminal would obey is shown to it instead.
+
+    A colouring of ours belongs below, so that it is sent. That this is no terminal is said to who would colour above.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def isatty(self) -> bool:
+        """No."""
+        return False
+
+    def write(self, text: str) -> int:
+        """Write *text*, its control characters as escapes."""
+        return self._stream.write(show_controls(text))
+
+
 class LosslessStream:
     """Passes text on; shows as escapes what the stream's encoding has no bytes for."""
 

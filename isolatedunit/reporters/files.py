@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
 from isolatedunit.errors import OptionError
 from isolatedunit.events import Event, RunFinished, RunStarted, TestFinished
+from isolatedunit.handles.state import is_secret
 from isolatedunit.options import Options
 from isolatedunit.results import Counts, TestReport
 
 FORMAT = "isolatedunit-report/1"
+_SHORTEST_SECRET = 8
+"""Shorter values are those of switches, which stand in every other text."""
 
 
 class JsonReport:
@@ -82,7 +86,7 @@ class JsonReport:
 
     def write(self) -> None:
         """Write the document, whole or not at all, readable by its owner only; raises `OSError`."""
-        text = json.dumps(self.document(), indent=1)
+        text = json.dumps(hide_secrets(self.document()), indent=1)
         if self._path == "-":
             sys.stdout.write(f"{text}\n")
         elif os.path.exists(self._path) and not os.path.isfile(self._path):
@@ -90,6 +94,24 @@ class JsonReport:
                 device.write(f"{text}\n")
         else:
             write_atomically(self._path, f"{text}\n")
+
+
+def hide_secrets(value: Any, environment: Mapping[str, str] = os.environ) -> Any:
+    """The same without the values of environment variables that are named like secrets: reports travel further."""
+    secrets = {text: name for name, text in environment.items() if len(text) >= _SHORTEST_SECRET and is_secret(name)}
+    if not secrets:
+        return value
+    longest_first = sorted(secrets, key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    def hide(part: Any) -> Any:
+        if isinstance(part, str):
+            return pattern.sub(lambda found: f"(hidden: {secrets[found[0]]})", part)
+        if isinstance(part, dict):
+            return {name: hide(one) for name, one in part.items()}
+        return [hide(one) for one in part] if isinstance(part, (list, tuple)) else part
+
+    return hide(value)
 
 
 def describe_shard(shard: tuple[int, int, str] | None) -> dict[str, Any] | None:
