@@ -12,7 +12,7 @@ from running import REPOSITORY
 PACKAGE = os.path.join(REPOSITORY, "isolatedunit")
 
 FLOORS = (
-    ("errors", "leaks", "options", "results", "values", "messages", "events"),
+    ("errors", "leaks", "options", "results", "secrecy", "values", "messages", "events"),
     ("addresses", "cgroups", "channel", "configuration", "resources"),
     ("vitals",),
     ("conversation", "instance"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -82,7 +81,7 @@ class Run:
                 f"this would be a run inside of {resources.run_depth()} others, and {MAX_DEPTH - 1} is the most; "
                 "does a module run its own tests when it is imported?"
             )
-        self.id = secrets.token_hex(4)
+        self.id = os.urandom(4).hex()
         self.options = options
         self.jobs = count_jobs(options)
         self.interrupts = 0
