@@ -14,7 +14,7 @@ PACKAGE = os.path.join(REPOSITORY, "isolatedunit")
 FLOORS = (
     ("errors", "leaks", "options", "results", "secrecy", "values", "messages", "events"),
     ("addresses", "cgroups", "channel", "configuration", "resources"),
-    ("vitals",),
+    ("scratch", "vitals"),
     ("conversation", "instance"),
     ("handles",),
     ("sdk",),

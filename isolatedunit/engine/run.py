@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -44,6 +43,7 @@ from isolatedunit.messages import (
 )
 from isolatedunit.options import Options
 from isolatedunit.results import PlannedTest
+from isolatedunit.scratch import Scratch, remove_left_over
 from isolatedunit.vitals import FreeMemory
 
 NEVER = float("inf")
@@ -82,6 +82,7 @@ class Run:
                 "does a module run its own tests when it is imported?"
             )
         self.id = os.urandom(4).hex()
+        self._scratch = Scratch()
         self.options = options
         self.jobs = count_jobs(options)
         self.interrupts = 0
@@ -101,7 +102,6 @@ class Run:
         self._looked_for_groups = False
         self._groups_in: str | None = None
         self._start_method = usable_start_method(options.start_method)
-        self._scratch = tempfile.mkdtemp(prefix="isolatedunit-")
 
     # ---- what may come from a signal handler
 
@@ -313,7 +313,7 @@ class Run:
 
     def _prepare(self, attempt: Attempt, scheduler: Scheduler) -> Running:
         self._attempts += 1
-        receipt = os.path.join(self._scratch, f"{self._attempts}.receipt")
+        receipt = os.path.join(self._scratch.path, f"{self._attempts}.receipt")
         settings = {**self._settings(attempt.options), "receipt": receipt, "shared": len(attempt.tests) > 1}
         settings["track_handles"] = any(scheduler.options_of(test).tracks_handles for test in attempt.tests)
         place = scheduler.place(attempt)
@@ -378,7 +378,7 @@ class Run:
             return SetUpFixture(attempt=attempt.id, kind=kind, test=test, settings=settings)
         address = attempt.tests[0].address
         if "function" in address:
-            settings["directory"] = os.path.join(self._scratch, f"{self._attempts}.files")
+            settings["directory"] = os.path.join(self._scratch.path, f"{self._attempts}.files")
             name = attempt.tests[0].name
             return RunFunction(attempt=attempt.id, function=address["function"], name=name, settings=settings)
         tests = [{"home": test.home, "address": test.address} for test in attempt.tests]
@@ -407,7 +407,7 @@ class Run:
                 name,
                 Setting(
                     run=self.id,
-                    scratch=self._scratch,
+                    scratch=self._scratch.path,
                     jobs=self.jobs,
                     capture=self.options.capture,
                     sys_path=tuple(os.path.abspath(path) if path == "" else path for path in sys.path),
@@ -429,7 +429,8 @@ class Run:
             backend.close()
         self._backends.clear()
         self._loop.close()
-        resources.remove_tree(self._scratch)
+        self._scratch.remove()
+        remove_left_over()
 
 
 def count_jobs(options: Options) -> int:
