@@ -167,11 +167,18 @@ def _replay(arguments: Sequence[str]) -> int:
     return replay_command(arguments, lambda options, past: run_tests(options, (), past))
 
 
+def _selftest(arguments: Sequence[str]) -> int:
+    from isolatedunit.selftest import selftest_command
+
+    return selftest_command(arguments)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "config": config_command,
     "leaks": _leaks,
     "merge": _merge,
     "replay": _replay,
+    "selftest": _selftest,
 }
 """What a first argument may ask for that is not the name of a test."""
 

@@ -82,7 +82,6 @@ class Run:
                 "does a module run its own tests when it is imported?"
             )
         self.id = os.urandom(4).hex()
-        self._scratch = Scratch()
         self.options = options
         self.jobs = count_jobs(options)
         self.interrupts = 0
@@ -102,6 +101,7 @@ class Run:
         self._looked_for_groups = False
         self._groups_in: str | None = None
         self._start_method = usable_start_method(options.start_method)
+        self._scratch = Scratch()  # the last thing to be made: nothing below it may fail
 
     # ---- what may come from a signal handler
 
