@@ -406,7 +406,11 @@ def fixture_of(kind: str, attempt: Attempt) -> str:
 
 
 EngineMachine.TestCase.settings = settings(
-    max_examples=int(os.environ.get("EXAMPLES_OF_THE_MODEL", "250")), stateful_step_count=60, deadline=None, derandomize=True, print_blob=False
+    max_examples=int(os.environ.get("EXAMPLES_OF_THE_MODEL", "250")),
+    stateful_step_count=60,
+    deadline=None,
+    derandomize=True,
+    print_blob=False,
 )
 
 
