@@ -118,6 +118,20 @@ class UnitsTest(unittest.TestCase):
             Scheduler("run", tests, Options())
 
 
+class LiarsTest(unittest.TestCase):
+    def test_the_second_test_was_done_and_not_the_first(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", isolation="class")
+        (first,) = take(schedule)
+        first.handle(SlotGranted(), 0.0)
+        first.handle(ChildReady(**SAID), 0.0)
+        first.handle(TestFinished(**SAID, test=1, duration=0.1, counted=True, succeeded=True), 0.0)
+        first.handle(ChildExited(ExitStatus(exit_code=0)), 0.0)
+        settle(schedule, first)
+        (second,) = take(schedule)
+        self.assertEqual(ids([second]), [["a.X.one"]])
+        self.assertNotEqual(second.id, first.id)
+
+
 class GroupsTest(unittest.TestCase):
     """Of one group, one unit runs at a time, in order; groups run side by side."""
 

@@ -61,7 +61,10 @@ class ForkedChild:
     def begin(self) -> None:
         """Give the order to fork; raises `SpawnError`."""
         home = self._home()
-        ours, theirs = multiprocess.Pipe()
+        try:
+            ours, theirs = multiprocess.Pipe()
+        except OSError as exception:
+            raise SpawnError(f"there is no pipe to a child: {exception}") from exception
         self.channel = Channel(ours)
         self.channel.send(self._spec.command)
         try:

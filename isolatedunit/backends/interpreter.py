@@ -56,7 +56,10 @@ if IS_LEAN:
             self.usage: Any = None
             self.pid = _posix_spawn(executable, arguments, process_obj.environment, actions)
             if hasattr(os, "pidfd_open"):
-                self.sentinel = os.pidfd_open(self.pid)
+                try:
+                    self.sentinel = os.pidfd_open(self.pid)
+                except OSError:
+                    return  # it is looked at now and then instead
                 self.finalizer = util.Finalize(self, os.close, (self.sentinel,))
 
         def poll(self, flag: int = os.WNOHANG) -> int | None:

@@ -33,20 +33,20 @@ class Warden:
     def _tell(self, line: str) -> None:
         if os.name != "posix":
             return
-        if self._process is None:
-            self._start()
-        assert self._process is not None and self._process.stdin is not None
         try:
+            if self._process is None:
+                self._start()
+            assert self._process is not None and self._process.stdin is not None
             self._process.stdin.write(line.encode("ascii"))
         except OSError:
-            # somebody ended it; the next one watches over what comes then
+            # it cannot be started now, or somebody ended it; the next one watches over what comes then
             self._process = None
 
     def _start(self) -> None:
         script = os.path.join(PACKAGE_PARENT, "isolatedunit", "child", "warden.py")
         self._process = subprocess.Popen(  # noqa: S603 - our own script
             # it needs nothing but the standard library, so it need not look for anything else
-            [sys.executable, "-I", "-S", script, self._setting.run, self._setting.scratch],
+            [sys.executable, "-I", "-S", script, self._setting.run, self._setting.scratch, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -359,13 +359,20 @@ class Template:
         self._report(LoadFinished, command.attempt, duration=duration, trunk_duration=took, unsafe=unsafe)
         return unsafe is None
 
+    def _is_orphaned(self) -> bool:
+        """Whether the runner is gone: it may only have let go of this template. Its end is seen a little later here."""
+        deadline = _clock() + LEAVE_GRACE
+        while os.getppid() == self._parent and _clock() < deadline:
+            _sleep(0.001)
+        return os.getppid() != self._parent
+
     def _leave(self, clean_exit: bool) -> NoReturn:
         try:
             if self._finder is not None or self._is_trunk:
                 atexit._run_exitfuncs()
                 worker.flush_standard_streams()
             end_all_below(LEAVE_GRACE if clean_exit else LEAVE_GRACE / 5)
-            if self._scratch is not None and not clean_exit:
+            if self._scratch is not None and not clean_exit and self._is_orphaned():
                 resources.remove_tree(self._scratch)
         finally:
             os._exit(0)

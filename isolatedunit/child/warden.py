@@ -14,11 +14,12 @@ import sys
 import time
 
 GIVE_UP_AFTER = 5.0
+LOOKS_FOR = 1.0
 
 
 def main() -> None:
     """Watch, and clean up if that becomes necessary."""
-    run, scratch = sys.argv[1:3]
+    run, scratch, runner = sys.argv[1:4]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     children: set[int] = set()
     for line in sys.stdin:
@@ -29,12 +30,22 @@ def main() -> None:
             children.add(int(word[1:]))
         elif word[:1] == "-":
             children.discard(int(word[1:]))
+    if not is_gone(int(runner)):
+        return
     deadline = time.monotonic() + GIVE_UP_AFTER
     for child in children:
         kill_group(child)
     while time.monotonic() < deadline and kill_marked(run):
         time.sleep(0.01)
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def is_gone(parent: int) -> bool:
+    """Whether the runner has ended: it may only have let go of this process. Its end is seen a little later here."""
+    deadline = time.monotonic() + LOOKS_FOR
+    while os.getppid() == parent and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return os.getppid() != parent
 
 
 def kill_group(leader: int) -> None:

@@ -314,7 +314,7 @@ class Attempt:
         return self._end_because("ipc", f"The child sent a report that makes no sense now: {report!r}", now)
 
     def _protocol_broken(self, broken: ProtocolBroken, now: float) -> list[Action]:
-        return self._end_because("ipc", f"The child sent what is no message: {broken.text}", now)
+        return self._end_because("ipc", broken.text, now)
 
     def _limit_exceeded(self, limit: LimitExceeded, now: float) -> list[Action]:
         return self._end_because(limit.cause, limit.text, now)

@@ -243,16 +243,21 @@ class Loop:
                 self._drain_wakeups()
                 continue
             running, kind = data
-            if running.attempt.state is State.DONE:
-                continue  # what came before it in this turn ended it
-            if kind == "channel":
-                self._hear(running)
-            else:
-                self._look(running)
+            # what came before it in this turn may have ended it
+            if running.attempt.state is not State.DONE:
+                self._try(running, self._hear if kind == "channel" else self._look)
         self._send_replies()
-        now = self.now
         for running in list(self._running.values()):
-            self._check_times(running, now)
+            self._try(running, self._check_times)
+
+    def _try(self, running: Running, deal_with: Callable[[Running], None]) -> None:
+        """Where the system refuses the runner something, that costs one attempt and not the run."""
+        try:
+            deal_with(running)
+        except (OSError, MemoryError) as exception:
+            if running.attempt.state is State.DONE:
+                raise
+            self._feed(running, ProtocolBroken(f"The runner could not deal with the child: {exception!r}"))
 
     def _drain_wakeups(self) -> None:
         if self._wakeup_read is not None:
@@ -263,7 +268,8 @@ class Loop:
         look_again_at = NEVER if child is None else child.look_again_at
         return min(running.attempt.deadline, running.sample_at, running.listen_at, look_again_at)
 
-    def _check_times(self, running: Running, now: float) -> None:
+    def _check_times(self, running: Running) -> None:
+        now = self.now
         if running.child is not None and now >= running.child.look_again_at:
             self._look(running)
         if now >= running.listen_at:
@@ -296,7 +302,7 @@ class Loop:
         self._feed_reports(running, child.channel.receive())
         self._stop_excess(running, child)
         if child.channel.broken is not None and running.attempt.state is not State.DONE:
-            self._feed(running, ProtocolBroken(child.channel.broken))
+            self._feed(running, ProtocolBroken(f"The child sent what is no message: {child.channel.broken}"))
         if child.channel.ended and running.attempt.state is not State.DONE:
             # it may have closed it, or have ended; only its sentinel can tell
             self._register(running)
@@ -332,7 +338,7 @@ class Loop:
         """The child is gone: hear what is still on its way before saying so."""
         self._feed_reports(running, child.channel.receive_rest())
         if child.channel.broken is not None:
-            self._feed(running, ProtocolBroken(child.channel.broken))
+            self._feed(running, ProtocolBroken(f"The child sent what is no message: {child.channel.broken}"))
         if not running.attempt.received_all:
             receipts = read_receipts(running.receipt)
             if receipts:
@@ -436,6 +442,9 @@ class Loop:
             running.child = backend.spawn(running.spec)
         except SpawnError as exception:
             self._feed(running, SpawnFailed(str(exception), exception.lasting, exception.stage_lost))
+            return
+        except (OSError, MemoryError) as exception:
+            self._feed(running, SpawnFailed(f"the system refused: {exception!r}"))
             return
         # who waits for an answer is not to wait longer than that takes; most tests never ask
         running.listen_at = self.now + (0.0 if self._listens_at_once else LISTEN_AFTER)

@@ -15,7 +15,7 @@ from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.listing import plan_test, report_known
 from isolatedunit.engine.loop import Loop, Running
 from isolatedunit.engine.order import Expectations
-from isolatedunit.engine.scheduler import Scheduler
+from isolatedunit.engine.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
 from isolatedunit.engine.stages import Placement
 from isolatedunit.engine.stopping import StopRules
 from isolatedunit.engine.trunks import shared_prefixes
@@ -136,6 +136,7 @@ class Run:
         """
         source = {**source, "select": [*self.options.patterns]} if self.options.patterns else dict(source)
         known_bad: dict[str, dict[str, str]] = {}
+        tries = 1
         while True:
             running = self._collect_once(source, known_bad)
             attempt = running.attempt
@@ -143,6 +144,10 @@ class Run:
                 return self._plan(running)
             if attempt.cause == "cancelled":
                 raise Interrupted
+            if tries < SPAWN_TRIES and _may_do_better(attempt):
+                self._pause(SPAWN_BACKOFF * 2.0 ** (tries - 1))
+                tries += 1
+                continue
             failure = attempt.conclusion.spawn_failure
             if failure is not None:
                 raise CollectionError(f"the process that lists the tests could not be started: {failure.text}")
@@ -153,6 +158,12 @@ class Run:
                 raise CollectionError(f"listing the tests failed: {evidence.cause_text}\n{attempt.tell_story()}")
             text = f"Importing it ended the process that lists the tests. {evidence.cause_text}\n{evidence.stacks}"
             known_bad[attempt.importing] = {"cause": str(attempt.cause), "text": text.rstrip()}
+
+    def _pause(self, seconds: float) -> None:
+        """Let some time pass, in which nothing runs."""
+        until = self._loop.now + seconds
+        while self._loop.now < until and not self.interrupts:
+            self._loop.turn(until)
 
     def _collect_once(self, source: dict[str, Any], known_bad: dict[str, dict[str, str]]) -> Running:
         self._attempts += 1
@@ -431,6 +442,14 @@ class Run:
         self._loop.close()
         self._scratch.remove()
         remove_left_over()
+
+
+def _may_do_better(attempt: Attempt) -> bool:
+    """Whether the next process that lists the tests may succeed where this one did not."""
+    failure = attempt.conclusion.spawn_failure
+    if failure is not None:
+        return not failure.lasting
+    return attempt.cause == "ipc" and not attempt.is_our_bug
 
 
 def count_jobs(options: Options) -> int:

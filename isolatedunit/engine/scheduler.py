@@ -192,6 +192,8 @@ class Scheduler:
         fixture, options = unit.fixture, unit.options
         self._room.take(unit.needs)
         attempt_id = f"{self._run}/{unit.tests[0].number if fixture is None else fixture.name}#{unit.number}"
+        if unit.repeated:
+            attempt_id += f"+{unit.repeated}"
         if unit.spawn_tries:
             attempt_id += f".{unit.spawn_tries}"
         self._units_of[attempt_id] = unit
@@ -285,8 +287,11 @@ class Scheduler:
             self._settle_fixtures(done)
             self._settle_tests(done, failing)
             done.events += warnings
-            if attempt.conclusion.remaining:
-                self._again(replace(done.unit, tests=attempt.conclusion.remaining, spawn_tries=0))
+            remaining = attempt.conclusion.remaining
+            if remaining:
+                # a child may say that it has done the second test and not the first: an id is for one attempt only
+                repeated = done.unit.repeated + (remaining[0] is done.unit.tests[0])
+                self._again(replace(done.unit, tests=remaining, spawn_tries=0, repeated=repeated))
             if done.unit.fixture is not None:
                 self._conclude_fixture(done, done.unit.fixture)
         self._follow_stages(done)

@@ -65,7 +65,7 @@ class CancelRequested:
 
 @dataclass(slots=True)
 class ProtocolBroken:
-    """The child sent something that is no message."""
+    """The child cannot be talked with any more: it sent what is no message, or the runner itself failed at that."""
 
     text: str
 

@@ -20,7 +20,8 @@ OF_A_PROCESS = ("memory_limit", "cpu_limit", "max_output", "max_processes", "max
 class Unit:
     """What one child runs: *tests*, for the *number*-th time; or only a *fixture* that these need.
 
-    Of the units of one *group* one runs after the other.
+    Of the units of one *group* one runs after the other. *repeated* counts the processes that went on without having
+    done the first of the tests.
     """
 
     tests: Sequence[PlannedTest]
@@ -29,6 +30,7 @@ class Unit:
     needs: Needs = ORDINARY
     number: int = 1
     spawn_tries: int = 0
+    repeated: int = 0
     history: tuple[AttemptReport, ...] = ()
     fixture: Fixture | None = None
 

@@ -183,9 +183,8 @@ def main(tests: int) -> int:
         ", ".join(f"{count} {outcome}" for outcome, count in Counter(outcome for outcome, _ in made.values()).items())
     )
     flat = judge(samples)
-    print(
-        f"{len(wrong)} wrong, {len(left)} processes left, {len(files)} directories left, {'flat' if flat else 'NOT flat'}"
-    )
+    verdict = "flat" if flat else "NOT flat"
+    print(f"{len(wrong)} wrong, {len(left)} processes left, {len(files)} directories left, {verdict}")
     for test, (came, should) in sorted(wrong.items())[:20]:
         print(f"  {test}: {came}, not {should}")
     return int(bool(wrong or left or files or not flat or runner.returncode != 1))
