@@ -114,7 +114,8 @@ class Prepare(Command):
     """The first words to a spawned interpreter: become a child of this run.
 
     *role* is ``template`` or ``worker``. *capture* names the files for ``stdout``, ``stderr`` and
-    ``stacks``; what it does not name stays as it is. *scratch* is the run's own directory.
+    ``stacks``; what it does not name stays as it is. *scratch* is the run's own directory. *coverage*
+    is where to save which lines ran, None where nobody wants to know.
     """
 
     role: str
@@ -124,6 +125,7 @@ class Prepare(Command):
     own_session: bool
     capture: dict[str, str]
     scratch: str
+    coverage: str | None = None
 
 
 class CollectTests(Command):

@@ -383,6 +383,11 @@ class Options:
         None, text, "write when what ran, for Perfetto or chrome://tracing", "--trace", metavar="FILE"
     )
 
+    # ---- what is measured
+    coverage: bool = _option(
+        False, flag, "measure which lines run in any process, with coverage.py; needs the extra coverage", "--coverage"
+    )
+
     overrides: tuple[tuple[str, Mapping[str, Any]], ...] = field(
         default=(),
         metadata={

@@ -41,6 +41,12 @@ class Scratch:
                 "another place."
             ) from exception
 
+    def make(self, name: str) -> str:
+        """Make a directory in it; gives its path."""
+        path = os.path.join(self.path, name)
+        os.mkdir(path, 0o700)
+        return path
+
     def remove(self) -> None:
         """Remove it, and all that is in it."""
         if self._lock is not None:

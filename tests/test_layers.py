@@ -13,7 +13,7 @@ PACKAGE = os.path.join(REPOSITORY, "isolatedunit")
 
 FLOORS = (
     ("errors", "leaks", "options", "results", "secrecy", "values", "messages", "events"),
-    ("addresses", "cgroups", "channel", "configuration", "resources"),
+    ("addresses", "cgroups", "channel", "configuration", "covering", "resources"),
     ("scratch", "vitals"),
     ("conversation", "instance"),
     ("handles",),

@@ -263,6 +263,7 @@ class CommandLineTest(ProjectTestCase):
             "tap": (["--tap", "x.tap"], "x.tap"),
             "subunit": (["--subunit", "x"], "x"),
             "trace": (["--trace", "x"], "x"),
+            "coverage": (["--coverage"], True),
         }
         of_some_tests = {"group", "exclusive", "slots", "overrides"}  # which files, classes and methods set
         own = {name for name, option in TABLE.items() if "group" not in option.metadata} - of_some_tests

@@ -26,7 +26,7 @@ class Setting:
     """What all children of a run have in common.
 
     *scratch* is the run's own directory. *warn* takes a sentence for the user; *jobs* is how many
-    children there may be at once.
+    children there may be at once. *coverage* is where processes save which lines ran, None where nobody wants to know.
     """
 
     run: str
@@ -37,6 +37,7 @@ class Setting:
     argv: tuple[str, ...]
     directory: str
     warn: Callable[[str], None]
+    coverage: str | None = None
 
 
 @dataclass(frozen=True)

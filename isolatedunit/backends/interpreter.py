@@ -134,6 +134,7 @@ def start_interpreter(setting: Setting, role: str, mark: str, capture: Mapping[s
             own_session=True,
             capture=dict(capture),
             scratch=setting.scratch,
+            coverage=setting.coverage,
         )
     )
     return process, channel

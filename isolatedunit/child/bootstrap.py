@@ -56,6 +56,10 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
     if "stdout" in prepare.capture:
         write_through()
     heart.answer_nudges()
+    if prepare.coverage is not None:
+        from isolatedunit.child import lines
+
+        lines.begin(prepare.coverage)
     if prepare.role == "template":
         from isolatedunit.child import template
 

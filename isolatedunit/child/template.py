@@ -368,6 +368,7 @@ class Template:
 
     def _leave(self, clean_exit: bool) -> NoReturn:
         try:
+            worker.save_lines()  # before functions for the exit, as coverage.py does
             if self._finder is not None or self._is_trunk:
                 atexit._run_exitfuncs()
                 worker.flush_standard_streams()

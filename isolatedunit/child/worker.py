@@ -164,6 +164,7 @@ def execute(
 
             give_heart(reporter.beat, command.settings["heartbeat_interval"])
             collector.collect(command, reporter)
+            save_lines()
         elif isinstance(command, (RunTest, RunFunction)):
             take_settings(pipe, command.settings, reporter)
             if finder is None:
@@ -229,6 +230,7 @@ def finish(
     **more: Any,
 ) -> None:
     """Give the receipt, and look after what is left: in one, where that is nothing."""
+    save_lines()
     clean = handles.is_clean()
     peak = handles.peak_rss() if spawned else None
     found_after, elapsed = max(0.0, reporter.found_at - reporter.ready_at), _clock() - reporter.ready_at
@@ -246,6 +248,13 @@ def finish(
         handles.let_executors_end()
         found = _finish_tracker(tracker, settings["cleanup_timeout"])
     reporter.send(HandlesCleaned, handle_stats=_with_leaks(found, grown))
+
+
+def save_lines() -> None:
+    """Save which lines ran, where that is measured."""
+    lines = sys.modules.get("isolatedunit.child.lines")
+    if lines is not None:
+        lines.save()
 
 
 def _has_nothing(tracker: HandleTracker) -> bool:

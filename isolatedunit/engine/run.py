@@ -11,6 +11,7 @@ from isolatedunit import resources
 from isolatedunit.addresses import is_importing_main
 from isolatedunit.backends import Backend, ChildSpec, Setting, open_backend, usable_start_method
 from isolatedunit.cgroups import ControlGroup, find_parent
+from isolatedunit.covering import combine, need_coverage
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.listing import plan_test, report_known
 from isolatedunit.engine.loop import Loop, Running
@@ -101,7 +102,11 @@ class Run:
         self._looked_for_groups = False
         self._groups_in: str | None = None
         self._start_method = usable_start_method(options.start_method)
+        if options.coverage:
+            need_coverage()
+        self.coverage = ""
         self._scratch = Scratch()  # the last thing to be made: nothing below it may fail
+        self._coverage = self._scratch.make("coverage") if options.coverage else None
 
     # ---- what may come from a signal handler
 
@@ -425,6 +430,7 @@ class Run:
                     argv=tuple(sys.argv),
                     directory=os.getcwd(),
                     warn=self._warn,
+                    coverage=self._coverage,
                 ),
             )
         return self._backends[name]
@@ -440,6 +446,8 @@ class Run:
             backend.close()
         self._backends.clear()
         self._loop.close()
+        if self._coverage is not None:
+            self.coverage = combine(self._coverage)
         self._scratch.remove()
         remove_left_over()
 

@@ -32,3 +32,15 @@ def write_fixtures(directory: str, tests: int, classes: int, seconds: float) -> 
         lines += ["    def setUpClass(cls):", f"        time.sleep({seconds})", "        cls.ready = True"]
         lines += [f"    def test_{test}(self): self.assertTrue(self.ready)" for test in range(tests // classes)]
     write(directory, "test_fixtures.py", "\n".join(lines) + "\n")
+
+
+def write_uneven(directory: str, tests: int, seconds: float, longest: float, modules: int) -> None:
+    """*tests* tests of *seconds* of CPU each, spread evenly over *modules* modules, and one of *longest*."""
+    head = "import time, unittest\n\ndef burn(seconds):\n    end = time.process_time() + seconds\n"
+    head += "    while time.process_time() < end: pass\n\nclass Test(unittest.TestCase):\n"
+    for module in range(modules):
+        count = tests // modules
+        lines = [f"    def test_{number}(self): burn({seconds})" for number in range(count)]
+        if module == modules // 2:
+            lines.append(f"    def test_longest(self): burn({longest})")
+        write(directory, f"test_m{module}.py", head + "\n".join(lines) + "\n")
