@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isolatedunit import resources
-from isolatedunit.cgroups import MemoryLimits
+from isolatedunit.cgroups import MemoryLimits, processor_quota
 
 _NANOSECONDS = 1e9
 _OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
@@ -50,6 +50,28 @@ def used_by(process_ids: Sequence[int]) -> Usage | None:
         elif not count:
             return None
     return Usage(rss, cpu_time, count) if count else None
+
+
+class Processors:
+    """The processors that this process may use: *count* of them, which a control group may make less than are there."""
+
+    def __init__(self) -> None:
+        self.installed = os.cpu_count() or 1
+        usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+        self._chosen = None if usable is None or len(usable) == self.installed else sorted(usable)
+        quota = processor_quota()
+        count = float(self.installed if self._chosen is None else len(self._chosen))
+        self.count = count if quota is None else min(count, quota)
+
+    def idle_time(self) -> float | None:
+        """The seconds that they have had nothing to do so far, together; None where nobody knows."""
+        return resources.idle_time(self._chosen)
+
+    def used_by_children(self, running: Sequence[int]) -> float:
+        """The seconds that this process's children used so far: those that have ended, and these that run."""
+        times = os.times()
+        live = [resources.use_of(process_id) for process_id in running]
+        return times.children_user + times.children_system + sum(used[1] for used in live if used is not None)
 
 
 class FreeMemory:

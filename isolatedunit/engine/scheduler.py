@@ -231,6 +231,12 @@ class Scheduler:
         return bool(self._ready or self._delayed or self._put_off or self._parked or self.admission.has_parked)
 
     @property
+    def unbegun(self) -> int:
+        """How many tests have not begun yet and are to."""
+        running = sum(len(unit.tests) for unit in self._units_of.values() if unit.fixture is None)
+        return 0 if self.cancelled else max(0, len(self._unreported) - running)
+
+    @property
     def not_run(self) -> list[PlannedTest]:
         """After `cancel`, when nothing runs any more: the tests that were planned and of which nothing was told."""
         return [test for test in self._unreported.values() if not self._is_covered(test)]
