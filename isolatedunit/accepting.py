@@ -12,6 +12,7 @@ from typing import Any
 from isolatedunit.errors import OptionError
 from isolatedunit.leaks import tell_leak
 from isolatedunit.reporters.files import read_report, write_atomically
+from isolatedunit.reporters.printable import printable
 
 DEFAULT_BASELINE = "isolatedunit-leaks.txt"
 _HEADER = """\
@@ -31,7 +32,7 @@ def leaks_command(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     leaks = list(_leaks_in(read_report(given.report, "leaks")))
     for test, leak in leaks:
-        print(f"{test}: {tell_leak(leak)}")
+        print(printable(f"{test}: {tell_leak(leak)}"))
     print(f"{len(leaks)} leaks", file=sys.stderr)
     if not given.accept:
         return 1 if leaks else 0

@@ -20,6 +20,7 @@ import struct
 
 from isolatedunit.errors import ProtocolError
 from isolatedunit.messages import COMMANDS, REPORTS, decode, encode
+from isolatedunit.resources import open_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,9 +31,19 @@ if TYPE_CHECKING:
     from isolatedunit.messages import Command, Report
 
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
-"""The largest message that is believed, in bytes; a child cuts its texts far below."""
+"""The largest message that is believed, in bytes."""
+
+MAX_PLAIN_SIZE = 4 * 1024 * 1024
+"""The largest of a kind that carries nothing of the user's: a child cuts its texts far below."""
+
+MAX_UNSENT = 256 * 1024 * 1024
+"""How many bytes of answers are kept for a child that asks and does not read."""
+
+_CARRYING = ("CallNoted", "HandlesCleaned", "Requested", "TestsCollected", "ValueSent")
+_CARRIERS = tuple(f'{{"type":"{name}"'.encode() for name in _CARRYING)
 
 _READ_SIZE = 256 * 1024
+_LONGEST_REST = 2 * MAX_MESSAGE_SIZE
 _LENGTH = struct.Struct("!i")
 
 current: PipeEnd | None = None
@@ -48,9 +59,13 @@ def to_frame(data: bytes) -> bytes:
 
 
 class FrameReader:
-    """Cuts a stream of bytes, which may arrive in any pieces, into the messages in it."""
+    """Cuts a stream of bytes, which may arrive in any pieces, into the messages in it.
 
-    def __init__(self) -> None:
+    With *doubts*, what is not even the beginning of a large message is not waited for, and not kept.
+    """
+
+    def __init__(self, *, doubts: bool = False) -> None:
+        self._doubts = doubts
         self.broken: str | None = None
         self._received = bytearray()
 
@@ -66,12 +81,23 @@ class FrameReader:
                 self.broken = f"a message of {length} bytes was announced"
                 break
             end = start + _LENGTH.size + length
+            doubtful = self._doubts and length > MAX_PLAIN_SIZE
+            if doubtful and not _may_be_large(received[start + _LENGTH.size : start + _BEGINNING]):
+                self.broken = f"a message of {length} bytes was announced, of a kind that is never that large"
+                break
             if len(received) < end:
                 break
             messages.append(bytes(received[start + _LENGTH.size : end]))
             start = end
         del received[:start]
         return messages
+
+
+def _may_be_large(beginning: bytearray) -> bool:
+    return any(beginning.startswith(one) or one.startswith(beginning) for one in _CARRIERS)
+
+
+_BEGINNING = _LENGTH.size + max(map(len, _CARRIERS))
 
 
 class Channel:
@@ -81,7 +107,8 @@ class Channel:
         self.connection = connection
         self.ended = False
         self.broken: str | None = None
-        self._reader = FrameReader()
+        self.received = 0
+        self._reader = FrameReader(doubts=True)
         self._unsent = bytearray()
         # Windows has message pipes without descriptors to make non-blocking
         self._whole_messages = not hasattr(os, "set_blocking") or os.name == "nt"
@@ -96,6 +123,11 @@ class Channel:
     def has_unsent(self) -> bool:
         """Whether something did not fit when it was to be sent."""
         return bool(self._unsent)
+
+    @property
+    def is_clogged(self) -> bool:
+        """Whether more waits to be read at the other end than is kept for it."""
+        return len(self._unsent) > MAX_UNSENT
 
     def send(self, command: Command) -> None:
         """Send *command*, or as much of it as fits now; `flush` sends the rest.
@@ -131,6 +163,7 @@ class Channel:
         is the end, too.
         """
         reports, self.broken = _as_reports(self._receive_bytes())
+        self.received += len(reports)
         self.broken = self.broken or self._reader.broken
         if self.broken is not None:
             self.ended = True
@@ -150,9 +183,14 @@ class Channel:
         return self._reader.feed(data)
 
     def receive_rest(self) -> list[Report]:
-        """All that is still on its way from a child that has ended."""
+        """All that is still on its way from a child that has ended.
+
+        That is not much, unless another process has its end of the Connection and goes on.
+        """
         reports: list[Report] = []
-        while not self.ended:
+        for _ in range(_LONGEST_REST // _READ_SIZE):
+            if self.ended:
+                break
             news = self.receive()
             reports += news
             if not news and not self.ended and not self._is_readable():
@@ -185,7 +223,7 @@ def _as_reports(messages: list[bytes]) -> tuple[list[Report], str | None]:
 def read_receipts(path: str) -> list[Report]:
     """The reports that a child wrote to its receipt file, having lost its Connection."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return _as_reports(FrameReader().feed(file.read(MAX_MESSAGE_SIZE)))[0]
     except OSError:
         return []

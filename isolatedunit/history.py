@@ -112,8 +112,10 @@ class History:
         if not os.path.isdir(directory):
             os.makedirs(directory, mode=0o700)
             # not a part of anybody's project
-            with open(os.path.join(directory, ".gitignore"), "w", encoding="utf-8") as file:
+            with open(os.path.join(directory, ".gitignore"), "w", encoding="utf-8", opener=_open_private) as file:
                 file.write("*\n")
+        # SQLite would make it readable for all; what it makes beside it is as the file itself is
+        os.close(_open_private(self._path, os.O_RDWR | os.O_CREAT))
 
     def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT)
@@ -122,6 +124,10 @@ class History:
             database.close()
             raise sqlite3.DatabaseError(f"written by a newer isolatedunit (format {version})")
         return database
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 _UPSERT = f"""

@@ -19,8 +19,14 @@ from isolatedunit.history import DEFAULT_PATH
 from isolatedunit.merging import merge_command
 from isolatedunit.options import TABLE, Options, read
 from isolatedunit.replaying import replay_command
-from isolatedunit.reporters.console import ColouringStream, LosslessStream, wants_colour
+from isolatedunit.reporters.console import (
+    ColouringStream,
+    HarmlessStream,
+    LosslessStream,
+    wants_colour,
+)
 from isolatedunit.reporters.journal import PastRun
+from isolatedunit.reporters.printable import printable
 from isolatedunit.reporting import check_files
 from isolatedunit.runner import IsolatedTestRunner
 from isolatedunit.signals import heeding_signals
@@ -161,13 +167,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         options, names = parse(arguments)
         return run_tests(options, names)
     except (OptionError, CollectionError, BackendUnavailable) as exception:
-        print(f"isolatedunit: {exception}", file=LosslessStream(sys.stderr))
+        print(printable(f"isolatedunit: {exception}"), file=LosslessStream(sys.stderr))
         return USAGE
     except Interrupted:
         print("isolatedunit: interrupted while the tests were listed", file=sys.stderr)
         return INTERRUPTED
     except IsolatedUnitError as exception:
-        print(f"isolatedunit: {exception}", file=LosslessStream(sys.stderr))
+        print(printable(f"isolatedunit: {exception}"), file=LosslessStream(sys.stderr))
         return INTERNAL
     except ModuleNotFoundError as exception:
         if exception.name not in BASE_DEPENDENCIES:
@@ -196,7 +202,7 @@ def run_tests(options: Options, names: Sequence[str], past: PastRun | None = Non
         stream = ColouringStream(stream)
     if options.enable_process_logging:
         # a program has handlers of its own; the command shows what was asked for
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=stream)
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=HarmlessStream(stream))
     runner = IsolatedTestRunner(
         stream,
         verbosity=options.verbosity,

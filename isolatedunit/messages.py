@@ -6,7 +6,8 @@ child to its parent and are in the past tense. Every message names the attempt i
 twice.
 
 The parent never unpickles what a child sent: a child may be corrupt. :func:`decode` therefore
-checks the name, the fields and their types, and raises :class:`ProtocolError` for all else.
+checks the name, the fields, their types and those of the items in them, refuses numbers that no clock and
+no counter gives, and raises :class:`ProtocolError` for all else.
 
 This module is imported in every child, also in a freshly spawned one, so it imports next to
 nothing: dataclasses and typing would cost a spawned child 13 ms. :class:`Message` gives its
@@ -40,6 +41,13 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "list": (list,),
     "None": (type(None),),
 }
+_LARGEST = 2**63
+"""Numbers stay below: beyond are those that SQLite, a division or strict JSON has no place for."""
+
+_DEEPEST = 200
+"""How many lists and objects may be inside of one another: what is decoded here must also be encoded,
+copied and shown again, which takes more of the stack than decoding."""
+
 _encode_json = json.JSONEncoder(separators=(",", ":")).encode
 _make_encoder = getattr(json.encoder, "c_make_encoder", None)
 if _make_encoder is not None:
@@ -62,14 +70,20 @@ class Message:
 
     fields: ClassVar[dict[str, tuple[type, ...]]] = {}
     defaults: ClassVar[dict[str, Any]] = {}
+    items: ClassVar[dict[str, tuple[type, ...]]] = {}
+    keys: ClassVar[dict[str, frozenset[str]]] = {}
 
-    def __init_subclass__(cls) -> None:
-        cls.fields = dict(cls.fields)
-        cls.defaults = dict(cls.defaults)
+    def __init_subclass__(cls, **keys: frozenset[str]) -> None:
+        cls.fields, cls.defaults, cls.items = dict(cls.fields), dict(cls.defaults), dict(cls.items)
+        cls.keys = keys
         for name, annotation in cls.__annotations__.items():
-            # "dict[str, Any] | None" is checked as a dict or None: its items are their reader's matter
-            words = (part.split("[")[0].strip() for part in annotation.split("|"))
-            cls.fields[name] = tuple(kind for word in words for kind in _JSON_TYPES[word])
+            parts = [part.strip() for part in annotation.split("|")]
+            cls.fields[name] = tuple(kind for part in parts for kind in _JSON_TYPES[part.split("[")[0]])
+            for part in parts:
+                # "dict[str, int]" has items that are checked, those of "dict[str, Any]" are their reader's matter
+                item = part.partition("[")[2].removeprefix("str,").strip().rstrip("]").split("[")[0]
+                if item in _JSON_TYPES:
+                    cls.items[name] = _JSON_TYPES[item]
             if name in cls.__dict__:
                 cls.defaults[name] = cls.__dict__[name]
 
@@ -200,7 +214,9 @@ class EndStage(Command):
 
 
 class EndStrays(Command):
-    """To a stage: a lane of it is lost; end what that left running."""
+    """To a stage: the *lane* with this process id is lost; end what that left running."""
+
+    lane: int
 
 
 class Exit(Command):
@@ -249,12 +265,12 @@ class TestStarted(Report):
     test: int
 
 
-class OutcomeNoted(Report):
+class OutcomeNoted(Report, subtest=frozenset(("id", "description", "parameters"))):
     """unittest told the result something else than a success; sent at once, as it may be the last word.
 
     *kind* is the result's method (``addFailure`` ...). *test* is None for a *fixture*. *text* is
     the formatted traceback or the reason of a skip, *message* its last line, *exception* the name
-    of the exception's class. *subtest* has ``id`` and ``description``.
+    of the exception's class. *subtest* has ``id``, ``description`` and ``parameters``.
     """
 
     test: int | None = None
@@ -265,8 +281,10 @@ class OutcomeNoted(Report):
     exception: str | None = None
     subtest: dict[str, str] | None = None
 
+    KINDS = ("addError", "addExpectedFailure", "addFailure", "addSkip", "addUnexpectedSuccess")
 
-class TestFinished(Report):
+
+class TestFinished(Report, written=frozenset(("stdout", "stderr"))):
     """The test ended, its own cleanups done; the fixtures' may still come.
 
     *duration* is in seconds, as unittest measures it. *counted* tells whether unittest called
@@ -410,16 +428,61 @@ def decode(data: bytes, known: dict[str, type[Message]]) -> Message:
         values, end = _scan_json(text, 0)
         if end != len(text):
             raise ValueError(f"{len(text) - end} characters follow the document")
+        if data.count(b"[") + data.count(b"{") > _DEEPEST and _is_deep(values):
+            raise ValueError("it is nested too deep")
         cls = known[values.pop("type")]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError, StopIteration) as exception:
         raise ProtocolError(f"not one of {', '.join(known)}: {data[:120]!r}") from exception
     fields = cls.fields
     for name, value in values.items():
         # bool passes for int in Python, and nowhere else
-        if name not in fields or type(value) not in fields[name]:
+        kind = type(value)
+        if name not in fields or kind not in fields[name]:
             raise ProtocolError(f"{cls.__name__} has no field {name!r} with {value!r:.80}")
+        if kind in _WITH_MORE_TO_CHECK:
+            _check_value(cls, name, value)
     if len(values) != len(fields):
         missing = fields.keys() - values.keys() - cls.defaults.keys()
         if missing:
             raise ProtocolError(f"{cls.__name__} came without {sorted(missing)}")
     return cls(**values)
+
+
+_WITH_MORE_TO_CHECK = frozenset((dict, float, int, list))
+
+
+def _check_value(cls: type[Message], name: str, value: Any) -> None:
+    """Whether a field's value, of the right type, is one that can be."""
+    if type(value) in (float, int):
+        # a value that a test sends may be any; as nan is neither of the two
+        if dict not in cls.fields[name] and not -_LARGEST <= value < _LARGEST:
+            raise ProtocolError(f"{cls.__name__} has {value!r:.80} in {name!r}, which is no number of ours")
+    elif name in cls.items or name in cls.keys:
+        _check_items(cls, name, value)
+
+
+def _check_items(cls: type[Message], name: str, value: dict[str, Any] | list[Any]) -> None:
+    """Whether the items of a field are of the type that it says, and those that it must have are there."""
+    kinds = cls.items.get(name)
+    if kinds is not None:
+        for item in value.values() if type(value) is dict else value:
+            if type(item) not in kinds or (isinstance(item, int) and not -_LARGEST <= item < _LARGEST):
+                raise ProtocolError(f"{cls.__name__} has {item!r:.80} among the items of {name!r}")
+    if name in cls.keys and not cls.keys[name] <= set(value):
+        raise ProtocolError(f"{cls.__name__} has {value!r:.80} in {name!r} and not {sorted(cls.keys[name])}")
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether more than `_DEEPEST` lists and objects are inside of one another."""
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        inner: list[Any] = []
+        for one in level:
+            if type(one) is dict:
+                inner += one.values()
+            elif type(one) is list:
+                inner += one
+        level = inner
+        if not level:
+            return False
+    return True

@@ -25,6 +25,7 @@ from isolatedunit.reporters.files import JsonReport, Origin
 from isolatedunit.reporters.journal import Journal
 from isolatedunit.reporters.junit import JUnitReport
 from isolatedunit.reporters.log import ProcessLog
+from isolatedunit.reporters.secrets import Discreet
 from isolatedunit.reporters.subunit import SubunitReport
 from isolatedunit.reporters.tap import TapReport
 from isolatedunit.reporters.trace import TraceReport
@@ -98,9 +99,8 @@ class Audience:
         self.summary = Summary(say, lets_finish=options.catchbreak)
         wanted = options.durations is not None and sys.version_info < (3, 12)
         self.durations = Durations() if wanted else None
-        own: list[Listener] = [statistics, ProcessLog(), self.summary, *self._reports]
-        if self._partial is not None:
-            own.append(self._partial)
+        files: list[Listener] = [*self._reports, *([] if self._partial is None else [self._partial])]
+        own: list[Listener] = [statistics, ProcessLog(), self.summary, Discreet(files)]
         self.listeners: list[Listener] = [*own, *([] if self.durations is None else [self.durations]), *more]
 
     def hear(self, events: Iterable[Event]) -> None:

@@ -7,14 +7,16 @@ without a module that it needs) a process is still ended; what is below it is no
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import stat
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any, TypeVar
+    from typing import Any, BinaryIO, TypeVar
 
     import psutil
 
@@ -39,6 +41,7 @@ RUN_VARIABLE = "_ISOLATEDUNIT_RUN"
 """The environment variable that marks every process of a run: the marks of the run, and of the
 runs that it is inside of, each between blanks."""
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 _waitpid, _wait4 = getattr(os, "waitpid", None), getattr(os, "wait4", None)  # a test may replace them
@@ -189,6 +192,20 @@ def become_subreaper(value: bool) -> bool:
     return bool(before.value)
 
 
+def die_with_parent(parent: int) -> None:
+    """End with the *parent* of this process, however that ends; where the system cannot do that, nothing happens."""
+    if sys.platform != "linux":
+        return
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        return
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def load_per_processor() -> float:
     """How many processes want each processor; never below 1."""
     try:
@@ -241,6 +258,19 @@ def marked_processes(run: str) -> list[psutil.Process]:
     return found
 
 
+def open_regular(path: str) -> BinaryIO:
+    """Open a file that a child wrote, to read it; raises `OSError` where the child made something else of it.
+
+    A pipe would be waited for, and what a link leads to is not for us to read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return os.fdopen(descriptor, "rb")
+
+
 def remove_tree(directory: str) -> None:
     """Remove a directory of ours with all that is in it, as far as that is possible."""
     import shutil  # here, since no template or child needs it
@@ -285,7 +315,7 @@ def _look(process_id: int, question: Callable[[psutil.Process], T]) -> T | None:
         return None
     try:
         return question(psutil.Process(process_id))
-    except (psutil.Error, OSError):
+    except (psutil.Error, OSError, ValueError, OverflowError):  # the last two for what is no id of a process
         return None
 
 

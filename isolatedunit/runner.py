@@ -29,7 +29,7 @@ from isolatedunit.handlers import Handlers
 from isolatedunit.history import History
 from isolatedunit.options import Options
 from isolatedunit.planning import plan_one, plan_suite
-from isolatedunit.reporters.console import RetellingStream
+from isolatedunit.reporters.console import HarmlessStream, RetellingStream
 from isolatedunit.reporters.files import Origin
 from isolatedunit.reporters.journal import PastRun
 from isolatedunit.reporters.log import ProcessLog
@@ -250,6 +250,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         **values: Any,
     ) -> None:
         more = {"durations": durations} if sys.version_info >= (3, 12) else {}
+        stream = HarmlessStream(sys.stderr if stream is None else stream)  # type: ignore[assignment]
         unittest.TextTestRunner.__init__(
             self, stream, descriptions, verbosity, failfast, buffer, resultclass, warnings, tb_locals=tb_locals, **more
         )

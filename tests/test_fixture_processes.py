@@ -97,6 +97,18 @@ class ProcessesTest(FixturesTestCase):
                 self.assertEqual((noted.count("tearDownClass A"), noted.count(TORN_DOWN)), (1, 1))
                 self.assertEqual(ended.output.count("is set up again for the tests that are left"), int(killed))
 
+    def test_a_fixture_that_kills_what_it_is_forked_from(self) -> None:
+        """Or what waits for it: an error of that fixture, and what it was doing is ended."""
+        code = "os.kill(os.getppid(), signal.SIGKILL); time.sleep(1000)"
+        for fixture, passed in (("setUpClass", 2), ("tearDownClass", 4), ("setUpModule", 0), ("tearDownModule", 4)):
+            with self.subTest(fixture):
+                self.make_module("test_it", **{fixture: code})
+                ended = self.run_fixtures("-j", "1", "--leaks", "fail")
+                place = "test_it.A" if fixture.endswith("Class") else "test_it"
+                told = {test_id: (test["outcome"], test["cause"]) for test_id, test in ended.tests().items()}
+                self.assertEqual(told.pop(f"{fixture} ({place})"), ("error", "crash"), ended.output)
+                self.assertEqual((len(told), set(told.values()) - {("passed", None)}), (passed, set()))
+
     def test_a_test_that_kills_its_fixtures_and_passes(self) -> None:
         """The next test is not blamed; and that nothing was torn down is told where no test is left."""
         self.make_module("test_it", test_one="kill(parent_of(os.getppid()))")
@@ -113,15 +125,19 @@ class ProcessesTest(FixturesTestCase):
         self.assertEqual((test["outcome"], test["cause"]), ("error", "crash"))
 
     def test_a_module_whose_process_is_killed(self) -> None:
-        """Its classes go with it; both are set up again."""
-        module = "parent_of(parent_of(parent_of(parent_of(os.getppid()))))"
-        self.make_module("test_it", test_one=f"os.kill({module}, signal.SIGKILL); time.sleep(1000)")
-        ended = self.run_fixtures("-j", "1")
-        told = {test_id: test["outcome"] for test_id, test in ended.tests().items()}
-        expected = {"A.test_one": "error", "A.test_two": "passed", "B.test_one": "passed", "B.test_two": "passed"}
-        self.assertEqual(told, {f"test_it.{name}": outcome for name, outcome in expected.items()}, ended.output)
-        noted = self.journal()
-        self.assertEqual((noted.count(SET_UP), noted.count("setUpClass A"), noted.count("setUpClass B")), (2, 2, 1))
+        """Its classes go with it, and both are set up again; or they go on, where only what is below it was killed."""
+        module = "parent_of(parent_of(parent_of(os.getppid())))"
+        for victim, cause, times in ((module, "crash", 2), (f"parent_of({module})", "timeout", 1)):
+            with self.subTest(victim):
+                self.make_module("test_it", test_one=f"os.kill({victim}, signal.SIGKILL); time.sleep(1000)")
+                ended = self.run_fixtures("-j", "1", "--process-timeout", "2")
+                told = {test_id: (test["outcome"], test["cause"]) for test_id, test in ended.tests().items()}
+                self.assertEqual(told.pop("test_it.A.test_one"), ("error", cause), ended.output)
+                rest = ("test_it.A.test_two", "test_it.B.test_one", "test_it.B.test_two")
+                self.assertEqual(told, dict.fromkeys(rest, ("passed", None)), ended.output)
+                noted = self.journal()
+                self.assertEqual((noted.count(SET_UP), noted.count("setUpClass A")), (2, times))
+                self.assertEqual(noted.count("setUpClass B"), 1)
 
 
 THREAD = (

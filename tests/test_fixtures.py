@@ -211,6 +211,31 @@ class Plain(Case, unittest.TestCase): pass
         self.assertEqual(noted.count("module cleanup by the test"), 1)
         self.assertEqual(noted[-2:], [TORN_DOWN, "cleanup of the module"])
 
+    def test_what_only_a_cleanup_refers_to(self) -> None:
+        """As the object that removes a directory when it goes: it does not go in each fork."""
+        code = (
+            "import tempfile\n"
+            "        directory = tempfile.TemporaryDirectory()\n"
+            "        {add}(directory.cleanup)\n"
+            "        os.makedirs('made', exist_ok=True); os.symlink(directory.name, 'made/{name}')"
+        )
+        check = "self.assertTrue(os.path.isdir('made/class/.') and os.path.isdir('made/module/.'))"
+        self.make_module(
+            "test_it",
+            self.make_class(
+                "A",
+                setUpClass=code.format(add="cls.addClassCleanup", name="class"),
+                test_one=check,
+                test_two=check,
+                tearDownClass=check.replace("self.assertTrue", "assert "),
+            ),
+            setUpModule=code.format(add="unittest.addModuleCleanup", name="module").replace("        ", "    "),
+        )
+        ended = self.run_fixtures()
+        self.assertEqual(ended.last_line, "2 passed, 0 failed, 0 skipped", ended.output)
+        for name in ("class", "module"):
+            self.assertFalse(os.path.exists(os.path.join(self.directory, "made", name)))
+
     def test_what_fixtures_print(self) -> None:
         self.make_module(
             "test_it",

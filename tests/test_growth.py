@@ -48,6 +48,19 @@ class HuntTest(unittest.TestCase):
         runs = []
         self.assertEqual(growth.hunt(lambda: runs.append(None) or runs.clear(), 5), [])
 
+    def test_a_little_is_looked_at_again(self) -> None:
+        kept: list[object] = []
+        self.assertEqual(len(growth.hunt(lambda: kept.append((object(),)), 3)), 1)
+
+        def grow_for_a_while() -> None:
+            # as free lists do: by one block each of the runs that are looked at first
+            if len(kept) < growth.WARM_UPS + 4:
+                kept.append(object())
+
+        kept = [None] * 100
+        kept.clear()
+        self.assertEqual(growth.hunt(grow_for_a_while, 3), [])
+
     def test_it_warms_up(self) -> None:
         count = 0
 

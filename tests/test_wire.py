@@ -49,6 +49,9 @@ def example(cls: type[Message]) -> Message:
     for name, kinds in cls.fields.items():
         kind = next(kind.__name__ for kind in kinds if kind is not type(None))
         values[name] = VALUES[kind]
+        if name in cls.items:
+            item = VALUES[cls.items[name][0].__name__]
+            values[name] = [item] if kind == "list" else dict.fromkeys(cls.keys.get(name, ("a",)), item)
     return cls(**values)
 
 

@@ -10,7 +10,7 @@ from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 
-from isolatedunit.options import ALIASES, PER_TEST, TABLE, Choice, expectation
+from isolatedunit.options import ALIASES, PER_TEST, TABLE, expectation
 
 GROUPS = {
     None: "Of isolatedunit",
@@ -56,9 +56,6 @@ def describe(name: str) -> Iterator[str]:
     yield f"   :In a file: {' or '.join(f'``{key}``' for key in keys)}: {expectation(name)}"
     yield f"   :Default: {describe_default(TABLE[name].default)}"
     yield f"   :For a class or method: {'yes' if name in PER_TEST else 'no'}"
-    planned = metadata["read"].planned if isinstance(metadata["read"], Choice) else ()
-    if planned:
-        yield f"   :Planned: {', '.join(planned)}; until it is there, asking for it ends with exit code 2"
     yield ""
 
 

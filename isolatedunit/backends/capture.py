@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 
 from isolatedunit.backends import KEPT_OUTPUT, Setting
+from isolatedunit.resources import open_regular
 from isolatedunit.results import Output
 from isolatedunit.vitals import size_of
 
@@ -45,7 +46,7 @@ class Capture:
         if path is None:
             return ""
         try:
-            with open(path, "rb") as file:
+            with open_regular(path) as file:
                 size = os.fstat(file.fileno()).st_size
                 length = max(0, (size if end is None else min(end, size)) - begin)
                 if not length:
@@ -74,7 +75,7 @@ class Capture:
             if path is None:
                 continue
             try:
-                with open(path, "rb") as file:
+                with open_regular(path) as file:
                     file.seek(begin)
                     data = file.read(KEPT_OUTPUT)
             except OSError:

@@ -33,6 +33,7 @@ class ForkedChild:
         self.channel: Channel
         self._backend = backend
         self._spec = spec
+        self._below = spec.stage  # the stage that the lane is a fork of
         self._lane: Lane | None = None
         self._capture: Capture
         self._loading = False
@@ -172,18 +173,8 @@ class ForkedChild:
                 return
             assert self._spec.home is not None
             self._backend.mark_unsafe(self._spec.home, None)
-        # what was below the lane is now right below what the lane was forked from
-        if self._spec.stage:
-            self._backend.end_strays(self._spec.stage)
-        else:
-            self._end_orphans(lane)
+        self._backend.end_orphans(lane, self._below)
         self._vanish()
-
-    def _end_orphans(self, lane: Lane) -> None:
-        for process_id in self._backend.children_of_templates():
-            if process_id != lane.process_id:
-                resources.kill_all(resources.processes_below(process_id))
-                resources.send_signal(process_id, resources.SIGKILL)
 
     def _drop_lane(self) -> None:
         if self._lane is not None:

@@ -109,7 +109,10 @@ class ForkServerBackend:
         if stage is not None:
             self.take_stage(name)
             stage.connection.close()
+            is_alone = stage.lane.connection.is_closed  # else its lane ends what was below it
             self.drop_lane(stage.lane)
+            if is_alone:
+                self.end_orphans(stage.lane, stage.below)
         raise SpawnError("the process that had set up its fixtures has ended", stage_lost=True)
 
     def take_stage(self, name: str) -> None:
@@ -125,14 +128,21 @@ class ForkServerBackend:
         if stage is not None and stage.lane.process_id is not None:
             resources.kill_all(resources.processes_below(stage.lane.process_id))
 
-    def end_strays(self, name: str) -> None:
-        """Have the stage end what a lane of it, which is lost, left running."""
-        stage = self._stages.get(name)
-        if stage is not None:
-            try:
-                stage.connection.send(EndStrays())
-            except OSError:
-                pass  # its own lane ends all that was below it
+    def end_orphans(self, lane: Lane, below: str) -> None:
+        """The lane is lost: end what was below it, and is now right below the stage, or template, that it was
+        forked from."""
+        if below:
+            stage = self._stages.get(below)
+            if stage is not None:
+                try:
+                    stage.connection.send(EndStrays(lane=lane.process_id or 0))
+                except OSError:
+                    pass  # its own lane ends all that was below it
+            return
+        for process_id in self.children_of_templates():
+            if process_id != lane.process_id:
+                resources.kill_all(resources.processes_below(process_id))
+                resources.send_signal(process_id, resources.SIGKILL)
 
     def new_capture(self) -> Capture:
         """A set of files of its own."""

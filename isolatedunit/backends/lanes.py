@@ -27,6 +27,12 @@ class TemplateConnection:
         if self._socket.sendmsg([data], rights) != len(data):
             raise BlockingIOError("a template does not read its commands")
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the template is gone, and all that it said is heard."""
+        self.channel.receive_rest()
+        return self.channel.ended
+
     def close(self) -> None:
         """The template sees the end of its commands."""
         self._socket.close()
@@ -49,17 +55,20 @@ class Lane:
 
 
 class Stage:
-    """A process that has set up fixtures: a template that *lane* forked, and waits for."""
+    """A process that has set up fixtures: a template that *lane* forked, and waits for.
 
-    def __init__(self, connection: TemplateConnection, lane: Lane) -> None:
+    *below* is the stage that the lane is a fork of.
+    """
+
+    def __init__(self, connection: TemplateConnection, lane: Lane, below: str) -> None:
         self.connection = connection
         self.lane = lane
+        self.below = below
 
     @property
     def is_gone(self) -> bool:
         """Whether its end of the Connection is closed."""
-        self.connection.channel.receive()
-        return self.connection.channel.ended
+        return self.connection.is_closed
 
 
 class Trunk:

@@ -51,7 +51,7 @@ class OpeningChild(ForkedChild):
             return
         assert self._connection is not None and self._lane is not None
         lane = self._lane
-        self._backend.add_stage(self._spec.becomes, Stage(self._connection, lane))
+        self._backend.add_stage(self._spec.becomes, Stage(self._connection, lane, self._spec.stage))
         self._connection = self._lane = None
         self._wrote = True  # nobody else may write where what the fixtures started may go on writing
         lane.capture = self._backend.new_capture()
@@ -75,7 +75,8 @@ class ClosingChild(ForkedChild):
         """Give the order; raises `SpawnError` when there is no such stage any more."""
         stage = self._backend.stage(self._spec.stage)
         self._backend.take_stage(self._spec.stage)
-        self._lane, self._capture, self._wrote = stage.lane, self._backend.new_capture(), True
+        self._lane, self._below = stage.lane, stage.below
+        self._capture, self._wrote = self._backend.new_capture(), True
         ours, theirs = multiprocess.Pipe()
         self.channel = Channel(ours)
         self.channel.send(self._spec.command)

@@ -20,30 +20,41 @@ if TYPE_CHECKING:
 WARM_UPS = 3
 """Runs before the first that counts: caches fill, modules are imported."""
 
+NOISE = 1
+"""An interpreter's free lists make so much of a difference from one run to the next, now up and now down."""
+
+SECOND_LOOKS = 2
+"""How often growth is looked at again that could be noise: a real one is there each time."""
+
 _WORDS = {"blocks": "memory blocks", "references": "references", "descriptors": "open descriptors"}
 
 
 def hunt(run_once: Callable[[], None], times: int) -> list[dict[str, Any]]:
     """Run something *times* times, and tell what grew steadily: as leaks of the kind ``growth``."""
-    # room for all that is measured is made beforehand: what is kept of it must not be what grows
-    kept = {name: array("q", bytes(8 * (times + 1))) for name in _measure()}
-    for run in range(WARM_UPS + times):
+    for _ in range(WARM_UPS - 1):
         run_once()
-        _note(kept, run - WARM_UPS + 1)
-    growth = {name: [after - before for before, after in pairwise(all_)] for name, all_ in kept.items()}
+    grown = _grown(run_once, times)
+    for _ in range(SECOND_LOOKS):
+        doubtful = [name for name, deltas in grown.items() if min(deltas) <= NOISE]
+        if doubtful:
+            again = _grown(run_once, times)
+            grown = {name: deltas for name, deltas in grown.items() if name not in doubtful or name in again}
     return [
         {"kind": "growth", "identity": f"{_WORDS[name]} grew by {_told(deltas)} in {times} runs"}
-        for name, deltas in growth.items()
-        if all(delta > 0 for delta in deltas)
+        for name, deltas in grown.items()
     ]
 
 
-def _note(kept: dict[str, array[int]], place: int) -> None:
-    """Measure, and keep that at *place*, if that is one."""
-    measured = _measure()
-    if place >= 0:
-        for name, value in measured.items():
-            kept[name][place] = value
+def _grown(run_once: Callable[[], None], times: int) -> dict[str, list[int]]:
+    """What grows in each of *times* runs, and by how much; one run goes before them."""
+    # room for all that is measured is made beforehand: what is kept of it must not be what grows
+    kept = {name: array("q", bytes(8 * (times + 1))) for name in _measure()}
+    for run in range(times + 1):
+        run_once()
+        for name, value in _measure().items():
+            kept[name][run] = value
+    growth = {name: [after - before for before, after in pairwise(all_)] for name, all_ in kept.items()}
+    return {name: deltas for name, deltas in growth.items() if all(delta > 0 for delta in deltas)}
 
 
 def _told(deltas: list[int]) -> str:

@@ -134,6 +134,8 @@ def what_a_fork_loses() -> str | None:
     threads = [thread.name for thread in threading.enumerate()[1:]] if threading is not None else []
     if threads:
         return f"a thread running ({', '.join(threads)})"
+    if _count_threads():
+        return "a thread running"
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and asyncio._get_running_loop() is not None:
         return "an event loop running"

@@ -52,10 +52,10 @@ class Stage:
         adds to its class or module, which nobody else knows of.
         """
         module_cleanups, class_cleanups = _module_cleanups(), _class_cleanups(self._class)
-        module_cleanups.clear()
+        _set_aside(module_cleanups)
         finds_class_set_up = self._is_of_class and all(type(test) is self._class for test in tests)
         if finds_class_set_up:
-            class_cleanups.clear()
+            _set_aside(class_cleanups)
         result._testRunEntered = True  # a suite inside of another one tears nothing down at its end
         result._previousTestClass = self._class if finds_class_set_up else self._stand_in()
         suite.run(result)
@@ -76,7 +76,7 @@ class Stage:
             if not self._is_of_class:
                 suite._handleModuleFixture(test, recorder)
                 return
-            _module_cleanups().clear()  # those are for the module's stage to run
+            _set_aside(_module_cleanups())  # those are for the module's stage to run
             suite._handleClassSetUp(test, recorder)
             if recorder.fixture_failed and _module_cleanups():
                 _clean_up_module(suite, self._module, recorder)
@@ -95,6 +95,15 @@ class Stage:
                 _clean_up_module(suite, self._module, recorder)
         except BaseException as exception:
             recorder.note_fixture(f"tearDown{self._name}", exception)
+
+
+_not_ours: list[Any] = []
+
+
+def _set_aside(cleanups: list[Any]) -> None:
+    """Leave these cleanups to another process; but what they refer to, as a `TemporaryDirectory`, must not end here."""
+    _not_ours.extend(cleanups)
+    cleanups.clear()
 
 
 def _module_cleanups() -> list[Any]:

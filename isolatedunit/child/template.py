@@ -44,6 +44,7 @@ from isolatedunit.messages import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from isolatedunit.channel import PipeEnd
@@ -115,7 +116,7 @@ class Template:
                 elif isinstance(command, ForkChild):
                     self._fork_child(command, self._descriptors.pop(0))
                 elif isinstance(command, EndStrays):
-                    self._end_strays()
+                    self._end_strays(command.lane)
                 elif isinstance(command, EndStage):
                     self._end_stage(command, self._descriptors.pop(0))
         except RunnerGone:
@@ -200,6 +201,7 @@ class Template:
         # read here and not in the child: what it does not do itself, it need not copy pages for
         work = pipe.receive()
         handles.prepare(work)
+        this = os.getpid()
         process_id = self._fork(keeps_socket=own is not None)
         if not process_id:
             try:
@@ -207,7 +209,7 @@ class Template:
                 channel.current = pipe
                 self._thaw()
                 if own is not None:
-                    self._become_stage(work, pipe, own)  # type: ignore[arg-type]
+                    self._become_stage(work, pipe, own, this)  # type: ignore[arg-type]
                 worker.execute(pipe, work, finder=self._finder, stage=self._stage, spawned=False)
             finally:
                 os._exit(1)
@@ -220,8 +222,13 @@ class Template:
         if self._collects_garbage:
             gc.enable()
 
-    def _become_stage(self, work: SetUpFixture, pipe: PipeEnd, own: int) -> NoReturn:
-        """In a child: set up fixtures, and be a template from then on, with the Connection *own*."""
+    def _become_stage(self, work: SetUpFixture, pipe: PipeEnd, own: int, parent: int) -> NoReturn:
+        """In a child: set up fixtures, and be a template from then on, with the Connection *own*.
+
+        It ends with the lane, its *parent*: until the fixtures are set up, it has a part in the
+        lane's Connection, whose end must be seen.
+        """
+        resources.die_with_parent(parent)
         if self._finder is None:
             self._finder = Finder()
         self._stage = stage.begin(pipe, work, self._finder)
@@ -250,20 +257,20 @@ class Template:
         finally:
             os._exit(1)
 
-    def _end_lanes(self) -> None:
-        """Return when no lane is left: the runner has closed its Connections to them."""
+    def _end_lanes(self, is_meant: Callable[[int], bool] = lambda _: True) -> None:
+        """Return when those lanes are gone: the runner has closed its Connections to them."""
         deadline = _clock() + LEAVE_GRACE
         self._reap()
-        while self._lanes:
+        while left := [lane for lane in self._lanes if is_meant(lane)]:
             if _clock() > deadline:
-                for lane in self._lanes:
+                for lane in left:
                     resources.send_signal(lane, resources.SIGKILL)
             _sleep(0.001)
             self._reap()
 
-    def _end_strays(self) -> None:
-        """End what is neither a lane nor was there when the fixtures had been set up: what a lost lane left."""
-        self._reap()
+    def _end_strays(self, lost: int) -> None:
+        """End what is neither a lane nor was there when the fixtures had been set up: what a *lost* lane left."""
+        self._end_lanes(lambda lane: lane == lost)  # only when it is gone, this process has its children
         while strays := set(resources.children_of_this_process()) - self._kept - self._lanes:
             for stray in strays:
                 resources.send_signal(stray, resources.SIGKILL)

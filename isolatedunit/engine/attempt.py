@@ -14,6 +14,7 @@ The first cause wins. Every stimulus is kept in the attempt's story, which an in
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -88,7 +89,7 @@ class Attempt:
         self.options = options
         self.state = State.QUEUED
         self.deadline = NEVER
-        self.story: list[tuple[float, State, Any]] = []
+        self.story: deque[tuple[float, State, Any]] = deque(maxlen=50)
         self.evidence = Evidence(tests)
         self.conclusion = Conclusion()
         self.collected: list[TestsCollected] = []
@@ -123,7 +124,7 @@ class Attempt:
 
     def handle(self, stimulus: Stimulus, now: float) -> list[Action]:
         """What to do about *stimulus*; raises `InvalidTransition` for what cannot happen."""
-        self.story.append((now, self.state, stimulus))
+        self.story.append((now, self.state, type(stimulus) if type(stimulus) in _WEIGHTY else stimulus))
         handler = _HANDLERS[self.state].get(type(stimulus))
         if handler is not None:
             return handler(self, stimulus, now)
@@ -137,7 +138,7 @@ class Attempt:
         """The state and all that led to it, a line each."""
         begin = self.story[0][0] if self.story else 0.0
         lines = [f"  {time - begin:9.4f} s  {state.value:11}  {stimulus!r}" for time, state, stimulus in self.story]
-        return "\n".join([f"{self.state.value} ({self.id}):", *lines[-50:]])
+        return "\n".join([f"{self.state.value} ({self.id}):", *lines])
 
     # ---- spawning
 
@@ -199,10 +200,9 @@ class Attempt:
 
     def _hear(self, report: Report, now: float) -> bool:
         """Whether the report is the child's; another process's does not count."""
-        if report.pid != self.process_id:
-            return False
-        self._patience.hear(now)
-        return True
+        if report.pid == self.process_id:
+            self._patience.hear(now)
+        return report.pid == self.process_id
 
     def _heartbeat(self, report: Heartbeat, now: float) -> list[Action]:
         if self._hear(report, now):
@@ -224,6 +224,8 @@ class Attempt:
         return []
 
     def _tests_collected(self, report: TestsCollected, now: float) -> list[Action]:
+        if self.tests:
+            return self._unexpected(report, now)
         if self._hear(report, now):
             self.importing = None
             self.collected.append(report)
@@ -250,9 +252,10 @@ class Attempt:
     def _outcome_noted(self, report: OutcomeNoted, now: float) -> list[Action]:
         if not self._hear(report, now):
             return []
-        if report.fixture is None and not self.evidence.has(report.test):
+        if not self.evidence.makes_sense(report):
             return self._unexpected(report, now)
-        self.evidence.note(report)
+        if not self.evidence.note(report):
+            return self._end_because("ipc", "The child told of more failures than can be kept.", now)
         return []
 
     def _test_finished(self, report: TestFinished, now: float) -> list[Action]:
@@ -388,8 +391,8 @@ class Attempt:
         return [action]
 
     def _late_note(self, report: OutcomeNoted, now: float) -> list[Action]:
-        if self.evidence.has(report.test) or report.fixture is not None:
-            self._outcome_noted(report, now)
+        if self.evidence.makes_sense(report) and self._hear(report, now):
+            self.evidence.note(report)
         return []
 
     def _handles_cleaned(self, report: HandlesCleaned, now: float) -> list[Action]:
@@ -422,10 +425,12 @@ class Attempt:
         elif self.cause == "cancelled" and self.ready_at == NEVER:
             self.conclusion = Conclusion(stopped=list(self.tests))
         else:
-            self.conclusion = self.evidence.conclude(self.options.cpu_limit)
+            self.conclusion = self.evidence.conclude(self.options.cpu_limit, failfast=self.options.failfast)
         return [Conclude()]
 
 
+_WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueSent))
+"""Of these the story keeps only that they came, and not what they carried."""
 _DECIDED = (State.EXITING, State.TERMINATING, State.DONE)
 _Handler = Callable[[Attempt, Any, float], list[Action]]
 _HANDLERS: dict[State, dict[type, _Handler]] = {

@@ -7,7 +7,11 @@ from typing import Any
 
 from isolatedunit.engine.stimuli import ChildExited, Conclusion, TestRecord
 from isolatedunit.messages import OutcomeNoted, TestFinished, WorkFinished
-from isolatedunit.results import ExitStatus, Note, PlannedTest
+from isolatedunit.results import GOOD, ExitStatus, Note, PlannedTest
+
+MAX_NOTES = 20_000
+MAX_NOTED = 16 * 1024 * 1024
+"""How many notes, and characters in them, a child may send for each of its tests: the runner has to keep them."""
 
 
 class Evidence:
@@ -34,6 +38,7 @@ class Evidence:
         self._fixtures: dict[str, list[Note]] = {}
         self._last_finished: int | None = None
         self._only_fixture: str | None = None
+        self._noted = self._characters = 0
 
     def expect(self, fixture: str) -> None:
         """This fixture is all that the child is to run."""
@@ -59,13 +64,25 @@ class Evidence:
         """The test at this place runs."""
         self.current = place
 
-    def note(self, report: OutcomeNoted) -> None:
-        """unittest told something about a test or a fixture."""
+    def makes_sense(self, report: OutcomeNoted) -> bool:
+        """Whether unittest could have told this, of a test that there is or of a fixture."""
+        return report.kind in report.KINDS and (
+            self.has(report.test) if report.fixture is None else report.subtest is None
+        )
+
+    def note(self, report: OutcomeNoted) -> bool:
+        """unittest told something about a test or a fixture; False where that is more than can be kept."""
+        self._noted += 1
+        self._characters += len(report.text) + len(report.message)
+        count = max(1, len(self.tests))
+        if self._noted > MAX_NOTES * count or self._characters > MAX_NOTED * count:
+            return False
         note = Note(report.kind, report.text, report.message, report.exception, report.subtest)
         if report.fixture is not None:
             self._fixtures.setdefault(report.fixture, []).append(note)
         elif report.test is not None:
             self._records[report.test].notes.append(note)
+        return True
 
     def finish(self, report: TestFinished) -> None:
         """A test ended; its fixtures may still come."""
@@ -92,11 +109,13 @@ class Evidence:
 
     def take_handle_stats(self, stats: dict[str, Any]) -> None:
         """What the child told of its handles, without leaks that make no sense: it may tell anything."""
-        told = stats.get("leaks")
-        leaks = [leak for leak in told if _is_leak(leak)] if isinstance(told, list) else []
-        self.handle_stats = stats
-        if stats and leaks != told:
-            self.handle_stats = {**stats, "leaked": 0, "by_kind": {}, "leaks": []}
+        self.handle_stats = {name: stats[name] for name, kind in _STATS.items() if type(stats.get(name)) is kind}
+        for name in ("leaks", "state_changes"):
+            if name in self.handle_stats:
+                self.handle_stats[name] = [one for one in self.handle_stats[name] if _has_texts(one)]
+        if stats:
+            leaks = [leak for leak in self.handle_stats.pop("leaks", ()) if "kind" in leak and "identity" in leak]
+            self.handle_stats |= {"leaked": 0, "by_kind": {}, "leaks": []}
             self.add_leaks(leaks)
 
     def add_leaks(self, leaks: Sequence[dict[str, Any]]) -> None:
@@ -118,8 +137,11 @@ class Evidence:
         self.handle_stats = {**self.handle_stats, "leaked": 0, "by_kind": {}, "leaks": [], "allowed": list(allowed)}
         self.add_leaks(left)
 
-    def conclude(self, cpu_limit: float | None) -> Conclusion:
-        """What came of each test. Without a receipt somebody is charged with the child's end."""
+    def conclude(self, cpu_limit: float | None, *, failfast: bool = False) -> Conclusion:
+        """What came of each test. Without a receipt somebody is charged with the child's end.
+
+        That it stopped before the last test is believed with *failfast*: then the run stops, too.
+        """
         conclusion = Conclusion(fixtures={fixture: (notes, None) for fixture, notes in self._fixtures.items()})
         charged = None if self.receipt is not None else self._charge(conclusion, cpu_limit)
         for place, (test, record) in enumerate(zip(self.tests, self._records, strict=True)):
@@ -127,7 +149,7 @@ class Evidence:
                 if self.lost_channel:
                     record.cause = record.cause or "ipc"
                 conclusion.settled.append((test, record))
-            elif self.receipt is not None and self.receipt.stopped:
+            elif self.receipt is not None and self.receipt.stopped and failfast and self._is_bad:
                 conclusion.stopped.append(test)
             elif _is_covered(test, conclusion):
                 conclusion.covered.append(test)
@@ -139,6 +161,12 @@ class Evidence:
                 conclusion.remaining.append(test)
         return conclusion
 
+    @property
+    def _is_bad(self) -> bool:
+        notes = [note for record in self._records for note in record.notes]
+        notes += [note for kept in self._fixtures.values() for note in kept]
+        return any(note.outcome not in GOOD for note in notes)
+
     def _charge(self, conclusion: Conclusion, cpu_limit: float | None) -> int | None:
         """Whose fault the end without a receipt is: the test's at this place; None for a fixture's."""
         if self.cause is None:
@@ -147,7 +175,9 @@ class Evidence:
         text = self.cause_text if fixture is None else f"{self.cause_text} It happened in {fixture}."
         stacks = f"\n\n{self.stacks.rstrip()}" if self.stacks else ""
         note = Note("addError", f"{text}{stacks}\n", text)
-        if fixture is not None and (fixture.startswith("setUp") or self._only_fixture is not None):
+        # one that none of the tests needs is no reason not to run them: they would be tried for ever
+        is_needed = fixture is not None and any(_needs(test, fixture) for test in self.tests)
+        if fixture is not None and (is_needed or self._only_fixture is not None):
             notes, _ = conclusion.fixtures.get(fixture, ([], None))
             conclusion.fixtures[fixture] = ([*notes, note], self.cause)
             return None
@@ -175,11 +205,19 @@ def _describe(leftover: dict[str, Any]) -> str:
     return str(command) if process_id is None else f"{command} (process {process_id})"
 
 
-def _is_leak(leak: Any) -> bool:
-    return isinstance(leak, dict) and isinstance(leak.get("kind"), str) and isinstance(leak.get("identity"), str)
+_COUNTS = ("opened", "closed", "leaked", "cleaned", "forced")
+_STATS: dict[str, type] = {**dict.fromkeys(_COUNTS, int), "leaks": list, "state_changes": list, "incomplete": str}
+"""What a child may tell of its handles; ``by_kind`` follows from the leaks."""
+
+
+def _has_texts(told: Any) -> bool:
+    return type(told) is dict and all(type(text) is str for text in told.values())
 
 
 def _is_covered(test: PlannedTest, conclusion: Conclusion) -> bool:
     """Whether a fixture failed that the test needs, so that unittest would not run it either."""
-    fixtures = conclusion.fixtures
-    return f"setUpClass ({test.class_id})" in fixtures or f"setUpModule ({test.module})" in fixtures
+    return any(_needs(test, fixture) for fixture in conclusion.fixtures)
+
+
+def _needs(test: PlannedTest, fixture: str) -> bool:
+    return fixture in (f"setUpClass ({test.class_id})", f"setUpModule ({test.module})")

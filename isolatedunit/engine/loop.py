@@ -75,6 +75,12 @@ Most tests are done by then, and all that their child said is heard at once when
 report that wakes the loop costs it, and with it every other test, more than most tests take.
 """
 
+MAX_REPORTS = 250_000
+"""How many reports a child may send for each of its tests, before it is taken for one that never stops."""
+
+MAX_ASKED = 1000
+"""How many requests of a child may wait for their answers at a time."""
+
 NEVER = float("inf")
 _LONGEST_WAIT = 3600.0
 
@@ -93,6 +99,7 @@ class Running:
         self.told = {"stdout": 0, "stderr": 0}
         self.stacks = Stacks()
         self.group: ControlGroup | None = None
+        self.asked = 0
         self.added: list[Any] = []
 
     def collect_output(self) -> list[Output]:
@@ -291,12 +298,21 @@ class Loop:
         if child.channel.has_unsent and child.channel.flush():
             self._register(running)
         self._feed_reports(running, child.channel.receive())
+        self._stop_excess(running, child)
         if child.channel.broken is not None and running.attempt.state is not State.DONE:
             self._feed(running, ProtocolBroken(child.channel.broken))
         if child.channel.ended and running.attempt.state is not State.DONE:
             # it may have closed it, or have ended; only its sentinel can tell
             self._register(running)
             self._look(running)
+
+    def _stop_excess(self, running: Running, child: Child) -> None:
+        """Do not listen any longer to a child that does not stop talking, or asking."""
+        channel, allowed = child.channel, MAX_REPORTS * max(1, len(running.attempt.tests))
+        if channel.received > allowed:
+            channel.ended, channel.broken = True, f"it sent more than {allowed:,} messages and did not stop"
+        elif running.asked > MAX_ASKED or channel.is_clogged:
+            channel.ended, channel.broken = True, "it asked and asked, and did not wait for the answers"
 
     def _feed_reports(self, running: Running, reports: Sequence[Report]) -> None:
         for report in reports:
@@ -370,6 +386,8 @@ class Loop:
     # ---- what goes out
 
     def _ask(self, running: Running, request: Requested) -> None:
+        running.asked += 1
+
         def reply(answer: Reply) -> None:
             self._replies.append((running, answer))
             self.wake_up()
@@ -383,6 +401,7 @@ class Loop:
     def _send_replies(self) -> None:
         while self._replies:
             running, answer = self._replies.popleft()
+            running.asked -= 1
             if running.attempt.state is not State.DONE and running.child is not None:
                 running.child.channel.send(answer)
                 if running.child.channel.has_unsent:

@@ -15,6 +15,7 @@ from isolatedunit.backends import Backend, ChildSpec, Setting, open_backend, usa
 from isolatedunit.cgroups import ControlGroup, find_parent
 from isolatedunit.engine.ahead import Ahead, start_ahead_with
 from isolatedunit.engine.attempt import Attempt
+from isolatedunit.engine.listing import plan_test, report_known
 from isolatedunit.engine.loop import Loop, Running
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.scheduler import Scheduler
@@ -44,7 +45,7 @@ from isolatedunit.messages import (
     TearDownFixture,
 )
 from isolatedunit.options import Options
-from isolatedunit.results import Note, PlannedTest, TestReport, worst_outcome
+from isolatedunit.results import PlannedTest
 from isolatedunit.vitals import FreeMemory
 
 NEVER = float("inf")
@@ -201,7 +202,7 @@ class Run:
         told = 0
         for test in known:
             if not scheduler.cancelled:
-                self._tell_results([TestFinished(self._loop.now, _report_known(test))])
+                self._tell_results([TestFinished(self._loop.now, report_known(test))])
                 self._heed(scheduler)
                 told += 1
         self._turn_until_done(scheduler)
@@ -449,44 +450,3 @@ def count_jobs(options: Options) -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
-
-
-def plan_test(number: int, test: Mapping[str, Any]) -> PlannedTest:
-    """A test as a collector described it."""
-    return PlannedTest(
-        number=number,
-        id=test["id"],
-        name=test["name"],
-        description=test["description"],
-        class_id=test["class_id"],
-        module=test["module"],
-        home=test.get("home", {}),
-        address=test.get("address", {}),
-        overrides=test.get("overrides", {}),
-        reports=tuple(test.get("reports", ())),
-        cause=test.get("cause"),
-        prefix=tuple(test.get("prefix", ())),
-    )
-
-
-def _report_known(test: PlannedTest) -> TestReport:
-    """The report on a test that unittest's loader made, and that listing the tests ran."""
-    notes = []
-    last: dict[str, Any] = {}
-    for report in test.reports:
-        if report["type"] == "OutcomeNoted":
-            fields = ("kind", "text", "message", "exception")
-            notes.append(Note(**{name: report[name] for name in fields if name in report}))
-        else:
-            last = report
-    return TestReport(
-        id=test.id,
-        outcome=worst_outcome(notes, succeeded=last.get("succeeded", False)),
-        cause=test.cause,
-        duration=last.get("duration", 0.0),
-        notes=tuple(notes),
-        counted=last.get("counted", True),
-        succeeded=last.get("succeeded", False),
-        planned=test,
-        place=test.number,
-    )

@@ -86,7 +86,7 @@ class Scheduler:
         for unit in units:
             self._add(unit)
             for test in unit.tests:
-                self._stages.enrol(test, self.options_of(test))
+                self._stages.enrol(test, self.options_of(test), options)
 
     def add(self, test: PlannedTest) -> None:
         """One more test, that may run beside all others."""
@@ -385,7 +385,10 @@ class Scheduler:
             if fixture.startswith("setUp"):
                 if outcome not in GOOD and self._retry_fixture(done, fixture, notes, cause):
                     continue
-                self._covered.add(fixture[fixture.index("(") :])
+                # a child speaks for the class and the module of its own tests, and for no others
+                name = fixture.partition(" ")[2]
+                if any(name in (f"({test.class_id})", f"({test.module})") for test in done.unit.tests):
+                    self._covered.add(name)
             if fixture in self._reported_fixtures:
                 continue  # unittest tells it once, and another process of ours met it again
             self._reported_fixtures.add(fixture)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from isolatedunit.backends import usable_start_method
@@ -122,12 +122,12 @@ class Stages:
         self._by_key: dict[tuple[str, ...], Stage] = {}
         self._of_test: dict[int, Stage] = {}
 
-    def enrol(self, test: PlannedTest, options: Options) -> None:
-        """The test will run: it has a stage if its options say so."""
+    def enrol(self, test: PlannedTest, options: Options, of_run: Options) -> None:
+        """The test will run: it has a stage if its options say so, which may be others than those of the run."""
         if not _wants_stage(test, options):
             return
         key = repr(test.home), options.start_method, test.module
-        module = self._ensure(key, test.module, options)
+        module = self._ensure(key, test.module, replace(of_run, start_method=options.start_method))
         stage = self._ensure((*key, test.class_id), test.class_id, options, module)
         self._of_test[test.number] = stage
         for one in (module, stage):

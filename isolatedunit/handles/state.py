@@ -16,7 +16,7 @@ except ImportError:
     _locale = None  # type: ignore[assignment]
 
 MAX_TEXT = 200
-_SECRETS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL")
+_SECRETS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "KEY", "CREDENTIAL", "AUTH", "PRIVATE")
 _NOT_THE_TESTS = {b"PYTEST_CURRENT_TEST", "PYTEST_CURRENT_TEST"}
 _signal: Any = sys.modules.get("_signal")  # unittest imported it; `signal` would make an enum's member of each
 _getcwd, _umask = os.getcwd, os.umask
@@ -128,6 +128,11 @@ def _current_directory() -> str | None:
         return None
 
 
+def is_secret(name: str) -> bool:
+    """Whether an environment variable of this name is likely to hold a secret."""
+    return any(word in name.upper() for word in _SECRETS)
+
+
 def _current_umask() -> int:
     # it can only be read by setting it; for that moment to what lets nobody else in
     before = _umask(0o077)
@@ -216,7 +221,7 @@ def _show(thing: object) -> str:
 def _show_variable(name: str, value: Any) -> str:
     if value is None:
         return "(not set)"
-    if any(word in name.upper() for word in _SECRETS):
+    if is_secret(name):
         return "(hidden)"  # reports travel further than environments do
     text = os.fsdecode(value)
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 from isolatedunit.events import Event, RunCancelled, RunFinished, RunInspected, RunStarted, TestFinished, Warned
+from isolatedunit.reporters.printable import printable
 from isolatedunit.results import Counts, TestReport
 
 SLOWEST_SHOWN = 10
@@ -72,6 +73,27 @@ class ColouringStream:
         if colour is not None:
             text = f"{getattr(self._fore, colour)}{text}{self._reset}"
         return self._stream.write(text)
+
+
+class HarmlessStream:
+    """Passes text on; what a terminal would obey is shown to it instead.
+
+    A colouring of ours belongs below, so that it is sent. That this is no terminal is said to who would colour above.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def isatty(self) -> bool:
+        """No."""
+        return False
+
+    def write(self, text: str) -> int:
+        """Write *text*, its control characters as escapes."""
+        return self._stream.write(printable(text))
 
 
 class LosslessStream:

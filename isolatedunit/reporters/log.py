@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from isolatedunit.events import AttemptFinished, AttemptStarted, ChildStarted, Event, OutputWritten
+from isolatedunit.reporters.printable import printable
 
 LOGGER = logging.getLogger("isolatedunit.process")
 
@@ -23,7 +24,7 @@ class ProcessLog:
         if isinstance(event, AttemptStarted):
             if event.process_logging:
                 self._parts[event.attempt] = {}
-                LOGGER.info("%s: is to run %s", event.attempt, ", ".join(event.tests))
+                LOGGER.info("%s: is to run %s", event.attempt, printable(", ".join(event.tests)))
         elif not self._parts:
             return
         elif isinstance(event, ChildStarted) and event.attempt in self._parts:
@@ -40,7 +41,8 @@ class ProcessLog:
             self._log_line(attempt, stream, line)
 
     def _log_line(self, attempt: str, stream: str, line: str) -> None:
-        LOGGER.log(logging.WARNING if stream == "stderr" else logging.INFO, "%s: %s: %s", attempt, stream, line)
+        level = logging.WARNING if stream == "stderr" else logging.INFO
+        LOGGER.log(level, "%s: %s: %s", attempt, stream, printable(line))
 
     def _finish(self, event: AttemptFinished) -> None:
         for stream, rest in self._parts.pop(event.attempt).items():

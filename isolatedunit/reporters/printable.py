@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-_NOT_PRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""What XML 1.0 cannot hold, and the control characters that it advises against; tabs and newlines are fine."""
+_NOT_PRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+"""What a terminal obeys, what turns the writing round, what XML 1.0 cannot hold; tabs and newlines are fine."""
 
 
 _ENDS_OF_LINES = re.compile("[\n\u2028\u2029\ufeff]")
@@ -13,7 +13,10 @@ _ENDS_OF_LINES = re.compile("[\n\u2028\u2029\ufeff]")
 
 
 def printable(text: str) -> str:
-    """*text* with escapes, such as ``\\x1b``, for control characters, surrogates and what is no character."""
+    """*text* with escapes, such as ``\\x1b``, for control characters, surrogates and what is no character.
+
+    Lines stay lines, however they ended.
+    """
     return _NOT_PRINTABLE.sub(_escape, text.replace("\r\n", "\n"))
 
 

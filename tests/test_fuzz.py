@@ -1,0 +1,477 @@
+"""What no child of ours would send: it costs the test whose child sent it, and nobody else anything."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import struct
+import sys
+import tempfile
+import unittest
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import dill
+import psutil
+from fuzzing import ABSURD, PASSING, READY, SAID, RunnersEnd, frames, nested, random_stream
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from running import START_METHODS, ProjectTestCase, environment, processes_of_run, wait_until
+
+from isolatedunit.backends import KEPT_OUTPUT
+from isolatedunit.backends.capture import Capture
+from isolatedunit.channel import MAX_MESSAGE_SIZE, MAX_PLAIN_SIZE, FrameReader, read_receipts, to_frame
+from isolatedunit.engine.evidence import MAX_NOTED, MAX_NOTES
+from isolatedunit.engine.listing import plan_test
+from isolatedunit.engine.loop import MAX_REPORTS
+from isolatedunit.errors import CollectionError, ProtocolError
+from isolatedunit.history import History
+from isolatedunit.messages import (
+    REPORTS,
+    ChildReady,
+    FixtureStarted,
+    HandlesCleaned,
+    Heartbeat,
+    OutcomeNoted,
+    Requested,
+    TestFinished,
+    TestsCollected,
+    TestStarted,
+    ValueSent,
+    WorkFinished,
+    decode,
+    encode,
+)
+from isolatedunit.results import TestReport
+
+FRAMES = 100_000
+MEBIBYTE = 2**20
+
+
+def noted(**fields: Any) -> OutcomeNoted:
+    return OutcomeNoted(**{**SAID, "test": 0, "kind": "addFailure", "text": "text", "message": "message", **fields})
+
+
+def hear(*pieces: bytes) -> TestReport:
+    """What the runner makes of a child that sends these."""
+    return RunnersEnd({0: pieces}).run()["m0.C.test_0"]
+
+
+class NothingIsUnpickled(unittest.TestCase):
+    """No pickle is opened in this process while these tests run."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for module in (pickle, dill):
+            for name in ("load", "loads", "Unpickler"):
+                patch = mock.patch.object(module, name, side_effect=AssertionError("a pickle was opened"))
+                patch.start()
+                self.addCleanup(patch.stop)
+
+
+class RandomFramesTest(NothingIsUnpickled):
+    def test_100_000_frames_cost_nobody_but_who_sent_them(self) -> None:
+        chance = random.Random(20_000)
+        streams: dict[int, list[bytes]] = {}
+        sent = 0
+        while sent < FRAMES:
+            if len(streams) % 10 == 9:
+                streams[len(streams)] = [PASSING]
+                continue
+            count = chance.randint(1, 40)
+            streams[len(streams)] = [random_stream(chance, count)]
+            sent += count
+        with tempfile.TemporaryDirectory() as directory:
+            history = History(os.path.join(directory, "history.sqlite3"))
+            reports = RunnersEnd(streams).run([history])
+            self.assertIsNone(history.problem)
+        self.assertEqual(len(reports), len(streams))
+        for number in range(9, len(streams), 10):
+            report = reports[f"m{number}.C.test_{number}"]
+            self.assertEqual((report.outcome, report.cause), ("passed", None))
+        # some of them said what makes sense by chance; most did not
+        self.assertGreater(sum(report.cause == "ipc" for report in reports.values()), len(reports) // 3)
+
+    def test_several_tests_a_child(self) -> None:
+        chance = random.Random(1)
+        streams = {number: [random_stream(chance, 40)] for number in range(300)}
+        reports = RunnersEnd(streams, tests_each=3, isolation="class", retries=1).run()
+        self.assertEqual(len(reports), 900)
+
+
+VALUES = st.one_of(
+    *(st.sampled_from(values) for values in ABSURD.values()),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+        max_leaves=8,
+    ),
+)
+
+
+@st.composite
+def report_frames(draw: Any) -> bytes:
+    """A frame with a report in which any field may have any value, or be missing, or be one too many."""
+    import json
+
+    cls = REPORTS[draw(st.sampled_from(sorted(REPORTS)))]
+    values: dict[str, Any] = {"type": cls.__name__, **SAID}
+    for name, kinds in cls.fields.items():
+        if name not in SAID and not draw(st.booleans()):
+            values[name] = draw(st.sampled_from(ABSURD[draw(st.sampled_from(kinds))]) | VALUES)
+    if draw(st.integers(0, 20)) == 20:
+        values[draw(st.sampled_from(["pid", "attempt", "type", "more"]))] = draw(VALUES)
+    return to_frame(json.dumps(values).encode())
+
+
+class HypothesisTest(NothingIsUnpickled):
+    @given(st.lists(report_frames() | st.binary(max_size=40) | st.binary(max_size=40).map(to_frame), max_size=12))
+    @settings(max_examples=400, deadline=None, derandomize=True)
+    def test_a_child_that_may_say_anything(self, said: list[bytes]) -> None:
+        reports = RunnersEnd({0: [READY, *said], 1: [PASSING]}).run()
+        self.assertEqual(len(reports), 2)
+        self.assertEqual((reports["m1.C.test_1"].outcome, reports["m1.C.test_1"].cause), ("passed", None))
+
+    @given(st.binary(max_size=300), st.integers(1, 50))
+    @settings(max_examples=300, deadline=None, derandomize=True)
+    def test_bytes_in_any_pieces(self, data: bytes, size: int) -> None:
+        whole, cut = FrameReader(doubts=True), FrameReader(doubts=True)
+        at_once = whole.feed(data)
+        in_pieces = [one for begin in range(0, len(data), size) for one in cut.feed(data[begin : begin + size])]
+        self.assertEqual(in_pieces[: len(at_once)], at_once)
+        self.assertEqual(whole.broken is None, cut.broken is None)
+
+
+class EveryWayTest(NothingIsUnpickled):
+    """One test for each thing that once did harm to the runner, or could."""
+
+    def assert_costs_only_itself(self, *pieces: bytes) -> TestReport:
+        report = hear(READY, *pieces)
+        self.assertEqual((report.outcome, report.cause), ("error", "ipc"))
+        return report
+
+    def test_a_method_of_the_result_is_not_called_by_its_name(self) -> None:
+        for kind in ("stop", "printErrors", "__init__", "addSubTest", "addSuccess", ""):
+            with self.subTest(kind):
+                self.assert_costs_only_itself(frames(noted(kind=kind)))
+
+    def test_a_subtest_that_is_none(self) -> None:
+        for subtest in ({}, {"id": "x"}, {"id": 5, "description": "", "parameters": ""}):
+            with self.subTest(subtest), self.assertRaises(ProtocolError):
+                decode(encode(noted(subtest=subtest)), REPORTS)
+
+    def test_what_was_written_is_a_count_of_bytes(self) -> None:
+        for written in ({}, {"stdout": "x", "stderr": 0}, {"stdout": 0, "stderr": 10**30}, {"stdout": 0}):
+            report = TestFinished(**SAID, test=0, duration=0.0, counted=True, succeeded=True, written=written)
+            with self.subTest(written), self.assertRaises(ProtocolError):
+                decode(encode(report), REPORTS)
+
+    def test_numbers_that_no_clock_gives(self) -> None:
+        for duration in (float("nan"), float("inf"), 1e300, -(10**40)):
+            report = TestFinished(**SAID, test=0, duration=duration, counted=True, succeeded=True)
+            with self.subTest(duration), self.assertRaises(ProtocolError):
+                decode(encode(report), REPORTS)
+        large = ValueSent(**SAID, name="x", value=10**40)
+        self.assertEqual(decode(encode(large), REPORTS), large)  # a test may send what it likes to who asked for it
+
+    def test_what_is_nested_too_deep_to_be_shown_again(self) -> None:
+        with self.assertRaises(ProtocolError):
+            decode(encode(ValueSent(**SAID, name="x", value=nested(250))), REPORTS)
+        decode(encode(ValueSent(**SAID, name="x", value=nested(150))), REPORTS)
+        brackets = noted(text="[{" * 5000)
+        self.assertEqual(decode(encode(brackets), REPORTS), brackets)
+
+    def test_handles_that_make_no_sense(self) -> None:
+        leaks = [{"kind": "file", "identity": "x"}, {"kind": "file"}, {"kind": 1, "identity": "x"}, 5]
+        said = {"leaks": leaks, "by_kind": "xyz", "leaked": "many", "opened": 3, "more": nested(100)}
+        end = frames(WorkFinished(**SAID), HandlesCleaned(**SAID, handle_stats=said))
+        finished = TestFinished(**SAID, test=0, duration=0, counted=True, succeeded=True)
+        report = hear(READY, frames(TestStarted(**SAID, test=0), finished), end)
+        expected = {"opened": 3, "leaked": 1, "by_kind": {"file": 1}, "leaks": leaks[:1]}
+        self.assertEqual(report.attempts[0].handle_stats, expected)
+
+    def test_a_fixture_of_others_is_not_a_child_s_to_fail(self) -> None:
+        failed = noted(test=None, fixture="setUpClass (m1.C)", kind="addError")
+        for said in (frames(failed), frames(FixtureStarted(**SAID, fixture="setUpClass (m1.C)"))):
+            reports = RunnersEnd({0: [READY, said], 1: [PASSING]}).run()
+            self.assertEqual(reports["m0.C.test_0"].outcome, "error")
+            self.assertEqual(reports["m1.C.test_1"].outcome, "passed")
+        self.assertEqual(hear(READY, frames(FixtureStarted(**SAID, fixture="setUpClass"))).cause, "crash")
+
+    def test_to_have_stopped_is_no_way_not_to_run(self) -> None:
+        reports = RunnersEnd({0: [READY, frames(WorkFinished(**SAID, stopped=True))], 1: [PASSING]}).run()
+        self.assertIn("told nothing about the test", reports["m0.C.test_0"].traceback)
+
+    def test_tests_are_not_listed_by_who_runs_them(self) -> None:
+        self.assert_costs_only_itself(frames(TestsCollected(**SAID, tests=[{"id": "x"}], last=True)))
+
+    def test_a_process_id_that_is_none(self) -> None:
+        from isolatedunit import resources, vitals
+
+        for process_id in (-1, 0, 2**40, 2**62):
+            with self.subTest(process_id):
+                resources.parent_of(process_id)
+                vitals.used_by([process_id])
+                resources.use_of(process_id)
+                resources.threads_of(process_id)
+                resources.processes_below(process_id)
+                self.assertEqual(hear(frames(ChildReady(attempt="x", pid=process_id))).outcome, "error")
+
+    def test_a_description_of_a_test_that_is_none(self) -> None:
+        sound = {"id": "m.C.t", "name": "t", "description": None, "class_id": "m.C", "module": "m"}
+        self.assertEqual(plan_test(3, sound).id, "m.C.t")
+        for more in (
+            {"id": 5},
+            {"home": []},
+            {"address": {"source": 5}},
+            {"overrides": "x"},
+            {"prefix": ["import"]},
+            {"prefix": [5]},
+            {"reports": [5]},
+            {"reports": [{"type": "OutcomeNoted"}]},
+            {"reports": [{"type": "Exit"}]},
+            {"cause": 5},
+        ):
+            with self.subTest(more), self.assertRaisesRegex(CollectionError, "sent what is no test"):
+                plan_test(0, {**sound, **more})
+        with self.assertRaises(CollectionError):
+            plan_test(0, {"id": "x"})
+
+
+class WithoutEndTest(NothingIsUnpickled):
+    """Children that do not stop; what is kept of them is bounded."""
+
+    def endless(self, piece: bytes) -> tuple[TestReport, int]:
+        def pieces() -> Iterator[bytes]:
+            yield READY
+            while True:
+                yield piece
+
+        end = RunnersEnd({0: pieces(), 1: [PASSING]}, process_timeout=None)
+        reports = end.run()
+        self.assertEqual(reports["m1.C.test_1"].outcome, "passed")
+        return reports["m0.C.test_0"], end.backend.children[0].sent
+
+    def test_an_announced_length_is_not_waited_for(self) -> None:
+        for length, said in ((MAX_MESSAGE_SIZE + 1, b""), (-1, b""), (MAX_PLAIN_SIZE + 1, b'{"type":"TestStarted"')):
+            with self.subTest(length):
+                report = hear(READY, struct.pack("!i", length) + said + b"x" * 100)
+                self.assertEqual(report.cause, "ipc")
+                self.assertIn(f"a message of {length} bytes was announced", report.message)
+
+    def test_a_large_value_may_be_sent(self) -> None:
+        sent = ValueSent(**SAID, name="x", value="y" * (MAX_PLAIN_SIZE + 1))
+        reader = FrameReader(doubts=True)
+        frame = to_frame(encode(sent))
+        received = [one for begin in range(0, len(frame), 7001) for one in reader.feed(frame[begin : begin + 7001])]
+        self.assertEqual(list(map(len, received)), [len(frame) - 4])
+
+    def test_a_message_without_end(self) -> None:
+        report, written = self.endless(struct.pack("!i", MAX_MESSAGE_SIZE) + b"x" * 65536)
+        self.assertEqual(report.cause, "ipc")
+        self.assertLess(written, 2 * MEBIBYTE)
+
+    def test_messages_without_end(self) -> None:
+        report, _ = self.endless(frames(Heartbeat(**SAID)) * 1000)
+        self.assertEqual(report.cause, "ipc")
+        self.assertIn(f"more than {MAX_REPORTS:,} messages", report.message)
+
+    def test_failures_without_end(self) -> None:
+        report, _ = self.endless(frames(noted(text="x" * 1000)) * 100)
+        self.assertEqual(report.cause, "ipc")
+        self.assertLess(len(report.notes), MAX_NOTES + 2)
+        self.assertLess(sum(len(note.text) for note in report.notes), MAX_NOTED + 2 * MEBIBYTE)
+
+    def test_questions_without_end(self) -> None:
+        report, _ = self.endless(frames(Requested(**SAID, correlation=1, name="x")) * 1000)
+        self.assertEqual(report.cause, "ipc")
+
+    def test_values_without_end_are_not_kept(self) -> None:
+        before = psutil.Process().memory_info().rss
+        values = frames(ValueSent(**SAID, name="x", value="y" * MEBIBYTE))
+        report = hear(READY, *([values] * 200))
+        self.assertEqual(report.cause, "crash")
+        self.assertLess(psutil.Process().memory_info().rss - before, 50 * MEBIBYTE)
+
+
+class FilesOfChildrenTest(ProjectTestCase):
+    """A child knows where its receipt and its output go, and may put there what it likes."""
+
+    def test_what_is_no_file_is_not_waited_for(self) -> None:
+        setting: Any = mock.Mock(scratch=self.directory, capture=True)
+        capture = Capture(setting, "1")
+        path = capture.paths["stdout"]
+        self.write("secret", "not for us to read")
+        for name, make in (
+            ("pipe", lambda: os.mkfifo(path)),
+            ("link", lambda: os.symlink(os.path.join(self.directory, "secret"), path)),
+            ("device", lambda: os.symlink("/dev/zero", path)),
+            ("directory", lambda: os.mkdir(path)),
+        ):
+            with self.subTest(name):
+                make()
+                self.assertEqual(read_receipts(path), [])
+                self.assertEqual(capture.read([])[0][0].stdout, "")
+                self.assertEqual(capture.read_more({"stdout": 0}), [])
+                os.rmdir(path) if name == "directory" else os.unlink(path)
+        self.assertGreater(KEPT_OUTPUT, 0)
+
+
+BAD_SUITE = """
+    import os
+    import struct
+    import time
+    import unittest
+
+    from isolatedunit import channel
+    from isolatedunit.messages import Heartbeat, encode
+
+    def write(data):
+        view = memoryview(data)
+        while view:
+            view = view[os.write(channel.current.descriptor, view):]
+
+    class Bad(unittest.TestCase):
+        def test_a_is_good(self):
+            pass
+
+        def test_b_garbage(self):
+            write(os.urandom(64) + b"\\xff" * 1000)
+            time.sleep(1000)
+
+        def test_c_wrong_shapes(self):
+            write(channel.to_frame(b'{"type":["OutcomeNoted"],"pid":{}}'))
+            time.sleep(1000)
+
+        def test_d_oversized(self):
+            write(struct.pack("!i", 2**31 - 1) + b"x" * 10**6)
+            time.sleep(1000)
+
+        def test_e_a_message_without_end(self):
+            write(struct.pack("!i", 60 * 2**20) + b'{"type":"WorkFinished","attempt":"')
+            while True:
+                write(b"x" * 10**6)
+
+        def test_f_messages_without_end(self):
+            heartbeat = channel.to_frame(encode(Heartbeat(attempt=channel.current_attempt, pid=os.getpid())))
+            while True:
+                write(heartbeat * 1000)
+
+        def test_g_the_end_of_a_test_that_goes_on(self):
+            write(channel.to_frame(b'{"type":"WorkFinished","attempt":"","pid":%d}' % os.getpid()))
+            self.fail("it did")
+
+        def test_h_is_good(self):
+            pass
+    """
+
+PAYLOAD = """
+    import base64
+    import os
+    import pickle
+    import sys
+    import unittest
+
+    import isolatedunit
+    from isolatedunit import channel
+    from isolatedunit.messages import CallNoted, HandlesCleaned, Requested, ValueSent, encode
+
+    class Payload:
+        def __reduce__(self):
+            return os.mkdir, ({path!r},)
+
+    class Sends(unittest.TestCase):
+        def test_it(self):
+            data = pickle.dumps(Payload())
+            said = {{"attempt": channel.current_attempt, "pid": os.getpid()}}
+            text = base64.b64encode(data).decode()
+            os.write(channel.current.descriptor, b"".join(channel.to_frame(encode(one)) for one in (
+                CallNoted(**said, pickled=text),
+                ValueSent(**said, name="x", pickled=text),
+                Requested(**said, correlation=1, name="x", pickled=text),
+                HandlesCleaned(**said, handle_stats={{"leaks": [{{"kind": text, "identity": text}}]}}),
+            )))
+
+        def test_raw(self):
+            os.write(channel.current.descriptor, channel.to_frame(pickle.dumps(Payload())))
+    """
+
+
+class EndToEndTest(ProjectTestCase):
+    def test_a_test_that_writes_into_its_channel_loses_itself_and_nothing_else(self) -> None:
+        self.write("test_bad.py", BAD_SUITE)
+        for method in START_METHODS:
+            with self.subTest(method):
+                ended, peak = self.run_and_watch("test_bad", "--start-method", method)
+                causes = {key.rpartition(".")[2]: (test["outcome"], test["cause"]) for key, test in ended.items()}
+                self.assertEqual(causes.pop("test_a_is_good"), ("passed", None))
+                self.assertEqual(causes.pop("test_h_is_good"), ("passed", None))
+                # a receipt before the end is the word of the child itself: what it says later does not count
+                self.assertEqual(causes.pop("test_g_the_end_of_a_test_that_goes_on")[0], "error")
+                self.assertEqual(set(causes.values()), {("error", "ipc")}, causes)
+                self.assertEqual(len(causes), 5)
+                self.assertLess(peak, 60 * MEBIBYTE)
+
+    def run_and_watch(self, *arguments: str) -> tuple[dict[str, dict[str, Any]], int]:
+        """The tests of the run's report, and the most memory that the runner had."""
+        import json
+        import subprocess
+
+        process = subprocess.Popen(
+            [sys.executable, "-m", "isolatedunit", *arguments, "--json", "report.json"],
+            cwd=self.directory,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        peak = 0
+
+        def has_ended() -> bool:
+            nonlocal peak
+            try:
+                peak = max(peak, psutil.Process(process.pid).memory_info().rss)
+            except psutil.Error:
+                pass
+            return process.poll() is not None
+
+        wait_until(has_ended, "the run to end", 120.0)
+        with open(os.path.join(self.directory, "report.json"), encoding="utf-8") as file:
+            report = json.load(file)
+        self.assertEqual(processes_of_run(report["run"]["id"]), [])
+        return {test["id"]: test for test in report["tests"]}, peak
+
+    def test_what_a_test_pickled_is_not_opened(self) -> None:
+        for method in START_METHODS:
+            with self.subTest(method):
+                path = os.path.join(self.directory, f"made-{method}")
+                self.write("test_payload.py", PAYLOAD.format(path=path))
+                ended = self.run_here("test_payload", "--start-method", method)
+                outcomes = ended.outcomes()
+                self.assertEqual(outcomes["test_payload.Sends.test_raw"], "error")
+                self.assertEqual(len(outcomes), 2)
+                self.assertFalse(os.path.exists(path))
+
+    def test_a_module_that_lies_to_who_lists_it(self) -> None:
+        self.write(
+            "test_liar.py",
+            """
+            import os
+            import time
+
+            from isolatedunit import channel
+
+            said = b'{"type":"TestsCollected","attempt":"","pid":%d,"tests":[{"id":5}],"last":true}' % os.getpid()
+            os.write(channel.current.descriptor, channel.to_frame(said))
+            time.sleep(1000)
+            """,
+        )
+        ended = self.run_here("test_liar", "--process-timeout", "20", report=False)
+        self.assertEqual(ended.exit_code, 2, ended.output)
+        self.assertIn("sent what is no test", ended.output)
+        self.assertNotIn("Traceback", ended.output)
+
+
+if __name__ == "__main__":
+    unittest.main()
