@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -63,6 +62,8 @@ class IsolatedCaller:
         self, function: Callable[..., Any], args: Iterable[Any] = (), options: CallOptions = None
     ) -> IsolatedTestResult:
         """The same, for ``await`` and `asyncio.gather`. Cancelling the task ends the call's process."""
+        import asyncio  # which nobody else needs
+
         return await asyncio.wrap_future(self.submit(function, args, options))
 
     def map(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import threading
 import uuid
@@ -77,6 +76,8 @@ class Handlers:
             value = undill(request.pickled)
         answer = registered.handler(value)
         if inspect.isawaitable(answer):
+            import asyncio  # which few need
+
             answer = asyncio.run(_wait_for(answer))
         return {"value": answer} if is_plain(answer) else {"pickled": carry(answer)}
 

@@ -8,28 +8,26 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from isolatedunit.accepting import leaks_command
 from isolatedunit.configuration import load_options_with_origins
 from isolatedunit.engine.run import Interrupted, Run
 from isolatedunit.errors import BackendUnavailable, CollectionError, IsolatedUnitError, OptionError
-from isolatedunit.explaining import explain
 from isolatedunit.history import DEFAULT_PATH
-from isolatedunit.merging import merge_command
 from isolatedunit.options import TABLE, Options, read
-from isolatedunit.replaying import replay_command
 from isolatedunit.reporters.console import (
     ColouringStream,
     HarmlessStream,
     LosslessStream,
     wants_colour,
 )
-from isolatedunit.reporters.journal import PastRun
 from isolatedunit.reporters.printable import printable
 from isolatedunit.reporting import check_files
 from isolatedunit.runner import IsolatedTestRunner
 from isolatedunit.signals import heeding_signals
+
+if TYPE_CHECKING:
+    from isolatedunit.reporters.journal import PastRun
 
 SUCCESS, FAILURE, USAGE, INTERNAL, NO_TESTS, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
@@ -136,6 +134,8 @@ def parse_with_origins(argv: Sequence[str]) -> tuple[Options, list[str], dict[st
 
 def config_command(argv: Sequence[str]) -> int:
     """``isolatedunit config TEST...``: print the options that tests will have, and where each comes from."""
+    from isolatedunit.explaining import explain
+
     options, names, origins = parse_with_origins(argv)
     if not names:
         raise OptionError("config: no test is named; name a test, a class or a module, as for a run.")
@@ -149,11 +149,36 @@ def config_command(argv: Sequence[str]) -> int:
     return SUCCESS if planned else NO_TESTS
 
 
+def _leaks(arguments: Sequence[str]) -> int:
+    from isolatedunit.accepting import leaks_command
+
+    return leaks_command(arguments)
+
+
+def _merge(arguments: Sequence[str]) -> int:
+    from isolatedunit.merging import merge_command
+
+    return merge_command(arguments)
+
+
+def _replay(arguments: Sequence[str]) -> int:
+    from isolatedunit.replaying import replay_command
+
+    return replay_command(arguments, lambda options, past: run_tests(options, (), past))
+
+
+def _selftest(arguments: Sequence[str]) -> int:
+    from isolatedunit.selftest import selftest_command
+
+    return selftest_command(arguments)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "config": config_command,
-    "leaks": leaks_command,
-    "merge": merge_command,
-    "replay": lambda arguments: replay_command(arguments, lambda options, past: run_tests(options, (), past)),
+    "leaks": _leaks,
+    "merge": _merge,
+    "replay": _replay,
+    "selftest": _selftest,
 }
 """What a first argument may ask for that is not the name of a test."""
 

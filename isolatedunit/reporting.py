@@ -12,31 +12,15 @@ from isolatedunit.errors import OptionError
 from isolatedunit.events import (
     Event,
     Listener,
-    RetryScheduled,
-    RunCancelled,
-    RunFinished,
-    RunStarted,
-    TestFinished,
-    Warned,
 )
 from isolatedunit.options import TABLE, Options
 from isolatedunit.reporters.console import Durations, Summary, table_of
 from isolatedunit.reporters.files import JsonReport, Origin
-from isolatedunit.reporters.journal import Journal
-from isolatedunit.reporters.junit import JUnitReport
 from isolatedunit.reporters.log import ProcessLog
-from isolatedunit.reporters.secrets import Discreet
-from isolatedunit.reporters.subunit import SubunitReport
-from isolatedunit.reporters.tap import TapReport
-from isolatedunit.reporters.trace import TraceReport
 from isolatedunit.statistics import Statistics
 
 FILES = ("json", "junit_xml", "events", "tap", "subunit", "trace")
 """The options that name a file to write a run to; ``-`` is standard output."""
-
-
-RESULTS = (RunStarted, RetryScheduled, TestFinished, Warned, RunCancelled, RunFinished)
-"""The events that tell what came of tests."""
 
 
 class Report(Protocol):
@@ -100,7 +84,11 @@ class Audience:
         wanted = options.durations is not None and sys.version_info < (3, 12)
         self.durations = Durations() if wanted else None
         files: list[Listener] = [*self._reports, *([] if self._partial is None else [self._partial])]
-        own: list[Listener] = [statistics, ProcessLog(), self.summary, Discreet(files)]
+        own: list[Listener] = [statistics, ProcessLog(), self.summary]
+        if files:
+            from isolatedunit.reporters.secrets import Discreet
+
+            own.append(Discreet(files))
         self.listeners: list[Listener] = [*own, *([] if self.durations is None else [self.durations]), *more]
 
     def hear(self, events: Iterable[Event]) -> None:
@@ -132,32 +120,35 @@ class Audience:
 
 def _reports(options: Options, origin: Origin, statistics: Callable[[], dict[str, Any]]) -> Iterator[Report]:
     if options.subunit is not None:
+        from isolatedunit.reporters.subunit import SubunitReport
+
         yield SubunitReport(options.subunit, origin)  # the first, since a package may be missing for it
     if options.json is not None:
         yield JsonReport(options.json, origin, statistics)
     if options.junit_xml is not None:
+        from isolatedunit.reporters.junit import JUnitReport
+
         yield JUnitReport(options.junit_xml, origin)
     if options.events is not None:
+        from isolatedunit.reporters.journal import Journal
+
         yield Journal(options.events, origin, options)
     if options.tap is not None:
+        from isolatedunit.reporters.tap import TapReport
+
         yield TapReport(options.tap)
     if options.trace is not None:
+        from isolatedunit.reporters.trace import TraceReport
+
         yield TraceReport(options.trace, origin)
-
-
-class Partial(Journal):
-    """The results so far, beside a report that is written at the end: what is left of a run that is killed."""
-
-    def handle(self, event: Event) -> None:
-        """Write down what came of tests; what their processes cost is told at the end only."""
-        if isinstance(event, RESULTS):
-            super().handle(event)
 
 
 def _partial_of(options: Options, origin: Origin) -> Guarded | None:
     path = options.json
     if path is None or path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
         return None
+    from isolatedunit.reporters.journal import Partial
+
     return Guarded(Partial(f"{path}.partial", origin, options))
 
 

@@ -12,12 +12,11 @@ import unittest
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from unittest.case import _SubTest  # type: ignore[attr-defined]
 from unittest.runner import _WritelnDecorator
 from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
-from isolatedunit.accepting import read_baseline
 from isolatedunit.caller import IsolatedCaller, options_from
 from isolatedunit.calls import IsolatedTestOptions
 from isolatedunit.configuration import load_options
@@ -31,12 +30,14 @@ from isolatedunit.options import Options
 from isolatedunit.planning import plan_one, plan_suite
 from isolatedunit.reporters.console import HarmlessStream, RetellingStream
 from isolatedunit.reporters.files import Origin
-from isolatedunit.reporters.journal import PastRun
 from isolatedunit.reporters.log import ProcessLog
 from isolatedunit.reporting import Audience
 from isolatedunit.results import Note, PlannedTest, TestReport
 from isolatedunit.signals import heeding_signals
 from isolatedunit.statistics import Statistics
+
+if TYPE_CHECKING:
+    from isolatedunit.reporters.journal import PastRun
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
@@ -266,7 +267,11 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.failfast = bool(failfast or options.failfast)
         self.buffer = bool(buffer or options.buffer)
         self.tb_locals = bool(tb_locals or options.tb_locals)
-        accepted = () if options.leaks_baseline is None else read_baseline(options.leaks_baseline)
+        accepted: tuple[str, ...] = ()
+        if options.leaks_baseline is not None and os.path.exists(options.leaks_baseline):
+            from isolatedunit.accepting import read_baseline
+
+            accepted = read_baseline(options.leaks_baseline)
         self.options = replace(
             options,
             failfast=self.failfast,

@@ -7,8 +7,9 @@ import os
 import tempfile
 import unittest
 
-from running import HERE, PACKAGE_PARENT, SAMPLES, environment, processes_of_run, run_isolatedunit, run_python
-from test_zoo import load_expecting, made_of
+from running import PACKAGE_PARENT, SAMPLES, environment, processes_of_run, run_isolatedunit, run_python
+
+from isolatedunit.selftest import ZOO, copy_zoo, model, verdict_on
 
 BASIC_ZOO = ("zoo_crash", "zoo_exceptions", "zoo_fixtures", "zoo_import_fail", "zoo_import_skip")
 PORTABLE = os.path.join(SAMPLES, "portable")
@@ -21,7 +22,8 @@ def portable_environment(**more: str) -> dict[str, str]:
 class PortabilityTest(unittest.TestCase):
     def test_the_package_imports(self) -> None:
         names = []
-        for folder, _, files in os.walk(os.path.join(PACKAGE_PARENT, "isolatedunit")):
+        for folder, folders, files in os.walk(os.path.join(PACKAGE_PARENT, "isolatedunit")):
+            folders[:] = [name for name in folders if name != "zoo"]
             for file in files:
                 if file.endswith(".py") and file not in ("template.py", "forkserver.py", "__main__.py"):
                     relative = os.path.relpath(os.path.join(folder, file), PACKAGE_PARENT)
@@ -39,12 +41,14 @@ class PortabilityTest(unittest.TestCase):
                 self.check(also)
 
     def check(self, also: str) -> None:
-        model = load_expecting().model(os.path.join(HERE, "zoo"))
+        expected = model(ZOO)
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
         ended = run_isolatedunit(
             *("--process-timeout", "4", "-j", "4", "--parallel-by", "test"),
             *("zoo_crash", "zoo_exceptions", "zoo_fixtures", "zoo_import_fail"),
             *("zoo_hang.Hang.test_loops_endlessly", "zoo_hang.HangInSetUp", "zoo_leave.LeaveBehind.test_thread"),
-            cwd=os.path.join(HERE, "zoo"),
+            cwd=copy_zoo(temporary.name),
             env=portable_environment(ALSO_MISSING=also),
         )
         tests = ended.tests()
@@ -56,7 +60,7 @@ class PortabilityTest(unittest.TestCase):
                 if "zoo_import_fail" in test_id:  # named differently when it is named, not discovered
                     self.assertEqual(test["outcome"], "error")
                 else:
-                    self.assertEqual(made_of(test, model[test_id]["told"]), model[test_id])
+                    self.assertEqual(verdict_on(test, expected[test_id]), expected[test_id])
         self.assertEqual(processes_of_run(ended.report["run"]["id"]), [])
 
     def test_a_start_method_that_this_system_does_not_have(self) -> None:
@@ -80,7 +84,8 @@ class PortabilityTest(unittest.TestCase):
         only_posix = {"fork", "setpgid", "wait4", "WNOHANG", "SIGSTOP"}
         allowed = {"child/template.py", "child/warden.py", "backends/forkserver.py", "backends/interpreter.py"}
         package = os.path.join(PACKAGE_PARENT, "isolatedunit")
-        for folder, _, files in os.walk(package):
+        for folder, folders, files in os.walk(package):
+            folders[:] = [name for name in folders if name != "zoo"]
             for file in files:
                 path = os.path.join(folder, file)
                 if not file.endswith(".py") or os.path.relpath(path, package).replace(os.sep, "/") in allowed:

@@ -2,69 +2,37 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
 import tempfile
 import unittest
 from typing import Any
 
-from running import HERE, START_METHODS, Completed, environment, processes_of_run, run_isolatedunit
+from running import START_METHODS, Completed, environment, processes_of_run, run_isolatedunit
 
-ZOO = os.path.join(HERE, "zoo")
-
-
-def load_expecting() -> Any:
-    """The zoo's own module on what is expected; it is not on this process's path."""
-    spec = importlib.util.spec_from_file_location("expecting", os.path.join(ZOO, "expecting.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-FOUND_ANYWAY = ("process", "thread", "exit")
-"""The kinds of leaks that are found whether handles are tracked or not."""
+from isolatedunit.selftest import FLAGS, ZOO, copy_zoo, model, verdict_on
 
 
 def visit(start_method: str, *more: str) -> Completed:
     """Run the whole zoo."""
     with tempfile.TemporaryDirectory() as scratch:
         return run_isolatedunit(
-            *("discover", "-s", ZOO, "-p", "zoo_*.py", "--start-method", start_method),
-            *("-j", "4", "--parallel-by", "test", "--process-timeout", "4", "--cleanup-timeout", "1"),
-            *more,
+            *("discover", "-s", copy_zoo(scratch), "--start-method", start_method, *FLAGS, *more),
             env=environment(ZOO_SCRATCH=scratch),
         )
-
-
-def made_of(test: dict[str, Any], told: tuple[str, ...]) -> dict[str, Any]:
-    """What the runner made of a test, in the words of the zoo's model."""
-    attempts = test["attempts"]
-    by_kind = attempts[-1]["handle_stats"].get("by_kind", {}) if attempts else {}
-    leaked = sum(by_kind.get(kind, 0) for kind in FOUND_ANYWAY)
-    everything = json.dumps(test, ensure_ascii=False) + test["traceback"] + test["stdout"]
-    return {
-        "outcome": test["outcome"],
-        "cause": test["cause"],
-        "leaked": leaked,
-        "told": tuple(text for text in told if text in everything),
-    }
 
 
 class ZooTest(unittest.TestCase):
     maxDiff = None
 
     def check(self, start_method: str, *more: str) -> None:
-        expected = load_expecting().model(ZOO)
+        expected = model(ZOO)
         self.assertGreater(len(expected), 90)
         ended = visit(start_method, *more)
         tests = ended.tests()
-        made = {test_id: made_of(test, expected.get(test_id, {}).get("told", ())) for test_id, test in tests.items()}
-        self.assertEqual(sorted(made), sorted(expected))
-        for test_id, model in expected.items():
+        self.assertEqual(sorted(tests), sorted(expected))
+        for test_id, verdict in expected.items():
             with self.subTest(test_id, message=tests[test_id]["message"]):
-                self.assertEqual(made[test_id], model)
+                self.assertEqual(verdict_on(tests[test_id], verdict), verdict)
         assert ended.report is not None
         self.assertEqual(ended.exit_code, 1)
         self.assertEqual(processes_of_run(ended.report["run"]["id"]), [])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -46,6 +44,7 @@ from isolatedunit.messages import (
 )
 from isolatedunit.options import Options
 from isolatedunit.results import PlannedTest
+from isolatedunit.scratch import Scratch, remove_left_over
 from isolatedunit.vitals import FreeMemory
 
 NEVER = float("inf")
@@ -83,7 +82,7 @@ class Run:
                 f"this would be a run inside of {resources.run_depth()} others, and {MAX_DEPTH - 1} is the most; "
                 "does a module run its own tests when it is imported?"
             )
-        self.id = secrets.token_hex(4)
+        self.id = os.urandom(4).hex()
         self.options = options
         self.jobs = count_jobs(options)
         self.interrupts = 0
@@ -104,7 +103,7 @@ class Run:
         self._looked_for_groups = False
         self._groups_in: str | None = None
         self._start_method = usable_start_method(options.start_method)
-        self._scratch = tempfile.mkdtemp(prefix="isolatedunit-")
+        self._scratch = Scratch()  # the last thing to be made: nothing below it may fail
 
     # ---- what may come from a signal handler
 
@@ -324,7 +323,7 @@ class Run:
 
     def _prepare(self, attempt: Attempt, scheduler: Scheduler) -> Running:
         self._attempts += 1
-        receipt = os.path.join(self._scratch, f"{self._attempts}.receipt")
+        receipt = os.path.join(self._scratch.path, f"{self._attempts}.receipt")
         settings = {**self._settings(attempt.options), "receipt": receipt, "shared": len(attempt.tests) > 1}
         settings["track_handles"] = any(scheduler.options_of(test).tracks_handles for test in attempt.tests)
         place = scheduler.place(attempt)
@@ -389,7 +388,7 @@ class Run:
             return SetUpFixture(attempt=attempt.id, kind=kind, test=test, settings=settings)
         address = attempt.tests[0].address
         if "function" in address:
-            settings["directory"] = os.path.join(self._scratch, f"{self._attempts}.files")
+            settings["directory"] = os.path.join(self._scratch.path, f"{self._attempts}.files")
             name = attempt.tests[0].name
             return RunFunction(attempt=attempt.id, function=address["function"], name=name, settings=settings)
         tests = [{"home": test.home, "address": test.address} for test in attempt.tests]
@@ -418,7 +417,7 @@ class Run:
                 name,
                 Setting(
                     run=self.id,
-                    scratch=self._scratch,
+                    scratch=self._scratch.path,
                     jobs=self.jobs,
                     capture=self.options.capture,
                     sys_path=tuple(os.path.abspath(path) if path == "" else path for path in sys.path),
@@ -440,7 +439,8 @@ class Run:
             backend.close()
         self._backends.clear()
         self._loop.close()
-        resources.remove_tree(self._scratch)
+        self._scratch.remove()
+        remove_left_over()
 
 
 def count_jobs(options: Options) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from isolatedunit.secrecy import is_secret
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +18,6 @@ except ImportError:
     _locale = None  # type: ignore[assignment]
 
 MAX_TEXT = 200
-_SECRETS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "KEY", "CREDENTIAL", "AUTH", "PRIVATE")
 _NOT_THE_TESTS = {b"PYTEST_CURRENT_TEST", "PYTEST_CURRENT_TEST"}
 _signal: Any = sys.modules.get("_signal")  # unittest imported it; `signal` would make an enum's member of each
 _getcwd, _umask = os.getcwd, os.umask
@@ -126,11 +127,6 @@ def _current_directory() -> str | None:
         return _getcwd()
     except OSError:  # somebody removed it
         return None
-
-
-def is_secret(name: str) -> bool:
-    """Whether an environment variable of this name is likely to hold a secret."""
-    return any(word in name.upper() for word in _SECRETS)
 
 
 def _current_umask() -> int:

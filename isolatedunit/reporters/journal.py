@@ -18,7 +18,15 @@ from typing import Any, BinaryIO
 
 from isolatedunit import events
 from isolatedunit.errors import OptionError
-from isolatedunit.events import Event, RunFinished, Warned
+from isolatedunit.events import (
+    Event,
+    RetryScheduled,
+    RunCancelled,
+    RunFinished,
+    RunStarted,
+    TestFinished,
+    Warned,
+)
 from isolatedunit.options import Options
 from isolatedunit.reporters.files import Origin
 from isolatedunit.reporters.outlet import Outlet
@@ -28,6 +36,9 @@ FORMAT = "isolatedunit-events/1"
 
 SHOWN = ("verbosity", "buffer", "failfast", "durations", "stats", "enable_process_logging")
 """The options that make up what a run looked like."""
+
+RESULTS = (RunStarted, RetryScheduled, TestFinished, Warned, RunCancelled, RunFinished)
+"""The events that tell what came of tests."""
 
 LEFT_OUT: dict[type, set[str]] = {
     PlannedTest: {"home", "address", "overrides", "reports", "prefix"},
@@ -95,6 +106,15 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nan(item) for item in value]
     return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class Partial(Journal):
+    """The results so far, beside a report that is written at the end: what is left of a run that is killed."""
+
+    def handle(self, event: Event) -> None:
+        """Write down what came of tests; what their processes cost is told at the end only."""
+        if isinstance(event, RESULTS):
+            super().handle(event)
 
 
 class PastRun:

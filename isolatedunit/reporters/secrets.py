@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from isolatedunit.events import Event, Listener
-from isolatedunit.handles.state import is_secret
+from isolatedunit.secrecy import is_secret
 
 _SHORTEST = 8
 """Shorter values are those of switches, which stand in every other text."""

@@ -15,7 +15,9 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from running import START_METHODS, processes_of_run
-from test_zoo import ZOO, load_expecting, made_of, visit
+from test_zoo import visit
+
+from isolatedunit.selftest import ZOO, model, verdict_on
 
 
 def burn() -> None:
@@ -26,14 +28,14 @@ def burn() -> None:
 
 def count_differences(start_method: str) -> int:
     """Run the zoo once; print, and count, what is not as the model has it."""
-    expected = load_expecting().model(ZOO)
+    expected = model(ZOO)
     began = time.monotonic()
     ended = visit(start_method)
     tests = ended.tests()
     differences = sorted(set(tests) ^ set(expected))
-    for test_id, model in expected.items():
-        if test_id in tests and (made := made_of(tests[test_id], model.get("told", ()))) != model:
-            differences.append(f"{test_id}: {made} and not {model}; {tests[test_id]['message'][:300]}")
+    for test_id, verdict in expected.items():
+        if test_id in tests and (made := verdict_on(tests[test_id], verdict)) != verdict:
+            differences.append(f"{test_id}: {made} and not {verdict}; {tests[test_id]['message'][:300]}")
     assert ended.report is not None
     left = processes_of_run(ended.report["run"]["id"])
     differences += [f"left running: {process}" for process in left]

@@ -1,0 +1,91 @@
+"""The directory of a run's own files, and what is left of those of runs that were killed.
+
+Each has a file that its runner holds locked for as long as it lives, however it ends. A directory whose file nobody
+holds is that of a run which is no more. That also holds where several containers share a directory for temporary
+files, and a process id means nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import suppress
+
+from isolatedunit import resources
+from isolatedunit.errors import BackendUnavailable
+
+PREFIX = "isolatedunit-"
+LOCK = "runner"
+_NEW = "runner.new"
+
+_in_use: set[str] = set()
+"""The directories of this process's runs: a process is not kept from locking what it has locked itself."""
+
+
+class Scratch:
+    """A new directory, private to the user, and of an unguessable name: `path`. Raises `BackendUnavailable`."""
+
+    def __init__(self) -> None:
+        self._lock: int | None = None
+        try:
+            self.path = tempfile.mkdtemp(prefix=PREFIX)
+            _in_use.add(self.path)
+            self._lock = os.open(os.path.join(self.path, _NEW), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            if _try_to_lock(self._lock):
+                # never there without being locked: whoever finds it and can lock it knows that its owner is gone
+                os.rename(os.path.join(self.path, _NEW), os.path.join(self.path, LOCK))
+        except OSError as exception:
+            raise BackendUnavailable(
+                f"no directory for temporary files can be made: {exception}; make room there, or set TMPDIR to "
+                "another place."
+            ) from exception
+
+    def remove(self) -> None:
+        """Remove it, and all that is in it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        resources.remove_tree(self.path)
+        _in_use.discard(self.path)
+
+
+def remove_left_over(parent: str | None = None) -> list[str]:
+    """Remove what killed runs of this user have left in *parent*, or where new ones are made; gives their paths."""
+    removed = []
+    with suppress(OSError), os.scandir(tempfile.gettempdir() if parent is None else parent) as entries:
+        for entry in entries:
+            if entry.name.startswith(PREFIX) and entry.path not in _in_use and _is_left_over(entry):
+                resources.remove_tree(entry.path)
+                removed.append(entry.path)
+    return removed
+
+
+def _is_left_over(entry: os.DirEntry[str]) -> bool:
+    try:
+        if not entry.is_dir(follow_symlinks=False) or not _is_own(entry.stat(follow_symlinks=False)):
+            return False
+        lock = os.open(os.path.join(entry.path, LOCK), os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False  # not one of ours, about to be one, or just removed
+    try:
+        return _is_own(os.fstat(lock)) and _try_to_lock(lock)
+    finally:
+        os.close(lock)
+
+
+def _is_own(status: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not stat.S_IMODE(status.st_mode) & 0o077)
+
+
+def _try_to_lock(descriptor: int) -> bool:
+    """Whether this process alone has the file now; False also where there are no such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
