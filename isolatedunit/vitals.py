@@ -9,11 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from isolatedunit import resources
 from isolatedunit.cgroups import MemoryLimits, processor_quota
 
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
 _NANOSECONDS = 1e9
+_LIMITS = () if resource is None else tuple(getattr(resource, name) for name in dir(resource) if name[:7] == "RLIMIT_")
+_INHERITED = (b"Umask", b"Uid", b"Gid", b"Groups", b"CapEff", b"NoNewPrivs", b"Seccomp", b"SigBlk", b"SigIgn", b"Cpus")
 _OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
 
@@ -72,6 +80,22 @@ class Processors:
         times = os.times()
         live = [resources.use_of(process_id) for process_id in running]
         return times.children_user + times.children_system + sum(used[1] for used in live if used is not None)
+
+
+def inherited() -> tuple[Any, ...]:
+    """What a process that this thread starts now has from it, besides its environment: to be compared, no more.
+
+    Limits and priority; on Linux also the umask, identity, signals that are blocked or ignored, and processors.
+    """
+    found: list[Any] = [] if resource is None else [resource.getrlimit(limit) for limit in _LIMITS]
+    if hasattr(os, "nice"):
+        found.append(os.nice(0))
+    try:
+        with open("/proc/thread-self/status", "rb") as file:
+            found += [line for line in file if line.startswith(_INHERITED)]
+    except OSError:
+        pass
+    return tuple(found)
 
 
 class FreeMemory:

@@ -120,6 +120,9 @@ class Backend(Protocol):
     def waiting(self) -> int:
         """How many processes were started ahead, and wait for work."""
 
+    def processes(self) -> list[int]:
+        """Those that are its children's or wait, without what is below them; empty where it starts none ahead."""
+
     def spawn(self, spec: ChildSpec) -> Child:
         """Begin to make a child; raises `SpawnError`."""
 

@@ -54,6 +54,10 @@ class ForkServerBackend:
         self._children.add(child)
         return child
 
+    def processes(self) -> list[int]:
+        """None is started ahead."""
+        return []
+
     def start_ahead(self) -> None:
         """A fork is made when it is needed."""
 

@@ -1,19 +1,19 @@
 """Interpreters that are started before there is work for them, and wait for it.
 
-One that waits is blocked in a read and uses no processor. It began with the environment that this process had
-then; where that has changed when there is work, it is ended and not used.
+One that waits is blocked in a read and uses no processor. It began with the environment, the limits and all else
+that this process had then; where one that began now would have something else, it is ended and not used. What is of
+its test and not of the run, such as a memory limit or a control group, comes with the work, as for any other.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from multiprocess import spawn
+from multiprocess import spawn, util
 
 from isolatedunit import resources
 from isolatedunit.backends import Setting
@@ -21,19 +21,20 @@ from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.interpreter import start_interpreter
 from isolatedunit.backends.warden import Warden
 from isolatedunit.channel import Channel
+from isolatedunit.errors import SpawnError
+from isolatedunit.vitals import inherited
 
 _LEAVE_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a new process has from this one, and what a test may see of it."""
+    """What a new process has from this one, and what a test may see of it; what `Setting` holds does not change."""
 
     environment: dict[str, str]
     directory: str | None
-    sys_path: tuple[str, ...]
-    argv: tuple[str, ...]
-    executable: str | bytes
+    command: tuple[str, ...]
+    others: tuple[Any, ...]
 
     @classmethod
     def of_now(cls) -> Circumstances:
@@ -42,13 +43,14 @@ class Circumstances:
             directory = os.getcwd()
         except OSError:  # somebody removed it
             directory = None
-        return cls(dict(os.environ), directory, tuple(sys.path), tuple(sys.argv), spawn.get_executable())
+        command = (os.fsdecode(spawn.get_executable()), *util._args_from_interpreter_flags())
+        return cls(dict(os.environ), directory, command, inherited())
 
 
 class Interpreter:
     """A process that was told who it is, and will do the one command that it is sent.
 
-    It and all below it carry *mark* in their environment.
+    It and all below it carry *mark* in their environment. Raises `SpawnError`.
     """
 
     def __init__(self, setting: Setting, capture: Capture, mark: str, warden: Warden) -> None:
@@ -60,7 +62,13 @@ class Interpreter:
         self.process, self.channel = start_interpreter(setting, "worker", mark, capture.paths)
         self.process_id: int = self.process.pid
         self._warden = warden
-        warden.watch(self.process_id)
+        try:
+            warden.watch(self.process_id)
+        except OSError as exception:  # nobody would end it if this process was killed
+            self.kill()
+            self.process._popen.wait()
+            self.close()
+            raise SpawnError(f"no process could be started that watches over it: {exception}") from exception
 
     @property
     def is_gone(self) -> bool:
@@ -91,6 +99,11 @@ class Reserve:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Those that wait."""
+        return [one.process_id for one in self._waiting]
 
     def add(self, interpreter: Interpreter) -> None:
         """One more waits."""

@@ -44,9 +44,9 @@ class SpawnBackend:
     def spawn(self, spec: ChildSpec) -> SpawnChild:
         """Send its work to an interpreter that waits, or else to a new one; raises `SpawnError`."""
         interpreter = self._reserve.take() or self._start(spec.attempt)
-        interpreter.channel.send(spec.command)
         child = SpawnChild(self, interpreter)
         self._children.add(child)
+        interpreter.channel.send(spec.command)
         return child
 
     def _start(self, mark: str) -> Interpreter:
@@ -57,6 +57,10 @@ class SpawnBackend:
     def waiting(self) -> int:
         """How many interpreters wait for work."""
         return len(self._reserve)
+
+    def processes(self) -> list[int]:
+        """The children, and the interpreters that wait."""
+        return [*(child.known_id for child in self._children), *self._reserve.process_ids]
 
     def start_ahead(self) -> None:
         """Start an interpreter that waits for its work; where that fails, who needs it will meet it again."""
@@ -114,6 +118,7 @@ class SpawnChild:
         self._grace_until: float | None = None
         self._used_by_orphans = 0.0
         self._leftovers: dict[int, dict[str, Any]] = {}
+        self._seen: set[int] = set()
         self._ended: ExitStatus | None = None
 
     def look(self, now: float) -> list[Report]:
@@ -153,13 +158,18 @@ class SpawnChild:
         for process_id in resources.children_of_this_process():
             if self._backend.is_known(process_id):
                 continue
-            if not resources.belongs_to(process_id, session=self.known_id, mark=self._interpreter.mark):
+            # one that has ended has no environment any more
+            if process_id not in self._seen and not resources.belongs_to(
+                process_id, session=self.known_id, mark=self._interpreter.mark
+            ):
                 continue
             used = resources.reap(process_id)
             if used is None:
                 found.append(process_id)
+                self._seen.add(process_id)
             else:
                 self._used_by_orphans += used
+                self._seen.discard(process_id)
         if not found and sys.platform != "linux" and resources.kill_group(self.known_id):
             self._leftovers.setdefault(0, {"pid": None, "command": "(in the test's process group)"})
         return found

@@ -6,7 +6,7 @@ where tests wait for something, or where fewer of them run than there are proces
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from isolatedunit.backends import Backend
@@ -17,8 +17,8 @@ NEVER = float("inf")
 LOOK_INTERVAL = 0.05
 """Seconds between two looks at how idle the processors are: what the kernel tells of that is coarse."""
 
-LONGEST_INTERVAL = 0.8
-"""The same where looks have led to nothing: each makes the interval twice as long."""
+LONGEST_PAUSE = 0.8
+"""Seconds without a look after one that led to nothing, at most: each such look makes the pause twice as long."""
 
 ENOUGH = 0.75
 """How much of a processor has to be idle; one that has nothing to do now and then is not."""
@@ -38,24 +38,29 @@ class Foresight:
     def __init__(self, share: float) -> None:
         self._share = share
         self._seen: tuple[float, Idleness] | None = None
-        self._interval = LOOK_INTERVAL
+        self._resume_at = -NEVER
+        self._pause = LOOK_INTERVAL
 
     @property
     def next_look(self) -> float:
-        """When `judge` has something to judge by."""
-        return float("-inf") if self._seen is None else self._seen[0] + self._interval
+        """When `judge` is to be asked: two looks, a moment apart, tell what happens now, whatever was before."""
+        return self._resume_at if self._seen is None else self._seen[0] + LOOK_INTERVAL
 
     def judge(self, now: float, idleness: Idleness, missing: int) -> int:
         """How many of the *missing* ones are to be started now."""
         before, self._seen = self._seen, (now, idleness)
         elapsed = 0.0 if before is None else now - before[0]
-        if before is None or not 0.0 < elapsed < LONGEST_INTERVAL * 2.0:
-            return 0
+        if before is None or not 0.0 < elapsed < LOOK_INTERVAL * 3.0:
+            return 0  # of so long a time it is only known what was on average
         unused = self._share - (idleness.own - before[1].own) / elapsed
         spare = min((idleness.idle - before[1].idle) / elapsed, unused)
         count = min(missing, int(spare + 1.0 - ENOUGH))
-        self._interval = LOOK_INTERVAL if count > 0 else min(self._interval * 2.0, LONGEST_INTERVAL)
-        return max(0, count)
+        if count > 0:
+            self._pause = LOOK_INTERVAL
+            return count
+        self._seen, self._resume_at = None, now + self._pause
+        self._pause = min(self._pause * 2.0, LONGEST_PAUSE)
+        return 0
 
 
 class Ahead:
@@ -74,6 +79,7 @@ class Ahead:
     ) -> None:
         self._foresight = foresight
         self._look, self._start, self._waiting, self._end = look, start, waiting, end
+        self._is_blind = False
 
     def turn(self, now: float, running: int, unbegun: int) -> float:
         """Start some, if it pays, with so many tests *running* and *unbegun*; gives when to be called again."""
@@ -81,19 +87,20 @@ class Ahead:
         missing = min(running, unbegun) - waiting
         if not unbegun and waiting:
             self._end()
-        if missing <= 0:
+        if missing <= 0 or self._is_blind:
             return NEVER
         if now >= self._foresight.next_look:
             idleness = self._look()
             if idleness is None:
+                self._is_blind = True
                 return NEVER
             for _ in range(self._foresight.judge(now, idleness, missing)):
                 self._start()
         return self._foresight.next_look
 
 
-def start_ahead_with(backend: Backend, slots: int, running: Callable[[], Sequence[int]]) -> Ahead:
-    """What keeps processes of *backend* waiting; *running* gives the processes that tests run in."""
+def start_ahead_with(backend: Backend, slots: int) -> Ahead:
+    """What keeps processes of *backend* waiting for *slots* tests at a time."""
     processors = Processors()
     share = min(float(slots), processors.count)
 
@@ -102,6 +109,7 @@ def start_ahead_with(backend: Backend, slots: int, running: Callable[[], Sequenc
         if idle is None:
             return None
         # where the run may use all of them, nobody idles at its expense
-        return Idleness(idle, 0.0 if share >= processors.installed else processors.used_by_children(running()))
+        own = 0.0 if share >= processors.installed else processors.used_by_children(backend.processes())
+        return Idleness(idle, own)
 
     return Ahead(Foresight(share), look, backend.start_ahead, lambda: backend.waiting, backend.end_waiting)

@@ -161,10 +161,6 @@ class Loop:
         """How many attempts have a slot."""
         return len(self._running)
 
-    def process_ids(self) -> list[int]:
-        """The processes that attempts run in, without what is below them."""
-        return [one.attempt.process_id for one in self._running.values() if one.attempt.process_id is not None]
-
     def sizes(self, attempts: Iterable[str]) -> dict[str, int]:
         """The bytes of memory that the processes of these attempts have resident, as far as they run already."""
         children = {name: self._running[name].child for name in attempts if name in self._running}

@@ -244,7 +244,7 @@ class Run:
         """Let the loop turn once; what can be started ahead is started before."""
         if self._start_method == "spawn" and "spawn" in self._backends:
             if self._ahead is None:
-                self._ahead = start_ahead_with(self._backends["spawn"], self.jobs, self._loop.process_ids)
+                self._ahead = start_ahead_with(self._backends["spawn"], self.jobs)
             until = min(until, self._ahead.turn(self._loop.now, self._loop.occupied, scheduler.unbegun))
         self._loop.turn(min(until, scheduler.next_wakeup or NEVER))
 
