@@ -15,8 +15,10 @@ from collections.abc import Iterable
 MEMBERS = "cgroup.procs"
 _MOUNTS, _OWN = "/proc/self/mounts", "/proc/self/cgroup"
 _NEEDED = "memory"
-_NAMES_IN_2 = ("memory.max", "memory.current", "inactive_file")
-_NAMES_IN_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_MEMORY_IN_2 = ("memory.max", "memory.current", "inactive_file")
+_PROCESSORS_IN_2 = ("cpu.max",)
+_PROCESSORS_IN_1 = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+_MEMORY_IN_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 _UNLIMITED = 2**60
 """Version 1 has no word for that there is no limit: it tells the largest number of whole pages."""
 
@@ -40,23 +42,7 @@ class MemoryLimits:
     """What the groups that this process is in may use, of either version; found once, and asked often."""
 
     def __init__(self, mounts: str = _MOUNTS, own: str = _OWN) -> None:
-        self._groups: list[tuple[str, tuple[str, str, str]]] = []
-        paths = {line[0].split(":", 2)[1]: line[0].split(":", 2)[2] for line in _fields_of(own) if ":" in line[0]}
-        for fields in _fields_of(mounts):
-            kind = fields[2] if len(fields) > 3 else ""
-            if kind == "cgroup2" and "" in paths:
-                self._add(fields[1], paths[""], _NAMES_IN_2)
-            elif kind == "cgroup" and _NEEDED in fields[3].split(","):
-                path = next((path for names, path in paths.items() if _NEEDED in names.split(",")), "/")
-                self._add(fields[1], path, _NAMES_IN_1)
-
-    def _add(self, mount: str, path: str, names: tuple[str, str, str]) -> None:
-        directory = os.path.normpath(f"{mount}/{path}")
-        # a container may see the name of its group, and only what is below that
-        while len(directory) >= len(mount) > 1:
-            if os.path.exists(os.path.join(directory, names[0])):
-                self._groups.append((directory, names))
-            directory = os.path.dirname(directory)
+        self._groups = list(_groups_of("memory", _MEMORY_IN_1, _MEMORY_IN_2, mounts, own))
 
     def left(self) -> int | None:
         """The bytes that they may still take, with what the kernel caches for them; None where there is no limit."""
@@ -64,7 +50,39 @@ class MemoryLimits:
         return min(found, default=None)
 
 
-def _left_in(directory: str, names: tuple[str, str, str]) -> int | None:
+def processor_quota(mounts: str = _MOUNTS, own: str = _OWN) -> float | None:
+    """How many processors' time the groups that this process is in may use; None where there is no limit."""
+    found = []
+    for directory, names in _groups_of("cpu", _PROCESSORS_IN_1, _PROCESSORS_IN_2, mounts, own):
+        words = [word for name in names for fields in _fields_of(os.path.join(directory, name)) for word in fields]
+        if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]):
+            found.append(int(words[0]) / int(words[1]))
+    return min(found, default=None)
+
+
+def _groups_of(
+    controller: str, names_in_1: tuple[str, ...], names_in_2: tuple[str, ...], mounts: str, own: str
+) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """The groups that this process is in, of either version, that have the first of these files; with the names."""
+    paths = {line[0].split(":", 2)[1]: line[0].split(":", 2)[2] for line in _fields_of(own) if line[0].count(":") > 1}
+    for fields in _fields_of(mounts):
+        kind = fields[2] if len(fields) > 3 else ""
+        if kind == "cgroup2" and "" in paths:
+            names, path = names_in_2, paths[""]
+        elif kind == "cgroup" and controller in fields[3].split(","):
+            names = names_in_1
+            path = next((path for known, path in paths.items() if controller in known.split(",")), "/")
+        else:
+            continue
+        mount, directory = fields[1], os.path.normpath(f"{fields[1]}/{path}")
+        # a container may see the name of its group, and only what is below that
+        while len(directory) >= len(mount) > 1:
+            if os.path.exists(os.path.join(directory, names[0])):
+                yield directory, names
+            directory = os.path.dirname(directory)
+
+
+def _left_in(directory: str, names: tuple[str, ...]) -> int | None:
     limit, used, cached = names
     allowed = _number(_fields_of(os.path.join(directory, limit)))
     if allowed is None or allowed >= _UNLIMITED:

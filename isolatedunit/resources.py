@@ -15,7 +15,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, BinaryIO, TypeVar
 
     import psutil
@@ -276,6 +276,23 @@ def remove_tree(directory: str) -> None:
     import shutil  # here, since no template or child needs it
 
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def idle_time(processors: Sequence[int] | None) -> float | None:
+    """The seconds that these processors, or all, have had nothing to do so far, together; None without psutil."""
+    try:
+        import psutil
+    except ImportError:
+        return None
+    try:
+        if processors is None:
+            times = [psutil.cpu_times()]
+        else:
+            every = psutil.cpu_times(percpu=True)
+            times = [every[one] for one in processors if one < len(every)]
+    except (psutil.Error, OSError, RuntimeError, NotImplementedError):
+        return None
+    return float(sum(one.idle + getattr(one, "iowait", 0.0) for one in times))
 
 
 def available_memory() -> int | None:

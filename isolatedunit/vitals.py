@@ -9,11 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from isolatedunit import resources
-from isolatedunit.cgroups import MemoryLimits
+from isolatedunit.cgroups import MemoryLimits, processor_quota
+
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
 
 _NANOSECONDS = 1e9
+_LIMITS = () if resource is None else tuple(getattr(resource, name) for name in dir(resource) if name[:7] == "RLIMIT_")
+_INHERITED = (b"Umask", b"Uid", b"Gid", b"Groups", b"CapEff", b"NoNewPrivs", b"Seccomp", b"SigBlk", b"SigIgn", b"Cpus")
 _OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
 
@@ -50,6 +58,44 @@ def used_by(process_ids: Sequence[int]) -> Usage | None:
         elif not count:
             return None
     return Usage(rss, cpu_time, count) if count else None
+
+
+class Processors:
+    """The processors that this process may use: *count* of them, which a control group may make less than are there."""
+
+    def __init__(self) -> None:
+        self.installed = os.cpu_count() or 1
+        usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+        self._chosen = None if usable is None or len(usable) == self.installed else sorted(usable)
+        quota = processor_quota()
+        count = float(self.installed if self._chosen is None else len(self._chosen))
+        self.count = count if quota is None else min(count, quota)
+
+    def idle_time(self) -> float | None:
+        """The seconds that they have had nothing to do so far, together; None where nobody knows."""
+        return resources.idle_time(self._chosen)
+
+    def used_by_children(self, running: Sequence[int]) -> float:
+        """The seconds that this process's children used so far: those that have ended, and these that run."""
+        times = os.times()
+        live = [resources.use_of(process_id) for process_id in running]
+        return times.children_user + times.children_system + sum(used[1] for used in live if used is not None)
+
+
+def inherited() -> tuple[Any, ...]:
+    """What a process that this thread starts now has from it, besides its environment: to be compared, no more.
+
+    Limits and priority; on Linux also the umask, identity, signals that are blocked or ignored, and processors.
+    """
+    found: list[Any] = [] if resource is None else [resource.getrlimit(limit) for limit in _LIMITS]
+    if hasattr(os, "nice"):
+        found.append(os.nice(0))
+    try:
+        with open("/proc/thread-self/status", "rb") as file:
+            found += [line for line in file if line.startswith(_INHERITED)]
+    except OSError:
+        pass
+    return tuple(found)
 
 
 class FreeMemory:

@@ -173,6 +173,33 @@ class GroupsTest(unittest.TestCase):
         self.assertEqual(len(seen), 9)
 
 
+class UnbegunTest(unittest.TestCase):
+    NAMES = tuple(f"{module}.T.t{number}" for module in "abc" for number in range(4))
+
+    def test_it_is_what_is_neither_reported_nor_run(self) -> None:
+        for isolation in ("test", "class", "none"):
+            with self.subTest(isolation):
+                schedule = Scheduler("run", plan(*self.NAMES), Options(isolation=isolation, retries=1), slots=2)
+                self.assertEqual(schedule.unbegun, 12)
+                running: list[Attempt] = []
+                for turn in range(100):
+                    running += take(schedule)
+                    begun = sum(len(one.tests) for one in running)
+                    self.assertEqual(schedule.unbegun, len(schedule.not_run) - begun)
+                    if not running:
+                        break
+                    ended = running.pop(0)
+                    conclude(ended, *(() if turn % 3 else (0,)))
+                    settle(schedule, ended)
+                self.assertEqual((running, schedule.unbegun), ([], 0))
+
+    def test_nothing_is_to_begin_once_the_run_is_cancelled(self) -> None:
+        schedule = scheduler(*self.NAMES)
+        self.assertEqual(schedule.unbegun, 12)
+        schedule.cancel()
+        self.assertEqual(schedule.unbegun, 0)
+
+
 class SettleTest(unittest.TestCase):
     def test_each_test_is_reported_once(self) -> None:
         schedule = scheduler("a.X.one", "a.X.two", isolation="class")

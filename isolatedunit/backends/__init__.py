@@ -117,8 +117,21 @@ class Backend(Protocol):
 
     name: str
 
+    @property
+    def waiting(self) -> int:
+        """How many processes were started ahead, and wait for work."""
+
+    def processes(self) -> list[int]:
+        """Those that are its children's or wait, without what is below them; empty where it starts none ahead."""
+
     def spawn(self, spec: ChildSpec) -> Child:
         """Begin to make a child; raises `SpawnError`."""
+
+    def start_ahead(self) -> None:
+        """Begin to make a process for a child that will be wanted soon, if that saves anything later."""
+
+    def end_waiting(self) -> None:
+        """End the processes that wait."""
 
     def close(self) -> None:
         """End everything that is left, and return when it is gone."""

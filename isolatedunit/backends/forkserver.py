@@ -30,6 +30,7 @@ class ForkServerBackend:
     """Makes children that are forks of a template."""
 
     name = "forkserver"
+    waiting = 0
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -52,6 +53,16 @@ class ForkServerBackend:
         child.begin()
         self._children.add(child)
         return child
+
+    def processes(self) -> list[int]:
+        """None is started ahead."""
+        return []
+
+    def start_ahead(self) -> None:
+        """A fork is made when it is needed."""
+
+    def end_waiting(self) -> None:
+        """None waits."""
 
     def is_unsafe(self, home: dict[str, Any] | None) -> bool:
         """Whether nothing can be forked from what importing *home* leaves behind."""

@@ -1,4 +1,7 @@
-"""Each child is a fresh interpreter: works everywhere, and costs an interpreter's start."""
+"""Each child is a fresh interpreter: works everywhere, and costs an interpreter's start.
+
+That may be paid ahead, where it is cheap: see `isolatedunit.engine.ahead`.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from typing import Any
 from isolatedunit import resources
 from isolatedunit.backends import ChildSpec, Setting
 from isolatedunit.backends.capture import Capture
-from isolatedunit.backends.interpreter import start_interpreter
+from isolatedunit.backends.interpreter import IS_LEAN
+from isolatedunit.backends.reserve import Interpreter, Reserve
 from isolatedunit.backends.warden import Warden
-from isolatedunit.channel import Channel
+from isolatedunit.errors import SpawnError
 from isolatedunit.messages import Report
 from isolatedunit.results import ExitStatus, MadeBy, Output
 
@@ -35,31 +39,56 @@ class SpawnBackend:
         self._children: set[SpawnChild] = set()
         self._was_subreaper = resources.become_subreaper(True)
         self._warden = Warden(setting)
+        self._reserve = Reserve()
 
     def spawn(self, spec: ChildSpec) -> SpawnChild:
-        """Start an interpreter and send it its work; raises `SpawnError`."""
-        self._count += 1
-        capture = Capture(self._setting, str(self._count))
-        process, channel = start_interpreter(self._setting, "worker", spec.attempt, capture.paths)
-        channel.send(spec.command)
-        child = SpawnChild(self, spec, process, channel, capture)
+        """Send its work to an interpreter that waits, or else to a new one; raises `SpawnError`."""
+        interpreter = self._reserve.take() or self._start(spec.attempt)
+        child = SpawnChild(self, interpreter)
         self._children.add(child)
-        self._warden.watch(process.pid)
+        interpreter.channel.send(spec.command)
         return child
+
+    def _start(self, mark: str) -> Interpreter:
+        self._count += 1
+        return Interpreter(self._setting, Capture(self._setting, str(self._count)), mark, self._warden)
+
+    @property
+    def waiting(self) -> int:
+        """How many interpreters wait for work."""
+        return len(self._reserve)
+
+    def processes(self) -> list[int]:
+        """The children, and the interpreters that wait."""
+        return [*(child.known_id for child in self._children), *self._reserve.process_ids]
+
+    def start_ahead(self) -> None:
+        """Start an interpreter that waits for its work; where that fails, who needs it will meet it again."""
+        if IS_LEAN:
+            try:
+                self._reserve.add(self._start(f"{self._setting.run}/ahead#{self._count + 1}"))
+            except SpawnError:
+                pass
+
+    def end_waiting(self) -> None:
+        """End the interpreters that wait."""
+        self._reserve.end_all()
 
     def forget(self, child: SpawnChild) -> None:
         """The child is gone."""
         self._children.discard(child)
-        self._warden.forget(child.known_id)
 
     def is_known(self, process_id: int) -> bool:
         """Whether this is a child of ours, and not what one left behind."""
-        return any(child.known_id == process_id for child in self._children) or self._warden.process_id == process_id
+        if process_id == self._warden.process_id or self._reserve.knows(process_id):
+            return True
+        return any(child.known_id == process_id for child in self._children)
 
     def close(self) -> None:
         """End what is left."""
         for child in list(self._children):
             child.kill()
+        self._reserve.close()
         deadline = time.monotonic() + 5.0
         while self._children and time.monotonic() < deadline:
             for child in list(self._children):
@@ -74,23 +103,22 @@ class SpawnBackend:
 class SpawnChild:
     """One fresh interpreter."""
 
-    def __init__(
-        self, backend: SpawnBackend, spec: ChildSpec, process: Any, channel: Channel, capture: Capture
-    ) -> None:
-        self.channel = channel
+    def __init__(self, backend: SpawnBackend, interpreter: Interpreter) -> None:
+        self.channel = interpreter.channel
         self.process_id: int | None = None
-        self.known_id: int = process.pid
-        self.sentinel = process.sentinel
+        self.known_id = interpreter.process_id
+        self.sentinel = interpreter.process.sentinel
         self.look_again_at = _NEVER if self.sentinel is not None else 0.0
         self.status: ExitStatus | None = None
         self.made_by = MadeBy("spawn")
         self._backend = backend
-        self._spec = spec
-        self._process = process
-        self._capture = capture
+        self._interpreter = interpreter
+        self._process = interpreter.process
+        self._capture = interpreter.capture
         self._grace_until: float | None = None
         self._used_by_orphans = 0.0
         self._leftovers: dict[int, dict[str, Any]] = {}
+        self._seen: set[int] = set()
         self._ended: ExitStatus | None = None
 
     def look(self, now: float) -> list[Report]:
@@ -130,13 +158,18 @@ class SpawnChild:
         for process_id in resources.children_of_this_process():
             if self._backend.is_known(process_id):
                 continue
-            if not resources.belongs_to(process_id, session=self.known_id, mark=self._spec.attempt):
+            # one that has ended has no environment any more
+            if process_id not in self._seen and not resources.belongs_to(
+                process_id, session=self.known_id, mark=self._interpreter.mark
+            ):
                 continue
             used = resources.reap(process_id)
             if used is None:
                 found.append(process_id)
+                self._seen.add(process_id)
             else:
                 self._used_by_orphans += used
+                self._seen.discard(process_id)
         if not found and sys.platform != "linux" and resources.kill_group(self.known_id):
             self._leftovers.setdefault(0, {"pid": None, "command": "(in the test's process group)"})
         return found
@@ -189,8 +222,5 @@ class SpawnChild:
 
     def close(self) -> None:
         """Let go of the process and its files."""
-        self.channel.close()
-        self._capture.remove()
-        self._process._popen.poll()
-        self._process.close()
+        self._interpreter.close()
         self._backend.forget(self)

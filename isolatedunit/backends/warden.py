@@ -23,12 +23,13 @@ class Warden:
         self._setting = setting
 
     def watch(self, process_id: int) -> None:
-        """From now on this process, and all that is marked as the run's, ends with the runner."""
+        """From now on this process, and all that is marked as the run's, ends with the runner; raises `OSError`."""
         self._tell(f"+{process_id}\n")
 
     def forget(self, process_id: int) -> None:
         """This process is gone: its id may become another's."""
-        self._tell(f"-{process_id}\n")
+        if self._process is not None:
+            self._tell(f"-{process_id}\n")
 
     def _tell(self, line: str) -> None:
         if os.name != "posix":

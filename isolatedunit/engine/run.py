@@ -12,6 +12,7 @@ from isolatedunit.addresses import is_importing_main
 from isolatedunit.backends import Backend, ChildSpec, Setting, open_backend, usable_start_method
 from isolatedunit.cgroups import ControlGroup, find_parent
 from isolatedunit.covering import combine, need_coverage
+from isolatedunit.engine.ahead import Ahead, start_ahead_with
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.listing import plan_test, report_known
 from isolatedunit.engine.loop import Loop, Running
@@ -99,6 +100,7 @@ class Run:
         self._is_to_suspend = self._is_to_inspect = False
         self._rules = StopRules(options, 0.0)
         self._free_memory = FreeMemory()
+        self._ahead: Ahead | None = None
         self._looked_for_groups = False
         self._groups_in: str | None = None
         self._start_method = usable_start_method(options.start_method)
@@ -252,7 +254,15 @@ class Run:
             if not self._loop.occupied and not scheduler.has_more:
                 break
             self._do_as_asked()
-            self._loop.turn(min(self._rules.out_of_time, scheduler.next_wakeup or NEVER))
+            self._wait(scheduler, self._rules.out_of_time)
+
+    def _wait(self, scheduler: Scheduler, until: float) -> None:
+        """Let the loop turn once; what can be started ahead is started before."""
+        if self._start_method == "spawn" and "spawn" in self._backends:
+            if self._ahead is None:
+                self._ahead = start_ahead_with(self._backends["spawn"], self.jobs)
+            until = min(until, self._ahead.turn(self._loop.now, self._loop.occupied, scheduler.unbegun))
+        self._loop.turn(min(until, scheduler.next_wakeup or NEVER))
 
     def _do_as_asked(self) -> None:
         if self._is_to_suspend:
@@ -307,7 +317,7 @@ class Run:
             self._fill_slots(scheduler)
             if not more and not self._loop.occupied and not scheduler.has_more:
                 break
-            self._loop.turn(scheduler.next_wakeup)
+            self._wait(scheduler, NEVER)
         self._loop.tell([RunFinished(self._loop.now, ())])
 
     def queue(self, scheduler: Scheduler, test: PlannedTest) -> None:

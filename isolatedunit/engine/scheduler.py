@@ -75,6 +75,7 @@ class Scheduler:
         self._room = Room(slots, dict(options.groups))
         self.admission = Admission({} if expectations is None else expectations.peaks)
         self._units_of: dict[str, Unit] = {}
+        self._in_hand = 0
         self._stages = Stages()
         self._reported_fixtures: set[str] = set()
         self._covered: set[str] = set()
@@ -199,6 +200,7 @@ class Scheduler:
         self._units_of[attempt_id] = unit
         self.admission.begin(attempt_id, memory)
         if fixture is None:
+            self._in_hand += len(unit.tests)
             stage = self._stages.of(unit.tests[0])
             if stage is not None:
                 stage.running.add(attempt_id)
@@ -231,6 +233,11 @@ class Scheduler:
     def has_more(self) -> bool:
         """Whether anything is still to begin."""
         return bool(self._ready or self._delayed or self._put_off or self._parked or self.admission.has_parked)
+
+    @property
+    def unbegun(self) -> int:
+        """How many tests are neither reported nor run now, those that a fixture's failure covers included."""
+        return 0 if self.cancelled else max(0, len(self._unreported) - self._in_hand)
 
     @property
     def not_run(self) -> list[PlannedTest]:
@@ -280,6 +287,8 @@ class Scheduler:
         """
         done = Settlement(self._units_of.pop(attempt.id), attempt, outputs, made_by, now)
         self.admission.end(attempt.id)
+        if done.unit.fixture is None:
+            self._in_hand -= len(done.unit.tests)
         if attempt.conclusion.spawn_failure is not None:
             self._settle_spawn_failure(done, attempt.conclusion.spawn_failure)
         else:
