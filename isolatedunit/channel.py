@@ -176,8 +176,10 @@ class Channel:
             data = os.read(self.fileno(), _READ_SIZE)
         except BlockingIOError:
             return []
-        except (OSError, EOFError):
+        except (OSError, EOFError) as exception:
             data = b""
+            if getattr(exception, "errno", None) not in _ENDINGS:
+                self._reader.broken = f"it could not be read: {exception}"
         if not data:
             self.ended = True
         return self._reader.feed(data)
@@ -207,6 +209,10 @@ class Channel:
         """Close the Connection; the child sees its end."""
         self.ended = True
         self.connection.close()
+
+
+_ENDINGS = (None, errno.EPIPE, errno.ECONNRESET)
+"""What a read raises when the other end is closed, with or without having read all; EOFError has no number."""
 
 
 def _as_reports(messages: list[bytes]) -> tuple[list[Report], str | None]:

@@ -302,7 +302,7 @@ class Loop:
         self._feed_reports(running, child.channel.receive())
         self._stop_excess(running, child)
         if child.channel.broken is not None and running.attempt.state is not State.DONE:
-            self._feed(running, ProtocolBroken(f"The child sent what is no message: {child.channel.broken}"))
+            self._feed(running, ProtocolBroken(f"What came from the child is no message: {child.channel.broken}"))
         if child.channel.ended and running.attempt.state is not State.DONE:
             # it may have closed it, or have ended; only its sentinel can tell
             self._register(running)
@@ -338,7 +338,7 @@ class Loop:
         """The child is gone: hear what is still on its way before saying so."""
         self._feed_reports(running, child.channel.receive_rest())
         if child.channel.broken is not None:
-            self._feed(running, ProtocolBroken(f"The child sent what is no message: {child.channel.broken}"))
+            self._feed(running, ProtocolBroken(f"What came from the child is no message: {child.channel.broken}"))
         if not running.attempt.received_all:
             receipts = read_receipts(running.receipt)
             if receipts:

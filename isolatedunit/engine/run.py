@@ -467,6 +467,9 @@ def _may_do_better(attempt: Attempt) -> bool:
     failure = attempt.conclusion.spawn_failure
     if failure is not None:
         return not failure.lasting
+    status = attempt.evidence.status
+    if attempt.cause == "crash" and status.exit_code is None and status.signal is None:
+        return True  # nobody knows how it ended: nothing says that the module did it
     return attempt.cause == "ipc" and not attempt.is_our_bug
 
 

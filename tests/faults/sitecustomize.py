@@ -25,6 +25,8 @@ def install(where, name, skip, count, how):
     write, fstat = os.write, os.fstat
 
     def fails_once_in_a_while(*arguments, **named):
+        if sys._getframe(1).f_globals.get("__name__") == "subprocess":
+            return real(*arguments, **named)  # what it reads is told by nobody else; it would lose the process
         write(counter, b".")  # all processes count together
         calls = fstat(counter).st_size
         if skip < calls <= skip + count:
