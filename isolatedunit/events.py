@@ -79,6 +79,15 @@ class ChildUnresponsive(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseSeen(Event):
+    """A heartbeat told in which of unittest's phases a test is, such as ``setUp`` or ``body``; empty for none."""
+
+    attempt: str
+    test: str
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProgressMade(Event):
     """A test told how far it is: *fraction* from 0 to 1, and a *text*."""
 

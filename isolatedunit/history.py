@@ -1,9 +1,13 @@
 """What past runs tell about tests: a listener that remembers, in one SQLite file.
 
 Nothing depends on it. The file may be deleted at any time; where it cannot be read or written a run
-goes on without. It has one table, ``tests``: ``id``, ``duration`` in seconds (a mean in which each
+goes on without. Its table ``tests`` has ``id``, ``duration`` in seconds (a mean in which each
 run counts for half of all before it), ``peak_rss`` in bytes, ``outcome`` and ``cause`` of the last
-run, ``runs`` and ``failures`` so far, ``last_run`` in seconds since 1970.
+run, ``runs`` and ``failures`` so far, ``last_run`` in seconds since 1970. Its table ``recent`` has by
+the same ``id`` the last of these ``runs``, newest first, as many as fit into `RECENT_SIZE` characters, and
+the ``message`` of the last failure.
+
+A fixture that failed, or a module that could not be imported, has a row until tests of it have run again.
 """
 
 from __future__ import annotations
@@ -12,16 +16,22 @@ import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 
 from isolatedunit.events import Event, RunFinished, TestFinished
-from isolatedunit.results import GOOD, TestReport
+from isolatedunit.results import GOOD, PlannedTest, TestReport
 
 DEFAULT_PATH = os.path.join(".isolatedunit", "history.sqlite3")
 NEWEST_COUNTS = 0.5
 """How much the newest duration counts against the mean of those before it."""
+
+RECENT_SIZE = 800
+"""Characters that the recent runs of a test have at most: some 25 runs."""
+
+LONGEST_MESSAGE = 500
+"""Characters of a failure's message that are kept."""
 
 _BUSY_TIMEOUT = 5.0
 _VERSION = 1
@@ -30,6 +40,9 @@ _SCHEMA = """
         id TEXT PRIMARY KEY, duration REAL NOT NULL, peak_rss INTEGER, outcome TEXT NOT NULL, cause TEXT,
         runs INTEGER NOT NULL, failures INTEGER NOT NULL, last_run REAL NOT NULL
     ) WITHOUT ROWID
+"""
+_SCHEMA_OF_RECENT = """
+    CREATE TABLE IF NOT EXISTS recent (id TEXT PRIMARY KEY, runs TEXT NOT NULL, message TEXT) WITHOUT ROWID
 """
 
 
@@ -58,6 +71,26 @@ class Row:
     peak_rss: int | None
     outcome: str
     cause: str | None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """One of the recent runs of a test: when, in seconds since 1970, how long, in seconds, and what came of it."""
+
+    at: float
+    duration: float
+    outcome: str
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The recent runs of one test, the oldest first, and the message of its last failure."""
+
+    id: str
+    runs: tuple[Once, ...]
+    message: str
 
 
 class History:
@@ -84,27 +117,46 @@ class History:
             self.problem = f"{self._path}: {exception}"
             return {}
 
+    def read_recent(self) -> list[Recent]:
+        """The recent runs of all tests; raises `sqlite3.Error`, and `FileNotFoundError` where there is no file."""
+        if not os.path.isfile(self._path):
+            raise FileNotFoundError(self._path)
+        with closing(self._open()) as database:
+            database.execute(_SCHEMA_OF_RECENT)
+            rows = database.execute("SELECT id, runs, message FROM recent ORDER BY id").fetchall()
+        return [Recent(name, _read_runs(runs), message or "") for name, runs, message in rows]
+
     def handle(self, event: Event) -> None:
         """Take notice of *event*."""
         if self._only_reads:
             return
         if isinstance(event, TestFinished):
-            if not event.report.is_fixture and event.report.attempts:
-                self._finished.append(event.report)
+            report = event.report
+            if (report.attempts and not report.is_fixture) or report.outcome not in GOOD:
+                self._finished.append(report)
         elif isinstance(event, RunFinished):
-            shared = Counter(report.attempts[-1].process_id for report in self._finished)
-            self.learn([_row_of(report, shared) for report in self._finished])
+            shared = Counter(report.attempts[-1].process_id for report in self._finished if report.attempts)
+            rows = [_row_of(report, shared) for report in self._finished]
+            self.learn(rows, _mended(self._finished))
             self._finished = []
 
-    def learn(self, rows: Sequence[Row]) -> None:
-        """Write down what became of these tests; where that fails, `problem` says why."""
+    def learn(self, rows: Sequence[Row], mended: Iterable[str] = ()) -> None:
+        """Write down what became of these tests, and that nothing is wrong any more with what is *mended*.
+
+        Where that fails, `problem` says why.
+        """
         try:
             self._make_directory()
             with closing(self._open()) as database, database:
                 database.execute(_SCHEMA)
+                database.execute(_SCHEMA_OF_RECENT)
                 database.execute(f"PRAGMA user_version = {_VERSION}")
-                database.executemany(_UPSERT, [_values_of(row) for row in rows])
-        except (OSError, sqlite3.Error) as exception:
+                for table in ("tests", "recent"):
+                    database.executemany(f"DELETE FROM {table} WHERE id = ?", ((one,) for one in mended))  # noqa: S608
+                now = time.time()
+                database.executemany(_UPSERT, (_values_of(row, now) for row in rows))
+                database.executemany(_UPSERT_RECENT, (_recent_of(row, now) for row in rows))
+        except (OSError, sqlite3.Error, UnicodeError) as exception:
             self.problem = f"{self._path}: {exception}"
 
     def _make_directory(self) -> None:
@@ -139,13 +191,63 @@ _UPSERT = f"""
 """  # noqa: S608 - only a constant of ours is put in
 
 
-def _values_of(row: Row) -> dict[str, object]:
-    return {**asdict(row), "failed": row.outcome not in GOOD, "now": time.time()}
+_UPSERT_RECENT = f"""
+    INSERT INTO recent (id, runs, message) VALUES (:id, :run, :message)
+    ON CONFLICT (id) DO UPDATE SET
+        runs = substr(:run || ';' || runs, 1, {RECENT_SIZE}), message = coalesce(:message, message)
+"""  # noqa: S608 - only a constant of ours is put in
+
+
+def _values_of(row: Row, now: float) -> dict[str, object]:
+    return {**asdict(row), "failed": row.outcome not in GOOD, "now": now}
+
+
+def _recent_of(row: Row, now: float) -> dict[str, object]:
+    run = f"{now:.2f} {row.duration:.4g} {row.outcome}{f' {row.cause}' if row.cause else ''}"
+    # that the last failure had no message is something to know, too
+    return {"id": row.id, "run": run, "message": None if row.outcome in GOOD else row.message}
+
+
+def _read_runs(runs: str) -> tuple[Once, ...]:
+    entries = runs.split(";")
+    if len(runs) >= RECENT_SIZE:
+        entries.pop()  # the oldest may have been cut
+    found = []
+    for entry in reversed(entries):
+        at, duration, outcome, *cause = entry.split(" ", 3)
+        found.append(Once(float(at), float(duration), outcome, cause[0] if cause else None))
+    return tuple(found)
 
 
 def _row_of(report: TestReport, shared: Counter[int | None]) -> Row:
-    last = report.attempts[-1]
-    # what it cost, its part of its process included, is what a schedule is made from
-    cost = last.duration / shared[last.process_id]
-    peak = last.memory_usage.get("peak_rss")
-    return Row(report.id, max(cost, report.duration), peak, report.outcome, report.cause)
+    cost, peak = 0.0, None
+    if report.attempts:
+        last = report.attempts[-1]
+        # what it cost, its part of its process included, is what a schedule is made from
+        cost, peak = last.duration / shared[last.process_id], last.memory_usage.get("peak_rss")
+    # SQLite has UTF-8, which has no halves of surrogate pairs
+    message = report.message[:LONGEST_MESSAGE].encode("utf-8", "backslashreplace").decode()
+    cause = "flaky" if report.flaky else report.cause
+    return Row(report.id, max(cost, report.duration), peak, report.outcome, cause, message)
+
+
+def units_above(test: PlannedTest) -> tuple[str, ...]:
+    """unittest's ids of all that may have failed in place of the test: fixtures, and the import of its module."""
+    return (
+        f"setUpClass ({test.class_id})",
+        f"tearDownClass ({test.class_id})",
+        f"setUpModule ({test.module})",
+        f"tearDownModule ({test.module})",
+        f"unittest.loader._FailedTest.{test.module}",
+    )
+
+
+def _mended(finished: Iterable[TestReport]) -> set[str]:
+    above = {one for report in finished if report.planned is not None for one in units_above(report.planned)}
+    return above - {report.id for report in finished}
+
+
+def failed_last(tests: Sequence[PlannedTest], past: Mapping[str, Past]) -> list[PlannedTest]:
+    """Those of the tests that failed the last time that they ran, or could not be run since something else failed."""
+    failed = {test_id for test_id, one in past.items() if one.failed}
+    return [test for test in tests if test.id in failed or not failed.isdisjoint(units_above(test))]

@@ -8,26 +8,30 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from isolatedunit.again import Again
 from isolatedunit.configuration import load_options_with_origins
 from isolatedunit.engine.run import Interrupted, Run
 from isolatedunit.errors import BackendUnavailable, CollectionError, IsolatedUnitError, OptionError
 from isolatedunit.history import DEFAULT_PATH
 from isolatedunit.options import TABLE, Options, read
-from isolatedunit.reporters.console import (
+from isolatedunit.reporters.printable import printable
+from isolatedunit.reporters.streams import (
     ColouringStream,
+    DotlessStream,
     HarmlessStream,
     LosslessStream,
+    is_terminal,
     wants_colour,
 )
-from isolatedunit.reporters.printable import printable
-from isolatedunit.reporting import check_files
+from isolatedunit.reporting import FILES, check_files
 from isolatedunit.runner import IsolatedTestRunner
 from isolatedunit.signals import heeding_signals
 
 if TYPE_CHECKING:
     from isolatedunit.reporters.journal import PastRun
+    from isolatedunit.reporters.progress import Display
 
 SUCCESS, FAILURE, USAGE, INTERNAL, NO_TESTS, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
@@ -38,21 +42,35 @@ BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
 
 _EXAMPLES = """\
 examples:
-  python -m isolatedunit                              discover and run all tests below .
-  python -m isolatedunit discover -s tests -j 4       the tests below tests, four at a time
-  python -m isolatedunit test_module                  the tests of a module
-  python -m isolatedunit module.TestClass.test_method one test
-  python -m isolatedunit path/to/test_file.py         the tests of a file
-  python -m isolatedunit --shard 1/4 --json 1.json    a quarter of them; the others elsewhere
-  python -m isolatedunit config module.TestClass      the options that these tests will have, and from where
-  python -m isolatedunit merge 1.json 2.json 3.json 4.json --json all.json
-  python -m isolatedunit replay events.jsonl -v       a run that --events events.jsonl wrote down
+  python -m isolatedunit                           all tests below .
+  python -m isolatedunit discover -s tests -j 4    those below tests, four at once
+  python -m isolatedunit test_module               the tests of a module
+  python -m isolatedunit module.Class.test_method  one test
+  python -m isolatedunit path/to/test_file.py      the tests of a file
+  python -m isolatedunit --last-failed             those that failed the last time
+  python -m isolatedunit --shard 1/4 --json 1.json
+                                                   a quarter of them
+commands, each with a --help of its own:
+  isolatedunit config TEST...     the options that tests will have, and from where
+  isolatedunit history [TEST...]  which tests are slow, flaky, or fail
+  isolatedunit leaks REPORT       what tests left behind; --accept takes it as it is
+  isolatedunit merge REPORT...    one report of the shards' reports
+  isolatedunit replay FILE        a run that --events FILE wrote down, shown again
+  isolatedunit selftest           whether all of this works here
 """
-_GROUPS = {
-    "unittest": "options of unittest",
-    "discovery": "options for discovery",
-    None: "options of isolatedunit",
+_SECTIONS = {
+    "verbosity": "options of unittest",
+    "start_directory": "options for discovery",
+    "isolation": "isolation",
+    "process_timeout": "limits",
+    "groups": "which tests, and in which order",
+    "retries": "retries, and when to stop",
+    "leaks": "what tests leave behind",
+    "capture": "on the terminal",
+    "json": "files for other programs",
+    "coverage": "measuring",
 }
+"""The options in the table with which sections of ``--help`` begin, and their titles."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -78,9 +96,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="modules, classes, methods or files; 'discover' [start [pattern [top]]], or nothing, to discover them",
     )
     parser.add_argument("--config", metavar="FILE", help="read this .toml or .cfg file for options, and no other")
-    groups = {name: parser.add_argument_group(title) for name, title in _GROUPS.items()}
+    section: Any = parser
     for name, option in TABLE.items():
-        _add_option(groups[option.metadata.get("group")], name, option.metadata, option.default)
+        if name in _SECTIONS:
+            section = parser.add_argument_group(_SECTIONS[name])
+        _add_option(section, name, option.metadata, option.default)
     return parser
 
 
@@ -108,11 +128,20 @@ def parse(argv: Sequence[str]) -> tuple[Options, list[str]]:
 
     Raises `OptionError`; exits for ``--help`` and for what argparse cannot make sense of.
     """
-    options, names, _ = parse_with_origins(argv)
-    return options, names
+    wanted = parse_all(argv)
+    return wanted.options, wanted.names
 
 
-def parse_with_origins(argv: Sequence[str]) -> tuple[Options, list[str], dict[str, str]]:
+class Wanted(NamedTuple):
+    """What a command line asks for: options, names of tests, where each option was set, and how it was written."""
+
+    options: Options
+    names: list[str]
+    origins: dict[str, str]
+    given: dict[str, Any]
+
+
+def parse_all(argv: Sequence[str]) -> Wanted:
     """The same, and where each option was set that is not as it is by default."""
     given = vars(make_parser().parse_intermixed_args(argv))
     names: list[str] = given.pop("tests", [])
@@ -129,14 +158,14 @@ def parse_with_origins(argv: Sequence[str]) -> tuple[Options, list[str], dict[st
         options = options.with_values({name: read(name, value, flag)}, flag)
         origins[name] = f"the command line ({flag})"
     check_files(options)
-    return options, names, origins
+    return Wanted(options, names, origins, given)
 
 
 def config_command(argv: Sequence[str]) -> int:
     """``isolatedunit config TEST...``: print the options that tests will have, and where each comes from."""
     from isolatedunit.explaining import explain
 
-    options, names, origins = parse_with_origins(argv)
+    options, names, origins, _ = parse_all(argv)
     if not names:
         raise OptionError("config: no test is named; name a test, a class or a module, as for a run.")
     run = Run(options, [])
@@ -147,6 +176,12 @@ def config_command(argv: Sequence[str]) -> int:
         run.close()
     print("\n".join(explain(planned, options, origins)), file=LosslessStream(sys.stdout))
     return SUCCESS if planned else NO_TESTS
+
+
+def _history(arguments: Sequence[str]) -> int:
+    from isolatedunit.remembering import history_command
+
+    return history_command(arguments)
 
 
 def _leaks(arguments: Sequence[str]) -> int:
@@ -164,7 +199,7 @@ def _merge(arguments: Sequence[str]) -> int:
 def _replay(arguments: Sequence[str]) -> int:
     from isolatedunit.replaying import replay_command
 
-    return replay_command(arguments, lambda options, past: run_tests(options, (), past))
+    return replay_command(arguments, lambda options, past: run_tests(Wanted(options, [], {}, {}), past))
 
 
 def _selftest(arguments: Sequence[str]) -> int:
@@ -175,6 +210,7 @@ def _selftest(arguments: Sequence[str]) -> int:
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "config": config_command,
+    "history": _history,
     "leaks": _leaks,
     "merge": _merge,
     "replay": _replay,
@@ -189,8 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = sys.argv[1:] if argv is None else list(argv)
         if arguments[:1] and arguments[0] in COMMANDS:
             return COMMANDS[arguments[0]](arguments[1:])
-        options, names = parse(arguments)
-        return run_tests(options, names)
+        return run_tests(parse_all(arguments))
     except (OptionError, CollectionError, BackendUnavailable) as exception:
         print(printable(f"isolatedunit: {exception}"), file=LosslessStream(sys.stderr))
         return USAGE
@@ -220,11 +255,26 @@ def report_bug() -> int:
     return INTERNAL
 
 
-def run_tests(options: Options, names: Sequence[str], past: PastRun | None = None) -> int:
-    """Run what *names* name, or what discovery finds, or show a run of the *past*; gives the exit code."""
-    stream: Any = LosslessStream(sys.stderr)
-    if wants_colour(sys.stderr):
+def _display_of(options: Options) -> Display | None:
+    """The drawing of what runs, where there is a terminal for it that nothing else writes to."""
+    if not (options.progress and options.capture and options.verbosity) or not is_terminal(sys.stderr):
+        return None
+    if any(getattr(options, name) == "-" for name in FILES):
+        return None
+    from isolatedunit.reporters.progress import Display
+
+    return Display(sys.stderr, colour=wants_colour(options.color, sys.stderr))
+
+
+def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
+    """Run the tests that are wanted, or show a run of the *past*; gives the exit code."""
+    options, names = wanted.options, wanted.names
+    display = None if past is not None else _display_of(options)
+    stream: Any = LosslessStream(sys.stderr if display is None else display.stream)  # type: ignore[arg-type]
+    if wants_colour(options.color, sys.stderr):
         stream = ColouringStream(stream)
+    if options.verbosity == 1 and (display is not None or options.show_output == "live"):
+        stream = DotlessStream(stream)  # the bar tells more, and lines of tests do not begin behind dots
     if options.enable_process_logging:
         # a program has handlers of its own; the command shows what was asked for
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=HarmlessStream(stream))
@@ -238,10 +288,17 @@ def run_tests(options: Options, names: Sequence[str], past: PastRun | None = Non
         durations=options.durations,
         options=options,
     )
+    runner.display, runner.annotates = display, past is None
+    if past is None:
+        runner.command_for = Again(options, names, wanted.given)
     source: dict[str, Any] = {"names": list(names)}
     if not names:
         source = {"discover": [options.start_directory, options.pattern, options.top_level_directory]}
-    result = runner.run_source(source) if past is None else runner.replay(past)
+    try:
+        result = runner.run_source(source) if past is None else runner.replay(past)
+    finally:
+        if display is not None:
+            display.close()
     if runner.interrupted:
         return INTERRUPTED
     if runner.report_lost:

@@ -366,7 +366,9 @@ class HandlesCleaned(Report):
 
 
 class Heartbeat(Report):
-    """The child's interpreter still gets to run Python code."""
+    """The child's interpreter still gets to run Python code; *phase* is the function of unittest that runs."""
+
+    phase: str = ""
 
 
 class ChildFailed(Report):

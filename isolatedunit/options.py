@@ -15,6 +15,7 @@ from typing import Any
 
 from isolatedunit.errors import OptionError
 from isolatedunit.leaks import read_policy
+from isolatedunit.showing import Showing, option
 from isolatedunit.values import (
     EXPECTED,
     Choice,
@@ -38,11 +39,6 @@ from isolatedunit.values import (
 )
 
 
-def _option(default: Any, read: Reader, words: str, *flags: str, per_test: bool = False, **more: Any) -> Any:
-    metadata = {"read": read, "help": words, "flags": flags, "per_test": per_test, **more}
-    return field(default=default, metadata=metadata)
-
-
 def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     """Tables, each with a pattern under ``tests`` and options that may be set per test; raises `OptionError`."""
     found = []
@@ -61,19 +57,19 @@ def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Showing):
     """The options of a run, or of one test in it. Times are seconds, sizes bytes."""
 
     # ---- unittest's own
-    verbosity: int = _option(
+    verbosity: int = option(
         1,
         whole,
         "0 is quiet, 1 prints a dot a test, 2 a line a test",
         group="unittest",
         flags_set=((("-v", "--verbose"), 2, "a line a test"), (("-q", "--quiet"), 0, "no dots")),
     )
-    failfast: bool = _option(False, flag, "stop on first fail or error", "-f", "--failfast", group="unittest")
-    catchbreak: bool = _option(
+    failfast: bool = option(False, flag, "stop on first fail or error", "-f", "--failfast", group="unittest")
+    catchbreak: bool = option(
         False,
         flag,
         "on Ctrl-C, let the tests that run finish; the second time they are ended",
@@ -81,10 +77,10 @@ class Options:
         "--catch",
         group="unittest",
     )
-    buffer: bool = _option(
+    buffer: bool = option(
         False, flag, "put the output of failed tests into their error text", "-b", "--buffer", group="unittest"
     )
-    patterns: tuple[str, ...] = _option(
+    patterns: tuple[str, ...] = option(
         (),
         patterns,
         "only run tests which match the given substring or pattern",
@@ -92,15 +88,15 @@ class Options:
         metavar="PATTERN",
         group="unittest",
     )
-    tb_locals: bool = _option(False, flag, "show local variables in tracebacks", "--locals", group="unittest")
-    durations: int | None = _option(
+    tb_locals: bool = option(False, flag, "show local variables in tracebacks", "--locals", group="unittest")
+    durations: int | None = option(
         None, whole_or_none, "show the N slowest test cases (N=0 for all)", "--durations", metavar="N", group="unittest"
     )
-    start_directory: str = _option(
+    start_directory: str = option(
         ".", text, "directory to start discovery", "-s", "--start-directory", metavar="DIR", group="discovery"
     )
-    pattern: str = _option("test*.py", text, "pattern to match test files", "-p", "--pattern", group="discovery")
-    top_level_directory: str | None = _option(
+    pattern: str = option("test*.py", text, "pattern to match test files", "-p", "--pattern", group="discovery")
+    top_level_directory: str | None = option(
         None,
         text,
         "top level directory of the project (the start directory by default)",
@@ -111,10 +107,10 @@ class Options:
     )
 
     # ---- isolation
-    isolation: str = _option(
+    isolation: str = option(
         "test", Choice("test", "class", "module", "none"), "how much runs in one process", "--isolation", per_test=True
     )
-    start_method: str = _option(
+    start_method: str = option(
         "auto",
         Choice("auto", "spawn", "forkserver"),
         "how that process comes to be: a fresh interpreter, or a fork of a pristine template; auto is "
@@ -122,7 +118,7 @@ class Options:
         "--start-method",
         per_test=True,
     )
-    fork_after: str = _option(
+    fork_after: str = option(
         "import",
         Choice("start", "import", "fixtures"),
         "when the template is forked: after the interpreter started, after it imported the test's module, or after "
@@ -130,13 +126,13 @@ class Options:
         "--fork-after",
         per_test=True,
     )
-    parallel_by: str = _option(
+    parallel_by: str = option(
         "module",
         Choice("module", "class", "test"),
         "the smallest unit whose tests may run at the same time as each other",
         "--parallel-by",
     )
-    max_concurrent_processes: int | str = _option(
+    max_concurrent_processes: int | str = option(
         4,
         jobs,
         "how many processes run at the same time; auto is one for each processor that may be used",
@@ -147,10 +143,10 @@ class Options:
     )
 
     # ---- time and space
-    process_timeout: float | None = _option(
+    process_timeout: float | None = option(
         30.0, seconds, "how long a test may take, its fixtures apart", "--process-timeout", metavar="S", per_test=True
     )
-    spawn_timeout: float | None = _option(
+    spawn_timeout: float | None = option(
         5.0,
         seconds,
         "how long a process may take to show a sign of life",
@@ -158,7 +154,7 @@ class Options:
         metavar="S",
         per_test=True,
     )
-    cleanup_timeout: float | None = _option(
+    cleanup_timeout: float | None = option(
         10.0,
         seconds,
         "how long a process may take to end after its test",
@@ -166,7 +162,7 @@ class Options:
         metavar="S",
         per_test=True,
     )
-    terminate_grace: float = _option(
+    terminate_grace: float = option(
         2.0,
         some_seconds,
         "how long a process that is asked to end may take before it is killed",
@@ -174,7 +170,7 @@ class Options:
         metavar="S",
         per_test=True,
     )
-    heartbeat_interval: float = _option(
+    heartbeat_interval: float = option(
         1.0,
         some_seconds,
         "how often a running child is to be heard of",
@@ -182,17 +178,17 @@ class Options:
         metavar="S",
         per_test=True,
     )
-    enable_ipc: bool = _option(
+    enable_ipc: bool = option(
         True,
         flag,
         "run without heartbeats and messages: all that a test's process tells is its receipt, in a file",
         "--no-ipc",
         per_test=True,
     )
-    slow_after: float | None = _option(
+    slow_after: float | None = option(
         10.0, seconds, "a test that runs longer is told as slow", "--slow-after", metavar="S", per_test=True
     )
-    memory_limit: int | None = _option(
+    memory_limit: int | None = option(
         None,
         size,
         "how much memory the processes of a test may use together",
@@ -200,10 +196,10 @@ class Options:
         metavar="SIZE",
         per_test=True,
     )
-    cpu_limit: float | None = _option(
+    cpu_limit: float | None = option(
         None, seconds, "how much CPU time a test may use", "--cpu-limit", metavar="S", per_test=True
     )
-    max_output: int | None = _option(
+    max_output: int | None = option(
         2**30,
         size,
         "how much a test may write to its standard output and standard error together",
@@ -211,7 +207,7 @@ class Options:
         metavar="SIZE",
         per_test=True,
     )
-    max_processes: int | None = _option(
+    max_processes: int | None = option(
         None,
         count_or_none,
         "how many processes a test may have at once, its own among them",
@@ -219,7 +215,7 @@ class Options:
         metavar="N",
         per_test=True,
     )
-    max_open_files: int | None = _option(
+    max_open_files: int | None = option(
         None,
         count_or_none,
         "how many descriptors a test's process may have open; the next one fails there, with OSError",
@@ -227,7 +223,7 @@ class Options:
         metavar="N",
         per_test=True,
     )
-    watchdog_timeout: float | None = _option(
+    watchdog_timeout: float | None = option(
         None,
         seconds,
         "after how long without a sign of life the runner prints the stacks of its own threads",
@@ -236,29 +232,45 @@ class Options:
     )
 
     # ---- what may run at the same time
-    group: str | None = _option(
+    group: str | None = option(
         None, text, "the name of a group, of which only so many tests run at once as groups says", per_test=True
     )
-    groups: tuple[tuple[str, int], ...] = _option(
+    groups: tuple[tuple[str, int], ...] = option(
         (),
         group_limits,
         "how many tests of a group may run at once; one, where nothing is said",
         "--group-limit",
         metavar="NAME=N",
     )
-    exclusive: bool = _option(False, flag, "nothing else runs while the test does", per_test=True)
-    slots: int = _option(1, count, "how many of the processes that may run at once the test stands for", per_test=True)
+    exclusive: bool = option(False, flag, "nothing else runs while the test does", per_test=True)
+    slots: int = option(1, count, "how many of the processes that may run at once the test stands for", per_test=True)
 
     # ---- in which order, and which part
-    history: str | None = _option(
+    history: str | None = option(
         None,
         text_or_none,
         "the file that remembers how long tests took and what became of them, for the longest to begin first; or none",
         "--history",
         metavar="FILE|none",
     )
-    failed_first: bool = _option(False, flag, "begin with the tests that failed the last time", "--failed-first")
-    shard: tuple[int, int] | None = _option(
+    failed_first: bool = option(False, flag, "begin with the tests that failed the last time", "--failed-first")
+    last_failed: bool = option(
+        False, flag, "run only the tests that failed the last time; all of them, if none did", "--last-failed"
+    )
+    shuffle: bool = option(
+        False, flag, "begin modules, their classes, and the tests of these in a random order", "--shuffle"
+    )
+    seed: int | None = option(
+        None, whole_or_none, "the number that such an order comes from, to have it again", "--seed", metavar="N"
+    )
+    repeat: int = option(1, count, "run each test N times, each time for itself", "--repeat", metavar="N")
+    until_failure: bool = option(
+        False,
+        flag,
+        "begin no further test after one that failed; each runs up to 100 times, or as --repeat says",
+        "--until-failure",
+    )
+    shard: tuple[int, int] | None = option(
         None,
         shard,
         "run only the K-th of N parts that take about the same time each",
@@ -267,10 +279,10 @@ class Options:
     )
 
     # ---- what becomes of the results
-    retries: int = _option(
+    retries: int = option(
         0, whole, "how often a test that did not come out well is tried again", "--retries", metavar="N", per_test=True
     )
-    retry_on: tuple[str, ...] = _option(
+    retry_on: tuple[str, ...] = option(
         (),
         retry_reasons,
         "the outcomes and causes for which a test is tried again; for all of them, where nothing is said",
@@ -278,33 +290,33 @@ class Options:
         metavar="CAUSE,...",
         per_test=True,
     )
-    retry_delay: float | None = _option(
+    retry_delay: float | None = option(
         None, seconds, "how long to wait before a test is tried again", "--retry-delay", metavar="S", per_test=True
     )
-    retry_backoff: str = _option(
+    retry_backoff: str = option(
         "fixed",
         Choice("fixed", "exponential"),
         "whether that stays the same or doubles with each further try",
         "--retry-backoff",
         per_test=True,
     )
-    flaky: str = _option(
+    flaky: str = option(
         "pass",
         Choice("pass", "fail"),
         "what a test that only passed when it was tried again counts as",
         "--flaky",
         per_test=True,
     )
-    max_failures: int | None = _option(
+    max_failures: int | None = option(
         None, count_or_none, "begin no further test after N that failed", "--max-failures", metavar="N"
     )
-    max_crashes: int | None = _option(
+    max_crashes: int | None = option(
         None, count_or_none, "begin no further test after N whose process crashed", "--max-crashes", metavar="N"
     )
-    run_timeout: float | None = _option(
+    run_timeout: float | None = option(
         None, seconds, "how long the whole run may take; what runs then is ended", "--run-timeout", metavar="S"
     )
-    leaks: str = _option(
+    leaks: str = option(
         "auto",
         read_policy,
         "what to do about what a test leaves running or open; fail:process,thread fails for these kinds and warns of "
@@ -313,7 +325,7 @@ class Options:
         metavar="auto|ignore|warn|fail[:KINDS]",
         per_test=True,
     )
-    allowed_leaks: tuple[str, ...] = _option(
+    allowed_leaks: tuple[str, ...] = option(
         (),
         texts,
         "a leak that is no matter: a pattern for its kind and identity, or for the test's id and the kind, and after "
@@ -322,14 +334,14 @@ class Options:
         metavar="PATTERN",
         per_test=True,
     )
-    leaks_baseline: str | None = _option(
+    leaks_baseline: str | None = option(
         "isolatedunit-leaks.txt",
         text_or_none,
         "a file with the leaks that are accepted, as isolatedunit leaks --accept writes it, if it is there; or none",
         "--leaks-baseline",
         metavar="FILE|none",
     )
-    track_handles: str = _option(
+    track_handles: str = option(
         "auto",
         Choice("auto", "on", "off"),
         "whether files, sockets, temporary files, loops, tasks and timers that a test leaves open are looked for, and "
@@ -337,14 +349,14 @@ class Options:
         "--track-handles",
         per_test=True,
     )
-    enable_process_logging: bool = _option(
+    enable_process_logging: bool = option(
         False,
         flag,
         "log the life of each process, and its output as it comes, under isolatedunit.process",
         "--process-logging",
         per_test=True,
     )
-    memory_growth_limit: int | None = _option(
+    memory_growth_limit: int | None = option(
         None,
         size,
         "by how much a test may make its process's memory grow; more is a leak of the kind growth",
@@ -352,40 +364,13 @@ class Options:
         metavar="SIZE",
         per_test=True,
     )
-    hunt_leaks: int = _option(
+    hunt_leaks: int = option(
         0,
         whole,
         "run each test N times before it counts, and tell what grows every time: memory blocks, descriptors",
         "--hunt-leaks",
         metavar="N",
         per_test=True,
-    )
-    capture: bool = _option(True, flag, "let tests write straight to the terminal", "--no-capture")
-    stats: bool = _option(False, flag, "print what the run's processes cost, as a table", "--stats")
-    json: str | None = _option(None, text, "write the run as one JSON document", "--json", metavar="FILE")
-    junit_xml: str | None = _option(
-        None, text, "write the run as JUnit XML, for Jenkins and its like", "--junit-xml", metavar="FILE"
-    )
-    events: str | None = _option(
-        None, text, "write down each event when it happens, for isolatedunit replay", "--events", metavar="FILE"
-    )
-    tap: str | None = _option(
-        None, text, "write the results in the Test Anything Protocol, as they come", "--tap", metavar="FILE"
-    )
-    subunit: str | None = _option(
-        None,
-        text,
-        "write the results as subunit v2, as they come; needs the extra subunit",
-        "--subunit",
-        metavar="FILE",
-    )
-    trace: str | None = _option(
-        None, text, "write when what ran, for Perfetto or chrome://tracing", "--trace", metavar="FILE"
-    )
-
-    # ---- what is measured
-    coverage: bool = _option(
-        False, flag, "measure which lines run in any process, with coverage.py; needs the extra coverage", "--coverage"
     )
 
     overrides: tuple[tuple[str, Mapping[str, Any]], ...] = field(
@@ -403,12 +388,21 @@ class Options:
         """Whether a child looks for what its test left open."""
         return self.track_handles == "on" or (self.track_handles == "auto" and self.leaks.startswith(("fail", "warn")))
 
+    @property
+    def tells_output(self) -> bool:
+        """Whether what a test writes is told as it comes."""
+        return self.enable_process_logging or self.show_output == "live"
+
     def with_values(self, values: Mapping[str, Any], where: str) -> Options:
         """These options, but for *values*, which were found *where*; raises `OptionError`."""
         return replace(self, **check(values, where)) if values else self
 
 
-TABLE: dict[str, Field[Any]] = {one.name: one for one in fields(Options)}
+_OF_SHOWING = {one.name for one in fields(Showing)}
+# what is inherited comes last: --help and the documentation have this order
+TABLE: dict[str, Field[Any]] = {
+    one.name: one for one in sorted(fields(Options), key=lambda one: one.name in _OF_SHOWING)
+}
 ALIASES: dict[str, str] = {one.metadata["alias"]: name for name, one in TABLE.items() if "alias" in one.metadata}
 PER_TEST: frozenset[str] = frozenset(name for name, one in TABLE.items() if one.metadata["per_test"])
 

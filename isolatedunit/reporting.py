@@ -14,7 +14,7 @@ from isolatedunit.events import (
     Listener,
 )
 from isolatedunit.options import TABLE, Options
-from isolatedunit.reporters.console import Durations, Summary, table_of
+from isolatedunit.reporters.console import Durations, Slowest, Summary, table_of
 from isolatedunit.reporters.files import JsonReport, Origin
 from isolatedunit.reporters.log import ProcessLog
 from isolatedunit.statistics import Statistics
@@ -80,16 +80,18 @@ class Audience:
         self._say = say
         self._reports = [Guarded(report) for report in _reports(options, origin, statistics.as_dict)]
         self._partial = _partial_of(options, origin)
-        self.summary = Summary(say, lets_finish=options.catchbreak)
+        self.summary = Summary(say, lets_finish=options.catchbreak, repeats=options.repeat > 1)
         wanted = options.durations is not None and sys.version_info < (3, 12)
         self.durations = Durations() if wanted else None
+        self._slowest = Slowest() if options.slowest else None
         files: list[Listener] = [*self._reports, *([] if self._partial is None else [self._partial])]
         own: list[Listener] = [statistics, ProcessLog(), self.summary]
         if files:
             from isolatedunit.reporters.secrets import Discreet
 
             own.append(Discreet(files))
-        self.listeners: list[Listener] = [*own, *([] if self.durations is None else [self.durations]), *more]
+        own += [one for one in (self.durations, self._slowest) if one is not None]
+        self.listeners: list[Listener] = [*own, *more]
 
     def hear(self, events: Iterable[Event]) -> None:
         """Tell all of them of *events*."""
@@ -113,7 +115,8 @@ class Audience:
                 os.unlink(self._partial.path)
         statistics = self._statistics.as_dict()
         table = table_of(statistics) if self._options.stats else []
-        for line in (*table, *self.summary.lines(statistics)):
+        slowest = [] if self._slowest is None else self._slowest.lines()
+        for line in (*slowest, *table, *self.summary.lines(statistics)):
             self._say(line)
         return lost
 

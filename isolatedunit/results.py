@@ -45,7 +45,7 @@ class PlannedTest:
     *home* is what has to be imported for it and *address* what is found there (see
     `isolatedunit.addresses`). *overrides* are the options that the class or the method sets.
     *reports* are what became of it if listing the tests told that already. *prefix* are the import
-    statements that its module begins with.
+    statements that its module begins with. *turn* is which time this is, of several that it is run, from 0 on.
     """
 
     number: int
@@ -60,6 +60,7 @@ class PlannedTest:
     reports: tuple[dict[str, Any], ...] = ()
     cause: str | None = None
     prefix: tuple[str, ...] = ()
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

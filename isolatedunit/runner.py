@@ -19,18 +19,21 @@ from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
 from isolatedunit.caller import IsolatedCaller, options_from
 from isolatedunit.calls import IsolatedTestOptions
+from isolatedunit.choosing import choose, with_consequences
 from isolatedunit.configuration import load_options
-from isolatedunit.engine.order import Expectations, cut
 from isolatedunit.engine.run import Run
-from isolatedunit.engine.units import group_of
 from isolatedunit.events import Event, Listener, TestFinished
 from isolatedunit.handlers import Handlers
 from isolatedunit.history import History
 from isolatedunit.options import Options
 from isolatedunit.planning import plan_one, plan_suite
-from isolatedunit.reporters.console import HarmlessStream, RetellingStream
+from isolatedunit.reporters.annotations import Annotations, system_of
+from isolatedunit.reporters.blocks import Telling, no_command
+from isolatedunit.reporters.failures import tellers_of
 from isolatedunit.reporters.files import Origin
 from isolatedunit.reporters.log import ProcessLog
+from isolatedunit.reporters.secrets import Discreet
+from isolatedunit.reporters.streams import HarmlessStream, RetellingStream
 from isolatedunit.reporting import Audience
 from isolatedunit.results import Note, PlannedTest, TestReport
 from isolatedunit.signals import heeding_signals
@@ -38,6 +41,7 @@ from isolatedunit.statistics import Statistics
 
 if TYPE_CHECKING:
     from isolatedunit.reporters.journal import PastRun
+    from isolatedunit.reporters.progress import Display
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
@@ -112,10 +116,11 @@ class ResultBridge:
     """Tells a unittest result of each report as if the test had run here: a listener.
 
     `connect` says which result; *stop* is called when that says ``shouldStop``. *echo* writes what
-    a test wrote to this process's own streams, in place of into its error text.
+    a test wrote to this process's own streams, in place of into its error text. *telling* is how failures are told.
     """
 
-    def __init__(self, *, echo: bool = False) -> None:
+    def __init__(self, telling: Telling = Telling(), *, echo: bool = False) -> None:  # noqa: B008 - it never changes
+        self._telling = telling
         self._echo = echo
         self._result: Any = None
         self._tests: Mapping[int, Any] = {}
@@ -138,7 +143,8 @@ class ResultBridge:
         if self._echo:
             sys.stdout.write(report.stdout)
             sys.stderr.write(report.stderr)
-        texts = _texts_with_output(report, self._echo or getattr(result, "buffer", False))
+        told_already = self._echo or getattr(result, "buffer", False)
+        texts = replace(self._telling, has_output=told_already).texts(report)
         if report.is_fixture:
             for note, text in zip(report.notes, texts, strict=True):
                 self._add(test, note, text)
@@ -181,20 +187,6 @@ def as_exc_info(note: Note, text: str) -> ExcInfo:
         raise kind(text)
     except ChildError:
         return sys.exc_info()  # type: ignore[return-value]
-
-
-def _texts_with_output(report: TestReport, told_already: bool) -> list[str]:
-    """The texts of the notes; the last error's ends with the output, as it does for unittest's ``-b``."""
-    texts = [note.text for note in report.notes]
-    if told_already:  # with -b by unittest itself, in the child
-        return texts
-    for place in range(len(texts) - 1, -1, -1):
-        if report.notes[place].kind in ("addError", "addFailure"):
-            for title, output in (("Stdout", report.stdout), ("Stderr", report.stderr)):
-                if output:
-                    texts[place] += f"\n{title}:\n{output}" + ("" if output.endswith("\n") else "\n")
-            break
-    return texts
 
 
 class _TellsChildsText(unittest.TestResult):
@@ -263,7 +255,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             options = load_options(Options())
         else:
             options, self.test_sdk_options = options_from(options, load_options(Options()))
-        options = options.with_values(values, type(self).__name__)
+        options = with_consequences(options.with_values(values, type(self).__name__))
         self.failfast = bool(failfast or options.failfast)
         self.buffer = bool(buffer or options.buffer)
         self.tb_locals = bool(tb_locals or options.tb_locals)
@@ -284,6 +276,10 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.report_lost = False
         self.not_run: tuple[str, ...] = ()
         self.planned_in_all_shards = 0
+        # what the command has, and a program has not: marks for a CI system, a drawing on the terminal, a command line
+        self.annotates = False
+        self.display: Display | None = None
+        self.command_for: Callable[[TestReport], str | None] = no_command
 
     def get_statistics(self) -> dict[str, Any]:
         """What the runner's runs have cost so far, in seconds and bytes."""
@@ -308,8 +304,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
     def replay(self, past: PastRun) -> Any:
         """Show a run that was written down before as if it ran now, to all listeners; gives the result."""
-        bridge = ResultBridge()
-        audience = self._gather(past.origin, bridge)
+        audience, bridge = self._gather(past.origin)
 
         def dispatch(result: Any) -> None:
             bridge.connect(result, {}, lambda: None)
@@ -322,10 +317,10 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         return result
 
     def _run(self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]]) -> Any:
-        bridge, history = ResultBridge(), None
+        history = None
         if self.options.history is not None:
             history = History(self.options.history, only_reads=self.options.shard is not None)
-        audience = self._gather(Origin.of(self.options), bridge, history)
+        audience, bridge = self._gather(Origin.of(self.options), history)
         run = Run(
             self.options,
             audience.listeners,
@@ -349,10 +344,18 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self._conclude(audience)
         return result
 
-    def _gather(self, origin: Origin, bridge: ResultBridge, history: History | None = None) -> Audience:
+    def _gather(self, origin: Origin, history: History | None = None) -> tuple[Audience, ResultBridge]:
+        telling = Telling(self.options.show_output, self.buffer, self.command_for)
+        bridge = ResultBridge(telling)
+        shown = [] if self.display is None else [self.display]
         options = replace(self.options, verbosity=self.verbosity, durations=self.durations)
-        more = [one for one in (history, *self._listeners, bridge) if one is not None]
-        return Audience(options, origin, self.statistics, self.stream.writeln, more)
+        kept = [] if history is None else [Discreet([history])]
+        more: list[Listener] = [*kept, *self._listeners, *shown, bridge]
+        more += tellers_of(options, telling, self.stream.writeln, on_terminal=self.display is not None)
+        system = system_of(self.options.annotations) if self.annotates else None
+        if system is not None:
+            more.append(Annotations(system, self.stream.write_as_it_is))
+        return Audience(options, origin, self.statistics, self.stream.writeln, more), bridge
 
     def _conclude(self, audience: Audience) -> None:
         self.report_lost = audience.conclude()
@@ -366,27 +369,22 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         tests: Sequence[PlannedTest],
         originals: Mapping[int, Any],
     ) -> Callable[[Any], None]:
-        """What runs the tests, or this shard's part of them, in the order that past runs suggest."""
-        past = {} if history is None else history.read()
-        known = {test.id: past[test.id] for test in tests if test.id in past}
-        expectations = Expectations(
-            {test_id: one.duration for test_id, one in known.items()},
-            {test_id for test_id, one in past.items() if one.failed},
-            self.options.failed_first,
-            {test_id: one.peak_rss for test_id, one in known.items() if one.peak_rss is not None},
-        )
+        """What runs those of the tests that are chosen, in the order that was chosen."""
+        chosen = choose(tests, self.options, {} if history is None else history.read())
+        if self.display is not None:
+            self.display.expect(chosen.expectations.seconds)
         self.planned_in_all_shards = len(tests)
-        chosen, shard = tests, None
-        if self.options.shard is not None:
-            part = cut(tests, *self.options.shard, expectations, lambda test: group_of(test, self.options))
-            chosen, shard = part.tests, (part.part, part.of, part.digest)
+        for note in chosen.notes:
+            self.stream.writeln(f"isolatedunit: {note}")
 
         stop_reason = "a test failed (--failfast)" if self.failfast else "the result said so (shouldStop)"
 
         def dispatch(result: Any) -> None:
             bridge.connect(result, originals, lambda: run.stop(stop_reason))
+            for reminder in chosen.reminders:
+                run.warn(reminder)
             with hearing_children(result):
-                run.execute(chosen, expectations, shard)
+                run.execute(chosen.tests, chosen.expectations, chosen.shard)
 
         return dispatch
 

@@ -58,7 +58,8 @@ class Completed:
 def environment(**more: str) -> dict[str, str]:
     """This process's environment for another one that uses the same isolatedunit."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ISOLATEDUNIT_")}
-    kept.pop("FORCE_COLOR", None)
+    for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD"):
+        kept.pop(name, None)
     kept["PYTHONPATH"] = PACKAGE_PARENT
     return {**kept, **more}
 

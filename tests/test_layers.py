@@ -12,7 +12,7 @@ from running import REPOSITORY
 PACKAGE = os.path.join(REPOSITORY, "isolatedunit")
 
 FLOORS = (
-    ("errors", "leaks", "options", "results", "secrecy", "values", "messages", "events"),
+    ("errors", "leaks", "options", "phases", "results", "secrecy", "showing", "values", "messages", "events"),
     ("addresses", "cgroups", "channel", "configuration", "covering", "resources"),
     ("scratch", "vitals"),
     ("conversation", "instance"),
@@ -24,13 +24,17 @@ FLOORS = (
     ("costs", "history", "statistics", "reporters"),
     (
         "accepting",
+        "again",
         "caller",
         "calls",
+        "choosing",
         "demo",
         "explaining",
         "handlers",
         "merging",
         "planning",
+        "recollection",
+        "remembering",
         "pool",
         "replaying",
         "reporting",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import unittest
 from typing import Any
+from unittest import mock
 
 from running import ProjectTestCase
 
 from isolatedunit.configuration import load_options
 from isolatedunit.errors import OptionError
-from isolatedunit.main import parse
+from isolatedunit.main import make_parser, parse
 from isolatedunit.options import PER_TEST, TABLE, Options, expectation, read
 
 
@@ -216,6 +217,13 @@ class CommandLineTest(ProjectTestCase):
         self.assertEqual((options.patterns, options.durations), (("*one*", "t*o"), 3))
         self.assertEqual(self.parse("--quiet")[0].verbosity, 0)
 
+    def test_help_reads_well_in_80_columns(self) -> None:
+        with mock.patch.dict(os.environ, COLUMNS="80"):
+            shown = make_parser().format_help()
+        self.assertLessEqual(max(map(len, shown.splitlines())), 80)
+        for title in ("isolation:", "limits:", "on the terminal:", "files for other programs:", "commands, each"):
+            self.assertIn(f"\n{title}", shown)
+
     def test_every_option_of_the_table_has_its_flag(self) -> None:
         given: dict[str, tuple[list[str], Any]] = {
             "isolation": (["--isolation", "class"], "class"),
@@ -264,9 +272,21 @@ class CommandLineTest(ProjectTestCase):
             "subunit": (["--subunit", "x"], "x"),
             "trace": (["--trace", "x"], "x"),
             "coverage": (["--coverage"], True),
+            "last_failed": (["--last-failed"], True),
+            "shuffle": (["--shuffle"], True),
+            "seed": (["--seed", "7"], 7),
+            "repeat": (["--repeat", "3"], 3),
+            "until_failure": (["--until-failure"], True),
+            "show_output": (["--show-output", "live"], "live"),
+            "show_failures": (["--show-failures", "final"], "final"),
+            "progress": (["--no-progress"], False),
+            "color": (["--color", "never"], "never"),
+            "annotations": (["--annotations", "azure"], "azure"),
+            "slowest": (["--slowest"], True),
         }
         of_some_tests = {"group", "exclusive", "slots", "overrides"}  # which files, classes and methods set
-        own = {name for name, option in TABLE.items() if "group" not in option.metadata} - of_some_tests
+        own = {name for name, option in TABLE.items() if option.metadata.get("group") not in ("unittest", "discovery")}
+        own -= of_some_tests
         self.assertEqual(set(given), own)
         for name, (arguments, value) in given.items():
             with self.subTest(name):

@@ -6,6 +6,7 @@ What is needed once a test has run is taken hold of at import: a test may patch 
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import sys
@@ -35,6 +36,7 @@ from isolatedunit.messages import (
     decode,
     encode,
 )
+from isolatedunit.phases import phase_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Reporter:
         self._pipe = pipe
         self._attempt = attempt
         self._pid = _getpid()
+        self._thread = _thread.get_ident()
         self._held: list[Report] = []
 
     @property
@@ -83,7 +86,7 @@ class Reporter:
     def beat(self) -> None:
         """Send a heartbeat; from another thread, so nothing that is held goes with it."""
         if not self.is_twin:
-            self._pipe.send(Heartbeat(attempt=self._attempt, pid=self._pid))
+            self._pipe.send(Heartbeat(attempt=self._attempt, pid=self._pid, phase=phase_of(self._thread)))
 
 
 class Suite(unittest.TestSuite):

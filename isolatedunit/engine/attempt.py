@@ -68,6 +68,7 @@ from isolatedunit.messages import (
     WorkFinished,
 )
 from isolatedunit.options import Options
+from isolatedunit.phases import PHASES
 from isolatedunit.results import PlannedTest
 
 
@@ -145,10 +146,8 @@ class Attempt:
     def _slot_granted(self, _: SlotGranted, now: float) -> list[Action]:
         self.state = State.SPAWNING
         self.spawned_at = now
-        allowed = self.options.spawn_timeout
-        if not self.options.enable_ipc:
-            # it gives no sign of life before it is done
-            allowed = self._timeout_of(0)
+        # without messages it gives no sign of life before it is done
+        allowed = self.options.spawn_timeout if self.options.enable_ipc else self._timeout_of(0)
         self.deadline = now + or_never(allowed)
         return [Spawn()]
 
@@ -207,6 +206,7 @@ class Attempt:
     def _heartbeat(self, report: Heartbeat, now: float) -> list[Action]:
         if self._hear(report, now):
             self._patience.beating = True
+            return [Announce(events.PhaseSeen(now, self.id, self.current, PHASES.get(report.phase, "")))]
         return []
 
     def _found_waiting(self, _: FoundWaiting, now: float) -> list[Action]:

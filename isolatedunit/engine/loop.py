@@ -367,7 +367,7 @@ class Loop:
     def _sample(self, running: Running, now: float) -> None:
         running.sample_at = now + SAMPLE_INTERVAL
         options = running.attempt.options
-        if options.enable_process_logging:
+        if options.tells_output:
             self._tell_output(running)
         if running.child is None or running.attempt.state not in (State.SPAWNING, State.RUNNING):
             return
@@ -450,7 +450,7 @@ class Loop:
         running.listen_at = self.now + (0.0 if self._listens_at_once else LISTEN_AFTER)
         self._register(running)
         options = attempt.options
-        if options.enable_process_logging or has_limits(options) or options.max_output is not None:
+        if options.tells_output or has_limits(options) or options.max_output is not None:
             running.sample_at = self.now + SAMPLE_INTERVAL
 
     def _register(self, running: Running) -> None:
@@ -473,7 +473,7 @@ class Loop:
         self._unregister(running)
         running.listen_at = running.sample_at = NEVER
         attempt = running.attempt
-        if attempt.options.enable_process_logging:
+        if attempt.options.tells_output:
             self._tell_output(running)
         del self._running[attempt.id]
         self.tell([describe(attempt, running.spec, running.made_by, self.now)])

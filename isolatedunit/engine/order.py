@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
+import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from isolatedunit.results import PlannedTest
 
@@ -21,13 +22,14 @@ UNKNOWN = 1.0
 class Expectations:
     """What past runs let expect: *seconds* by the ids of tests, and which *failed* the last time.
 
-    *peaks* are the bytes of memory that tests used.
+    *peaks* are the bytes of memory that tests used. With *keeps_order* the tests have one that is wanted.
     """
 
     seconds: Mapping[str, float] = field(default_factory=dict)
     failed: Collection[str] = ()
     failed_first: bool = False
     peaks: Mapping[str, int] = field(default_factory=dict)
+    keeps_order: bool = False
 
     @property
     def of_unknown(self) -> float:
@@ -44,7 +46,27 @@ class Expectations:
     @property
     def changes_nothing(self) -> bool:
         """Whether there is nothing to sort by."""
-        return not self.seconds and not (self.failed and self.failed_first)
+        return self.keeps_order or (not self.seconds and not (self.failed and self.failed_first))
+
+
+def shuffled(tests: Sequence[PlannedTest], seed: int) -> list[PlannedTest]:
+    """The tests in a random order, the same for the same tests and *seed*: classes and modules stay together."""
+    chance = random.Random(seed)  # noqa: S311 - nobody is to be kept from guessing it
+    modules: dict[str, dict[str, list[PlannedTest]]] = {}
+    for test in tests:
+        modules.setdefault(test.module, {}).setdefault(test.class_id, []).append(test)
+    order = []
+    for module in chance.sample(sorted(modules), len(modules)):
+        classes = modules[module]
+        for one in chance.sample(sorted(classes), len(classes)):
+            order += chance.sample(classes[one], len(classes[one]))
+    return order
+
+
+def repeated(tests: Sequence[PlannedTest], times: int) -> list[PlannedTest]:
+    """The tests again and again, with numbers of their own: all of them once, then all of them a second time."""
+    after = max((test.number for test in tests), default=0) + 1
+    return [replace(test, number=test.number + after * turn, turn=turn) for turn in range(times) for test in tests]
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,7 @@ class Run:
                 told += 1
         self._turn_until_done(scheduler)
         if scheduler.admission.delayed:
-            self._warn(f"{scheduler.admission.delayed} of the processes had to wait until there was memory for them")
+            self.warn(f"{scheduler.admission.delayed} of the processes had to wait until there was memory for them")
         missing = () if scheduler.cancelled else scheduler.report_missing()
         for report in missing:
             self._loop.tell([TestFinished(self._loop.now, report)])
@@ -439,13 +439,14 @@ class Run:
                     sys_path=tuple(os.path.abspath(path) if path == "" else path for path in sys.path),
                     argv=tuple(sys.argv),
                     directory=os.getcwd(),
-                    warn=self._warn,
+                    warn=self.warn,
                     coverage=self._coverage,
                 ),
             )
         return self._backends[name]
 
-    def _warn(self, text: str) -> None:
+    def warn(self, text: str) -> None:
+        """Tell the user something, once, when the run is over."""
         if text not in self._told:
             self._told.add(text)
             self._loop.tell([Warned(self._loop.now, text)])

@@ -82,11 +82,11 @@ def _shares_process_with(test: PlannedTest, options: Options) -> object:
     """Neighbours for which this is equal run in one process."""
     process = (options.start_method, options.fork_after, *(getattr(options, name) for name in OF_A_PROCESS))
     if options.isolation == "class":
-        return process, test.class_id, repr(test.home)
+        return process, test.class_id, repr(test.home), test.turn
     if options.isolation == "module":
-        return process, test.module, repr(test.home)
+        return process, test.module, repr(test.home), test.turn
     if options.isolation == "none":
-        return process
+        return process, test.turn
     return test.number
 
 

@@ -1,133 +1,28 @@
-"""What is printed beyond unittest's own lines, and the colours of all of it."""
+"""What is printed beyond unittest's own lines."""
 
 from __future__ import annotations
 
-import os
-import re
+import heapq
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from isolatedunit.events import Event, RunCancelled, RunFinished, RunInspected, RunStarted, TestFinished, Warned
-from isolatedunit.reporters.printable import printable
+from isolatedunit.reporters.printable import on_one_line
 from isolatedunit.results import Counts, TestReport
 
 SLOWEST_SHOWN = 10
 """How many of the imports, and of the fixtures, that took longest have a line in the statistics."""
 
+FAILED_SHOWN = 20
+"""How many of the tests that failed are named once more at the end."""
+
+LONGEST_FAILURE = 160
+"""Characters of such a line, at most."""
+
+FAILING = ("failed", "error", "unexpectedSuccess")
+
 NOT_RUN_SHOWN = 20
 """How many of the tests that were not run are named on the terminal; the report has them all."""
-
-_GREEN, _RED, _YELLOW = "GREEN", "RED", "YELLOW"  # colorama's names
-_COLOURS = {
-    "ok": _GREEN,
-    "OK": _GREEN,
-    ".": _GREEN,
-    "F": _RED,
-    "E": _RED,
-    "FAIL": _RED,
-    "ERROR": _RED,
-    "FAILED": _RED,
-    "u": _RED,
-    "unexpected success": _RED,
-    "s": _YELLOW,
-    "x": _YELLOW,
-    "expected failure": _YELLOW,
-    "NO TESTS RAN": _YELLOW,
-}
-_RAN = re.compile(r"(Ran \d+ tests? in )[\d.]+s")
-_COLOURS_OF_BEGINNINGS = (("FAIL: ", _RED), ("ERROR: ", _RED), ("UNEXPECTED SUCCESS: ", _RED), ("skipped ", _YELLOW))
-
-
-def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether what is written to *stream* is to be coloured: see no-color.org and force-color.org."""
-    if environment.get("NO_COLOR"):
-        return False
-    if environment.get("FORCE_COLOR"):
-        return True
-    isatty = getattr(stream, "isatty", None)
-    return environment.get("TERM") != "dumb" and isatty is not None and bool(isatty())
-
-
-class ColouringStream:
-    """Passes on what unittest's text result writes, its own words in colour.
-
-    unittest writes each of its words with a call of its own, so that a word is one only when it is
-    the whole of what is written: text from tests is never taken for it.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        import colorama  # here, since without colours nobody has to have it
-
-        colorama.just_fix_windows_console()
-        self._fore, self._reset = colorama.Fore, colorama.Style.RESET_ALL
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        """Write, in colour if it is one of unittest's words."""
-        colour = _COLOURS.get(text)
-        if colour is None:
-            colour = next((colour for word, colour in _COLOURS_OF_BEGINNINGS if text.startswith(word)), None)
-        if colour is not None:
-            text = f"{getattr(self._fore, colour)}{text}{self._reset}"
-        return self._stream.write(text)
-
-
-class HarmlessStream:
-    """Passes text on; what a terminal would obey is shown to it instead.
-
-    A colouring of ours belongs below, so that it is sent. That this is no terminal is said to who would colour above.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def isatty(self) -> bool:
-        """No."""
-        return False
-
-    def write(self, text: str) -> int:
-        """Write *text*, its control characters as escapes."""
-        return self._stream.write(printable(text))
-
-
-class LosslessStream:
-    """Passes text on; shows as escapes what the stream's encoding has no bytes for."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        """Write all of *text*, one way or another."""
-        try:
-            return self._stream.write(text)
-        except UnicodeEncodeError:
-            encoding = getattr(self._stream, "encoding", None) or "ascii"
-            return self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-
-
-class RetellingStream:
-    """Passes text on, but for how long unittest says that the tests took: that becomes what *seconds* gives."""
-
-    def __init__(self, stream: Any, seconds: Callable[[], float]) -> None:
-        self._stream = stream
-        self._seconds = seconds
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> Any:
-        """Write *text*, with the seconds that are to be told if it is the whole of unittest's line on them."""
-        match = _RAN.fullmatch(text)
-        return self._stream.write(text if match is None else f"{match[1]}{self._seconds():.3f}s")
 
 
 class Durations:
@@ -150,6 +45,37 @@ class Durations:
         shown = [f"{f'{duration:.3f}s':<10} {name}" for duration, name in slowest if duration >= least]
         hidden = "\n(durations < 0.001s were hidden; use -v to show these durations)"
         return ["Slowest test durations", "-" * 70, *shown, hidden if len(shown) < len(slowest) else ""]
+
+
+class Slowest:
+    """Remembers the tests whose processes took longest, and tells where the time went: a listener."""
+
+    def __init__(self, count: int = SLOWEST_SHOWN) -> None:
+        self._count = count
+        self._slowest: list[tuple[float, int, TestReport]] = []
+        self._seen = 0
+
+    def handle(self, event: Event) -> None:
+        """Remember a test, if it is one of the slowest so far."""
+        if isinstance(event, TestFinished) and not event.report.is_fixture and event.report.attempts:
+            self._seen += 1
+            report = event.report
+            heapq.heappush(self._slowest, (max(report.duration, report.attempts[-1].duration), -self._seen, report))
+            if len(self._slowest) > self._count:
+                heapq.heappop(self._slowest)
+
+    def lines(self) -> list[str]:
+        """A table, the slowest first."""
+        head = f"{'process':>9} {'spawn':>9} {'test':>9} {'cleanup':>9} {'CPU':>9} {'memory':>9}"
+        table = ["Slowest tests, in seconds and MiB", "-" * 70, head]
+        for _, _, report in sorted(self._slowest, reverse=True, key=lambda one: one[:2]):
+            last = report.attempts[-1]
+            times = (last.duration, last.spawn_time, report.duration, last.cleanup_time, last.cpu_time)
+            peak = last.memory_usage.get("peak_rss")
+            memory = "-" if peak is None else f"{peak / 2**20:.1f}"
+            cells = ["-" if one is None else f"{one:.3f}" for one in times]
+            table.append(" ".join(f"{cell:>9}" for cell in (*cells, memory)) + f"  {report.id}")
+        return [*table, "-" * 70] if self._slowest else []
 
 
 def table_of(statistics: Mapping[str, Any]) -> list[str]:
@@ -200,15 +126,19 @@ def _slowest(title: str, name: str, costs: Sequence[Mapping[str, Any]]) -> list[
 class Summary:
     """Remembers what to say when the run is over: a listener. *say* prints a line at once.
 
-    *seconds* is how long the run took so far, *interrupted* whether that was ended by a Ctrl-C.
+    *seconds* is how long the run took so far, *interrupted* whether that was ended by a Ctrl-C. Where each
+    test *repeats*, it is counted how often it failed.
     """
 
-    def __init__(self, say: Callable[[str], object], *, lets_finish: bool = False) -> None:
+    def __init__(self, say: Callable[[str], object], *, lets_finish: bool = False, repeats: bool = False) -> None:
         self._say = say
         self._lets_finish = lets_finish
         self._warnings: list[str] = []
         self._counts = Counts()
         self._flaky: list[TestReport] = []
+        self._failed: list[tuple[float, str]] = []
+        self._failures = 0
+        self._repeated: dict[str, list[bool]] | None = {} if repeats else None
         self._stopped: RunCancelled | None = None
         self.not_run: tuple[str, ...] = ()
         self._began: float | None = None
@@ -234,15 +164,26 @@ class Summary:
         elif isinstance(event, RunFinished):
             self.not_run = event.not_run
         elif isinstance(event, TestFinished):
-            self._counts.add(event.report)
-            if event.report.flaky:
-                self._flaky.append(event.report)
+            self._take(event.report)
+
+    def _take(self, report: TestReport) -> None:
+        self._counts.add(report)
+        if report.flaky:
+            self._flaky.append(report)
+        if self._repeated is not None and not report.is_fixture:
+            self._repeated.setdefault(report.id, []).append(report.outcome in FAILING)
+        if report.outcome in FAILING:
+            self._failures += 1
+            if self._failures <= FAILED_SHOWN:
+                self._failed.append((report.place, _tell_failure(report)))
 
     def lines(self, statistics: Mapping[str, Any]) -> list[str]:
         """The warnings, a line on what isolation took, and the counts."""
         lines = [f"isolatedunit: {warning}" for warning in self._warnings]
         lines += [f"isolatedunit: flaky: {_tell_flaky(report)}" for report in self._flaky]
         lines += self._tell_not_run()
+        lines += self._tell_failed()
+        lines += self._tell_repeated()
         count = statistics["total_processes_spawned"]
         took = f"Isolation: {count} process{'' if count == 1 else 'es'}"
         if statistics["average_spawn_time"]:
@@ -252,6 +193,24 @@ class Summary:
             took += f", the largest used {peak:.1f} MiB ({test})"
         return [*lines, took, str(self._counts)]
 
+    def _tell_failed(self) -> list[str]:
+        if self._failures < 2:
+            return []  # a single one is told just above
+        more = self._failures - len(self._failed)
+        return ["Failed:", *(line for _, line in sorted(self._failed)), *([f"  and {more} more"] if more else [])]
+
+    def _tell_repeated(self) -> list[str]:
+        """Which tests failed, and which of them not always."""
+        times = [(test, sum(failed), len(failed)) for test, failed in (self._repeated or {}).items() if any(failed)]
+        times.sort(key=lambda one: (-one[1] / one[2], one[0]))
+        lines = [f"  {test}: {failed} of {count} times" for test, failed, count in times[:FAILED_SHOWN]]
+        more = len(times) - len(lines)
+        return [
+            *(["Failed, when it was repeated:"] if times else []),
+            *lines,
+            *([f"  and {more} more"] if more else []),
+        ]
+
     def _tell_not_run(self) -> list[str]:
         if not self.not_run:
             return []
@@ -259,6 +218,19 @@ class Summary:
         shown = [f"  {test_id}" for test_id in self.not_run[:NOT_RUN_SHOWN]]
         more = [f"  and {count - NOT_RUN_SHOWN} more"] if count > NOT_RUN_SHOWN else []
         return [f"isolatedunit: {count} test{' was' if count == 1 else 's were'} not run{reason}:", *shown, *more]
+
+
+def _tell_failure(report: TestReport) -> str:
+    """A failure on one line: what it is, and the first words of why."""
+    worst = next((note for note in report.notes if note.outcome == report.outcome), None)
+    why = report.message.strip().partition("\n")[0]
+    if report.cause == "flaky":
+        why = "it only passed when it was tried again"
+    elif worst is not None and worst.exception and report.outcome != "failed":
+        why = f"{worst.exception}: {why}" if why else worst.exception
+    kind = {"failed": "FAIL", "error": "ERROR"}.get(report.outcome, "UNEXPECTED SUCCESS")
+    line = on_one_line(f"  {kind:5} {report.id}{': ' if why else ''}{why}")
+    return line if len(line) <= LONGEST_FAILURE else line[: LONGEST_FAILURE - 3] + "..."
 
 
 def _tell_running(event: RunInspected) -> str:

@@ -34,7 +34,7 @@ from isolatedunit.results import OUTCOME_OF_NOTE, OUTCOMES, AttemptReport, Note,
 
 FORMAT = "isolatedunit-events/1"
 
-SHOWN = ("verbosity", "buffer", "failfast", "durations", "stats", "enable_process_logging")
+SHOWN = ("verbosity", "buffer", "failfast", "durations", "slowest", "stats", "show_output", "enable_process_logging")
 """The options that make up what a run looked like."""
 
 RESULTS = (RunStarted, RetryScheduled, TestFinished, Warned, RunCancelled, RunFinished)

@@ -1,0 +1,36 @@
+"""In which of unittest's phases a test is: read off its thread's stack, so that it costs the test nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unittest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+PHASES = {
+    "_callSetUp": "setUp",
+    "_callTestMethod": "body",
+    "_callTearDown": "tearDown",
+    "_callCleanup": "cleanup",
+    "_handleClassSetUp": "setUpClass",
+    "_tearDownPreviousClass": "tearDownClass",
+    "_handleModuleFixture": "setUpModule",
+    "_handleModuleTearDown": "tearDownModule",
+}
+"""The phases by the functions of unittest that run them."""
+
+_current_frames = sys._current_frames  # a test may patch it
+_directory = os.path.dirname(unittest.__file__)
+
+
+def phase_of(thread: int) -> str:
+    """The key of the phase that this thread is in, the innermost where tests run tests; empty for none."""
+    frame: FrameType | None = _current_frames().get(thread)
+    while frame is not None:
+        if frame.f_code.co_name in PHASES and frame.f_code.co_filename.startswith(_directory):
+            return frame.f_code.co_name
+        frame = frame.f_back
+    return ""

@@ -1,0 +1,286 @@
+"""What is drawn on a terminal while tests run: what it tells, and that it disturbs nothing else."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import unittest
+from typing import Any
+
+from rich.console import Console
+from running import ProjectTestCase, environment
+
+from isolatedunit.events import (
+    AttemptFinished,
+    AttemptStarted,
+    ChildStarted,
+    ChildUnresponsive,
+    PhaseSeen,
+    ProgressMade,
+    RunFinished,
+    RunStarted,
+    TestFinished,
+    TestSlow,
+)
+from isolatedunit.reporters.progress import MOST_ROWS, Above, Display, State
+from isolatedunit.results import TestReport
+
+try:
+    import pyte
+except ImportError:
+    pyte = None
+
+SUITE = """
+    import os
+    import time
+    import unittest
+
+    def wait_for(name):
+        while not os.path.exists(name):
+            time.sleep(0.01)
+
+    class It(unittest.TestCase):
+        def test_a(self):
+            print("before it failed")
+            self.fail("on purpose")
+
+        def test_b(self):
+            wait_for("go-on")
+
+    class Other(unittest.TestCase):
+        def setUp(self):
+            wait_for("go-on")
+
+        def test_c(self):
+            pass
+    """
+
+
+def started(planned: int = 4, jobs: int = 2) -> RunStarted:
+    return RunStarted(100.0, "run", planned, jobs, "spawn")
+
+
+def finished(test: str, outcome: str = "passed", time: float = 101.0) -> TestFinished:
+    return TestFinished(time, TestReport(test, outcome))
+
+
+class StateTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.state = State()
+        self.state.handle(started())
+
+    def begin(self, attempt: str = "a", *tests: str) -> Any:
+        self.state.handle(AttemptStarted(100.5, attempt, tests or ("m.C.test",)))
+        return self.state.running[attempt]
+
+    def test_counts(self) -> None:
+        self.state.handle(finished("a"))
+        self.state.handle(finished("b", "failed"))
+        self.assertEqual((self.state.done, self.state.counts.failed), (2, 1))
+
+    def test_fixtures_that_failed_do_not_go_beyond_what_was_planned(self) -> None:
+        for number in range(6):
+            self.state.handle(finished(str(number), "error"))
+        self.assertEqual(self.state.done, 4)
+        self.assertEqual(self.state.time_left(200.0), 0.0)
+
+    def test_an_attempt_from_its_begin_to_its_end(self) -> None:
+        shown = self.begin()
+        self.assertEqual((shown.test, shown.phase), ("m.C.test", "spawn"))
+        self.state.handle(ChildStarted(100.6, "a", 77, 0.1))
+        self.assertEqual((shown.process_id, shown.phase), (77, ""))
+        self.state.handle(PhaseSeen(101.6, "a", "m.C.test", "setUp"))
+        self.assertEqual(shown.phase, "setUp")
+        self.state.handle(AttemptFinished(102.0, "a", ("m.C.test",), 0.1, 1.5, None, None))
+        self.assertEqual(self.state.running, {})
+
+    def test_of_several_tests_the_one_that_runs(self) -> None:
+        shown = self.begin("a", "m.C.test_1", "m.C.test_2")
+        self.state.handle(PhaseSeen(101.6, "a", "m.C.test_2", "body"))
+        self.assertEqual(shown.test, "m.C.test_2")
+
+    def test_slow_and_unresponsive_ones_are_marked(self) -> None:
+        shown = self.begin()
+        self.state.handle(TestSlow(111.0, "a", "m.C.test", 10.0))
+        self.state.handle(ChildUnresponsive(112.0, "a", "m.C.test", 5.0))
+        self.assertTrue(shown.is_slow and shown.is_silent)
+        self.state.handle(PhaseSeen(113.0, "a", "m.C.test", "body"))
+        self.assertFalse(shown.is_silent)
+
+    def test_what_a_test_tells_of_itself(self) -> None:
+        shown = self.begin()
+        self.state.handle(ProgressMade(101.0, "a", "m.C.test", 0.4, "loaded"))
+        self.assertEqual(shown.told, "40% loaded")
+
+    def test_of_others_it_takes_no_notice(self) -> None:
+        self.state.handle(PhaseSeen(101.0, "who", "m.C.test", "body"))
+        self.assertEqual(self.state.running, {})
+
+    def test_time_left_from_the_pace_so_far(self) -> None:
+        self.assertIsNone(self.state.time_left(102.0))
+        self.state.handle(finished("a"))
+        self.assertAlmostEqual(self.state.time_left(102.0) or 0.0, 6.0)
+
+    def test_time_left_from_past_runs(self) -> None:
+        self.state.expect({"a": 10.0, "b": 10.0, "c": 10.0, "d": 2.0})
+        self.assertAlmostEqual(self.state.time_left(100.0) or 0.0, 16.0)  # two at a time
+        self.state.handle(finished("a"))
+        self.assertAlmostEqual(self.state.time_left(105.0) or 0.0, 11.0)
+        # twice as slow as expected so far
+        self.assertAlmostEqual(self.state.time_left(110.0) or 0.0, 22.0)
+
+    def test_past_runs_that_knew_few_of_the_tests_tell_nothing(self) -> None:
+        self.state.expect({"a": 10.0})
+        self.assertIsNone(self.state.time_left(102.0))
+
+
+class DrawingTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.display = Display(io.StringIO(), colour=False)
+        self.state = self.display.state
+        self.state.handle(started(400))
+
+    def draw(self, now: float, width: int = 80, height: int = 25) -> list[str]:
+        console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, no_color=True)
+        self.display._console = console
+        with console.capture() as captured:
+            console.print(self.display.drawing(now))
+        return re.sub("\x1b\\[[\\d;]*m", "", captured.get()).rstrip("\n").split("\n")
+
+    def test_a_test_has_a_line_once_it_runs_a_while(self) -> None:
+        self.state.handle(AttemptStarted(100.0, "a", ("pkg.test_m.Case.test_it",)))
+        self.assertEqual(len(self.draw(100.1)), 1)
+        self.state.handle(ChildStarted(100.1, "a", os.getpid(), 0.1))
+        self.state.handle(PhaseSeen(101.0, "a", "", "body"))
+        head, line = self.draw(112.5)
+        self.assertRegex(head, r"0/400, 1 running  0:13")
+        self.assertRegex(line, r"^pkg\.test_m\.Case\.test_it +body +12\.5 s +\d+ MiB$")
+
+    def test_no_line_is_longer_than_the_terminal(self) -> None:
+        for number in range(3):
+            test = f"a.very.long.package.name.test_module.TestCaseWithALongName.test_{'x' * 90}_{number}"
+            self.state.handle(AttemptStarted(100.0, test, (test,)))
+            self.state.handle(TestSlow(101.0, test, test, 1.0))
+            self.state.handle(PhaseSeen(101.0, test, test, "tearDownModule"))
+            self.state.handle(finished(test, "failed"))
+        for width in (40, 60, 80, 200):
+            for line in self.draw(4000.0, width):
+                self.assertLessEqual(len(line), width, line)
+
+    def test_many_that_run_are_not_all_shown(self) -> None:
+        for number in range(40):
+            self.state.handle(AttemptStarted(100.0, str(number), (f"m.C.test_{number:02}",)))
+        lines = self.draw(110.0)
+        self.assertEqual(len(lines), 1 + MOST_ROWS + 1)
+        self.assertEqual(lines[-1].strip(), f"and {40 - MOST_ROWS} more")
+        self.assertLessEqual(len(self.draw(110.0, height=6)), 5)
+
+    def test_a_name_cannot_break_the_drawing(self) -> None:
+        self.state.handle(AttemptStarted(100.0, "a", ("m.C.test_\x1b[2J\n[red]x",)))
+        lines = self.draw(110.0)
+        self.assertEqual(len(lines), 2)
+        self.assertIn(r"test_\x1b[2J\n[red]x", lines[1])
+
+
+class AboveTest(unittest.TestCase):
+    def test_lines_are_printed_whole(self) -> None:
+        below = io.StringIO()
+        above = Above(below)
+        above.write("test_a ... ")
+        self.assertEqual(above.take_lines(), "")
+        above.write("ok\ntest_b ... ")
+        self.assertEqual(above.take_lines(), "test_a ... ok\n")
+        above.release()
+        above.write("FAIL\n")
+        self.assertEqual(below.getvalue(), "test_b ... FAIL\n")
+
+    def test_closing_a_display_twice_or_before_it_began(self) -> None:
+        for events in ((), (started(), RunFinished(101.0, ()))):
+            with self.subTest(events):
+                stream = io.StringIO()
+                display = Display(stream, colour=False)
+                display.stream.write("a line\n")
+                for event in events:
+                    display.handle(event)
+                display.close()
+                display.close()
+                display.stream.write("the end\n")
+                self.assertEqual(stream.getvalue().count("a line\n"), 1)
+                self.assertTrue(stream.getvalue().endswith("the end\n"), stream.getvalue())
+
+
+@unittest.skipUnless(os.name == "posix" and pyte is not None, "needs pseudo-terminals and the package pyte")
+class TerminalTest(ProjectTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("test_it.py", SUITE)
+
+    def begin(self, *arguments: str, **size: int) -> Any:
+        from terminals import Terminal
+
+        flags = ("-j", "3", "--parallel-by", "test", "--heartbeat-interval", "0.1", *arguments)
+        terminal = Terminal("-m", "isolatedunit", *flags, cwd=self.directory, env=environment(), **size)
+        self.addCleanup(terminal.end)
+        return terminal
+
+    def go_on(self) -> None:
+        self.write("go-on", "")
+
+    def test_what_runs_is_shown_and_what_failed_stays(self) -> None:
+        terminal = self.begin()
+        terminal.wait_for(lambda: "test_it.It.test_b" in terminal.shown and " body " in terminal.shown, "the phase")
+        terminal.wait_for(lambda: "test_it.Other.test_c" in terminal.shown and " setUp " in terminal.shown, "the other")
+        terminal.wait_for(lambda: "1/3, 2 running, 1 failed" in terminal.shown, "the counts")
+        self.assertRegex(terminal.shown, r"FAIL: test_a [^\0]*on purpose[^\0]*before it failed[^\0]*To run it again: ")
+        self.go_on()
+        self.assertEqual(terminal.wait(), 1)
+        self.assertEqual(terminal.shown.rpartition("\n")[2], "2 passed, 1 failed, 0 skipped")
+        self.assertNotIn("running", terminal.text)
+        self.assertEqual(terminal.text.count("FAIL: test_a"), 2, terminal.text)  # when it happened, and at the end
+        self.assertNotRegex(terminal.text, r"(?m)^[.FE]+$")
+
+    def test_a_window_that_becomes_smaller(self) -> None:
+        terminal = self.begin(columns=120)
+        terminal.wait_for(lambda: "1/3, 2 running" in terminal.shown, "the counts")
+        terminal.resize(50, 20)
+        terminal.wait_for(lambda: "test_c" in terminal.shown and "test_b" in terminal.shown, "both")
+        self.go_on()
+        self.assertEqual(terminal.wait(), 1)
+        self.assertIn("\n2 passed, 1 failed, 0 skipped", terminal.text)
+
+    def test_lines_of_verbose_runs_are_whole(self) -> None:
+        terminal = self.begin("-v")
+        terminal.wait_for(lambda: "(test_it.It.test_a) ... FAIL" in terminal.shown, "a line")
+        self.go_on()
+        self.assertEqual(terminal.wait(), 1)
+        self.assertRegex(terminal.text, r"(?m)^test_b \(test_it\.It\.test_b\) \.\.\. ok$")
+
+    def test_whoever_ends_the_runner_finds_the_cursor(self) -> None:
+        terminal = self.begin()
+        terminal.wait_for(lambda: "2 running" in terminal.shown, "the counts")
+        self.assertGreater(terminal.received.rfind(b"\x1b[?25h"), terminal.received.rfind(b"\x1b[?25l"))
+        self.go_on()
+        terminal.wait()
+        self.assertGreater(terminal.received.rfind(b"\x1b[?25h"), terminal.received.rfind(b"\x1b[?25l"))
+
+    def test_without_progress_there_are_dots(self) -> None:
+        self.go_on()
+        for flags, dots in ((["--no-progress"], True), (["-q"], False)):
+            with self.subTest(flags):
+                terminal = self.begin(*flags)
+                self.assertEqual(terminal.wait(), 1)
+                self.assertNotIn(b"?25l", terminal.received)
+                self.assertEqual(terminal.text.count("FAIL: test_a"), 1)
+                letters = terminal.text.lstrip("\n").partition("\n")[0]
+                self.assertEqual(sorted(letters) == [".", ".", "F"], dots, letters)
+
+    def test_elsewhere_nothing_is_drawn(self) -> None:
+        self.go_on()
+        ended = self.run_here()
+        self.assertNotIn("\x1b", ended.output)
+        self.assertNotIn("running", ended.output)
+
+
+if __name__ == "__main__":
+    unittest.main()
