@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from isolatedunit.engine.order import Expectations, cut, repeated, shuffled
 from isolatedunit.engine.units import group_of
+from isolatedunit.errors import OptionError
 from isolatedunit.history import Past, failed_last
 from isolatedunit.options import Options
 from isolatedunit.results import PlannedTest
@@ -19,13 +20,15 @@ _SEEDS = 10**6  # short enough to be typed
 
 
 def with_consequences(options: Options) -> Options:
-    """The options, with what follows from some of them for others."""
+    """The options, with what follows from some of them for others; raises `OptionError`."""
     if options.until_failure:
         times = options.repeat if options.repeat > 1 else UNTIL_FAILURE
         options = replace(options, repeat=times, max_failures=options.max_failures or 1)
     if options.shuffle and options.seed is None:
         options = replace(options, seed=secrets.randbelow(_SEEDS))
-    return options
+    if options.last_failed and options.history is None:
+        raise OptionError("--last-failed: without a history nobody knows what failed; leave out --history none.")
+    return replace(options, shuffle=True) if options.seed is not None else options
 
 
 @dataclass(frozen=True)

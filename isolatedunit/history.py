@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from isolatedunit.events import Event, RunFinished, TestFinished
 from isolatedunit.results import GOOD, PlannedTest, TestReport
@@ -102,7 +102,9 @@ class History:
     def __init__(self, path: str, *, only_reads: bool = False) -> None:
         self._path = os.path.abspath(path)
         self._only_reads = only_reads
-        self._finished: list[TestReport] = []
+        self._rows: list[tuple[Row, float, int | None]] = []
+        self._shared: Counter[int | None] = Counter()
+        self._above: set[str] = set()
         self.problem: str | None = None
 
     def read(self) -> dict[str, Past]:
@@ -133,12 +135,26 @@ class History:
         if isinstance(event, TestFinished):
             report = event.report
             if (report.attempts and not report.is_fixture) or report.outcome not in GOOD:
-                self._finished.append(report)
+                self._take(report)
         elif isinstance(event, RunFinished):
-            shared = Counter(report.attempts[-1].process_id for report in self._finished if report.attempts)
-            rows = [_row_of(report, shared) for report in self._finished]
-            self.learn(rows, _mended(self._finished))
-            self._finished = []
+            rows = [
+                replace(row, duration=max(row.duration, cost / self._shared[process]))
+                for row, cost, process in self._rows
+            ]
+            # a test that ran several times failed if it failed once
+            worst = {row.id: row for row in sorted(rows, key=lambda row: row.outcome not in GOOD)}
+            self.learn([*worst.values()], self._above - worst.keys())
+            self._rows, self._shared, self._above = [], Counter(), set()
+
+    def _take(self, report: TestReport) -> None:
+        """Keep what matters of a report, which is little: there may be very many."""
+        last = report.attempts[-1] if report.attempts else None
+        process = None if last is None else last.process_id
+        self._shared[process] += 1
+        # what it cost, its part of its process included, is what a schedule is made from
+        self._rows.append((_row_of(report), 0.0 if last is None else last.duration, process))
+        if report.planned is not None:
+            self._above.update(map(_storable, units_above(report.planned)))
 
     def learn(self, rows: Sequence[Row], mended: Iterable[str] = ()) -> None:
         """Write down what became of these tests, and that nothing is wrong any more with what is *mended*.
@@ -219,16 +235,16 @@ def _read_runs(runs: str) -> tuple[Once, ...]:
     return tuple(found)
 
 
-def _row_of(report: TestReport, shared: Counter[int | None]) -> Row:
-    cost, peak = 0.0, None
-    if report.attempts:
-        last = report.attempts[-1]
-        # what it cost, its part of its process included, is what a schedule is made from
-        cost, peak = last.duration / shared[last.process_id], last.memory_usage.get("peak_rss")
-    # SQLite has UTF-8, which has no halves of surrogate pairs
-    message = report.message[:LONGEST_MESSAGE].encode("utf-8", "backslashreplace").decode()
+def _row_of(report: TestReport) -> Row:
+    peak = report.attempts[-1].memory_usage.get("peak_rss") if report.attempts else None
     cause = "flaky" if report.flaky else report.cause
-    return Row(report.id, max(cost, report.duration), peak, report.outcome, cause, message)
+    message = "" if report.outcome in GOOD else _storable(report.message[:LONGEST_MESSAGE])
+    return Row(_storable(report.id), report.duration, peak, report.outcome, cause, message)
+
+
+def _storable(text: str) -> str:
+    """*text* as SQLite can have it: in UTF-8, which has no halves of surrogate pairs."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def units_above(test: PlannedTest) -> tuple[str, ...]:
@@ -240,11 +256,6 @@ def units_above(test: PlannedTest) -> tuple[str, ...]:
         f"tearDownModule ({test.module})",
         f"unittest.loader._FailedTest.{test.module}",
     )
-
-
-def _mended(finished: Iterable[TestReport]) -> set[str]:
-    above = {one for report in finished if report.planned is not None for one in units_above(report.planned)}
-    return above - {report.id for report in finished}
 
 
 def failed_last(tests: Sequence[PlannedTest], past: Mapping[str, Past]) -> list[PlannedTest]:

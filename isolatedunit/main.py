@@ -43,19 +43,18 @@ BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
 _EXAMPLES = """\
 examples:
   python -m isolatedunit                           all tests below .
-  python -m isolatedunit discover -s tests -j 4    those below tests, four at once
+  python -m isolatedunit discover -s tests -j 4    those below tests, 4 at once
   python -m isolatedunit test_module               the tests of a module
   python -m isolatedunit module.Class.test_method  one test
   python -m isolatedunit path/to/test_file.py      the tests of a file
-  python -m isolatedunit --last-failed             those that failed the last time
+  python -m isolatedunit --last-failed             those that failed last time
   python -m isolatedunit --shard 1/4 --json 1.json
-                                                   a quarter of them
 commands, each with a --help of its own:
-  isolatedunit config TEST...     the options that tests will have, and from where
+  isolatedunit config TEST...     which options tests will have, and why
   isolatedunit history [TEST...]  which tests are slow, flaky, or fail
-  isolatedunit leaks REPORT       what tests left behind; --accept takes it as it is
+  isolatedunit leaks REPORT       what tests left behind; --accept it
   isolatedunit merge REPORT...    one report of the shards' reports
-  isolatedunit replay FILE        a run that --events FILE wrote down, shown again
+  isolatedunit replay FILE        show again what --events FILE wrote down
   isolatedunit selftest           whether all of this works here
 """
 _SECTIONS = {

@@ -19,7 +19,7 @@ from isolatedunit.reporters.files import JsonReport, Origin
 from isolatedunit.reporters.log import ProcessLog
 from isolatedunit.statistics import Statistics
 
-FILES = ("json", "junit_xml", "events", "tap", "subunit", "trace")
+FILES = ("json", "junit_xml", "events", "tap", "subunit", "trace", "html")
 """The options that name a file to write a run to; ``-`` is standard output."""
 
 
@@ -144,6 +144,10 @@ def _reports(options: Options, origin: Origin, statistics: Callable[[], dict[str
         from isolatedunit.reporters.trace import TraceReport
 
         yield TraceReport(options.trace, origin)
+    if options.html is not None:
+        from isolatedunit.reporters.webpage import HtmlReport
+
+        yield HtmlReport(options.html, origin, statistics)
 
 
 def _partial_of(options: Options, origin: Origin) -> Guarded | None:

@@ -70,6 +70,13 @@ class Showing:
     trace: str | None = option(
         None, text, "write when what ran, for Perfetto or chrome://tracing", "--trace", metavar="FILE"
     )
+    html: str | None = option(
+        None,
+        text,
+        "write the run as one page that needs nothing else: a timeline, and all tests",
+        "--html",
+        metavar="FILE",
+    )
 
     # ---- what is measured
     coverage: bool = option(

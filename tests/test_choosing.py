@@ -160,11 +160,42 @@ class RunTest(ProjectTestCase):
                 assert ended.report is not None
                 self.assertEqual(len(ended.report["tests"]), 10)
 
+    def test_a_fixture_that_fails_once_costs_one_time(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import os
+            import unittest
+
+            class It(unittest.TestCase):
+                @classmethod
+                def setUpClass(cls):
+                    if not os.path.exists("been-here"):
+                        os.close(os.open("been-here", os.O_CREAT))
+                        raise OSError("only once")
+
+                def test_it(self):
+                    pass
+            """,
+        )
+        self.assertEqual(self.run_with("--repeat", "3", "-j", "1").last_line, "2 passed, 1 failed, 0 skipped")
+
+    def test_who_failed_once_has_failed(self) -> None:
+        self.write("test_it.py", COUNTING)
+        self.run_with("--repeat", "5")
+        self.assertIn("1 of 2 tests failed the last time", self.run_with("--last-failed").output)
+
+    def test_without_a_history_nobody_knows(self) -> None:
+        ended = self.run_with("--last-failed", "--history", "none")
+        self.assertEqual(ended.exit_code, 2)
+        self.assertIn("isolatedunit: --last-failed: without a history", ended.output)
+
     def test_until_failure(self) -> None:
         self.write("test_it.py", COUNTING)
         ended = self.run_with("--until-failure", "-j", "1", "test_it.It.test_count")
         self.assertEqual(ended.last_line, "3 passed, 1 failed, 0 skipped")
         self.assertEqual(ended.exit_code, 1)
+        self.assertNotIn("not run", ended.output)
 
     def test_a_random_order_can_be_had_again(self) -> None:
         lines = "".join(f"    def test_{number}(self): pass\n" for number in range(9))
@@ -172,7 +203,9 @@ class RunTest(ProjectTestCase):
         first = self.run_with("-v", "-j", "1", "--shuffle")
         (seed,) = set(re.findall(r"--shuffle --seed (\d+)", first.output))
         self.assertEqual(first.output.count(seed), 2)
-        again = self.run_with("-v", "-j", "1", "--shuffle", "--seed", seed)
+        again = self.run_with("-v", "-j", "1", "--seed", seed)
+        assert again.report is not None
+        self.assertEqual(again.report["run"]["seed"], int(seed))
         names = [re.findall(r"^(test_\d)", ended.output, re.MULTILINE) for ended in (first, again)]
         self.assertEqual(names[0], names[1])
         self.assertEqual(len(set(names[0])), 9)

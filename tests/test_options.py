@@ -271,6 +271,7 @@ class CommandLineTest(ProjectTestCase):
             "tap": (["--tap", "x.tap"], "x.tap"),
             "subunit": (["--subunit", "x"], "x"),
             "trace": (["--trace", "x"], "x"),
+            "html": (["--html", "x.html"], "x.html"),
             "coverage": (["--coverage"], True),
             "last_failed": (["--last-failed"], True),
             "shuffle": (["--shuffle"], True),

@@ -133,7 +133,7 @@ class TrunkTest(ProjectTestCase):
         self.tests()
         ended = self.run_tests()
         self.assertEqual(ended.last_line, "0 passed, 6 failed, 0 skipped")
-        self.assertEqual(ended.output.count("RuntimeError: only once"), 6)
+        self.assertEqual(ended.output.count("\nRuntimeError: only once\n"), 6)
 
     def test_an_import_that_crashes_the_second_time(self) -> None:
         self.heavy(f"import os\nif os.path.getsize({self.journal!r}) > 9: os.abort()")

@@ -227,6 +227,7 @@ class Run:
         for report in missing:
             self._loop.tell([TestFinished(self._loop.now, report)])
         not_run = [*known[told:], *scheduler.not_run] if scheduler.cancelled else []
+        not_run = [test for test in not_run if not test.turn]  # that a test was not repeated is nobody's loss
         not_run.sort(key=lambda test: test.number)
         self._loop.tell(
             [RunFinished(self._loop.now, tuple(report.id for report in missing), tuple(test.id for test in not_run))]

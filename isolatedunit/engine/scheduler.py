@@ -77,8 +77,8 @@ class Scheduler:
         self._units_of: dict[str, Unit] = {}
         self._in_hand = 0
         self._stages = Stages()
-        self._reported_fixtures: set[str] = set()
-        self._covered: set[str] = set()
+        self._reported_fixtures: set[tuple[int, str]] = set()
+        self._covered: set[tuple[int, str]] = set()
         self._spawn_budget = 20 + len(tests) // 10
         self._groups_made = 0
         units = list(units_of(tests, options, self.options_of))
@@ -276,7 +276,7 @@ class Scheduler:
         ]
 
     def _is_covered(self, test: PlannedTest) -> bool:
-        return f"({test.class_id})" in self._covered or f"({test.module})" in self._covered
+        return any((test.turn, f"({name})") in self._covered for name in (test.class_id, test.module))
 
     # ---- what becomes of it
 
@@ -388,6 +388,8 @@ class Scheduler:
         fixture.stage.standing = Standing.GONE
 
     def _settle_fixtures(self, done: Settlement) -> None:
+        tests = done.unit.tests
+        turn = tests[0].turn if tests else 0
         for fixture, (notes, cause) in done.attempt.conclusion.fixtures.items():
             outcome = worst_outcome(notes, succeeded=False)
             if fixture.startswith("setUp"):
@@ -395,12 +397,11 @@ class Scheduler:
                     continue
                 # a child speaks for the class and the module of its own tests, and for no others
                 name = fixture.partition(" ")[2]
-                if any(name in (f"({test.class_id})", f"({test.module})") for test in done.unit.tests):
-                    self._covered.add(name)
-            if fixture in self._reported_fixtures:
+                if any(name in (f"({test.class_id})", f"({test.module})") for test in tests):
+                    self._covered.add((turn, name))
+            if (turn, fixture) in self._reported_fixtures:
                 continue  # unittest tells it once, and another process of ours met it again
-            self._reported_fixtures.add(fixture)
-            tests = done.unit.tests
+            self._reported_fixtures.add((turn, fixture))
             report = TestReport(
                 id=fixture,
                 outcome=outcome,

@@ -35,6 +35,7 @@ class Origin:
     isolation: str
     start_method: str
     fork_after: str
+    seed: int | None = None
 
     @classmethod
     def of(cls, options: Options) -> Origin:
@@ -47,6 +48,7 @@ class Origin:
             isolation=options.isolation,
             start_method=options.start_method,
             fork_after=options.fork_after,
+            seed=options.seed,
         )
 
     def at(self, event_time: float) -> datetime:
@@ -98,6 +100,7 @@ class JsonReport:
                 "fork_after": origin.fork_after if start_method == "forkserver" else None,
                 "python": origin.python,
                 "platform": origin.platform,
+                "seed": origin.seed,
                 "shard": None if self._run is None else describe_shard(self._run.shard),
                 "cut_off": not self._finished,
             },

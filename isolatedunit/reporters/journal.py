@@ -49,7 +49,7 @@ EVENTS: dict[str, type[Event]] = {
     name: one for name, one in vars(events).items() if isinstance(one, type) and issubclass(one, Event)
 }
 
-_ORIGIN = ("time", "python", "platform", "isolation", "start_method", "fork_after")
+_ORIGIN = ("time", "python", "platform", "isolation", "start_method", "fork_after", "seed")
 
 
 class Journal:
@@ -131,7 +131,7 @@ class PastRun:
             header = _load(next(iter(self._lines), b""))
             if header.get("format") != FORMAT:
                 raise ValueError
-            values = {name: header[name] for name in _ORIGIN}
+            values = {name: header[name] for name in _ORIGIN if name != "seed" or name in header}
             values["started_at"] = datetime.fromisoformat(header["started_at"])
             hints = typing.get_type_hints(Origin)
             if values["started_at"].tzinfo is None:

@@ -33,7 +33,7 @@ PHASES = ("spawn", "import", "fixtures", "tests", "cleanup")
 
 
 @dataclass(slots=True)
-class _Slice:
+class Slice:
     """An attempt: what it ran, and from when to when."""
 
     attempt: str
@@ -57,9 +57,9 @@ class TraceReport:
         self._origin = origin
         self._run = ""
         self._last = origin.time
-        self._running: dict[str, _Slice] = {}
-        self._slices: list[_Slice] = []
-        self._of_test: dict[str, _Slice] = {}
+        self._running: dict[str, Slice] = {}
+        self.slices: list[Slice] = []
+        self._of_test: dict[str, Slice] = {}
         self._sampled: dict[str, int] = {}
         self._others: list[dict[str, Any]] = []
 
@@ -86,9 +86,9 @@ class TraceReport:
     def _begin(self, event: AttemptStarted) -> None:
         taken = {one.slot for one in self._running.values()}
         slot = next(number for number in itertools.count(1) if number not in taken)
-        started = _Slice(event.attempt, event.tests, slot, event.time)
+        started = Slice(event.attempt, event.tests, slot, event.time)
         self._running[event.attempt] = started
-        self._slices.append(started)
+        self.slices.append(started)
         self._of_test.update(dict.fromkeys(event.tests, started))
         self._count_processes(event)
 
@@ -107,7 +107,7 @@ class TraceReport:
         if ran is not None:
             ran.outcomes[test] = outcome
 
-    def _notice(self, event: Event, running: _Slice) -> None:
+    def _notice(self, event: Event, running: Slice) -> None:
         if isinstance(event, ChildStarted):
             running.process_id, running.spawn_time = event.process_id, event.spawn_time
         elif isinstance(event, ResourcesSampled):
@@ -134,7 +134,7 @@ class TraceReport:
     def document(self) -> dict[str, Any]:
         """The trace as plain values."""
         events = [*self._names(), *self._others, *self._memory()]
-        for one in self._slices:
+        for one in self.slices:
             events += self._shapes(one)
         return {
             "traceEvents": events,
@@ -150,11 +150,11 @@ class TraceReport:
     def _names(self) -> Iterator[dict[str, Any]]:
         """The metadata: what the process and its rows are called, and in which order they stand."""
         yield _metadata("process_name", 0, {"name": f"isolatedunit {self._run}".strip()})
-        for slot in sorted({one.slot for one in self._slices}):
+        for slot in sorted({one.slot for one in self.slices}):
             yield _metadata("thread_name", slot, {"name": f"slot {slot}"})
             yield _metadata("thread_sort_index", slot, {"sort_index": slot})
 
-    def _shapes(self, one: _Slice) -> Iterator[dict[str, Any]]:
+    def _shapes(self, one: Slice) -> Iterator[dict[str, Any]]:
         """The slice of an attempt, and those of its phases in it, none of which goes beyond it."""
         begin, end = self._microseconds(one.begin), self._microseconds(self._last if one.end is None else one.end)
         yield {**self._slice(_title(one), "attempt", one.slot, begin, end), "args": _facts(one), **_colour(one)}
@@ -172,7 +172,7 @@ class TraceReport:
     def _memory(self) -> Iterator[dict[str, Any]]:
         """At any time the peaks of what runs then, together: no more than that was in use."""
         steps: list[tuple[float, int]] = []
-        for one in self._slices:
+        for one in self.slices:
             if one.end is not None and one.peak_rss:
                 steps += [(one.begin, one.peak_rss), (one.end, -one.peak_rss)]
         total = 0
@@ -200,14 +200,14 @@ def _metadata(name: str, slot: int, values: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "ph": "M", "pid": PROCESS, "tid": slot, "args": values}
 
 
-def _title(one: _Slice) -> str:
+def _title(one: Slice) -> str:
     if not one.tests:
         return "listing the tests"
     more = f" and {len(one.tests) - 1} more" if len(one.tests) > 1 else ""
     return on_one_line(one.tests[0]) + more
 
 
-def _facts(one: _Slice) -> dict[str, Any]:
+def _facts(one: Slice) -> dict[str, Any]:
     return {
         "attempt": one.attempt,
         "tests": {on_one_line(test): one.outcomes.get(test) for test in one.tests},
@@ -217,7 +217,7 @@ def _facts(one: _Slice) -> dict[str, Any]:
     }
 
 
-def _colour(one: _Slice) -> dict[str, str]:
+def _colour(one: Slice) -> dict[str, str]:
     """A colour that chrome://tracing knows by this name; Perfetto has its own."""
     if not one.outcomes:
         return {}

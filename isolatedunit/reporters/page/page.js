@@ -1,0 +1,352 @@
+"use strict";
+// The page of a run: it shows what is in #data, and, while that run goes on, what the server sends after it.
+const data = JSON.parse(document.getElementById("data").textContent);
+const byId = (id) => document.getElementById(id);
+const OUTCOMES = ["failed", "error", "unexpectedSuccess", "flaky", "skipped", "expectedFailure", "passed"];
+const BAD = new Set(["failed", "error", "unexpectedSuccess"]);
+const COLUMNS = [
+  { key: "outcome", title: "outcome", of: (test) => OUTCOMES.indexOf(kindOf(test)) },
+  { key: "id", title: "test", of: (test) => test.id },
+  { key: "duration", title: "seconds", number: true, of: (test) => -test.duration },
+  { key: "memory", title: "MiB", number: true, wide: true, of: (test) => -(test.memory || 0) },
+  { key: "cpu", title: "CPU", number: true, wide: true, of: (test) => -(test.cpu || 0) },
+  { key: "cause", title: "cause", wide: true, of: (test) => test.cause || "\uffff" },
+];
+const view = { sort: "outcome", down: false, text: "", hidden: new Set(), tests: [], first: -1, last: -1 };
+
+function make(tag, properties, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+function kindOf(test) { return test.flaky ? "flaky" : test.outcome; }
+function seconds(value) { return value === null || value === undefined ? "" : value.toFixed(value < 10 ? 3 : 1); }
+function mebibytes(value) { return value ? (value / 1048576).toFixed(1) : ""; }
+
+function showFacts() {
+  const run = data.run;
+  byId("facts").textContent = [
+    `${seconds(run.duration)} s`, `${run.jobs} at a time`, `isolation: ${run.isolation}`, run.start_method,
+    `Python ${run.python}`, run.platform, run.started_at && new Date(run.started_at).toLocaleString(),
+    run.cut_off && !data.live ? "cut off before its end" : "",
+  ].filter(Boolean).join(" · ");
+  const counts = Object.fromEntries(OUTCOMES.map((name) => [name, 0]));
+  for (const test of data.tests) counts[kindOf(test)] += 1;
+  const shown = [["tests", data.tests.length], ...OUTCOMES.slice().reverse().filter((name) => counts[name] || name === "passed" || name === "failed").map((name) => [name, counts[name]])];
+  if (data.not_run.length) shown.push(["not run", data.not_run.length]);
+  byId("counts").replaceChildren(...shown.map(([name, count]) => make("li", {}, make("b", { className: name, textContent: count }), name)));
+  const boxes = byId("outcomes");
+  for (const name of OUTCOMES) {
+    if (!counts[name] || byId(`show-${name}`)) continue;
+    const box = make("input", { type: "checkbox", checked: !view.hidden.has(name), id: `show-${name}` });
+    box.addEventListener("change", () => { view.hidden[box.checked ? "delete" : "add"](name); choose(); });
+    boxes.append(make("label", { htmlFor: box.id, className: name }, box, ` ${name}`));
+  }
+}
+
+// ---- the table: only the rows in view, and a few more, are in the document
+
+function showHeads() {
+  byId("heads").replaceChildren(...COLUMNS.map((column) => {
+    const button = make("button", { type: "button", textContent: column.title });
+    button.addEventListener("click", () => {
+      view.down = view.sort === column.key ? !view.down : false;
+      view.sort = column.key;
+      showHeads();
+      byId("heads").children[COLUMNS.indexOf(column)].firstChild.focus();
+      choose();
+    });
+    const head = make("th", { scope: "col", className: `${column.number ? "number" : ""} ${column.wide ? "wide" : ""}` }, button);
+    if (view.sort === column.key) head.setAttribute("aria-sort", view.down ? "descending" : "ascending");
+    return head;
+  }));
+}
+
+function choose() {
+  const text = view.text.toLowerCase();
+  const has = (test) => !text || test.id.toLowerCase().includes(text) || test.message.toLowerCase().includes(text) || (test.cause || "").includes(text);
+  const column = COLUMNS.find((one) => one.key === view.sort), turn = view.down ? -1 : 1;
+  const chosen = data.tests.filter((test) => !view.hidden.has(kindOf(test)) && has(test)).map((test) => [column.of(test), test]);
+  chosen.sort(([a, one], [b, other]) => (a < b ? -turn : a > b ? turn : one.number - other.number));
+  view.tests = chosen.map(([, test]) => test);
+  byId("shown").textContent = `${view.tests.length} of ${data.tests.length} tests`;
+  byId("tests").setAttribute("aria-rowcount", view.tests.length + 1);
+  view.first = -1;
+  showRows();
+}
+
+const ROW = 33;
+
+function showRows() {
+  const scroll = byId("scroll"), count = view.tests.length;
+  const first = Math.max(0, Math.min(Math.floor(scroll.scrollTop / ROW) - 10, count - 1));
+  const last = Math.min(count, first + Math.ceil(scroll.clientHeight / ROW) + 20);
+  if (first === view.first && last === view.last) return;
+  [view.first, view.last] = [first, last];
+  const focused = document.activeElement && document.activeElement.dataset.number;
+  const space = (rows) => {
+    const cell = make("td");  // of one column: on a narrow screen there are not all of them
+    cell.style.height = `${rows * ROW}px`;
+    const row = make("tr", { className: "space" }, cell);
+    row.setAttribute("aria-hidden", "true");
+    return row;
+  };
+  const rows = view.tests.slice(first, last).map((test, place) => rowOf(test, first + place + 2));
+  byId("rows").replaceChildren(...(first ? [space(first)] : []), ...rows, ...(last < count ? [space(count - last)] : []));
+  if (focused !== undefined) byId("rows").querySelector(`[data-number="${focused}"]`)?.focus({ preventScroll: true });
+}
+
+function rowOf(test, place) {
+  const button = make("button", { type: "button", textContent: test.id, title: test.id });
+  button.dataset.number = test.number;
+  button.addEventListener("click", () => open(test));
+  const cell = (text, name) => make("td", { className: name, textContent: text });
+  const row = make("tr", {},
+    cell(kindOf(test), kindOf(test)), make("td", { className: "test" }, button), cell(seconds(test.duration), "number"),
+    cell(mebibytes(test.memory), "number wide"), cell(seconds(test.cpu), "number wide"), cell(test.cause || "", "wide"));
+  row.setAttribute("aria-rowindex", place);
+  return row;
+}
+
+// ---- one test
+
+function open(test) {
+  const close = make("button", { type: "button", className: "act", textContent: "Close" });
+  close.addEventListener("click", () => byId("details").close());
+  const again = make("button", { type: "button", className: "act", textContent: "Run again" });
+  again.addEventListener("click", () => act("again", { test: test.id }));
+  const facts = [
+    ["outcome", test.flaky ? `${test.outcome}, flaky` : test.outcome], ["cause", test.cause], ["seconds", seconds(test.duration)],
+    ["memory", test.memory ? `${mebibytes(test.memory)} MiB` : ""], ["CPU", test.cpu ? `${seconds(test.cpu)} s` : ""], ["message", test.message],
+  ].filter(([, value]) => value);
+  const parts = [
+    make("div", { className: "top" }, make("h2", { id: "name", textContent: test.id }), make("div", {}, data.live && BAD.has(test.outcome) ? again : null, " ", close)),
+    make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })])),
+  ];
+  for (const [title, text] of [["Traceback", test.traceback], ["Output", test.stdout], ["Errors", test.stderr]]) {
+    if (!text) continue;
+    const shown = make("pre", { textContent: text, tabIndex: 0 });
+    shown.setAttribute("aria-label", title);
+    shown.setAttribute("role", "region");
+    parts.push(make("h3", { textContent: title }), shown);
+  }
+  const leaks = test.attempts.flatMap((attempt) => attempt.leaks || []);
+  if (leaks.length) parts.push(make("h3", { textContent: "Left behind" }), make("ul", {}, ...leaks.map((leak) => make("li", { textContent: leak }))));
+  if (test.attempts.length) parts.push(make("h3", { textContent: "Attempts" }), attemptsOf(test));
+  byId("details").replaceChildren(...parts);
+  byId("details").showModal();
+}
+
+function attemptsOf(test) {
+  const heads = ["no.", "outcome", "cause", "seconds", "spawn", "cleanup", "CPU", "MiB", "exit", "process"];
+  const body = test.attempts.map((one) => make("tr", {}, ...[
+    one.number, one.outcome, one.cause || "", seconds(one.duration), seconds(one.spawn_time), seconds(one.cleanup_time),
+    seconds(one.cpu_time), mebibytes(one.memory), one.signal || (one.exit_code ?? ""), one.process_id ?? "",
+  ].map((text) => make("td", { textContent: text }))));
+  const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((text) => make("th", { scope: "col", textContent: text })))), make("tbody", {}, ...body));
+  const around = make("div", { className: "scroll", tabIndex: 0 }, table);
+  around.style.height = "auto";
+  around.setAttribute("role", "region");
+  around.setAttribute("aria-label", "Attempts");
+  return around;
+}
+
+// ---- the timeline: drawn, since twenty thousand elements would be slow
+
+const lanes = { height: 22, top: 18, chosen: -1, drawn: false };
+const PHASES = { spawn: .35, import: .5, fixtures: .65, tests: 1, cleanup: .35 };
+
+function spanOf() {
+  const ends = data.slices.map((slice) => slice.end);
+  return Math.max(data.run.duration, ends.length ? Math.max(...sampleOf(ends)) : 0, 0.001);
+}
+
+function sampleOf(values) { return [values.reduce((a, b) => Math.max(a, b), 0)]; }
+
+function drawLanes() {
+  const canvas = byId("timeline"), style = getComputedStyle(document.documentElement);
+  const count = Math.max(1, data.slices.reduce((most, slice) => Math.max(most, slice.slot), 0));
+  const width = canvas.parentElement.clientWidth, height = lanes.top + count * lanes.height + 46, scale = window.devicePixelRatio || 1;
+  canvas.width = width * scale;
+  canvas.height = height * scale;
+  canvas.style.height = `${height}px`;
+  const pen = canvas.getContext("2d"), span = spanOf(), x = (time) => time / span * (width - 2) + 1;
+  pen.scale(scale, scale);
+  pen.font = "11px system-ui, sans-serif";
+  pen.fillStyle = style.getPropertyValue("--dim");
+  for (let part = 0; part <= 4; part += 1) {
+    pen.textAlign = part === 0 ? "left" : part === 4 ? "right" : "center";
+    pen.fillText(`${(span * part / 4).toFixed(span < 10 ? 2 : 0)} s`, x(span * part / 4), 12);
+  }
+  const colours = Object.fromEntries([...OUTCOMES, "running"].map((name) => [name, style.getPropertyValue(`--${{ expectedFailure: "passed", unexpectedSuccess: "failed" }[name] || name}`)]));
+  data.slices.forEach((slice, place) => {
+    const left = x(slice.begin), right = Math.max(x(slice.end), left + 1), top = lanes.top + (slice.slot - 1) * lanes.height;
+    pen.fillStyle = colours[slice.outcome] || colours.skipped;
+    const known = right - left > 6 ? Object.entries(slice.phases).filter(([name]) => name in PHASES) : [];
+    if (known.length) {
+      let from = left;
+      for (const [name, duration] of known) {
+        const to = Math.min(right, from + duration / span * (width - 2));
+        pen.globalAlpha = PHASES[name];
+        pen.fillRect(from, top + 2, to - from, lanes.height - 4);
+        from = to;
+      }
+    } else {
+      pen.fillRect(left, top + 2, right - left > 2 ? right - left - .5 : right - left, lanes.height - 4);
+    }
+    pen.globalAlpha = 1;
+    if (place === lanes.chosen) {
+      pen.strokeStyle = style.getPropertyValue("--ink");
+      pen.lineWidth = 2;
+      pen.strokeRect(left, top + 1, right - left, lanes.height - 2);
+    }
+  });
+  drawMemory(pen, x, height, style);
+}
+
+function drawMemory(pen, x, height, style) {
+  const changes = data.slices.flatMap((slice) => (slice.memory ? [[slice.begin, slice.memory], [slice.end, -slice.memory]] : []));
+  if (!changes.length) return;
+  changes.sort(([a], [b]) => a - b);
+  let sum = 0, most = 1;
+  const sums = changes.map(([time, change]) => { sum += change; most = Math.max(most, sum); return [time, sum]; });
+  pen.beginPath();
+  pen.moveTo(x(0), height - 2);
+  let before = 0;
+  for (const [time, value] of sums) {
+    pen.lineTo(x(time), height - 2 - before / most * 28);
+    pen.lineTo(x(time), height - 2 - value / most * 28);
+    before = value;
+  }
+  pen.strokeStyle = style.getPropertyValue("--running");
+  pen.lineWidth = 1;
+  pen.stroke();
+  pen.fillStyle = style.getPropertyValue("--dim");
+  pen.textAlign = "left";
+  pen.fillText(`memory, at most ${mebibytes(most)} MiB`, 4, height - 33);
+}
+
+function hint(place) {
+  lanes.chosen = place;
+  const slice = data.slices[place];
+  byId("hint").textContent = !slice ? "" : [
+    slice.tests.length > 1 ? `${slice.tests[0]} and ${slice.tests.length - 1} more` : slice.tests[0], slice.outcome, slice.cause,
+    `${seconds(slice.end - slice.begin)} s from ${seconds(slice.begin)} s on`,
+    Object.entries(slice.phases).map(([name, duration]) => `${name} ${seconds(duration)}`).join(", "),
+    slice.memory ? `${mebibytes(slice.memory)} MiB` : "",
+  ].filter(Boolean).join(" · ");
+  drawLanes();
+}
+
+function sliceAt(event) {
+  const box = byId("timeline").getBoundingClientRect(), time = (event.clientX - box.left - 1) / (box.width - 2) * spanOf();
+  const slot = Math.floor((event.clientY - box.top - lanes.top) / lanes.height) + 1, near = spanOf() / box.width * 2;
+  let best = -1, distance = near;
+  data.slices.forEach((slice, place) => {
+    if (slice.slot !== slot) return;
+    const away = time < slice.begin ? slice.begin - time : time > slice.end ? time - slice.end : 0;
+    if (away <= distance) [best, distance] = [place, away];
+  });
+  return best;
+}
+
+function listenToLanes() {
+  const canvas = byId("timeline");
+  canvas.addEventListener("mousemove", (event) => { const place = sliceAt(event); if (place !== lanes.chosen) hint(place); });
+  canvas.addEventListener("click", () => openSlice(lanes.chosen));
+  canvas.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (step) hint(Math.min(Math.max(lanes.chosen + step, 0), data.slices.length - 1));
+    else if (event.key === "Enter") openSlice(lanes.chosen);
+    else return;
+    event.preventDefault();
+  });
+}
+
+function openSlice(place) {
+  const slice = data.slices[place], test = slice && data.tests.find((one) => slice.tests.includes(one.id));
+  if (test) open(test);
+}
+
+// ---- the lists
+
+function showLists() {
+  const item = (test, text) => {
+    const button = make("button", { type: "button", textContent: test.id });
+    button.addEventListener("click", () => open(test));
+    return make("li", {}, button, make("span", { textContent: ` ${text}` }));
+  };
+  const slow = data.tests.slice().sort((a, b) => b.duration - a.duration).slice(0, 10);
+  byId("slowest").replaceChildren(...slow.map((test) => item(test, `${seconds(test.duration)} s`)));
+  const flaky = data.tests.filter((test) => test.flaky);
+  byId("flakies").hidden = !flaky.length;
+  byId("flakiest").replaceChildren(...flaky.slice(0, 50).map((test) => item(test, `${test.attempts.length} attempts`)));
+}
+
+function showAll() { showFacts(); drawLanes(); choose(); showLists(); }
+
+// ---- while the run goes on
+
+let redraw = 0;
+
+async function act(what, values) {
+  const answer = await fetch(`/do/${what}`, { method: "POST", headers: { "Content-Type": "application/json", "X-Token": data.live.token }, body: JSON.stringify(values) });
+  const told = await answer.json();
+  byId("connection").textContent = told.text || "";
+  if (told.stacks) open({ id: values.test, outcome: "running", duration: 0, message: "", traceback: told.stacks, attempts: [] });
+}
+
+function take(update) {
+  for (const test of update.tests || []) { test.number = data.tests.length; data.tests.push(test); }
+  for (const slice of update.slices || []) data.slices.push(slice);
+  Object.assign(data.run, update.run || {});
+  if (update.not_run) data.not_run = update.not_run;
+  if (update.running) showRunning(update.running);
+  if (!redraw) redraw = setTimeout(() => { redraw = 0; showAll(); }, 200);
+}
+
+function showRunning(running) {
+  byId("running").replaceChildren(...running.map((one) => {
+    const button = (text, what) => {
+      const made = make("button", { type: "button", className: "act", textContent: text });
+      made.setAttribute("aria-label", `${text}: ${one.test}`);
+      made.addEventListener("click", () => act(what, { test: one.test, attempt: one.attempt }));
+      return made;
+    };
+    return make("tr", {}, make("td", { className: "test", textContent: one.test, title: one.test }), make("td", { className: "number", textContent: `${one.age.toFixed(1)} s` }),
+      make("td", { className: "wide", textContent: one.phase }), make("td", { className: "number wide", textContent: one.memory ? `${mebibytes(one.memory)} MiB` : "" }),
+      make("td", {}, button("Stack", "stacks"), " ", button("End", "end")));
+  }));
+}
+
+function follow() {
+  byId("live").hidden = false;
+  const told = byId("connection"), source = new EventSource(`/events?token=${encodeURIComponent(data.live.token)}&tests=${data.tests.length}&slices=${data.slices.length}`);
+  told.textContent = "The run goes on.";
+  source.addEventListener("update", (event) => take(JSON.parse(event.data)));
+  source.addEventListener("end", (event) => {
+    source.close();
+    take(JSON.parse(event.data));
+    data.live = null;
+    byId("live").hidden = true;
+    document.body.dataset.state = "over";
+  });
+  source.addEventListener("error", () => {
+    // what was missed meanwhile would be missing for good; the page as it is then has all of it
+    told.textContent = "The connection to the run is lost.";
+    if (source.readyState === EventSource.CLOSED || document.body.dataset.state !== "over") source.close();
+  });
+}
+
+data.tests.forEach((test, place) => { test.number = place; });
+showHeads();
+showAll();
+listenToLanes();
+byId("scroll").addEventListener("scroll", showRows, { passive: true });
+byId("search").addEventListener("input", (event) => { view.text = event.target.value; choose(); });
+byId("filter").addEventListener("submit", (event) => event.preventDefault());
+window.addEventListener("resize", () => { drawLanes(); view.first = -1; showRows(); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawLanes);
+if (data.live) follow();
+document.body.dataset.ready = "yes";

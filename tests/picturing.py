@@ -1,0 +1,53 @@
+"""Takes the documentation's pictures of pages: run ``python tests/picturing.py`` where the browser's tests run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import textwrap
+
+from browsing import open_browser, show_as
+from running import REPOSITORY, run_isolatedunit
+from test_page import SUITE
+
+PICTURES = os.path.join(REPOSITORY, "docs", "pictures")
+FLAGS = ("--process-timeout", "2", "--retries", "1", "--retry-on", "failed", "--leaks", "warn", "-j", "2")
+
+MORE = """
+    import time
+    import unittest
+
+    def make(number):
+        return lambda self: time.sleep(0.02 * (number * 7 % 11))
+
+    class Orders(unittest.TestCase):
+        pass
+
+    for number in range(40):
+        setattr(Orders, f"test_order_{number:02}", make(number))
+    """
+
+
+def main() -> None:
+    """Run a suite, and take a picture of its page in light and dark, wide and narrow."""
+    directory = tempfile.mkdtemp()
+    browser = open_browser()
+    try:
+        for name, text in (("test_shop.py", SUITE), ("test_orders.py", MORE)):
+            with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+                file.write(textwrap.dedent(text))
+        run_isolatedunit(*FLAGS, "--html", "page.html", cwd=directory, report=False)
+        for dark in (False, True):
+            for width, height in ((1100, 900), (390, 900)):
+                show_as(browser, dark=dark, width=width, height=height)
+                browser.get(f"file://{directory}/page.html")
+                name = f"page-{'dark' if dark else 'light'}-{'wide' if width > 600 else 'narrow'}.png"
+                browser.save_screenshot(os.path.join(PICTURES, name))
+    finally:
+        browser.quit()
+        shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()
