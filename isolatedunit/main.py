@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
 
 from isolatedunit.again import Again
 from isolatedunit.configuration import load_options_with_origins
@@ -32,6 +32,7 @@ from isolatedunit.signals import heeding_signals
 if TYPE_CHECKING:
     from isolatedunit.reporters.journal import PastRun
     from isolatedunit.reporters.progress import Display
+    from isolatedunit.serving import LivePage
 
 SUCCESS, FAILURE, USAGE, INTERNAL, NO_TESTS, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
@@ -265,6 +266,16 @@ def _display_of(options: Options) -> Display | None:
     return Display(sys.stderr, colour=wants_colour(options.color, sys.stderr))
 
 
+def _serve(options: Options, stream: TextIO) -> LivePage:
+    """Begin to serve the page of the run, and say where; raises `OptionError`."""
+    from isolatedunit.serving import LivePage
+
+    live = LivePage(options)
+    live.start()
+    print(f"isolatedunit: the run is shown at {live.address}", file=stream)
+    return live
+
+
 def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
     """Run the tests that are wanted, or show a run of the *past*; gives the exit code."""
     options, names = wanted.options, wanted.names
@@ -288,6 +299,8 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
         options=options,
     )
     runner.display, runner.annotates = display, past is None
+    if options.serve is not None and past is None:
+        runner.live = _serve(options, stream)
     if past is None:
         runner.command_for = Again(options, names, wanted.given)
     source: dict[str, Any] = {"names": list(names)}
@@ -296,8 +309,13 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
     try:
         result = runner.run_source(source) if past is None else runner.replay(past)
     finally:
-        if display is not None:
-            display.close()
+        for shown in (display, runner.live):
+            if shown is not None:
+                shown.close()
+    return _exit_code_of(runner, result, options, past)
+
+
+def _exit_code_of(runner: IsolatedTestRunner, result: Any, options: Options, past: PastRun | None) -> int:
     if runner.interrupted:
         return INTERRUPTED
     if runner.report_lost:

@@ -42,6 +42,7 @@ from isolatedunit.statistics import Statistics
 if TYPE_CHECKING:
     from isolatedunit.reporters.journal import PastRun
     from isolatedunit.reporters.progress import Display
+    from isolatedunit.serving import LivePage
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
@@ -278,6 +279,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.planned_in_all_shards = 0
         # what the command has, and a program has not: marks for a CI system, a drawing on the terminal, a command line
         self.annotates = False
+        self.live: LivePage | None = None
         self.display: Display | None = None
         self.command_for: Callable[[TestReport], str | None] = no_command
 
@@ -330,6 +332,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         )
         try:
             with heeding_signals(run):
+                if self.live is not None:
+                    self.live.connect(run)
                 tests, originals = plan(run)
                 dispatch = self._dispatcher(run, bridge, history, tests, originals)
                 result = self._run_planned(dispatch, audience)
@@ -347,7 +351,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     def _gather(self, origin: Origin, history: History | None = None) -> tuple[Audience, ResultBridge]:
         telling = Telling(self.options.show_output, self.buffer, self.command_for)
         bridge = ResultBridge(telling)
-        shown = [] if self.display is None else [self.display]
+        shown: list[Listener] = [one for one in (self.display, self.live) if one is not None]
         options = replace(self.options, verbosity=self.verbosity, durations=self.durations)
         kept = [] if history is None else [Discreet([history])]
         more: list[Listener] = [*kept, *self._listeners, *shown, bridge]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from isolatedunit.values import Choice, Reader, flag, text
+from isolatedunit.values import Choice, Reader, address, flag, text
 
 
 def option(default: Any, read: Reader, words: str, *flags: str, per_test: bool = False, **more: Any) -> Any:
@@ -76,6 +76,16 @@ class Showing:
         "write the run as one page that needs nothing else: a timeline, and all tests",
         "--html",
         metavar="FILE",
+    )
+    serve: tuple[str, int] | None = option(
+        None,
+        address,
+        "serve that page while the run goes on, to this machine or to who has the token; needs the extra web",
+        "--serve",
+        metavar="[HOST:]PORT",
+    )
+    serve_token: str | None = option(
+        None, text, "what the page's address has to have in it; made up, for this machine", "--serve-token", metavar="T"
     )
 
     # ---- what is measured

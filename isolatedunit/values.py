@@ -168,6 +168,16 @@ def _split_limit(line: str) -> tuple[str, str]:
     return name.strip(), limit.strip()
 
 
+def address(value: Any) -> tuple[str, int] | None:
+    """``8000`` or ``host:8000``, as host and port; the host is this machine's own where it is left out."""
+    if value is None or isinstance(value, tuple):
+        return value
+    host, _, port = str(value).rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise ValueError
+    return host or "127.0.0.1", int(port)
+
+
 def shard(value: Any) -> tuple[int, int] | None:
     """``K/N``: the K-th of N parts."""
     if value is None:
@@ -185,6 +195,7 @@ def shard(value: Any) -> tuple[int, int] | None:
 
 
 EXPECTED: dict[Reader, str] = {
+    address: "a port, or host:port, such as 8000 or 127.0.0.1:8000",
     seconds: "a number of seconds, such as 30 or 2.5, or none",
     some_seconds: "a number of seconds, such as 1 or 0.5",
     size: "a size, such as 512M or 2G, or none",

@@ -8,8 +8,9 @@ import tempfile
 import textwrap
 
 from browsing import open_browser, show_as
-from running import REPOSITORY, run_isolatedunit
+from running import REPOSITORY, run_isolatedunit, wait_until
 from test_page import SUITE
+from test_serving import Live
 
 PICTURES = os.path.join(REPOSITORY, "docs", "pictures")
 FLAGS = ("--process-timeout", "2", "--retries", "1", "--retry-on", "failed", "--leaks", "warn", "-j", "2")
@@ -44,6 +45,17 @@ def main() -> None:
                 browser.get(f"file://{directory}/page.html")
                 name = f"page-{'dark' if dark else 'light'}-{'wide' if width > 600 else 'narrow'}.png"
                 browser.save_screenshot(os.path.join(PICTURES, name))
+        live = Live(directory, "--process-timeout", "60")
+        wait_until(
+            lambda: len(live.do("stacks", test="test_shop.Shop.test_hangs").get("stacks", "")), "the test that hangs"
+        )
+        browser.get(live.address)
+        for dark in (False, True):
+            show_as(browser, dark=dark, width=1100, height=900)
+            wait_until(lambda: "test_hangs" in browser.execute_script("return document.body.innerText"), "what runs")
+            browser.save_screenshot(os.path.join(PICTURES, f"live-{'dark' if dark else 'light'}-wide.png"))
+        live.process.terminate()
+        live.end()
     finally:
         browser.quit()
         shutil.rmtree(directory)

@@ -40,6 +40,7 @@ FLOORS = (
         "reporting",
         "runner",
         "selftest",
+        "serving",
         "signals",
         "suite",
         "main",

@@ -193,12 +193,13 @@ class Loop:
         self.tell([AttemptStarted(self.now, attempt.id, attempt.evidence.names, is_logged)])
         self._feed(running, SlotGranted())
 
-    def cancel(self, reason: str, *, force: bool = False, test: int | None = None) -> None:
-        """End every attempt that runs, or only those at the test with the number *test*."""
+    def cancel(self, reason: str, *, force: bool = False, test: int | None = None, attempt: str | None = None) -> None:
+        """End every attempt that runs, or only those at the test with the number *test*, or the one with this id."""
         chosen = [
             running
             for running in self._running.values()
-            if test is None or any(one.number == test for one in running.attempt.tests)
+            if (test is None or any(one.number == test for one in running.attempt.tests))
+            and attempt in (None, running.attempt.id)
         ]
         for running in chosen:
             self._listen(running)

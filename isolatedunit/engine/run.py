@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -98,6 +99,7 @@ class Run:
         self._attempts = 0
         self._stop_reason: str | None = None
         self._is_to_suspend = self._is_to_inspect = False
+        self._asked: deque[Callable[[Scheduler], object]] = deque()
         self._rules = StopRules(options, 0.0)
         self._free_memory = FreeMemory()
         self._ahead: Ahead | None = None
@@ -132,6 +134,11 @@ class Run:
         if self._stop_reason is None:
             self._stop_reason = reason
             self._loop.wake_up()
+
+    def ask(self, deed: Callable[[Scheduler], object]) -> None:
+        """Have the run's own thread do something while tests run; from any thread."""
+        self._asked.append(deed)
+        self._loop.wake_up()
 
     # ---- listing
 
@@ -255,6 +262,8 @@ class Run:
             if not self._loop.occupied and not scheduler.has_more:
                 break
             self._do_as_asked()
+            while self._asked:
+                self._asked.popleft()(scheduler)
             self._wait(scheduler, self._rules.out_of_time)
 
     def _wait(self, scheduler: Scheduler, until: float) -> None:
@@ -333,6 +342,10 @@ class Run:
     def cancel_test(self, number: int, reason: str) -> None:
         """End what runs of the test with this number; from the thread of `serve`."""
         self._loop.cancel(reason, test=number)
+
+    def cancel_attempt(self, attempt: str, reason: str) -> None:
+        """End this attempt, if it runs; from the run's own thread."""
+        self._loop.cancel(reason, attempt=attempt)
 
     def cancel_all(self, reason: str) -> None:
         """End all that runs; from the thread of `serve`."""

@@ -68,7 +68,7 @@ class JsonReport:
         self._reports: list[TestReport] = []
         self._counts = Counts()
         self._missing: tuple[str, ...] = ()
-        self._not_run: tuple[str, ...] = ()
+        self.not_run: tuple[str, ...] = ()
         self._finished = False
 
     def handle(self, event: Event) -> None:
@@ -80,30 +80,15 @@ class JsonReport:
         elif isinstance(event, RunStarted):
             self._run = event
         elif isinstance(event, RunFinished):
-            self._missing, self._not_run, self._finished = event.missing, event.not_run, True
+            self._missing, self.not_run, self._finished = event.missing, event.not_run, True
 
     def document(self) -> dict[str, Any]:
         """The report as plain values."""
-        origin, counts = self._origin, self._counts
-        by_outcome = counts.by_outcome
-        start_method = self._run.start_method if self._run else origin.start_method
+        counts, by_outcome = self._counts, self._counts.by_outcome
         reports = sorted(self._reports, key=lambda report: report.place)
         return {
             "format": FORMAT,
-            "run": {
-                "id": self._run.run if self._run else None,
-                "started_at": origin.started_at.isoformat(),
-                "duration": self._last - origin.time,
-                "jobs": self._run.jobs if self._run else None,
-                "isolation": origin.isolation,
-                "start_method": start_method,
-                "fork_after": origin.fork_after if start_method == "forkserver" else None,
-                "python": origin.python,
-                "platform": origin.platform,
-                "seed": origin.seed,
-                "shard": None if self._run is None else describe_shard(self._run.shard),
-                "cut_off": not self._finished,
-            },
+            "run": self.describe_run(),
             "counts": {
                 "tests": counts.tests,
                 "passed": by_outcome["passed"],
@@ -115,9 +100,28 @@ class JsonReport:
                 "flaky": counts.flaky,
             },
             "statistics": self._statistics(),
-            "tests": [_describe(report) for report in reports],
+            "tests": [describe_report(report) for report in reports],
             "missing": list(self._missing),
-            "not_run": list(self._not_run),
+            "not_run": list(self.not_run),
+        }
+
+    def describe_run(self) -> dict[str, Any]:
+        """What the report tells of the run as such."""
+        origin = self._origin
+        start_method = self._run.start_method if self._run else origin.start_method
+        return {
+            "id": self._run.run if self._run else None,
+            "started_at": origin.started_at.isoformat(),
+            "duration": self._last - origin.time,
+            "jobs": self._run.jobs if self._run else None,
+            "isolation": origin.isolation,
+            "start_method": start_method,
+            "fork_after": origin.fork_after if start_method == "forkserver" else None,
+            "python": origin.python,
+            "platform": origin.platform,
+            "seed": origin.seed,
+            "shard": None if self._run is None else describe_shard(self._run.shard),
+            "cut_off": not self._finished,
         }
 
     def write(self) -> None:
@@ -167,7 +171,8 @@ def write_atomically(path: str, text: str) -> None:
         raise
 
 
-def _describe(report: TestReport) -> dict[str, Any]:
+def describe_report(report: TestReport) -> dict[str, Any]:
+    """A test as the JSON report has it."""
     return {
         "id": report.id,
         "outcome": report.outcome,

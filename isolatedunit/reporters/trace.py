@@ -59,6 +59,7 @@ class TraceReport:
         self._last = origin.time
         self._running: dict[str, Slice] = {}
         self.slices: list[Slice] = []
+        self.ended: Slice | None = None  # the last one that did
         self._of_test: dict[str, Slice] = {}
         self._sampled: dict[str, int] = {}
         self._others: list[dict[str, Any]] = []
@@ -93,7 +94,7 @@ class TraceReport:
         self._count_processes(event)
 
     def _finish(self, event: AttemptFinished) -> None:
-        ended = self._running.pop(event.attempt, None)
+        self.ended = ended = self._running.pop(event.attempt, None)
         if ended is None:
             return
         ended.end, ended.cause, ended.phases = event.time, event.cause, dict(event.phases)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
-from isolatedunit.events import AttemptFinished, Event, TestFinished
+from isolatedunit.events import AttemptFinished, Event
 from isolatedunit.leaks import tell_leak
 from isolatedunit.reporters.files import JsonReport, Origin, write_whole
 from isolatedunit.reporters.printable import on_one_line, printable
@@ -35,24 +35,28 @@ class PageData:
         self._origin = origin
         self._report = JsonReport("", origin, statistics)
         self._trace = TraceReport("", origin)
-        self.finished = 0
-        self.ended = 0
+        self._ended: list[Slice] = []
 
     def handle(self, event: Event) -> None:
         """Take notice of *event*."""
         self._report.handle(event)
         self._trace.handle(event)
-        self.finished += isinstance(event, TestFinished)
-        self.ended += isinstance(event, AttemptFinished)
+        if isinstance(event, AttemptFinished):
+            ended = self._trace.ended
+            if ended is not None and ended.attempt == event.attempt:
+                self._ended.append(ended)
 
     def document(self) -> dict[str, Any]:
         """All of it, as plain values."""
         report = self._report.document()
+        return {**self.news(), "tests": [describe_test(test) for test in report["tests"]]}
+
+    def news(self, after: int = 0) -> dict[str, Any]:
+        """All but the tests, and of the slices those that ended *after* so many others."""
         return {
-            "run": report["run"],
-            "not_run": report["not_run"],
-            "tests": [describe_test(test) for test in report["tests"]],
-            "slices": [self.describe_slice(one) for one in self._trace.slices if one.end is not None],
+            "run": self._report.describe_run(),
+            "not_run": list(self._report.not_run),
+            "slices": [self.describe_slice(one) for one in self._ended[after:]],
         }
 
     def describe_slice(self, one: Slice) -> dict[str, Any]:

@@ -306,18 +306,40 @@ function take(update) {
   if (!redraw) redraw = setTimeout(() => { redraw = 0; showAll(); }, 200);
 }
 
+// rows stay the same elements while their test runs: somebody may be about to push a button
+const runningRows = new Map();
+
 function showRunning(running) {
-  byId("running").replaceChildren(...running.map((one) => {
-    const button = (text, what) => {
-      const made = make("button", { type: "button", className: "act", textContent: text });
-      made.setAttribute("aria-label", `${text}: ${one.test}`);
-      made.addEventListener("click", () => act(what, { test: one.test, attempt: one.attempt }));
-      return made;
-    };
-    return make("tr", {}, make("td", { className: "test", textContent: one.test, title: one.test }), make("td", { className: "number", textContent: `${one.age.toFixed(1)} s` }),
-      make("td", { className: "wide", textContent: one.phase }), make("td", { className: "number wide", textContent: one.memory ? `${mebibytes(one.memory)} MiB` : "" }),
-      make("td", {}, button("Stack", "stacks"), " ", button("End", "end")));
-  }));
+  const attempts = new Set(running.map((one) => one.attempt));
+  for (const [attempt, row] of runningRows) {
+    if (attempts.has(attempt)) continue;
+    row.remove();
+    runningRows.delete(attempt);
+  }
+  for (const one of running) {
+    let row = runningRows.get(one.attempt);
+    if (!row || row.dataset.test !== one.test) {
+      row?.remove();
+      row = runningRow(one);
+      runningRows.set(one.attempt, row);
+      byId("running").append(row);
+    }
+    const texts = [null, `${one.age.toFixed(1)} s`, one.phase, one.memory ? `${mebibytes(one.memory)} MiB` : ""];
+    texts.forEach((text, place) => { if (text !== null) row.children[place].textContent = text; });
+  }
+}
+
+function runningRow(one) {
+  const button = (text, what) => {
+    const made = make("button", { type: "button", className: "act", textContent: text });
+    made.setAttribute("aria-label", `${text}: ${one.test}`);
+    made.addEventListener("click", () => act(what, { test: one.test, attempt: one.attempt }));
+    return made;
+  };
+  const row = make("tr", {}, make("td", { className: "test", textContent: one.test, title: one.test }), make("td", { className: "number" }),
+    make("td", { className: "wide" }), make("td", { className: "number wide" }), make("td", {}, button("Stack", "stacks"), " ", button("End", "end")));
+  row.dataset.test = one.test;
+  return row;
 }
 
 function follow() {
