@@ -68,7 +68,7 @@ _SECTIONS = {
     "leaks": "what tests leave behind",
     "capture": "on the terminal",
     "json": "files for other programs",
-    "coverage": "measuring",
+    "profile": "measuring",
 }
 """The options in the table with which sections of ``--help`` begin, and their titles."""
 
@@ -143,6 +143,11 @@ class Wanted(NamedTuple):
 
 def parse_all(argv: Sequence[str]) -> Wanted:
     """The same, and where each option was set that is not as it is by default."""
+    # an option whose value may be left out takes none from the next word, which may be a test
+    alone = {
+        one.metadata["flags"][0]: one.metadata["flag_alone"] for one in TABLE.values() if "flag_alone" in one.metadata
+    }
+    argv = [f"{word}={alone[word]}" if word in alone else word for word in argv]
     given = vars(make_parser().parse_intermixed_args(argv))
     names: list[str] = given.pop("tests", [])
     config = given.pop("config", None)

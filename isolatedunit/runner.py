@@ -341,8 +341,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             run.close()
             self.interrupted = run.interrupts > 0
             self.not_run = audience.summary.not_run
-        if run.coverage:
-            self.stream.writeln(run.coverage)
+        for line in run.measured:
+            self.stream.writeln(line)
         if history is not None and history.problem is not None:
             self.stream.writeln(f"isolatedunit: no history is kept (--history none does without): {history.problem}")
         self._conclude(audience)

@@ -89,6 +89,20 @@ class Showing:
     )
 
     # ---- what is measured
+    profile: str | None = option(
+        None,
+        text,
+        "write a profile of all tests into a directory: isolatedunit-profile, or --profile=DIR",
+        "--profile",
+        metavar="DIR",
+        flag_alone="isolatedunit-profile",
+    )
+    profiler: str = option(
+        "cProfile",
+        Choice("cProfile", "pyinstrument"),
+        "who makes that profile; pyinstrument needs the extra profile",
+        "--profiler",
+    )
     coverage: bool = option(
         False, flag, "measure which lines run in any process, with coverage.py; needs the extra coverage", "--coverage"
     )

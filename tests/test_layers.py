@@ -12,9 +12,21 @@ from running import REPOSITORY
 PACKAGE = os.path.join(REPOSITORY, "isolatedunit")
 
 FLOORS = (
-    ("errors", "leaks", "options", "phases", "results", "secrecy", "showing", "values", "messages", "events"),
+    (
+        "errors",
+        "leaks",
+        "options",
+        "phases",
+        "profiling",
+        "results",
+        "secrecy",
+        "showing",
+        "values",
+        "messages",
+        "events",
+    ),
     ("addresses", "cgroups", "channel", "configuration", "covering", "resources"),
-    ("scratch", "vitals"),
+    ("measuring", "scratch", "vitals"),
     ("conversation", "instance"),
     ("handles",),
     ("sdk",),

@@ -274,6 +274,8 @@ class CommandLineTest(ProjectTestCase):
             "html": (["--html", "x.html"], "x.html"),
             "serve": (["--serve", "8000"], ("127.0.0.1", 8000)),
             "serve_token": (["--serve-token", "0123456789abcdef"], "0123456789abcdef"),
+            "profile": (["--profile"], "isolatedunit-profile"),
+            "profiler": (["--profiler", "pyinstrument"], "pyinstrument"),
             "coverage": (["--coverage"], True),
             "last_failed": (["--last-failed"], True),
             "shuffle": (["--shuffle"], True),

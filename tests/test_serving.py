@@ -186,7 +186,7 @@ class ServeTest(ProjectTestCase):
         self.assertRegex(live.end(), r"2 passed, 1 failed, 0 skipped\n$")
 
     def test_the_buttons(self) -> None:
-        live = self.begin()
+        live = self.begin("--retries", "3", "--retry-on", "error")
         running = self.wait_for_running(live, "test_long", "test_stuck")
         self.assertIn("in wait_for", live.do("stacks", test="test_it.It.test_stuck")["stacks"])
         self.assertEqual(live.do("stacks", test="nobody")["text"], "nobody does not run any more.")

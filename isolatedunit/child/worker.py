@@ -212,7 +212,10 @@ def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, stage: Stag
     settings = command.settings
     tracker = handles.make_tracker(settings)
     grown: list[dict[str, Any]] = []
+    end_profile = None if settings["profile"] is None else _begin_profile(*settings["profile"])
     recorder = _run_suite(command, reporter, finder, stage, tracker, grown)
+    if end_profile is not None and not reporter.is_twin:
+        end_profile()
     if reporter.is_twin:
         _exit(0)
     stopped = recorder is not None and recorder.shouldStop
@@ -222,6 +225,12 @@ def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, stage: Stag
         # only the tests refer to is open, too
         del recorder
     finish(reporter, settings, spawned, tracker, grown, stopped=stopped, fixtures=fixtures)
+
+
+def _begin_profile(profiler: str, directory: str) -> Callable[[], None]:
+    from isolatedunit import profiling
+
+    return profiling.begin(profiler, os.path.join(directory, f"{_getpid()}-{_clock():.9f}"))
 
 
 def finish(

@@ -12,7 +12,6 @@ from isolatedunit import resources
 from isolatedunit.addresses import is_importing_main
 from isolatedunit.backends import Backend, ChildSpec, Setting, open_backend, usable_start_method
 from isolatedunit.cgroups import ControlGroup, find_parent
-from isolatedunit.covering import combine, need_coverage
 from isolatedunit.engine.ahead import Ahead, start_ahead_with
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.listing import plan_test, report_known
@@ -34,6 +33,7 @@ from isolatedunit.events import (
     TestQueued,
     Warned,
 )
+from isolatedunit.measuring import Measuring, need_measuring
 from isolatedunit.messages import (
     CollectTests,
     Command,
@@ -106,11 +106,10 @@ class Run:
         self._looked_for_groups = False
         self._groups_in: str | None = None
         self._start_method = usable_start_method(options.start_method)
-        if options.coverage:
-            need_coverage()
-        self.coverage = ""
+        need_measuring(options)
+        self.measured: list[str] = []
         self._scratch = Scratch()  # the last thing to be made: nothing below it may fail
-        self._coverage = self._scratch.make("coverage") if options.coverage else None
+        self._measuring = Measuring(options, self._scratch.make)
 
     # ---- what may come from a signal handler
 
@@ -426,6 +425,7 @@ class Run:
 
     def _settings(self, options: Options) -> dict[str, Any]:
         return {
+            "profile": None if self._measuring.profile is None else [options.profiler, self._measuring.profile],
             "failfast": options.failfast,
             "buffer": options.buffer,
             "tb_locals": options.tb_locals,
@@ -454,7 +454,7 @@ class Run:
                     argv=tuple(sys.argv),
                     directory=os.getcwd(),
                     warn=self.warn,
-                    coverage=self._coverage,
+                    coverage=self._measuring.coverage,
                 ),
             )
         return self._backends[name]
@@ -471,8 +471,7 @@ class Run:
             backend.close()
         self._backends.clear()
         self._loop.close()
-        if self._coverage is not None:
-            self.coverage = combine(self._coverage)
+        self.measured = [*self._measuring.conclude()]
         self._scratch.remove()
         remove_left_over()
 

@@ -16,6 +16,8 @@ from isolatedunit.results import GOOD, AttemptReport, Note, worst_outcome
 
 def retries_left(options: Options, number: int, outcome: str, cause: str | None) -> int:
     """How many further tries a test has that came out like this at its *number*-th; 0 for what is not tried again."""
+    if cause == "cancelled":
+        return 0  # somebody wanted it to end
     wanted = options.retry_on
     if wanted and outcome not in wanted and cause not in wanted:
         return 0

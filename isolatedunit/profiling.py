@@ -1,0 +1,93 @@
+"""Where the time of tests goes: a profile of each process, and of all of them together at the end of the run.
+
+cProfile, which every Python has, counts each call and costs some time for each. pyinstrument looks every
+millisecond where the test is, which costs less and shows whole stacks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from isolatedunit.errors import OptionError
+
+_SAMPLE_INTERVAL = 0.001
+
+
+def need_profiler(profiler: str, directory: str) -> None:
+    """Raise `OptionError` where the profiler is missing, or has no place to write to."""
+    if profiler == "pyinstrument":
+        try:
+            import pyinstrument  # noqa: F401
+        except ImportError:
+            raise OptionError(
+                "--profiler pyinstrument needs that package; install it with: pip install 'isolatedunit[profile]'."
+            ) from None
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as exception:
+        raise OptionError(f"--profile: {directory!r} cannot be made: {exception}.") from exception
+
+
+def begin(profiler: str, path: str) -> Callable[[], None]:
+    """Begin to profile this thread; gives what ends that, and writes the profile to *path*."""
+    profile: Any
+    if profiler == "pyinstrument":
+        from pyinstrument import Profiler
+
+        profile = Profiler(interval=_SAMPLE_INTERVAL, async_mode="disabled")
+        profile.start()
+        return lambda: profile.stop().save(path)
+    import cProfile
+
+    profile = cProfile.Profile()
+    profile.enable()
+
+    def end() -> None:
+        profile.disable()
+        profile.dump_stats(path)
+
+    return end
+
+
+def combine(profiler: str, source: str, target: str) -> str:
+    """Make one profile in *target* of those in *source*; gives what there is to say."""
+    import pstats  # not before it is needed: the command's start has to be short
+
+    paths = sorted(entry.path for entry in os.scandir(source))
+    if not paths:
+        return "isolatedunit: there is no profile: no test came to its end"
+    try:
+        if profiler == "pyinstrument":
+            return _combine_sampled(paths, target)
+        path = os.path.join(target, "profile.pstats")
+        pstats.Stats(*paths).dump_stats(path)
+    except (OSError, ValueError, TypeError, EOFError) as exception:
+        return f"isolatedunit: there is no profile: {exception}"
+    return f"Profile: {os.path.relpath(path)}, of {_count(paths)}; 'python -m pstats' shows it"
+
+
+def _count(paths: list[str]) -> str:
+    return f"{len(paths)} process{'' if len(paths) == 1 else 'es'}"
+
+
+def _combine_sampled(paths: list[str], target: str) -> str:
+    from pyinstrument.renderers import HTMLRenderer, PstatsRenderer, SpeedscopeRenderer
+    from pyinstrument.session import Session
+
+    session = Session.load(paths[0])
+    for path in paths[1:]:
+        session = Session.combine(session, Session.load(path))
+    written = {
+        "profile.speedscope.json": SpeedscopeRenderer().render(session),
+        "profile.html": HTMLRenderer().render(session),
+    }
+    for name, text in written.items():
+        with open(os.path.join(target, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    with open(os.path.join(target, "profile.pstats"), "wb") as file:
+        # it is text to pyinstrument, as it prints it, and bytes to pstats
+        file.write(PstatsRenderer().render(session).encode("utf-8", "surrogateescape"))
+    shown = os.path.relpath(os.path.join(target, "profile.speedscope.json"))
+    return f"Profile: {shown}, .html and .pstats beside it, of {_count(paths)}; speedscope.app shows it"
