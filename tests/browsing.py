@@ -10,6 +10,7 @@ from typing import Any
 try:
     import axe_core_python
     from selenium import webdriver
+    from selenium.common.exceptions import WebDriverException
     from selenium.webdriver.chrome.service import Service
 except ImportError:
     webdriver = None
@@ -35,13 +36,16 @@ _FLAGS = (
 
 
 def open_browser(width: int = 1280, height: int = 1000) -> Any:
-    """A browser; whoever calls has to ``quit()`` it."""
+    """A browser; whoever calls has to ``quit()`` it. Skips the test where the one that is installed cannot be started."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (*_FLAGS, f"--window-size={width},{height}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(options=options, service=Service(executable_path=DRIVER))
+    try:
+        return webdriver.Chrome(options=options, service=Service(executable_path=DRIVER))
+    except WebDriverException as exception:
+        raise unittest.SkipTest(f"{CHROMIUM} cannot be started: {exception}") from exception
 
 
 def show_as(browser: Any, *, dark: bool, width: int = 1280, height: int = 1000) -> None:

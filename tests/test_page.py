@@ -110,6 +110,16 @@ class DocumentTest(ProjectTestCase):
         self.assertEqual((test["id"], test["duration"], test["memory"], test["cpu"]), ("m.C.test", 0.5, 2**20, 0.25))
         self.assertEqual((one["slot"], one["begin"], one["end"], one["outcome"]), (1, 0.0, 0.75, "passed"))
 
+    def test_a_run_that_was_written_down_becomes_a_page(self) -> None:
+        self.write(
+            "test_it.py", "import unittest\nclass It(unittest.TestCase):\n    def test(self): self.fail('why')\n"
+        )
+        self.run_here("--events", "it.jsonl")
+        self.run_here("replay", "it.jsonl", "--html", "page.html", report=False)
+        with open(os.path.join(self.directory, "page.html"), encoding="utf-8") as file:
+            (test,) = Data(file.read()).document["tests"]
+        self.assertEqual((test["id"], test["outcome"], test["message"]), ("test_it.It.test", "failed", "why"))
+
     def test_endless_output_does_not_make_an_endless_page(self) -> None:
         document = Data(self.page(TestReport("m.C.test", "failed", stdout="x" * 10**6))).document
         self.assertLess(len(document["tests"][0]["stdout"]), LONGEST_OUTPUT + 100)
