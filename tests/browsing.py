@@ -36,7 +36,7 @@ _FLAGS = (
 
 
 def open_browser(width: int = 1280, height: int = 1000) -> Any:
-    """A browser; whoever calls has to ``quit()`` it. Skips the test where the one that is installed cannot be started."""
+    """A browser, to be ended with ``quit()``. Skips the test where the one that is installed cannot be started."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (*_FLAGS, f"--window-size={width},{height}"):
