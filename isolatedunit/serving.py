@@ -93,7 +93,7 @@ class LivePage:
         self._secrets = Secrets()
         self._lock = threading.Lock()
         self._tests: list[dict[str, Any]] = []
-        self._failed: dict[str, PlannedTest] = {}
+        self._planned: dict[str, PlannedTest] = {}
         self._stacks: dict[str, str] = {}
         self._inspected = threading.Event()
         self._again = 0
@@ -138,7 +138,7 @@ class LivePage:
             if isinstance(event, TestFinished):
                 self._tests.append(describe_test(describe_report(event.report)))
                 if event.report.planned is not None:
-                    self._failed[on_one_line(event.report.id)] = event.report.planned
+                    self._planned[on_one_line(event.report.id)] = event.report.planned
             elif isinstance(event, RunInspected):
                 self._stacks = {test: stacks for test, _, _, stacks in event.running}
                 self._inspected.set()
@@ -205,7 +205,7 @@ class LivePage:
         if what == "end":
             run.ask(lambda _: run.cancel_attempt(attempt, "it was ended from the page"))
             return {"text": f"{test} is ended."}
-        planned = self._failed.get(test)
+        planned = self._planned.get(test)
         if what != "again" or planned is None:
             return {"text": f"{test} cannot be run again."}
         self._again += 1
