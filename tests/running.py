@@ -103,6 +103,7 @@ class ProjectTestCase(unittest.TestCase):
         super().setUp()
         # resolved: a process that stands there tells its directory without links
         self.directory = os.path.realpath(tempfile.mkdtemp())
+        self.written = 0
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
 
     def write(self, name: str, text: str) -> str:
@@ -111,6 +112,10 @@ class ProjectTestCase(unittest.TestCase):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:
             file.write(textwrap.dedent(text).lstrip("\n"))
+        # bytecode is taken for that of a source of the same size and second of change: each gets a second of its own
+        self.written += 1
+        changed = os.stat(path).st_mtime - 100_000 + self.written
+        os.utime(path, (changed, changed))
         return path
 
     def run_here(self, *arguments: str, **options: Any) -> Completed:

@@ -375,7 +375,7 @@ class RunTest(ProjectTestCase):
         heard = Listener()
         self.stream = io.StringIO()
         runner = IsolatedTestRunner(
-            self.stream, listeners=[*listeners, heard], **{"start_method": "spawn", "history": "off", **options}
+            self.stream, listeners=[*listeners, heard], **{"start_method": "spawn", "history": None, **options}
         )
         before = set(psutil.Process().children())
         runner.run_source({"discover": [self.directory, "test*.py", None]})

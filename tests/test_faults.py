@@ -114,7 +114,7 @@ class FaultsTest(ProjectTestCase):
 
     def test_no_memory_is_left(self) -> None:
         for name in ("isolatedunit.channel.decode", "isolatedunit.channel.encode", "os.read"):
-            self.check(f"runner {name} 5 1 MemoryError")
+            self.check(f"runner {name} 5 1 MemoryError", "--cleanup-timeout", "3")
 
     def test_the_disk_is_full(self) -> None:
         for name in ("os.replace", "tempfile.mkstemp", "os.fsync"):

@@ -467,7 +467,7 @@ class EndToEndTest(ProjectTestCase):
             time.sleep(1000)
             """,
         )
-        ended = self.run_here("test_liar", "--process-timeout", "20", report=False)
+        ended = self.run_here("test_liar", "--cleanup-timeout", "1", report=False)
         self.assertEqual(ended.exit_code, 2, ended.output)
         self.assertIn("sent what is no test", ended.output)
         self.assertNotIn("Traceback", ended.output)

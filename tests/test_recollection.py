@@ -151,7 +151,7 @@ class CommandTest(ProjectTestCase):
         self.run_some()
         ended = self.history()
         self.assertEqual(ended.exit_code, 0, ended.output)
-        today = date_of(os.stat(os.path.join(self.directory, "odd")).st_mtime)[:11]
+        today = date_of(os.stat(os.path.join(self.directory, ".isolatedunit", "history.sqlite3")).st_mtime)[:11]
         self.assertRegex(ended.output, rf"^3 tests in \.isolatedunit.history\.sqlite3, the last run {today}")
         self.assertRegex(
             ended.output, r"\nSlowest tests\n-+\nlast run +change +trend +test\n0\.2\d\d s .*test_it\.It\.test_slow\n"
