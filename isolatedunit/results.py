@@ -6,7 +6,7 @@ was not the test's own doing, a *note* is one call that unittest made on its res
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -202,8 +202,10 @@ PASSING = ("passed", "expectedFailure")
 GOOD = ("passed", "expectedFailure", "skipped")
 
 
-def worst_outcome(notes: Iterable[Note], *, succeeded: bool) -> str:
+def worst_outcome(notes: Sequence[Note], *, succeeded: bool) -> str:
     """The outcome of a test with these notes; *succeeded* tells whether unittest called ``addSuccess``."""
+    if not notes:
+        return "passed" if succeeded else "error"
     outcomes = [note.outcome for note in notes]
     if succeeded:
         outcomes.append("passed")

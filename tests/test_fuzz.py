@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import random
@@ -24,7 +25,7 @@ from isolatedunit.backends import KEPT_OUTPUT
 from isolatedunit.backends.capture import Capture
 from isolatedunit.channel import MAX_MESSAGE_SIZE, MAX_PLAIN_SIZE, FrameReader, read_receipts, to_frame
 from isolatedunit.engine.evidence import MAX_NOTED, MAX_NOTES
-from isolatedunit.engine.listing import plan_test
+from isolatedunit.engine.listing import Plan, plan_test
 from isolatedunit.engine.loop import MAX_REPORTS
 from isolatedunit.errors import CollectionError, ProtocolError
 from isolatedunit.history import History
@@ -47,6 +48,7 @@ from isolatedunit.messages import (
 from isolatedunit.results import TestReport
 
 FRAMES = 100_000
+SOUND = {"id": "m.C.t", "name": "t", "description": None, "class_id": "m.C", "module": "m"}
 MEBIBYTE = 2**20
 
 
@@ -220,8 +222,7 @@ class EveryWayTest(NothingIsUnpickled):
                 self.assertEqual(hear(frames(ChildReady(attempt="x", pid=process_id))).outcome, "error")
 
     def test_a_description_of_a_test_that_is_none(self) -> None:
-        sound = {"id": "m.C.t", "name": "t", "description": None, "class_id": "m.C", "module": "m"}
-        self.assertEqual(plan_test(3, sound).id, "m.C.t")
+        self.assertEqual(plan_test(3, SOUND).id, "m.C.t")
         for more in (
             {"id": 5},
             {"home": []},
@@ -235,9 +236,31 @@ class EveryWayTest(NothingIsUnpickled):
             {"cause": 5},
         ):
             with self.subTest(more), self.assertRaisesRegex(CollectionError, "sent what is no test"):
-                plan_test(0, {**sound, **more})
+                plan_test(0, {**SOUND, **more})
         with self.assertRaises(CollectionError):
             plan_test(0, {"id": "x"})
+
+    def test_a_list_that_goes_wrong_on_its_way(self) -> None:
+        plan = Plan()
+        for tests in ([SOUND], [{"id": 5}], [SOUND]):
+            plan.take(TestsCollected(attempt="", pid=1, tests=tests))
+        plan.take(TestsCollected(attempt="", pid=1, tests=[], error="it failed", last=True))
+        with self.assertRaisesRegex(CollectionError, "sent what is no test"):
+            plan.finish()
+
+    def test_what_tests_have_in_common_is_kept_once(self) -> None:
+        plan = Plan()
+        address, home = {"class": "m:C"}, {"module": "m", "path": ["/a"]}
+        for number in range(2):
+            described = {"id": f"m.C.{number}", "home": home, "address": {**address, "method": f"{number}"}}
+            tests = json.loads(json.dumps([{**SOUND, **described, "prefix": ["import os"]}]))
+            plan.take(TestsCollected(attempt="", pid=1, tests=tests))
+        one, other = plan.finish()
+        self.assertEqual([(test.number, test.id) for test in (one, other)], [(0, "m.C.0"), (1, "m.C.1")])
+        self.assertEqual((one.address["method"], other.address["method"], other.home), ("0", "1", home))
+        for name in ("class_id", "module", "home", "overrides", "prefix"):
+            self.assertIs(getattr(one, name), getattr(other, name), name)
+        self.assertIs(one.address["class"], other.address["class"])
 
 
 class WithoutEndTest(NothingIsUnpickled):

@@ -35,7 +35,7 @@ def _phases_of(attempt: Attempt) -> dict[str, float]:
     tests = sum(record.duration for _, record in attempt.conclusion.settled)
     spawned = attempt.ready_at - attempt.spawned_at
     ended = attempt.ended_at - attempt.ready_at
-    if attempt.collected:
+    if not attempt.evidence.names:  # it listed the tests
         return {"spawn": spawned, "import": ended}
     loaded_for = attempt.loaded_for + attempt.trunk_loaded_for
     return {

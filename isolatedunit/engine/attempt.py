@@ -125,15 +125,15 @@ class Attempt:
 
     def handle(self, stimulus: Stimulus, now: float) -> list[Action]:
         """What to do about *stimulus*; raises `InvalidTransition` for what cannot happen."""
-        self.story.append((now, self.state, type(stimulus) if type(stimulus) in _WEIGHTY else stimulus))
-        handler = _HANDLERS[self.state].get(type(stimulus))
+        kind = type(stimulus)
+        self.story.append((now, self.state, kind if kind in _WEIGHTY else stimulus))
+        handler = _HANDLERS[self.state].get(kind)
         if handler is not None:
             return handler(self, stimulus, now)
         if isinstance(stimulus, Report):
-            if self.state in _DECIDED:
-                return []  # what a child says after its receipt, or its sentence, changes nothing
-            return self._unexpected(stimulus, now)
-        raise InvalidTransition(f"{type(stimulus).__name__} cannot happen to an attempt that is {self.tell_story()}")
+            # what a child says after its receipt, or its sentence, changes nothing
+            return [] if self.state in _DECIDED else self._unexpected(stimulus, now)
+        raise InvalidTransition(f"{kind.__name__} cannot happen to an attempt that is {self.tell_story()}")
 
     def tell_story(self) -> str:
         """The state and all that led to it, a line each."""
@@ -178,16 +178,16 @@ class Attempt:
 
     def _died_unborn(self, exited: ChildExited, now: float) -> list[Action]:
         self._note_end(exited)
-        if not self.options.enable_ipc:
-            return self._conclude(now)
-        self._spawn_failure = SpawnFailed(f"the child {exited.status} before it was ready\n{exited.stacks}".rstrip())
+        if self.options.enable_ipc:
+            text = f"the child {exited.status} before it was ready\n{exited.stacks}"
+            self._spawn_failure = SpawnFailed(text.rstrip())
         return self._conclude(now)
 
     # ---- running
 
     def _begin(self, now: float, place: int) -> None:
-        self._patience.begin(now, self._timeout_of(place), self._options_at(place).slow_after)
-        self.deadline = self._patience.deadline
+        options = self._options_at(place)
+        self.deadline = self._patience.begin(now, options.process_timeout, options.slow_after)
 
     def _options_at(self, place: int) -> Options:
         if self._options_of is None or place >= len(self.tests):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from isolatedunit.errors import CollectionError, ProtocolError
-from isolatedunit.messages import REPORTS, decode
+from isolatedunit.messages import REPORTS, TestsCollected, decode
 from isolatedunit.results import Note, PlannedTest, TestReport, worst_outcome
 
 _DESCRIBED: dict[str, tuple[type, ...]] = {
@@ -16,6 +16,9 @@ _DESCRIBED: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("home", "address", "overrides"), (dict,)),
     **dict.fromkeys(("reports", "prefix"), (list,)),
 }
+
+_OF_ONE_TEST = ("id", "method", "occurrence")
+"""What an address has that no other test's has."""
 
 
 def _check_description(test: Mapping[str, Any]) -> None:
@@ -30,8 +33,40 @@ def _check_description(test: Mapping[str, Any]) -> None:
         decode(json.dumps({**report, "attempt": "", "pid": 0}).encode(), REPORTS)
 
 
-def plan_test(number: int, test: Mapping[str, Any]) -> PlannedTest:
-    """A test as a collector described it; raises `CollectionError` for what is none."""
+class Plan:
+    """The tests that a process lists, taken as it tells of them.
+
+    What many tests have in common is kept once: of a hundred thousand, each has the same few modules and classes.
+    """
+
+    def __init__(self) -> None:
+        self._tests: list[PlannedTest] = []
+        self._error: CollectionError | None = None
+        self._shared: dict[str, Any] = {}
+
+    def take(self, report: TestsCollected) -> None:
+        """Plan what *report* tells of, unless it or one before made no sense."""
+        try:
+            if report.error is not None:
+                raise CollectionError(report.error)
+            for test in report.tests if self._error is None else ():
+                self._tests.append(plan_test(len(self._tests), test, self._share))
+        except CollectionError as exception:
+            self._error = self._error or exception
+
+    def finish(self) -> list[PlannedTest]:
+        """All of them; raises `CollectionError` for what made no sense."""
+        if self._error is not None:
+            raise self._error
+        return self._tests
+
+    def _share(self, value: Any) -> Any:
+        """An equal value, which others have, too."""
+        return self._shared.setdefault(value if type(value) is str else repr(value), value)
+
+
+def plan_test(number: int, test: Mapping[str, Any], share: Callable[[Any], Any] = lambda value: value) -> PlannedTest:
+    """A test as a collector described it; raises `CollectionError` for what is none. *share* gives a value's twin."""
     try:
         _check_description(test)
     except (ProtocolError, KeyError, TypeError, ValueError) as exception:
@@ -43,14 +78,16 @@ def plan_test(number: int, test: Mapping[str, Any]) -> PlannedTest:
         id=test["id"],
         name=test["name"],
         description=test.get("description"),
-        class_id=test["class_id"],
-        module=test["module"],
-        home=test.get("home", {}),
-        address=test.get("address", {}),
-        overrides=test.get("overrides", {}),
+        class_id=share(test["class_id"]),
+        module=share(test["module"]),
+        home=share(test.get("home", {})),
+        address={
+            name: value if name in _OF_ONE_TEST else share(value) for name, value in test.get("address", {}).items()
+        },
+        overrides=share(test.get("overrides", {})),
         reports=tuple(test.get("reports", ())),
         cause=test.get("cause"),
-        prefix=tuple(test.get("prefix", ())),
+        prefix=share(tuple(test.get("prefix", ()))),
     )
 
 

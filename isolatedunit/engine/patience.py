@@ -30,12 +30,16 @@ class Patience:
         """When something is to be done next."""
         return min(self.out_of_time, self.slow_at, self.listen_at)
 
-    def begin(self, now: float, allowed: float | None, slow_after: float | None) -> None:
-        """Something begins that may take *allowed* seconds, and is slow after *slow_after*; None is for ever."""
+    def begin(self, now: float, allowed: float | None, slow_after: float | None) -> float:
+        """Something begins that may take *allowed* seconds, and is slow after *slow_after*; None is for ever.
+
+        Gives the new `deadline`.
+        """
         self.started_at = now
         self.out_of_time = now + or_never(allowed)
         self.slow_at = now + or_never(slow_after)
         self.stretched = False
+        return self.deadline
 
     def stretch(self, more: float) -> bool:
         """Give what runs *more* seconds; only once, and False after that."""

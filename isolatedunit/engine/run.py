@@ -14,7 +14,7 @@ from isolatedunit.backends import Backend, ChildSpec, Setting, open_backend, usa
 from isolatedunit.cgroups import ControlGroup, find_parent
 from isolatedunit.engine.ahead import Ahead, start_ahead_with
 from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.listing import plan_test, report_known
+from isolatedunit.engine.listing import Plan, report_known
 from isolatedunit.engine.loop import Loop, Running
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
@@ -151,10 +151,10 @@ class Run:
         known_bad: dict[str, dict[str, str]] = {}
         tries = 1
         while True:
-            running = self._collect_once(source, known_bad)
-            attempt = running.attempt
+            plan = Plan()
+            attempt = self._collect_once(source, known_bad, plan)
             if attempt.received_all:
-                return self._plan(running)
+                return plan.finish()
             if attempt.cause == "cancelled":
                 raise Interrupted
             if tries < SPAWN_TRIES and _may_do_better(attempt):
@@ -178,7 +178,7 @@ class Run:
         while self._loop.now < until and not self.interrupts:
             self._loop.turn(until)
 
-    def _collect_once(self, source: dict[str, Any], known_bad: dict[str, dict[str, str]]) -> Running:
+    def _collect_once(self, source: dict[str, Any], known_bad: dict[str, dict[str, str]], plan: Plan) -> Attempt:
         self._attempts += 1
         attempt = Attempt(f"{self.id}/collect#{self._attempts}", (), self.options)
         command = CollectTests(
@@ -194,16 +194,9 @@ class Run:
                 continue
             self._do_as_asked()
             self._loop.turn()
-        return running
-
-    def _plan(self, running: Running) -> list[PlannedTest]:
-        planned: list[PlannedTest] = []
-        for report in running.attempt.collected:
-            if report.error is not None:
-                raise CollectionError(report.error)
-            for test in report.tests:
-                planned.append(plan_test(len(planned), test))
-        return planned
+            while attempt.collected:
+                plan.take(attempt.collected.pop(0))
+        return attempt
 
     # ---- running
 

@@ -276,7 +276,9 @@ class Scheduler:
         ]
 
     def _is_covered(self, test: PlannedTest) -> bool:
-        return any((test.turn, f"({name})") in self._covered for name in (test.class_id, test.module))
+        return bool(self._covered) and any(
+            (test.turn, f"({name})") in self._covered for name in (test.class_id, test.module)
+        )
 
     # ---- what becomes of it
 

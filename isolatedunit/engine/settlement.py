@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from isolatedunit.engine.attempt import Attempt
+from isolatedunit.engine.patience import NEVER
 from isolatedunit.engine.units import Unit
 from isolatedunit.events import Event, RetryScheduled, Warned
 from isolatedunit.results import AttemptReport, MadeBy, Note, Output
@@ -71,5 +72,4 @@ def _memory_of(attempt: Attempt) -> dict[str, int | None]:
 
 
 def _span(begin: float, end: float) -> float | None:
-    never = float("inf")
-    return None if never in (begin, end) else end - begin
+    return None if NEVER in (begin, end) else end - begin

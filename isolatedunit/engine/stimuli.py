@@ -21,6 +21,8 @@ class State(enum.Enum):
     TERMINATING = "terminating"
     DONE = "done"
 
+    __hash__ = object.__hash__  # each is one object; Enum's is written in Python, and every stimulus needs one
+
 
 # ---- stimuli: the reports of a child, and these from the loop
 

@@ -80,14 +80,14 @@ def units_of(tests: Iterable[PlannedTest], options: Options, options_of: Options
 
 def _shares_process_with(test: PlannedTest, options: Options) -> object:
     """Neighbours for which this is equal run in one process."""
+    if options.isolation == "test":
+        return test.number
     process = (options.start_method, options.fork_after, *(getattr(options, name) for name in OF_A_PROCESS))
     if options.isolation == "class":
         return process, test.class_id, repr(test.home), test.turn
     if options.isolation == "module":
         return process, test.module, repr(test.home), test.turn
-    if options.isolation == "none":
-        return process, test.turn
-    return test.number
+    return process, test.turn
 
 
 def in_order(units: list[Unit], expectations: Expectations) -> list[Unit]:
@@ -104,13 +104,13 @@ def in_order(units: list[Unit], expectations: Expectations) -> list[Unit]:
 
 def group_of(test: PlannedTest, options: Options) -> str:
     """The group of which one test runs at a time."""
+    if options.parallel_by == "test":
+        return str(test.number)
     group = repr(test.home)
     if "module" not in test.home:
         group += test.module  # what was named may hold the tests of many modules
     if options.parallel_by == "class":
         group += test.class_id
-    elif options.parallel_by == "test":
-        group = str(test.number)
     return group
 
 

@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -147,9 +148,9 @@ COMPARISONS = {
         (Other("python -m unittest, no isolation", UNITTEST, 0.8),),
     ),
     "schedule": Comparison(
-        "40 tests of 0.25 s CPU and one of 4 s, in 8 modules, from the second run on",
+        "40 tests of 0.25 s CPU and one of 4 s, in 8 modules, --parallel-by test, from the second run on",
         make_uneven,
-        (*OURS, "discover", "-j", "2"),
+        (*OURS, "discover", "--parallel-by", "test", "-j", "2"),
         (Other("the best possible schedule on two processors", (), 1.1, seconds=7.0),),
     ),
     "one-test": Comparison(
@@ -167,22 +168,45 @@ class Bench:
     def __init__(self, python: str, runs: int) -> None:
         self._python = python
         self._runs = runs
+        # what is measured is what is installed, with its bytecode, as a user has it
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        self._peak = 0
         self.times: dict[str, list[float]] = {}
 
     def time(self, arguments: tuple[str, ...], directory: str) -> tuple[float, int]:
-        """The seconds that the command takes, and the bytes of its largest process. An error when it fails."""
+        """The seconds that the command takes, and the bytes of its own process at its peak. An error when it fails."""
         with tempfile.TemporaryFile() as output:
             before = time.perf_counter()
             process = subprocess.Popen(
-                [self._python, *arguments], cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                [self._python, *arguments],
+                cwd=directory,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
-            _, status, usage = os.wait4(process.pid, 0)
+            watched = threading.Thread(target=self._watch, args=(process,))
+            watched.start()
+            process.wait()
             taken = time.perf_counter() - before
-            process.returncode = os.waitstatus_to_exitcode(status)
+            watched.join()
             if process.returncode != 0:
                 output.seek(0)
                 raise SystemExit(f"{arguments} failed:\n{output.read()[-2000:].decode(errors='replace')}")
-        return taken, usage.ru_maxrss * 1024
+        return taken, self._peak
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Note the peak memory of a process until it ends; what wait4 tells is that of the largest below it, too."""
+        self._peak = 0
+        while process.returncode is None:
+            try:
+                with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+                    found = re.search(r"VmHWM:\s+(\d+) kB", file.read())
+            except OSError:
+                return
+            if found is not None:
+                self._peak = int(found[1]) * 1024
+            time.sleep(0.1)
 
     def compare(self, name: str, comparison: Comparison) -> Iterator[Figure]:
         """Run a comparison; gives its figures."""
