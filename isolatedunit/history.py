@@ -7,7 +7,8 @@ run, ``runs`` and ``failures`` so far, ``last_run`` in seconds since 1970. Its t
 the same ``id`` the last of these ``runs``, newest first, as many as fit into `RECENT_SIZE` characters, and
 the ``message`` of the last failure.
 
-A fixture that failed, or a module that could not be imported, has a row until tests of it have run again.
+A fixture that failed, or a module that could not be imported, has a row until tests of it have run again. What
+has not run for `KEPT_FOR` seconds is forgotten: it may be there no more.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ NEWEST_COUNTS = 0.5
 
 RECENT_SIZE = 800
 """Characters that the recent runs of a test have at most: some 25 runs."""
+
+KEPT_FOR = 90 * 24 * 3600.0
+"""Seconds for which a test is remembered that does not run any more."""
 
 LONGEST_MESSAGE = 500
 """Characters of a failure's message that are kept."""
@@ -170,6 +174,9 @@ class History:
                 for table in ("tests", "recent"):
                     database.executemany(f"DELETE FROM {table} WHERE id = ?", ((one,) for one in mended))  # noqa: S608
                 now = time.time()
+                for table in ("recent", "tests"):
+                    old = f"DELETE FROM {table} WHERE id IN (SELECT id FROM tests WHERE last_run < ?)"  # noqa: S608
+                    database.execute(old, (now - KEPT_FOR,))
                 database.executemany(_UPSERT, (_values_of(row, now) for row in rows))
                 database.executemany(_UPSERT_RECENT, (_recent_of(row, now) for row in rows))
         except (OSError, sqlite3.Error, UnicodeError) as exception:

@@ -10,6 +10,7 @@ from running import Completed, ProjectTestCase, per_start_method
 
 from isolatedunit.choosing import UNTIL_FAILURE, choose, with_consequences
 from isolatedunit.engine.order import repeated, shuffled
+from isolatedunit.engine.scheduler import Scheduler
 from isolatedunit.history import Past
 from isolatedunit.options import Options
 from isolatedunit.results import PlannedTest
@@ -97,6 +98,18 @@ class ShuffleTest(unittest.TestCase):
         self.assertEqual(list(chosen.tests), shuffled(TESTS, 5))
         self.assertTrue(chosen.expectations.changes_nothing)
         self.assertIn("--shuffle --seed 5", chosen.reminders[0])
+
+    def test_what_failed_may_go_before(self) -> None:
+        options = Options(shuffle=True, seed=5, failed_first=True)
+        last = shuffled(TESTS, 5)[-1]
+        chosen = choose(TESTS, options, {last.id: Past(1.0, None, "failed", 1, 1)})
+        scheduler = Scheduler("run", chosen.tests, options, chosen.expectations)
+        order = []
+        while (attempt := scheduler.next_attempt(0.0)) is not None:
+            order += [test.id for test in attempt.tests]
+        # of each group one test begins: those of the module that has failed, and then as they were shuffled
+        modules = list(dict.fromkeys(test.module for test in shuffled(TESTS, 5)))
+        self.assertEqual([one.partition(".")[0] for one in order], [modules[-1], *modules[:-1]])
 
 
 class RepeatTest(unittest.TestCase):

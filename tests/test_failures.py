@@ -216,6 +216,16 @@ class EndTest(ProjectTestCase):
         self.assertIn("  and 5 more", lines)
         self.assertEqual(max(map(len, lines)), LONGEST_FAILURE)
 
+    def test_a_repeated_test_is_listed_once(self) -> None:
+        summary = Summary(lambda _: None, repeats=True)
+        for outcome in ("passed", "failed", "failed", "failed"):
+            for name in ("a", "b"):
+                planned = PlannedTest(1, f"m.C.test_{name}", name, None, "m.C", "m")
+                summary.handle(TestFinished(1.0, TestReport(planned.id, outcome, planned=planned)))
+        lines = summary.lines(Statistics().as_dict())
+        self.assertEqual(lines[:3], ["Failed:", "  FAIL  m.C.test_a", "  FAIL  m.C.test_b"])
+        self.assertEqual(lines[3:6:2], ["Failed, when it was repeated:", "  m.C.test_b: 3 of 4 times"])
+
     def test_the_slowest(self) -> None:
         slowest = Slowest(2)
         for name, seconds in (("a", 1.0), ("b", 3.0), ("c", 2.0)):

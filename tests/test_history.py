@@ -6,9 +6,11 @@ import json
 import os
 import sqlite3
 import threading
+import time
 import unittest
 from contextlib import closing
 from typing import Any
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from isolatedunit.engine.order import Expectations, cut
 from isolatedunit.engine.scheduler import Scheduler
 from isolatedunit.engine.units import group_of
 from isolatedunit.errors import OptionError
-from isolatedunit.history import History, Row
+from isolatedunit.history import KEPT_FOR, History, Row
 from isolatedunit.merging import merge
 from isolatedunit.options import Options
 from isolatedunit.results import PlannedTest
@@ -58,6 +60,18 @@ class FileTest(ProjectTestCase):
         past = History(self.path).read()
         self.assertEqual((past["a"].duration, past["a"].peak_rss, past["a"].runs, past["a"].failures), (3.0, 300, 2, 1))
         self.assertEqual((past["a"].failed, past["b"].failed), (True, True))
+
+    def test_what_does_not_run_any_more_is_forgotten(self) -> None:
+        self.learn(Row("gone", 4.0, None, "failed", None), Row("there", 1.0, None, "passed", None))
+        later = time.time() + KEPT_FOR / 2
+        with mock.patch("isolatedunit.history.time.time", lambda: later):
+            self.learn(Row("there", 1.0, None, "passed", None))
+        self.assertEqual(sorted(History(self.path).read()), ["gone", "there"])
+        later += KEPT_FOR / 2 + 1.0
+        with mock.patch("isolatedunit.history.time.time", lambda: later):
+            self.learn(Row("new", 1.0, None, "passed", None))
+        self.assertEqual(sorted(History(self.path).read()), ["new", "there"])
+        self.assertEqual([test.id for test in History(self.path).read_recent()], ["new", "there"])
 
     def test_its_folder_is_nobodys_project(self) -> None:
         self.learn(Row("a", 1.0, None, "passed", None))

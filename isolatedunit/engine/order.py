@@ -22,7 +22,8 @@ UNKNOWN = 1.0
 class Expectations:
     """What past runs let expect: *seconds* by the ids of tests, and which *failed* the last time.
 
-    *peaks* are the bytes of memory that tests used. With *keeps_order* the tests have one that is wanted.
+    *peaks* are the bytes of memory that tests used. With *keeps_order* the tests have one that is wanted: only
+    what failed may go before.
     """
 
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -40,13 +41,15 @@ class Expectations:
         """What a group of tests is sorted by: those that failed, if asked for, the unknown, the longest."""
         ids = [test.id for test in tests]
         failed = self.failed_first and any(one in self.failed for one in ids)
+        if self.keeps_order:
+            return not failed, True, 0.0
         known = all(one in self.seconds for one in ids)
         return not failed, known, -sum(self.seconds.get(one, 0.0) for one in ids)
 
     @property
     def changes_nothing(self) -> bool:
         """Whether there is nothing to sort by."""
-        return self.keeps_order or (not self.seconds and not (self.failed and self.failed_first))
+        return (self.keeps_order or not self.seconds) and not (self.failed and self.failed_first)
 
 
 def shuffled(tests: Sequence[PlannedTest], seed: int) -> list[PlannedTest]:

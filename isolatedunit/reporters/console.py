@@ -172,7 +172,8 @@ class Summary:
             self._flaky.append(report)
         if self._repeated is not None and not report.is_fixture:
             self._repeated.setdefault(report.id, []).append(report.outcome in FAILING)
-        if report.outcome in FAILING:
+        failed_before = self._repeated is not None and any(self._repeated.get(report.id, ())[:-1])
+        if report.outcome in FAILING and not failed_before:
             self._failures += 1
             if self._failures <= FAILED_SHOWN:
                 self._failed.append((report.place, _tell_failure(report)))
