@@ -5,7 +5,8 @@ goes on without. Its table ``tests`` has ``id``, ``duration`` in seconds (a mean
 run counts for half of all before it), ``peak_rss`` in bytes, ``outcome`` and ``cause`` of the last
 run, ``runs`` and ``failures`` so far, ``last_run`` in seconds since 1970. Its table ``recent`` has by
 the same ``id`` the last of these ``runs``, newest first, as many as fit into `RECENT_SIZE` characters, and
-the ``message`` of the last failure.
+the ``message`` of the last failure. Its table ``trunks`` has what the modules of a source of tests (what the
+command line named) imported together, in JSON.
 
 A fixture that failed, or a module that could not be imported, has a row until tests of it have run again. What
 has not run for `KEPT_FOR` seconds is forgotten: it may be there no more.
@@ -13,7 +14,9 @@ has not run for `KEPT_FOR` seconds is forgotten: it may be there no more.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sqlite3
 import time
 from collections import Counter
@@ -37,12 +40,21 @@ KEPT_FOR = 90 * 24 * 3600.0
 LONGEST_MESSAGE = 500
 """Characters of a failure's message that are kept."""
 
+Trunks = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+"""What is imported once for several modules: what is put into ``sys.path``, and then the import statements."""
+
+_IMPORT = re.compile(r"import [\w.]+|from [\w.]+ import \w+")
 _BUSY_TIMEOUT = 5.0
 _VERSION = 1
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS tests (
         id TEXT PRIMARY KEY, duration REAL NOT NULL, peak_rss INTEGER, outcome TEXT NOT NULL, cause TEXT,
         runs INTEGER NOT NULL, failures INTEGER NOT NULL, last_run REAL NOT NULL
+    ) WITHOUT ROWID
+"""
+_SCHEMA_OF_TRUNKS = """
+    CREATE TABLE IF NOT EXISTS trunks (
+        source TEXT PRIMARY KEY, imports TEXT NOT NULL, last_run REAL NOT NULL
     ) WITHOUT ROWID
 """
 _SCHEMA_OF_RECENT = """
@@ -179,6 +191,36 @@ class History:
                     database.execute(old, (now - KEPT_FOR,))
                 database.executemany(_UPSERT, (_values_of(row, now) for row in rows))
                 database.executemany(_UPSERT_RECENT, (_recent_of(row, now) for row in rows))
+        except (OSError, sqlite3.Error, UnicodeError) as exception:
+            self.problem = f"{self._path}: {exception}"
+
+    def read_trunks(self, source: str) -> Trunks:
+        """What modules imported together when this *source* of tests was run last; nothing where that is not known."""
+        if not os.path.isfile(self._path):
+            return ()
+        try:
+            with closing(self._open()) as database:
+                rows = database.execute("SELECT imports FROM trunks WHERE source = ?", (_storable(source),)).fetchall()
+            return tuple(
+                (tuple(path), tuple(statements))
+                for path, statements in (json.loads(rows[0][0]) if rows else ())
+                if all(map(_IMPORT.fullmatch, statements)) and all(type(one) is str for one in path)
+            )
+        except (sqlite3.Error, ValueError, TypeError):
+            return ()  # as in a file of an earlier isolatedunit, which has no such table
+
+    def learn_trunks(self, source: str, trunks: Trunks) -> None:
+        """Write down what modules imported together, where that is not known yet."""
+        if self._only_reads or self.problem is not None or trunks == self.read_trunks(source):
+            return
+        try:
+            self._make_directory()
+            with closing(self._open()) as database, database:
+                database.execute(_SCHEMA_OF_TRUNKS)
+                now = time.time()
+                database.execute("DELETE FROM trunks WHERE last_run < ?", (now - KEPT_FOR,))
+                row = (_storable(source), json.dumps(trunks), now)
+                database.execute("INSERT OR REPLACE INTO trunks (source, imports, last_run) VALUES (?, ?, ?)", row)
         except (OSError, sqlite3.Error, UnicodeError) as exception:
             self.problem = f"{self._path}: {exception}"
 

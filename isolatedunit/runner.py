@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
+import json
 import os
 import sys
 import threading
@@ -302,7 +303,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
         Raises `CollectionError`, and `Interrupted` when that happens before the tests are known.
         """
-        return self._run(lambda run: (run.collect(source), {}))
+        return self._run(lambda run: (run.collect(source), {}), json.dumps([source, self.options.patterns]))
 
     def replay(self, past: PastRun) -> Any:
         """Show a run that was written down before as if it ran now, to all listeners; gives the result."""
@@ -318,7 +319,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self._conclude(audience)
         return result
 
-    def _run(self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]]) -> Any:
+    def _run(
+        self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]], source: str | None = None
+    ) -> Any:
         history = None
         if self.options.history is not None:
             history = History(self.options.history, only_reads=self.options.shard is not None)
@@ -334,6 +337,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             with heeding_signals(run):
                 if self.live is not None:
                     self.live.connect(run)
+                if history is not None and source is not None:
+                    run.expect_trunks(history.read_trunks(source))
                 tests, originals = plan(run)
                 dispatch = self._dispatcher(run, bridge, history, tests, originals)
                 result = self._run_planned(dispatch, audience)
@@ -343,6 +348,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             self.not_run = audience.summary.not_run
         for line in run.measured:
             self.stream.writeln(line)
+        if history is not None and source is not None:
+            history.learn_trunks(source, run.trunks.wanted)
         if history is not None and history.problem is not None:
             self.stream.writeln(f"isolatedunit: no history is kept (--history none does without): {history.problem}")
         self._conclude(audience)

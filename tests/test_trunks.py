@@ -83,6 +83,73 @@ class TrunkTest(ProjectTestCase):
         times = {row["module"]: row["times"] for row in ended.report["statistics"]["imports"]}
         self.assertEqual(times, {"import unittest; import heavy": 1, "test_0": 1, "test_1": 1, "test_2": 1})
 
+    def trace_of(self, *arguments: str) -> tuple[Completed, list[str]]:
+        """A run with two slots, and the processes that imported it."""
+        self.write("journal", "")
+        ended = self.run_tests("-j", "2", *arguments)
+        with open(self.journal, encoding="utf-8") as file:
+            return ended, file.read().split()
+
+    def test_the_next_run_imports_it_while_the_tests_are_listed(self) -> None:
+        # whoever imports it waits until somebody else does, too
+        waits = "import time\nfor _ in range(600):\n    if os.path.getsize({!r}) > 9: break\n    time.sleep(0.01)\n"
+        self.heavy()
+        self.tests()
+        first, imports = self.trace_of()
+        self.assert_all_pass(first)
+        self.assertEqual(len(imports), 2)
+        self.heavy(f"{waits.format(self.journal)}else: raise RuntimeError('nobody else imports it')")
+        second, imports = self.trace_of()
+        self.assert_all_pass(second)
+        self.assertEqual(len(imports), 2)
+        assert second.report is not None
+        times = {row["module"]: row["times"] for row in second.report["statistics"]["imports"]}
+        self.assertEqual(times["import unittest; import heavy"], 1)
+
+    def test_what_is_not_wanted_any_more_goes(self) -> None:
+        self.heavy()
+        self.tests()
+        self.assert_all_pass(self.run_tests("-j", "2"))
+        self.write(
+            "site-packages/light.py",
+            f"""
+            import time
+            import psutil
+
+            def is_alone():
+                for process in map(int, open({self.journal!r}).read().split()):
+                    while psutil.pid_exists(process) and psutil.Process(process).status() != "zombie":
+                        time.sleep(0.01)
+                return True
+            """,
+        )
+        self.tests("import unittest\nimport light", "self.assertTrue(light.is_alone())")
+        ended, imports = self.trace_of("--process-timeout", "60")
+        self.assert_all_pass(ended)
+        self.assertLessEqual(len(imports), 1)  # it may have been ended before it had begun
+        _, imports = self.trace_of()
+        self.assertEqual(imports, [])
+
+    def test_other_tests_and_one_slot_have_nothing_to_expect(self) -> None:
+        self.heavy()
+        self.tests()
+        self.assert_all_pass(self.run_tests("-j", "2"))
+        for arguments, count in ((("-k", "test_0"), 2), (("-j", "1"), 6)):
+            ended, imports = self.trace_of(*arguments)
+            self.assert_all_pass(ended, count)
+            self.assertEqual(len(imports), 2)
+
+    def test_an_expected_import_that_ends_its_process(self) -> None:
+        self.heavy()
+        self.tests()
+        self.assert_all_pass(self.run_tests("-j", "2"))
+        lists = "'isolatedunit.child.collector' in sys.modules"
+        self.heavy(f"import sys\nif not ({lists} or os.path.exists('go')): os._exit(3)")
+        ended = self.run_tests("-j", "2")
+        self.assertEqual(ended.last_line, "0 passed, 6 failed, 0 skipped", ended.output)
+        self.write("go", "")
+        self.assert_all_pass(self.run_tests("-j", "2"))
+
     def test_a_docstring_and_a_future_are_no_obstacle(self) -> None:
         self.heavy()
         self.tests(
@@ -111,7 +178,7 @@ class TrunkTest(ProjectTestCase):
         self.assert_all_pass(self.run_tests("-t", "."))
         self.assertEqual(self.imports(), 2)
         self.write("tests/__init__.py", "def something(): pass\n")
-        self.assert_all_pass(self.run_tests("-t", "."))
+        self.assert_all_pass(self.run_tests("-t", ".", "--history", "none"))
         self.assertEqual(self.imports(), 2 + 1 + 3)
 
     def test_no_module_sees_what_another_one_imported(self) -> None:

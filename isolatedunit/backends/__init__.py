@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,6 +58,16 @@ class ChildSpec:
     stage: str = ""
     becomes: str = ""
     ends_stage: bool = False
+
+
+TrunkKey = tuple[tuple[str, ...], tuple[str, ...]]
+"""What is imported once for several modules: what is put into ``sys.path``, and then the import statements."""
+
+
+def path_of(home: dict[str, Any] | None) -> tuple[str, ...]:
+    """What is put into ``sys.path`` for a home, which is as a child told it."""
+    path = (home or {}).get("path")
+    return tuple(map(str, path)) if type(path) is list else ()
 
 
 class Child(Protocol):
@@ -126,6 +136,9 @@ class Backend(Protocol):
 
     def spawn(self, spec: ChildSpec) -> Child:
         """Begin to make a child; raises `SpawnError`."""
+
+    def prepare(self, trunks: Collection[TrunkKey]) -> None:
+        """Begin to import what children are going to have imported, and let go of what they are not."""
 
     def start_ahead(self) -> None:
         """Begin to make a process for a child that will be wanted soon, if that saves anything later."""

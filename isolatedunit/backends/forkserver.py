@@ -8,12 +8,13 @@ the runner over a Connection of its own; the descriptor goes to the lane with th
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import multiprocess
 
 from isolatedunit import resources
-from isolatedunit.backends import ChildSpec, Setting
+from isolatedunit.backends import ChildSpec, Setting, TrunkKey, path_of
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.forked import NEVER, ForkedChild
 from isolatedunit.backends.interpreter import start_interpreter
@@ -39,7 +40,7 @@ class ForkServerBackend:
         self._base_capture = Capture(setting, "base")
         self._idle: list[Lane] = []  # the one used last is last
         self._busy: set[Lane] = set()
-        self._trunks: dict[str, Trunk] = {}
+        self._trunks: dict[TrunkKey, Trunk] = {}
         self._stages: dict[str, Stage] = {}
         self._children: set[ForkedChild] = set()
         self._unsafe: set[str] = set()
@@ -57,6 +58,16 @@ class ForkServerBackend:
     def processes(self) -> list[int]:
         """None is started ahead."""
         return []
+
+    def prepare(self, trunks: Collection[TrunkKey]) -> None:
+        """Begin to import that in trunks of their own; whatever fails is tried again when it is needed."""
+        for key in self._trunks.keys() - trunks:
+            self._trunks.pop(key).give_up()
+        for key in trunks:
+            try:
+                self._trunk(key)
+            except SpawnError:
+                return
 
     def start_ahead(self) -> None:
         """A fork is made when it is needed."""
@@ -170,13 +181,16 @@ class ForkServerBackend:
 
     def _trunk_for(self, spec: ChildSpec) -> Trunk | None:
         """The trunk that the child's home can grow from, made if need be; None if it failed."""
-        path = list((spec.home or {}).get("path", ()))
-        key = repr((path, spec.trunk))
+        trunk = self._trunk((path_of(spec.home), spec.trunk))
+        return None if trunk.failed else trunk
+
+    def _trunk(self, key: TrunkKey) -> Trunk:
         trunk = self._trunks.get(key)
         if trunk is None:
-            command = ForkTemplate(prefix=list(spec.trunk), path=path)
+            path, statements = key
+            command = ForkTemplate(prefix=list(statements), path=list(path))
             trunk = self._trunks[key] = Trunk(self._fork_from_base(command))
-        return None if trunk.failed else trunk
+        return trunk
 
     def _fork_from_base(self, command: ForkTemplate) -> TemplateConnection:
         try:
@@ -217,6 +231,8 @@ class ForkServerBackend:
         """The processes right below the base template and the trunks, without trunks and lanes."""
         if self._base_process is None:
             return []
+        for trunk in self._trunks.values():
+            trunk.hear()
         trunks = [trunk.process_id for trunk in self._trunks.values() if trunk.process_id is not None]
         below = {child for template in (self._base_process.pid, *trunks) for child in resources.children_of(template)}
         return sorted(below.difference(trunks, (lane.process_id for lane in (*self._idle, *self._busy))))

@@ -8,11 +8,11 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from isolatedunit import resources
-from isolatedunit.backends import ChildSpec, Setting
+from isolatedunit.backends import ChildSpec, Setting, TrunkKey
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.interpreter import IS_LEAN
 from isolatedunit.backends.reserve import Interpreter, Reserve
@@ -69,6 +69,9 @@ class SpawnBackend:
                 self._reserve.add(self._start(f"{self._setting.run}/ahead#{self._count + 1}"))
             except SpawnError:
                 pass
+
+    def prepare(self, trunks: Collection[TrunkKey]) -> None:
+        """Each interpreter imports for itself."""
 
     def end_waiting(self) -> None:
         """End the interpreters that wait."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from isolatedunit import resources
 from isolatedunit.addresses import is_importing_main
-from isolatedunit.backends import Backend, ChildSpec, Setting, open_backend, usable_start_method
+from isolatedunit.backends import Backend, ChildSpec, Setting, TrunkKey, open_backend, usable_start_method
 from isolatedunit.cgroups import ControlGroup, find_parent
 from isolatedunit.engine.ahead import Ahead, start_ahead_with
 from isolatedunit.engine.attempt import Attempt
@@ -20,7 +20,7 @@ from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
 from isolatedunit.engine.stages import Placement
 from isolatedunit.engine.stopping import StopRules
-from isolatedunit.engine.trunks import shared_prefixes
+from isolatedunit.engine.trunks import Trunks
 from isolatedunit.engine.watchdog import Watchdog
 from isolatedunit.errors import CollectionError, IsolatedUnitError, NestedTooDeep
 from isolatedunit.events import (
@@ -91,7 +91,7 @@ class Run:
         self._warnings = warnings
         self._told: set[str] = set()
         self._backends: dict[str, Backend] = {}
-        self._trunks: dict[str, tuple[str, ...]] = {}
+        self.trunks = Trunks()
         watchdog = None if options.watchdog_timeout is None else Watchdog(options.watchdog_timeout)
         self._loop = Loop(
             self._backend_for, listeners, answer=answer, listens_at_once=listens_at_once, watchdog=watchdog
@@ -207,7 +207,9 @@ class Run:
         shard: tuple[int, int, str] | None = None,
     ) -> None:
         """Run the tests, in the order that *expectations* of them suggest; tell the listeners of each."""
-        self._trunks = shared_prefixes({repr(test.home): test.prefix for test in tests if test.prefix})
+        self.trunks.plan(tests)
+        if self.trunks.expected:
+            self._backend_for("forkserver").prepare(self.trunks.kept)
         known = [test for test in tests if test.reports]
         unknown = [test for test in tests if not test.reports]
         scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs)
@@ -231,6 +233,12 @@ class Run:
         self._loop.tell(
             [RunFinished(self._loop.now, tuple(report.id for report in missing), tuple(test.id for test in not_run))]
         )
+
+    def expect_trunks(self, trunks: Sequence[TrunkKey]) -> None:
+        """These are likely to be wanted: begin, while tests are listed, as many as there is a slot for besides that."""
+        if self._start_method == "forkserver" and self.options.fork_after != "start" and trunks[: self.jobs - 1]:
+            self.trunks.expected = tuple(trunks[: self.jobs - 1])
+            self._backend_for("forkserver").prepare(self.trunks.expected)
 
     def _describe_start(self, planned: int, shard: tuple[int, int, str] | None = None) -> RunStarted:
         now, options = self._loop.now, self.options
@@ -363,7 +371,7 @@ class Run:
             home=home,
             sources=tuple(sources),
             fork_after=place.fork_after,
-            trunk=self._trunks.get(repr(home), ()),
+            trunk=self.trunks.of(home),
             stage=place.stage,
             becomes=place.becomes,
             ends_stage=place.ends_stage,

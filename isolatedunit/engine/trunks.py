@@ -8,7 +8,12 @@ order, are all that a trunk executes, a module finds what it would have made its
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from isolatedunit.backends import TrunkKey, path_of
+from isolatedunit.results import PlannedTest
 
 Prefix = tuple[str, ...]
 
@@ -31,6 +36,33 @@ def shared_prefixes(prefixes: Mapping[str, Sequence[str]]) -> dict[str, Prefix]:
         if paying:
             shared[name] = paying
     return shared
+
+
+class Trunks:
+    """The trunks of a run. *expected* are those that a past run wanted, and that were begun before it is known which
+    this one wants; *wanted* are these, what most modules share first.
+    """
+
+    def __init__(self) -> None:
+        self.expected: tuple[TrunkKey, ...] = ()
+        self.wanted: tuple[TrunkKey, ...] = ()
+        self._of_home: dict[str, Prefix] = {}
+
+    def plan(self, tests: Sequence[PlannedTest]) -> None:
+        """Find out what these tests want."""
+        homes = {repr(test.home): test for test in tests if test.prefix}
+        self._of_home = shared_prefixes({home: test.prefix for home, test in homes.items()})
+        count = Counter((path_of(homes[home].home), prefix) for home, prefix in self._of_home.items())
+        self.wanted = tuple(trunk for trunk, _ in count.most_common())
+
+    @property
+    def kept(self) -> list[TrunkKey]:
+        """Those that were expected with reason."""
+        return [trunk for trunk in self.expected if trunk in self.wanted]
+
+    def of(self, home: dict[str, Any] | None) -> Prefix:
+        """What is imported before *home* is, in a trunk; nothing where it shares that with no other."""
+        return self._of_home.get(repr(home), ())
 
 
 def _common(one: Prefix, other: Prefix) -> Prefix:
