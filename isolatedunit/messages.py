@@ -201,11 +201,16 @@ class ForkChild(Command):
     The descriptor that comes along is the child's own Connection, in which its work waits already.
     Where that is a `SetUpFixture`, the child *becomes_stage*, and the Connection that it then has
     as a template comes along, too.
+
+    With *spare* it is an order ahead, given while the child before still runs: nothing is forked if the
+    Connection's other end is closed by then, and output goes to the files that *spare* names if anything is
+    in the others.
     """
 
     home: dict[str, Any] | None = None
     sources: list[dict[str, Any]]
     capture: dict[str, str]
+    spare: dict[str, str] | None = None
     becomes_stage: bool = False
 
 
@@ -402,7 +407,8 @@ class ChildReaped(Report):
 
     *status* is as ``waitstatus_to_exitcode`` has it, or None where somebody else took it;
     *cpu_time* is in seconds and *peak_rss* in bytes, from the kernel's own accounting.
-    *leftovers* are the processes that outlived the child until the template ended them.
+    *leftovers* are the processes that outlived the child until the template ended them. *at* is when
+    all that was done, in monotonic seconds.
     """
 
     status: int | None = None
@@ -410,6 +416,7 @@ class ChildReaped(Report):
     peak_rss: int | None = None
     leftovers: list[dict[str, Any]]
     captured: dict[str, int]
+    at: float | None = None
 
 
 def _closed_set(family: type[Message]) -> dict[str, type[Message]]:

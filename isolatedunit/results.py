@@ -46,6 +46,7 @@ class PlannedTest:
     `isolatedunit.addresses`). *overrides* are the options that the class or the method sets.
     *reports* are what became of it if listing the tests told that already. *prefix* are the import
     statements that its module begins with. *turn* is which time this is, of several that it is run, from 0 on.
+    *fixtures* is False only where neither its class nor its module is known to have any.
     """
 
     number: int
@@ -61,6 +62,7 @@ class PlannedTest:
     cause: str | None = None
     prefix: tuple[str, ...] = ()
     turn: int = 0
+    fixtures: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.cancelled = False
         self.condition: Condition | None = None
         self.tests: list[PlannedTest] = []
+        self.ordered: dict[str, Attempt] = {}
 
     @initialize(
         modules=st.lists(st.lists(st.integers(0, len(NEEDS) - 1), min_size=1, max_size=4), min_size=1, max_size=4),
@@ -115,20 +116,18 @@ class EngineMachine(RuleBasedStateMachine):
         process_timeout=st.sampled_from([None, 1.0, 30.0]),
         failfast=st.booleans(),
         condition=st.sampled_from(CONDITIONS),
+        fixtures=st.booleans(),
     )
-    def plan(self, modules: list[list[int]], condition: Condition | None, **options: Any) -> None:
+    def plan(self, modules: list[list[int]], condition: Condition | None, fixtures: bool, **options: Any) -> None:
         """A run of some modules, with two classes each."""
         self.condition = condition
         for module, tests in enumerate(modules):
             for number, needs in enumerate(tests):
                 cls = f"m{module}.C{number % 2}"
                 name = f"{cls}.test_{number}"
-                home = {"module": f"m{module}"}
-                self.tests.append(
-                    PlannedTest(
-                        len(self.tests), name, name, None, cls, f"m{module}", home=home, overrides=dict(NEEDS[needs])
-                    )
-                )
+                named = name, name, None, cls, f"m{module}"
+                more: dict[str, Any] = {"home": {"module": f"m{module}"}, "fixtures": fixtures}
+                self.tests.append(PlannedTest(len(self.tests), *named, overrides=dict(NEEDS[needs]), **more))
         self.options = Options(**options, groups=GROUPS)
         self.scheduler = Scheduler("run", self.tests, self.options, slots=JOBS)
 
@@ -143,12 +142,31 @@ class EngineMachine(RuleBasedStateMachine):
                 return
             assert not self.cancelled, "something began after the run was cancelled"
             assert attempt.id not in self.seen, "an id was given twice"
+            self.forget_forsaken()
+            assert self.ordered.pop(attempt.id, attempt) is attempt, "another was ordered under this id"
             self.seen.add(attempt.id)
             for test in attempt.tests:
                 assert not self.reported[test.id], "a test that was reported is tried again"
                 self.attempts_of[test.id] += 1
             self.children[attempt.id] = Child(attempt)
             self.feed(self.children[attempt.id], SlotGranted())
+
+    @rule(place=st.integers(0, 9), goes_well=st.booleans())
+    def order(self, place: int, goes_well: bool) -> None:
+        """Have what follows one that runs begin by itself when that is over."""
+        before = self.some(place, *State)
+        attempt = None if before is None else self.scheduler.successor_of(before.attempt)
+        if before is None or attempt is None:
+            return
+        assert attempt.id not in self.ordered, "it was ordered already"
+        if goes_well:
+            self.ordered[attempt.id] = attempt
+        else:
+            self.scheduler.forsake_successor_of(before.attempt)
+
+    def forget_forsaken(self) -> None:
+        while self.scheduler.succession.forsaken:
+            self.ordered.pop(self.scheduler.succession.forsaken.pop().id, None)
 
     def feed(self, child: Child, stimulus: Stimulus) -> None:
         """Tell the attempt, and do what it says."""
@@ -387,6 +405,8 @@ class EngineMachine(RuleBasedStateMachine):
         else:
             raise AssertionError("the run did not come to an end")
         assert not self.children
+        self.forget_forsaken()
+        assert not self.ordered, "one that was ordered is neither begun nor forsaken"
         missing = self.scheduler.report_missing()
         if not self.cancelled:
             assert missing == [], [report.id for report in missing]

@@ -75,13 +75,15 @@ class Child(Protocol):
 
     *process_id* is what the child says it is; a backend that did not make the process itself
     makes sure of it before it signals. *sentinel* becomes readable when there is news for `look`,
-    None where the system has no such thing. `look` is also to be called at *look_again_at*.
+    None where the system has no such thing. `look` is also to be called at *look_again_at*. *gone_at* is when it
+    made room for the next, in monotonic seconds; None where the one who tells of its end does not say.
     """
 
     channel: Channel
     process_id: int | None
     look_again_at: float
     status: ExitStatus | None
+    gone_at: float | None
 
     @property
     def sentinel(self) -> Any:
@@ -123,9 +125,10 @@ class Child(Protocol):
 
 
 class Backend(Protocol):
-    """Makes children in one way."""
+    """Makes children in one way. *takes_orders* tells whether `order` may succeed."""
 
     name: str
+    takes_orders: bool
 
     @property
     def waiting(self) -> int:
@@ -135,7 +138,16 @@ class Backend(Protocol):
         """Those that are its children's or wait, without what is below them; empty where it starts none ahead."""
 
     def spawn(self, spec: ChildSpec) -> Child:
-        """Begin to make a child; raises `SpawnError`."""
+        """Begin to make a child, or give the one that was ordered; raises `SpawnError`."""
+
+    def order(self, spec: ChildSpec, after: Child) -> bool:
+        """Have a child begin as soon as *after* is gone, before `spawn` asks for it; False where that cannot be."""
+
+    def withdraw(self, spec: ChildSpec) -> None:
+        """The child that was ordered is not wanted; it is ended if it has begun."""
+
+    def moving_on(self) -> list[int]:
+        """The processes that begin, by themselves, a child that was ordered."""
 
     def prepare(self, trunks: Collection[TrunkKey]) -> None:
         """Begin to import what children are going to have imported, and let go of what they are not."""

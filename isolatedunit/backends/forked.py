@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import multiprocess
+from multiprocess.connection import Connection
 
 from isolatedunit import resources
 from isolatedunit.backends import ChildSpec
@@ -30,13 +31,16 @@ class ForkedChild:
         self.process_id: int | None = None
         self.look_again_at = NEVER
         self.status: ExitStatus | None = None
+        self.gone_at: float | None = None
         self.channel: Channel
         self._backend = backend
         self._spec = spec
         self._below = spec.stage  # the stage that the lane is a fork of
         self._lane: Lane | None = None
+        self._ordered_from: Lane | None = None
         self._capture: Capture
         self._loading = False
+        self._waits_for_trunk = False
         self._kills = 0
         self._wrote = False
 
@@ -61,12 +65,7 @@ class ForkedChild:
     def begin(self) -> None:
         """Give the order to fork; raises `SpawnError`."""
         home = self._home()
-        try:
-            ours, theirs = multiprocess.Pipe()
-        except OSError as exception:
-            raise SpawnError(f"there is no pipe to a child: {exception}") from exception
-        self.channel = Channel(ours)
-        self.channel.send(self._spec.command)
+        theirs = self._open_channel()
         try:
             key = self._spec.stage or repr(home)
             lane = self._backend.take_lane(key, self._spec)
@@ -86,30 +85,77 @@ class ForkedChild:
         self._lane, self._capture = lane, lane.capture
         if lane.trunk is not None and lane.process_id is None:
             # the trunk may import for a while before it forks the lane: that is to be told
+            self._waits_for_trunk = True
             self.look_again_at = 0.0
 
+    def _open_channel(self) -> Connection:
+        """Give the child its work; what is returned is the child's end of its Connection."""
+        try:
+            ours, theirs = multiprocess.Pipe()
+        except OSError as exception:
+            raise SpawnError(f"there is no pipe to a child: {exception}") from exception
+        self.channel = Channel(ours)
+        self.channel.send(self._spec.command)
+        return theirs
+
     def _order(self, lane: Lane, home: dict[str, Any] | None, descriptor: int) -> None:
-        lane.connection.send(
-            ForkChild(
-                attempt=self._spec.attempt,
-                home=home,
-                sources=list(self._spec.sources) if home is not None else [],
-                capture=lane.capture.paths,
-            ),
-            descriptor,
-        )
+        lane.connection.send(self._order_to(lane, home), descriptor)
+
+    def _order_to(self, lane: Lane, home: dict[str, Any] | None, **more: Any) -> ForkChild:
+        sources = list(self._spec.sources) if home is not None else []
+        lane.note_order(sources)
+        return ForkChild(attempt=self._spec.attempt, home=home, sources=sources, capture=lane.capture.paths, **more)
+
+    # ---- ordered ahead
+
+    def order_after(self, before: ForkedChild) -> bool:
+        """Have the lane of *before* fork this child as soon as that one is gone; False where it cannot at once."""
+        lane, home = before._lane, self._home()
+        if lane is None or lane.successor is not None or repr(home) != lane.home:
+            return False
+        if not lane.has_loaded(self._spec.sources):
+            return False
+        lane.spare = lane.spare or self._backend.new_capture()
+        theirs = self._open_channel()
+        try:
+            lane.connection.send(self._order_to(lane, home, spare=lane.spare.paths), theirs.fileno())
+        except OSError:
+            self.channel.close()
+            return False
+        finally:
+            theirs.close()
+        self._ordered_from = lane
+        lane.successor = self
+        return True
+
+    def take_over(self) -> None:
+        """It is wanted now: the one before is gone. Raises `SpawnError`."""
+        if self._lane is None:
+            # the lane was lost with the one before, and has not come to this one
+            self._ordered_from = None
+            self.channel.close()
+            self.begin()
+        elif self._lane.has_news:
+            self.look_again_at = 0.0
+
+    def withdraw(self) -> None:
+        """It is not wanted: its lane forks nothing for it, or is ended with what it has forked."""
+        self.channel.close()
+        lane = self._ordered_from
+        if self._lane is not None:
+            self._lane.is_spoiled = True
+            self._give_back_lane()
+        elif lane is not None and lane.successor is self:
+            lane.is_spoiled = True
+            lane.successor = None
 
     def look(self, now: float) -> list[Report]:
         """News from the lane."""
         lane = self._lane
         if lane is None:
             return []
-        news: list[Report] = []
-        if self.look_again_at == 0.0:
-            self.look_again_at = NEVER
-            news.append(LoadStarted(attempt=self._spec.attempt, pid=0))
-        reports = lane.connection.channel.receive()
-        for report in reports:
+        news = self._news_of_its_own()
+        for report in lane.hear(self._spec.attempt):
             if isinstance(report, ChildReady):
                 lane.process_id = report.pid
             elif isinstance(report, LoadStarted):
@@ -127,6 +173,14 @@ class ForkedChild:
         if lane.connection.channel.ended:
             self._lose_lane(lane)
         return news
+
+    def _news_of_its_own(self) -> list[Report]:
+        """What it knows without having been told."""
+        self.look_again_at = NEVER
+        if not self._waits_for_trunk:
+            return []
+        self._waits_for_trunk = False
+        return [LoadStarted(attempt=self._spec.attempt, pid=0)]
 
     def _begin_again(self, why: str | None, *, is_unsafe: bool = True) -> None:
         """Have the child made in another way; import its home itself, where no lane can do that for it."""
@@ -153,12 +207,25 @@ class ForkedChild:
         else:
             known = resources.describe_end(report.status, report.cpu_time, peak)
             self.status = ExitStatus(known.exit_code, known.signal, known.cpu_time, peak, leftovers)
+        self.gone_at = report.at
+        self._lane.note_loaded()
         if any(report.captured.values()):
             # what is written there is this attempt's; the next one gets files of its own
             self._wrote = True
-            self._lane.capture = self._backend.new_capture()
-        self._backend.return_lane(self._lane)
-        self._lane = None
+            self._lane.capture, self._lane.spare = self._lane.spare or self._backend.new_capture(), None
+        self._give_back_lane()
+
+    def _give_back_lane(self) -> None:
+        """The lane goes to the one that it forks next, or to whoever wants it."""
+        assert self._lane is not None
+        lane, self._lane = self._lane, None
+        successor, lane.successor = lane.successor, None
+        if lane.is_spoiled:
+            self._backend.end_lane(lane)
+        elif successor is not None:
+            successor._lane, successor._capture = lane, lane.capture
+        else:
+            self._backend.return_lane(lane)
 
     def _lose_lane(self, lane: Lane) -> None:
         """The lane is gone: its test, or the import that it was at, ended it."""
@@ -228,7 +295,11 @@ class ForkedChild:
                 self._drop_lane()
                 self._vanish()
             return
-        resources.kill_all(resources.processes_below(lane.process_id))
+        below = resources.processes_below(lane.process_id)
+        if lane.successor is not None and lane.has_reaped(self._spec.attempt):
+            self.look_again_at = 0.0  # it is gone; what is below the lane may be the one that follows
+            return
+        resources.kill_all(below)
         if self._kills > 1 or self.process_id is None:
             resources.send_signal(lane.process_id, resources.SIGKILL)
 

@@ -14,7 +14,7 @@ from typing import Any
 import multiprocess
 
 from isolatedunit import resources
-from isolatedunit.backends import ChildSpec, Setting, TrunkKey, path_of
+from isolatedunit.backends import Child, ChildSpec, Setting, TrunkKey, path_of
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.forked import NEVER, ForkedChild
 from isolatedunit.backends.interpreter import start_interpreter
@@ -31,6 +31,7 @@ class ForkServerBackend:
     """Makes children that are forks of a template."""
 
     name = "forkserver"
+    takes_orders = True
     waiting = 0
 
     def __init__(self, setting: Setting) -> None:
@@ -43,17 +44,42 @@ class ForkServerBackend:
         self._trunks: dict[TrunkKey, Trunk] = {}
         self._stages: dict[str, Stage] = {}
         self._children: set[ForkedChild] = set()
+        self._ordered: dict[str, ForkedChild] = {}
         self._unsafe: set[str] = set()
         self._names = 0
         self._lost_a_base = False
 
     def spawn(self, spec: ChildSpec) -> ForkedChild:
         """Have a child forked, by a lane that has imported its home already if there is one."""
-        kind = ClosingChild if spec.ends_stage else OpeningChild if spec.becomes else ForkedChild
-        child = kind(self, spec)
-        child.begin()
+        child = self._ordered.pop(spec.attempt, None)
+        if child is not None:
+            child.take_over()
+        else:
+            kind = ClosingChild if spec.ends_stage else OpeningChild if spec.becomes else ForkedChild
+            child = kind(self, spec)
+            child.begin()
         self._children.add(child)
         return child
+
+    def order(self, spec: ChildSpec, after: Child) -> bool:
+        """Have the lane of *after* fork this child by itself; only one without fixtures that are set up elsewhere."""
+        if type(after) is not ForkedChild or spec.stage or spec.becomes or spec.ends_stage:
+            return False
+        child = ForkedChild(self, spec)
+        if not child.order_after(after):
+            return False
+        self._ordered[spec.attempt] = child
+        return True
+
+    def withdraw(self, spec: ChildSpec) -> None:
+        """The child that was ordered is not wanted."""
+        child = self._ordered.pop(spec.attempt, None)
+        if child is not None:
+            child.withdraw()
+
+    def moving_on(self) -> list[int]:
+        """The lanes that fork another child by themselves when the one that runs is gone."""
+        return [lane.process_id for lane in self._busy if lane.successor is not None and lane.process_id is not None]
 
     def processes(self) -> list[int]:
         """None is started ahead."""
@@ -111,6 +137,13 @@ class ForkServerBackend:
         """The lane cannot be used again."""
         self._busy.discard(lane)
         lane.connection.close()
+
+    def end_lane(self, lane: Lane) -> None:
+        """It may have begun what nobody wants: end it, and what is below it."""
+        if lane.process_id is not None:
+            resources.kill_all(resources.processes_below(lane.process_id))
+            resources.send_signal(lane.process_id, resources.SIGKILL)
+        self.drop_lane(lane)
 
     def add_stage(self, name: str, stage: Stage) -> None:
         """Lanes can be forked from it now."""
@@ -243,6 +276,8 @@ class ForkServerBackend:
 
     def close(self) -> None:
         """End everything: the base template ends what is below it, and then itself."""
+        for child in self._ordered.values():
+            child.withdraw()
         for child in list(self._children):
             child.kill()
             child.close()

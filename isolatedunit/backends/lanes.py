@@ -5,11 +5,17 @@ from __future__ import annotations
 import array
 import os
 import socket
+from collections import deque
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit import resources
 from isolatedunit.backends.capture import Capture
 from isolatedunit.channel import Channel, to_frame
-from isolatedunit.messages import ChildReady, Command, encode
+from isolatedunit.messages import ChildReady, ChildReaped, Command, Report, encode
+
+if TYPE_CHECKING:
+    from isolatedunit.backends.forked import ForkedChild
 
 
 class TemplateConnection:
@@ -43,7 +49,9 @@ class Lane:
     """A template that tests are forked from, one at a time. *home* is what it has imported, or the
     name of the stage that it is a fork of.
 
-    *trunk* is what it was forked from, None for the base template and for stages.
+    *trunk* is what it was forked from, None for the base template and for stages. *successor* is the child that
+    was ordered ahead: the lane forks it as soon as the one before is gone. *is_spoiled* tells that it has begun what
+    nobody wants any more.
     """
 
     def __init__(self, connection: TemplateConnection, home: str, capture: Capture, trunk: Trunk | None) -> None:
@@ -52,6 +60,42 @@ class Lane:
         self.capture = capture
         self.trunk = trunk
         self.process_id: int | None = None
+        self.spare: Capture | None = None
+        self.successor: ForkedChild | None = None
+        self.is_spoiled = False
+        self._told: deque[Report] = deque()
+        self._ordered: set[str] = set()
+        self._loaded: set[str] | None = None
+
+    def hear(self, attempt: str) -> list[Report]:
+        """What it has said of this attempt, and of itself; what it said of the next one is kept."""
+        self._told += self.connection.channel.receive()
+        told = []
+        while self._told and self._told[0].attempt in ("", attempt):
+            told.append(self._told.popleft())
+        return told
+
+    @property
+    def has_news(self) -> bool:
+        """Whether it said more than was asked for, or has ended: nothing will be there to wait for."""
+        return bool(self._told) or self.connection.channel.ended
+
+    def has_reaped(self, attempt: str) -> bool:
+        """Whether it has waited for this attempt's child, and may have forked the next."""
+        self._told += self.connection.channel.receive()
+        return any(isinstance(report, ChildReaped) and report.attempt == attempt for report in self._told)
+
+    def note_order(self, sources: Collection[dict[str, Any]]) -> None:
+        """It has been told to load these, if it has not."""
+        self._ordered.update(map(repr, sources))
+
+    def note_loaded(self) -> None:
+        """It has loaded all that it was told to."""
+        self._loaded = set(self._ordered)
+
+    def has_loaded(self, sources: Collection[dict[str, Any]]) -> bool:
+        """Whether a child with these can be forked at once."""
+        return self._loaded is not None and self._loaded.issuperset(map(repr, sources))
 
 
 class Stage:

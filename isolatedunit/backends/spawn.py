@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from isolatedunit import resources
-from isolatedunit.backends import ChildSpec, Setting, TrunkKey
+from isolatedunit.backends import Child, ChildSpec, Setting, TrunkKey
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.interpreter import IS_LEAN
 from isolatedunit.backends.reserve import Interpreter, Reserve
@@ -32,6 +32,7 @@ class SpawnBackend:
     """Makes children that are fresh interpreters."""
 
     name = "spawn"
+    takes_orders = False
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -48,6 +49,17 @@ class SpawnBackend:
         self._children.add(child)
         interpreter.channel.send(spec.command)
         return child
+
+    def order(self, spec: ChildSpec, after: Child) -> bool:
+        """What an interpreter's start costs can be paid ahead, where that is cheap: see `start_ahead`."""
+        return False
+
+    def withdraw(self, spec: ChildSpec) -> None:
+        """None is ordered."""
+
+    def moving_on(self) -> list[int]:
+        """Nor does anything begin by itself."""
+        return []
 
     def _start(self, mark: str) -> Interpreter:
         self._count += 1
@@ -113,6 +125,7 @@ class SpawnChild:
         self.sentinel = interpreter.process.sentinel
         self.look_again_at = _NEVER if self.sentinel is not None else 0.0
         self.status: ExitStatus | None = None
+        self.gone_at: float | None = None
         self.made_by = MadeBy("spawn")
         self._backend = backend
         self._interpreter = interpreter

@@ -14,7 +14,7 @@ from isolatedunit.backends.forked import ForkedChild
 from isolatedunit.backends.lanes import Lane, Stage, TemplateConnection
 from isolatedunit.channel import Channel
 from isolatedunit.errors import SpawnError
-from isolatedunit.messages import ChildReaped, EndStage, ForkChild, StageReady
+from isolatedunit.messages import ChildReaped, EndStage, StageReady
 from isolatedunit.results import ExitStatus
 
 
@@ -26,17 +26,7 @@ class OpeningChild(ForkedChild):
     def _order(self, lane: Lane, home: dict[str, Any] | None, descriptor: int) -> None:
         ours, theirs = multiprocess.Pipe()
         try:
-            lane.connection.send(
-                ForkChild(
-                    attempt=self._spec.attempt,
-                    home=home,
-                    sources=list(self._spec.sources) if home is not None else [],
-                    capture=lane.capture.paths,
-                    becomes_stage=True,
-                ),
-                descriptor,
-                theirs.fileno(),
-            )
+            lane.connection.send(self._order_to(lane, home, becomes_stage=True), descriptor, theirs.fileno())
         except OSError:
             ours.close()
             raise

@@ -11,6 +11,7 @@ from unittest.util import strclass
 from isolatedunit.addresses import address_by_class, identify, is_loader_made, load, occurrences, walk
 from isolatedunit.child.prefix import leading_imports
 from isolatedunit.child.recorder import Recorder, format_exception
+from isolatedunit.child.worker import has_fixtures
 from isolatedunit.errors import OptionError
 from isolatedunit.messages import ImportStarted, OutcomeNoted, TestFinished, TestsCollected
 
@@ -156,6 +157,8 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
         planned["prefix"] = loader.prefix_of(home["module"])
     planned["address"] = address
     planned["home"] = home
+    if not has_fixtures(cls):
+        planned["fixtures"] = False
     authors_side = sys.modules.get("isolatedunit.case")
     if authors_side is not None:  # else no test can say anything about its options
         planned["overrides"] = authors_side.overrides_of(test)

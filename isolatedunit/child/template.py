@@ -19,6 +19,7 @@ import _socket
 import atexit
 import gc
 import os
+import select
 import stat
 import struct
 import sys
@@ -91,6 +92,7 @@ class Template:
         self._tried: set[str] = set() if like is None else like._tried
         self._capture: dict[str, str] = {} if like is None else like._capture
         self._captured: dict[str, int] = {} if like is None else like._captured
+        self._has_written = False
         self._collects_garbage: bool = True if like is None else like._collects_garbage
         self._stage: stage.Stage | None = None if like is None else like._stage
         self._holds_fixtures = False
@@ -192,8 +194,15 @@ class Template:
 
     def _fork_child(self, command: ForkChild, descriptor: int) -> None:
         own = self._descriptors.pop(0) if command.becomes_stage else None
-        if command.capture != self._capture:
-            self._take_capture(command.capture)
+        capture = command.capture
+        if command.spare is not None:
+            if _is_hung_up(descriptor):  # it was ordered ahead, and is not wanted any more
+                _close(descriptor)
+                return
+            if self._has_written:
+                capture = command.spare
+        if capture != self._capture:
+            self._take_capture(capture)
         if self._has_to_load(command) and not self._load(command):
             _close(descriptor, own)
             return
@@ -300,6 +309,7 @@ class Template:
         if cpu_time is not None:
             cpu_time += used_by_them
         captured = {name: self._size_of(name) for name in self._capture}
+        self._has_written = any(captured.values())
         self._report(
             ChildReaped,
             attempt,
@@ -308,6 +318,7 @@ class Template:
             peak_rss=peak,
             leftovers=leftovers,
             captured=captured,
+            at=_clock(),
         )
 
     def _take_capture(self, capture: dict[str, str]) -> None:
@@ -386,6 +397,13 @@ def _close(*descriptors: int | None) -> None:
                 os.close(descriptor)
             except OSError:
                 continue  # a fixture closed it
+
+
+def _is_hung_up(descriptor: int) -> bool:
+    """Whether the other end of a Connection is closed."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
 
 
 def reap_quietly() -> None:

@@ -139,6 +139,11 @@ def _overrides(cls: type, fixture: str) -> bool:
     return method is not None and getattr(method, "__func__", None) is not getattr(unittest.TestCase, fixture).__func__
 
 
+def has_fixtures(cls: type) -> bool:
+    """Whether anything of the user's is set up before the first test of this class, or of its module."""
+    return _overrides(cls, "setUpClass") or hasattr(sys.modules.get(cls.__module__), "setUpModule")
+
+
 def _has_to_tear_down(cls: type) -> bool:
     return _overrides(cls, "tearDownClass") or bool(getattr(cls, "_class_cleanups", None))
 

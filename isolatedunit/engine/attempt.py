@@ -143,9 +143,9 @@ class Attempt:
 
     # ---- spawning
 
-    def _slot_granted(self, _: SlotGranted, now: float) -> list[Action]:
+    def _slot_granted(self, granted: SlotGranted, now: float) -> list[Action]:
         self.state = State.SPAWNING
-        self.spawned_at = now
+        self.spawned_at = now if granted.since is None else min(granted.since, now)
         # without messages it gives no sign of life before it is done
         allowed = self.options.spawn_timeout if self.options.enable_ipc else self._timeout_of(0)
         self.deadline = now + or_never(allowed)

@@ -15,6 +15,7 @@ _DESCRIBED: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("description", "cause"), (str, type(None))),
     **dict.fromkeys(("home", "address", "overrides"), (dict,)),
     **dict.fromkeys(("reports", "prefix"), (list,)),
+    "fixtures": (bool,),
 }
 
 _OF_ONE_TEST = ("id", "method", "occurrence")
@@ -88,6 +89,7 @@ def plan_test(number: int, test: Mapping[str, Any], share: Callable[[Any], Any] 
         reports=tuple(test.get("reports", ())),
         cause=test.get("cause"),
         prefix=share(tuple(test.get("prefix", ()))),
+        fixtures=test.get("fixtures", True),
     )
 
 

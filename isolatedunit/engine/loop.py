@@ -94,6 +94,7 @@ class Running:
         self.receipt = receipt
         self.concluded = concluded
         self.child: Child | None = None
+        self.since: float | None = None
         self.sample_at = NEVER
         self.listen_at = NEVER
         self.told = {"stdout": 0, "stderr": 0}
@@ -191,7 +192,7 @@ class Loop:
         self._running[attempt.id] = running
         is_logged = attempt.options.enable_process_logging
         self.tell([AttemptStarted(self.now, attempt.id, attempt.evidence.names, is_logged)])
-        self._feed(running, SlotGranted())
+        self._feed(running, SlotGranted(running.since))
 
     def cancel(self, reason: str, *, force: bool = False, test: int | None = None, attempt: str | None = None) -> None:
         """End every attempt that runs, or only those at the test with the number *test*, or the one with this id."""
@@ -207,11 +208,11 @@ class Loop:
             if running.attempt.state is not State.DONE:
                 self._feed(running, CancelRequested(reason, force))
 
-    def suspend(self) -> None:
+    def suspend(self, moving_on: Iterable[int] = ()) -> None:
         """Stop this process and all that runs, as Ctrl-Z does; the clock stands still until it goes on."""
         self._listen_to_all()
         began = self._clock()
-        stop_with(running.child for running in self._running.values() if running.child is not None)
+        stop_with((running.child for running in self._running.values() if running.child is not None), moving_on)
         self._suspended_for += self._clock() - began
 
     def inspect(self) -> None:

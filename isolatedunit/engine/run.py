@@ -11,15 +11,15 @@ from typing import Any
 from isolatedunit import resources
 from isolatedunit.addresses import is_importing_main
 from isolatedunit.backends import Backend, ChildSpec, Setting, TrunkKey, open_backend, usable_start_method
-from isolatedunit.cgroups import ControlGroup, find_parent
 from isolatedunit.engine.ahead import Ahead, start_ahead_with
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.listing import Plan, report_known
 from isolatedunit.engine.loop import Loop, Running
 from isolatedunit.engine.order import Expectations
+from isolatedunit.engine.preparation import Preparation
 from isolatedunit.engine.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
-from isolatedunit.engine.stages import Placement
 from isolatedunit.engine.stopping import StopRules
+from isolatedunit.engine.succession import Orders
 from isolatedunit.engine.trunks import Trunks
 from isolatedunit.engine.watchdog import Watchdog
 from isolatedunit.errors import CollectionError, IsolatedUnitError, NestedTooDeep
@@ -34,16 +34,7 @@ from isolatedunit.events import (
     Warned,
 )
 from isolatedunit.measuring import Measuring, need_measuring
-from isolatedunit.messages import (
-    CollectTests,
-    Command,
-    Reply,
-    Requested,
-    RunFunction,
-    RunTest,
-    SetUpFixture,
-    TearDownFixture,
-)
+from isolatedunit.messages import CollectTests, Reply, Requested
 from isolatedunit.options import Options
 from isolatedunit.results import PlannedTest
 from isolatedunit.scratch import Scratch, remove_left_over
@@ -88,7 +79,6 @@ class Run:
         self.options = options
         self.jobs = count_jobs(options)
         self.interrupts = 0
-        self._warnings = warnings
         self._told: set[str] = set()
         self._backends: dict[str, Backend] = {}
         self.trunks = Trunks()
@@ -103,13 +93,15 @@ class Run:
         self._rules = StopRules(options, 0.0)
         self._free_memory = FreeMemory()
         self._ahead: Ahead | None = None
-        self._looked_for_groups = False
-        self._groups_in: str | None = None
         self._start_method = usable_start_method(options.start_method)
         need_measuring(options)
         self.measured: list[str] = []
         self._scratch = Scratch()  # the last thing to be made: nothing below it may fail
         self._measuring = Measuring(options, self._scratch.make)
+        self._preparation = Preparation(
+            self.id, self._scratch.path, self.trunks, self._measuring, warnings, self._settle
+        )
+        self._orders = Orders(self._backend_for, self._preparation.prepare)
 
     # ---- what may come from a signal handler
 
@@ -182,7 +174,7 @@ class Run:
         self._attempts += 1
         attempt = Attempt(f"{self.id}/collect#{self._attempts}", (), self.options)
         command = CollectTests(
-            attempt=attempt.id, source=source, known_bad=known_bad, settings=self._settings(self.options)
+            attempt=attempt.id, source=source, known_bad=known_bad, settings=self._preparation.settings(self.options)
         )
         running = Running(attempt, ChildSpec(attempt.id, command, fork_after="start"), "", lambda _: None)
         self._loop.start(running)
@@ -277,7 +269,9 @@ class Run:
     def _do_as_asked(self) -> None:
         if self._is_to_suspend:
             self._is_to_suspend = False
-            self._loop.suspend()
+            self._loop.suspend(
+                [process_id for backend in self._backends.values() for process_id in backend.moving_on()]
+            )
         if self._is_to_inspect:
             self._is_to_inspect = False
             self._loop.inspect()
@@ -303,6 +297,7 @@ class Run:
         scheduler.in_haste = self.interrupts > 0
         if reason is not None and not scheduler.cancelled:
             scheduler.cancel()
+            self._orders.withdraw(scheduler)
             self._loop.tell([RunCancelled(self._loop.now, reason, self.interrupts > 0)])
         if self.interrupts > 1:
             scheduler.give_up()
@@ -310,13 +305,20 @@ class Run:
     def _fill_slots(self, scheduler: Scheduler) -> None:
         while True:
             attempt = scheduler.next_attempt(self._loop.now)
+            self._orders.withdraw(scheduler)
             if attempt is not None:
-                self._loop.start(self._prepare(attempt, scheduler))
+                running = self._orders.take(attempt) or self._preparation.prepare(attempt, scheduler)
+                self._loop.start(running)
+                self._orders.order_after(running, scheduler)
             elif scheduler.admission.wants_look:
                 used = self._loop.sizes(scheduler.admission.large)
                 scheduler.admission.note_look(self._loop.now, self._free_memory.ask(), used)
             else:
                 return
+
+    def _settle(self, running: Running, scheduler: Scheduler) -> None:
+        outputs, now = running.collect_output(), self._loop.now
+        self._tell_results(scheduler.settle(running.attempt, outputs, running.made_by, now))
 
     def serve(self, wait_for_more: Callable[[Scheduler], bool]) -> None:
         """Run tests that come one by one: *wait_for_more* adds them, and says whether there may be more."""
@@ -350,96 +352,6 @@ class Run:
     def cancel_all(self, reason: str) -> None:
         """End all that runs; from the thread of `serve`."""
         self._loop.cancel(reason)
-
-    def _prepare(self, attempt: Attempt, scheduler: Scheduler) -> Running:
-        self._attempts += 1
-        receipt = os.path.join(self._scratch.path, f"{self._attempts}.receipt")
-        settings = {**self._settings(attempt.options), "receipt": receipt, "shared": len(attempt.tests) > 1}
-        settings["track_handles"] = any(scheduler.options_of(test).tracks_handles for test in attempt.tests)
-        place = scheduler.place(attempt)
-        home: dict[str, Any] | None = place.tests[0].home
-        if any(test.home != home for test in place.tests):
-            home = None  # no template has what all of them need
-        sources: list[dict[str, Any]] = []
-        for test in place.tests:
-            source = test.address.get("source")
-            if source is not None and source not in sources:
-                sources.append(source)
-        spec = ChildSpec(
-            attempt.id,
-            self._command(attempt, place, settings),
-            home=home,
-            sources=tuple(sources),
-            fork_after=place.fork_after,
-            trunk=self.trunks.of(home),
-            stage=place.stage,
-            becomes=place.becomes,
-            ends_stage=place.ends_stage,
-        )
-
-        # what has set up fixtures lives on when its attempt is over
-        limit = None if place.becomes or place.ends_stage else attempt.options.memory_limit
-        group = self._make_control_group(limit)
-        if group is not None:
-            settings["cgroup"] = group.members
-
-        def settle(running: Running) -> None:
-            now = self._loop.now
-            self._tell_results(scheduler.settle(attempt, running.collect_output(), running.made_by, now))
-            if "directory" in settings:
-                resources.remove_tree(settings["directory"])
-            if group is not None:
-                group.remove()
-
-        running = Running(attempt, spec, receipt, settle)
-        running.group = group
-        return running
-
-    def _make_control_group(self, memory_limit: int | None) -> ControlGroup | None:
-        """Where the kernel is to hold a child to its limit, and can; it is only watched elsewhere."""
-        if memory_limit is None:
-            return None
-        if not self._looked_for_groups:
-            self._looked_for_groups = True
-            self._groups_in = find_parent()
-        if self._groups_in is None:
-            return None
-        try:
-            return ControlGroup(self._groups_in, f"isolatedunit-{self.id}-{self._attempts}", memory_limit)
-        except OSError:
-            return None
-
-    def _command(self, attempt: Attempt, place: Placement, settings: dict[str, Any]) -> Command:
-        if place.ends_stage:
-            return TearDownFixture(attempt=attempt.id, settings=settings)
-        if place.becomes:
-            first, kind = place.tests[0], "class" if place.stage else "module"
-            test = {"home": first.home, "address": first.address}
-            return SetUpFixture(attempt=attempt.id, kind=kind, test=test, settings=settings)
-        address = attempt.tests[0].address
-        if "function" in address:
-            settings["directory"] = os.path.join(self._scratch.path, f"{self._attempts}.files")
-            name = attempt.tests[0].name
-            return RunFunction(attempt=attempt.id, function=address["function"], name=name, settings=settings)
-        tests = [{"home": test.home, "address": test.address} for test in attempt.tests]
-        return RunTest(attempt=attempt.id, tests=tests, settings=settings)
-
-    def _settings(self, options: Options) -> dict[str, Any]:
-        return {
-            "profile": None if self._measuring.profile is None else [options.profiler, self._measuring.profile],
-            "failfast": options.failfast,
-            "buffer": options.buffer,
-            "tb_locals": options.tb_locals,
-            "warnings": self._warnings,
-            "heartbeat_interval": options.heartbeat_interval,
-            "cpu_limit": options.cpu_limit,
-            "memory_limit": options.memory_limit,
-            "max_open_files": options.max_open_files,
-            "ipc": options.enable_ipc,
-            "cleanup_timeout": options.cleanup_timeout,
-            "memory_growth_limit": options.memory_growth_limit,
-            "hunt_leaks": options.hunt_leaks,
-        }
 
     def _backend_for(self, wanted: str) -> Backend:
         name = usable_start_method(wanted)

@@ -9,9 +9,8 @@ the groups that users name: `isolatedunit.engine.room` knows those.)
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from isolatedunit.engine.admission import Admission
@@ -21,7 +20,8 @@ from isolatedunit.engine.room import ORDINARY, Needs, Room
 from isolatedunit.engine.settlement import Settlement
 from isolatedunit.engine.stages import Fixture, Placement, Stages, Standing
 from isolatedunit.engine.stimuli import SpawnFailed, TestRecord
-from isolatedunit.engine.units import OptionsOf, Unit, in_order, units_of
+from isolatedunit.engine.succession import Succession
+from isolatedunit.engine.units import Group, OptionsOf, Unit, attempt_at, in_order, units_of
 from isolatedunit.engine.verdicts import fail_for_leaks, fail_if_flaky, judge_leaks, retries_left
 from isolatedunit.events import Event, TestFinished
 from isolatedunit.options import Options
@@ -43,13 +43,6 @@ SPAWN_BACKOFF = 0.2
 """Seconds to wait before the second try to make a child; twice as long before each further one."""
 
 
-@dataclass(slots=True)
-class _Group:
-    order: int
-    units: deque[Unit] = field(default_factory=deque)
-    running: bool = False
-
-
 class Scheduler:
     """Hands out attempts and settles them. With *slots*, it hands out no more than there are."""
 
@@ -67,7 +60,7 @@ class Scheduler:
         self.planned = len(tests)
         self._run = run
         self._unreported = {test.number: test for test in tests}
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[str, Group] = {}
         self._ready: list[tuple[int, str]] = []
         self._delayed: list[tuple[float, int, str]] = []
         self._put_off: list[tuple[float, int, Unit]] = []
@@ -77,6 +70,7 @@ class Scheduler:
         self._units_of: dict[str, Unit] = {}
         self._in_hand = 0
         self._stages = Stages()
+        self.succession = Succession(options)
         self._reported_fixtures: set[tuple[int, str]] = set()
         self._covered: set[tuple[int, str]] = set()
         self._spawn_budget = 20 + len(tests) // 10
@@ -109,7 +103,7 @@ class Scheduler:
     def _add(self, unit: Unit, *, first: bool = False) -> None:
         group = self._groups.get(unit.group)
         if group is None:
-            group = self._groups[unit.group] = _Group(self._groups_made)
+            group = self._groups[unit.group] = Group(self._groups_made)
             self._groups_made += 1
             heapq.heappush(self._ready, (group.order, unit.group))
         if first:
@@ -122,6 +116,9 @@ class Scheduler:
     def next_attempt(self, now: float) -> Attempt | None:
         """An attempt that may begin now, or None."""
         self._take_up(now)
+        return self._ordered_attempt() or self._next_attempt(now)
+
+    def _next_attempt(self, now: float) -> Attempt | None:
         if self.admission.has_parked and self._room.has(ORDINARY):
             fitting = self.admission.take_fitting(now)
             if fitting is not None:
@@ -150,6 +147,19 @@ class Scheduler:
             else:
                 heapq.heappush(self._ready, place)
                 return None
+        return None
+
+    def _ordered_attempt(self) -> Attempt | None:
+        """The attempt that was ordered, and whose slot is free now."""
+        while self.succession.is_due:
+            unit, attempt = self.succession.take()
+            group = self._groups[unit.group]
+            if group.units[0] is unit and not self._is_covered(unit.tests[0]):
+                group.units.popleft()
+                group.running = True
+                return self._begin(unit, 0, attempt)
+            self.succession.forsaken.append(attempt)
+            heapq.heappush(self._ready, (group.order, unit.group))
         return None
 
     def _take_up(self, now: float) -> None:
@@ -189,36 +199,44 @@ class Scheduler:
             return Unit(stage.tests, stage.options, group, needs, stage.number, history=stage.history, fixture=fixture)
         return Unit(stage.tests, stage.options, group, needs, fixture=fixture)
 
-    def _begin(self, unit: Unit, memory: int) -> Attempt:
-        fixture, options = unit.fixture, unit.options
+    def _begin(self, unit: Unit, memory: int, attempt: Attempt | None = None) -> Attempt:
         self._room.take(unit.needs)
-        attempt_id = f"{self._run}/{unit.tests[0].number if fixture is None else fixture.name}#{unit.number}"
-        if unit.repeated:
-            attempt_id += f"+{unit.repeated}"
-        if unit.spawn_tries:
-            attempt_id += f".{unit.spawn_tries}"
-        self._units_of[attempt_id] = unit
-        self.admission.begin(attempt_id, memory)
-        if fixture is None:
-            self._in_hand += len(unit.tests)
-            stage = self._stages.of(unit.tests[0])
-            if stage is not None:
-                stage.running.add(attempt_id)
-            return Attempt(attempt_id, unit.tests, options, self.options_of, number=unit.number)
-        if self.in_haste:
-            options = replace(options, process_timeout=options.terminate_grace)
-        attempt = Attempt(attempt_id, (), options, number=unit.number)
-        attempt.evidence.expect(fixture.id)
-        fixture.stage.running.add(attempt_id)
+        attempt = attempt or attempt_at(unit, self._run, self.options_of, in_haste=self.in_haste)
+        self._units_of[attempt.id] = unit
+        self.admission.begin(attempt.id, memory)
+        self._in_hand += 0 if unit.fixture is not None else len(unit.tests)
+        stage = self._stages.of(unit.tests[0]) if unit.fixture is None else unit.fixture.stage
+        if stage is not None:
+            stage.running.add(attempt.id)
         return attempt
+
+    def successor_of(self, attempt: Attempt) -> Attempt | None:
+        """What is to be ordered now, to follow *attempt* in its slot; `next_attempt` gives it then."""
+        unit = self._units_of[attempt.id]
+        group = self._groups[unit.group]
+        if self.cancelled or self._put_off or not group.units or self.admission.has_parked:
+            return None
+        following = group.units[0]
+        others_first = self._ready and self._ready[0] < (group.order, unit.group)
+        if others_first or not self.succession.allows(unit, following, self.options_of):
+            return None
+        if self._stages.of(following.tests[0]) is not None or self.admission.need_of(following.tests):
+            return None
+        successor = attempt_at(following, self._run, self.options_of)
+        self.succession.note(following, successor)
+        return successor
+
+    def forsake_successor_of(self, attempt: Attempt) -> None:
+        """It could not be ordered."""
+        self.succession.forsake(self._units_of[attempt.id].group)
 
     def place(self, attempt: Attempt) -> Placement:
         """Where the attempt's child begins."""
-        unit = self._units_of[attempt.id]
-        if unit.fixture is not None:
+        unit = self._units_of.get(attempt.id)  # one that is ordered has none yet, and is no fixture
+        if unit is not None and unit.fixture is not None:
             return unit.fixture.placement
-        place = self._stages.place(unit.tests[0], unit.options)
-        return replace(place, tests=unit.tests)
+        place = self._stages.place(attempt.tests[0], attempt.options)
+        return replace(place, tests=attempt.tests)
 
     @property
     def next_wakeup(self) -> float | None:
@@ -232,7 +250,8 @@ class Scheduler:
     @property
     def has_more(self) -> bool:
         """Whether anything is still to begin."""
-        return bool(self._ready or self._delayed or self._put_off or self._parked or self.admission.has_parked)
+        waiting = self._ready or self._delayed or self._put_off or self._parked or self.admission.has_parked
+        return bool(waiting or self.succession.is_due)
 
     @property
     def unbegun(self) -> int:
@@ -257,6 +276,7 @@ class Scheduler:
         self._forget_all()
 
     def _forget_all(self) -> None:
+        self.succession.forsake_all()
         for group in self._groups.values():
             group.units.clear()
         self._groups = {name: group for name, group in self._groups.items() if group.running}
@@ -351,6 +371,8 @@ class Scheduler:
         name = unit.group
         group = self._groups[name]
         group.running = False
+        if self.succession.conclude(name, group.units[0] if group.units else None):
+            return
         if group.units and group.units[0].spawn_tries:
             delay = SPAWN_BACKOFF * 2.0 ** (group.units[0].spawn_tries - 1)
             heapq.heappush(self._delayed, (now + delay, group.order, name))

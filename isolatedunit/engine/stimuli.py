@@ -29,7 +29,9 @@ class State(enum.Enum):
 
 @dataclass(slots=True)
 class SlotGranted:
-    """The attempt may have a child now."""
+    """The attempt may have a child now; it was ordered before, and its slot has been free *since* then."""
+
+    since: float | None = None
 
 
 @dataclass(slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.room import ORDINARY, Needs
 from isolatedunit.engine.stages import Fixture
@@ -35,6 +37,15 @@ class Unit:
     fixture: Fixture | None = None
 
 
+@dataclass(slots=True)
+class Group:
+    """Units of which one runs at a time, in order; the group with the lowest *order* goes first."""
+
+    order: int
+    units: deque[Unit] = field(default_factory=deque)
+    running: bool = False
+
+
 class OptionsOf:
     """The options of each test: those of the run, but for what patterns, its class or its method override."""
 
@@ -61,6 +72,23 @@ class OptionsOf:
             found = overriding(self._options.overrides, test_id)
             self._by_pattern[test_id] = {name: value for name, (value, _) in found.items()}
         return self._by_pattern[test_id]
+
+
+def attempt_at(unit: Unit, run: str, options_of: OptionsOf, *, in_haste: bool = False) -> Attempt:
+    """The attempt that runs the unit, now; a fixture is torn down *in_haste* where somebody waits for the end."""
+    fixture, options = unit.fixture, unit.options
+    attempt_id = f"{run}/{unit.tests[0].number if fixture is None else fixture.name}#{unit.number}"
+    if unit.repeated:
+        attempt_id += f"+{unit.repeated}"
+    if unit.spawn_tries:
+        attempt_id += f".{unit.spawn_tries}"
+    if fixture is None:
+        return Attempt(attempt_id, unit.tests, options, options_of, number=unit.number)
+    if in_haste:
+        options = replace(options, process_timeout=options.terminate_grace)
+    attempt = Attempt(attempt_id, (), options, number=unit.number)
+    attempt.evidence.expect(fixture.id)
+    return attempt
 
 
 def units_of(tests: Iterable[PlannedTest], options: Options, options_of: OptionsOf) -> Iterator[Unit]:

@@ -91,9 +91,12 @@ def show_stacks(asked: Iterable[tuple[Stacks, Child]]) -> list[str]:
     return [stacks.read_shown(child) for stacks, child in asked]
 
 
-def stop_with(children: Iterable[Child]) -> None:
-    """Stop this process and what runs; returns when somebody has let this process go on, and the rest with it."""
-    stopped = [process for child in children for process in child.processes()]
+def stop_with(children: Iterable[Child], moving_on: Iterable[int]) -> None:
+    """Stop this process, what runs, and those that would begin what is next.
+
+    Returns when somebody has let this process go on, and the rest with it.
+    """
+    stopped = [*moving_on, *(process for child in children for process in child.processes())]
     suspend(stopped)
     try:
         os.kill(os.getpid(), resources.STOP)
