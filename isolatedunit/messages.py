@@ -402,7 +402,8 @@ class ChildReaped(Report):
 
     *status* is as ``waitstatus_to_exitcode`` has it, or None where somebody else took it;
     *cpu_time* is in seconds and *peak_rss* in bytes, from the kernel's own accounting.
-    *leftovers* are the processes that outlived the child until the template ended them.
+    *leftovers* are the processes that outlived the child until the template ended them. *captured*
+    are the sizes of the files that its output went to, negative for one that was removed.
     """
 
     status: int | None = None

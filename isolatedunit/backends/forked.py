@@ -154,7 +154,7 @@ class ForkedChild:
             known = resources.describe_end(report.status, report.cpu_time, peak)
             self.status = ExitStatus(known.exit_code, known.signal, known.cpu_time, peak, leftovers)
         if any(report.captured.values()):
-            # what is written there is this attempt's; the next one gets files of its own
+            # what is written there is this attempt's, or was removed by it; the next one gets files of its own
             self._wrote = True
             self._lane.capture = self._backend.new_capture()
         self._backend.return_lane(self._lane)

@@ -15,8 +15,9 @@ from isolatedunit.cgroups import ControlGroup, find_parent
 from isolatedunit.engine.ahead import Ahead, start_ahead_with
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.listing import Plan, report_known
-from isolatedunit.engine.loop import Loop, Running
+from isolatedunit.engine.loop import Loop
 from isolatedunit.engine.order import Expectations
+from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
 from isolatedunit.engine.stages import Placement
 from isolatedunit.engine.stopping import StopRules
@@ -108,7 +109,7 @@ class Run:
         self._start_method = usable_start_method(options.start_method)
         need_measuring(options)
         self.measured: list[str] = []
-        self._scratch = Scratch()  # the last thing to be made: nothing below it may fail
+        self._scratch = Scratch(self.id)  # the last thing to be made: nothing below it may fail
         self._measuring = Measuring(options, self._scratch.make)
 
     # ---- what may come from a signal handler
@@ -353,6 +354,10 @@ class Run:
 
     def _prepare(self, attempt: Attempt, scheduler: Scheduler) -> Running:
         self._attempts += 1
+        if self._scratch.restore():
+            self.warn("somebody removed the directory of the run's temporary files; it was made again.")
+            for backend in self._backends.values():
+                backend.renew_files()
         receipt = os.path.join(self._scratch.path, f"{self._attempts}.receipt")
         settings = {**self._settings(attempt.options), "receipt": receipt, "shared": len(attempt.tests) > 1}
         settings["track_handles"] = any(scheduler.options_of(test).tracks_handles for test in attempt.tests)
@@ -376,7 +381,6 @@ class Run:
             becomes=place.becomes,
             ends_stage=place.ends_stage,
         )
-
         # what has set up fixtures lives on when its attempt is over
         limit = None if place.becomes or place.ends_stage else attempt.options.memory_limit
         group = self._make_control_group(limit)
@@ -391,9 +395,7 @@ class Run:
             if group is not None:
                 group.remove()
 
-        running = Running(attempt, spec, receipt, settle)
-        running.group = group
-        return running
+        return Running(attempt, spec, receipt, settle, group)
 
     def _make_control_group(self, memory_limit: int | None) -> ControlGroup | None:
         """Where the kernel is to hold a child to its limit, and can; it is only watched elsewhere."""
