@@ -55,6 +55,7 @@ def combine(directory: str) -> str:
         result.erase()
         result.combine(sorted(entry.path for entry in os.scandir(directory)), strict=True)
         result.save()
+        os.chmod(result.get_data().data_filename(), 0o600)
     except (coverage.CoverageException, OSError) as exception:
         return f"isolatedunit: there is no coverage data: {exception}"
     path = os.path.relpath(result.get_data().data_filename())

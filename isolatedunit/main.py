@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
 
+from isolatedunit import resources
 from isolatedunit.again import Again
 from isolatedunit.configuration import load_options_with_origins
 from isolatedunit.engine.run import Interrupted, Run
@@ -230,6 +231,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = sys.argv[1:] if argv is None else list(argv)
         if arguments[:1] and arguments[0] in COMMANDS:
             return COMMANDS[arguments[0]](arguments[1:])
+        resources.owns_process = argv is None
         return run_tests(parse_all(arguments))
     except (OptionError, CollectionError, BackendUnavailable) as exception:
         print(printable(f"isolatedunit: {exception}"), file=LosslessStream(sys.stderr))

@@ -407,7 +407,8 @@ class ChildReaped(Report):
 
     *status* is as ``waitstatus_to_exitcode`` has it, or None where somebody else took it;
     *cpu_time* is in seconds and *peak_rss* in bytes, from the kernel's own accounting.
-    *leftovers* are the processes that outlived the child until the template ended them. *at* is when
+    *leftovers* are the processes that outlived the child until the template ended them. *captured*
+    are the sizes of the files that its output went to, negative for one that was removed. *at* is when
     all that was done, in monotonic seconds.
     """
 

@@ -25,7 +25,7 @@ def need_profiler(profiler: str, directory: str) -> None:
                 "--profiler pyinstrument needs that package; install it with: pip install 'isolatedunit[profile]'."
             ) from None
     try:
-        os.makedirs(directory, exist_ok=True)
+        os.makedirs(directory, 0o700, exist_ok=True)
     except OSError as exception:
         raise OptionError(f"--profile: {directory!r} cannot be made: {exception}.") from exception
 
@@ -62,10 +62,17 @@ def combine(profiler: str, source: str, target: str) -> str:
         if profiler == "pyinstrument":
             return _combine_sampled(paths, target)
         path = os.path.join(target, "profile.pstats")
+        _make_private(path)
         pstats.Stats(*paths).dump_stats(path)
     except (OSError, ValueError, TypeError, EOFError) as exception:
         return f"isolatedunit: there is no profile: {exception}"
     return f"Profile: {os.path.relpath(path)}, of {_count(paths)}; 'python -m pstats' shows it"
+
+
+def _make_private(path: str) -> None:
+    """Make the file, for its user only, before there is anything in it."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    os.chmod(path, 0o600)
 
 
 def _count(paths: list[str]) -> str:
@@ -83,6 +90,8 @@ def _combine_sampled(paths: list[str], target: str) -> str:
         "profile.speedscope.json": SpeedscopeRenderer().render(session),
         "profile.html": HTMLRenderer().render(session),
     }
+    for name in (*written, "profile.pstats"):
+        _make_private(os.path.join(target, name))
     for name, text in written.items():
         with open(os.path.join(target, name), "w", encoding="utf-8") as file:
             file.write(text)

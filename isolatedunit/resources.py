@@ -12,6 +12,7 @@ import os
 import signal
 import stat
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,9 +42,18 @@ RUN_VARIABLE = "_ISOLATEDUNIT_RUN"
 """The environment variable that marks every process of a run: the marks of the run, and of the
 runs that it is inside of, each between blanks."""
 
+_LEFTOVER_GRACE = 0.2
+_MARKED_TIMEOUT = 2.0
+owns_process = False
+"""Whether this process is a runner's and nothing else's: whoever has no parent any more and becomes its child was
+started by a test."""
+
+_PTRACE_DETACH = 17
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
+_prctl: Callable[..., int] | None = None
+_getppid = os.getppid
 _waitpid, _wait4 = getattr(os, "waitpid", None), getattr(os, "wait4", None)  # a test may replace them
 
 
@@ -99,6 +109,26 @@ def belongs_to(process_id: int, *, session: int, mark: str) -> bool:
         with open(f"/proc/{process_id}/environ", "rb") as file:
             return f" {mark} ".encode() in file.read()
     except (OSError, IndexError):
+        return False
+
+
+def has_ended(process_id: int) -> bool:
+    """Whether the process is gone, or only has to be waited for."""
+    try:
+        with open(f"/proc/{process_id}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except (OSError, IndexError):
+        return True
+
+
+def is_in_run(process_id: int, run: str, sessions: Iterable[int]) -> bool:
+    """Whether the process is in one of these sessions, or carries the run's mark."""
+    try:
+        if os.getsid(process_id) in sessions:
+            return True
+        with open(f"/proc/{process_id}/environ", "rb") as file:
+            return f" {run}".encode() in file.read()
+    except OSError:
         return False
 
 
@@ -178,32 +208,53 @@ def become_subreaper(value: bool) -> bool:
 
     Linux only; elsewhere orphans are not to be found, and it is always False.
     """
+    global _prctl
     if sys.platform != "linux":
         return False
     try:
         import ctypes
 
-        prctl = ctypes.CDLL(None).prctl
+        _prctl = ctypes.CDLL(None).prctl
         before = ctypes.c_int()
-        prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
-        prctl(_PR_SET_CHILD_SUBREAPER, int(value), 0, 0, 0)
+        _prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+        _prctl(_PR_SET_CHILD_SUBREAPER, int(value), 0, 0, 0)
     except (ImportError, OSError, AttributeError):
         return False
     return bool(before.value)
 
 
 def die_with_parent(parent: int) -> None:
-    """End with the *parent* of this process, however that ends; where the system cannot do that, nothing happens."""
-    if sys.platform != "linux":
+    """End with the *parent* of this process, however that ends; it, or what it is a fork of, is a subreaper.
+
+    Where the system cannot do that, nothing happens. What this process starts does not have that from it.
+    """
+    if _prctl is None:
         return
+    _prctl(_PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    if _getppid() != parent:
+        os._exit(1)
+
+
+def let_go(process_id: int, wait_status: int) -> None:
+    """Have a child go on that stopped since it is traced by this process, which did not ask for that.
+
+    A child can tell the kernel so by itself (``PTRACE_TRACEME``), and then stops at each signal, until it is dealt with
+    here. It is given the signal, and not traced any more.
+    """
+    signal_number = os.WSTOPSIG(wait_status)
     try:
         import ctypes
 
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+        # what an exec stops for is no signal to anybody
+        data = ctypes.c_void_p(0 if signal_number == signal.SIGTRAP else signal_number)
+        ctypes.CDLL(None).ptrace(_PTRACE_DETACH, process_id, ctypes.c_void_p(0), data)
     except (ImportError, OSError, AttributeError):
-        return
-    if os.getppid() != parent:
-        os._exit(1)
+        return  # it stays where it is, until it is out of time
+
+
+def leftover_grace() -> float:
+    """Seconds in which a process may still end that a test left behind: more where the machine is busy."""
+    return _LEFTOVER_GRACE * load_per_processor()
 
 
 def load_per_processor() -> float:
@@ -240,6 +291,16 @@ def kill_all(processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         if process.is_running():
             send_signal(process.pid, SIGKILL)
+
+
+def kill_marked(run: str) -> None:
+    """SIGKILL all that carries the run's mark, and what that starts meanwhile."""
+    deadline = time.monotonic() + _MARKED_TIMEOUT
+    while found := marked_processes(run):
+        kill_all(found)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.01)
 
 
 def marked_processes(run: str) -> list[psutil.Process]:

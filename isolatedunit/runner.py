@@ -365,6 +365,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         more += tellers_of(options, telling, self.stream.writeln, on_terminal=self.display is not None)
         system = system_of(self.options.annotations) if self.annotates else None
         if system is not None:
+            self.stream.goes_to(system)
             more.append(Annotations(system, self.stream.write_as_it_is))
         return Audience(options, origin, self.statistics, self.stream.writeln, more), bridge
 

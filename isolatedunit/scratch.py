@@ -8,6 +8,7 @@ files, and a process id means nothing.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 from contextlib import suppress
@@ -18,34 +19,65 @@ from isolatedunit.errors import BackendUnavailable
 PREFIX = "isolatedunit-"
 LOCK = "runner"
 _NEW = "runner.new"
+_RUN = re.compile("[0-9a-f]{8}")
 
 _in_use: set[str] = set()
 """The directories of this process's runs: a process is not kept from locking what it has locked itself."""
 
 
 class Scratch:
-    """A new directory, private to the user, and of an unguessable name: `path`. Raises `BackendUnavailable`."""
+    """A new directory, private to the user, and of an unguessable name: `path`. Raises `BackendUnavailable`.
 
-    def __init__(self) -> None:
+    *run* is what the run's processes are marked with, for the next run to find them if this one is killed.
+    """
+
+    def __init__(self, run: str = "") -> None:
         self._lock: int | None = None
+        self._run = run
+        self._made: list[str] = []
         try:
             self.path = tempfile.mkdtemp(prefix=PREFIX)
             _in_use.add(self.path)
-            self._lock = os.open(os.path.join(self.path, _NEW), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            if _try_to_lock(self._lock):
-                # never there without being locked: whoever finds it and can lock it knows that its owner is gone
-                os.rename(os.path.join(self.path, _NEW), os.path.join(self.path, LOCK))
+            self._lock_it()
         except OSError as exception:
             raise BackendUnavailable(
                 f"no directory for temporary files can be made: {exception}; make room there, or set TMPDIR to "
                 "another place."
             ) from exception
 
+    def _lock_it(self) -> None:
+        self._lock = os.open(os.path.join(self.path, _NEW), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(self._lock, self._run.encode("ascii"))
+        if _try_to_lock(self._lock):
+            # never there without being locked: whoever finds it and can lock it knows that its owner is gone
+            os.rename(os.path.join(self.path, _NEW), os.path.join(self.path, LOCK))
+
     def make(self, name: str) -> str:
         """Make a directory in it; gives its path."""
         path = os.path.join(self.path, name)
         os.mkdir(path, 0o700)
+        self._made.append(path)
         return path
+
+    def restore(self) -> bool:
+        """Make it anew where somebody removed it, a test that empties a place for temporary files, say; whether it was.
+
+        Where that cannot be done, who needs it will meet that.
+        """
+        if os.path.lexists(self.path):
+            return False
+        try:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            os.mkdir(self.path, 0o700)  # fails where somebody else was faster: then it is not ours
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+            self._lock_it()
+            for path in self._made:
+                os.mkdir(path, 0o700)
+        except OSError:
+            return False
+        return True
 
     def remove(self) -> None:
         """Remove it, and all that is in it."""
@@ -57,25 +89,37 @@ class Scratch:
 
 
 def remove_left_over(parent: str | None = None) -> list[str]:
-    """Remove what killed runs of this user have left in *parent*, or where new ones are made; gives their paths."""
+    """Remove what killed runs of this user have left in *parent*, or where new ones are made; gives their paths.
+
+    Processes of such a run, where all that watched over them was killed, too, are ended before that.
+    """
     removed = []
     with suppress(OSError), os.scandir(tempfile.gettempdir() if parent is None else parent) as entries:
         for entry in entries:
-            if entry.name.startswith(PREFIX) and entry.path not in _in_use and _is_left_over(entry):
+            if entry.name.startswith(PREFIX) and entry.path not in _in_use:
+                run = _left_over_of(entry)
+                if run is None:
+                    continue
+                if run:
+                    resources.kill_marked(run)
                 resources.remove_tree(entry.path)
                 removed.append(entry.path)
     return removed
 
 
-def _is_left_over(entry: os.DirEntry[str]) -> bool:
+def _left_over_of(entry: os.DirEntry[str]) -> str | None:
+    """The run that has left it behind, empty if that is not told; None for what nobody has left behind."""
     try:
         if not entry.is_dir(follow_symlinks=False) or not _is_own(entry.stat(follow_symlinks=False)):
-            return False
+            return None
         lock = os.open(os.path.join(entry.path, LOCK), os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
-        return False  # not one of ours, about to be one, or just removed
+        return None  # not one of ours, about to be one, or just removed
     try:
-        return _is_own(os.fstat(lock)) and _try_to_lock(lock)
+        if not _is_own(os.fstat(lock)) or not _try_to_lock(lock):
+            return None
+        told = os.read(lock, 100).decode("ascii", "replace")
+        return told if _RUN.fullmatch(told) else ""
     finally:
         os.close(lock)
 

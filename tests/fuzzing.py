@@ -16,7 +16,8 @@ import multiprocess
 
 from isolatedunit.backends import ChildSpec
 from isolatedunit.channel import Channel, to_frame
-from isolatedunit.engine.loop import Loop, Running
+from isolatedunit.engine.loop import Loop
+from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduler import Scheduler
 from isolatedunit.errors import ProtocolError
 from isolatedunit.events import Event, Listener

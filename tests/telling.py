@@ -81,9 +81,9 @@ class Story:
         """The run starts."""
         self.tell(RunStarted, "run", tests, jobs, "forkserver")
 
-    def end(self) -> None:
+    def end(self, *, not_run: tuple[str, ...] = ()) -> None:
         """The run is over."""
-        self.tell(RunFinished, ())
+        self.tell(RunFinished, (), not_run)
 
     def attempt(self, *tests: str, number: int = 1, cause: str | None = None, **phases: float) -> None:
         """An attempt at *tests* begins and ends."""

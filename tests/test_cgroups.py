@@ -93,5 +93,46 @@ class CgroupsTest(ProjectTestCase):
                     self.assertEqual(file.read(), b"0")
 
 
+REAL = """
+    import os, subprocess, sys, unittest
+    from isolatedunit import isolated
+
+    HOARD = "x = bytearray(150 << 20)\\nfor place in range(0, len(x), 4096): x[place] = 1"
+
+    class Real(unittest.TestCase):
+        @isolated(memory_limit="100M")
+        def test_child_hoards(self):
+            subprocess.run([sys.executable, "-c", HOARD])
+
+        @isolated(memory_limit="60M")
+        def test_fills_shared_memory(self):
+            with open("/dev/shm/" + os.path.basename(os.getcwd()), "wb") as file:
+                os.unlink(file.name)
+                for _ in range(200):
+                    file.write(b"x" * (1 << 20))
+
+        @isolated(memory_limit="100M")
+        def test_passes(self):
+            with open("/proc/self/cgroup") as file:
+                self.assertIn("/isolatedunit-", file.read())
+    """
+
+
+@unittest.skipUnless(find_parent(), "there is no control group of version 2 that may be written to")
+class RealTest(ProjectTestCase):
+    def test_the_kernel_holds_tests_to_their_limits(self) -> None:
+        self.write("test_real.py", REAL)
+        for method in START_METHODS:
+            with self.subTest(method):
+                ended = self.run_here("test_real", "--start-method", method, "--spawn-timeout", "60")
+                causes = {test_id.rpartition(".")[2]: test["cause"] for test_id, test in ended.tests().items()}
+                expected = {"test_child_hoards": "memory", "test_fills_shared_memory": "memory", "test_passes": None}
+                self.assertEqual(causes, expected, ended.output)
+                parent = find_parent()
+                assert parent is not None and ended.report is not None
+                run = ended.report["run"]["id"]
+                self.assertEqual([name for name in os.listdir(parent) if run in name], [], "they are removed")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -247,6 +247,7 @@ class ExitCodeTest(ProjectTestCase):
             (["--fork-after", "tests"], "one of start, import, fixtures"),
             (["--config", "gone.toml"], "no file 'gone.toml'"),
             (["--json", "no/such/directory/x.json"], "directory that does not exist"),
+            (["--junit-xml", "."], "is a directory; name a file in it"),
             (["discover", "-s", "gone"], "Start directory is not importable: 'gone'"),
             (["discover", "a", "b", "c", "d"], "'d' is one argument too many"),
         ):

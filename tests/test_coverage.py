@@ -121,6 +121,8 @@ class CoverageTest(ProjectTestCase):
                     self.assertEqual(ended.exit_code, 1, ended.output)
                     self.assertEqual(ended.outcomes()["test_suite.First.test_one"], "passed", ended.output)
                     self.assertIn("\nCoverage: .coverage; ", ended.output)
+                    if os.name == "posix":
+                        self.assertEqual(os.stat(os.path.join(self.directory, ".coverage")).st_mode & 0o777, 0o600)
                     self.assertEqual(self.lines(), expected)
                     self.assertFalse([name for name in os.listdir(self.directory) if name.startswith(".coverage.")])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import stat
 import unittest
 from unittest import mock
@@ -72,6 +73,17 @@ FILES_SUITE = """
     """
 
 
+COMMANDS_SUITE = """
+    import unittest
+
+    class Commands(unittest.TestCase):
+        def test_it(self):
+            print("::stop-commands::x\\n  ::stop-commands::x")
+            print("see ##vso[task.complete result=Succeeded;]done and ##[stop]")
+            self.fail("no\\n::stop-commands::x\\n##vso[task.complete]")
+    """
+
+
 def controls_in(text: str) -> set[str]:
     return {one for one in text if one not in "\n\t" and (ord(one) < 0x20 or 0x7F <= ord(one) < 0xA0)}
 
@@ -87,6 +99,18 @@ class ConsoleTest(ProjectTestCase):
                     self.assertNotIn("\u202e", ended.output)
                     self.assertIn("\\x1b]0;owned\\x07\\x1b[2J\\r\\x08\\x7f\\x9b31m\\x00\\u202e", ended.output)
                     self.assertEqual(len(ended.tests()), 6)
+
+    def test_a_system_that_runs_builds_obeys_no_test(self) -> None:
+        self.write("test_evil.py", COMMANDS_SUITE)
+        for system, is_safe in (("github", True), ("azure", True), ("gitlab", False), ("none", False)):
+            with self.subTest(system):
+                output = self.run_here("test_evil", "-v", "--show-output", "all", "--annotations", system).output
+                obeyed = [
+                    line for line in output.splitlines() if re.match(r"\s*::stop|.*##(vso)?\[(stop|task\.com)", line)
+                ]
+                self.assertEqual(obeyed == [], is_safe, output)
+                self.assertEqual("\\x3a:stop-commands::x" in output, is_safe, output)
+                self.assertIn("::group::" if system == "github" else "1 failed", output)
 
     def test_colours_are_ours(self) -> None:
         self.write("test_evil.py", EVIL_SUITE)

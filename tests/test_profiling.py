@@ -50,6 +50,9 @@ class ProfileTest(ProjectTestCase):
     def test_calls_of_all_processes_are_counted_together(self) -> None:
         directory = self.profile("--profile")
         self.check_stats(directory)
+        if os.name == "posix":
+            modes = [os.stat(path).st_mode & 0o777 for path in (directory, os.path.join(directory, "profile.pstats"))]
+            self.assertEqual(modes, [0o700, 0o600], "they are for their user only")
         stats = pstats.Stats(os.path.join(directory, "profile.pstats")).stats  # type: ignore[attr-defined]
         self.assertEqual(next(figures[1] for function, figures in stats.items() if function[2] == "work"), 2)
 

@@ -184,8 +184,16 @@ class ResultsTest(TapTestCase):
 
     def test_a_run_that_stopped_early_does_not(self) -> None:
         self.story.tell(RunCancelled, "failfast", False)
+        self.story.end(not_run=("a.A.test_it", "a.A.test_lines\nok 1"))
+        parsed = parse_strictly(self.text())
+        self.assertIsNone(parsed.bail)
+        self.assertEqual(parsed.comments, ["not run: a.A.test_it", "not run: a.A.test_lines\\nok 1"])
+
+    def test_a_flaky_test_is_told_as_one(self) -> None:
+        self.story.settle("a.A.test_flaky", attempts=2)
         self.story.end()
-        self.assertIsNone(parse_strictly(self.text()).bail)
+        (flaky,) = parse_strictly(self.text()).results
+        self.assertEqual((flaky.ok, flaky.diagnostics["flaky"]), (True, "true"))
 
     def test_what_is_cut_off_has_no_plan(self) -> None:
         self.story.settle("a.A.test_it")

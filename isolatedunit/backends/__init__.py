@@ -158,6 +158,9 @@ class Backend(Protocol):
     def end_waiting(self) -> None:
         """End the processes that wait."""
 
+    def renew_files(self) -> None:
+        """The run's directory was removed and made anew: what waits is to have other files, or to end."""
+
     def close(self) -> None:
         """End everything that is left, and return when it is gone."""
 

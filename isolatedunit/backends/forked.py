@@ -171,7 +171,7 @@ class ForkedChild:
                 self._note_end(report)
                 return news
         if lane.connection.channel.ended:
-            self._lose_lane(lane)
+            news += self._lose_lane(lane)
         return news
 
     def _news_of_its_own(self) -> list[Report]:
@@ -184,9 +184,9 @@ class ForkedChild:
 
     def _begin_again(self, why: str | None, *, is_unsafe: bool = True) -> None:
         """Have the child made in another way; import its home itself, where no lane can do that for it."""
-        assert self._spec.home is not None
         self._loading = False
         if is_unsafe:
+            assert self._spec.home is not None
             self._backend.mark_unsafe(self._spec.home, why)
         self._drop_lane()
         self.channel.close()
@@ -210,7 +210,7 @@ class ForkedChild:
         self.gone_at = report.at
         self._lane.note_loaded()
         if any(report.captured.values()):
-            # what is written there is this attempt's; the next one gets files of its own
+            # what is written there is this attempt's, or was removed by it; the next one gets files of its own
             self._wrote = True
             self._lane.capture, self._lane.spare = self._lane.spare or self._backend.new_capture(), None
         self._give_back_lane()
@@ -227,24 +227,31 @@ class ForkedChild:
         else:
             self._backend.return_lane(lane)
 
-    def _lose_lane(self, lane: Lane) -> None:
+    def _lose_lane(self, lane: Lane) -> list[Report]:
         """The lane is gone: its test, or the import that it was at, ended it."""
         self._drop_lane()
+        heard = self.channel.receive_rest() if self._ordered_from is lane else []
+        if self._ordered_from is lane and not heard:
+            # it ended before it came to this one
+            self._ordered_from = None
+            self._begin_again(None, is_unsafe=False)
+            return []
         if lane.trunk is not None and lane.process_id is None:
             # it never was: what its trunk was to import ended that, or forbids forks from it
             lane.trunk.give_up()
             self._begin_again(None, is_unsafe=False)
-            return
+            return []
         self._wrote = True
         if self._loading:
             if not self._kills:
                 # in a child of its own the import will end that, and it will be told how
                 self._begin_again(None)
-                return
+                return []
             assert self._spec.home is not None
             self._backend.mark_unsafe(self._spec.home, None)
         self._backend.end_orphans(lane, self._below)
         self._vanish()
+        return heard
 
     def _drop_lane(self) -> None:
         if self._lane is not None:

@@ -101,6 +101,11 @@ class ForkServerBackend:
     def end_waiting(self) -> None:
         """None waits."""
 
+    def renew_files(self) -> None:
+        """The lanes that are idle get others."""
+        for lane in self._idle:
+            lane.capture, lane.spare = self.new_capture(), None
+
     def is_unsafe(self, home: dict[str, Any] | None) -> bool:
         """Whether nothing can be forked from what importing *home* leaves behind."""
         return repr(home) in self._unsafe

@@ -18,6 +18,7 @@ from typing import Any
 import multiprocess
 from multiprocess import context, spawn, util
 
+from isolatedunit import resources
 from isolatedunit.backends import Setting
 from isolatedunit.channel import Channel
 from isolatedunit.errors import SpawnError
@@ -64,7 +65,7 @@ if IS_LEAN:
 
         def poll(self, flag: int = os.WNOHANG) -> int | None:
             """The exit code when the process has ended; notes what the kernel says it used."""
-            if self.returncode is None:
+            while self.returncode is None:
                 try:
                     if hasattr(os, "wait4"):
                         process_id, status, usage = os.wait4(self.pid, flag)
@@ -72,9 +73,13 @@ if IS_LEAN:
                         (process_id, status), usage = os.waitpid(self.pid, flag), None
                 except ChildProcessError:
                     return None
-                if process_id == self.pid:
-                    self.usage = usage
-                    self.returncode = os.waitstatus_to_exitcode(status)
+                if process_id != self.pid:
+                    return None
+                if os.WIFSTOPPED(status):
+                    resources.let_go(self.pid, status)
+                    continue
+                self.usage = usage
+                self.returncode = os.waitstatus_to_exitcode(status)
             return self.returncode
 
     class LeanProcess(context.SpawnProcess):  # type: ignore[misc]

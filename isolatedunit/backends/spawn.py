@@ -21,10 +21,10 @@ from isolatedunit.errors import SpawnError
 from isolatedunit.messages import Report
 from isolatedunit.results import ExitStatus, MadeBy, Output
 
-LEFTOVER_GRACE = 0.2
-"""Seconds in which a process may still end that a test left behind, times the load per processor."""
-
 _LOOK_INTERVAL = 0.02
+_STOPPED_INTERVAL = 0.5
+"""Seconds between two looks whether a child has stopped, to be traced by this process: nothing else tells that."""
+
 _NEVER = float("inf")
 
 
@@ -41,6 +41,7 @@ class SpawnBackend:
         self._was_subreaper = resources.become_subreaper(True)
         self._warden = Warden(setting)
         self._reserve = Reserve()
+        self._strays: dict[int, set[int]] = {}
 
     def spawn(self, spec: ChildSpec) -> SpawnChild:
         """Send its work to an interpreter that waits, or else to a new one; raises `SpawnError`."""
@@ -89,9 +90,46 @@ class SpawnBackend:
         """End the interpreters that wait."""
         self._reserve.end_all()
 
+    def renew_files(self) -> None:
+        """Those that wait have opened theirs."""
+        self._reserve.end_all()
+
     def forget(self, child: SpawnChild) -> None:
         """The child is gone."""
         self._children.discard(child)
+        for stray, suspects in list(self._strays.items()):
+            suspects.discard(child.known_id)
+            if not suspects:
+                self._end_stray(stray)
+
+    def is_stray_of(self, child: SpawnChild, process_id: int) -> bool:
+        """Whether an orphan with a session and an environment of its own must be what this child left behind.
+
+        Where several run it can be anybody's: it is ended when none of them is there any more. In a process that is
+        not the runner's alone there may be others' orphans.
+        """
+        if not resources.owns_process or process_id in self._strays:
+            return False
+        sessions = {one.known_id for one in self._children}
+        if resources.is_in_run(process_id, self._setting.run, sessions):
+            return False
+        if sessions == {child.known_id}:
+            return True
+        if not resources.has_ended(process_id):
+            self._strays[process_id] = sessions
+        return False
+
+    def _end_stray(self, process_id: int) -> None:
+        del self._strays[process_id]
+        if resources.reap(process_id) is None:
+            command = resources.describe_process(process_id)["command"]
+            self._setting.warn(
+                f"one of several tests that ran at the same time left behind: a process, {command} (process "
+                f"{process_id}), with a session and an environment of its own; it was ended."
+            )
+            below = resources.processes_below(process_id)
+            resources.send_signal(process_id, resources.SIGKILL)
+            resources.kill_all(below)
 
     def is_known(self, process_id: int) -> bool:
         """Whether this is a child of ours, and not what one left behind."""
@@ -111,6 +149,8 @@ class SpawnBackend:
                 if child.status is not None:
                     child.close()
             time.sleep(0.002)
+        for stray in list(self._strays):
+            self._end_stray(stray)
         self._warden.close()
         resources.become_subreaper(self._was_subreaper)
 
@@ -123,7 +163,7 @@ class SpawnChild:
         self.process_id: int | None = None
         self.known_id = interpreter.process_id
         self.sentinel = interpreter.process.sentinel
-        self.look_again_at = _NEVER if self.sentinel is not None else 0.0
+        self.look_again_at = time.monotonic() + _STOPPED_INTERVAL if self.sentinel is not None else 0.0
         self.status: ExitStatus | None = None
         self.gone_at: float | None = None
         self.made_by = MadeBy("spawn")
@@ -142,11 +182,11 @@ class SpawnChild:
         if self._ended is None:
             exit_code = self._process._popen.poll()
             if exit_code is None:
-                self.look_again_at = _NEVER if self.sentinel is not None else now + _LOOK_INTERVAL
+                self.look_again_at = now + (_STOPPED_INTERVAL if self.sentinel is not None else _LOOK_INTERVAL)
                 return []
             self._ended = self._describe_end(exit_code)
             self.sentinel = None
-            self._grace_until = now + LEFTOVER_GRACE * resources.load_per_processor()
+            self._grace_until = now + resources.leftover_grace()
         orphans = self._orphans()
         if not orphans:
             self.status = ExitStatus(
@@ -175,8 +215,10 @@ class SpawnChild:
             if self._backend.is_known(process_id):
                 continue
             # one that has ended has no environment any more
-            if process_id not in self._seen and not resources.belongs_to(
-                process_id, session=self.known_id, mark=self._interpreter.mark
+            if not (
+                process_id in self._seen
+                or resources.belongs_to(process_id, session=self.known_id, mark=self._interpreter.mark)
+                or self._backend.is_stray_of(self, process_id)
             ):
                 continue
             used = resources.reap(process_id)

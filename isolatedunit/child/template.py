@@ -28,6 +28,7 @@ import time
 from isolatedunit import channel, resources
 from isolatedunit.addresses import Finder, import_module
 from isolatedunit.child import bootstrap, handles, prefix, stage, worker
+from isolatedunit.child.below import end_all_below, end_leftovers, have_children, reap_quietly
 from isolatedunit.messages import (
     COMMANDS,
     ChildReady,
@@ -51,11 +52,14 @@ if TYPE_CHECKING:
     from isolatedunit.channel import PipeEnd
     from isolatedunit.messages import Command, Report, SetUpFixture
 
-LEFTOVER_GRACE = 0.2
-"""Seconds in which a process may still end that a test left behind, times the load per processor."""
-
 LEAVE_GRACE = 1.0
 """Seconds in which what a template forked may still end by itself when the run is over."""
+
+REMOVED = -1
+"""The size of a file that has no name any more: nobody could read what else is written there."""
+
+STOPPED_CHECK_INTERVAL = 500
+"""Milliseconds between two looks whether a child has stopped, to be traced."""
 
 PARENT_CHECK_INTERVAL = 1
 """Seconds between two looks whether the template's own parent is still there."""
@@ -64,8 +68,9 @@ _READ_SIZE = 65536
 _RIGHTS_SIZE = _socket.CMSG_SPACE(4 * 4)  # for four descriptors
 
 # a user's module, imported here, may replace them in their modules
-_clock, _sleep, _wait4, _waitpid = time.monotonic, time.sleep, os.wait4, os.waitpid
-_lseek = os.lseek
+_clock, _sleep, _wait4 = time.monotonic, time.sleep, os.wait4
+_fstat = os.fstat
+_pidfd_open, _poll = getattr(os, "pidfd_open", None), getattr(select, "poll", None)
 
 
 class RunnerGone(Exception):
@@ -92,7 +97,7 @@ class Template:
         self._tried: set[str] = set() if like is None else like._tried
         self._capture: dict[str, str] = {} if like is None else like._capture
         self._captured: dict[str, int] = {} if like is None else like._captured
-        self._has_written = False
+        self._sizes: list[int] = []
         self._collects_garbage: bool = True if like is None else like._collects_garbage
         self._stage: stage.Stage | None = None if like is None else like._stage
         self._holds_fixtures = False
@@ -199,7 +204,9 @@ class Template:
             if _is_hung_up(descriptor):  # it was ordered ahead, and is not wanted any more
                 _close(descriptor)
                 return
-            if self._has_written:
+            if REMOVED in self._sizes:
+                raise RunnerGone  # there is no place for its files; the runner has another lane fork it
+            if any(self._sizes):
                 capture = command.spare
         if capture != self._capture:
             self._take_capture(capture)
@@ -216,9 +223,10 @@ class Template:
             try:
                 os.setpgid(0, 0)
                 channel.current = pipe
+                resources.die_with_parent(this)
                 self._thaw()
                 if own is not None:
-                    self._become_stage(work, pipe, own, this)  # type: ignore[arg-type]
+                    self._become_stage(work, pipe, own)  # type: ignore[arg-type]
                 worker.execute(pipe, work, finder=self._finder, stage=self._stage, spawned=False)
             finally:
                 os._exit(1)
@@ -231,13 +239,8 @@ class Template:
         if self._collects_garbage:
             gc.enable()
 
-    def _become_stage(self, work: SetUpFixture, pipe: PipeEnd, own: int, parent: int) -> NoReturn:
-        """In a child: set up fixtures, and be a template from then on, with the Connection *own*.
-
-        It ends with the lane, its *parent*: until the fixtures are set up, it has a part in the
-        lane's Connection, whose end must be seen.
-        """
-        resources.die_with_parent(parent)
+    def _become_stage(self, work: SetUpFixture, pipe: PipeEnd, own: int) -> NoReturn:
+        """In a child: set up fixtures, and be a template from then on, with the Connection *own*."""
         if self._finder is None:
             self._finder = Finder()
         self._stage = stage.begin(pipe, work, self._finder)
@@ -295,10 +298,38 @@ class Template:
             if resources.reap(lane) is not None:
                 self._lanes.discard(lane)
 
+    def _wait_for_end(self, process_id: int) -> int:
+        """Wait for the child, or a while; gives how to call ``wait4``. Raises `RunnerGone` when the runner is gone.
+
+        What this template was forked from may have been killed with the runner: then nobody else ends the child.
+        """
+        if _pidfd_open is None or _poll is None:
+            return 0
+        try:
+            descriptor = _pidfd_open(process_id)
+        except OSError:
+            return 0  # too old a system, or too few descriptors
+        try:
+            poll = _poll()
+            poll.register(descriptor, select.POLLIN)
+            poll.register(self._socket.fileno(), 0)  # its end, and no commands: there are none before the child's end
+            ready = poll.poll(STOPPED_CHECK_INTERVAL)
+        finally:
+            os.close(descriptor)
+        if ready and all(one != descriptor for one, _ in ready):
+            end_all_below(LEAVE_GRACE)
+            raise RunnerGone
+        return os.WNOHANG
+
     def _await_child(self, attempt: str, process_id: int) -> None:
         status = cpu_time = peak = None
         try:
-            _, wait_status, usage = _wait4(process_id, 0)
+            ended = 0
+            while not ended:
+                ended, wait_status, usage = _wait4(process_id, self._wait_for_end(process_id))
+                if ended and os.WIFSTOPPED(wait_status):  # it wants to be traced
+                    resources.let_go(process_id, wait_status)
+                    ended = 0
         except ChildProcessError:
             pass  # the module told the kernel to reap for it (SIGCHLD ignored)
         else:
@@ -309,7 +340,7 @@ class Template:
         if cpu_time is not None:
             cpu_time += used_by_them
         captured = {name: self._size_of(name) for name in self._capture}
-        self._has_written = any(captured.values())
+        self._sizes = list(captured.values())
         self._report(
             ChildReaped,
             attempt,
@@ -331,14 +362,12 @@ class Template:
             self._captured["stacks"] = stacks
 
     def _size_of(self, name: str) -> int:
-        """How many bytes are in one of the files that output is captured in.
-
-        All processes append to it, so that moving the position, which they share, does nothing.
-        """
+        """How many bytes are in one of the files that output is captured in; `REMOVED` where a test removed it."""
         try:
-            return _lseek(self._captured[name], 0, os.SEEK_END)
+            status = _fstat(self._captured[name])
         except OSError:
             return 0
+        return status.st_size if status.st_nlink else REMOVED
 
     def _has_to_load(self, command: ForkChild) -> bool:
         if command.home is None:
@@ -406,61 +435,6 @@ def _is_hung_up(descriptor: int) -> bool:
     return any(events & select.POLLHUP for _, events in poll.poll(0))
 
 
-def reap_quietly() -> None:
-    """Wait for every child that has ended."""
-    try:
-        while _waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
-
-
-def end_leftovers(process_id: int) -> tuple[list[dict[str, Any]], float]:
-    """End what the test with this process left running; tell what that was, and its CPU seconds.
-
-    What is about to end by itself gets its time to: a test may have told it so and not waited.
-    """
-    used = [0.0]
-    if not _have_children(used):
-        # with no subreaper, what is in the test's group is all that can be found
-        in_group = resources.kill_group(process_id)
-        return [{"pid": None, "command": "(in the test's process group)"}] if in_group else [], used[0]
-    deadline = _clock() + LEFTOVER_GRACE * resources.load_per_processor()
-    while _clock() < deadline:
-        _sleep(0.005)
-        if not _have_children(used):
-            return [], used[0]
-    found: dict[int, dict[str, Any]] = {}
-    while _have_children(used):
-        for child in resources.children_of_this_process():
-            found.setdefault(child, resources.describe_process(child))
-            resources.send_signal(child, resources.SIGKILL)
-        _sleep(0.001)
-    return list(found.values()), used[0]
-
-
-def _have_children(used: list[float] | None = None) -> bool:
-    """Whether this process has children; waits for those that have ended, and adds to *used* their CPU seconds."""
-    try:
-        while True:
-            process_id, _, usage = _wait4(-1, os.WNOHANG)
-            if not process_id:
-                return True
-            if used is not None:
-                used[0] += usage.ru_utime + usage.ru_stime
-    except ChildProcessError:
-        return False
-
-
-def end_all_below(grace: float) -> None:
-    """Return when this process has no children left, SIGKILLing them after *grace* seconds."""
-    deadline = _clock() + grace
-    while _have_children():
-        if _clock() > deadline:
-            resources.kill_all(resources.processes_below(os.getpid()))
-        _sleep(0.002)
-
-
 def open_sockets() -> set[int]:
     """The descriptors of this process that are sockets."""
     try:
@@ -482,7 +456,7 @@ def what_forbids_forking(sockets_before: set[int]) -> str | None:
     lost = handles.what_a_fork_loses()
     if lost is not None:
         return lost
-    if _have_children():
+    if have_children():
         children = [resources.describe_process(child) for child in resources.children_of_this_process()]
         return f"a child process running ({', '.join(child['command'] or str(child['pid']) for child in children)})"
     if open_sockets() - sockets_before:

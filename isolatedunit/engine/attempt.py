@@ -417,15 +417,14 @@ class Attempt:
             self.evidence.cause_text = f"{self.evidence.cause_text} {told}".rstrip()
 
     def _conclude(self, now: float) -> list[Action]:
-        self.state = State.DONE
-        self.deadline = NEVER
-        self.ended_at = now
+        self.state, self.deadline, self.ended_at = State.DONE, NEVER, now
         if self._spawn_failure is not None:
             self.conclusion = Conclusion(remaining=list(self.tests), spawn_failure=self._spawn_failure)
         elif self.cause == "cancelled" and self.ready_at == NEVER:
             self.conclusion = Conclusion(stopped=list(self.tests))
         else:
-            self.conclusion = self.evidence.conclude(self.options.cpu_limit, failfast=self.options.failfast)
+            lasted, failfast = now - self.ready_at, self.options.failfast
+            self.conclusion = self.evidence.conclude(self.options.cpu_limit, lasted, failfast=failfast)
         return [Conclude()]
 
 

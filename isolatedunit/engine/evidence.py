@@ -137,13 +137,17 @@ class Evidence:
         self.handle_stats = {**self.handle_stats, "leaked": 0, "by_kind": {}, "leaks": [], "allowed": list(allowed)}
         self.add_leaks(left)
 
-    def conclude(self, cpu_limit: float | None, *, failfast: bool = False) -> Conclusion:
+    def conclude(self, cpu_limit: float | None, lasted: float = 0.0, *, failfast: bool = False) -> Conclusion:
         """What came of each test. Without a receipt somebody is charged with the child's end.
 
+        The child *lasted* so many seconds from when it was ready. A test that did not come to its own end took what
+        those before it have left of that.
         That it stopped before the last test is believed with *failfast*: then the run stops, too.
         """
         conclusion = Conclusion(fixtures={fixture: (notes, None) for fixture, notes in self._fixtures.items()})
         charged = None if self.receipt is not None else self._charge(conclusion, cpu_limit)
+        if charged is not None and not self._records[charged].finished:
+            self._records[charged].duration = max(0.0, lasted - sum(record.duration for record in self._records))
         for place, (test, record) in enumerate(zip(self.tests, self._records, strict=True)):
             if record.finished or place == charged:
                 if self.lost_channel:

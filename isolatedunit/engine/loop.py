@@ -11,13 +11,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-from isolatedunit.backends import Backend, Child, ChildSpec
-from isolatedunit.cgroups import ControlGroup
+from isolatedunit import resources
+from isolatedunit.backends import Backend, Child
 from isolatedunit.channel import read_receipts
 from isolatedunit.engine.accounting import describe
-from isolatedunit.engine.attempt import Attempt
+from isolatedunit.engine.running import NEVER, Running
 from isolatedunit.engine.stimuli import (
     Action,
     Announce,
@@ -44,7 +43,6 @@ from isolatedunit.engine.waiter import Waiter
 from isolatedunit.engine.watchdog import Watchdog
 from isolatedunit.engine.watching import (
     OomWatch,
-    Stacks,
     examine,
     find_excess,
     has_limits,
@@ -62,7 +60,6 @@ from isolatedunit.events import (
     RunInspected,
 )
 from isolatedunit.messages import Reply, Report, Requested
-from isolatedunit.results import MadeBy, Output
 from isolatedunit.vitals import used_by
 
 SAMPLE_INTERVAL = 0.1
@@ -81,38 +78,7 @@ MAX_REPORTS = 250_000
 MAX_ASKED = 1000
 """How many requests of a child may wait for their answers at a time."""
 
-NEVER = float("inf")
 _LONGEST_WAIT = 3600.0
-
-
-class Running:
-    """An attempt that has a child, or is about to."""
-
-    def __init__(self, attempt: Attempt, spec: ChildSpec, receipt: str, concluded: Callable[[Running], None]) -> None:
-        self.attempt = attempt
-        self.spec = spec
-        self.receipt = receipt
-        self.concluded = concluded
-        self.child: Child | None = None
-        self.since: float | None = None
-        self.sample_at = NEVER
-        self.listen_at = NEVER
-        self.told = {"stdout": 0, "stderr": 0}
-        self.stacks = Stacks()
-        self.group: ControlGroup | None = None
-        self.asked = 0
-        self.added: list[Any] = []
-
-    def collect_output(self) -> list[Output]:
-        """What the attempt's processes wrote, for each of its settled tests."""
-        if self.child is None:
-            return [Output()] * max(1, len(self.attempt.conclusion.settled))
-        return self.child.read_output([record.written for _, record in self.attempt.conclusion.settled])[0]
-
-    @property
-    def made_by(self) -> MadeBy:
-        """How its child came to be."""
-        return self.child.made_by if self.child is not None else MadeBy(self.attempt.options.start_method)
 
 
 class Loop:
@@ -222,7 +188,7 @@ class Loop:
         shown = show_stacks((one.stacks, one.child) for one in chosen if one.child is not None)
         now = self.now
         tests = [
-            (one.attempt.current or one.attempt.id, one.attempt.state.value, now - one.attempt.spawned_at, stacks)
+            (one.name, one.attempt.state.value, now - one.attempt.spawned_at, stacks)
             for one, stacks in zip(chosen, shown, strict=True)
         ]
         self.tell([RunInspected(now, tuple(tests))])
@@ -279,7 +245,11 @@ class Loop:
         if running.attempt.state is not State.DONE and now >= running.sample_at:
             self._sample(running, now)
         if now >= running.attempt.deadline:
-            self._feed(running, DeadlinePassed())
+            if running.attempt.state is not State.EXITING or running.had_grace:
+                self._feed(running, DeadlinePassed())
+            else:  # it may be gone already, and have its grace what it left running
+                running.had_grace = True
+                running.attempt.deadline += resources.leftover_grace()
 
     # ---- what comes in
 

@@ -10,17 +10,18 @@ from isolatedunit import resources
 from isolatedunit.backends import ChildSpec
 from isolatedunit.cgroups import ControlGroup, find_parent
 from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.loop import Running
+from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduler import Scheduler
 from isolatedunit.engine.stages import Placement
 from isolatedunit.engine.trunks import Trunks
 from isolatedunit.measuring import Measuring
 from isolatedunit.messages import Command, RunFunction, RunTest, SetUpFixture, TearDownFixture
 from isolatedunit.options import Options
+from isolatedunit.scratch import Scratch
 
 
 class Preparation:
-    """For the attempts of one run, whose files are in *scratch*.
+    """For the attempts of one run, whose files are in *scratch*; *restore_files* is called when these are to be used.
 
     *warnings* is the category of `warnings.simplefilter` that tests run under, or None. *settle* hears of each
     attempt that is over.
@@ -29,11 +30,12 @@ class Preparation:
     def __init__(
         self,
         run: str,
-        scratch: str,
+        scratch: Scratch,
         trunks: Trunks,
         measuring: Measuring,
         warnings: str | None,
         settle: Callable[[Running, Scheduler], None],
+        restore_files: Callable[[], None],
     ) -> None:
         self._run = run
         self._scratch = scratch
@@ -41,6 +43,7 @@ class Preparation:
         self._measuring = measuring
         self._warnings = warnings
         self._settle = settle
+        self._restore_files = restore_files
         self._count = 0
         self._looked_for_groups = False
         self._groups_in: str | None = None
@@ -48,7 +51,8 @@ class Preparation:
     def prepare(self, attempt: Attempt, scheduler: Scheduler) -> Running:
         """What the loop is to run for *attempt*."""
         self._count += 1
-        receipt = os.path.join(self._scratch, f"{self._count}.receipt")
+        self._restore_files()
+        receipt = os.path.join(self._scratch.path, f"{self._count}.receipt")
         settings = {**self.settings(attempt.options), "receipt": receipt, "shared": len(attempt.tests) > 1}
         settings["track_handles"] = any(scheduler.options_of(test).tracks_handles for test in attempt.tests)
         place = scheduler.place(attempt)
@@ -66,9 +70,7 @@ class Preparation:
             if group is not None:
                 group.remove()
 
-        running = Running(attempt, spec, receipt, conclude)
-        running.group = group
-        return running
+        return Running(attempt, spec, receipt, conclude, group)
 
     def _spec(self, attempt: Attempt, place: Placement, settings: dict[str, Any]) -> ChildSpec:
         home: dict[str, Any] | None = place.tests[0].home
@@ -114,7 +116,7 @@ class Preparation:
             return SetUpFixture(attempt=attempt.id, kind=kind, test=test, settings=settings)
         address = attempt.tests[0].address
         if "function" in address:
-            settings["directory"] = os.path.join(self._scratch, f"{self._count}.files")
+            settings["directory"] = os.path.join(self._scratch.path, f"{self._count}.files")
             name = attempt.tests[0].name
             return RunFunction(attempt=attempt.id, function=address["function"], name=name, settings=settings)
         tests = [{"home": test.home, "address": test.address} for test in attempt.tests]

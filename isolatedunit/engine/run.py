@@ -14,9 +14,10 @@ from isolatedunit.backends import Backend, ChildSpec, Setting, TrunkKey, open_ba
 from isolatedunit.engine.ahead import Ahead, start_ahead_with
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.listing import Plan, report_known
-from isolatedunit.engine.loop import Loop, Running
+from isolatedunit.engine.loop import Loop
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.preparation import Preparation
+from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
 from isolatedunit.engine.stopping import StopRules
 from isolatedunit.engine.succession import Orders
@@ -96,10 +97,10 @@ class Run:
         self._start_method = usable_start_method(options.start_method)
         need_measuring(options)
         self.measured: list[str] = []
-        self._scratch = Scratch()  # the last thing to be made: nothing below it may fail
+        self._scratch = Scratch(self.id)  # the last thing to be made: nothing below it may fail
         self._measuring = Measuring(options, self._scratch.make)
         self._preparation = Preparation(
-            self.id, self._scratch.path, self.trunks, self._measuring, warnings, self._settle
+            self.id, self._scratch, self.trunks, self._measuring, warnings, self._settle, self._restore_files
         )
         self._orders = Orders(self._backend_for, self._preparation.prepare)
 
@@ -352,6 +353,13 @@ class Run:
     def cancel_all(self, reason: str) -> None:
         """End all that runs; from the thread of `serve`."""
         self._loop.cancel(reason)
+
+    def _restore_files(self) -> None:
+        """A test can remove the run's directory; the next ones are to have it again."""
+        if self._scratch.restore():
+            self.warn("somebody removed the directory of the run's temporary files; it was made again.")
+            for backend in self._backends.values():
+                backend.renew_files()
 
     def _backend_for(self, wanted: str) -> Backend:
         name = usable_start_method(wanted)

@@ -22,7 +22,7 @@ from isolatedunit.engine.units import OptionsOf, Unit
 from isolatedunit.options import Options
 
 if TYPE_CHECKING:
-    from isolatedunit.engine.loop import Running
+    from isolatedunit.engine.running import Running
     from isolatedunit.engine.scheduler import Scheduler
 
 

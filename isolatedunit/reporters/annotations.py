@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from isolatedunit.events import Event, RunFinished, RunStarted, TestFinished
 from isolatedunit.reporters.blocks import HEADINGS
-from isolatedunit.reporters.printable import on_one_line, printable
+from isolatedunit.reporters.printable import on_one_line, printable, without_commands
 from isolatedunit.results import Note, TestReport
 
 SYSTEMS = {"github": ("GITHUB_ACTIONS", "true"), "gitlab": ("GITLAB_CI", "true"), "azure": ("TF_BUILD", "True")}
@@ -80,8 +80,8 @@ class Annotations:
             self._write("\n::endgroup::\n" if self._system == "github" else "\n##[endgroup]\n")
 
     def _mark(self, test_id: str, note: Note) -> None:
-        title = on_one_line(f"{HEADINGS[note.kind]} {test_id}")
-        text = printable(note.message or "it was to fail")
+        title = without_commands(on_one_line(f"{HEADINGS[note.kind]} {test_id}"))
+        text = without_commands(printable(note.message or "it was to fail"))
         file, line = place_of(note.text)
         if self._system == "github":
             place = f"file={_escape(file, _ESCAPES_OF_GITHUBS_PROPERTIES)},line={line}," if file else ""

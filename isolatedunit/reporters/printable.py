@@ -20,6 +20,15 @@ def printable(text: str) -> str:
     return _NOT_PRINTABLE.sub(_escape, text.replace("\r\n", "\n"))
 
 
+_COMMANDS = re.compile(r"^(?P<before>\s*):(?=:)|#(?=#\w*\[)", re.MULTILINE)
+"""What GitHub and Azure take for a command in the log of a job."""
+
+
+def without_commands(text: str) -> str:
+    """*text* with an escape in the place of what a system that runs builds would obey."""
+    return _COMMANDS.sub(lambda match: f"{match['before']}\\x3a" if match[0].endswith(":") else "\\x23", text)
+
+
 def on_one_line(text: str) -> str:
     """The same, with escapes also for what would begin another line."""
     return _ENDS_OF_LINES.sub(_escape, printable(text))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from isolatedunit.reporters.printable import printable
+from isolatedunit.reporters.printable import printable, without_commands
 
 _GREEN, _RED, _YELLOW = "GREEN", "RED", "YELLOW"  # colorama's names
 LETTERS = (".", "F", "E", "s", "x", "u")
@@ -128,6 +128,7 @@ class HarmlessStream:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._obeys_text = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -138,7 +139,12 @@ class HarmlessStream:
 
     def write(self, text: str) -> int:
         """Write *text*, its control characters as escapes."""
-        return self._stream.write(printable(text))
+        text = printable(text)
+        return self._stream.write(without_commands(text) if self._obeys_text else text)
+
+    def goes_to(self, system: str) -> None:
+        """What is written goes to this system that runs builds: what it would obey is shown to it from now on, too."""
+        self._obeys_text = system in ("github", "azure")
 
     def write_as_it_is(self, text: str) -> int:
         """Write what is ours, and has to be obeyed."""

@@ -34,6 +34,7 @@ class TapReport:
         elif isinstance(event, RunCancelled) and event.interrupted:
             self._interrupted = event.reason
         elif isinstance(event, RunFinished):
+            self._put(*(f"# not run: {on_one_line(test)}" for test in event.not_run))
             if self._interrupted is not None:
                 self._put(f"Bail out! {on_one_line(self._interrupted)}")
             self._put(f"1..{self._count}" if self._count else "1..0 # SKIP no test ran")
@@ -66,6 +67,8 @@ def _diagnostics_of(report: TestReport) -> Iterator[tuple[str, str]]:
     yield "duration_ms", f"{report.duration * 1000:.3f}"
     if report.flaky or len(report.attempts) > 1:
         yield "attempts", str(len(report.attempts))
+    if report.flaky:
+        yield "flaky", "true"
     if report.outcome in GOOD:
         return
     yield "outcome", report.outcome

@@ -76,6 +76,18 @@ class Harm(unittest.TestCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
 
     @expect("passed")
+    def test_may_write_to_no_file(self):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    @expect("passed", "ipc", leaked=1)
+    def test_closes_every_descriptor_and_leaves_a_process(self):
+        os.closerange(0, 4096)
+        if not os.fork():
+            os.setsid()
+            time.sleep(1000)
+            os._exit(0)
+
+    @expect("passed")
     def test_forks_and_returns_twice(self):
         os.fork()
 
@@ -114,6 +126,15 @@ class Harm(unittest.TestCase):
                 raise OSError("no")
 
         sys.stdout = sys.stderr = Bad()
+
+    @expect("failed", None, told=("AssertionError: said anyway",))
+    def test_replaces_the_streams_by_what_is_none(self):
+        class Worse:
+            def __getattr__(self, name):
+                raise RuntimeError(name)
+
+        sys.stdout = sys.stderr = Worse()
+        self.fail("said anyway")
 
     @expect("passed")
     def test_stands_where_nothing_is(self):

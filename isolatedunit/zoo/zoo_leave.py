@@ -67,6 +67,18 @@ class LeaveBehind(unittest.TestCase):
         subprocess.Popen(["sh", "-c", "sleep 1000 & sleep 1000; true"])
         time.sleep(0.3)
 
+    @expect("passed", None, leaked=40)
+    def test_40_children(self):
+        for _ in range(40):
+            if not os.fork():
+                time.sleep(1000)
+                os._exit(0)
+
+    @expect("passed", None, leaked=1)
+    def test_child_that_is_stopped(self):
+        child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        os.kill(child.pid, signal.SIGSTOP)
+
     @expect("passed")
     def test_child_that_is_about_to_end(self):
         subprocess.Popen(["sleep", "0.05"])

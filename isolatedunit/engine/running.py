@@ -1,0 +1,57 @@
+"""What the loop knows of an attempt that has a child, or is about to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from isolatedunit.backends import Child, ChildSpec
+from isolatedunit.cgroups import ControlGroup
+from isolatedunit.engine.attempt import Attempt
+from isolatedunit.engine.watching import Stacks
+from isolatedunit.results import MadeBy, Output
+
+NEVER = float("inf")
+
+
+class Running:
+    """An attempt that has a child, or is about to."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        spec: ChildSpec,
+        receipt: str,
+        concluded: Callable[[Running], None],
+        group: ControlGroup | None = None,
+    ) -> None:
+        self.attempt = attempt
+        self.spec = spec
+        self.receipt = receipt
+        self.concluded = concluded
+        self.child: Child | None = None
+        self.since: float | None = None
+        self.sample_at = NEVER
+        self.listen_at = NEVER
+        self.told = {"stdout": 0, "stderr": 0}
+        self.stacks = Stacks()
+        self.group = group
+        self.asked = 0
+        self.had_grace = False
+        self.added: list[Any] = []
+
+    @property
+    def name(self) -> str:
+        """What a user knows it by: the test that runs, or is about to."""
+        return self.attempt.current or next(iter(self.attempt.evidence.names), self.attempt.id)
+
+    def collect_output(self) -> list[Output]:
+        """What the attempt's processes wrote, for each of its settled tests."""
+        if self.child is None:
+            return [Output()] * max(1, len(self.attempt.conclusion.settled))
+        return self.child.read_output([record.written for _, record in self.attempt.conclusion.settled])[0]
+
+    @property
+    def made_by(self) -> MadeBy:
+        """How its child came to be."""
+        return self.child.made_by if self.child is not None else MadeBy(self.attempt.options.start_method)
