@@ -23,6 +23,8 @@ import importlib.util  # ``python -m`` imports it, too, so there are tests that 
 import sys
 import unittest
 
+from isolatedunit import shadows
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +135,7 @@ def import_module(source: Source) -> Any:
     for directory in reversed(source.get("path", ())):
         if directory not in sys.path:
             sys.path.insert(0, directory)
+            shadows.let_go_of_shadowed()
     if "main" in source:
         return import_main(source["main"])
     for name in source.get("with", ()):
