@@ -16,7 +16,7 @@ if sys.argv[0].endswith("__main__.py"):
 
 
 def script() -> int:
-    """The command ``isolatedunit``, which finds the modules that ``python -m isolatedunit`` does; gives the exit code."""
+    """The command ``isolatedunit``, which imports what ``python -m isolatedunit`` does; gives the exit code."""
     if not getattr(sys.flags, "safe_path", sys.flags.isolated):
         sys.path.insert(0, os.getcwd())
         shadows.look_last_in_users_folder()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import unittest
 from collections.abc import Mapping
@@ -135,7 +136,9 @@ def main_script() -> Mapping[str, str]:
     """How this process's ``__main__`` is imported in another."""
     main: Any = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
+    path = getattr(main, "__file__", None)
+    if path is not None and spec is not None and spec.name == "__main__":  # python FOLDER, python ARCHIVE.zip
+        return {"container": os.path.dirname(os.path.abspath(path))}
     if spec is not None and importlib.util.find_spec(spec.name) is not None:
         return {"name": spec.name}
-    path = getattr(main, "__file__", None)
     return {"path": path} if path is not None else {}

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
-from unittest.case import _SubTest  # type: ignore[attr-defined]
+from unittest.case import _SubTest, _subtest_msg_sentinel  # type: ignore[attr-defined]
 from unittest.runner import _WritelnDecorator
 from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
@@ -26,6 +26,7 @@ from isolatedunit.engine.run import Run
 from isolatedunit.events import Event, Listener, TestFinished
 from isolatedunit.handlers import Handlers
 from isolatedunit.history import History
+from isolatedunit.messages import PARAMETER
 from isolatedunit.options import Options
 from isolatedunit.planning import plan_one, plan_suite
 from isolatedunit.reporters.annotations import Annotations, system_of
@@ -88,6 +89,12 @@ class ReportedTest:
         return f"<{self._planned.id}>"
 
 
+class _Shown(str):
+    """How an object of a child looks: it stands for the object, and looks like it."""
+
+    __repr__ = str.__str__
+
+
 class ReportedSubTest(_SubTest):  # type: ignore[misc]
     """Takes a subtest's place in a result."""
 
@@ -95,8 +102,10 @@ class ReportedSubTest(_SubTest):  # type: ignore[misc]
         self.test_case = test
         self.failureException = test.failureException
         self._told = told
-        self._message = object()
-        self.params: dict[str, Any] = {}
+        self._message: Any = told.get("message", _subtest_msg_sentinel)
+        self.params = {
+            name.removeprefix(PARAMETER): _Shown(shown) for name, shown in told.items() if name.startswith(PARAMETER)
+        }
 
     def id(self) -> str:
         """unittest's id of the subtest."""

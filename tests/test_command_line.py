@@ -143,6 +143,7 @@ class OutputTest(ProjectTestCase):
         ended = self.run_here()
         self.assertEqual(ended.exit_code, 5)
         self.assertIn("Ran 0 tests", ended.output)
+        self.assertIn("\nisolatedunit: no test ran\n", ended.output)
         self.assertEqual(ended.last_line, "0 passed, 0 failed, 0 skipped")
 
     def test_durations(self) -> None:
@@ -247,6 +248,7 @@ class ExitCodeTest(ProjectTestCase):
             (["--fork-after", "tests"], "one of start, import, fixtures"),
             (["--config", "gone.toml"], "no file 'gone.toml'"),
             (["--json", "no/such/directory/x.json"], "directory that does not exist"),
+            (["--json", "."], "--json: '.' is a directory"),
             (["discover", "-s", "gone"], "Start directory is not importable: 'gone'"),
             (["discover", "a", "b", "c", "d"], "'d' is one argument too many"),
         ):

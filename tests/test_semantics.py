@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import unittest
+import zipapp
 from typing import Any
 
 from running import SAMPLES, START_METHODS, ProjectTestCase, run_isolatedunit, run_python
@@ -191,6 +192,45 @@ class MainTest(ProjectTestCase):
                 self.assertEqual(ended.exit_code, 0, ended.output)
                 self.assertIn("test_one (__main__.Plain", ended.output)
                 self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped")
+
+    def test_a_folder_and_an_archive_with_their_own_tests(self) -> None:
+        script = """
+            import unittest
+
+            from isolatedunit import IsolatedTestRunner
+
+            import beside
+
+            class It(unittest.TestCase):
+                def test_it(self):
+                    beside.STATE.append(1)
+                    self.assertEqual(beside.STATE, [1])
+                    self.assertEqual((__name__, type(self).__module__), ("__main__", "__main__"))
+
+                def test_that_fails(self):
+                    beside.STATE.append(2)
+                    self.assertEqual(beside.STATE, [])
+
+            if __name__ == "__main__":
+                unittest.main(testRunner=IsolatedTestRunner)
+            """
+        folder = os.path.dirname(self.write("suite/__main__.py", script))
+        self.write("suite/beside.py", "STATE = []\n")
+        archive = os.path.join(self.directory, "suite.pyz")
+        zipapp.create_archive(folder, archive)
+        for what, arguments in (
+            ("folder", ("suite",)),
+            ("archive", ("suite.pyz",)),
+            ("package", ("-m", "suite")),
+        ):
+            for start_method in START_METHODS:
+                with self.subTest(what, start_method=start_method):
+                    env = environment_with(ISOLATEDUNIT_START_METHOD=start_method)
+                    if what == "package":
+                        env["PYTHONPATH"] += os.pathsep + folder
+                    ended = run_python(*arguments, cwd=self.directory, env=env)
+                    self.assertEqual(ended.last_line, "1 passed, 1 failed, 0 skipped", ended.output)
+                    self.assertIn("AssertionError: Lists differ: [2] != []", ended.output)
 
     def test_a_script_without_a_guard_does_not_run_away(self) -> None:
         path = self.write(
