@@ -52,10 +52,17 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class ChildError(Exception):
-    """Stands for the exception that a test raised in its child; its text is the child's traceback."""
+    """Stands for the exception that a test raised in its child: *text* is the child's traceback.
+
+    *summary* is one line that says what it was: for runners that show the first line of an exception's text.
+    """
+
+    def __init__(self, text: str, summary: str) -> None:
+        super().__init__(text, summary)
 
     def __str__(self) -> str:
-        return f"\n{self.args[0]}"
+        text, summary = self.args
+        return text if text.startswith(summary) else f"{summary}\n{text}"
 
 
 class ChildFailure(ChildError, AssertionError):
@@ -195,9 +202,15 @@ def as_exc_info(note: Note, text: str) -> ExcInfo:
     kind = ChildFailure if note.kind == "addFailure" else ChildError
     try:
         __tracebackhide__ = True
-        raise kind(text)
+        raise kind(text, _summary_of(note))
     except ChildError:
         return sys.exc_info()  # type: ignore[return-value]
+
+
+def _summary_of(note: Note) -> str:
+    """The exception on one line, as a traceback would end."""
+    words = note.message.strip().partition("\n")[0]
+    return f"{note.exception}: {words}" if note.exception and words else note.exception or words
 
 
 class _TellsChildsText(unittest.TestResult):
