@@ -167,7 +167,7 @@ def import_main(main: dict[str, str]) -> Any:
     if "container" in main:
         spec = _spec_of_main_in(main["container"])
     else:
-        spec = importlib.util.spec_from_file_location("__mp_main__", named.origin if named else main["path"])
+        spec = _spec_of_file(named.origin if named and named.origin else main["path"])
     if spec is None or spec.loader is None:
         raise ImportError(f"the runner's own script {main} cannot be imported a second time")
     module = importlib.util.module_from_spec(spec)
@@ -187,6 +187,15 @@ def import_main(main: dict[str, str]) -> Any:
     return module
 
 
+def _spec_of_file(path: str) -> Any:
+    """How the script is imported, whatever its name ends with."""
+    from importlib.machinery import SourceFileLoader
+
+    known = importlib.util.spec_from_file_location("__mp_main__", path)
+    loader = SourceFileLoader("__mp_main__", path)
+    return known or importlib.util.spec_from_file_location("__mp_main__", path, loader=loader)
+
+
 def _spec_of_main_in(container: str) -> Any:
     """How the ``__main__`` of a folder or an archive is imported under another name."""
     from importlib.machinery import PathFinder, SourceFileLoader
@@ -195,7 +204,7 @@ def _spec_of_main_in(container: str) -> Any:
     if found is None or found.loader is None:
         return None
     if isinstance(found.loader, SourceFileLoader):
-        return importlib.util.spec_from_file_location("__mp_main__", found.origin)
+        return _spec_of_file(str(found.origin))
     archive: Any = found.loader
 
     class Loader:
