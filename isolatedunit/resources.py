@@ -37,6 +37,9 @@ DUMP_STACKS: int | None = getattr(signal, "SIGINFO", None)
 if hasattr(signal, "SIGRTMAX"):
     DUMP_STACKS = signal.SIGRTMAX - 2
 
+LEFTOVER_GRACE = 0.2
+"""Seconds in which a process may still end that a test left behind, where nobody else wants its processor."""
+
 RUN_VARIABLE = "_ISOLATEDUNIT_RUN"
 """The environment variable that marks every process of a run: the marks of the run, and of the
 runs that it is inside of, each between blanks."""
@@ -212,6 +215,15 @@ def load_per_processor() -> float:
         return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     except (OSError, AttributeError):
         return 1.0
+
+
+def leftover_grace(cleanup_timeout: float | None) -> float:
+    """Seconds in which a process may still end that a test left behind: the more, the more others want a processor.
+
+    Not more than half of the *cleanup_timeout*: until it is over, the test's own process is not told as gone.
+    """
+    grace = LEFTOVER_GRACE * load_per_processor()
+    return grace if cleanup_timeout is None else min(grace, cleanup_timeout / 2)
 
 
 def processes_below(process_id: int) -> list[psutil.Process]:

@@ -21,9 +21,6 @@ from isolatedunit.errors import SpawnError
 from isolatedunit.messages import Report
 from isolatedunit.results import ExitStatus, MadeBy, Output
 
-LEFTOVER_GRACE = 0.2
-"""Seconds in which a process may still end that a test left behind, times the load per processor."""
-
 _LOOK_INTERVAL = 0.02
 _NEVER = float("inf")
 
@@ -44,7 +41,7 @@ class SpawnBackend:
     def spawn(self, spec: ChildSpec) -> SpawnChild:
         """Send its work to an interpreter that waits, or else to a new one; raises `SpawnError`."""
         interpreter = self._reserve.take() or self._start(spec.attempt)
-        child = SpawnChild(self, interpreter)
+        child = SpawnChild(self, interpreter, getattr(spec.command, "settings", {}).get("cleanup_timeout"))
         self._children.add(child)
         interpreter.channel.send(spec.command)
         return child
@@ -106,7 +103,7 @@ class SpawnBackend:
 class SpawnChild:
     """One fresh interpreter."""
 
-    def __init__(self, backend: SpawnBackend, interpreter: Interpreter) -> None:
+    def __init__(self, backend: SpawnBackend, interpreter: Interpreter, cleanup_timeout: float | None) -> None:
         self.channel = interpreter.channel
         self.process_id: int | None = None
         self.known_id = interpreter.process_id
@@ -118,6 +115,7 @@ class SpawnChild:
         self._interpreter = interpreter
         self._process = interpreter.process
         self._capture = interpreter.capture
+        self._cleanup_timeout = cleanup_timeout
         self._grace_until: float | None = None
         self._used_by_orphans = 0.0
         self._leftovers: dict[int, dict[str, Any]] = {}
@@ -133,7 +131,7 @@ class SpawnChild:
                 return []
             self._ended = self._describe_end(exit_code)
             self.sentinel = None
-            self._grace_until = now + LEFTOVER_GRACE * resources.load_per_processor()
+            self._grace_until = now + resources.leftover_grace(self._cleanup_timeout)
         orphans = self._orphans()
         if not orphans:
             self.status = ExitStatus(

@@ -50,9 +50,6 @@ if TYPE_CHECKING:
     from isolatedunit.channel import PipeEnd
     from isolatedunit.messages import Command, Report, SetUpFixture
 
-LEFTOVER_GRACE = 0.2
-"""Seconds in which a process may still end that a test left behind, times the load per processor."""
-
 LEAVE_GRACE = 1.0
 """Seconds in which what a template forked may still end by itself when the run is over."""
 
@@ -214,7 +211,7 @@ class Template:
             finally:
                 os._exit(1)
         _close(descriptor, own)
-        self._await_child(command.attempt, process_id)
+        self._await_child(command.attempt, process_id, getattr(work, "settings", {}).get("cleanup_timeout"))
 
     def _thaw(self) -> None:
         """Give the collector back what `_fork` took from it."""
@@ -286,7 +283,7 @@ class Template:
             if resources.reap(lane) is not None:
                 self._lanes.discard(lane)
 
-    def _await_child(self, attempt: str, process_id: int) -> None:
+    def _await_child(self, attempt: str, process_id: int, cleanup_timeout: float | None) -> None:
         status = cpu_time = peak = None
         try:
             _, wait_status, usage = _wait4(process_id, 0)
@@ -296,7 +293,7 @@ class Template:
             status = os.waitstatus_to_exitcode(wait_status)
             cpu_time = usage.ru_utime + usage.ru_stime
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        leftovers, used_by_them = end_leftovers(process_id)
+        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout)
         if cpu_time is not None:
             cpu_time += used_by_them
         captured = {name: self._size_of(name) for name in self._capture}
@@ -397,7 +394,7 @@ def reap_quietly() -> None:
         pass
 
 
-def end_leftovers(process_id: int) -> tuple[list[dict[str, Any]], float]:
+def end_leftovers(process_id: int, cleanup_timeout: float | None) -> tuple[list[dict[str, Any]], float]:
     """End what the test with this process left running; tell what that was, and its CPU seconds.
 
     What is about to end by itself gets its time to: a test may have told it so and not waited.
@@ -407,7 +404,7 @@ def end_leftovers(process_id: int) -> tuple[list[dict[str, Any]], float]:
         # with no subreaper, what is in the test's group is all that can be found
         in_group = resources.kill_group(process_id)
         return [{"pid": None, "command": "(in the test's process group)"}] if in_group else [], used[0]
-    deadline = _clock() + LEFTOVER_GRACE * resources.load_per_processor()
+    deadline = _clock() + resources.leftover_grace(cleanup_timeout)
     while _clock() < deadline:
         _sleep(0.005)
         if not _have_children(used):
