@@ -23,6 +23,8 @@ import importlib.util  # ``python -m`` imports it, too, so there are tests that 
 import sys
 import unittest
 
+from isolatedunit import shadows
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +135,7 @@ def import_module(source: Source) -> Any:
     for directory in reversed(source.get("path", ())):
         if directory not in sys.path:
             sys.path.insert(0, directory)
+            shadows.let_go_of_shadowed()
     if "main" in source:
         return import_main(source["main"])
     for name in source.get("with", ()):
@@ -161,7 +164,10 @@ def import_main(main: dict[str, str]) -> Any:
     if "__mp_main__" in sys.modules:
         return sys.modules["__main__"]
     named = importlib.util.find_spec(main["name"]) if "name" in main else None
-    spec = importlib.util.spec_from_file_location("__mp_main__", named.origin if named else main["path"])
+    if "container" in main:
+        spec = _spec_of_main_in(main["container"])
+    else:
+        spec = _spec_of_file(named.origin if named and named.origin else main["path"])
     if spec is None or spec.loader is None:
         raise ImportError(f"the runner's own script {main} cannot be imported a second time")
     module = importlib.util.module_from_spec(spec)
@@ -179,6 +185,41 @@ def import_main(main: dict[str, str]) -> Any:
         if getattr(thing, "__module__", None) == "__mp_main__":
             thing.__module__ = "__main__"
     return module
+
+
+def _spec_of_file(path: str) -> Any:
+    """How the script is imported, whatever its name ends with."""
+    from importlib.machinery import SourceFileLoader
+
+    known = importlib.util.spec_from_file_location("__mp_main__", path)
+    loader = SourceFileLoader("__mp_main__", path)
+    return known or importlib.util.spec_from_file_location("__mp_main__", path, loader=loader)
+
+
+def _spec_of_main_in(container: str) -> Any:
+    """How the ``__main__`` of a folder or an archive is imported under another name."""
+    from importlib.machinery import PathFinder, SourceFileLoader
+
+    found = PathFinder.find_spec("__main__", [container])
+    if found is None or found.loader is None:
+        return None
+    if isinstance(found.loader, SourceFileLoader):
+        return _spec_of_file(str(found.origin))
+    archive: Any = found.loader
+
+    class Loader:
+        """Makes the module of the archive's code: its own loader knows no other name for it."""
+
+        @staticmethod
+        def create_module(spec: Any) -> None:
+            """Python's own way of making a module will do."""
+
+        @staticmethod
+        def exec_module(module: Any) -> None:
+            """Run it."""
+            exec(archive.get_code("__main__"), vars(module))  # noqa: S102 - as the import system does
+
+    return importlib.util.spec_from_loader("__mp_main__", Loader(), origin=found.origin)  # type: ignore[arg-type]
 
 
 class Finder:

@@ -73,7 +73,8 @@ def _read_toml(path: str) -> dict[str, Any]:
             document = tomllib.load(file)
     except (OSError, ValueError) as exception:
         raise OptionError(f"{path}: it cannot be read: {exception}.") from exception
-    section = document.get("tool", {}).get("isolatedunit", {})
+    tools = document.get("tool")
+    section = tools.get("isolatedunit", {}) if isinstance(tools, dict) else {}
     if not isinstance(section, dict):
         raise OptionError(f"{path}: [tool.isolatedunit] is {section!r}; make it a table.")
     return section
@@ -84,7 +85,8 @@ def _read_cfg(path: str) -> dict[str, Any]:
     try:
         parser.read(path, encoding="utf-8")
     except (OSError, ValueError, configparser.Error) as exception:
-        raise OptionError(f"{path}: it cannot be read: {exception}.") from exception
+        words = " ".join(str(exception).split()).rstrip(".")
+        raise OptionError(f"{path}: it cannot be read: {words}.") from exception
     values: dict[str, Any] = dict(parser["isolatedunit"]) if parser.has_section("isolatedunit") else {}
     if parser.has_section(_GROUPS_SECTION):
         values["groups"] = dict(parser[_GROUPS_SECTION])

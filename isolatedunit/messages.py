@@ -272,12 +272,17 @@ class TestStarted(Report):
     test: int
 
 
+PARAMETER = "parameter "
+"""What the names of a subtest's parameters begin with among what is told of it."""
+
+
 class OutcomeNoted(Report, subtest=frozenset(("id", "description", "parameters"))):
     """unittest told the result something else than a success; sent at once, as it may be the last word.
 
     *kind* is the result's method (``addFailure`` ...). *test* is None for a *fixture*. *text* is
     the formatted traceback or the reason of a skip, *message* its last line, *exception* the name
-    of the exception's class. *subtest* has ``id``, ``description`` and ``parameters``.
+    of the exception's class. *subtest* has ``id``, ``description`` and ``parameters``, its ``message`` if there is
+    one, and behind `PARAMETER` and its name how each parameter looks.
     """
 
     test: int | None = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import unittest
 from collections.abc import Mapping
 from typing import Any
 from unittest.util import strclass
 
-from isolatedunit.addresses import address_by_class, identify, is_loader_made, to_dill, walk
+from isolatedunit.addresses import address_by_class, carry, identify, is_loader_made, to_dill, walk
 from isolatedunit.case import overrides_of
 from isolatedunit.results import PlannedTest
 
@@ -39,9 +40,8 @@ def plan_one(number: int, test: Any) -> PlannedTest:
     if is_loader_made(test):
         reports = run_loader_made(test)
     else:
-        found = address_by_class(test) or _address_by_making(test)
         try:
-            address = found or {"dill": to_dill(test)}
+            address = _address_of(test)
         except Exception as exception:
             reports = _cannot_be_carried(test, exception)
     return PlannedTest(
@@ -57,6 +57,16 @@ def plan_one(number: int, test: Any) -> PlannedTest:
         reports=reports,
         cause="ipc" if reports and not is_loader_made(test) else None,
     )
+
+
+def _address_of(test: Any) -> Address:
+    """How another process comes to the test; raises what dill raises."""
+    if type(test).__module__ == "__main__" and main_script() is None:
+        main: Any = sys.modules["__main__"]
+        if hasattr(main, "setUpModule") or hasattr(main, "tearDownModule"):
+            raise LookupError("its module, which cannot be imported, has a setUpModule or a tearDownModule")
+        return {"dill": carry(test)}
+    return address_by_class(test) or _address_by_making(test) or {"dill": to_dill(test)}
 
 
 def _address_by_making(test: Any) -> Address | None:
@@ -128,14 +138,19 @@ def _description_of(test: Any) -> str | None:
 
 
 def _home_of(module: str) -> dict[str, Any]:
-    return {"main": dict(main_script())} if module == "__main__" else {"module": module}
+    if module != "__main__":
+        return {"module": module}
+    script = main_script()
+    return {"module": "dill"} if script is None else {"main": dict(script)}
 
 
-def main_script() -> Mapping[str, str]:
-    """How this process's ``__main__`` is imported in another."""
+def main_script() -> Mapping[str, str] | None:
+    """How this process's ``__main__`` is imported in another; None where it cannot be: a notebook, ``python -c``."""
     main: Any = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
+    path = getattr(main, "__file__", None)
+    if path is not None and spec is not None and spec.name == "__main__":  # python FOLDER, python ARCHIVE.zip
+        return {"container": os.path.dirname(os.path.abspath(path))}
     if spec is not None and importlib.util.find_spec(spec.name) is not None:
         return {"name": spec.name}
-    path = getattr(main, "__file__", None)
-    return {"path": path} if path is not None else {}
+    return {"path": path} if path is not None and os.path.isfile(path) else None

@@ -38,11 +38,13 @@ DUMP_STACKS: int | None = getattr(signal, "SIGINFO", None)
 if hasattr(signal, "SIGRTMAX"):
     DUMP_STACKS = signal.SIGRTMAX - 2
 
+LEFTOVER_GRACE = 0.2
+"""Seconds in which a process may still end that a test left behind, where nobody else wants its processor."""
+
 RUN_VARIABLE = "_ISOLATEDUNIT_RUN"
 """The environment variable that marks every process of a run: the marks of the run, and of the
 runs that it is inside of, each between blanks."""
 
-_LEFTOVER_GRACE = 0.2
 _MARKED_TIMEOUT = 2.0
 owns_process = False
 """Whether this process is a runner's and nothing else's: whoever has no parent any more and becomes its child was
@@ -252,17 +254,21 @@ def let_go(process_id: int, wait_status: int) -> None:
         return  # it stays where it is, until it is out of time
 
 
-def leftover_grace() -> float:
-    """Seconds in which a process may still end that a test left behind: more where the machine is busy."""
-    return _LEFTOVER_GRACE * load_per_processor()
-
-
 def load_per_processor() -> float:
     """How many processes want each processor; never below 1."""
     try:
         return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     except (OSError, AttributeError):
         return 1.0
+
+
+def leftover_grace(cleanup_timeout: float | None) -> float:
+    """Seconds in which a process may still end that a test left behind: the more, the more others want a processor.
+
+    Not more than half of the *cleanup_timeout*: until it is over, the test's own process is not told as gone.
+    """
+    grace = LEFTOVER_GRACE * load_per_processor()
+    return grace if cleanup_timeout is None else min(grace, cleanup_timeout / 2)
 
 
 def processes_below(process_id: int) -> list[psutil.Process]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
-from unittest.case import _SubTest  # type: ignore[attr-defined]
+from unittest.case import _SubTest, _subtest_msg_sentinel  # type: ignore[attr-defined]
 from unittest.runner import _WritelnDecorator
 from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
@@ -26,6 +26,7 @@ from isolatedunit.engine.run import Run
 from isolatedunit.events import Event, Listener, TestFinished
 from isolatedunit.handlers import Handlers
 from isolatedunit.history import History
+from isolatedunit.messages import PARAMETER
 from isolatedunit.options import Options
 from isolatedunit.planning import plan_one, plan_suite
 from isolatedunit.reporters.annotations import Annotations, system_of
@@ -51,10 +52,17 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class ChildError(Exception):
-    """Stands for the exception that a test raised in its child; its text is the child's traceback."""
+    """Stands for the exception that a test raised in its child: *text* is the child's traceback.
+
+    *summary* is one line that says what it was: for runners that show the first line of an exception's text.
+    """
+
+    def __init__(self, text: str, summary: str) -> None:
+        super().__init__(text, summary)
 
     def __str__(self) -> str:
-        return f"\n{self.args[0]}"
+        text, summary = self.args
+        return text if text.startswith(summary) else f"{summary}\n{text}"
 
 
 class ChildFailure(ChildError, AssertionError):
@@ -88,6 +96,12 @@ class ReportedTest:
         return f"<{self._planned.id}>"
 
 
+class _Shown(str):
+    """How an object of a child looks: it stands for the object, and looks like it."""
+
+    __repr__ = str.__str__
+
+
 class ReportedSubTest(_SubTest):  # type: ignore[misc]
     """Takes a subtest's place in a result."""
 
@@ -95,8 +109,10 @@ class ReportedSubTest(_SubTest):  # type: ignore[misc]
         self.test_case = test
         self.failureException = test.failureException
         self._told = told
-        self._message = object()
-        self.params: dict[str, Any] = {}
+        self._message: Any = told.get("message", _subtest_msg_sentinel)
+        self.params = {
+            name.removeprefix(PARAMETER): _Shown(shown) for name, shown in told.items() if name.startswith(PARAMETER)
+        }
 
     def id(self) -> str:
         """unittest's id of the subtest."""
@@ -186,9 +202,15 @@ def as_exc_info(note: Note, text: str) -> ExcInfo:
     kind = ChildFailure if note.kind == "addFailure" else ChildError
     try:
         __tracebackhide__ = True
-        raise kind(text)
+        raise kind(text, _summary_of(note))
     except ChildError:
         return sys.exc_info()  # type: ignore[return-value]
+
+
+def _summary_of(note: Note) -> str:
+    """The exception on one line, as a traceback would end."""
+    words = note.message.strip().partition("\n")[0]
+    return f"{note.exception}: {words}" if note.exception and words else note.exception or words
 
 
 class _TellsChildsText(unittest.TestResult):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
+import sys
 import unittest
 
 from running import START_METHODS, Completed, ProjectTestCase, environment, run_isolatedunit, run_python
@@ -143,6 +146,7 @@ class OutputTest(ProjectTestCase):
         ended = self.run_here()
         self.assertEqual(ended.exit_code, 5)
         self.assertIn("Ran 0 tests", ended.output)
+        self.assertIn("\nisolatedunit: no test ran\n", ended.output)
         self.assertEqual(ended.last_line, "0 passed, 0 failed, 0 skipped")
 
     def test_durations(self) -> None:
@@ -288,6 +292,20 @@ class ExitCodeTest(ProjectTestCase):
         self.assertEqual(ended.exit_code, 3, ended.output)
         self.assertIn("'/dev/full' could not be written", ended.output)
         self.assertEqual(ended.last_line, "2 passed, 0 failed, 0 skipped")
+
+    @unittest.skipIf(sys.platform == "win32", "there is no shell that closes them")
+    def test_streams_that_were_closed(self) -> None:
+        self.write("test_it.py", PASSING)
+        for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            with self.subTest(closed):
+                path = os.path.join(self.directory, "report.json")
+                command = f'exec "$0" -m isolatedunit --json report.json {closed}'
+                words = ["sh", "-c", command, sys.executable]
+                ended = subprocess.run(words, cwd=self.directory, env=environment(), check=False)
+                self.assertEqual(ended.returncode, 0)
+                with open(path, encoding="utf-8") as report:
+                    self.assertEqual(json.load(report)["counts"]["passed"], 2)
+                os.unlink(path)
 
 
 class StopTest(ProjectTestCase):

@@ -283,6 +283,8 @@ class ForeignRunnersTest(ProjectTestCase):
                     for i in range(3):
                         with self.subTest(i=i):
                             self.assertNotEqual(i, 1)
+                    with self.subTest("a message", word="x", i=2):
+                        self.fail()
 
             class Mixed(unittest.TestCase):
                 def setUp(self):
@@ -336,11 +338,11 @@ class ForeignRunnersTest(ProjectTestCase):
         self.assertIn("exited with code 0", ended.output)
         self.assertIn("did not end within 2 s", ended.output)
         self.assertIn("did not end within 1 s", ended.output)
-        self.assertRegex(ended.output, r"FAILED \(failures=2, errors=3, skipped=1, expected failures=1\)")
+        self.assertRegex(ended.output, r"FAILED \(failures=3, errors=3, skipped=1, expected failures=1\)")
 
     def test_under_pytest(self) -> None:
         try:
-            import pytest  # noqa: F401
+            import pytest
         except ImportError:
             self.skipTest("pytest is not installed: pip install '.[test]'")
         ended = run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_foreign.py", cwd=self.directory)
@@ -359,6 +361,11 @@ class ForeignRunnersTest(ProjectTestCase):
             self.assertNotIn(passing, failed, ended.output)
         self.assertIn("AssertionError: 1 != 2", ended.output)
         self.assertIn("printed by it", ended.output)
+        self.assertRegex(ended.output, r"\nE +isolatedunit.runner.ChildFailure: AssertionError: 1 != 2\n")
+        self.assertRegex(ended.output, r"\nE +isolatedunit.runner.ChildError: The test's process exited with code 0")
+        knows_subtests = int(pytest.__version__.partition(".")[0]) >= 9
+        for described in ("(i=1)", "[a message] (word='x', i=2)") if knows_subtests else ():
+            self.assertIn(f"\nSUBFAILED{described} test_foreign.py::Isolated::test_subtests", ended.output)
 
     def test_under_isolatedunit(self) -> None:
         outcomes = self.run_here("test_foreign").tests()

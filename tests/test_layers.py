@@ -25,7 +25,7 @@ FLOORS = (
         "messages",
         "events",
     ),
-    ("addresses", "cgroups", "channel", "configuration", "covering", "resources"),
+    ("addresses", "cgroups", "channel", "configuration", "covering", "resources", "shadows"),
     ("measuring", "scratch", "vitals"),
     ("conversation", "instance"),
     ("handles",),

@@ -175,7 +175,12 @@ class SourcesTest(ProjectTestCase):
         self.write("setup.cfg", "[isolatedunit]\nfork_after = tests\n")
         self.check_complaint("setup.cfg", "'tests' cannot be used", "one of start, import, fixtures")
         self.write("setup.cfg", "nonsense\n")
-        self.check_complaint("setup.cfg", "cannot be read")
+        self.check_complaint("setup.cfg: it cannot be read: File contains no section headers. file: 'setup.cfg', line")
+
+    def test_a_file_of_others(self) -> None:
+        self.write("pyproject.toml", "tool = 3\n")
+        self.write("setup.cfg", "[other]\nretries = 1\n")
+        self.assertEqual(self.load(), Options())
 
 
 class CommandLineTest(ProjectTestCase):

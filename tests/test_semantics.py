@@ -6,7 +6,9 @@ import collections
 import functools
 import json
 import os
+import textwrap
 import unittest
+import zipapp
 from typing import Any
 
 from running import SAMPLES, START_METHODS, ProjectTestCase, run_isolatedunit, run_python
@@ -143,6 +145,46 @@ class BufferTest(ProjectTestCase):
                 self.assertNotIn("printed by the one that passes", ended.output)
 
 
+CARRIED = """
+import os
+import unittest
+
+from isolatedunit import IsolatedTestRunner as Ours
+
+STATE = []
+RUNNER = os.environ.setdefault("RUNNER", str(os.getpid()))
+
+def note(what):
+    STATE.append(what)
+    return STATE
+
+class Base(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        note("setUpClass")
+
+    def setUp(self):
+        note("setUp")
+
+class Derived(Base):
+    def setUp(self):
+        super().setUp()
+        self.assertNotEqual(os.getpid(), int(RUNNER))
+
+    def test_one(self):
+        self.assertEqual(note(1), ["setUpClass", "setUp", 1])
+
+    def test_two(self):
+        self.assertEqual(note(2), ["setUpClass", "setUp", 2])
+
+    def test_main(self):
+        self.assertEqual(type(self).__module__, "__main__")
+
+    def test_that_fails(self):
+        self.fail("as it should")
+"""
+
+
 class MainTest(ProjectTestCase):
     """Tests that are defined in ``__main__``."""
 
@@ -191,6 +233,72 @@ class MainTest(ProjectTestCase):
                 self.assertEqual(ended.exit_code, 0, ended.output)
                 self.assertIn("test_one (__main__.Plain", ended.output)
                 self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped")
+
+    def test_a_folder_and_an_archive_with_their_own_tests(self) -> None:
+        script = """
+            import unittest
+
+            from isolatedunit import IsolatedTestRunner
+
+            import beside
+
+            class It(unittest.TestCase):
+                def test_it(self):
+                    beside.STATE.append(1)
+                    self.assertEqual(beside.STATE, [1])
+                    self.assertEqual((__name__, type(self).__module__), ("__main__", "__main__"))
+
+                def test_that_fails(self):
+                    beside.STATE.append(2)
+                    self.assertEqual(beside.STATE, [])
+
+            if __name__ == "__main__":
+                unittest.main(testRunner=IsolatedTestRunner)
+            """
+        folder = os.path.dirname(self.write("suite/__main__.py", script))
+        self.write("suite/beside.py", "STATE = []\n")
+        archive = os.path.join(self.directory, "suite.pyz")
+        zipapp.create_archive(folder, archive)
+        for what, arguments in (
+            ("folder", ("suite",)),
+            ("archive", ("suite.pyz",)),
+            ("package", ("-m", "suite")),
+        ):
+            for start_method in START_METHODS:
+                with self.subTest(what, start_method=start_method):
+                    env = environment_with(ISOLATEDUNIT_START_METHOD=start_method)
+                    if what == "package":
+                        env["PYTHONPATH"] += os.pathsep + folder
+                    ended = run_python(*arguments, cwd=self.directory, env=env)
+                    self.assertEqual(ended.last_line, "1 passed, 1 failed, 0 skipped", ended.output)
+                    self.assertIn("AssertionError: Lists differ: [2] != []", ended.output)
+
+    def test_a_script_whose_name_says_nothing(self) -> None:
+        guarded = "\nif __name__ == '__main__':\n    unittest.main(testRunner=Ours)\n"
+        self.check_carried(self.write("run-the-tests", CARRIED + guarded))
+
+    def test_code_that_is_in_no_file(self) -> None:
+        """No other process can import it: a notebook's cells are like that, too."""
+        self.check_carried("-c", textwrap.dedent(CARRIED) + "\nunittest.main(testRunner=Ours)\n")
+        with open(self.write("code", CARRIED + "\nunittest.main(testRunner=Ours)\n"), "rb") as code:
+            self.check_carried("-", stdin=code)
+
+    def check_carried(self, *arguments: str, **options: Any) -> None:
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                if "stdin" in options:
+                    options["stdin"].seek(0)
+                env = environment_with(ISOLATEDUNIT_START_METHOD=start_method)
+                ended = run_python(*arguments, cwd=self.directory, env=env, **options)
+                self.assertEqual(ended.last_line, "3 passed, 1 failed, 0 skipped", ended.output)
+                self.assertIn("FAIL: test_that_fails (__main__.Derived", ended.output)
+
+    def test_fixtures_of_a_module_that_is_in_no_file(self) -> None:
+        """They cannot run in the test's process, so that it is told that it did not run."""
+        program = textwrap.dedent(CARRIED) + "\ndef setUpModule(): pass\nunittest.main(testRunner=Ours)\n"
+        ended = run_python("-c", program, cwd=self.directory)
+        self.assertEqual(ended.last_line, "0 passed, 4 failed, 0 skipped", ended.output)
+        self.assertIn("its module, which cannot be imported, has a setUpModule", ended.output)
 
     def test_a_script_without_a_guard_does_not_run_away(self) -> None:
         path = self.write(

@@ -45,6 +45,31 @@ HANGING = """
     """
 
 
+class BusyTest(ProjectTestCase):
+    """A machine on which a hundred processes want each processor."""
+
+    def test_a_process_that_is_left_behind_is_told_once(self) -> None:
+        self.write("site/sitecustomize.py", "import os\nos.getloadavg = lambda: (100.0 * os.cpu_count(),) * 3\n")
+        self.write(
+            "test_it.py",
+            """
+            import subprocess
+            import unittest
+
+            class It(unittest.TestCase):
+                def test_it(self):
+                    subprocess.Popen(["sleep", "1000"])
+            """,
+        )
+        env = environment()
+        env["PYTHONPATH"] = os.pathsep.join([os.path.join(self.directory, "site"), env["PYTHONPATH"]])
+        for method in START_METHODS:
+            with self.subTest(method):
+                ended = self.run_here("test_it", "--start-method", method, "--cleanup-timeout", "6", env=env)
+                stats = ended.tests()["test_it.It.test_it"]["attempts"][0]["handle_stats"]
+                self.assertEqual(stats["by_kind"], {"process": 1}, ended.output)
+
+
 class SignalTest(ProjectTestCase):
     def start(self, *arguments: str, before: str = "pass") -> subprocess.Popen[bytes]:
         """Start a run, and wait until its test hangs."""

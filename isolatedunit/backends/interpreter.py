@@ -41,8 +41,10 @@ if IS_LEAN:
             source = process_obj.descriptor
             # dup2 onto itself would leave the descriptor closed on exec
             target = 3 if source != 3 else 4
+            # "" would be the user's folder, where there may be modules with names of the standard library's
             program = (
-                f"import sys; sys.path.insert(0, {PACKAGE_PARENT!r}); "
+                f"import sys; parent = {PACKAGE_PARENT!r}; sys.path.insert(0, parent); import isolatedunit; "
+                "sys.path[:] = [*(one for one in sys.path if one not in ('', parent)), parent]; "
                 f"from isolatedunit.child.bootstrap import main; main({target})"
             )
             executable = spawn.get_executable()

@@ -46,7 +46,7 @@ class SpawnBackend:
     def spawn(self, spec: ChildSpec) -> SpawnChild:
         """Send its work to an interpreter that waits, or else to a new one; raises `SpawnError`."""
         interpreter = self._reserve.take() or self._start(spec.attempt)
-        child = SpawnChild(self, interpreter)
+        child = SpawnChild(self, interpreter, getattr(spec.command, "settings", {}).get("cleanup_timeout"))
         self._children.add(child)
         interpreter.channel.send(spec.command)
         return child
@@ -158,7 +158,7 @@ class SpawnBackend:
 class SpawnChild:
     """One fresh interpreter."""
 
-    def __init__(self, backend: SpawnBackend, interpreter: Interpreter) -> None:
+    def __init__(self, backend: SpawnBackend, interpreter: Interpreter, cleanup_timeout: float | None) -> None:
         self.channel = interpreter.channel
         self.process_id: int | None = None
         self.known_id = interpreter.process_id
@@ -171,6 +171,7 @@ class SpawnChild:
         self._interpreter = interpreter
         self._process = interpreter.process
         self._capture = interpreter.capture
+        self._cleanup_timeout = cleanup_timeout
         self._grace_until: float | None = None
         self._used_by_orphans = 0.0
         self._leftovers: dict[int, dict[str, Any]] = {}
@@ -186,7 +187,7 @@ class SpawnChild:
                 return []
             self._ended = self._describe_end(exit_code)
             self.sentinel = None
-            self._grace_until = now + resources.leftover_grace()
+            self._grace_until = now + resources.leftover_grace(self._cleanup_timeout)
         orphans = self._orphans()
         if not orphans:
             self.status = ExitStatus(

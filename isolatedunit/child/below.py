@@ -24,7 +24,7 @@ def reap_quietly() -> None:
         pass
 
 
-def end_leftovers(process_id: int) -> tuple[list[dict[str, Any]], float]:
+def end_leftovers(process_id: int, cleanup_timeout: float | None) -> tuple[list[dict[str, Any]], float]:
     """End what the test with this process left running; tell what that was, and its CPU seconds.
 
     What is about to end by itself gets its time to: a test may have told it so and not waited.
@@ -34,7 +34,7 @@ def end_leftovers(process_id: int) -> tuple[list[dict[str, Any]], float]:
         # with no subreaper, what is in the test's group is all that can be found
         in_group = resources.kill_group(process_id)
         return [{"pid": None, "command": "(in the test's process group)"}] if in_group else [], used[0]
-    deadline = _clock() + resources.leftover_grace()
+    deadline = _clock() + resources.leftover_grace(cleanup_timeout)
     while _clock() < deadline:
         _sleep(0.005)
         if not have_children(used):

@@ -12,8 +12,8 @@ import io
 import os
 import sys
 
-from isolatedunit import channel, resources
-from isolatedunit.child import heart, worker
+from isolatedunit import channel, resources, shadows
+from isolatedunit.child import PLAIN, heart, worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,8 +64,15 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
         from isolatedunit.child import template
 
         worker.rehearse()
+        _make_way()
         template.Template(pipe, scratch=prepare.scratch).serve()
+    _make_way()
     worker.execute(pipe, pipe.receive(), spawned=True)
+
+
+def _make_way() -> None:
+    shadows.note_own_modules(PLAIN)
+    shadows.let_go_of_shadowed()
 
 
 def become_part_of_run(prepare: Prepare) -> None:

@@ -14,6 +14,7 @@ from isolatedunit.child.recorder import Recorder, format_exception
 from isolatedunit.child.worker import has_fixtures
 from isolatedunit.errors import OptionError
 from isolatedunit.messages import ImportStarted, OutcomeNoted, TestFinished, TestsCollected
+from isolatedunit.shadows import let_go_of_shadowed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class Loader(unittest.TestLoader):
         if not self._discovers:
             self._discovers = True
             self.added_to_path = [path for path in sys.path if path not in self._path_before]
+            if self.added_to_path:
+                let_go_of_shadowed()
         return super()._find_tests(start_dir, pattern, *args)  # type: ignore[misc]
 
     def _get_module_from_name(self, name: str) -> Any:

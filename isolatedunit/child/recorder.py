@@ -6,8 +6,10 @@ import os
 import time
 import traceback
 import unittest
+from unittest.case import _subtest_msg_sentinel  # type: ignore[attr-defined]
 
 from isolatedunit.messages import (
+    PARAMETER,
     FixtureStarted,
     OutcomeNoted,
     TestFinished,
@@ -257,11 +259,14 @@ def _written_so_far() -> dict[str, int]:
 
 
 def _describe(subtest: Any) -> dict[str, str]:
-    return {
+    told = {
         "id": _as_text(subtest.id()),
         "description": _as_text(subtest),
         "parameters": _as_text(subtest._subDescription()),
     }
+    if subtest._message is not _subtest_msg_sentinel:
+        told["message"] = _as_text(subtest._message)
+    return {**told, **{f"{PARAMETER}{name}": repr(value) for name, value in subtest.params.items()}}
 
 
 def _message_of(exception: BaseException) -> str:

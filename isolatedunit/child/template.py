@@ -231,7 +231,7 @@ class Template:
             finally:
                 os._exit(1)
         _close(descriptor, own)
-        self._await_child(command.attempt, process_id)
+        self._await_child(command.attempt, process_id, getattr(work, "settings", {}).get("cleanup_timeout"))
 
     def _thaw(self) -> None:
         """Give the collector back what `_fork` took from it."""
@@ -321,7 +321,7 @@ class Template:
             raise RunnerGone
         return os.WNOHANG
 
-    def _await_child(self, attempt: str, process_id: int) -> None:
+    def _await_child(self, attempt: str, process_id: int, cleanup_timeout: float | None) -> None:
         status = cpu_time = peak = None
         try:
             ended = 0
@@ -336,7 +336,7 @@ class Template:
             status = os.waitstatus_to_exitcode(wait_status)
             cpu_time = usage.ru_utime + usage.ru_stime
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        leftovers, used_by_them = end_leftovers(process_id)
+        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout)
         if cpu_time is not None:
             cpu_time += used_by_them
         captured = {name: self._size_of(name) for name in self._capture}

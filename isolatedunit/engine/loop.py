@@ -249,7 +249,7 @@ class Loop:
                 self._feed(running, DeadlinePassed())
             else:  # it may be gone already, and have its grace what it left running
                 running.had_grace = True
-                running.attempt.deadline += resources.leftover_grace()
+                running.attempt.deadline += resources.leftover_grace(running.attempt.options.cleanup_timeout)
 
     # ---- what comes in
 

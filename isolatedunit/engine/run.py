@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from isolatedunit import resources
+from isolatedunit import resources, shadows
 from isolatedunit.addresses import is_importing_main
 from isolatedunit.backends import Backend, ChildSpec, Setting, TrunkKey, open_backend, usable_start_method
 from isolatedunit.engine.ahead import Ahead, start_ahead_with
@@ -371,7 +371,7 @@ class Run:
                     scratch=self._scratch.path,
                     jobs=self.jobs,
                     capture=self.options.capture,
-                    sys_path=tuple(os.path.abspath(path) if path == "" else path for path in sys.path),
+                    sys_path=shadows.path_of_children(),
                     argv=tuple(sys.argv),
                     directory=os.getcwd(),
                     warn=self.warn,

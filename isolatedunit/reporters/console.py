@@ -182,6 +182,8 @@ class Summary:
         """The warnings, a line on what isolation took, and the counts."""
         lines = [f"isolatedunit: {warning}" for warning in self._warnings]
         lines += [f"isolatedunit: flaky: {_tell_flaky(report)}" for report in self._flaky]
+        if not (self._counts.tests or self.not_run):
+            lines.append("isolatedunit: no test ran")  # unittest itself may say OK
         lines += self._tell_not_run()
         lines += self._tell_failed()
         lines += self._tell_repeated()

@@ -1,0 +1,71 @@
+"""Modules of the user that have a name of the standard library's, such as a folder ``json`` with tests in it.
+
+unittest itself imports little, so that a suite may have modules with names that unittest never asks for. We ask for
+more. So the runner looks into the user's folder last, and a child, when it has all that it needs itself, lets go of
+what plain unittest would not have imported and the user has, too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import PathFinder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Set
+
+_STANDARD_LIBRARY = os.path.dirname(os.__file__)
+
+_users: str | None = None
+_own: Set[str] = frozenset()
+
+
+def look_last_in_users_folder() -> None:
+    """What ``python -m`` put in front of ``sys.path`` is the user's: this process looks there last."""
+    global _users
+    try:
+        here = os.getcwd()
+    except OSError:  # it was removed
+        return
+    if sys.path and sys.path[0] in ("", here):
+        _users = sys.path.pop(0)
+        sys.path.append(_users)
+
+
+def path_of_children() -> tuple[str, ...]:
+    """``sys.path`` for a process that imports user code: as the interpreter made it for this one."""
+    path = list(sys.path)
+    if _users is not None and _users in path:
+        del path[len(path) - 1 - path[::-1].index(_users)]
+        path.insert(0, _users)
+    return tuple(os.path.abspath(entry) if entry == "" else entry for entry in path)
+
+
+def note_own_modules(plain: Set[str]) -> None:
+    """Remember which modules of the standard library are here that are not among the *plain*, those of unittest."""
+    global _own
+    _own = sys.stdlib_module_names.intersection(sys.modules) - plain - set(sys.builtin_module_names)
+
+
+def let_go_of_shadowed() -> None:
+    """Forget those of them that an import would now find in a folder of the user's: the next import does.
+
+    Who imported one before keeps it.
+    """
+    front = _in_front_of_standard_library()
+    if not front:
+        return
+    for name in _own & sys.modules.keys():
+        found = PathFinder.find_spec(name, front)
+        known = getattr(getattr(sys.modules[name], "__spec__", None), "origin", None)
+        # a folder without an __init__ only counts where there is no module
+        if found is not None and found.loader is not None and found.origin not in (None, known):
+            for loaded in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
+                del sys.modules[loaded]
+
+
+def _in_front_of_standard_library() -> list[str]:
+    zipped = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"  # stands before the folder, there or not
+    standard = (entry for entry, path in enumerate(sys.path) if path == _STANDARD_LIBRARY or path.endswith(zipped))
+    return sys.path[: next(standard, 0)]
