@@ -8,6 +8,7 @@ import sys
 import time
 
 from isolatedunit import cgroups
+from isolatedunit.messages import RunFunction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,11 +47,17 @@ def take_hold() -> None:
 def prepare(work: Any) -> None:
     """In a template, before it forks a child for *work*: do what each child would have to do in its place."""
     global _is_prepared
-    if not _is_prepared and getattr(work, "settings", {}).get("track_handles"):
-        _is_prepared = True
-        from isolatedunit.handles import tracker
+    is_call = isinstance(work, RunFunction)
+    if _is_prepared or not (is_call or getattr(work, "settings", {}).get("track_handles")):
+        return
+    _is_prepared = True
+    if is_call:  # which is always tracked
+        from isolatedunit.child import caller
 
-        tracker.prepare_forks()
+        caller.rehearse()
+    from isolatedunit.handles import tracker
+
+    tracker.prepare_forks()
 
 
 def note_import() -> None:

@@ -159,6 +159,7 @@ def execute(
     reporter = Reporter(pipe, command.attempt)
     reporter.ready_at = _clock()
     channel.current_attempt = command.attempt
+    channel.current_process = _getpid()
     code = 1
     try:
         reporter.hold(ChildReady, at=reporter.ready_at)
