@@ -45,6 +45,14 @@ class IsolatedTestOptions:
         values = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_IN_TABLE}
         for name, value in check(values, type(self).__name__).items():
             object.__setattr__(self, name, value)
+        if self.test_sdk_options is not None:
+            from isolatedunit.sdk.options import TestSDKOptions  # and with it all that an SDK takes: few need it
+
+            if not isinstance(self.test_sdk_options, TestSDKOptions):
+                raise OptionError(
+                    f"{type(self).__name__}: test_sdk_options: {self.test_sdk_options!r} cannot be used; "
+                    "give a TestSDKOptions, or None."
+                )
 
     def with_values(self, values: Mapping[str, Any]) -> IsolatedTestOptions:
         """These, but for *values*; raises `OptionError` for a name that is none of a call's."""
@@ -71,7 +79,7 @@ def _values_of(options: IsolatedTestOptions) -> dict[str, Any]:
     return {one.name: getattr(options, one.name) for one in fields(options)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class IsolatedTestResult:
     """What came of an isolated call. Times are seconds, memory is in bytes.
 
@@ -103,7 +111,7 @@ class IsolatedTestResult:
     memory_usage: dict[str, int | None] = field(default_factory=dict)
     handle_stats: dict[str, Any] = field(default_factory=dict)
     session: dict[str, Any] | None = None
-    returned: str | None = field(default=None, repr=False)
+    returned: str | None = None
 
     @property
     def test_results(self) -> Any:
@@ -120,11 +128,26 @@ class IsolatedTestResult:
             raise CarryError(f"what the function returned cannot be opened here: {exception!r}") from exception
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain data; ``test_results`` as its repr where it is more than that."""
+        """The fields as plain data; ``test_results`` as its repr where it is more, or why it cannot be opened."""
         values = asdict(self)
         del values["returned"]
-        value = self.test_results
-        return {**values, "test_results": value if is_plain(value) else repr(value)}
+        return {**values, "test_results": self._tell_results()}
+
+    def _tell_results(self) -> Any:
+        try:
+            value = self.test_results
+            return value if is_plain(value) else repr(value)
+        except Exception as exception:  # of a class of the user's: what is told of all the rest is not lost for it
+            return f"({exception})"
+
+    def __repr__(self) -> str:
+        facts = [f"success={self.success}", f"outcome={self.outcome!r}"]
+        facts += [f"{name}={getattr(self, name)!r}" for name in ("cause", "signal") if getattr(self, name)]
+        facts += [f"duration={self.duration:.3f}", f"process_id={self.process_id}", f"attempt_id={self.attempt_id!r}"]
+        if self.error:
+            lines = self.error.strip().splitlines()  # a traceback ends with what happened, all else begins with it
+            facts.append(f"error={lines[-1 if lines[0].startswith('Traceback') else 0]!r}")
+        return f"{type(self).__name__}({', '.join(facts)})"
 
     def __str__(self) -> str:
         how = "succeeded" if self.success else f"{self.outcome}" + (f" ({self.cause})" if self.cause else "")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from multiprocess.connection import Connection
 
-    from isolatedunit.messages import Command, Report
+    from isolatedunit.messages import Command, Message, Report
 
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
 """The largest message that is believed, in bytes."""
@@ -52,10 +52,21 @@ current: PipeEnd | None = None
 current_attempt = ""
 """The attempt that this process is for, while it is a child."""
 
+current_process = 0
+"""The process id of that child: a fork of it has the rest of this as well, and is none."""
+
 
 def to_frame(data: bytes) -> bytes:
     """The bytes that ``Connection.send_bytes(data)`` puts on the wire."""
     return _LENGTH.pack(len(data)) + data
+
+
+def encode_bounded(message: Message) -> bytes:
+    """The message's bytes; raises `ValueError` where nobody would believe that many."""
+    data = encode(message)
+    if len(data) > MAX_MESSAGE_SIZE:
+        raise ValueError(f"it takes {len(data)} bytes, and {MAX_MESSAGE_SIZE} are the most")
+    return data
 
 
 class FrameReader:
@@ -263,20 +274,24 @@ class PipeEnd:
         return bool(poll.poll(timeout * 1000))
 
     def _read_exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            more = _read(self.descriptor, size - len(data))
+        data = _read(self.descriptor, size)
+        if len(data) == size:
+            return data
+        pieces = bytearray(data)  # bytes would be copied with each piece that comes
+        while len(pieces) < size:
+            more = _read(self.descriptor, size - len(pieces))
             if not more:
                 raise EOFError
-            data += more
-        return data
+            pieces += more
+        return bytes(pieces)
 
     def send(self, *reports: Report) -> None:
         """Send the reports, in one piece; from any thread.
 
-        A parent that is gone is no error here: who watches over the children ends this one.
+        A parent that is gone is no error here: who watches over the children ends this one. Raises
+        `ValueError` for a report that is larger than what the parent believes.
         """
-        data = memoryview(b"".join([to_frame(encode(report)) for report in reports]))
+        data = memoryview(b"".join([to_frame(encode_bounded(report)) for report in reports]))
         with self._lock:
             if not self.only_receipt and _identify(self.descriptor) == self._identity:
                 try:
@@ -316,15 +331,16 @@ class ConnectionEnd(PipeEnd):
         return bool(self._connection.poll(timeout))
 
     def send(self, *reports: Report) -> None:
-        """Send the reports; from any thread."""
+        """Send the reports; from any thread. Raises `ValueError` for one that is too large."""
+        encoded = [encode_bounded(report) for report in reports]
         with self._lock:
             try:
                 if self.only_receipt:
                     raise OSError
-                for report in reports:
-                    self._connection.send_bytes(encode(report))
+                for data in encoded:
+                    self._connection.send_bytes(data)
             except (OSError, ValueError):
-                self._write_receipt(memoryview(b"".join([to_frame(encode(report)) for report in reports])))
+                self._write_receipt(memoryview(b"".join([to_frame(data) for data in encoded])))
 
 
 # Taken hold of before any test runs: a test may replace them in their modules.

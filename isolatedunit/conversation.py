@@ -26,6 +26,9 @@ DEFAULT_TIMEOUT = 10.0
 SHARED_SESSION = "isolatedunit.session"
 """The request for the one session that a run has of an SDK, which every runner answers; its value names the SDK."""
 
+MAX_TEXT = 1000
+"""How many characters of a progress' text are told."""
+
 _LOOK_INTERVAL = 0.05
 
 
@@ -34,6 +37,7 @@ class Ipc:
 
     def __init__(self) -> None:
         self._replies: dict[int, Reply] = {}
+        self._awaited: set[int] = set()
         self._last = 0
         self._changed: Any = None
         self._is_reading = False
@@ -41,26 +45,35 @@ class Ipc:
 
     @property
     def is_available(self) -> bool:
-        """Whether there is a runner to talk to: in a child, and with ``enable_ipc``."""
-        return channel.current is not None and not channel.current.only_receipt
+        """Whether there is a runner to talk to: in a child, but not in a fork of it, and with ``enable_ipc``."""
+        return self._why_nobody_is_there() is None
+
+    def _why_nobody_is_there(self) -> str | None:
+        if channel.current is None:
+            return "this is no isolated test"
+        if channel.current_process != os.getpid():
+            # it would take the replies that the test itself waits for
+            return "this process was forked from the test's, which is the one to ask"
+        return "this test runs with enable_ipc=False" if channel.current.only_receipt else None
 
     def progress(self, fraction: float, text: str = "") -> None:
         """Tell how far the test is, from 0.0 to 1.0; without a runner it goes nowhere.
 
-        Raises `ValueError` for another *fraction*.
+        Of *text*, the first thousand characters are told. Raises `ValueError` for another *fraction*.
         """
         if not 0 <= fraction <= 1:
             raise ValueError(f"progress goes from 0.0 to 1.0, and not to {fraction!r}")
         if self.is_available:
-            self._send(ProgressMade, fraction=float(fraction), text=str(text))
+            self._send(ProgressMade, fraction=float(fraction), text=str(text)[:MAX_TEXT])
 
     def send(self, name: str, value: Any = None, *, pickled: bool = False) -> None:
         """Tell the runner's listeners *value* under *name*; without a runner it goes nowhere.
 
-        Raises `TypeError` for a value that is no plain data, or with *pickled* cannot be carried.
+        Raises `TypeError` for a value that is no plain data, or with *pickled* cannot be carried, and
+        `ValueError` for one of more than 64 MiB as it is carried.
         """
         if self.is_available:
-            self._send(ValueSent, name=name, **_wrap(name, value, pickled))
+            self._send_value(ValueSent, name, value, pickled)
 
     def request(
         self, name: str, value: Any = None, *, timeout: float | None = DEFAULT_TIMEOUT, pickled: bool = False
@@ -68,18 +81,24 @@ class Ipc:
         """Ask the handler that the runner has for *name*; gives its reply.
 
         Raises `IpcError` when the handler raises, with its text, when there is none, and without a
-        runner; `TimeoutError` when there is no reply within *timeout* seconds; `TypeError` as `send`.
+        runner; `TimeoutError` when there is no reply within *timeout* seconds; `TypeError` and
+        `ValueError` as `send`.
         """
-        pipe = channel.current
-        if pipe is None or pipe.only_receipt:
-            why = "this is no isolated test" if pipe is None else "this test runs with enable_ipc=False"
+        why, pipe = self._why_nobody_is_there(), channel.current
+        if why is not None or pipe is None:
             raise IpcError(f"the request {name!r} has nobody to go to: {why}")
         changed = self._prepare()
         with changed:
             self._last += 1
             correlation = self._last
-        self._send(Requested, correlation=correlation, name=name, **_wrap(name, value, pickled))
-        reply = self._wait_for(pipe, correlation, timeout)
+            self._awaited.add(correlation)
+        try:
+            self._send_value(Requested, name, value, pickled, correlation=correlation)
+            reply = self._wait_for(pipe, correlation, timeout)
+        finally:
+            with changed:
+                self._awaited.discard(correlation)
+                self._replies.pop(correlation, None)
         if reply is None:
             raise TimeoutError(f"the request {name!r} had no reply within {timeout:g} s")
         if reply.error is not None:
@@ -99,6 +118,15 @@ class Ipc:
             self._process_id = os.getpid()
         return self._changed
 
+    def _send_value(self, report: type[Report], name: str, value: Any, pickled: bool, **fields: Any) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a value or a request is a text, and not {name!r}")
+        fields |= _wrap(name, value, pickled)
+        try:
+            self._send(report, name=name, **fields)
+        except ValueError as exception:
+            raise ValueError(f"the value of {name!r} cannot be sent: {exception}") from None
+
     def _send(self, report: type[Report], **fields: Any) -> None:
         assert channel.current is not None
         channel.current.send(report(attempt=channel.current_attempt, pid=os.getpid(), **fields))
@@ -113,7 +141,7 @@ class Ipc:
             left = _LOOK_INTERVAL if deadline is None else min(_LOOK_INTERVAL, deadline - monotonic())
             with changed:
                 if correlation in self._replies:
-                    return self._replies.pop(correlation)
+                    return self._replies[correlation]
                 if left <= 0:
                     return None
                 if self._is_reading:
@@ -134,7 +162,7 @@ class Ipc:
             command = pipe.receive()
         except EOFError:
             raise IpcError("the runner is gone") from None
-        if isinstance(command, Reply):
+        if isinstance(command, Reply) and command.correlation in self._awaited:  # not one that comes too late
             # without the lock of the condition nobody else gets here: there is one reader at a time
             self._replies[command.correlation] = command
 

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from isolatedunit.instance import TestInstance
 from isolatedunit.leaks import tell_leak
-from isolatedunit.reporters.console import table_of
-from isolatedunit.runner import IsolatedTestRunner
+
+if TYPE_CHECKING:
+    from isolatedunit.instance import TestInstance
 
 _shared: dict[str, str] = {}
 
@@ -56,6 +56,10 @@ def show(title: str, text: Any) -> None:
 
 def main() -> int:
     """Show everything once; gives the exit code."""
+    # here, since the processes that the functions above are called in import this module, and need none of it
+    from isolatedunit.reporters.console import table_of
+    from isolatedunit.runner import IsolatedTestRunner
+
     with IsolatedTestRunner(process_timeout=20.0) as runner:
         marks = [runner.run_isolated_test(pollute).test_results for _ in range(3)]
         show("Pollution ended", f"Three tests left marks behind. What each one found of the others': {marks}")

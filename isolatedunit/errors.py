@@ -41,8 +41,11 @@ class IpcError(IsolatedUnitError):
     """A request of a test was not answered: its handler raised, there is none, or no runner."""
 
 
-class RunnerClosed(IsolatedUnitError):
-    """A runner was asked for something after its ``shutdown``."""
+class RunnerClosed(IsolatedUnitError, RuntimeError):
+    """A runner was asked for something after its ``shutdown``, or in a fork of the process that it is in.
+
+    It is a `RuntimeError`, too, as executors raise it.
+    """
 
 
 class CarryError(IsolatedUnitError):

@@ -10,12 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from isolatedunit import channel
 from isolatedunit.addresses import carry, undill
 from isolatedunit.conversation import SHARED_SESSION, is_plain
 from isolatedunit.messages import Reply, Requested
 
 AT_ONCE = 8
 """How many requests are answered at the same time."""
+
+MAX_TEXT = 100_000
+"""How many characters of what a handler raised are told."""
 
 Handler = Callable[[Any], Any]
 
@@ -54,9 +58,11 @@ class Handlers:
     def _make_reply(self, request: Requested) -> Reply:
         fields: dict[str, Any] = {"attempt": request.attempt, "correlation": request.correlation}
         try:
-            return Reply(**fields, **self._call(request))
-        except Exception as exception:
-            return Reply(**fields, error=f"{type(exception).__name__}: {exception}")
+            made = Reply(**fields, **self._call(request))
+            channel.encode_bounded(made)  # here, where it is told as this handler's, and not in the engine's thread
+            return made
+        except BaseException as exception:  # the handler's own; nobody would answer if it ended this thread
+            return Reply(**fields, error=_tell(exception))
 
     def _call(self, request: Requested) -> dict[str, Any]:
         if request.name == SHARED_SESSION:
@@ -87,6 +93,14 @@ class Handlers:
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)
                 self._pool = None
+
+
+def _tell(exception: BaseException) -> str:
+    try:
+        text = str(exception)
+    except Exception:
+        text = "its text cannot be had"
+    return f"{type(exception).__name__}: {text[:MAX_TEXT]}"
 
 
 async def _wait_for(awaitable: Any) -> Any:

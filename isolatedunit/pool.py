@@ -28,6 +28,9 @@ from isolatedunit.handlers import Handlers
 from isolatedunit.options import Options
 from isolatedunit.results import PlannedTest
 
+MAX_WORK_SIZE = 1024**3
+"""The most that a function and its arguments may be, in bytes, as they are carried."""
+
 CARRIER = "dill"
 """What every child needs that calls a function: it takes 70 ms to import, and a template does that once."""
 
@@ -115,9 +118,14 @@ class CallPool:
         """Have *function* called with a `TestInstance` and *args*, in a process of its own.
 
         Raises `CarryError` for a function or arguments that cannot be carried there, and
-        `RunnerClosed` after `shutdown`.
+        `RunnerClosed` after `shutdown`, and in a fork of this process, where the pool's thread is not.
         """
         state = self._state
+        if state.process_id != os.getpid():
+            raise RunnerClosed(
+                f"process {os.getpid()} is a fork of process {state.process_id}, which the runner is in; "
+                "make a new runner here."
+            )
         name = getattr(function, "__qualname__", type(function).__qualname__)
         number = next(self._numbers)
         planned = PlannedTest(
@@ -165,9 +173,30 @@ def _carry(function: Callable[..., Any], args: tuple[Any, ...], options: Isolate
     if not callable(function):
         raise TypeError(f"what is to be called has to be a function, not {function!r}")
     try:
-        return carry((function, tuple(args), options.test_sdk_options))
+        carried = carry((function, args, options.test_sdk_options))
     except Exception as exception:
-        raise CarryError(f"{name} or its arguments cannot be carried to another process: {exception}") from exception
+        what = _what_cannot_be_carried(function, args, name)
+        reason = str(exception) or type(exception).__name__
+        raise CarryError(f"{what} cannot be carried to another process: {reason}") from exception
+    if len(carried) > MAX_WORK_SIZE:
+        raise CarryError(
+            f"{name} and its arguments cannot be carried to another process: they are {len(carried)} bytes, and "
+            f"{MAX_WORK_SIZE} are the most; have the function read them from a file."
+        )
+    return carried
+
+
+def _what_cannot_be_carried(function: Callable[..., Any], args: tuple[Any, ...], name: str) -> str:
+    for number, argument in enumerate(args, start=1):
+        try:
+            carry(argument)
+        except Exception:
+            return f"argument {number} of {name}, a {type(argument).__qualname__},"
+    try:
+        carry(function)
+    except Exception:
+        return name
+    return f"{name} with its arguments or its test_sdk_options"
 
 
 def _cancel(weak_state: weakref.ref[_State], number: int) -> None:

@@ -150,7 +150,7 @@ class Troubles(CallsCase):
         self.assertEqual((left.success, left.cause, left.exit_code), (False, "crash", 0))
         hung = self.call(lambda test: time.sleep(1000), process_timeout=0.5)
         self.assertEqual((hung.success, hung.cause), (False, "timeout"))
-        self.assertIn("did not end within 0.5 s", hung.error or "")
+        self.assertRegex(hung.error or "", "did not end within [0-9.]+ s")  # some more, where processors are short
         self.assertEqual(self.value(lambda test: "all is well"), "all is well")
 
     def test_a_value_that_cannot_be_carried(self) -> None:
@@ -221,8 +221,8 @@ class CannotBeCarriedTest(CallsCase):
         numbers = (number for number in range(3))
         with self.assertRaisesRegex(CarryError, "lambda.* cannot be carried to another process"):
             self.runner.submit(lambda test: next(numbers))
-        with self.assertRaisesRegex(CarryError, "of_a_module or its arguments cannot be carried"):
-            self.runner.submit(of_a_module, [numbers])
+        with self.assertRaisesRegex(CarryError, "argument 2 of of_a_module, a generator, cannot be carried"):
+            self.runner.submit(of_a_module, [1, numbers])
         with self.assertRaisesRegex(TypeError, "has to be a function, not 5"):
             self.runner.submit(5)  # type: ignore[arg-type]
         self.assertEqual(self.value(lambda test: 1), 1)
@@ -428,6 +428,7 @@ class OptionsTest(unittest.TestCase):
             ("enable_process_logging", 7),
             ("start_method", "fork"),
             ("memory_limit", "big"),
+            ("test_sdk_options", {"sdk": "a.module:Client"}),
         ):
             with (
                 self.subTest(name),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import os
 import threading
 import unittest
 from typing import Any
@@ -98,6 +99,83 @@ class Requests(CallsCase):
         self.assertEqual((found.name, found.value, found.pickled), ("found", {"n": [1]}, None))
         self.assertIsNotNone(raw.pickled)
         self.assertTrue(found.test.endswith("tell"), found.test)
+
+    def test_a_handler_that_leaves(self) -> None:
+        def leave(value: type[BaseException]) -> None:
+            raise value("nothing more")
+
+        self.runner.on_request("leave", leave, pickled=True)
+        for kind in (SystemExit, KeyboardInterrupt):
+            result = self.call(lambda test, kind=kind: test.ipc.request("leave", kind, pickled=True))
+            self.assertIn(f"IpcError: {kind.__name__}: nothing more", result.error or "")
+
+    def test_a_reply_that_comes_too_late_is_not_kept(self) -> None:
+        asked_again = threading.Event()
+
+        def answer(value: str) -> str:
+            if value == "late":
+                asked_again.wait(30)
+            else:
+                asked_again.set()
+            return value
+
+        self.runner.on_request("answer", answer)
+
+        def ask(test: TestInstance) -> tuple[str, int]:
+            try:
+                test.ipc.request("answer", "late", timeout=0.05)
+            except TimeoutError:
+                pass
+            return [test.ipc.request("answer", str(number)) for number in range(20)][-1], len(test.ipc._replies)
+
+        self.assertEqual(self.value(ask), ("19", 0))
+
+    def test_what_cannot_be_sent_is_told_to_who_sends_it(self) -> None:
+        def send_much(test: TestInstance) -> None:
+            from isolatedunit import channel
+
+            channel.MAX_MESSAGE_SIZE = 10_000
+            test.ipc.progress(0.5, "x" * 10_000_000)
+            test.ipc.send("much", "x" * 20_000)
+
+        result = self.call(send_much)
+        self.assertRegex(result.error or "", "value of 'much' cannot be sent: it takes 20[0-9]+ bytes, and 10000 are")
+        self.assertIsNone(result.cause)
+        self.assertEqual([len(event.text) for event in self.listener.of(ProgressMade)], [1000])
+        for tell in (lambda test: test.ipc.send(5), lambda test: test.ipc.request(5)):
+            self.assertIn(
+                "TypeError: the name of a value or a request is a text, and not 5", self.call(tell).error or ""
+            )
+
+    def test_a_reply_that_cannot_be_sent_is_told(self) -> None:
+        self.runner.on_request("number", lambda value: 10**5000)
+        self.runner.on_request("much", lambda value: "x" * 70_000_000)
+        result = self.call(lambda test: test.ipc.request("number"))
+        self.assertIn("IpcError: ValueError: Exceeds the limit", result.error or "")
+        result = self.call(lambda test: test.ipc.request("much"))
+        self.assertRegex(result.error or "", "IpcError: ValueError: it takes 70[0-9]+ bytes, and 67108864 are the most")
+
+    @unittest.skipUnless(hasattr(os, "fork"), "needs fork")
+    def test_a_fork_of_a_test_has_nobody_to_ask(self) -> None:
+        self.runner.on_request("echo", lambda value: value)
+
+        def ask(test: TestInstance) -> tuple[str, int]:
+            reader, writer = os.pipe()
+            if not os.fork():
+                try:
+                    test.ipc.send("from a fork")
+                    test.ipc.request("echo", 1)
+                except IpcError as exception:
+                    os.write(writer, str(exception).encode())
+                finally:
+                    os._exit(0)
+            os.close(writer)
+            with open(reader, encoding="utf-8") as told:
+                return told.read(), test.ipc.request("echo", 2)
+
+        told, mine = self.value(ask)
+        self.assertIn("this process was forked from the test's", told)
+        self.assertEqual((mine, self.listener.of(ValueSent)), (2, []))
 
     def test_a_fraction_that_is_none(self) -> None:
         self.assertIn("goes from 0.0 to 1.0, and not to 2", self.call(lambda test: test.ipc.progress(2)).error or "")

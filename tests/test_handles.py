@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import functools
 import logging
+import multiprocessing
 import os
 import random
 import signal
@@ -15,10 +16,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 import unittest.mock
 import warnings
 from collections.abc import Callable
+from multiprocessing import shared_memory
 from typing import Any
 
 from running import ProjectTestCase, wait_until
@@ -118,6 +121,31 @@ class LeakTest(unittest.TestCase):
 
         self.check(leak, "pipe", "pipe", line_of(leak, 3))
 
+    def test_file_that_never_had_a_name(self) -> None:
+        def leak() -> Any:
+            return tempfile.TemporaryFile()
+
+        self.check(leak, "file", os.path.realpath(tempfile.gettempdir()), line_of(leak, 1))
+
+    def test_directory_that_is_listed(self) -> None:
+        def leak() -> Any:
+            listing = os.scandir(os.path.dirname(HERE))
+            next(listing)
+            return listing
+
+        self.check(leak, "file", os.path.dirname(HERE), line_of(leak, 1))
+
+    def test_shared_memory(self) -> None:
+        def leak() -> Any:
+            return shared_memory.SharedMemory(create=True, size=100)
+
+        made: list[Any] = []
+        found = track(lambda: made.append(leak()))
+        made[0].unlink()
+        self.assertEqual(
+            {leak["origin"] for leak in found.leaks if made[0].name in leak["identity"]}, {line_of(leak, 1)}
+        )
+
     def test_sockets(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             address = "{}:{}".format(*server.getsockname())
@@ -161,6 +189,16 @@ class LeakTest(unittest.TestCase):
         found = self.check(leak, "process", "time.sleep(1000)", line_of(leak, 1))
         self.assertEqual((found.by_kind, found.cleaned, found.forced), ({"process": 1, "pipe": 1}, 2, 0))
         self.assertEqual(kept[0].wait(), -signal.SIGTERM)
+
+    def test_process_that_multiprocessing_spawned(self) -> None:
+        kept: list[Any] = []
+
+        def leak() -> None:
+            kept.append(multiprocessing.get_context("spawn").Process(target=time.sleep, args=(1000,), name="Sleeper"))
+            kept[0].start()
+
+        self.check(leak, "process", "(Sleeper, process", line_of(leak, 2))
+        kept[0].join()
 
     @unittest.skipUnless(hasattr(os, "fork"), "needs fork")
     def test_fork_that_ignores_sigterm(self) -> None:

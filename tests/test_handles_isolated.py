@@ -283,6 +283,75 @@ class LeaksTest(TrackedTestCase):
         self.assertEqual(ended.outcomes()["test_one.Mixed.test_clean"], "passed")
 
 
+class LeavingTest(TrackedTestCase):
+    """What the interpreter waits for at its exit, in a child that is about to leave."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.source = """
+            import concurrent.futures, multiprocessing, sys, threading, time, unittest
+
+            KEPT = []
+
+            class Unjoined(unittest.TestCase):
+                def test_process(self):
+                    KEPT.append(multiprocessing.Process(target=time.sleep, args=(1000,), name="Sleeper"))
+                    KEPT[0].start()  # here: process
+
+                def test_busy_executor(self):
+                    KEPT.append(concurrent.futures.ProcessPoolExecutor(1))
+                    KEPT[0].submit(time.sleep, 1000)  # here: busy
+                    while not KEPT[0]._processes:
+                        pass
+
+            class Clean(unittest.TestCase):
+                def test_idle_executor(self):
+                    KEPT.append(concurrent.futures.ProcessPoolExecutor(1))
+                    self.assertEqual(KEPT[0].submit(abs, -1).result(), 1)
+
+                def test_forgotten_executor(self):
+                    self.assertEqual(concurrent.futures.ProcessPoolExecutor(1).submit(abs, -1).result(), 1)
+
+                def test_process_that_ends(self):
+                    KEPT.append(multiprocessing.Process(target=abs, args=(1,)))
+                    KEPT[0].start()
+
+                def test_manager(self):
+                    KEPT.append(multiprocessing.Manager())
+
+                def test_daemon(self):
+                    KEPT.append(multiprocessing.Process(target=time.sleep, args=(1000,), daemon=True))
+                    KEPT[0].start()
+
+                def test_modules_replaced(self):
+                    sys.modules["concurrent.futures.thread"] = sys.modules["concurrent.futures.process"] = 5
+                    thread = threading.Thread(target=time.sleep, args=(1000,), daemon=True)
+                    thread.start()
+            """
+        self.write("test_leaving.py", self.source)
+
+    def test_what_would_be_waited_for_in_vain_is_told_and_ended(self) -> None:
+        ended = self.run_here("test_leaving.Unjoined", "--leaks", "fail")
+        self.assertEqual(ended.last_line, "0 passed, 2 failed, 0 skipped", ended.output)
+        leaks = self.leaks_of(ended)
+        self.assertEqual({leak["kind"] for found in leaks.values() for leak in found}, {"process"})
+        (leak,) = leaks["test_process"]
+        self.assertRegex(leak["identity"], r"\(Sleeper, process \d+\)$")
+        self.assertIn(
+            f"test_leaving.py:{self.line_with(self.source, '# here: process')} in test_process", leak["origin"]
+        )
+        self.assertIn(
+            f":{self.line_with(self.source, '# here: busy')} in test_busy", leaks["test_busy_executor"][0]["origin"]
+        )
+
+    def test_what_ends_at_the_exit_is_let_end(self) -> None:
+        for options in ((), ("--leaks", "fail")):
+            with self.subTest(options):
+                ended = self.run_here("test_leaving.Clean", *options)
+                self.assertEqual({name: leaks for name, leaks in self.leaks_of(ended).items() if leaks}, {})
+                self.assertEqual(ended.last_line, "6 passed, 0 failed, 0 skipped", ended.output)
+
+
 class NoFalseAlarmsTest(TrackedTestCase):
     """Two hundred tests of ten kinds that leave nothing, on busy processors."""
 

@@ -181,7 +181,7 @@ class RealClientTest(SDKCase):
             TestSDKFactory.register("fake", SDKAdapter)  # type: ignore[arg-type]
 
 
-CALLERS = {"FAKE_TOKEN": "a-token-of-the-caller", "HARMLESS": "1"}
+CALLERS = {"SSH_AUTH_SOCK": "/run/agent", "FAKE_TOKEN": "a-token-of-the-caller", "HARMLESS": "1"}
 
 
 class SessionTest(SDKCase):
@@ -200,6 +200,8 @@ class SessionTest(SDKCase):
         home = os.environ["HOME"]
         self.assertNotEqual(home, self.before.get("HOME"))
         self.assertTrue(os.path.isdir(os.environ["XDG_CONFIG_HOME"]))
+        self.assertTrue(os.environ["XDG_RUNTIME_DIR"].startswith(os.path.dirname(home)))
+        self.assertNotIn("SSH_AUTH_SOCK", os.environ)
         self.assertTrue(tempfile.mkdtemp().startswith(os.environ["TMPDIR"]))
         self.assertEqual(sdk.session.found["FAKE_TOKEN"], "a-***")
         sdk.close()

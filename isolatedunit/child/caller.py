@@ -9,6 +9,7 @@ import time
 import unittest
 
 from isolatedunit.addresses import carry, undill
+from isolatedunit.channel import MAX_MESSAGE_SIZE
 from isolatedunit.child import recorder
 from isolatedunit.conversation import ipc
 from isolatedunit.instance import TestInstance
@@ -26,7 +27,21 @@ __unittest = True  # leaves this module's frames out of tracebacks
 
 CARRY_ERROR = "isolatedunit.errors.CarryError"
 
+MAX_CARRIED = MAX_MESSAGE_SIZE - 4096
+"""The most that a returned value may be, in bytes, as it is carried; the rest is for the message around it."""
+
 _clock = time.perf_counter
+
+
+def rehearse() -> None:
+    """In a template: import what every call needs, and open once what a call is carried in.
+
+    That takes six times as long as a short call does, and so is not for each child to do.
+    """
+    try:
+        undill(carry((call, (), None)))
+    except Exception:
+        return  # the child meets it again, and tells it as its call's error
 
 
 def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> None:
@@ -89,19 +104,23 @@ def _return(reporter: Reporter, value: Any) -> bool:
         return True
     try:
         pickled = carry(value)
-    except Exception as exception:
-        text = f"what the function returned, a {type(value).__qualname__}, cannot be carried to the runner: {exception}"
-        reporter.hold(
-            OutcomeNoted,
-            test=0,
-            kind="addError",
-            text=f"{text}\n",
-            message=text,
-            exception=CARRY_ERROR,
+    except BaseException as exception:  # what a class says to pickle is the user's code as well
+        text = f"what the function returned, a {type(value).__qualname__}, cannot be carried to the runner: "
+        text += str(exception) or type(exception).__name__
+        return _refuse(reporter, text)
+    if len(pickled) > MAX_CARRIED:
+        return _refuse(
+            reporter,
+            f"what the function returned, a {type(value).__qualname__}, cannot be carried to the runner: it takes "
+            f"{len(pickled)} bytes, and {MAX_CARRIED} are the most; have it written to a file, and return the path",
         )
-        return False
     reporter.hold(CallNoted, pickled=pickled)
     return True
+
+
+def _refuse(reporter: Reporter, text: str) -> bool:
+    reporter.hold(OutcomeNoted, test=0, kind="addError", text=f"{text}\n", message=text, exception=CARRY_ERROR)
+    return False
 
 
 def _note(reporter: Reporter, exception: BaseException) -> None:

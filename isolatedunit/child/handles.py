@@ -7,7 +7,8 @@ import atexit
 import sys
 import time
 
-from isolatedunit import cgroups
+from isolatedunit import cgroups, resources
+from isolatedunit.messages import RunFunction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ except ImportError:  # Windows has no limits that a process sets for itself
 
 MEMORY_HEADROOM = 2
 """How often its memory limit a process may reserve: the stacks of threads, above all, are reserved and hardly used."""
+
+EXECUTOR_GRACE = 0.5
+"""Seconds that the processes of an idle executor get to end, times the load per processor."""
 
 THREAD_GRACE = 0.1
 """Seconds that a thread gets which was told to end, and not waited for."""
@@ -46,11 +50,17 @@ def take_hold() -> None:
 def prepare(work: Any) -> None:
     """In a template, before it forks a child for *work*: do what each child would have to do in its place."""
     global _is_prepared
-    if not _is_prepared and getattr(work, "settings", {}).get("track_handles"):
-        _is_prepared = True
-        from isolatedunit.handles import tracker
+    is_call = isinstance(work, RunFunction)
+    if _is_prepared or not (is_call or getattr(work, "settings", {}).get("track_handles")):
+        return
+    _is_prepared = True
+    if is_call:  # which is always tracked
+        from isolatedunit.child import caller
 
-        tracker.prepare_forks()
+        caller.rehearse()
+    from isolatedunit.handles import tracker
+
+    tracker.prepare_forks()
 
 
 def note_import() -> None:
@@ -144,6 +154,7 @@ def what_a_fork_loses() -> str | None:
 
 def run_exit_functions() -> None:
     """What the interpreter would do at its exit, except wait for threads."""
+    let_executors_end()
     try:
         atexit._run_exitfuncs()
     except BaseException:
@@ -178,9 +189,25 @@ def _describe(thread: threading.Thread) -> str:
 
 
 def let_executors_end() -> None:
-    """Tell idle workers of ``ThreadPoolExecutor`` to end, as the interpreter does at its exit."""
-    futures: Any = sys.modules.get("concurrent.futures.thread")
-    if futures is not None:
-        futures._shutdown = True
-        for queue in list(futures._threads_queues.values()):
-            queue.put(None)
+    """Tell idle workers of executors to end, as the interpreter does at its exit before it does anything else.
+
+    Those of a ``ProcessPoolExecutor`` do not end by themselves, and multiprocessing waits for them.
+    """
+    threads: Any = sys.modules.get("concurrent.futures.thread")
+    processes: Any = sys.modules.get("concurrent.futures.process")
+    try:
+        if threads is not None:
+            threads._shutdown = True
+            for queue in list(threads._threads_queues.values()):
+                queue.put(None)
+        if processes is not None:
+            processes._global_shutdown = True
+            managers = dict(processes._threads_wakeups)
+            for waking in managers.values():
+                waking.wakeup()
+            # before multiprocessing closes the queue over which a manager tells its workers
+            deadline = _clock() + EXECUTOR_GRACE * resources.load_per_processor()
+            for manager in managers:
+                manager.join(max(0.0, deadline - _clock()))
+    except Exception:  # a test may have left anything in their place
+        return

@@ -181,7 +181,7 @@ def end(pipe: PipeEnd, work: TearDownFixture, stage: Stage) -> NoReturn:
 
 def _take_up(pipe: PipeEnd, work: SetUpFixture | TearDownFixture, reporter: worker.Reporter) -> None:
     reporter.ready_at = _clock()
-    channel.current, channel.current_attempt = pipe, work.attempt
+    channel.current, channel.current_attempt, channel.current_process = pipe, work.attempt, os.getpid()
     worker.take_settings(pipe, work.settings, reporter)
     reporter.send(ChildReady, at=reporter.ready_at)
     handles.take_hold()

@@ -164,6 +164,7 @@ def execute(
     reporter = Reporter(pipe, command.attempt)
     reporter.ready_at = _clock()
     channel.current_attempt = command.attempt
+    channel.current_process = _getpid()
     code = 1
     try:
         reporter.hold(ChildReady, at=reporter.ready_at)
@@ -258,12 +259,12 @@ def finish(
         return
     if not clean or (tracker is not None and not _has_nothing(tracker)):
         reporter.flush()  # from now on the runner's clock for the cleanup runs
-        handles.run_exit_functions()
-    if tracker is None:
-        found = handles.clean()
-    else:
-        handles.let_executors_end()
-        found = _finish_tracker(tracker, settings["cleanup_timeout"])
+        if tracker is None:
+            handles.run_exit_functions()
+        else:
+            with tracker.leaving(settings["cleanup_timeout"]):
+                handles.run_exit_functions()
+    found = handles.clean() if tracker is None else _finish_tracker(tracker, settings["cleanup_timeout"])
     reporter.send(HandlesCleaned, handle_stats=_with_leaks(found, grown))
 
 

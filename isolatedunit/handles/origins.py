@@ -126,8 +126,11 @@ def _look_up(noted: dict[int, tuple[Any, Origin]], thing: object) -> Origin:
 
 
 def _is_same(opened: str, path: str, identity: tuple[int, int]) -> bool:
-    if os.path.basename(opened) == os.path.basename(path.removesuffix(" (deleted)")):
+    at = path.removesuffix(" (deleted)")
+    if os.path.basename(opened) == os.path.basename(at):
         return True
+    if at != path and os.path.basename(at).startswith("#") and opened == os.path.dirname(at):
+        return True  # a temporary file that never had a name is opened by its directory's
     try:
         found = _stat(opened)
     except (OSError, ValueError):
@@ -214,6 +217,9 @@ def _note_open(args: tuple[Any, ...], frame: FrameType) -> None:
         for ledger in _ledgers:
             next(ledger.made)
             ledger.descriptors[what] = ((status.st_dev, status.st_ino), origin)
+        if frame.f_code.co_name == "_launch" and "self" in frame.f_locals:
+            # multiprocessing spawns without an event of its own, and then writes to the process through this
+            _add_process(frame.f_locals["self"], origin)
         return
     if type(what) is bytes:
         what = os.fsdecode(what)
@@ -232,6 +238,32 @@ def _note_database(args: tuple[Any, ...], frame: FrameType) -> None:
         for ledger in _ledgers:
             next(ledger.made)
             _keep(ledger.paths, args[0], origin)
+
+
+def _note_directory(args: tuple[Any, ...], frame: FrameType) -> None:
+    if isinstance(args[0], (str, bytes)):
+        origin = find_origin(frame)
+        for ledger in _ledgers:
+            next(ledger.made)
+            _keep(ledger.paths, os.fsdecode(args[0]), origin)
+
+
+def _note_map(args: tuple[Any, ...], frame: FrameType) -> None:
+    number = args[0]
+    if type(number) is not int or number < 0:
+        return
+    try:
+        status = _fstat(number)
+    except OSError:
+        return
+    origin, identity = find_origin(frame), (status.st_dev, status.st_ino)
+    copy = _next_descriptor()
+    for ledger in _ledgers:
+        # what shared memory was opened by has no event of its own
+        if ledger.descriptors.get(number, (None,))[0] != identity:
+            ledger.descriptors[number] = identity, origin
+        next(ledger.made)
+        ledger.descriptors[copy] = identity, origin
 
 
 def _note_socket(args: tuple[Any, ...], frame: FrameType) -> None:
@@ -260,12 +292,13 @@ def _note_thread(args: tuple[Any, ...], frame: FrameType) -> None:
 
 
 def _note_process(args: tuple[Any, ...], frame: FrameType) -> None:
-    reference = None
-    if len(args) == 4:  # subprocess.Popen; its own frame has the object that will know the process's id
-        popen = frame.f_locals.get("self")
-        reference = None if popen is None else ref(popen)
+    # with four it is subprocess.Popen; its own frame has the object that will know the process's id
+    _add_process(frame.f_locals.get("self") if len(args) == 4 else None, find_origin(frame))
+
+
+def _add_process(popen: Any, origin: Origin) -> None:
+    reference = None if popen is None else ref(popen)
     when = 0.0 if _clock_gettime is None or _CLOCK is None else _clock_gettime(_CLOCK)
-    origin = find_origin(frame)
     for ledger in _ledgers:
         next(ledger.made)
         ledger.processes.append((reference, when, origin))
@@ -295,6 +328,8 @@ def _keep(noted: dict[Any, Any], key: Any, value: Any) -> None:
 
 _NOTES: dict[str, Callable[[tuple[Any, ...], FrameType], None]] = {
     "open": _note_open,
+    "os.scandir": _note_directory,
+    "mmap.__new__": _note_map,
     "sqlite3.connect": _note_database,
     "socket.__new__": _note_socket,
     "_thread.start_new_thread": _note_thread,

@@ -45,6 +45,17 @@ def _helpers_of_multiprocessing() -> set[int]:
     return found
 
 
+def joined_at_exit() -> set[int]:
+    """The children that multiprocessing waits for at the exit: no daemons, and none that have ended."""
+    found: set[int] = set()
+    for package in ("multiprocessing", "multiprocess"):
+        for process in list(getattr(sys.modules.get(f"{package}.process"), "_children", ())):
+            number = getattr(getattr(process, "_popen", None), "pid", None)
+            if type(number) is int and process._parent_pid == os.getpid() and not process.daemon:
+                found.add(number)
+    return {one for one in found if not _has_ended(one)}
+
+
 def _stat_of(process_id: int) -> list[bytes]:
     """The fields of the process's ``stat`` from its state on; empty where there is none."""
     try:

@@ -10,6 +10,7 @@ import time
 
 from isolatedunit import resources
 from isolatedunit.handles import descriptors, processes, threads
+from isolatedunit.handles.leaving import Leaving
 from isolatedunit.handles.origins import Ledger, close_ledger, find_origin, open_ledger, tell_origin
 from isolatedunit.handles.result import HandleCleanupResult
 from isolatedunit.handles.state import State
@@ -136,6 +137,8 @@ class HandleTracker:
         self._closed_for_test = 0
         self._ledger: Ledger | None = None
         self._baseline: Baseline | None = None
+        self._ended: list[_Leak] = []
+        self._cleaned = self._forced = 0
 
     # ---- what a test tells
 
@@ -182,6 +185,20 @@ class HandleTracker:
         """Whether there is nothing new now; what is about to end by itself counts as something."""
         return not self._look(self._ledger)
 
+    def leaving(self, timeout: float | None = DEFAULT_TIMEOUT) -> Leaving:
+        """To be around the functions for the exit: a child that they wait for in vain is a leak, and is ended."""
+        patience = GRACE * resources.load_per_processor()
+        return Leaving(patience if timeout is None else min(patience, timeout / 2), self._end_children)
+
+    def _end_children(self, children: set[int]) -> None:
+        suspects = _Suspects()
+        suspects.children = children
+        leaks = list(_describe_running(suspects, self._ledger or Ledger()))
+        cleaned, forced = _end(leaks, _clock() + DEFAULT_TIMEOUT)
+        self._ended += leaks
+        self._cleaned += cleaned
+        self._forced += forced
+
     def finish(self, timeout: float | None = DEFAULT_TIMEOUT) -> HandleCleanupResult:
         """Tell what is still open, and close it, within *timeout* seconds (None: as long as it takes).
 
@@ -202,6 +219,7 @@ class HandleTracker:
             changes = before.state.changes_since(environment_touched=ledger.environment_touched)
         made = self._told + (0 if ledger is None else next(ledger.made))
         cleaned, forced = _end(leaks, deadline)
+        leaks = [*self._ended, *leaks]
         by_kind: dict[str, int] = {}
         for leak in leaks:
             by_kind[leak.kind] = by_kind.get(leak.kind, 0) + 1
@@ -209,8 +227,8 @@ class HandleTracker:
             opened=max(made, len(leaks)),
             closed=max(made - len(leaks), 0),
             leaked=len(leaks),
-            cleaned=cleaned,
-            forced=forced,
+            cleaned=self._cleaned + cleaned,
+            forced=self._forced + forced,
             by_kind=by_kind,
             leaks=tuple(
                 {"kind": leak.kind, "identity": leak.identity, "origin": tell_origin(leak.origin)} for leak in leaks

@@ -16,6 +16,8 @@ from isolatedunit.errors import IpcError
 SECRETS = (
     *("*_TOKEN", "*_SECRET*", "*_API_KEY", "*_APIKEY", "*_KEY_ID", "*_ACCESS_KEY"),
     *("*_PASSWORD", "*_CREDENTIALS", "*_SESSION", "*_SESSION_ID"),
+    # by these a keyring, and an agent with the caller's keys, can be asked
+    *("DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK", "GPG_AGENT_INFO"),
 )
 """Environment variables that hold credentials or a session, whatever the SDK."""
 
@@ -26,6 +28,7 @@ HOMES = {
     "XDG_CACHE_HOME": os.path.join("home", ".cache"),
     "XDG_DATA_HOME": os.path.join("home", ".local", "share"),
     "XDG_STATE_HOME": os.path.join("home", ".local", "state"),
+    "XDG_RUNTIME_DIR": "run",
     "TMPDIR": "tmp",
 }
 

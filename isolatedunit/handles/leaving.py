@@ -1,0 +1,72 @@
+"""While a process leaves: the children that its functions for the exit wait for, and may wait for in vain."""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import time
+
+from isolatedunit.handles import processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# a test may replace them in their modules
+_clock, _sleep, _current_frames = time.monotonic, time.sleep, sys._current_frames
+_start_new_thread, _allocate_lock, _get_ident = _thread.start_new_thread, _thread.allocate_lock, _thread.get_ident
+
+_MODULES = ("multiprocessing.util", "multiprocess.util")
+_LOOK_INTERVAL = 0.005
+
+
+class Leaving:
+    """Around the functions for the exit: children that multiprocessing waits for longer than *patience* go to *end*.
+
+    It ends what is a daemon, and waits for all others without a limit. A thread looks after that, which
+    neither `threading` nor who counts threads sees; there is none where there are no such children.
+    """
+
+    def __init__(self, patience: float, end: Callable[[set[int]], None]) -> None:
+        self._patience = patience
+        self._end = end
+        self._thread = _get_ident()
+        self._is_over = False
+        self._is_gone = _allocate_lock()
+
+    def __enter__(self) -> None:
+        try:
+            if processes.joined_at_exit():
+                self._is_gone.acquire()
+                _start_new_thread(self._watch, ())
+        except Exception:  # in a process in which a test left nothing as it was
+            return
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over = True
+        self._is_gone.acquire()
+
+    def _watch(self) -> None:
+        since = _clock()
+        try:
+            while not self._is_over:
+                if not self._is_waiting():
+                    since = _clock()
+                elif _clock() - since > self._patience:
+                    self._end(processes.joined_at_exit())
+                    since = _clock()
+                _sleep(_LOOK_INTERVAL)
+        except Exception:  # the runner ends this process when its time for that is over
+            return
+        finally:
+            self._is_gone.release()
+
+    def _is_waiting(self) -> bool:
+        """Whether multiprocessing joins a child right now: before that it ends daemons, managers and pools."""
+        frame, called = _current_frames().get(self._thread), ""
+        while frame is not None:
+            if frame.f_code.co_name == "_exit_function" and frame.f_globals.get("__name__") in _MODULES:
+                return called == "join"
+            called = frame.f_code.co_name
+            frame = frame.f_back
+        return False
