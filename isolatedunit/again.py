@@ -1,4 +1,4 @@
-"""The command that runs a single test of a run again: with what it takes to find it, and the options that it had."""
+"""The commands that run a test of a run, or those that failed, again: how they are found, and the options they had."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from isolatedunit.results import TestReport
 _FIXTURE = re.compile(r"(?:setUp|tearDown)(?:Class|Module) \((.+)\)")
 _FAILED_TEST = "unittest.loader._FailedTest."
 _OF_DISCOVERY = ("start_directory", "pattern", "top_level_directory")
+_OF_THE_CHOICE = ("patterns", "history")
 _OF_THE_TEST = PER_TEST - {"retries", "retry_on", "retry_delay", "retry_backoff", "flaky", "enable_process_logging"}
 
 
@@ -26,12 +27,16 @@ class Again:
 
     def __init__(self, options: Options, names: Sequence[str], given: Mapping[str, Any]) -> None:
         program = "python -m isolatedunit" if sys.argv[0].startswith("python") else os.path.basename(sys.argv[0])
-        self._start = program
         self._end = "".join(_as_flags(name, given[name]) for name in TABLE if name in given and name in _OF_THE_TEST)
+        if "config" in given:
+            program += f" --config {shlex.quote(given['config'])}"
+        found = "".join(_as_flags(name, given[name]) for name in _OF_DISCOVERY if name in given)
         self._by_pattern = not names and not _finds_by_name(options)
-        if self._by_pattern:
-            found = {name: given[name] for name in _OF_DISCOVERY if name in given}
-            self._start += " discover" + "".join(_as_flags(name, value) for name, value in found.items())
+        self._start = f"{program} discover{found}" if self._by_pattern else program
+        wanted = "".join(f" {shlex.quote(name)}" for name in names) or (f" discover{found}" if found else "")
+        chosen = "".join(_as_flags(name, given[name]) for name in _OF_THE_CHOICE if name in given)
+        self.failed = None if options.history is None else f"{program}{wanted}{chosen}{self._end} --last-failed"
+        """The command for all that failed; None where nothing remembers which did."""
 
     def __call__(self, report: TestReport) -> str | None:
         """The command, on one line; None where there is none that runs no other test's file, too."""

@@ -163,6 +163,8 @@ def parse_all(argv: Sequence[str]) -> Wanted:
         flag = max(TABLE[name].metadata["flags"] or ("-v",), key=len)
         options = options.with_values({name: read(name, value, flag)}, flag)
         origins[name] = f"the command line ({flag})"
+    if config is not None:
+        given["config"] = config
     check_files(options)
     return Wanted(options, names, origins, given)
 
@@ -312,7 +314,8 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
     if options.serve is not None and past is None:
         runner.live = _serve(options, stream)
     if past is None:
-        runner.command_for = Again(options, names, wanted.given)
+        again = Again(options, names, wanted.given)
+        runner.command_for, runner.command_for_failed = again, again.failed
     source: dict[str, Any] = {"names": list(names)}
     if not names:
         source = {"discover": [options.start_directory, options.pattern, options.top_level_directory]}

@@ -64,7 +64,7 @@ class Audience:
     """Who hears of a run that began at *origin*: `listeners`, of which *more* come last.
 
     *say* prints a line. `durations` is there if they were asked for, and unittest does not tell them by itself, as it
-    does from Python 3.12 on.
+    does from Python 3.12 on. *again* is the command that runs what failed again, if there is one.
     """
 
     def __init__(
@@ -74,13 +74,14 @@ class Audience:
         statistics: Statistics,
         say: Callable[[str], object],
         more: Sequence[Listener],
+        again: str | None = None,
     ) -> None:
         self._options = options
         self._statistics = statistics
         self._say = say
         self._reports = [Guarded(report) for report in _reports(options, origin, statistics.as_dict)]
         self._partial = _partial_of(options, origin)
-        self.summary = Summary(say, lets_finish=options.catchbreak, repeats=options.repeat > 1)
+        self.summary = Summary(say, lets_finish=options.catchbreak, repeats=options.repeat > 1, again=again)
         wanted = options.durations is not None and sys.version_info < (3, 12)
         self.durations = Durations() if wanted else None
         self._slowest = Slowest() if options.slowest else None

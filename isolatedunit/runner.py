@@ -305,6 +305,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.live: LivePage | None = None
         self.display: Display | None = None
         self.command_for: Callable[[TestReport], str | None] = no_command
+        self.command_for_failed: str | None = None
 
     def get_statistics(self) -> dict[str, Any]:
         """What the runner's runs have cost so far, in seconds and bytes."""
@@ -389,7 +390,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         if system is not None:
             self.stream.goes_to(system)
             more.append(Annotations(system, self.stream.write_as_it_is))
-        return Audience(options, origin, self.statistics, self.stream.writeln, more), bridge
+        again = self.command_for_failed
+        return Audience(options, origin, self.statistics, self.stream.writeln, more, again), bridge
 
     def _conclude(self, audience: Audience) -> None:
         self.report_lost = audience.conclude()

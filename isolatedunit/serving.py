@@ -165,6 +165,7 @@ class LivePage:
                     "age": now - one.began_at,
                     "phase": one.phase,
                     "process": one.process_id,
+                    **self._data.place_of(attempt),
                 }
                 for attempt, one in self._state.running.items()
             ]

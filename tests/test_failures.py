@@ -122,6 +122,30 @@ class AgainTest(ProjectTestCase):
         self.write("test_it.py", "import no_such_module")
         self.assertEqual(list(self.again()), ["python -m isolatedunit test_it"])
 
+    def test_with_the_file_that_options_came_from(self) -> None:
+        self.write("test_it.py", SUITE)
+        self.write("of it.cfg", "[isolatedunit]\nprocess_timeout = 9\n")
+        (command,) = self.again("--config", "of it.cfg", "test_it.It.test_bad")
+        self.assertEqual(command, "python -m isolatedunit --config 'of it.cfg' test_it.It.test_bad")
+
+    def test_all_that_failed(self) -> None:
+        self.write("tests/test_it.py", SUITE)
+        self.write("tests/test_broken.py", "import no_such_module")
+        for arguments, command in (
+            (("discover", "-s", "tests"), "discover -s tests --last-failed"),
+            (("discover", "tests", "-k", "bad", "--no-ipc"), "discover -s tests -k bad --no-ipc --last-failed"),
+            (("tests/test_it.py", "-j", "2"), "tests/test_it.py --last-failed"),
+        ):
+            with self.subTest(arguments):
+                first = self.run_here(*arguments, "--history", "of-all")
+                (told,) = re.findall(r"^To run these again: (.+)$", first.output, re.MULTILINE)
+                self.assertEqual(told.replace(" --history of-all", ""), f"python -m isolatedunit {command}")
+                again = self.obey(told)
+                failed = re.compile(r"^Failed:\n((?:  .+\n)+)", re.MULTILINE)
+                self.assertEqual(failed.findall(again.output), failed.findall(first.output))
+                self.assertIn("0 passed,", again.last_line)
+        self.assertNotIn("again: python", self.run_here("--history", "none", "-s", "tests").output.split("Failed:")[1])
+
     def test_a_program_has_no_command(self) -> None:
         self.write("test_it.py", SUITE)
         self.write(
@@ -175,6 +199,35 @@ class OutputTest(ProjectTestCase):
                 self.assertEqual(len(re.findall("^FAIL: test_bad ", output, re.MULTILINE)), times)
                 self.assertEqual(output.count("OSError: no disk\n\nTo run it again"), times)
 
+    def test_a_success_that_was_none(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import unittest
+
+            class It(unittest.TestCase):
+                @unittest.expectedFailure
+                def test(self):
+                    pass
+            """,
+        )
+        self.assertIn(
+            "UNEXPECTED SUCCESS: test (test_it.It.test)\n" + "-" * 70 + "\nIt was to fail, and passed.\n\n"
+            "To run it again: python -m isolatedunit test_it.It.test\n",
+            self.run_here("--show-failures", "immediate").output,
+        )
+
+    def test_two_of_one_name_are_told_apart(self) -> None:
+        said: list[str] = []
+        live = LiveOutput(said.append)
+        for attempt, module in (("1", "a"), ("2", "b")):
+            live.handle(AttemptStarted(0.0, attempt, (f"{module}.C.test",)))
+            live.handle(OutputWritten(0.0, attempt, "stdout", "line\n"))
+        live.handle(AttemptFinished(1.0, "1", ("a.C.test",), 0.1, 1.0, None, None))
+        live.handle(AttemptStarted(1.0, "3", ("a.C.test",)))
+        live.handle(OutputWritten(1.0, "3", "stdout", "line\n"))
+        self.assertEqual(said, ["[C.test] line", "[b.C.test] line", "[C.test] line"])
+
     def test_a_line_in_pieces(self) -> None:
         lines: list[str] = []
         live = LiveOutput(lines.append)
@@ -202,6 +255,7 @@ class EndTest(ProjectTestCase):
             "  ERROR setUpClass (test_it.Broken): OSError: no disk\n"
             "  FAIL  test_it.It.test_bad: 1 != 2\n"
             "  ERROR test_it.It.test_bad_as_well: RuntimeError: no server\n"
+            "To run these again: python -m isolatedunit --last-failed\n"
             "Isolation: ",
             output,
         )
@@ -291,6 +345,38 @@ class ColourTest(ProjectTestCase):
         self.write("test_it.py", SUITE)
         output = self.run_here().output
         self.assertNotIn("isolatedunit" + os.sep, output.replace("python -m isolatedunit", ""))
+
+    def test_frames_of_unittest_are_left_out_of_stacks(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import os, time, unittest
+
+            class It(unittest.TestCase):
+                def test_aborts(self):
+                    os.abort()
+
+                def test_hangs(self):
+                    with self.assertRaises(ValueError):
+                        self.addCleanup(print)
+                        test = unittest.FunctionTestCase(lambda: time.sleep(600))
+                        unittest.TestSuite([test]).run(unittest.TestResult())
+            """,
+        )
+        tests = self.run_here("--process-timeout", "1").tests()
+        for name, lines in (
+            ("test_aborts", r'\(most recent call first\):\n  File ".+test_it.py", line 5 in test_aborts\n(?!  File)'),
+            # what the test itself went through stays
+            ("test_hangs", r'in <lambda>\n(  File ".+case.py".+\n)+.+suite.py".+\n.+ in test_hangs\n(?!  File)'),
+        ):
+            with self.subTest(name):
+                self.assertRegex(tests[f"test_it.It.{name}"]["traceback"], lines)
+
+    def test_frames_of_ours_are_left_out_of_messages(self) -> None:
+        self.write("test_it.py", "import no_such_module")
+        (test,) = self.run_here().tests().values()
+        self.assertIn("No module named 'no_such_module'", test["message"])
+        self.assertNotIn("isolatedunit" + os.sep, test["message"])
 
 
 class AnnotationsTest(unittest.TestCase):

@@ -13,8 +13,8 @@ from browsing import complaints, needs_browser, open_browser, show_as, violation
 from running import ProjectTestCase
 from telling import ORIGIN
 
-from isolatedunit.events import AttemptFinished, AttemptStarted, RunFinished, RunStarted, TestFinished
-from isolatedunit.reporters.webpage import LONGEST_OUTPUT, HtmlReport, page_of
+from isolatedunit.events import AttemptFinished, AttemptStarted, Event, RunFinished, RunStarted, TestFinished
+from isolatedunit.reporters.webpage import LONGEST_OUTPUT, HtmlReport, PageData, page_of
 from isolatedunit.results import AttemptReport, Note, TestReport
 from isolatedunit.statistics import Statistics
 
@@ -110,6 +110,29 @@ class DocumentTest(ProjectTestCase):
         self.assertEqual((test["id"], test["duration"], test["memory"], test["cpu"]), ("m.C.test", 0.5, 2**20, 0.25))
         self.assertEqual((one["slot"], one["begin"], one["end"], one["outcome"]), (1, 0.0, 0.75, "passed"))
 
+    def test_a_piece_of_the_timeline_is_told_once_it_is_known_what_came_of_it(self) -> None:
+        data = PageData(ORIGIN, dict)
+        outcomes: list[str] = []
+
+        def take(*events: Event) -> list[str]:
+            for event in events:
+                data.handle(event)
+            outcomes.extend(one["outcome"] for one in data.news(len(outcomes))["slices"])
+            return outcomes
+
+        time = ORIGIN.time
+        for number in range(3):
+            take(AttemptStarted(time, str(number), (f"m.C.test_{number}",)))
+        self.assertEqual(data.place_of("1"), {"slot": 2, "begin": 0.0})
+        self.assertEqual(take(AttemptFinished(time, "1", ("m.C.test_1",), 0.1, 0.5, 2**20, None)), [])
+        self.assertEqual(data.place_of("1"), {})
+        self.assertEqual(take(AttemptFinished(time, "0", ("m.C.test_0",), 0.1, 0.5, 2**20, None)), [])
+        self.assertEqual(take(TestFinished(time, TestReport("m.C.test_0", "failed"))), ["failed"])
+        self.assertEqual(take(TestFinished(time, TestReport("m.C.test_1", "passed"))), ["failed", "passed"])
+        # nobody tells any more what became of this one
+        self.assertEqual(len(take(AttemptFinished(time, "2", ("m.C.test_2",), 0.1, 0.5, 2**20, "cancelled"))), 2)
+        self.assertEqual(take(RunFinished(time, ()))[2:], ["error"])
+
     def test_a_run_that_was_written_down_becomes_a_page(self) -> None:
         self.write(
             "test_it.py", "import unittest\nclass It(unittest.TestCase):\n    def test(self): self.fail('why')\n"
@@ -175,8 +198,13 @@ class BrowserTest(ProjectTestCase):
         self.assertEqual(counts, ["8 tests", "2 passed", "1 skipped", "1 flaky", "3 error", "1 failed"])
         self.assertEqual(self.ask("document.querySelectorAll('#flakiest li').length"), 1)
 
-        # failures first, and then by name
+        self.assertEqual(self.browser.title, "4 failed · Test run")
+
+        # failures first, and then by name, each with the first words of why
         self.assertEqual(self.tests_shown()[0], "test_fails")
+        why = self.ask("[...document.querySelectorAll('#rows .why')].map((one) => one.textContent)")
+        self.assertEqual(why[0], "100 != 120")
+        self.assertRegex(why[self.tests_shown().index("test_hangs")], r"^timeout: The test did not end within 2 s")
         self.click("#heads th:nth-child(2) button")
         self.assertEqual(self.tests_shown(), sorted(self.tests_shown()))
         self.click("#heads th:nth-child(2) button")
@@ -242,6 +270,31 @@ class BrowserTest(ProjectTestCase):
                     self.assertEqual(violations(self.browser), [])
                     self.assertLessEqual(self.ask("document.documentElement.scrollWidth"), width)
         self.assertEqual(complaints(self.browser), [])
+
+    def test_names_can_be_told_apart_on_a_phone(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import unittest
+
+            class ItWithAName(unittest.TestCase):
+                def test_what_comes_of_an_order_that_is_small(self): pass
+                def test_what_comes_of_an_order_that_is_large(self): pass
+            """,
+        )
+        self.run_here("--html", "page.html")
+        self.open(os.path.join(self.directory, "page.html"))
+        show_as(self.browser, dark=False, width=360)
+        self.addCleanup(show_as, self.browser, dark=False)
+        # the ends of the names are in view, their beginnings are not
+        self.assertEqual(
+            self.ask(
+                "[...document.querySelectorAll('#rows .name')].map((one) => {"
+                "  const name = one.getBoundingClientRect(), text = one.firstChild.getBoundingClientRect();"
+                "  return [text.left < name.left - 50, text.right <= name.right + 1]; })"
+            ),
+            [[True, True], [True, True]],
+        )
 
     def test_twenty_thousand_tests(self) -> None:
         path = os.path.join(self.directory, "page.html")

@@ -104,7 +104,7 @@ class Live:
 class ServeTest(ProjectTestCase):
     def begin(self, *arguments: str) -> Live:
         self.write("test_it.py", SUITE)
-        live = Live(self.directory, *arguments)
+        live = Live(self.directory, "--process-timeout", "240", *arguments)  # a browser may take its time to come
         assert live.process.stderr is not None
         self.addCleanup(live.process.stderr.close)
         self.addCleanup(live.process.wait)
@@ -130,6 +130,9 @@ class ServeTest(ProjectTestCase):
         names = []
         for name, news in live.events():
             names.append(name)
+            for one in news["running"]:
+                self.assertGreaterEqual(one["begin"], 0.0)
+                self.assertIn(one["slot"], (1, 2, 3))
             seen += [test["id"] for test in news["tests"]]
             if len(seen) == 1 and len(news["running"]) == 2:
                 self.go_on()
@@ -237,6 +240,8 @@ class ServeTest(ProjectTestCase):
 
     @needs_browser
     def test_in_a_browser(self) -> None:
+        from selenium.webdriver.common.action_chains import ActionChains
+
         browser = open_browser()
         self.addCleanup(browser.quit)
         live = self.begin()
@@ -249,6 +254,19 @@ class ServeTest(ProjectTestCase):
 
         wait_until(lambda: "test_it.It.test_stuck" in shown() and "Running now" in shown(), "what runs")
         self.assertEqual(violations(browser), [])
+        # what runs is in the timeline, and no row is taken from under the mouse when the page is told more
+        self.assertEqual(
+            browser.execute_script("return slicesOf().filter((one) => one.outcome === 'running').length"), 2
+        )
+        ActionChains(browser).move_to_element(
+            browser.find_element("css selector", "#rows button")
+        ).click_and_hold().perform()
+        for _ in range(2):
+            browser.execute_script("window.taken = lanes.running")
+            wait_until(lambda: browser.execute_script("return window.taken !== lanes.running && !redraw"), "an update")
+        ActionChains(browser).release().perform()
+        self.assertTrue(browser.execute_script("return document.querySelector('dialog[open]') !== null"))
+        browser.find_element("css selector", "dialog[open] .act:last-child").click()
         browser.find_element("css selector", "[aria-label='Stack: test_it.It.test_stuck']").click()
         wait_until(lambda: "in wait_for" in shown(), "the stack")
         browser.find_element("css selector", "dialog[open] .act").click()

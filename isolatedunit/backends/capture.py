@@ -7,6 +7,7 @@ behind cannot make its end look as if it was still to come.
 from __future__ import annotations
 
 import os
+import unittest
 from collections.abc import Sequence
 
 from isolatedunit.backends import KEPT_OUTPUT, Setting
@@ -14,6 +15,7 @@ from isolatedunit.resources import open_regular
 from isolatedunit.results import Output
 from isolatedunit.vitals import size_of
 
+_UNITTEST = f'  File "{os.path.dirname(os.path.abspath(unittest.__file__))}{os.sep}'
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
 
@@ -99,8 +101,23 @@ def _as_text(data: bytes) -> str:
 
 
 def _without_our_frames(stacks: str) -> str:
-    """The stacks as faulthandler writes them, but for the frames below the test's own and unittest's."""
+    """The stacks as faulthandler writes them, without frames of ours, and those of unittest's that called the test."""
     ours = (f'  File "{_PACKAGE}', '  File "<string>", line 1 in <module>')
     shown = f'  File "{_PACKAGE}demo.py"'  # takes a user's place
-    lines = stacks.splitlines(keepends=True)
-    return "".join(line for line in lines if line.startswith(shown) or not line.startswith(ours))
+    kept: list[str] = []
+    for line in stacks.splitlines(keepends=True):
+        if line.startswith(shown) or not line.startswith(ours):
+            if not line.startswith("  "):
+                _drop_callers(kept)
+            kept.append(line)
+    _drop_callers(kept)
+    return "".join(kept)
+
+
+def _drop_callers(lines: list[str]) -> None:
+    """Drop unittest's frames at the end of a stack, which begins with what ran, unless it is all that there is."""
+    left = len(lines)
+    while left and lines[left - 1].startswith(_UNITTEST):
+        left -= 1
+    if left and lines[left - 1].startswith("  "):
+        del lines[left:]

@@ -227,7 +227,8 @@ def describe_exception(exception: BaseException, text: str | None = None) -> dic
     """The fields of an `OutcomeNoted` that tell of *exception*."""
     if text is None:
         text = format_exception(exception)
-    return {"text": cut(_without_our_frames(text)), "message": _message_of(exception), "exception": _name_of(exception)}
+    message = _without_our_frames(_message_of(exception))  # the loader's holds a traceback
+    return {"text": cut(_without_our_frames(text)), "message": message, "exception": _name_of(exception)}
 
 
 def _without_our_frames(text: str) -> str:

@@ -40,6 +40,11 @@ class Telling:
                 break
         return texts
 
+    def of_unexpected_success(self, report: TestReport) -> str:
+        """What there is to say of a test that was to fail, and passed."""
+        command = self.command_for(report)
+        return "It was to fail, and passed." + ("" if command is None else f"\n\nTo run it again: {command}\n")
+
 
 def output_of(report: TestReport) -> str:
     """What the test wrote, under unittest's titles; nothing if it wrote nothing."""

@@ -21,6 +21,9 @@ LONGEST_FAILURE = 160
 
 FAILING = ("failed", "error", "unexpectedSuccess")
 
+_NOT_IMPORTED = "Failed to import test module: "
+"""How unittest's loader begins to tell of a module that cannot be imported."""
+
 NOT_RUN_SHOWN = 20
 """How many of the tests that were not run are named on the terminal; the report has them all."""
 
@@ -127,11 +130,19 @@ class Summary:
     """Remembers what to say when the run is over: a listener. *say* prints a line at once.
 
     *seconds* is how long the run took so far, *interrupted* whether that was ended by a Ctrl-C. Where each
-    test *repeats*, it is counted how often it failed.
+    test *repeats*, it is counted how often it failed. *again* is the command that runs those that failed again.
     """
 
-    def __init__(self, say: Callable[[str], object], *, lets_finish: bool = False, repeats: bool = False) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], object],
+        *,
+        lets_finish: bool = False,
+        repeats: bool = False,
+        again: str | None = None,
+    ) -> None:
         self._say = say
+        self._again = again
         self._lets_finish = lets_finish
         self._warnings: list[str] = []
         self._counts = Counts()
@@ -200,7 +211,8 @@ class Summary:
         if self._failures < 2:
             return []  # a single one is told just above
         more = self._failures - len(self._failed)
-        return ["Failed:", *(line for _, line in sorted(self._failed)), *([f"  and {more} more"] if more else [])]
+        lines = ["Failed:", *(line for _, line in sorted(self._failed)), *([f"  and {more} more"] if more else [])]
+        return lines if self._again is None else [*lines, f"To run these again: {self._again}"]
 
     def _tell_repeated(self) -> list[str]:
         """Which tests failed, and which of them not always."""
@@ -229,6 +241,8 @@ def _tell_failure(report: TestReport) -> str:
     why = report.message.strip().partition("\n")[0]
     if report.cause == "flaky":
         why = "it only passed when it was tried again"
+    elif report.message.startswith(_NOT_IMPORTED):
+        why = report.message.strip().rpartition("\n")[2]  # unittest's loader puts the whole traceback before it
     elif worst is not None and worst.exception and report.outcome != "failed":
         why = f"{worst.exception}: {why}" if why else worst.exception
     kind = {"failed": "FAIL", "error": "ERROR"}.get(report.outcome, "UNEXPECTED SUCCESS")

@@ -46,6 +46,8 @@ class AsTheyHappen:
             texts = self._telling.texts(report)
             for place in failed:
                 note = report.notes[place]
+                if note.kind == "addUnexpectedSuccess":  # unittest has a heading for it only
+                    texts[place] = self._telling.of_unexpected_success(report)
                 name = describe(report) if note.subtest is None else note.subtest["description"]
                 self._print(f"{HEADINGS[note.kind]}: {name}", texts[place])
         elif self._shows_output and not (failed and report.notes):
@@ -71,7 +73,10 @@ class LiveOutput:
     def handle(self, event: Event) -> None:
         """Print the lines that are complete."""
         if isinstance(event, AttemptStarted):
-            self._names[event.attempt] = short_name_of(event.tests)
+            name = short_name_of(event.tests)
+            if name in self._names.values() and event.tests:
+                name = event.tests[0]  # whose lines these are must be seen while another one of this name runs
+            self._names[event.attempt] = name
         elif isinstance(event, OutputWritten):
             self._print(event.attempt, event.stream, event.text)
         elif isinstance(event, AttemptFinished):

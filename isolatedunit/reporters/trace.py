@@ -125,6 +125,11 @@ class TraceReport:
     def _count_sampled(self, event: Event) -> None:
         self._others.append(self._counter(event.time, "memory, sampled (bytes)", {"rss": sum(self._sampled.values())}))
 
+    def place_of(self, attempt: str) -> tuple[int, float] | None:
+        """The slot of an attempt that runs, and the time at which it began."""
+        running = self._running.get(attempt)
+        return None if running is None else (running.slot, running.begin)
+
     def write(self) -> None:
         """Write the document, whole or not at all, readable by its owner only; raises `OSError`."""
         document = self.document()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
-from isolatedunit.events import AttemptFinished, Event
+from isolatedunit.events import AttemptFinished, Event, RunFinished
 from isolatedunit.leaks import tell_leak
 from isolatedunit.reporters.files import JsonReport, Origin, write_whole
 from isolatedunit.reporters.printable import on_one_line, printable
@@ -36,6 +36,7 @@ class PageData:
         self._report = JsonReport("", origin, statistics)
         self._trace = TraceReport("", origin)
         self._ended: list[Slice] = []
+        self._unsettled: list[Slice] = []  # they have ended, and what became of their tests is told next
 
     def handle(self, event: Event) -> None:
         """Take notice of *event*."""
@@ -44,11 +45,18 @@ class PageData:
         if isinstance(event, AttemptFinished):
             ended = self._trace.ended
             if ended is not None and ended.attempt == event.attempt:
-                self._ended.append(ended)
+                self._unsettled.append(ended)
+        if self._unsettled:
+            is_over = isinstance(event, RunFinished)
+            known = [one for one in self._unsettled if is_over or len(one.outcomes) >= len(one.tests)]
+            self._ended += known
+            self._unsettled = [one for one in self._unsettled if one not in known]
 
     def document(self) -> dict[str, Any]:
         """All of it, as plain values."""
         report = self._report.document()
+        self._ended += self._unsettled  # of a run that was cut off
+        self._unsettled = []
         return {**self.news(), "tests": [describe_test(test) for test in report["tests"]]}
 
     def news(self, after: int = 0) -> dict[str, Any]:
@@ -58,6 +66,11 @@ class PageData:
             "not_run": list(self._report.not_run),
             "slices": [self.describe_slice(one) for one in self._ended[after:]],
         }
+
+    def place_of(self, attempt: str) -> dict[str, Any]:
+        """Where the timeline shows an attempt that runs; nothing of one that does not."""
+        place = self._trace.place_of(attempt)
+        return {} if place is None else {"slot": place[0], "begin": place[1] - self._origin.time}
 
     def describe_slice(self, one: Slice) -> dict[str, Any]:
         """An attempt as the timeline shows it."""

@@ -8,11 +8,12 @@ const COLUMNS = [
   { key: "outcome", title: "outcome", of: (test) => OUTCOMES.indexOf(kindOf(test)) },
   { key: "id", title: "test", of: (test) => test.id },
   { key: "duration", title: "seconds", number: true, of: (test) => -test.duration },
-  { key: "memory", title: "MiB", number: true, wide: true, of: (test) => -(test.memory || 0) },
-  { key: "cpu", title: "CPU", number: true, wide: true, of: (test) => -(test.cpu || 0) },
-  { key: "cause", title: "cause", wide: true, of: (test) => test.cause || "\uffff" },
+  { key: "memory", title: "MiB", number: true, wider: true, of: (test) => -(test.memory || 0) },
+  { key: "cpu", title: "CPU", number: true, wider: true, of: (test) => -(test.cpu || 0) },
+  { key: "why", title: "why", wide: true, of: (test) => whyOf(test) || "\uffff" },
 ];
-const view = { sort: "outcome", down: false, text: "", hidden: new Set(), tests: [], first: -1, last: -1 };
+const WORDS = { unexpectedSuccess: "unexpected success", expectedFailure: "expected failure" };
+const view = { sort: "outcome", down: false, text: "", hidden: new Set(), tests: [] };
 
 function make(tag, properties, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -21,6 +22,17 @@ function make(tag, properties, ...children) {
 }
 
 function kindOf(test) { return test.flaky ? "flaky" : test.outcome; }
+function wordOf(kind) { return WORDS[kind] || kind; }
+
+// the cause and the first words of the message; of a module that cannot be imported the last ones, after a traceback
+function whyOf(test) {
+  const lines = test.message.trim().split("\n");
+  return [test.cause, lines[0].startsWith("Failed to import test module: ") ? lines.at(-1) : lines[0]].filter(Boolean).join(": ");
+}
+
+// a name ends with what tells most: where there is not enough room its beginning is cut, as what is read from the right
+function nameOf(id) { return make("bdi", { dir: "ltr", textContent: id }); }
+
 function seconds(value) { return value === null || value === undefined ? "" : value.toFixed(value < 10 ? 3 : 1); }
 function mebibytes(value) { return value ? (value / 1048576).toFixed(1) : ""; }
 
@@ -35,13 +47,15 @@ function showFacts() {
   for (const test of data.tests) counts[kindOf(test)] += 1;
   const shown = [["tests", data.tests.length], ...OUTCOMES.slice().reverse().filter((name) => counts[name] || name === "passed" || name === "failed").map((name) => [name, counts[name]])];
   if (data.not_run.length) shown.push(["not run", data.not_run.length]);
-  byId("counts").replaceChildren(...shown.map(([name, count]) => make("li", {}, make("b", { className: name, textContent: count }), name)));
+  byId("counts").replaceChildren(...shown.map(([name, count]) => make("li", {}, make("b", { className: name, textContent: count }), wordOf(name))));
+  const bad = OUTCOMES.reduce((sum, name) => sum + (BAD.has(name) ? counts[name] : 0), 0);
+  document.title = `${bad ? `${bad} failed` : `${data.tests.length} tests`} · ${byId("title").textContent}`;
   const boxes = byId("outcomes");
   for (const name of OUTCOMES) {
     if (!counts[name] || byId(`show-${name}`)) continue;
     const box = make("input", { type: "checkbox", checked: !view.hidden.has(name), id: `show-${name}` });
     box.addEventListener("change", () => { view.hidden[box.checked ? "delete" : "add"](name); choose(); });
-    boxes.append(make("label", { htmlFor: box.id, className: name }, box, ` ${name}`));
+    boxes.append(make("label", { htmlFor: box.id, className: name }, box, ` ${wordOf(name)}`));
   }
 }
 
@@ -57,7 +71,7 @@ function showHeads() {
       byId("heads").children[COLUMNS.indexOf(column)].firstChild.focus();
       choose();
     });
-    const head = make("th", { scope: "col", className: `${column.number ? "number" : ""} ${column.wide ? "wide" : ""}` }, button);
+    const head = make("th", { scope: "col", className: ["number", "wide", "wider"].filter((name) => column[name]).join(" ") }, button);
     if (view.sort === column.key) head.setAttribute("aria-sort", view.down ? "descending" : "ascending");
     return head;
   }));
@@ -72,7 +86,6 @@ function choose() {
   view.tests = chosen.map(([, test]) => test);
   byId("shown").textContent = `${view.tests.length} of ${data.tests.length} tests`;
   byId("tests").setAttribute("aria-rowcount", view.tests.length + 1);
-  view.first = -1;
   showRows();
 }
 
@@ -82,9 +95,6 @@ function showRows() {
   const scroll = byId("scroll"), count = view.tests.length;
   const first = Math.max(0, Math.min(Math.floor(scroll.scrollTop / ROW) - 10, count - 1));
   const last = Math.min(count, first + Math.ceil(scroll.clientHeight / ROW) + 20);
-  if (first === view.first && last === view.last) return;
-  [view.first, view.last] = [first, last];
-  const focused = document.activeElement && document.activeElement.dataset.number;
   const space = (rows) => {
     const cell = make("td");  // of one column: on a narrow screen there are not all of them
     cell.style.height = `${rows * ROW}px`;
@@ -93,18 +103,33 @@ function showRows() {
     return row;
   };
   const rows = view.tests.slice(first, last).map((test, place) => rowOf(test, first + place + 2));
-  byId("rows").replaceChildren(...(first ? [space(first)] : []), ...rows, ...(last < count ? [space(count - last)] : []));
-  if (focused !== undefined) byId("rows").querySelector(`[data-number="${focused}"]`)?.focus({ preventScroll: true });
+  putRows(byId("rows"), [...(first ? [space(first)] : []), ...rows, ...(last < count ? [space(count - last)] : [])]);
+}
+
+// those that are there stay the same elements, in their places: while a run goes on, somebody may be about to push one
+const rowsOfTests = new Map();
+
+function putRows(body, rows) {
+  const wanted = new Set(rows);
+  for (const row of [...body.children]) {
+    if (wanted.has(row)) continue;
+    row.remove();
+    rowsOfTests.delete(row.number);
+  }
+  rows.forEach((row, place) => { if (body.children[place] !== row) body.insertBefore(row, body.children[place] || null); });
 }
 
 function rowOf(test, place) {
-  const button = make("button", { type: "button", textContent: test.id, title: test.id });
-  button.dataset.number = test.number;
-  button.addEventListener("click", () => open(test));
-  const cell = (text, name) => make("td", { className: name, textContent: text });
-  const row = make("tr", {},
-    cell(kindOf(test), kindOf(test)), make("td", { className: "test" }, button), cell(seconds(test.duration), "number"),
-    cell(mebibytes(test.memory), "number wide"), cell(seconds(test.cpu), "number wide"), cell(test.cause || "", "wide"));
+  let row = rowsOfTests.get(test.number);
+  if (!row) {
+    const button = make("button", { type: "button", className: "name", title: test.id }, nameOf(test.id));
+    button.addEventListener("click", () => open(test));
+    const cell = (text, name) => make("td", { className: name, textContent: text }), kind = kindOf(test);
+    row = make("tr", { number: test.number },
+      cell(wordOf(kind), kind), make("td", { className: "test" }, button), cell(seconds(test.duration), "number"),
+      cell(mebibytes(test.memory), "number wider"), cell(seconds(test.cpu), "number wider"), cell(whyOf(test), "wide why"));
+    rowsOfTests.set(test.number, row);
+  }
   row.setAttribute("aria-rowindex", place);
   return row;
 }
@@ -117,7 +142,7 @@ function open(test) {
   const again = make("button", { type: "button", className: "act", textContent: "Run again" });
   again.addEventListener("click", () => act("again", { test: test.id }));
   const facts = [
-    ["outcome", test.flaky ? `${test.outcome}, flaky` : test.outcome], ["cause", test.cause], ["seconds", seconds(test.duration)],
+    ["outcome", test.flaky ? `${test.outcome}, flaky` : wordOf(test.outcome)], ["cause", test.cause], ["seconds", seconds(test.duration)],
     ["memory", test.memory ? `${mebibytes(test.memory)} MiB` : ""], ["CPU", test.cpu ? `${seconds(test.cpu)} s` : ""], ["message", test.message],
   ].filter(([, value]) => value);
   const parts = [
@@ -154,19 +179,17 @@ function attemptsOf(test) {
 
 // ---- the timeline: drawn, since twenty thousand elements would be slow
 
-const lanes = { height: 22, top: 18, chosen: -1, drawn: false };
+const lanes = { height: 22, top: 18, chosen: -1, running: [] };
 const PHASES = { spawn: .35, import: .5, fixtures: .65, tests: 1, cleanup: .35 };
 
-function spanOf() {
-  const ends = data.slices.map((slice) => slice.end);
-  return Math.max(data.run.duration, ends.length ? Math.max(...sampleOf(ends)) : 0, 0.001);
-}
+// what has ended, and then what runs
+function slicesOf() { return lanes.running.length ? [...data.slices, ...lanes.running] : data.slices; }
 
-function sampleOf(values) { return [values.reduce((a, b) => Math.max(a, b), 0)]; }
+function spanOf() { return slicesOf().reduce((most, slice) => Math.max(most, slice.end), Math.max(data.run.duration, 0.001)); }
 
 function drawLanes() {
   const canvas = byId("timeline"), style = getComputedStyle(document.documentElement);
-  const count = Math.max(1, data.slices.reduce((most, slice) => Math.max(most, slice.slot), 0));
+  const slices = slicesOf(), count = Math.max(1, slices.reduce((most, slice) => Math.max(most, slice.slot), 0));
   const width = canvas.parentElement.clientWidth, height = lanes.top + count * lanes.height + 46, scale = window.devicePixelRatio || 1;
   canvas.width = width * scale;
   canvas.height = height * scale;
@@ -180,7 +203,7 @@ function drawLanes() {
     pen.fillText(`${(span * part / 4).toFixed(span < 10 ? 2 : 0)} s`, x(span * part / 4), 12);
   }
   const colours = Object.fromEntries([...OUTCOMES, "running"].map((name) => [name, style.getPropertyValue(`--${{ expectedFailure: "passed", unexpectedSuccess: "failed" }[name] || name}`)]));
-  data.slices.forEach((slice, place) => {
+  slices.forEach((slice, place) => {
     const left = x(slice.begin), right = Math.max(x(slice.end), left + 1), top = lanes.top + (slice.slot - 1) * lanes.height;
     pen.fillStyle = colours[slice.outcome] || colours.skipped;
     const known = right - left > 6 ? Object.entries(slice.phases).filter(([name]) => name in PHASES) : [];
@@ -202,11 +225,11 @@ function drawLanes() {
       pen.strokeRect(left, top + 1, right - left, lanes.height - 2);
     }
   });
-  drawMemory(pen, x, height, style);
+  drawMemory(pen, x, height, style, slices);
 }
 
-function drawMemory(pen, x, height, style) {
-  const changes = data.slices.flatMap((slice) => (slice.memory ? [[slice.begin, slice.memory], [slice.end, -slice.memory]] : []));
+function drawMemory(pen, x, height, style, slices) {
+  const changes = slices.flatMap((slice) => (slice.memory ? [[slice.begin, slice.memory], [slice.end, -slice.memory]] : []));
   if (!changes.length) return;
   changes.sort(([a], [b]) => a - b);
   let sum = 0, most = 1;
@@ -229,7 +252,7 @@ function drawMemory(pen, x, height, style) {
 
 function hint(place) {
   lanes.chosen = place;
-  const slice = data.slices[place];
+  const slice = slicesOf()[place];
   byId("hint").textContent = !slice ? "" : [
     slice.tests.length > 1 ? `${slice.tests[0]} and ${slice.tests.length - 1} more` : slice.tests[0], slice.outcome, slice.cause,
     `${seconds(slice.end - slice.begin)} s from ${seconds(slice.begin)} s on`,
@@ -243,7 +266,7 @@ function sliceAt(event) {
   const box = byId("timeline").getBoundingClientRect(), time = (event.clientX - box.left - 1) / (box.width - 2) * spanOf();
   const slot = Math.floor((event.clientY - box.top - lanes.top) / lanes.height) + 1, near = spanOf() / box.width * 2;
   let best = -1, distance = near;
-  data.slices.forEach((slice, place) => {
+  slicesOf().forEach((slice, place) => {
     if (slice.slot !== slot) return;
     const away = time < slice.begin ? slice.begin - time : time > slice.end ? time - slice.end : 0;
     if (away <= distance) [best, distance] = [place, away];
@@ -257,7 +280,7 @@ function listenToLanes() {
   canvas.addEventListener("click", () => openSlice(lanes.chosen));
   canvas.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (step) hint(Math.min(Math.max(lanes.chosen + step, 0), data.slices.length - 1));
+    if (step) hint(Math.min(Math.max(lanes.chosen + step, 0), slicesOf().length - 1));
     else if (event.key === "Enter") openSlice(lanes.chosen);
     else return;
     event.preventDefault();
@@ -265,23 +288,28 @@ function listenToLanes() {
 }
 
 function openSlice(place) {
-  const slice = data.slices[place], test = slice && data.tests.find((one) => slice.tests.includes(one.id));
+  const slice = slicesOf()[place], test = slice && data.tests.find((one) => slice.tests.includes(one.id));
   if (test) open(test);
 }
 
 // ---- the lists
 
-function showLists() {
-  const item = (test, text) => {
+function showList(list, tests, tell) {
+  const shown = tests.map((test) => test.number).join();
+  if (list.dataset.shown === shown) return;  // somebody may be about to push one
+  list.dataset.shown = shown;
+  list.replaceChildren(...tests.map((test) => {
     const button = make("button", { type: "button", textContent: test.id });
     button.addEventListener("click", () => open(test));
-    return make("li", {}, button, make("span", { textContent: ` ${text}` }));
-  };
-  const slow = data.tests.slice().sort((a, b) => b.duration - a.duration).slice(0, 10);
-  byId("slowest").replaceChildren(...slow.map((test) => item(test, `${seconds(test.duration)} s`)));
+    return make("li", {}, button, make("span", { textContent: ` ${tell(test)}` }));
+  }));
+}
+
+function showLists() {
+  showList(byId("slowest"), data.tests.slice().sort((a, b) => b.duration - a.duration).slice(0, 10), (test) => `${seconds(test.duration)} s`);
   const flaky = data.tests.filter((test) => test.flaky);
   byId("flakies").hidden = !flaky.length;
-  byId("flakiest").replaceChildren(...flaky.slice(0, 50).map((test) => item(test, `${test.attempts.length} attempts`)));
+  showList(byId("flakiest"), flaky.slice(0, 50), (test) => `${test.attempts.length} attempts`);
 }
 
 function showAll() { showFacts(); drawLanes(); choose(); showLists(); }
@@ -291,8 +319,13 @@ function showAll() { showFacts(); drawLanes(); choose(); showLists(); }
 let redraw = 0;
 
 async function act(what, values) {
-  const answer = await fetch(`/do/${what}`, { method: "POST", headers: { "Content-Type": "application/json", "X-Token": data.live.token }, body: JSON.stringify(values) });
-  const told = await answer.json();
+  let told;
+  try {
+    const answer = await fetch(`/do/${what}`, { method: "POST", headers: { "Content-Type": "application/json", "X-Token": data.live.token }, body: JSON.stringify(values) });
+    told = await answer.json();
+  } catch {
+    told = { text: "The run does not answer." };
+  }
   byId("connection").textContent = told.text || "";
   if (told.stacks) open({ id: values.test, outcome: "running", duration: 0, message: "", traceback: told.stacks, attempts: [] });
 }
@@ -310,6 +343,8 @@ function take(update) {
 const runningRows = new Map();
 
 function showRunning(running) {
+  lanes.running = running.filter((one) => one.slot).map((one) => (
+    { slot: one.slot, begin: one.begin, end: one.begin + one.age, tests: [one.test], outcome: "running", cause: null, phases: {}, memory: one.memory }));
   const attempts = new Set(running.map((one) => one.attempt));
   for (const [attempt, row] of runningRows) {
     if (attempts.has(attempt)) continue;
@@ -336,7 +371,7 @@ function runningRow(one) {
     made.addEventListener("click", () => act(what, { test: one.test, attempt: one.attempt }));
     return made;
   };
-  const row = make("tr", {}, make("td", { className: "test", textContent: one.test, title: one.test }), make("td", { className: "number" }),
+  const row = make("tr", {}, make("td", { className: "test", title: one.test }, make("div", { className: "name" }, nameOf(one.test))), make("td", { className: "number" }),
     make("td", { className: "wide" }), make("td", { className: "number wide" }), make("td", {}, button("Stack", "stacks"), " ", button("End", "end")));
   row.dataset.test = one.test;
   return row;
@@ -351,6 +386,7 @@ function follow() {
     source.close();
     take(JSON.parse(event.data));
     data.live = null;
+    lanes.running = [];
     byId("live").hidden = true;
     document.body.dataset.state = "over";
   });
@@ -368,7 +404,7 @@ listenToLanes();
 byId("scroll").addEventListener("scroll", showRows, { passive: true });
 byId("search").addEventListener("input", (event) => { view.text = event.target.value; choose(); });
 byId("filter").addEventListener("submit", (event) => event.preventDefault());
-window.addEventListener("resize", () => { drawLanes(); view.first = -1; showRows(); });
+window.addEventListener("resize", () => { drawLanes(); showRows(); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawLanes);
 if (data.live) follow();
 document.body.dataset.ready = "yes";
