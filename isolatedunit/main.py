@@ -59,7 +59,7 @@ commands, each with a --help of its own:
   isolatedunit replay FILE        show again what --events FILE wrote down
   isolatedunit selftest           whether all of this works here
 """
-_SECTIONS = {
+SECTIONS = {
     "verbosity": "options of unittest",
     "start_directory": "options for discovery",
     "isolation": "isolation",
@@ -99,8 +99,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", metavar="FILE", help="read this .toml or .cfg file for options, and no other")
     section: Any = parser
     for name, option in TABLE.items():
-        if name in _SECTIONS:
-            section = parser.add_argument_group(_SECTIONS[name])
+        if name in SECTIONS:
+            section = parser.add_argument_group(SECTIONS[name])
         _add_option(section, name, option.metadata, option.default)
     return parser
 

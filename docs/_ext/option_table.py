@@ -10,13 +10,8 @@ from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 
+from isolatedunit.main import SECTIONS
 from isolatedunit.options import ALIASES, PER_TEST, TABLE, expectation
-
-GROUPS = {
-    None: "Of isolatedunit",
-    "unittest": "Of unittest, with unittest's meaning",
-    "discovery": "Of discovery, with unittest's meaning",
-}
 
 
 def describe_default(value: Any) -> str:
@@ -51,25 +46,26 @@ def describe(name: str) -> Iterator[str]:
     yield f"   {'When it is turned off: ' if TABLE[name].default is True else ''}{words}"
     yield ""
     if metadata["flags"] or "flags_set" in metadata:
-        yield f"   :Command line: {describe_flags(name)}"
-    yield f"   :Environment: {' or '.join(f'``ISOLATEDUNIT_{key.upper()}``' for key in keys)}"
-    yield f"   :In a file: {' or '.join(f'``{key}``' for key in keys)}: {expectation(name)}"
-    yield f"   :Default: {describe_default(TABLE[name].default)}"
-    yield f"   :For a class or method: {'yes' if name in PER_TEST else 'no'}"
+        yield f"   | On the command line {describe_flags(name)}"
+    yield f"   | In the environment {' or '.join(f'``ISOLATEDUNIT_{key.upper()}``' for key in keys)}"
+    yield f"   | In a file {' or '.join(f'``{key}``' for key in keys)}: {expectation(name)}"
+    yield f"   | By default {describe_default(TABLE[name].default)}"
+    if name in PER_TEST:
+        yield "   | Also for a class or a method"
     yield ""
 
 
 class OptionTable(Directive):
-    """Every option, by its group."""
+    """Every option, in the sections of ``--help``."""
 
     def run(self) -> list[nodes.Node]:
         """The nodes in the directive's place."""
         lines: list[str] = []
-        for group, title in GROUPS.items():
-            lines += [f".. rubric:: {title}", ""]
-            for name, option in TABLE.items():
-                if option.metadata.get("group") == group:
-                    lines += describe(name)
+        for name in TABLE:
+            if name in SECTIONS:
+                title = SECTIONS[name]
+                lines += [f".. rubric:: {title[0].upper()}{title[1:]}", ""]
+            lines += describe(name)
         container = nodes.container()
         self.state.nested_parse(StringList(lines, source="isolatedunit.options"), self.content_offset, container)
         return list(container.children)
