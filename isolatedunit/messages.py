@@ -493,13 +493,8 @@ def _is_deep(value: Any) -> bool:
     """Whether more than `_DEEPEST` lists and objects are inside of one another."""
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
-        inner: list[Any] = []
-        for one in level:
-            if type(one) is dict:
-                inner += one.values()
-            elif type(one) is list:
-                inner += one
-        level = inner
+        inner = [one.values() if type(one) is dict else one for one in level if type(one) in (dict, list)]
+        level = [one for several in inner for one in several]
         if not level:
             return False
     return True

@@ -480,12 +480,12 @@ _session_lock = threading.RLock()
 def run_isolated_case(test: unittest.TestCase, result: Any = None) -> Any:
     """Run *test* in a child and tell *result*, under whatever runner this process has."""
     global _session
-    run_stopped = None
+    run_stopped: Any = lambda: None  # noqa: E731
     if result is None:
         # as TestCase.run does
         result = test.defaultTestResult()
         getattr(result, "startTestRun", lambda: None)()
-        run_stopped = getattr(result, "stopTestRun", None)
+        run_stopped = getattr(result, "stopTestRun", run_stopped)
     with _session_lock:
         if _session is None or _session.process_id != os.getpid():
             _session = _Session()
@@ -497,6 +497,5 @@ def run_isolated_case(test: unittest.TestCase, result: Any = None) -> Any:
             atexit.unregister(broken.close)
             broken.close()
             raise
-    if run_stopped is not None:
-        run_stopped()
+    run_stopped()
     return result
