@@ -482,8 +482,7 @@ def run_isolated_case(test: unittest.TestCase, result: Any = None) -> Any:
     global _session
     run_stopped: Any = lambda: None  # noqa: E731
     if result is None:
-        # as TestCase.run does
-        result = test.defaultTestResult()
+        result = test.defaultTestResult()  # as TestCase.run does
         getattr(result, "startTestRun", lambda: None)()
         run_stopped = getattr(result, "stopTestRun", run_stopped)
     with _session_lock:

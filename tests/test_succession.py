@@ -9,6 +9,7 @@ import sys
 import time
 import unittest
 from typing import Any
+from unittest import mock
 
 from multiprocess.connection import wait
 from running import START_METHODS, ProjectTestCase, environment, run_isolatedunit, wait_until
@@ -185,8 +186,15 @@ class LaneTest(ProjectTestCase):
         options = Options()
         self.scratch = os.path.join(self.directory, "scratch")
         os.mkdir(self.scratch)
-        measuring = Measuring(options, lambda name: name)
-        preparation = Preparation("run", self.scratch, Trunks(), measuring, None, lambda *_: None)
+        preparation = Preparation(
+            "run",
+            mock.Mock(path=self.scratch),
+            Trunks(),
+            Measuring(options, lambda name: name),
+            None,
+            lambda *_: None,
+            lambda: None,
+        )
         more = {"receipt": os.path.join(self.scratch, "receipt"), "shared": False, "track_handles": False}
         self.settings = {**preparation.settings(options), **more}
         setting = Setting(

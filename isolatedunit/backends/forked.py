@@ -45,6 +45,11 @@ class ForkedChild:
         self._wrote = False
 
     @property
+    def attempt(self) -> str:
+        """The attempt that it is for."""
+        return self._spec.attempt
+
+    @property
     def sentinel(self) -> Any:
         """The lane's Connection."""
         return None if self._lane is None else self._lane.connection.channel
@@ -155,7 +160,7 @@ class ForkedChild:
         if lane is None:
             return []
         news = self._news_of_its_own()
-        for report in lane.hear(self._spec.attempt):
+        for report in lane.hear():
             if isinstance(report, ChildReady):
                 lane.process_id = report.pid
             elif isinstance(report, LoadStarted):

@@ -67,11 +67,11 @@ class Lane:
         self._ordered: set[str] = set()
         self._loaded: set[str] | None = None
 
-    def hear(self, attempt: str) -> list[Report]:
-        """What it has said of this attempt, and of itself; what it said of the next one is kept."""
+    def hear(self) -> list[Report]:
+        """What it has said, up to what is about the successor: that is kept."""
         self._told += self.connection.channel.receive()
         told = []
-        while self._told and self._told[0].attempt in ("", attempt):
+        while self._told and (self.successor is None or self._told[0].attempt != self.successor.attempt):
             told.append(self._told.popleft())
         return told
 
