@@ -98,6 +98,33 @@ class HabitsTest(ProjectTestCase):
                 self.assertEqual(ended.exit_code, 0, ended.output)
 
 
+class WarningsTest(ProjectTestCase):
+    """The filters that a test has are those that unittest sets before it, over those of its module."""
+
+    def test_a_test_finds_the_same_filters_however_it_is_run(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import unittest, warnings
+
+            warnings.simplefilter("error")
+
+            class T(unittest.TestCase):
+                def show(self):
+                    print([(one[0], one[1] and one[1].pattern, one[2].__name__) for one in warnings.filters])
+                    warnings.simplefilter("ignore")
+
+                test_one = test_two = test_three = show
+            """,
+        )
+        plain = run_python("-m", "unittest", "test_it.T.test_one", cwd=self.directory).output
+        expected = plain[plain.index("[(") :].partition("\n")[0] + "\n"
+        for arguments in (("--start-method", "spawn"), ("-j", "1"), ("--fork-after", "start")):
+            with self.subTest(arguments):
+                tests = self.run_here("test_it", *arguments).tests()
+                self.assertEqual([test["stdout"] for test in tests.values()], [expected] * 3)
+
+
 class OrderTest(ProjectTestCase):
     """With one process at a time everything comes in unittest's own order."""
 

@@ -40,6 +40,7 @@ from isolatedunit.messages import (
     ForkTemplate,
     LoadFinished,
     LoadStarted,
+    RunTest,
     StageReady,
     decode,
 )
@@ -98,6 +99,7 @@ class Template:
         self._capture: dict[str, str] = {} if like is None else like._capture
         self._captured: dict[str, int] = {} if like is None else like._captured
         self._sizes: list[int] = []
+        self._has_loaded_all: bool = True if like is None else like._has_loaded_all
         self._collects_garbage: bool = True if like is None else like._collects_garbage
         self._stage: stage.Stage | None = None if like is None else like._stage
         self._holds_fixtures = False
@@ -217,6 +219,8 @@ class Template:
         # read here and not in the child: what it does not do itself, it need not copy pages for
         work = pipe.receive()
         handles.prepare(work)
+        if isinstance(work, RunTest) and self._has_loaded_all and command.home is not None:
+            worker.filter_warnings_once(work.settings["warnings"])
         this = os.getpid()
         process_id = self._fork(keeps_socket=own is not None)
         if not process_id:
@@ -245,7 +249,7 @@ class Template:
             self._finder = Finder()
         self._stage = stage.begin(pipe, work, self._finder)
         self._collects_garbage = gc.isenabled()
-        handles.note_import()
+        worker.note_import()
         gc.collect()
         template = Template(channel.PipeEnd(own), like=self)
         template._holds_fixtures = True
@@ -389,9 +393,9 @@ class Template:
                 self._tried.add(repr(source))
                 self._finder.load(source)
         except BaseException:
-            pass  # the child meets it again, and reports it as its test's error
+            self._has_loaded_all = False  # the child meets it again, and reports it as its test's error
         self._collects_garbage = gc.isenabled()
-        handles.note_import()
+        worker.note_import()
         gc.collect()
         unsafe = what_forbids_forking(sockets)
         took, self._trunk_duration = self._trunk_duration, 0.0

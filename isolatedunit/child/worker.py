@@ -321,7 +321,7 @@ def _run_suite(
     handles.take_hold()
     recorder = Recorder(reporter, tests, command.settings)
     try:
-        filter_warnings(command.settings["warnings"])
+        filter_warnings_once(command.settings["warnings"])
         measuring = _begin_to_measure(command, reporter, finder)
         if tracker is not None:
             tracker.start()
@@ -376,6 +376,24 @@ def filter_warnings(category: str | None) -> None:
             warnings.filterwarnings("module", category=DeprecationWarning, message=r"Please use assert\w+ instead.")
 
 
+_filtered: str | None = None
+
+
+def filter_warnings_once(category: str | None) -> None:
+    """The same, unless it is done; in a template, so that no child has to."""
+    global _filtered
+    if category != _filtered:
+        filter_warnings(category)
+        _filtered = category
+
+
+def note_import() -> None:
+    """In a template: it has run code of the user's, which may have changed filters, or handles."""
+    global _filtered
+    _filtered = None
+    handles.note_import()
+
+
 def _report_lost(reporter: Reporter, number: int, exception: BaseException) -> None:
     """A test that could not be found here, since its module does not even import, is an error."""
     reporter.hold(TestStarted, test=number)
@@ -413,6 +431,7 @@ def rehearse(times: int = 16) -> None:
             reporter.send(WorkFinished, clean=handles.is_clean())
             flush_standard_streams()
             warnings.filters[:] = filters  # type: ignore[index]
+            note_import()
     finally:
         lose_heart()
         os.close(descriptor)
