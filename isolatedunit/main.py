@@ -171,6 +171,7 @@ def parse_all(argv: Sequence[str]) -> Wanted:
 
 def config_command(argv: Sequence[str]) -> int:
     """``isolatedunit config TEST...``: print the options that tests will have, and where each comes from."""
+    from isolatedunit.engine.listing import report_known
     from isolatedunit.explaining import explain
 
     options, names, origins, _ = parse_all(argv)
@@ -182,6 +183,10 @@ def config_command(argv: Sequence[str]) -> int:
             planned = run.collect({"names": names})
     finally:
         run.close()
+    failed = next((report_known(test) for test in planned if test.reports), None)
+    if failed is not None and failed.notes:
+        message = failed.notes[0].message.strip().rpartition("\n")[2]
+        raise OptionError(f"config: {failed.id.rpartition('.')[2]!r} cannot be loaded, name what can: {message}")
     print("\n".join(explain(planned, options, origins)), file=LosslessStream(sys.stdout))
     return SUCCESS if planned else NO_TESTS
 

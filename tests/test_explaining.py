@@ -83,6 +83,14 @@ class ConfigCommandTest(ProjectTestCase):
         self.write("test_it.py", TESTS.replace("@isolated(retries=5)", ""))
         self.assertEqual(self.config("test_it").output.count("process_timeout"), 1)
 
+    def test_a_test_that_there_is_not(self) -> None:
+        for name, why in (("nosuch.Test", "nosuch"), ("test_it.Database.test_third", "test_third")):
+            with self.subTest(name):
+                ended = self.config(name)
+                self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
+                self.assertIn("cannot be loaded, name what can: ", ended.output)
+                self.assertIn(why, ended.output)
+
     def test_without_a_test(self) -> None:
         ended = self.config()
         self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1))
