@@ -77,7 +77,7 @@ class CgroupsTest(ProjectTestCase):
             with (
                 self.subTest(start_method),
                 open(os.devnull, "w") as stream,
-                unittest.mock.patch("isolatedunit.engine.run.find_parent", return_value=parent),
+                unittest.mock.patch("isolatedunit.engine.preparation.find_parent", return_value=parent),
                 unittest.mock.patch.object(ControlGroup, "killed_for_memory", True),
                 unittest.mock.patch.object(ControlGroup, "peak", 123_456_789),
             ):

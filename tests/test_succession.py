@@ -305,6 +305,7 @@ class LaneTest(ProjectTestCase):
         second = self.backend.spawn(self.spec("d"))
         second.look(time.monotonic())
         self.assertIsNone(second.status)
+        second.process_id = wait_until(second.channel.receive, "what it says")[0].pid
         second.kill()
         self.wait_for_end(second)
         assert first.status is not None and second.status is not None

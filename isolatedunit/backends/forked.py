@@ -100,7 +100,12 @@ class ForkedChild:
         except OSError as exception:
             raise SpawnError(f"there is no pipe to a child: {exception}") from exception
         self.channel = Channel(ours)
-        self.channel.send(self._spec.command)
+        try:
+            self.channel.send(self._spec.command)
+        except MemoryError:
+            self.channel.close()
+            theirs.close()
+            raise
         return theirs
 
     def _order(self, lane: Lane, home: dict[str, Any] | None, descriptor: int) -> None:
@@ -121,10 +126,13 @@ class ForkedChild:
         if not lane.has_loaded(self._spec.sources):
             return False
         lane.spare = lane.spare or self._backend.new_capture()
-        theirs = self._open_channel()
+        try:
+            theirs = self._open_channel()
+        except (SpawnError, MemoryError):
+            return False
         try:
             lane.connection.send(self._order_to(lane, home, spare=lane.spare.paths), theirs.fileno())
-        except OSError:
+        except (OSError, MemoryError):
             self.channel.close()
             return False
         finally:

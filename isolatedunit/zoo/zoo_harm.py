@@ -23,6 +23,10 @@ MEGABYTE = 1024 * 1024
 
 
 class Harm(unittest.TestCase):
+    @expect("error", "crash", told=("SIGKILL",))
+    def test_kills_its_group(self):
+        os.kill(0, 9)
+
     @expect("passed", "ipc")
     def test_closes_every_descriptor(self):
         os.closerange(0, 4096)
