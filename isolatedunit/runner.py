@@ -28,7 +28,7 @@ from isolatedunit.handlers import Handlers
 from isolatedunit.history import History
 from isolatedunit.messages import PARAMETER
 from isolatedunit.options import Options
-from isolatedunit.planning import plan_one, plan_suite
+from isolatedunit.planning import outcome_of, plan_one, plan_suite
 from isolatedunit.reporters.annotations import Annotations, system_of
 from isolatedunit.reporters.blocks import Telling, no_command
 from isolatedunit.reporters.failures import tellers_of
@@ -464,7 +464,7 @@ class _Session:
         """Run one test in a child and tell *result*."""
         planned = plan_one(next(self._numbers), test)
         self._bridge.connect(result, {planned.number: test}, lambda: None)
-        with hearing_children(result):
+        with hearing_children(result), outcome_of(test, result):
             self._run.execute([planned])
 
     def close(self) -> None:

@@ -211,8 +211,9 @@ class OutputTest(ProjectTestCase):
                     pass
             """,
         )
+        where = "test_it.It.test" if sys.version_info >= (3, 11) else "test_it.It"
         self.assertIn(
-            "UNEXPECTED SUCCESS: test (test_it.It.test)\n" + "-" * 70 + "\nIt was to fail, and passed.\n\n"
+            f"UNEXPECTED SUCCESS: test ({where})\n" + "-" * 70 + "\nIt was to fail, and passed.\n\n"
             "To run it again: python -m isolatedunit test_it.It.test\n",
             self.run_here("--show-failures", "immediate").output,
         )
