@@ -1,5 +1,6 @@
 """``python -m isolatedunit``, and the command ``isolatedunit``."""
 
+import gc
 import os
 import sys
 
@@ -8,7 +9,11 @@ from isolatedunit import shadows
 if __name__ == "__main__":
     shadows.look_last_in_users_folder()
 
-from isolatedunit.main import main  # with all that it imports, none of which is the user's
+gc.disable()  # nothing that is imported is garbage, and looking for some took a tenth of a short run
+from isolatedunit.main import main  # noqa: E402 - with all that it imports, none of which is the user's
+
+gc.freeze()
+gc.enable()
 
 if sys.argv[0].endswith("__main__.py"):
     # as python -m unittest has it: for what tests see, and for messages
@@ -20,8 +25,16 @@ def script() -> int:
     if not getattr(sys.flags, "safe_path", sys.flags.isolated):
         sys.path.insert(0, os.getcwd())
         shadows.look_last_in_users_folder()
-    return main()
+    return run()
+
+
+def run() -> int:
+    """Do what the command line asks for; gives the exit code."""
+    try:
+        return main()
+    finally:
+        gc.freeze()  # the interpreter looks for garbage as it ends, which would take longer than many a test
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

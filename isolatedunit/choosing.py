@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from isolatedunit.engine.order import Expectations, cut, repeated, shuffled
 from isolatedunit.engine.units import group_of
 from isolatedunit.errors import OptionError
 from isolatedunit.history import Past, failed_last
 from isolatedunit.options import Options
+from isolatedunit.records import record
 from isolatedunit.results import PlannedTest
 
 UNTIL_FAILURE = 100
@@ -31,7 +32,7 @@ def with_consequences(options: Options) -> Options:
     return replace(options, shuffle=True) if options.seed is not None else options
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Chosen:
     """The *tests* to run, in an order, and what is expected of them.
 

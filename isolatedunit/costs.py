@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from isolatedunit.records import record
 
 LEAST_SAVING = 1.0
 """Seconds below which nothing is advised: nobody changes how a suite runs for less."""
@@ -17,7 +18,7 @@ is none that anybody would see.
 """
 
 
-@dataclass(slots=True)
+@record()
 class Cost:
     """What something of this *name* took: *seconds* in all, *times* it ran, in so many *runs*."""
 
@@ -60,7 +61,7 @@ class Ledger:
         return [{title: cost.name, "times": cost.times, "seconds": cost.seconds} for cost in self.slowest_first()]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Manner:
     """How the run was isolated, which is what advice is about; *can_fork* tells whether this system can."""
 

@@ -7,20 +7,21 @@ monotonic clock that the engine was given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
+from isolatedunit.records import record
 from isolatedunit.results import Note, TestReport
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Event:
     """Something that happened, and when."""
 
     time: float
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class RunStarted(Event):
     """The run begins: *planned* tests, in *jobs* children at once, made by *start_method*.
 
@@ -37,7 +38,7 @@ class RunStarted(Event):
     fork_after: str = "import"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class AttemptStarted(Event):
     """An attempt got its slot; *tests* are the ids of what it is to run.
 
@@ -49,7 +50,7 @@ class AttemptStarted(Event):
     process_logging: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ChildStarted(Event):
     """An attempt's process is ready, *spawn_time* seconds after it was ordered."""
 
@@ -58,7 +59,7 @@ class ChildStarted(Event):
     spawn_time: float
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class TestSlow(Event):
     """A test runs longer than ``slow_after``."""
 
@@ -69,7 +70,7 @@ class TestSlow(Event):
     elapsed: float
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ChildUnresponsive(Event):
     """Nothing was heard from a child for five heartbeats: it may be busy in C code, or stuck."""
 
@@ -78,7 +79,7 @@ class ChildUnresponsive(Event):
     silent_for: float
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class PhaseSeen(Event):
     """A heartbeat told in which of unittest's phases a test is, such as ``setUp`` or ``body``; empty for none."""
 
@@ -87,7 +88,7 @@ class PhaseSeen(Event):
     phase: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ProgressMade(Event):
     """A test told how far it is: *fraction* from 0 to 1, and a *text*."""
 
@@ -97,7 +98,7 @@ class ProgressMade(Event):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ValueSent(Event):
     """A test told something under a *name* that its author chose.
 
@@ -112,7 +113,7 @@ class ValueSent(Event):
     pickled: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class OutputWritten(Event):
     """A test's process wrote *text* to *stream*, ``stdout`` or ``stderr``; told as it comes, if asked for."""
 
@@ -121,7 +122,7 @@ class OutputWritten(Event):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ResourcesSampled(Event):
     """What the processes of an attempt use now: *rss* in bytes, *cpu_time* in seconds."""
 
@@ -130,14 +131,14 @@ class ResourcesSampled(Event):
     cpu_time: float
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class RunInspected(Event):
     """Somebody wanted to see what runs: of each attempt the test, its state, its age in seconds, its stacks."""
 
     running: tuple[tuple[str, str, float, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class AttemptFinished(Event):
     """An attempt's process is gone; *tests* are the ids of what it ran.
 
@@ -157,7 +158,7 @@ class AttemptFinished(Event):
     fixtures: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class TestQueued(Event):
     """A test that came while the run was on waits for its slot: the one with this *number*."""
 
@@ -166,7 +167,7 @@ class TestQueued(Event):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class RetryScheduled(Event):
     """A test did not come out well and is tried again; *notes*, *stdout* and *stderr* are what it told.
 
@@ -184,7 +185,7 @@ class RetryScheduled(Event):
     fixture: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class TestFinished(Event):
     """A test, or a fixture, was settled: this is its one report."""
 
@@ -193,14 +194,14 @@ class TestFinished(Event):
     report: TestReport
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Warned(Event):
     """Something that the user should know, and that is nobody's outcome: said once each."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class RunCancelled(Event):
     """No further test is begun, because of *reason*; *interrupted* tells that that was a Ctrl-C."""
 
@@ -208,7 +209,7 @@ class RunCancelled(Event):
     interrupted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class RunFinished(Event):
     """The run is over. *missing* are the ids of tests that were planned and never reported, which is a
     bug of ours, *not_run* of those that were not begun, or given up, since the run was to end early."""

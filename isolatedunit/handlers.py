@@ -7,13 +7,13 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from isolatedunit import channel
 from isolatedunit.addresses import carry, undill
 from isolatedunit.conversation import SHARED_SESSION, is_plain
 from isolatedunit.messages import Reply, Requested
+from isolatedunit.records import record
 
 AT_ONCE = 8
 """How many requests are answered at the same time."""
@@ -24,7 +24,7 @@ MAX_TEXT = 100_000
 Handler = Callable[[Any], Any]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class _Registered:
     handler: Handler
     pickled: bool

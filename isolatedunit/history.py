@@ -22,9 +22,10 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from isolatedunit.events import Event, RunFinished, TestFinished
+from isolatedunit.records import record
 from isolatedunit.results import GOOD, PlannedTest, TestReport
 
 DEFAULT_PATH = os.path.join(".isolatedunit", "history.sqlite3")
@@ -62,7 +63,7 @@ _SCHEMA_OF_RECENT = """
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Past:
     """What is known of one test."""
 
@@ -78,7 +79,7 @@ class Past:
         return self.outcome not in GOOD
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Row:
     """What became of one test."""
 
@@ -90,7 +91,7 @@ class Row:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Once:
     """One of the recent runs of a test: when, in seconds since 1970, how long, in seconds, and what came of it."""
 
@@ -100,7 +101,7 @@ class Once:
     cause: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Recent:
     """The recent runs of one test, the oldest first, and the message of its last failure."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from isolatedunit.history import Once, Recent
+from isolatedunit.records import record
 from isolatedunit.results import GOOD
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -25,7 +25,7 @@ TREND_LENGTH = 12
 """How many of the last runs a trend shows."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Slow:
     """A test's *seconds* in its last run, and in its recent runs; *change* is from their first half to their second."""
 
@@ -35,7 +35,7 @@ class Slow:
     durations: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Flaky:
     """A test that came out well in *good* of its *runs* and not in others; *letters* are unittest's of these."""
 
@@ -45,7 +45,7 @@ class Flaky:
     letters: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Failing:
     """A test that did not come out well in its last *times* runs, first *since* then, in seconds since 1970."""
 
@@ -57,7 +57,7 @@ class Failing:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Recollection:
     """The whole of it; each list with what matters most first."""
 

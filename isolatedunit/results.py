@@ -7,8 +7,10 @@ was not the test's own doing, a *note* is one call that unittest made on its res
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from isolatedunit.records import record
 
 OUTCOMES = ("passed", "expectedFailure", "skipped", "unexpectedSuccess", "failed", "error")
 """Every outcome, from best to worst: a test with several notes has the worst of their outcomes."""
@@ -37,7 +39,7 @@ OUTCOME_OF_NOTE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class PlannedTest:
     """One test that is to be shown: its place in the run, its names, and where it is found.
 
@@ -65,7 +67,7 @@ class PlannedTest:
     fixtures: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Note:
     """One call on a unittest result that told of something else than success.
 
@@ -86,7 +88,7 @@ class Note:
         return OUTCOME_OF_NOTE[self.kind]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ExitStatus:
     """How a child ended, as the operating system tells it.
 
@@ -109,7 +111,7 @@ class ExitStatus:
         return "ended in a way that the system does not tell"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Output:
     """What the processes of an attempt wrote, as far as it is kept."""
 
@@ -117,7 +119,7 @@ class Output:
     stderr: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class MadeBy:
     """How a child came to be; *fork_after* is None where there was no fork."""
 
@@ -125,7 +127,7 @@ class MadeBy:
     fork_after: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class AttemptReport:
     """One attempt at a test, with the facts about its process.
 
@@ -150,7 +152,7 @@ class AttemptReport:
     fork_after: str | None
 
 
-@dataclass(slots=True)
+@record()
 class TestReport:
     """All that a run has to say about one test, or about a fixture of a class or module.
 
@@ -214,7 +216,7 @@ def worst_outcome(notes: Sequence[Note], *, succeeded: bool) -> str:
     return max(outcomes, key=OUTCOMES.index, default="error")
 
 
-@dataclass(slots=True)
+@record()
 class Counts:
     """How many tests (and fixtures that failed) had which outcome."""
 

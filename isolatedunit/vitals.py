@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from isolatedunit import resources
 from isolatedunit.cgroups import MemoryLimits, processor_quota
+from isolatedunit.records import record
 
 try:
     import resource
@@ -25,7 +25,7 @@ _INHERITED = (b"Umask", b"Uid", b"Gid", b"Groups", b"CapEff", b"NoNewPrivs", b"S
 _OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Usage:
     """What some processes use together: *rss* in bytes, *cpu_time* in seconds, and how many they are."""
 
@@ -34,7 +34,7 @@ class Usage:
     processes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Condition:
     """How a process fares at one moment, all times in seconds since its begin.
 

@@ -18,6 +18,7 @@ FLOORS = (
         "options",
         "phases",
         "profiling",
+        "records",
         "results",
         "secrecy",
         "showing",

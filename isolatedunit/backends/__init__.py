@@ -9,19 +9,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from isolatedunit.channel import Channel
 from isolatedunit.errors import BackendUnavailable
 from isolatedunit.messages import Command, Report
+from isolatedunit.records import record
 from isolatedunit.results import ExitStatus, MadeBy, Output
 
 KEPT_OUTPUT = 1024 * 1024
 """How many bytes of what a test writes are kept, for each stream: the beginning and the end."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Setting:
     """What all children of a run have in common.
 
@@ -40,7 +40,7 @@ class Setting:
     coverage: str | None = None
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class ChildSpec:
     """The child that is wanted: *command* is its work, *home* and *sources* what it needs loaded.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 from multiprocess import spawn, util
@@ -22,12 +21,13 @@ from isolatedunit.backends.interpreter import start_interpreter
 from isolatedunit.backends.warden import Warden
 from isolatedunit.channel import Channel
 from isolatedunit.errors import SpawnError
+from isolatedunit.records import record
 from isolatedunit.vitals import inherited
 
 _LEAVE_TIMEOUT = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Circumstances:
     """What a new process has from this one, and what a test may see of it; what `Setting` holds does not change."""
 

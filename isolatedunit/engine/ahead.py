@@ -7,9 +7,9 @@ where tests wait for something, or where fewer of them run than there are proces
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from isolatedunit.backends import Backend
+from isolatedunit.records import record
 from isolatedunit.vitals import Processors
 
 NEVER = float("inf")
@@ -24,7 +24,7 @@ ENOUGH = 0.75
 """How much of a processor has to be idle; one that has nothing to do now and then is not."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Idleness:
     """Seconds of processors so far: *idle* of all that may be used, *own* those that the run's processes used."""
 

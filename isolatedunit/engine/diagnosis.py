@@ -7,8 +7,8 @@ tells, too, how long it was ready to run and had no processor in all the time be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from isolatedunit.records import record
 from isolatedunit.vitals import Condition
 
 LOOKS = 3
@@ -28,7 +28,7 @@ _STATES = {
 }
 
 
-@dataclass(slots=True)
+@record()
 class Look:
     """One look at the process, at a time of the engine's clock."""
 

@@ -10,15 +10,16 @@ import heapq
 import json
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from isolatedunit.records import record
 from isolatedunit.results import PlannedTest
 
 UNKNOWN = 1.0
 """Seconds that a test counts for where nothing at all is known of any."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Expectations:
     """What past runs let expect: *seconds* by the ids of tests, and which *failed* the last time.
 
@@ -72,7 +73,7 @@ def repeated(tests: Sequence[PlannedTest], times: int) -> list[PlannedTest]:
     return [replace(test, number=test.number + after * turn, turn=turn) for turn in range(times) for test in tests]
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Shard:
     """One of several parts of a run. *digest* is that of the whole division: equal in all its parts."""
 

@@ -5,14 +5,14 @@ Times are absolute, in seconds of the engine's clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from isolatedunit.records import record
 
 NEVER = float("inf")
 BEATS_TO_MISS = 5
 """A child that was not heard of for this many heartbeats is told as unresponsive."""
 
 
-@dataclass(slots=True)
+@record()
 class Patience:
     """The timers of one child."""
 

@@ -8,14 +8,14 @@ up but its own members.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from isolatedunit.options import Options
+from isolatedunit.records import record
 
 UNBOUNDED = 2**31
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Needs:
     """What the tests of one process need to run: *slots*, a place in each of *groups*, nobody else if *exclusive*."""
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.patience import NEVER
 from isolatedunit.engine.units import Unit
 from isolatedunit.events import Event, RetryScheduled, Warned
+from isolatedunit.records import record
 from isolatedunit.results import AttemptReport, MadeBy, Note, Output
 
 
-@dataclass(slots=True)
+@record()
 class Settlement:
     """An attempt that is being settled."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from isolatedunit.backends import usable_start_method
 from isolatedunit.options import Options
+from isolatedunit.records import record
 from isolatedunit.results import AttemptReport, PlannedTest
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Standing(enum.Enum):
     REFUSED = "refused"
 
 
-@dataclass(slots=True, eq=False)
+@record(eq=False)
 class Stage:
     """The fixtures of a class, or of a module where *below* is None.
 
@@ -61,7 +62,7 @@ class Stage:
         return "module" if self.below is None else "class"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Fixture:
     """One of the two ends of a stage: *step* is ``setUp`` or ``tearDown``."""
 
@@ -99,7 +100,7 @@ class Fixture:
         return self.step == "setUp"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Placement:
     """Where an attempt's child begins: see `isolatedunit.backends.ChildSpec`. *tests* are those that need it."""
 

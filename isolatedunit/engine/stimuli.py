@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from isolatedunit.events import Event
 from isolatedunit.messages import Report, Requested
+from isolatedunit.records import record
 from isolatedunit.results import ExitStatus, Note, PlannedTest
 from isolatedunit.vitals import Condition
 
@@ -27,14 +28,14 @@ class State(enum.Enum):
 # ---- stimuli: the reports of a child, and these from the loop
 
 
-@dataclass(slots=True)
+@record()
 class SlotGranted:
     """The attempt may have a child now; it was ordered before, and its slot has been free *since* then."""
 
     since: float | None = None
 
 
-@dataclass(slots=True)
+@record()
 class SpawnFailed:
     """No child could be made. *lasting*: a second try would fail in the same way.
 
@@ -46,7 +47,7 @@ class SpawnFailed:
     stage_lost: bool = False
 
 
-@dataclass(slots=True)
+@record()
 class ChildExited:
     """The child is gone, and all that it said was heard. *stacks* is what it wrote at its end."""
 
@@ -54,12 +55,12 @@ class ChildExited:
     stacks: str = ""
 
 
-@dataclass(slots=True)
+@record()
 class DeadlinePassed:
     """The time that `Attempt.deadline` named has come."""
 
 
-@dataclass(slots=True)
+@record()
 class CancelRequested:
     """The attempt is not wanted any more. *force*: there is no time for grace."""
 
@@ -67,31 +68,31 @@ class CancelRequested:
     force: bool = False
 
 
-@dataclass(slots=True)
+@record()
 class ProtocolBroken:
     """The child cannot be talked with any more: it sent what is no message, or the runner itself failed at that."""
 
     text: str
 
 
-@dataclass(slots=True)
+@record()
 class FoundWaiting:
     """The child was not asked for a heartbeat, since it sleeps in the kernel: it holds nobody up."""
 
 
-@dataclass(slots=True)
+@record()
 class ChannelLost:
     """The child's last reports came by way of its receipt file."""
 
 
-@dataclass(slots=True)
+@record()
 class Examined:
     """How the child's process fares; None when that cannot be found out."""
 
     condition: Condition | None
 
 
-@dataclass(slots=True)
+@record()
 class LimitExceeded:
     """The child's processes used more than they may. *cause* is ``memory``, ``cpu``, ``output`` or ``processes``."""
 
@@ -117,51 +118,51 @@ Stimulus = (
 # ---- actions
 
 
-@dataclass(slots=True)
+@record()
 class Spawn:
     """Make the child."""
 
 
-@dataclass(slots=True)
+@record()
 class Nudge:
     """Ask the child for a heartbeat."""
 
 
-@dataclass(slots=True)
+@record()
 class Examine:
     """Find out how the child's process fares; `Examined` is the answer, always and at once."""
 
 
-@dataclass(slots=True)
+@record()
 class DumpStacks:
     """Have every thread of the child write its stack, and find out how it fares."""
 
 
-@dataclass(slots=True)
+@record()
 class Terminate:
     """Ask the child to end."""
 
 
-@dataclass(slots=True)
+@record()
 class Kill:
     """End the child and every process below it."""
 
 
-@dataclass(slots=True)
+@record()
 class Announce:
     """Tell the listeners."""
 
     event: Event
 
 
-@dataclass(slots=True)
+@record()
 class Answer:
     """Have the runner's handler answer what the child asked; the child waits for the reply."""
 
     request: Requested
 
 
-@dataclass(slots=True)
+@record()
 class Conclude:
     """The attempt is over; `Attempt.conclusion` says what came of it."""
 
@@ -172,7 +173,7 @@ Action = Spawn | Nudge | Examine | DumpStacks | Terminate | Kill | Announce | An
 # ---- what came of it
 
 
-@dataclass(slots=True)
+@record()
 class TestRecord:
     """What is known of one test of the attempt."""
 
@@ -187,7 +188,7 @@ class TestRecord:
     written: dict[str, int] | None = None
 
 
-@dataclass(slots=True)
+@record()
 class Conclusion:
     """What came of an attempt.
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from isolatedunit.backends import Backend
@@ -20,13 +19,14 @@ from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.room import ORDINARY
 from isolatedunit.engine.units import OptionsOf, Unit
 from isolatedunit.options import Options
+from isolatedunit.records import record
 
 if TYPE_CHECKING:
     from isolatedunit.engine.running import Running
     from isolatedunit.engine.scheduler import Scheduler
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class _Next:
     unit: Unit
     attempt: Attempt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from isolatedunit.engine.attempt import Attempt
@@ -12,13 +12,14 @@ from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.room import ORDINARY, Needs
 from isolatedunit.engine.stages import Fixture
 from isolatedunit.options import Options, overriding
+from isolatedunit.records import record
 from isolatedunit.results import AttemptReport, PlannedTest
 
 OF_A_PROCESS = ("memory_limit", "cpu_limit", "max_output", "max_processes", "max_open_files")
 """Options that hold for a process, so that tests for which they differ cannot share one."""
 
 
-@dataclass(slots=True)
+@record()
 class Unit:
     """What one child runs: *tests*, for the *number*-th time; or only a *fixture* that these need.
 
@@ -37,7 +38,7 @@ class Unit:
     fixture: Fixture | None = None
 
 
-@dataclass(slots=True)
+@record()
 class Group:
     """Units of which one runs at a time, in order; the group with the lowest *order* goes first."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from isolatedunit.records import record
 from isolatedunit.results import TestReport
 
 HEADINGS = {"addError": "ERROR", "addFailure": "FAIL", "addUnexpectedSuccess": "UNEXPECTED SUCCESS"}
@@ -16,7 +16,7 @@ def no_command(_: TestReport) -> None:
     return
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Telling:
     """How failures are told: with the tests' output or not, and with the command that runs them again, if there is one.
 

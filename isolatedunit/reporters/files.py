@@ -9,19 +9,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from isolatedunit.errors import OptionError
 from isolatedunit.events import Event, RunFinished, RunStarted, TestFinished
 from isolatedunit.options import Options
+from isolatedunit.records import record
 from isolatedunit.results import Counts, TestReport
 
 FORMAT = "isolatedunit-report/1"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Origin:
     """When, where and how a run came to be: what its reports tell and no event does.
 

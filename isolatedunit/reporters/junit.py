@@ -6,11 +6,12 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from xml.sax.saxutils import XMLGenerator
 
 from isolatedunit.events import AttemptStarted, Event, RetryScheduled, RunFinished, TestFinished
+from isolatedunit.records import record
 from isolatedunit.reporters.files import Origin, write_whole
 from isolatedunit.reporters.printable import printable
 from isolatedunit.results import OUTCOMES, PASSING, AttemptReport, Note, TestReport
@@ -18,7 +19,7 @@ from isolatedunit.results import OUTCOMES, PASSING, AttemptReport, Note, TestRep
 _FIXTURE = re.compile(r"(\w+) \((.+)\)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class _Try:
     """What came of one attempt at a test."""
 
@@ -51,7 +52,7 @@ class _Try:
         )
 
 
-@dataclass(slots=True)
+@record()
 class _Case:
     """A ``testcase``: a test, or a fixture, with all *tries* in their order."""
 
@@ -80,7 +81,7 @@ class _Case:
             yield "outcome", self.report.outcome
 
 
-@dataclass(slots=True)
+@record()
 class _Suite:
     """A ``testsuite``: the cases of one class."""
 

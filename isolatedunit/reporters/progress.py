@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TextIO
 
 from rich.console import Console, Group
@@ -33,6 +32,7 @@ from isolatedunit.events import (
     TestFinished,
     TestSlow,
 )
+from isolatedunit.records import record
 from isolatedunit.reporters.printable import on_one_line
 from isolatedunit.results import Counts
 
@@ -51,7 +51,7 @@ WIDE = 70
 _LEAST_KNOWN = 0.5  # of the tests, for what past runs took to tell anything of this one
 
 
-@dataclass(slots=True)
+@record()
 class Shown:
     """An attempt that runs, as it is shown."""
 

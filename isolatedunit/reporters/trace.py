@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from isolatedunit.events import (
@@ -21,6 +21,7 @@ from isolatedunit.events import (
     TestFinished,
     TestSlow,
 )
+from isolatedunit.records import record
 from isolatedunit.reporters.files import Origin, write_whole
 from isolatedunit.reporters.printable import on_one_line
 from isolatedunit.results import GOOD
@@ -32,7 +33,7 @@ PHASES = ("spawn", "import", "fixtures", "tests", "cleanup")
 """In the order in which they are shown; fixtures are before and after tests, and what is known is how long."""
 
 
-@dataclass(slots=True)
+@record()
 class Slice:
     """An attempt: what it ran, and from when to when."""
 
