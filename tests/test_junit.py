@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from running import HERE, ProjectTestCase
 from telling import ATTEMPT, EVERY_CONTROL_CHARACTER, ORIGIN, Story, failure, planned
 
+from isolatedunit.events import RunCancelled
 from isolatedunit.reporters.junit import JUnitReport
 
 try:
@@ -150,6 +151,19 @@ class ElementsTest(JUnitTestCase):
         self.story.settle("a.A.test_it")
         root = ElementTree.fromstring(self.report.document())
         self.assertEqual((root.get("tests"), root.get("errors")), ("2", "1"))
+
+    def test_what_was_not_run_is_skipped_and_says_why(self) -> None:
+        self.story.settle("a.A.test_fails", "failed", failure())
+        self.story.tell(RunCancelled, "a test failed", False)
+        self.story.end(not_run=("a.A.test_it", "b.B.test_other"))
+        root = ElementTree.fromstring(self.report.document())
+        cases = {f"{case.get('classname')}.{case.get('name')}": case for case in root.iter("testcase")}
+        self.assertEqual(list(cases), ["a.A.test_fails", "a.A.test_it", "b.B.test_other"])
+        for name in ("a.A.test_it", "b.B.test_other"):
+            skipped = cases[name].find("skipped")
+            assert skipped is not None
+            self.assertEqual(skipped.get("message"), "not run, since a test failed")
+        self.assertEqual([suite.get("skipped") for suite in root.iter("testsuite")], ["1", "1"])
 
     def test_no_test_at_all(self) -> None:
         self.assertEqual(self.root().get("tests"), "0")

@@ -123,6 +123,14 @@ class ResultsTest(unittest.TestCase):
             {test_id: test["status"] for test_id, test in self.told().items()}, {"a.A.test_it": "success", RUN: "fail"}
         )
 
+    def test_what_was_not_run_exists_and_has_no_result(self) -> None:
+        self.story.settle("a.A.test_it")
+        self.story.end(not_run=("a.A.test_other",))
+        self.assertEqual(
+            {test_id: test["status"] for test_id, test in self.told().items()},
+            {"a.A.test_it": "success", "a.A.test_other": "exists"},
+        )
+
 
 class FileTest(ProjectTestCase):
     """A run as its user has it."""

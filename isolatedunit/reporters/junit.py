@@ -10,7 +10,7 @@ from dataclasses import field
 from types import MappingProxyType
 from xml.sax.saxutils import XMLGenerator
 
-from isolatedunit.events import AttemptStarted, Event, RetryScheduled, RunFinished, TestFinished
+from isolatedunit.events import AttemptStarted, Event, RetryScheduled, RunCancelled, RunFinished, TestFinished
 from isolatedunit.records import record
 from isolatedunit.reporters.files import Origin, write_whole
 from isolatedunit.reporters.printable import printable
@@ -120,6 +120,8 @@ class JUnitReport:
         self._began: dict[str, float] = {}
         self._tries: dict[str, list[_Try]] = {}
         self._reports: list[TestReport] = []
+        self._why_not_run = ""
+        self._not_run: Sequence[str] = ()
         self._finished = False
 
     def handle(self, event: Event) -> None:
@@ -132,8 +134,10 @@ class JUnitReport:
         elif isinstance(event, AttemptStarted):
             for test in event.tests:
                 self._began.setdefault(test, event.time)
+        elif isinstance(event, RunCancelled):
+            self._why_not_run = f", since {event.reason}"
         elif isinstance(event, RunFinished):
-            self._finished = True
+            self._not_run, self._finished = event.not_run, True
 
     def write(self) -> None:
         """Write the document, whole or not at all, readable by its owner only; raises `OSError`."""
@@ -155,6 +159,9 @@ class JUnitReport:
             class_name, name = _names_of(report)
             case = _Case(class_name, name, report, [*self._tries.get(report.id, ()), last])
             suites.setdefault(class_name, _Suite(class_name)).cases.append(case)
+        for test_id in self._not_run:
+            case = _not_run(test_id, f"not run{self._why_not_run}")
+            suites.setdefault(case.class_name, _Suite(case.class_name)).cases.append(case)
         if not self._finished:
             suites["isolatedunit"] = _Suite("isolatedunit", [_cut_off()])
         return list(suites.values())
@@ -241,6 +248,13 @@ def _names_of(report: TestReport) -> tuple[str, str]:
         return class_id, report.id.removeprefix(f"{class_id}.")
     owner, _, name = report.id.rpartition(".")
     return owner or "isolatedunit", name
+
+
+def _not_run(test_id: str, reason: str) -> _Case:
+    """Stands for a test that was planned and not begun: JUnit has no better word for it than skipped."""
+    note = Note("addSkip", reason, reason)
+    report = TestReport(test_id, "skipped", notes=(note,))
+    return _Case(*_names_of(report), report, [_Try("skipped", None, (note,), "", "")])
 
 
 def _cut_off() -> _Case:

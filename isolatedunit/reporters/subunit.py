@@ -52,6 +52,8 @@ class SubunitReport:
         if isinstance(event, TestFinished):
             self._tell(event.report, self._origin.at(event.time))
         elif isinstance(event, RunFinished):
+            for test_id in event.not_run:
+                self._put(test_id=on_one_line(test_id), test_status="exists", timestamp=self._origin.at(event.time))
             self._finished = True
 
     def write(self) -> None:
