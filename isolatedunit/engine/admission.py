@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable, Mapping
 
+from isolatedunit.engine.line import Place
 from isolatedunit.results import PlannedTest
 
 LARGE = 128 * 1024 * 1024
@@ -21,8 +22,6 @@ MARGIN = 1.1
 
 LOOK_INTERVAL = 0.1
 """Seconds for which it holds how much memory was free, but for what has begun and ended since."""
-
-Place = tuple[int, str]
 
 
 class Admission:

@@ -92,7 +92,7 @@ class Attempt:
         self.deadline = NEVER
         self.story: deque[tuple[float, State, Any]] = deque(maxlen=50)
         self.evidence = Evidence(tests)
-        self.conclusion = Conclusion()
+        self.conclusion = _NOT_YET
         self.collected: list[TestsCollected] = []
         self.importing: str | None = None
         self.is_our_bug = False
@@ -428,6 +428,7 @@ class Attempt:
         return [Conclude()]
 
 
+_NOT_YET = Conclusion()  # of those that are not over, which nobody asks for
 _WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueSent))
 """Of these the story keeps only that they came, and not what they carried."""
 _DECIDED = (State.EXITING, State.TERMINATING, State.DONE)

@@ -103,6 +103,8 @@ class Evidence:
     def note_end(self, exited: ChildExited) -> None:
         """The child is gone; what it left running was ended."""
         self.status, self.stacks = exited.status, exited.stacks
+        if not exited.status.leftovers:
+            return
         told = {leak["identity"] for leak in self.handle_stats.get("leaks", ())}
         left = [_describe(one) for one in exited.status.leftovers]
         self.add_leaks([{"kind": "process", "identity": one} for one in left if one not in told])

@@ -15,6 +15,7 @@ from typing import Any
 
 from isolatedunit.engine.admission import Admission
 from isolatedunit.engine.attempt import Attempt
+from isolatedunit.engine.line import Line
 from isolatedunit.engine.order import Expectations
 from isolatedunit.engine.room import ORDINARY, Needs, Room
 from isolatedunit.engine.settlement import Settlement
@@ -61,7 +62,7 @@ class Scheduler:
         self._run = run
         self._unreported = {test.number: test for test in tests}
         self._groups: dict[str, Group] = {}
-        self._ready: list[tuple[int, str]] = []
+        self._ready = Line()
         self._delayed: list[tuple[float, int, str]] = []
         self._put_off: list[tuple[float, int, Unit]] = []
         self._parked: dict[str, list[tuple[int, str]]] = {}
@@ -105,7 +106,7 @@ class Scheduler:
         if group is None:
             group = self._groups[unit.group] = Group(self._groups_made)
             self._groups_made += 1
-            heapq.heappush(self._ready, (group.order, unit.group))
+            self._ready.add((group.order, unit.group))
         if first:
             group.units.appendleft(unit)
         else:
@@ -115,18 +116,19 @@ class Scheduler:
 
     def next_attempt(self, now: float) -> Attempt | None:
         """An attempt that may begin now, or None."""
-        self._take_up(now)
+        if self._delayed or self._put_off:
+            self._take_up(now)
         return self._ordered_attempt() or self._next_attempt(now)
 
     def _next_attempt(self, now: float) -> Attempt | None:
         if self.admission.has_parked and self._room.has(ORDINARY):
             fitting = self.admission.take_fitting(now)
             if fitting is not None:
-                heapq.heappush(self._ready, fitting)
+                self._ready.add(fitting)
             elif self.admission.wants_look:
                 return None
         while self._ready:
-            place = heapq.heappop(self._ready)
+            place = self._ready.take()
             group = self._groups[place[1]]
             unit = self._next_unit(place[1])
             if unit is None:
@@ -145,7 +147,7 @@ class Scheduler:
             elif has_room and not self.admission.wants_look:
                 self.admission.park(place, memory)
             else:
-                heapq.heappush(self._ready, place)
+                self._ready.add(place)
                 return None
         return None
 
@@ -159,14 +161,13 @@ class Scheduler:
                 group.running = True
                 return self._begin(unit, 0, attempt)
             self.succession.forsaken.append(attempt)
-            heapq.heappush(self._ready, (group.order, unit.group))
+            self._ready.add((group.order, unit.group))
         return None
 
     def _take_up(self, now: float) -> None:
         """What was to wait until now is ready."""
         while self._delayed and self._delayed[0][0] <= now:
-            _, order, name = heapq.heappop(self._delayed)
-            heapq.heappush(self._ready, (order, name))
+            self._ready.add(heapq.heappop(self._delayed)[1:])
         while self._put_off and self._put_off[0][0] <= now:
             self._add(heapq.heappop(self._put_off)[2], first=True)
 
@@ -176,7 +177,8 @@ class Scheduler:
         while group.units:
             unit = group.units.popleft()
             if unit.fixture is None:
-                unit.tests = [test for test in unit.tests if not self._is_covered(test)]
+                if self._covered:
+                    unit.tests = [test for test in unit.tests if not self._is_covered(test)]
                 if not unit.tests or self.cancelled:
                     continue
             elif not self._stages.wants(unit.fixture):
@@ -217,7 +219,7 @@ class Scheduler:
         if self.cancelled or self._put_off or not group.units or self.admission.has_parked:
             return None
         following = group.units[0]
-        others_first = self._ready and self._ready[0] < (group.order, unit.group)
+        others_first = self._ready.has_before((group.order, unit.group))
         if others_first or not self.succession.allows(unit, following, self.options_of):
             return None
         if self._stages.of(following.tests[0]) is not None or self.admission.need_of(following.tests):
@@ -309,8 +311,7 @@ class Scheduler:
         """
         done = Settlement(self._units_of.pop(attempt.id), attempt, outputs, made_by, now)
         self.admission.end(attempt.id)
-        if done.unit.fixture is None:
-            self._in_hand -= len(done.unit.tests)
+        self._in_hand -= 0 if done.unit.fixture is not None else len(done.unit.tests)
         if attempt.conclusion.spawn_failure is not None:
             self._settle_spawn_failure(done, attempt.conclusion.spawn_failure)
         else:
@@ -345,7 +346,7 @@ class Scheduler:
             waiting, stage.waiting = stage.waiting, []
             for name in waiting:
                 if name in self._groups:
-                    heapq.heappush(self._ready, (self._groups[name].order, name))
+                    self._ready.add((self._groups[name].order, name))
         over = self._stages.next_to_tear_down(stage)
         if over is not None:
             self._again(self._unit_for(over, done.unit.group))
@@ -367,7 +368,7 @@ class Scheduler:
         self._room.give_back(unit.needs)
         for freed in unit.needs.groups:
             for place in self._parked.pop(freed, ()):
-                heapq.heappush(self._ready, place)
+                self._ready.add(place)
         name = unit.group
         group = self._groups[name]
         group.running = False
@@ -377,7 +378,7 @@ class Scheduler:
             delay = SPAWN_BACKOFF * 2.0 ** (group.units[0].spawn_tries - 1)
             heapq.heappush(self._delayed, (now + delay, group.order, name))
         elif group.units:
-            heapq.heappush(self._ready, (group.order, name))
+            self._ready.add((group.order, name))
         else:
             del self._groups[name]
 

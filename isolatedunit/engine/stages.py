@@ -169,7 +169,7 @@ class Stages:
 
     def missing_for(self, what: PlannedTest | Fixture) -> Stage | None:
         """The first stage that has to be set up before *what*; another group may be about to."""
-        if isinstance(what, Fixture) and not what.sets_up:
+        if not self._of_test or (isinstance(what, Fixture) and not what.sets_up):
             return None
         stage = self.used_by(what)
         needed = () if stage is None else (stage.below, stage)

@@ -84,7 +84,9 @@ def attempt_at(unit: Unit, run: str, options_of: OptionsOf, *, in_haste: bool = 
     if unit.spawn_tries:
         attempt_id += f".{unit.spawn_tries}"
     if fixture is None:
-        return Attempt(attempt_id, unit.tests, options, options_of, number=unit.number)
+        # where each test has a unit of its own they have the same options
+        of_each = None if options.isolation == "test" else options_of
+        return Attempt(attempt_id, unit.tests, options, of_each, number=unit.number)
     if in_haste:
         options = replace(options, process_timeout=options.terminate_grace)
     attempt = Attempt(attempt_id, (), options, number=unit.number)
