@@ -56,6 +56,10 @@ class CollectionError(IsolatedUnitError):
     """The tests could not be listed at all; said to the user, exit code 2."""
 
 
+class Interrupted(IsolatedUnitError):
+    """The run was cancelled before its tests were known."""
+
+
 class NestedTooDeep(IsolatedUnitError):
     """A run inside a run inside a run went deeper than anybody means to go."""
 

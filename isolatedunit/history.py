@@ -28,7 +28,6 @@ from isolatedunit.events import Event, RunFinished, TestFinished
 from isolatedunit.records import record
 from isolatedunit.results import GOOD, PlannedTest, TestReport
 
-DEFAULT_PATH = os.path.join(".isolatedunit", "history.sqlite3")
 NEWEST_COUNTS = 0.5
 """How much the newest duration counts against the mean of those before it."""
 

@@ -1,21 +1,23 @@
-"""The command line: ``python -m unittest``'s, and the options of isolatedunit."""
+"""The command line: ``python -m unittest``'s, and the options of isolatedunit.
+
+What runs the tests is imported only when it is known that some are to be run, and while their template starts.
+"""
 
 from __future__ import annotations
 
 import argparse
-import logging
+import errno
+import gc
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
 
 from isolatedunit import resources
-from isolatedunit.again import Again
 from isolatedunit.configuration import load_options_with_origins
-from isolatedunit.engine.run import Interrupted, Run
-from isolatedunit.errors import BackendUnavailable, CollectionError, IsolatedUnitError, OptionError
-from isolatedunit.history import DEFAULT_PATH
+from isolatedunit.errors import BackendUnavailable, CollectionError, Interrupted, IsolatedUnitError, OptionError
+from isolatedunit.files import FILES, HISTORY, check_files
 from isolatedunit.options import TABLE, Options, read
 from isolatedunit.reporters.printable import printable
 from isolatedunit.reporters.streams import (
@@ -26,18 +28,17 @@ from isolatedunit.reporters.streams import (
     is_terminal,
     wants_colour,
 )
-from isolatedunit.reporting import FILES, check_files
-from isolatedunit.runner import IsolatedTestRunner
-from isolatedunit.signals import heeding_signals
 
 if TYPE_CHECKING:
+    from isolatedunit.backends.head_start import HeadStart
     from isolatedunit.reporters.journal import PastRun
     from isolatedunit.reporters.progress import Display
+    from isolatedunit.runner import IsolatedTestRunner
     from isolatedunit.serving import LivePage
 
 SUCCESS, FAILURE, USAGE, INTERNAL, NO_TESTS, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
-OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=DEFAULT_PATH, watchdog_timeout=60.0)
+OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=HISTORY, watchdog_timeout=60.0)
 """The defaults, where the command has others than a runner in a program."""
 
 BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
@@ -172,7 +173,9 @@ def parse_all(argv: Sequence[str]) -> Wanted:
 def config_command(argv: Sequence[str]) -> int:
     """``isolatedunit config TEST...``: print the options that tests will have, and where each comes from."""
     from isolatedunit.engine.listing import report_known
+    from isolatedunit.engine.run import Run
     from isolatedunit.explaining import explain
+    from isolatedunit.signals import heeding_signals
 
     options, names, origins, _ = parse_all(argv)
     if not names:
@@ -246,8 +249,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OptionError, CollectionError, BackendUnavailable) as exception:
         print(printable(f"isolatedunit: {exception}"), file=LosslessStream(sys.stderr))
         return USAGE
-    except Interrupted:
-        print("isolatedunit: interrupted while the tests were listed", file=sys.stderr)
+    except (Interrupted, KeyboardInterrupt):  # the second comes where no run heeds signals yet
+        print("isolatedunit: interrupted before the tests were known", file=sys.stderr)
         return INTERRUPTED
     except IsolatedUnitError as exception:
         print(printable(f"isolatedunit: {exception}"), file=LosslessStream(sys.stderr))
@@ -261,12 +264,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=LosslessStream(sys.stderr),
         )
         return USAGE
-    except Exception:
-        return report_bug()
+    except Exception as exception:
+        return _explain(exception)
+
+
+def _explain(exception: Exception) -> int:
+    if isinstance(exception, OSError) and exception.errno in (errno.EMFILE, errno.ENFILE):
+        print(f"isolatedunit: {exception.strerror}; allow more of them (ulimit -n).", file=sys.stderr)
+        return USAGE
+    return report_bug()
 
 
 def report_bug() -> int:
     """Print the exception that is handled now, for a report to us; gives the exit code."""
+    import traceback
+
     print("isolatedunit: this is a bug of isolatedunit; please report it, with what follows.", file=sys.stderr)
     traceback.print_exc()
     return INTERNAL
@@ -293,19 +305,26 @@ def _serve(options: Options, stream: TextIO) -> LivePage:
     return live
 
 
-def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
-    """Run the tests that are wanted, or show a run of the *past*; gives the exit code."""
-    options, names = wanted.options, wanted.names
-    display = None if past is not None else _display_of(options)
+def _stream_for(options: Options, display: Display | None) -> Any:
     stream: Any = LosslessStream(sys.stderr if display is None else display.stream)  # type: ignore[arg-type]
     if wants_colour(options.color, sys.stderr):
         stream = ColouringStream(stream)
     if options.verbosity == 1 and (display is not None or options.show_output == "live"):
         stream = DotlessStream(stream)  # the bar tells more, and lines of tests do not begin behind dots
-    if options.enable_process_logging:
-        # a program has handlers of its own; the command shows what was asked for
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=HarmlessStream(stream))
-    runner = IsolatedTestRunner(
+    return stream
+
+
+def _make_runner(options: Options, stream: Any) -> IsolatedTestRunner:
+    collects = gc.isenabled()
+    gc.disable()  # as in __main__
+    try:
+        from isolatedunit.runner import IsolatedTestRunner
+    except OSError as exception:
+        raise BackendUnavailable(f"a module that isolatedunit needs cannot be imported: {exception}.") from exception
+    finally:
+        if collects:
+            gc.enable()
+    return IsolatedTestRunner(
         stream,
         verbosity=options.verbosity,
         failfast=options.failfast,
@@ -315,21 +334,47 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
         durations=options.durations,
         options=options,
     )
-    runner.display, runner.annotates = display, past is None
-    if options.serve is not None and past is None:
-        runner.live = _serve(options, stream)
-    if past is None:
-        again = Again(options, names, wanted.given)
-        runner.command_for, runner.command_for_failed = again, again.failed
-    source: dict[str, Any] = {"names": list(names)}
-    if not names:
-        source = {"discover": [options.start_directory, options.pattern, options.top_level_directory]}
+
+
+def _begin_template(options: Options, closing: ExitStack) -> HeadStart | None:
     try:
+        from isolatedunit.backends.head_start import make_head_start
+    except OSError:  # for want of descriptors, say; who needs what is imported there tries it again
+        return None
+    head_start = make_head_start(options)
+    if head_start is not None:
+        closing.callback(head_start.close)
+    return head_start
+
+
+def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
+    """Run the tests that are wanted, or show a run of the *past*; gives the exit code."""
+    options, names, is_run = wanted.options, wanted.names, past is None
+    with ExitStack() as closing:
+        head_start = _begin_template(options, closing) if is_run else None
+        display = _display_of(options) if is_run else None
+        if display is not None:
+            closing.callback(display.close)
+        stream = _stream_for(options, display)
+        if options.enable_process_logging:
+            import logging
+
+            # a program has handlers of its own; the command shows what was asked for
+            logging.basicConfig(level=logging.INFO, format="%(message)s", stream=HarmlessStream(stream))
+        runner = _make_runner(options, stream)
+        runner.display, runner.annotates, runner.begun = display, is_run, head_start
+        if is_run and options.serve is not None:
+            runner.live = _serve(options, stream)
+            closing.callback(runner.live.close)
+        if is_run:
+            from isolatedunit.again import Again
+
+            again = Again(options, names, wanted.given)
+            runner.command_for, runner.command_for_failed = again, again.failed
+        source: dict[str, Any] = {"names": list(names)}
+        if not names:
+            source = {"discover": [options.start_directory, options.pattern, options.top_level_directory]}
         result = runner.run_source(source) if past is None else runner.replay(past)
-    finally:
-        for shown in (display, runner.live):
-            if shown is not None:
-                shown.close()
     return _exit_code_of(runner, result, options, past)
 
 

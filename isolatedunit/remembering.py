@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from isolatedunit.errors import OptionError
-from isolatedunit.history import DEFAULT_PATH, History, Recent
+from isolatedunit.files import HISTORY
+from isolatedunit.history import History, Recent
 from isolatedunit.recollection import Recollection, as_json, date_of, recollect, runs_of, tables_of
 from isolatedunit.reporters.files import write_atomically
 from isolatedunit.reporters.printable import on_one_line, printable
@@ -42,7 +43,7 @@ def history_command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "tests", nargs="*", metavar="TEST", help="the runs of these tests: ids, parts of ids or patterns"
     )
-    parser.add_argument("--history", metavar="FILE", default=DEFAULT_PATH, help=f"the file to read ({DEFAULT_PATH})")
+    parser.add_argument("--history", metavar="FILE", default=HISTORY, help=f"the file to read ({HISTORY})")
     parser.add_argument("--limit", metavar="N", type=int, default=LIMIT, help=f"the length of each list ({LIMIT})")
     parser.add_argument("--json", metavar="FILE", help="write it as JSON; - for standard output")
     parser.add_argument("--html", metavar="FILE", help="write it as a page")

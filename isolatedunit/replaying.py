@@ -10,9 +10,9 @@ from contextlib import nullcontext
 from typing import Any
 
 from isolatedunit.errors import OptionError
+from isolatedunit.files import FILES, check_files
 from isolatedunit.options import TABLE, Options, read
 from isolatedunit.reporters.journal import PastRun
-from isolatedunit.reporting import FILES, check_files
 
 
 def replay_command(arguments: Sequence[str], show: Callable[[Options, PastRun], int]) -> int:

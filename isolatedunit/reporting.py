@@ -8,19 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from isolatedunit.errors import OptionError
 from isolatedunit.events import (
     Event,
     Listener,
 )
-from isolatedunit.options import TABLE, Options
+from isolatedunit.options import Options
 from isolatedunit.reporters.console import Durations, Slowest, Summary, table_of
 from isolatedunit.reporters.files import JsonReport, Origin
 from isolatedunit.reporters.log import ProcessLog
 from isolatedunit.statistics import Statistics
-
-FILES = ("json", "junit_xml", "events", "tap", "subunit", "trace", "html")
-"""The options that name a file to write a run to; ``-`` is standard output."""
 
 
 class Report(Protocol):
@@ -158,21 +154,3 @@ def _partial_of(options: Options, origin: Origin) -> Guarded | None:
     from isolatedunit.reporters.journal import Partial
 
     return Guarded(Partial(f"{path}.partial", origin, options))
-
-
-def check_files(options: Options) -> None:
-    """See that every report has a place, before anything runs; raises `OptionError`."""
-    taken: dict[str, str] = {}
-    for name in FILES:
-        path: str | None = getattr(options, name)
-        if path is None:
-            continue
-        flag = TABLE[name].metadata["flags"][0]
-        if path != "-" and not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-            raise OptionError(f"{flag}: {path!r} is in a directory that does not exist; make it first.")
-        if os.path.isdir(path):
-            raise OptionError(f"{flag}: {path!r} is a directory; name a file in it.")
-        where = path if path == "-" else os.path.realpath(path)
-        other = taken.setdefault(where, flag)
-        if other != flag and (path == "-" or not os.path.exists(path) or os.path.isfile(path)):
-            raise OptionError(f"{flag}: {path!r} is where {other} writes to; give it another file.")

@@ -42,6 +42,7 @@ from isolatedunit.signals import heeding_signals
 from isolatedunit.statistics import Statistics
 
 if TYPE_CHECKING:
+    from isolatedunit.backends import Begun
     from isolatedunit.reporters.journal import PastRun
     from isolatedunit.reporters.progress import Display
     from isolatedunit.serving import LivePage
@@ -273,8 +274,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         )
         self.statistics = Statistics()
         self._listeners = tuple(listeners)
-        own: list[Listener] = [self.statistics, ProcessLog(), *self._listeners]
-        IsolatedCaller.__init__(self, own, test_sdk_options)
+        IsolatedCaller.__init__(self, [self.statistics, ProcessLog(), *self._listeners], test_sdk_options)
         if options is None:
             options = load_options(Options())
         else:
@@ -300,9 +300,10 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.report_lost = False
         self.not_run: tuple[str, ...] = ()
         self.planned_in_all_shards = 0
-        # what the command has, and a program has not: marks for a CI system, a drawing on the terminal, a command line
+        # what the command has, and a program has not: marks for a CI system, a drawing on the terminal, a template
         self.annotates = False
         self.live: LivePage | None = None
+        self.begun: Begun | None = None
         self.display: Display | None = None
         self.command_for: Callable[[TestReport], str | None] = no_command
         self.command_for_failed: str | None = None
@@ -345,9 +346,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     def _run(
         self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]], source: str | None = None
     ) -> Any:
-        history = None
-        if self.options.history is not None:
-            history = History(self.options.history, only_reads=self.options.shard is not None)
+        path, shard = self.options.history, self.options.shard
+        history = None if path is None else History(path, only_reads=shard is not None)
         audience, bridge = self._gather(Origin.of(self.options), history)
         run = Run(
             self.options,
@@ -355,6 +355,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             warnings=self.warnings,
             answer=self._handlers.answer,
             listens_at_once=bool(self._handlers),
+            begun=self.begun,
         )
         try:
             with heeding_signals(run):
@@ -390,8 +391,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         if system is not None:
             self.stream.goes_to(system)
             more.append(Annotations(system, self.stream.write_as_it_is))
-        again = self.command_for_failed
-        return Audience(options, origin, self.statistics, self.stream.writeln, more, again), bridge
+        return Audience(options, origin, self.statistics, self.stream.writeln, more, self.command_for_failed), bridge
 
     def _conclude(self, audience: Audience) -> None:
         self.report_lost = audience.conclude()

@@ -86,7 +86,7 @@ class FaultsTest(ProjectTestCase):
 
     def test_a_write_to_a_child_fails(self) -> None:
         # what a child was never told is told again to another when this one has not begun in time
-        for fault in ("os.write 1", "os.write 3", "os.write 6", "socket.socket.sendmsg 3"):
+        for fault in ("os.write 0", "os.write 3", "os.write 6", "socket.socket.sendmsg 3"):
             self.check(f"runner {fault} 1 EPIPE", "--spawn-timeout", "2")
 
     def test_a_read_from_a_child_fails(self) -> None:

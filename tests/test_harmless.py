@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from running import START_METHODS, ProjectTestCase, environment
 
 from isolatedunit import IsolatedTestRunner
+from isolatedunit.files import FILES
 from isolatedunit.history import History, Row
 from isolatedunit.reporters.files import write_atomically
 from isolatedunit.reporters.printable import printable
 from isolatedunit.reporters.secrets import Secrets
 from isolatedunit.reporters.streams import ColouringStream, HarmlessStream
-from isolatedunit.reporting import FILES
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\r\b\x7f\x9b31m\x00\u202e"
 

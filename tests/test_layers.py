@@ -26,7 +26,7 @@ FLOORS = (
         "messages",
         "events",
     ),
-    ("addresses", "cgroups", "channel", "configuration", "covering", "resources", "shadows"),
+    ("addresses", "cgroups", "channel", "configuration", "covering", "files", "resources", "shadows"),
     ("measuring", "scratch", "vitals"),
     ("conversation", "instance"),
     ("handles",),

@@ -12,9 +12,10 @@ from telling import ORIGIN, Story
 
 from isolatedunit.errors import OptionError
 from isolatedunit.events import Event
+from isolatedunit.files import FILES, check_files
 from isolatedunit.options import Options
 from isolatedunit.reporters.tap import TapReport
-from isolatedunit.reporting import FILES, Audience, check_files
+from isolatedunit.reporting import Audience
 from isolatedunit.statistics import Statistics
 
 

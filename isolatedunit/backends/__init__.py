@@ -16,6 +16,7 @@ from isolatedunit.errors import BackendUnavailable
 from isolatedunit.messages import Command, Report
 from isolatedunit.records import record
 from isolatedunit.results import ExitStatus, MadeBy, Output
+from isolatedunit.scratch import Scratch
 
 KEPT_OUTPUT = 1024 * 1024
 """How many bytes of what a test writes are kept, for each stream: the beginning and the end."""
@@ -27,6 +28,7 @@ class Setting:
 
     *scratch* is the run's own directory. *warn* takes a sentence for the user; *jobs* is how many
     children there may be at once. *coverage* is where processes save which lines ran, None where nobody wants to know.
+    *take_interpreter* gives one that was started before the run.
     """
 
     run: str
@@ -38,6 +40,7 @@ class Setting:
     directory: str
     warn: Callable[[str], None]
     coverage: str | None = None
+    take_interpreter: Callable[[], tuple[Any, Channel] | None] = lambda: None
 
 
 @record(frozen=True)
@@ -58,6 +61,18 @@ class ChildSpec:
     stage: str = ""
     becomes: str = ""
     ends_stage: bool = False
+
+
+class Begun(Protocol):
+    """What was begun before the *run* that it is for: see `isolatedunit.backends.head_start`."""
+
+    run: str
+
+    def take_scratch(self) -> Scratch:
+        """The run's directory, which is the taker's from now on; once."""
+
+    def take_interpreter(self) -> tuple[Any, Channel] | None:
+        """The first interpreter's process and the channel to it; None where there is none any more."""
 
 
 TrunkKey = tuple[tuple[str, ...], tuple[str, ...]]
@@ -173,6 +188,12 @@ def usable_start_method(wanted: str) -> str:
     if wanted == "forkserver" and not can_fork:
         raise BackendUnavailable("start_method 'forkserver' needs a system that can fork; use 'spawn'.")
     return wanted
+
+
+def capture_paths(directory: str, name: str, *, streams: bool) -> dict[str, str]:
+    """The files for a process's stacks and, with *streams*, for its output."""
+    wanted = ("stdout", "stderr", "stacks") if streams else ("stacks",)
+    return {stream: os.path.join(directory, f"{name}.{stream}") for stream in wanted}
 
 
 def open_backend(name: str, setting: Setting) -> Backend:

@@ -10,7 +10,7 @@ import os
 import unittest
 from collections.abc import Sequence
 
-from isolatedunit.backends import KEPT_OUTPUT, Setting
+from isolatedunit.backends import KEPT_OUTPUT, Setting, capture_paths
 from isolatedunit.resources import open_regular
 from isolatedunit.results import Output
 from isolatedunit.vitals import size_of
@@ -26,8 +26,7 @@ class Capture:
     """
 
     def __init__(self, setting: Setting, name: str) -> None:
-        streams = ("stdout", "stderr", "stacks") if setting.capture else ("stacks",)
-        self.paths = {stream: os.path.join(setting.scratch, f"{name}.{stream}") for stream in streams}
+        self.paths = capture_paths(setting.scratch, name, streams=setting.capture)
 
     def read(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
         """What is in the files: an `Output` for each of *cuts* (one at least), and the stacks.

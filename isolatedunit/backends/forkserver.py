@@ -17,7 +17,8 @@ from isolatedunit import resources
 from isolatedunit.backends import Child, ChildSpec, Setting, TrunkKey, path_of
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.forked import NEVER, ForkedChild
-from isolatedunit.backends.interpreter import start_interpreter
+from isolatedunit.backends.head_start import BASE
+from isolatedunit.backends.interpreter import launch, prepare
 from isolatedunit.backends.lanes import Lane, Stage, TemplateConnection, Trunk
 from isolatedunit.backends.staged import ClosingChild, OpeningChild
 from isolatedunit.channel import Channel
@@ -38,7 +39,7 @@ class ForkServerBackend:
         self.setting = setting
         self._base: TemplateConnection | None = None
         self._base_process: Any = None
-        self._base_capture = Capture(setting, "base")
+        self._base_capture = Capture(setting, BASE)
         self._idle: list[Lane] = []  # the one used last is last
         self._busy: set[Lane] = set()
         self._trunks: dict[TrunkKey, Trunk] = {}
@@ -253,8 +254,9 @@ class ForkServerBackend:
 
     def _ensure_base(self) -> TemplateConnection:
         if self._base is None:
-            process, channel = start_interpreter(self.setting, "template", self.setting.run, self._base_capture.paths)
+            process, channel = self.setting.take_interpreter() or launch(self.setting.run, self._base_capture.paths)
             self._base, self._base_process = TemplateConnection(channel), process
+            prepare(channel, self.setting, "template", self._base_capture.paths)
         return self._base
 
     def _lose_base(self) -> None:

@@ -113,6 +113,13 @@ def start_interpreter(setting: Setting, role: str, mark: str, capture: Mapping[s
 
     *mark* is what the process and all below it carry in their environment, to be found by.
     """
+    process, channel = launch(mark, capture)
+    prepare(channel, setting, role, capture)
+    return process, channel
+
+
+def launch(mark: str, capture: Mapping[str, str]) -> tuple[Any, Channel]:
+    """The same, of an interpreter that waits to be told by `prepare` what it is to be."""
     environment = {**os.environ, RUN_VARIABLE: add_mark(mark)}
     ours = theirs = None
     try:
@@ -131,7 +138,11 @@ def start_interpreter(setting: Setting, role: str, mark: str, capture: Mapping[s
     finally:
         if theirs is not None:
             theirs.close()
-    channel = Channel(ours)
+    return process, Channel(ours)
+
+
+def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str, str]) -> None:
+    """Tell an interpreter what it is to be; raises `OSError` where it has ended."""
     channel.send(
         Prepare(
             role=role,
@@ -144,7 +155,6 @@ def start_interpreter(setting: Setting, role: str, mark: str, capture: Mapping[s
             coverage=setting.coverage,
         )
     )
-    return process, channel
 
 
 def _be_child(connection: Any, environment: dict[str, str]) -> None:

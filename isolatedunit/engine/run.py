@@ -10,7 +10,7 @@ from typing import Any
 
 from isolatedunit import resources, shadows
 from isolatedunit.addresses import is_importing_main
-from isolatedunit.backends import Backend, ChildSpec, Setting, TrunkKey, open_backend, usable_start_method
+from isolatedunit.backends import Backend, Begun, ChildSpec, Setting, TrunkKey, open_backend, usable_start_method
 from isolatedunit.engine.ahead import Ahead, start_ahead_with
 from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.listing import Plan, report_known
@@ -23,7 +23,7 @@ from isolatedunit.engine.stopping import StopRules
 from isolatedunit.engine.succession import Orders
 from isolatedunit.engine.trunks import Trunks
 from isolatedunit.engine.watchdog import Watchdog
-from isolatedunit.errors import CollectionError, IsolatedUnitError, NestedTooDeep
+from isolatedunit.errors import CollectionError, Interrupted, IsolatedUnitError, NestedTooDeep
 from isolatedunit.events import (
     Event,
     Listener,
@@ -47,14 +47,11 @@ MAX_DEPTH = 4
 """How many runs may be inside of one another, before it is taken for a mistake."""
 
 
-class Interrupted(Exception):
-    """The run was cancelled before its tests were known."""
-
-
 class Run:
     """One run, or several with the same options: `collect` tests, `execute` them, `close`.
 
-    *buffer_warnings* is the category of `warnings.simplefilter` that tests run under, or None.
+    *warnings* is the category of `warnings.simplefilter` that tests run under, or None. From what was *begun*
+    come the run's id, its directory and its first interpreter.
     """
 
     def __init__(
@@ -65,6 +62,7 @@ class Run:
         warnings: str | None = None,
         answer: Callable[[Requested, Callable[[Reply], None]], None] | None = None,
         listens_at_once: bool = False,
+        begun: Begun | None = None,
     ) -> None:
         if is_importing_main():
             raise IsolatedUnitError(
@@ -76,7 +74,7 @@ class Run:
                 f"this would be a run inside of {resources.run_depth()} others, and {MAX_DEPTH - 1} is the most; "
                 "does a module run its own tests when it is imported?"
             )
-        self.id = os.urandom(4).hex()
+        self.id = os.urandom(4).hex() if begun is None else begun.run
         self.options = options
         self.jobs = count_jobs(options)
         self.interrupts = 0
@@ -97,7 +95,9 @@ class Run:
         self._start_method = usable_start_method(options.start_method)
         need_measuring(options)
         self.measured: list[str] = []
-        self._scratch = Scratch(self.id)  # the last thing to be made: nothing below it may fail
+        # the last thing to be made: nothing below it may fail
+        self._scratch = Scratch(self.id) if begun is None else begun.take_scratch()
+        self._take_interpreter = _no_interpreter if begun is None else begun.take_interpreter
         self._measuring = Measuring(options, self._scratch.make)
         self._preparation = Preparation(
             self.id, self._scratch, self.trunks, self._measuring, warnings, self._settle, self._restore_files
@@ -376,6 +376,7 @@ class Run:
                     directory=os.getcwd(),
                     warn=self.warn,
                     coverage=self._measuring.coverage,
+                    take_interpreter=self._take_interpreter,
                 ),
             )
         return self._backends[name]
@@ -395,6 +396,10 @@ class Run:
         self.measured = [*self._measuring.conclude()]
         self._scratch.remove()
         remove_left_over()
+
+
+def _no_interpreter() -> None:
+    """None was started before the run."""
 
 
 def _may_do_better(attempt: Attempt) -> bool:
