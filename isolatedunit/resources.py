@@ -277,7 +277,10 @@ def processes_below(process_id: int) -> list[psutil.Process]:
 
 
 def use_of(process_id: int) -> tuple[int, float] | None:
-    """The bytes of memory and the seconds of CPU that a process uses now; None when it is gone."""
+    """The bytes of memory that a process has now, and the seconds of CPU that it and its children that ended have used.
+
+    None when it is gone.
+    """
     return _look(process_id, _use_of)
 
 
@@ -389,4 +392,5 @@ def _look(process_id: int, question: Callable[[psutil.Process], T]) -> T | None:
 def _use_of(process: psutil.Process) -> tuple[int, float]:
     with process.oneshot():
         times = process.cpu_times()
-        return process.memory_info().rss, times.user + times.system
+        # those of its children that it has waited for are in no other process's figures
+        return process.memory_info().rss, times.user + times.system + times.children_user + times.children_system

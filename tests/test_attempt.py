@@ -183,6 +183,15 @@ class EndsWithoutReceiptTest(unittest.TestCase):
         drive(attempt, SlotGranted(), READY, started(), ChildExited(ExitStatus(signal="SIGXCPU")))
         self.assertEqual(attempt.cause, "cpu")
 
+    def test_what_all_processes_used_together_is_looked_at_when_the_test_is_over(self) -> None:
+        for used, told in ((0.9, (None, [])), (2.0, ("cpu", ["addError"]))):
+            with self.subTest(used):
+                attempt = make(cpu_limit=1.0)
+                ended = ChildExited(ExitStatus(exit_code=0, cpu_time=used))
+                drive(attempt, SlotGranted(), READY, started(), finished(), RECEIPT, ended)
+                ((_, record),) = attempt.conclusion.settled
+                self.assertEqual((record.cause, [note.kind for note in record.notes]), told)
+
     def test_a_crash_after_the_receipt_changes_nothing(self) -> None:
         attempt = self.outcome_of(started(), finished(), RECEIPT, SEGFAULT)
         ((_, record),) = attempt.conclusion.settled

@@ -93,6 +93,39 @@ class LimitsTest(ProjectTestCase):
                 )
                 self.check_messages(tests)
 
+    def test_cpu_time_of_children_counts_together(self) -> None:
+        self.write(
+            "test_busy.py",
+            """
+            import subprocess, sys, unittest
+            class Busy(unittest.TestCase):
+                def test_it(self):
+                    for _ in range(2):  # neither of which the kernel ends
+                        program = "import time; all(iter(lambda: time.process_time() < 0.7, False))"
+                        subprocess.run([sys.executable, "-c", program], check=True)
+            """,
+        )
+        for method in START_METHODS:
+            with self.subTest(method):
+                (test,) = self.run_here("--cpu-limit", "1", "--start-method", method, "test_busy").tests().values()
+                self.assertEqual((test["outcome"], test["cause"]), ("error", "cpu"))
+
+    def test_cpu_time_of_children_that_have_ended_is_seen_while_the_test_runs(self) -> None:
+        self.write(
+            "test_busy.py",
+            """
+            import subprocess, sys, time, unittest
+            class Busy(unittest.TestCase):
+                def test_it(self):
+                    program = "import time; all(iter(lambda: time.process_time() < 0.7, False))"
+                    for _ in range(2):
+                        subprocess.run([sys.executable, "-c", program], check=True)
+                    time.sleep(600)
+            """,
+        )
+        (test,) = self.run_here("--cpu-limit", "1", "--process-timeout", "60", "test_busy").tests().values()
+        self.assertEqual((test["outcome"], test["cause"]), ("error", "cpu"))
+
     def check_messages(self, tests: dict[str, dict[str, Any]]) -> None:
         self.assertRegex(tests["test_output"]["message"], r"wrote [\d,]+ bytes and may write 2,097,152 \(max_output\)")
         self.assertTrue(tests["test_output"]["stdout"].startswith("the beginning\n"))

@@ -150,6 +150,8 @@ class Evidence:
         charged = None if self.receipt is not None else self._charge(conclusion, cpu_limit)
         if charged is not None and not self._records[charged].finished:
             self._records[charged].duration = max(0.0, lasted - sum(record.duration for record in self._records))
+        if self.receipt is not None and len(self.tests) == 1:
+            self._note_overuse(self._records[0], cpu_limit)
         for place, (test, record) in enumerate(zip(self.tests, self._records, strict=True)):
             if record.finished or place == charged:
                 if self.lost_channel:
@@ -196,6 +198,14 @@ class Evidence:
         record.notes.append(note)
         record.cause = self.cause
         return place
+
+    def _note_overuse(self, record: TestRecord, cpu_limit: float | None) -> None:
+        """The kernel holds each process to the limit by itself; here is what the test's all used that it waited for."""
+        used = self.status.cpu_time or 0.0
+        if cpu_limit is not None and used > cpu_limit:
+            self.blame("cpu", f"The test used {used:.1f} s of CPU time and may use {cpu_limit:g}.")
+            record.notes.append(Note("addError", f"{self.cause_text}\n", self.cause_text))
+            record.cause = record.cause or self.cause
 
     def _explain_end(self, cpu_limit: float | None) -> None:
         # the kernel sends SIGXCPU at the limit, and SIGKILL to who has a handler for that
