@@ -87,6 +87,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of the command line, from the table of options; it leaves out what is not given."""
     parser = _Parser(
         prog="isolatedunit",
+        usage="%(prog)s [OPTION ...] [TEST ... | discover [START [PATTERN [TOP]]]]",
         description="Run unittest tests, each in a process of its own.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

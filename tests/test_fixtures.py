@@ -318,6 +318,14 @@ WAYS: dict[str, tuple[str, str, str | None]] = {
 }
 
 
+class SpawnTest(FixturesTestCase):
+    def test_where_nothing_is_forked_it_is_told_that_it_does_nothing(self) -> None:
+        self.make_module("test_it")
+        ended = self.run_fixtures("--start-method", "spawn")
+        self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped", ended.output)
+        self.assertEqual(ended.output.count("fork_after=fixtures does nothing with start_method=spawn"), 1)
+
+
 class FailingTest(FixturesTestCase):
     """Each way to fail, in each fixture: one report, and everything else goes on."""
 

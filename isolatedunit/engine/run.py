@@ -208,6 +208,8 @@ class Run:
         scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs)
         self._rules = StopRules(self.options, self._loop.now)
         self._loop.tell([self._describe_start(len(tests), shard)])
+        if self.options.fork_after == "fixtures" and self._start_method == "spawn":
+            self.warn("fork_after=fixtures does nothing with start_method=spawn: each process runs its fixtures itself")
         told = 0
         for test in known:
             if not scheduler.cancelled:
