@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unittest
+import unittest.mock
 from typing import Any
 from unittest import mock
 
@@ -303,7 +304,9 @@ class CommandLineTest(ProjectTestCase):
                 self.assertEqual(getattr(self.parse(*arguments)[0], name), value)
 
     def test_the_command_line_uses_every_processor_by_default(self) -> None:
-        self.assertEqual(self.parse()[0].max_concurrent_processes, "auto")
+        with unittest.mock.patch.dict(os.environ):
+            os.environ.pop("ISOLATEDUNIT_MAX_CONCURRENT_PROCESSES", None)  # which may be set for this very run
+            self.assertEqual(self.parse()[0].max_concurrent_processes, "auto")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ except ImportError:  # Windows has no limits that a process sets for itself
 MEMORY_HEADROOM = 2
 """How often its memory limit a process may reserve: the stacks of threads, above all, are reserved and hardly used."""
 
-EXECUTOR_GRACE = 0.5
+EXECUTOR_GRACE = 2.0
 """Seconds that the processes of an idle executor get to end, times the load per processor."""
 
 THREAD_GRACE = 0.1
