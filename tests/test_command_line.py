@@ -283,7 +283,7 @@ class ExitCodeTest(ProjectTestCase):
     def test_help(self) -> None:
         ended = self.run_it("--help")
         self.assertEqual(ended.exit_code, 0)
-        for words in ("--process-timeout", "--isolation", "-s DIR", "examples:", "options of unittest"):
+        for words in ("--process-timeout", "--isolation", "--start-directory DIR", "examples:", "options of unittest"):
             self.assertIn(words, ended.output)
 
     def test_a_report_that_cannot_be_written_costs_the_report_and_not_the_run(self) -> None:
