@@ -35,11 +35,14 @@ class Scratch:
         self._lock: int | None = None
         self._run = run
         self._made: list[str] = []
+        self.path = ""
         try:
             self.path = tempfile.mkdtemp(prefix=PREFIX)
             _in_use.add(self.path)
             self._lock_it()
         except OSError as exception:
+            if self.path:
+                self.remove()  # without a lock no other run would
             raise BackendUnavailable(
                 f"no directory for temporary files can be made: {exception}; make room there, or set TMPDIR to "
                 "another place."

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import unittest
+import unittest.mock
 import uuid
 
 from killing import VARIABLE, marked
@@ -86,8 +88,17 @@ class FaultsTest(ProjectTestCase):
 
     def test_a_write_to_a_child_fails(self) -> None:
         # what a child was never told is told again to another when this one has not begun in time
-        for fault in ("os.write 0", "os.write 3", "os.write 6", "socket.socket.sendmsg 3"):
+        for fault in ("os.write 0", "os.write 3", "os.write 4", "os.write 6", "socket.socket.sendmsg 3"):
             self.check(f"runner {fault} 1 EPIPE", "--spawn-timeout", "2")
+
+    def test_the_run_s_directory_cannot_be_written_to(self) -> None:
+        lock = 1  # the second write, after the one with which tempfile tries a place
+        with tempfile.TemporaryDirectory() as temporary, unittest.mock.patch.dict(os.environ, TMPDIR=temporary):
+            ended = self.run_with(f"runner os.write {lock} 1 ENOSPC", "--start-method", "forkserver", report=False)
+            self.assertEqual(os.listdir(temporary), [])
+        self.assertTrue(self.fired)
+        self.assertEqual(ended.exit_code, 2, ended.output)
+        self.assertRegex(ended.output, r"^isolatedunit: no directory for temporary files can be made: .*\n$")
 
     def test_a_read_from_a_child_fails(self) -> None:
         for skip, how in ((1, "EIO"), (3, "EIO"), (9, "ECONNRESET")):
