@@ -348,6 +348,17 @@ def _begin_template(options: Options, closing: ExitStack) -> HeadStart | None:
     return head_start
 
 
+def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: TextIO, closing: ExitStack) -> None:
+    """Give the runner what only a run of the present has: a live page, and the commands that run tests again."""
+    from isolatedunit.again import Again
+
+    if wanted.options.serve is not None:
+        runner.live = _serve(wanted.options, stream)
+        closing.callback(runner.live.close)
+    again = Again(wanted.options, wanted.names, wanted.given)
+    runner.command_for, runner.command_for_failed = again, again.failed
+
+
 def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
     """Run the tests that are wanted, or show a run of the *past*; gives the exit code."""
     options, names, is_run = wanted.options, wanted.names, past is None
@@ -364,14 +375,8 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
             logging.basicConfig(level=logging.INFO, format="%(message)s", stream=HarmlessStream(stream))
         runner = _make_runner(options, stream)
         runner.display, runner.annotates, runner.begun = display, is_run, head_start
-        if is_run and options.serve is not None:
-            runner.live = _serve(options, stream)
-            closing.callback(runner.live.close)
         if is_run:
-            from isolatedunit.again import Again
-
-            again = Again(options, names, wanted.given)
-            runner.command_for, runner.command_for_failed = again, again.failed
+            _equip(runner, wanted, stream, closing)
         source: dict[str, Any] = {"names": list(names)}
         if not names:
             source = {"discover": [options.start_directory, options.pattern, options.top_level_directory]}

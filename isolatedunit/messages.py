@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
 else:
 
-    def dataclass_transform(**_options):  # type: ignore[no-untyped-def]
+    def dataclass_transform(**_options: Any) -> Any:
         """At run time :class:`Message` does the work itself."""
         return lambda cls: cls
 

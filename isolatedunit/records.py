@@ -8,6 +8,7 @@ declared as frozen is not changed is seen to by type checkers, not at run time, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from dataclasses import dataclass as record
 else:
 
-    def record(*, eq=True, frozen=False):
+    def record(*, eq: bool = True, frozen: bool = False) -> Callable[[type], type]:
         """What type checkers take for ``dataclass``; frozen ones are plain ones at run time."""
 
-        def define(cls):
+        def define(cls: type) -> type:
             given = {name for name in ("__eq__", "__repr__") if name in cls.__dict__}
             made = dataclass(slots=True, eq=False, repr=False)(cls)
             if eq and "__eq__" not in given:

@@ -28,7 +28,7 @@ class Setting:
 
     *scratch* is the run's own directory. *warn* takes a sentence for the user; *jobs* is how many
     children there may be at once. *coverage* is where processes save which lines ran, None where nobody wants to know.
-    *take_interpreter* gives one that was started before the run.
+    *begun* may have an interpreter that was started before the run.
     """
 
     run: str
@@ -40,7 +40,7 @@ class Setting:
     directory: str
     warn: Callable[[str], None]
     coverage: str | None = None
-    take_interpreter: Callable[[], tuple[Any, Channel] | None] = lambda: None
+    begun: Begun | None = None
 
 
 @record(frozen=True)

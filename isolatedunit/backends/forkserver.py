@@ -254,7 +254,9 @@ class ForkServerBackend:
 
     def _ensure_base(self) -> TemplateConnection:
         if self._base is None:
-            process, channel = self.setting.take_interpreter() or launch(self.setting.run, self._base_capture.paths)
+            begun = self.setting.begun
+            started = None if begun is None else begun.take_interpreter()
+            process, channel = started or launch(self.setting.run, self._base_capture.paths)
             self._base, self._base_process = TemplateConnection(channel), process
             prepare(channel, self.setting, "template", self._base_capture.paths)
         return self._base

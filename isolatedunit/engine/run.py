@@ -97,7 +97,7 @@ class Run:
         self.measured: list[str] = []
         # the last thing to be made: nothing below it may fail
         self._scratch = Scratch(self.id) if begun is None else begun.take_scratch()
-        self._take_interpreter = _no_interpreter if begun is None else begun.take_interpreter
+        self._begun = begun
         self._measuring = Measuring(options, self._scratch.make)
         self._preparation = Preparation(
             self.id, self._scratch, self.trunks, self._measuring, warnings, self._settle, self._restore_files
@@ -378,7 +378,7 @@ class Run:
                     directory=os.getcwd(),
                     warn=self.warn,
                     coverage=self._measuring.coverage,
-                    take_interpreter=self._take_interpreter,
+                    begun=self._begun,
                 ),
             )
         return self._backends[name]
@@ -398,10 +398,6 @@ class Run:
         self.measured = [*self._measuring.conclude()]
         self._scratch.remove()
         remove_left_over()
-
-
-def _no_interpreter() -> None:
-    """None was started before the run."""
 
 
 def _may_do_better(attempt: Attempt) -> bool:

@@ -116,8 +116,7 @@ class Scheduler:
 
     def next_attempt(self, now: float) -> Attempt | None:
         """An attempt that may begin now, or None."""
-        if self._delayed or self._put_off:
-            self._take_up(now)
+        self._take_up(now)
         return self._ordered_attempt() or self._next_attempt(now)
 
     def _next_attempt(self, now: float) -> Attempt | None:
