@@ -13,14 +13,18 @@ from unittest import mock
 from hypothesis import given
 from hypothesis import strategies as st
 from running import START_METHODS, ProjectTestCase, environment
+from telling import Story
 
 from isolatedunit import IsolatedTestRunner
+from isolatedunit.events import RunInspected
 from isolatedunit.files import FILES
 from isolatedunit.history import History, Row
+from isolatedunit.reporters.console import Slowest, Summary, table_of
 from isolatedunit.reporters.files import write_atomically
 from isolatedunit.reporters.printable import printable
 from isolatedunit.reporters.secrets import Secrets
 from isolatedunit.reporters.streams import ColouringStream, HarmlessStream
+from isolatedunit.statistics import Statistics
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\r\b\x7f\x9b31m\x00\u202e"
 
@@ -254,6 +258,30 @@ class SecretsTest(ProjectTestCase):
                     text = file.read()
                 self.assertNotIn(b"hush-hush", text)
                 self.assertEqual(b"(hidden: DB_PASSWORD) all may see" in text, name != "trace")
+
+
+class NamesTest(unittest.TestCase):
+    """What we print of a test with a name of several lines: that name on one."""
+
+    def test_no_name_begins_a_line(self) -> None:
+        name = "m.C.test_\nEVIL\x1b[2J"
+        said: list[str] = []
+        statistics = Statistics()
+        summary, slowest = Summary(said.append, repeats=True), Slowest()
+        story = Story(summary, slowest, statistics)
+        story.begin()
+        story.attempt(name)
+        story.settle(name, "failed")
+        story.settle(name, attempts=2)
+        story.tell(RunInspected, ((name, "running", 1.0, ""),))
+        story.end(not_run=(name,))
+        told = [*said, *summary.lines(statistics.as_dict()), *slowest.lines(), *table_of(statistics.as_dict())]
+        shown = [line for line in "\n".join(told).splitlines() if "EVIL" in line]
+        for kind in (": running", "flaky:", " of 2 times", "largest used", "peak memory"):
+            self.assertEqual(sum(kind in line for line in shown), 1, kind)
+        self.assertIn(r"  m.C.test_\nEVIL\x1b[2J", shown)  # as not run
+        for line in shown:
+            self.assertIn(r"\nEVIL\x1b[2J", line)
 
 
 if __name__ == "__main__":

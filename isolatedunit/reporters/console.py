@@ -77,7 +77,7 @@ class Slowest:
             peak = last.memory_usage.get("peak_rss")
             memory = "-" if peak is None else f"{peak / 2**20:.1f}"
             cells = ["-" if one is None else f"{one:.3f}" for one in times]
-            table.append(" ".join(f"{cell:>9}" for cell in (*cells, memory)) + f"  {report.id}")
+            table.append(" ".join(f"{cell:>9}" for cell in (*cells, memory)) + f"  {on_one_line(report.id)}")
         return [*table, "-" * 70] if self._slowest else []
 
 
@@ -100,7 +100,7 @@ def table_of(statistics: Mapping[str, Any]) -> list[str]:
             f"{statistics['median_spawn_time'] * 1000:.1f} ms median, "
             f"{statistics['slowest_spawn_time'] * 1000:.1f} ms at most",
         ),
-        ("peak memory", f"{peak:.1f} MiB ({test})" if test else "unknown"),
+        ("peak memory", f"{peak:.1f} MiB ({on_one_line(test)})" if test else "unknown"),
         ("slots busy", f"{statistics['slots_busy']:.0%}"),
         ("queue time", f"{statistics['average_queue_time']:.3f} s on average"),
         *(
@@ -120,7 +120,7 @@ def _slowest(title: str, name: str, costs: Sequence[Mapping[str, Any]]) -> list[
     shown = [cost for cost in costs[:SLOWEST_SHOWN] if cost["seconds"] >= 0.001]
     if not shown:
         return []
-    lines = [f"{cost['seconds']:.3f} s in {cost['times']:<6}{cost[name]}" for cost in shown]
+    lines = [f"{cost['seconds']:.3f} s in {cost['times']:<6}{on_one_line(cost[name])}" for cost in shown]
     rest = costs[len(shown) :]
     more = [f"{sum(cost['seconds'] for cost in rest):.3f} s for {len(rest)} more"] if rest else []
     return [f"{title}, in seconds and processes, the slowest first", *lines, *more, "-" * 70]
@@ -204,7 +204,7 @@ class Summary:
             took += f", spawned in {statistics['average_spawn_time'] * 1000:.1f} ms on average"
         if statistics["peak_memory_usage"]:
             peak, test = statistics["peak_memory_usage"] / 2**20, statistics["peak_memory_test"]
-            took += f", the largest used {peak:.1f} MiB ({test})"
+            took += f", the largest used {peak:.1f} MiB ({on_one_line(test)})"
         return [*lines, took, str(self._counts)]
 
     def _tell_failed(self) -> list[str]:
@@ -218,7 +218,7 @@ class Summary:
         """Which tests failed, and which of them not always."""
         times = [(test, sum(failed), len(failed)) for test, failed in (self._repeated or {}).items() if any(failed)]
         times.sort(key=lambda one: (-one[1] / one[2], one[0]))
-        lines = [f"  {test}: {failed} of {count} times" for test, failed, count in times[:FAILED_SHOWN]]
+        lines = [f"  {on_one_line(test)}: {failed} of {count} times" for test, failed, count in times[:FAILED_SHOWN]]
         more = len(times) - len(lines)
         return [
             *(["Failed, when it was repeated:"] if times else []),
@@ -230,7 +230,7 @@ class Summary:
         if not self.not_run:
             return []
         count, reason = len(self.not_run), "" if self._stopped is None else f", since {self._stopped.reason}"
-        shown = [f"  {test_id}" for test_id in self.not_run[:NOT_RUN_SHOWN]]
+        shown = [f"  {on_one_line(test_id)}" for test_id in self.not_run[:NOT_RUN_SHOWN]]
         more = [f"  and {count - NOT_RUN_SHOWN} more"] if count > NOT_RUN_SHOWN else []
         return [f"isolatedunit: {count} test{' was' if count == 1 else 's were'} not run{reason}:", *shown, *more]
 
@@ -253,11 +253,11 @@ def _tell_failure(report: TestReport) -> str:
 def _tell_running(event: RunInspected) -> str:
     lines = [f"\nisolatedunit: {len(event.running)} running"]
     for test, state, age, stacks in event.running:
-        lines.append(f"{test}: {state}, for {age:.1f} s")
+        lines.append(f"{on_one_line(test)}: {state}, for {age:.1f} s")
         lines += [f"  {line}" for line in stacks.splitlines()]
     return "\n".join(lines)
 
 
 def _tell_flaky(report: TestReport) -> str:
     tries = [f"{one.outcome} ({one.cause})" if one.cause else one.outcome for one in report.attempts[:-1]]
-    return f"{report.id} passed at try {len(report.attempts)}, after {', '.join(tries)}"
+    return f"{on_one_line(report.id)} passed at try {len(report.attempts)}, after {', '.join(tries)}"
