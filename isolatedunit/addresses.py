@@ -107,6 +107,12 @@ def _resolve(module: Any, qualified_name: str) -> Any:
     return found
 
 
+def find_class(name: str) -> Any:
+    """The class that an address names; raises what its module's import raised, or `AttributeError`."""
+    module_name, _, qualified_name = name.partition(":")
+    return _resolve(_imported(module_name), qualified_name)
+
+
 def occurrences(tests: list[Any]) -> dict[tuple[str, int], Any]:
     """The tests by their id and how many with the same id came before."""
     seen: dict[str, int] = {}
@@ -242,8 +248,7 @@ class Finder:
     def find(self, address: Address) -> Any:
         """The test with this address; raises what its import raised, or `LookupError`."""
         if "class" in address:
-            module_name, _, qualified_name = address["class"].partition(":")
-            return _resolve(_imported(module_name), qualified_name)(address["method"])
+            return find_class(address["class"])(address["method"])
         if "dill" in address:
             return undill(address["dill"])
         self.load(address["source"])
@@ -255,6 +260,10 @@ class Finder:
                 f"loading {address['source']} a second time did not give {address['id']} "
                 f"(number {address['occurrence'] + 1} with that id) again"
             ) from None
+
+    def is_apart(self, test: Any) -> bool:
+        """Whether a test that `find` gave is in no suite with a `run` of its own."""
+        return id(test) not in self._special
 
     def as_grouped(self, tests: list[Any]) -> list[Any]:
         """The tests, and in the place of those in a suite with a `run` of its own that suite,

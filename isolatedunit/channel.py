@@ -291,7 +291,11 @@ class PipeEnd:
         A parent that is gone is no error here: who watches over the children ends this one. Raises
         `ValueError` for a report that is larger than what the parent believes.
         """
-        data = memoryview(b"".join([to_frame(encode_bounded(report)) for report in reports]))
+        self.send_frames(b"".join([to_frame(encode_bounded(report)) for report in reports]))
+
+    def send_frames(self, frames: bytes) -> None:
+        """Send reports that are encoded already, each as the frame that it makes."""
+        data = memoryview(frames)
         with self._lock:
             if not self.only_receipt and _identify(self.descriptor) == self._identity:
                 try:

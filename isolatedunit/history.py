@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from isolatedunit.events import Event, RunFinished, TestFinished
 from isolatedunit.records import record
@@ -153,10 +153,7 @@ class History:
             if (report.attempts and not report.is_fixture) or report.outcome not in GOOD:
                 self._take(report)
         elif isinstance(event, RunFinished):
-            rows = [
-                replace(row, duration=max(row.duration, cost / self._shared[process]))
-                for row, cost, process in self._rows
-            ]
+            rows = [_with_cost(row, cost / self._shared[process]) for row, cost, process in self._rows]
             # a test that ran several times failed if it failed once
             worst = {row.id: row for row in sorted(rows, key=lambda row: row.outcome not in GOOD)}
             self.learn([*worst.values()], self._above - worst.keys())
@@ -263,8 +260,16 @@ _UPSERT_RECENT = f"""
 """  # noqa: S608 - only a constant of ours is put in
 
 
+_WRITTEN = ("id", "duration", "peak_rss", "outcome", "cause")
+
+
 def _values_of(row: Row, now: float) -> dict[str, object]:
-    return {**asdict(row), "failed": row.outcome not in GOOD, "now": now}
+    values = {name: getattr(row, name) for name in _WRITTEN}
+    return {**values, "failed": row.outcome not in GOOD, "now": now}
+
+
+def _with_cost(row: Row, cost: float) -> Row:
+    return row if cost <= row.duration else replace(row, duration=cost)
 
 
 def _recent_of(row: Row, now: float) -> dict[str, object]:

@@ -216,13 +216,24 @@ def become_subreaper(value: bool) -> bool:
     try:
         import ctypes
 
-        _prctl = ctypes.CDLL(None).prctl
-        before = ctypes.c_int()
-        _prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
-        _prctl(_PR_SET_CHILD_SUBREAPER, int(value), 0, 0, 0)
+        # it does not wait for anything, so that the interpreter's lock need not be let go of
+        _prctl = ctypes.PyDLL(None).prctl
     except (ImportError, OSError, AttributeError):
         return False
-    return bool(before.value)
+    before = is_subreaper()
+    _prctl(_PR_SET_CHILD_SUBREAPER, int(value), 0, 0, 0)
+    return before
+
+
+def is_subreaper() -> bool:
+    """Whether this process becomes the parent of its orphaned descendants."""
+    if _prctl is None:
+        return False
+    import ctypes
+
+    value = ctypes.c_int()
+    _prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(value), 0, 0, 0)
+    return bool(value.value)
 
 
 def die_with_parent(parent: int) -> None:

@@ -163,7 +163,7 @@ class ResultBridge:
             sys.stdout.write(report.stdout)
             sys.stderr.write(report.stderr)
         told_already = self._echo or getattr(result, "buffer", False)
-        texts = replace(self._telling, has_output=told_already).texts(report)
+        texts = replace(self._telling, has_output=told_already).texts(report) if report.notes else []
         if report.is_fixture:
             for note, text in zip(report.notes, texts, strict=True):
                 self._add(test, note, text)

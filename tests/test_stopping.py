@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -106,6 +107,8 @@ class SignalsTest(ProjectTestCase):
     def begin(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
         """Start a run, and wait until its first test runs."""
         self.report = os.path.join(self.directory, "report.json")
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(self.directory, "began"))  # by a run before
         runner = subprocess.Popen(
             [sys.executable, "-m", "isolatedunit", "--json", self.report, *arguments],
             cwd=self.directory,

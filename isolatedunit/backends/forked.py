@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import _socket
+import os
 import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import multiprocess
 from multiprocess.connection import Connection
 
 from isolatedunit import resources
@@ -75,36 +76,37 @@ class ForkedChild:
             key = self._spec.stage or repr(home)
             lane = self._backend.take_lane(key, self._spec)
             try:
-                self._order(lane, home, theirs.fileno())
+                self._order(lane, home, theirs)
             except OSError:
                 # it was idle, and somebody ended it meanwhile
                 self._backend.drop_lane(lane)
                 lane = self._backend.take_lane(key, self._spec, new=True)
-                self._order(lane, home, theirs.fileno())
+                self._order(lane, home, theirs)
         except (OSError, SpawnError) as exception:
             self.channel.close()
             lost = isinstance(exception, SpawnError) and exception.stage_lost
             raise SpawnError(f"there is no template to fork from: {exception}", stage_lost=lost) from exception
         finally:
-            theirs.close()
+            os.close(theirs)
         self._lane, self._capture = lane, lane.capture
         if lane.trunk is not None and lane.process_id is None:
             # the trunk may import for a while before it forks the lane: that is to be told
             self._waits_for_trunk = True
             self.look_again_at = 0.0
 
-    def _open_channel(self) -> Connection:
-        """Give the child its work; what is returned is the child's end of its Connection."""
+    def _open_channel(self) -> int:
+        """Give the child its work; what is returned is the descriptor of the child's end of its Connection."""
         try:
-            ours, theirs = multiprocess.Pipe()
+            # as multiprocess's Pipe() does, which makes an object of either end; this one is only passed on
+            ours, theirs = (end.detach() for end in _socket.socketpair())
         except OSError as exception:
             raise SpawnError(f"there is no pipe to a child: {exception}") from exception
-        self.channel = Channel(ours)
+        self.channel = Channel(Connection(ours))
         try:
             self.channel.send(self._spec.command)
         except MemoryError:
             self.channel.close()
-            theirs.close()
+            os.close(theirs)
             raise
         return theirs
 
@@ -131,12 +133,12 @@ class ForkedChild:
         except (SpawnError, MemoryError):
             return False
         try:
-            lane.connection.send(self._order_to(lane, home, spare=lane.spare.paths), theirs.fileno())
+            lane.connection.send(self._order_to(lane, home, spare=lane.spare.paths), theirs)
         except (OSError, MemoryError):
             self.channel.close()
             return False
         finally:
-            theirs.close()
+            os.close(theirs)
         self._ordered_from = lane
         lane.successor = self
         return True

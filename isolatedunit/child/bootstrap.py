@@ -61,9 +61,9 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
 
         lines.begin(prepare.coverage)
     if prepare.role == "template":
-        from isolatedunit.child import template
+        from isolatedunit.child import rehearsal, template
 
-        worker.rehearse()
+        rehearsal.rehearse()
         _make_way()
         template.Template(pipe, scratch=prepare.scratch).serve()
     _make_way()

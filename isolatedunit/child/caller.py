@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from isolatedunit.child.worker import Reporter
+    from isolatedunit.child.reporter import Reporter
     from isolatedunit.handles.tracker import HandleTracker
 
 __unittest = True  # leaves this module's frames out of tracebacks

@@ -11,7 +11,7 @@ from unittest.util import strclass
 from isolatedunit.addresses import address_by_class, identify, is_loader_made, load, occurrences, walk
 from isolatedunit.child.prefix import leading_imports
 from isolatedunit.child.recorder import Recorder, format_exception
-from isolatedunit.child.worker import has_fixtures
+from isolatedunit.child.suites import has_fixtures
 from isolatedunit.errors import OptionError
 from isolatedunit.messages import ImportStarted, OutcomeNoted, TestFinished, TestsCollected
 from isolatedunit.shadows import let_go_of_shadowed
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isolatedunit.addresses import Address, Source
-    from isolatedunit.child.worker import Reporter
+    from isolatedunit.child.reporter import Reporter
     from isolatedunit.messages import CollectTests, Report
 
 __unittest = True  # leaves this module's frames out of tracebacks

@@ -25,6 +25,8 @@ except ImportError:  # Windows has no limits that a process sets for itself
 MEMORY_HEADROOM = 2
 """How often its memory limit a process may reserve: the stacks of threads, above all, are reserved and hardly used."""
 
+_LIMITS = ("cpu_limit", "max_open_files", "memory_limit", "cgroup")
+
 EXECUTOR_GRACE = 2.0
 """Seconds that the processes of an idle executor get to end, times the load per processor."""
 
@@ -79,6 +81,11 @@ def make_tracker(settings: dict[str, Any]) -> HandleTracker | None:
     if not settings["shared"]:
         tracker.current = made
     return made
+
+
+def are_limited(settings: dict[str, Any]) -> bool:
+    """Whether `limit` has anything to do."""
+    return [settings.get(name) for name in _LIMITS] != [None] * len(_LIMITS)
 
 
 def limit(settings: dict[str, Any]) -> None:

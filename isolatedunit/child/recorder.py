@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import traceback
 import unittest
@@ -20,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from isolatedunit.child.worker import Reporter
+    from isolatedunit.child.reporter import Reporter
 
     ExcInfo = tuple[type[BaseException], BaseException, Any] | tuple[None, None, None]
 
@@ -62,14 +63,19 @@ class Recorder(unittest.TestResult):
         self.fixture_seconds: dict[str, float] = {}
         self._running_fixtures: list[tuple[str, float]] = []
         self._shares_process = settings.get("shared", False)
-        self._reporter = reporter
-        self._tests = tests  # kept, so that their ids stay theirs
-        self._numbers = {id(test): number for number, test in enumerate(tests)}
+        self.take(reporter, tests)
         self._running: int | None = None
         self._counted = False
         self._succeeded = False
         self._started = 0.0
         self._duration: float | None = None
+
+    def take(self, reporter: Reporter, tests: list[Any]) -> None:
+        """What *tests* do is to be told to *reporter*."""
+        self._reporter = reporter
+        self._tests = tests  # kept, so that their ids stay theirs
+        self._numbers = {id(test): number for number, test in enumerate(tests)}
+        self._original_stdout, self._original_stderr = sys.stdout, sys.stderr  # unittest's own, and of now
 
     # what unittest calls, in its own spelling
 

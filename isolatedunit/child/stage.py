@@ -17,6 +17,8 @@ from isolatedunit import channel
 from isolatedunit.addresses import import_module
 from isolatedunit.child import handles, heart, worker
 from isolatedunit.child.recorder import Recorder, format_exception
+from isolatedunit.child.reporter import Reporter
+from isolatedunit.child.suites import Suite
 from isolatedunit.messages import ChildFailed, ChildReady, WorkFinished
 
 TYPE_CHECKING = False
@@ -131,7 +133,7 @@ def _clean_up_module(suite: Any, module: str, result: Any) -> None:
 
 def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> Stage:
     """Set up the fixture that *work* names; ends this process where nothing can be forked from what that left."""
-    reporter = worker.Reporter(pipe, work.attempt)
+    reporter = Reporter(pipe, work.attempt)
     try:
         _take_up(pipe, work, reporter)
         test = _find(work, finder)
@@ -139,7 +141,7 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> Stage:
             reporter.send(WorkFinished, clean=True, unsafe="")
             _exit(0)
         reporter.found_at = _clock()
-        stage, suite, recorder = Stage(test, work.kind), worker.Suite(), Recorder(reporter, [], work.settings)
+        stage, suite, recorder = Stage(test, work.kind), Suite(), Recorder(reporter, [], work.settings)
         worker.filter_warnings(work.settings["warnings"])
         stage.set_up(suite, test, recorder)
         if reporter.is_twin:
@@ -163,12 +165,12 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> Stage:
 
 def end(pipe: PipeEnd, work: TearDownFixture, stage: Stage) -> NoReturn:
     """Tear down what *stage* has set up, and end this process."""
-    reporter = worker.Reporter(pipe, work.attempt)
+    reporter = Reporter(pipe, work.attempt)
     try:
         _take_up(pipe, work, reporter)
         reporter.found_at = reporter.ready_at
         recorder = Recorder(reporter, [], work.settings)
-        stage.tear_down(worker.Suite(), recorder)
+        stage.tear_down(Suite(), recorder)
         if reporter.is_twin:
             _exit(0)
         worker.finish(reporter, work.settings, spawned=False, fixtures=recorder.fixture_seconds)
@@ -179,9 +181,9 @@ def end(pipe: PipeEnd, work: TearDownFixture, stage: Stage) -> NoReturn:
         _exit(1)
 
 
-def _take_up(pipe: PipeEnd, work: SetUpFixture | TearDownFixture, reporter: worker.Reporter) -> None:
-    reporter.ready_at = _clock()
-    channel.current, channel.current_attempt, channel.current_process = pipe, work.attempt, os.getpid()
+def _take_up(pipe: PipeEnd, work: SetUpFixture | TearDownFixture, reporter: Reporter) -> None:
+    reporter.begin()
+    channel.current, channel.current_attempt, channel.current_process = pipe, work.attempt, reporter.process_id
     worker.take_settings(pipe, work.settings, reporter)
     reporter.send(ChildReady, at=reporter.ready_at)
     handles.take_hold()

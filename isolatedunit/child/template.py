@@ -19,7 +19,6 @@ import _socket
 import atexit
 import gc
 import os
-import select
 import stat
 import struct
 import sys
@@ -27,8 +26,18 @@ import time
 
 from isolatedunit import channel, resources
 from isolatedunit.addresses import Finder, import_module
-from isolatedunit.child import bootstrap, handles, prefix, stage, worker
-from isolatedunit.child.below import end_all_below, end_leftovers, have_children, reap_quietly
+from isolatedunit.child import bootstrap, handles, heart, prefix, stage, worker
+from isolatedunit.child.below import (
+    LEAVE_GRACE,
+    RunnerGone,
+    Watch,
+    end_all_below,
+    end_leftovers,
+    have_children,
+    reap_quietly,
+)
+from isolatedunit.child.forms import OPEN, is_plain, make_form, open_name
+from isolatedunit.child.prepared import note_import, prepare
 from isolatedunit.messages import (
     COMMANDS,
     ChildReady,
@@ -51,31 +60,20 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from isolatedunit.channel import PipeEnd
+    from isolatedunit.child.prepared import Prepared
     from isolatedunit.messages import Command, Report, SetUpFixture
-
-LEAVE_GRACE = 1.0
-"""Seconds in which what a template forked may still end by itself when the run is over."""
 
 REMOVED = -1
 """The size of a file that has no name any more: nobody could read what else is written there."""
 
-STOPPED_CHECK_INTERVAL = 500
-"""Milliseconds between two looks whether a child has stopped, to be traced."""
-
 PARENT_CHECK_INTERVAL = 1
 """Seconds between two looks whether the template's own parent is still there."""
 
-_READ_SIZE = 65536
+_READ_SIZE = 4096  # most commands are shorter; much more is a lot to be taken and given back for each
 _RIGHTS_SIZE = _socket.CMSG_SPACE(4 * 4)  # for four descriptors
 
 # a user's module, imported here, may replace them in their modules
-_clock, _sleep, _wait4 = time.monotonic, time.sleep, os.wait4
-_fstat = os.fstat
-_pidfd_open, _poll = getattr(os, "pidfd_open", None), getattr(select, "poll", None)
-
-
-class RunnerGone(Exception):
-    """The other end of the template's Connection was closed."""
+_clock, _sleep, _fstat = time.monotonic, time.sleep, os.fstat
 
 
 class Template:
@@ -99,6 +97,8 @@ class Template:
         self._capture: dict[str, str] = {} if like is None else like._capture
         self._captured: dict[str, int] = {} if like is None else like._captured
         self._sizes: list[int] = []
+        self._forms: dict[int, bytes] = {}
+        self._watch = Watch(self._socket.fileno())
         self._has_loaded_all: bool = True if like is None else like._has_loaded_all
         self._collects_garbage: bool = True if like is None else like._collects_garbage
         self._stage: stage.Stage | None = None if like is None else like._stage
@@ -109,6 +109,7 @@ class Template:
         self._trunk_duration: float = 0.0 if like is None else like._trunk_duration
         self._unsafe: str | None = None
         resources.become_subreaper(True)
+        self._is_subreaper = resources.is_subreaper()
 
     def serve(self) -> NoReturn:
         """Follow the runner's commands; when there are no more, end everything below and leave."""
@@ -177,7 +178,6 @@ class Template:
         sockets = open_sockets()
         started = _clock()
         self._is_trunk = True
-        gc.unfreeze()
         gc.enable()
         try:
             import_module({"path": command.path})
@@ -188,28 +188,29 @@ class Template:
             self._unsafe = f"an exception ({exception!r:.200})"
         self._trunk_duration = _clock() - started
 
-    def _fork(self, *, keeps_socket: bool = False) -> int:
-        """Fork, with the collector off; in the child, close what is this template's."""
-        gc.disable()
+    def _fork(self, *, collects_garbage: bool = False, keeps_socket: bool = False) -> int:
+        """Fork; in the child, close what is this template's."""
         gc.freeze()
+        gc.unfreeze()  # all that there is counts as old: the collector has no reason to look at it soon
+        has_exit_functions = worker.has_exit_functions()
+        if collects_garbage:
+            gc.enable()
         process_id = os.fork()
-        if not process_id:
-            if not keeps_socket:
-                self._socket.close()
+        if process_id:
+            gc.disable()
+            return process_id
+        if not keeps_socket:
+            self._socket.close()
+        if has_exit_functions:
             worker.discard_inherited_exit_functions()
-        return process_id
+        return 0
 
     def _fork_child(self, command: ForkChild, descriptor: int) -> None:
         own = self._descriptors.pop(0) if command.becomes_stage else None
-        capture = command.capture
-        if command.spare is not None:
-            if _is_hung_up(descriptor):  # it was ordered ahead, and is not wanted any more
-                _close(descriptor)
-                return
-            if REMOVED in self._sizes:
-                raise RunnerGone  # there is no place for its files; the runner has another lane fork it
-            if any(self._sizes):
-                capture = command.spare
+        if command.spare is not None and self._watch.is_hung_up(descriptor):
+            _close(descriptor)  # it was ordered ahead, and is not wanted any more
+            return
+        capture = self._choose_capture(command)
         if capture != self._capture:
             self._take_capture(capture)
         if self._has_to_load(command) and not self._load(command):
@@ -218,30 +219,40 @@ class Template:
         pipe = channel.PipeEnd(descriptor)
         # read here and not in the child: what it does not do itself, it need not copy pages for
         work = pipe.receive()
-        handles.prepare(work)
-        if isinstance(work, RunTest) and self._has_loaded_all and command.home is not None:
-            worker.filter_warnings_once(work.settings["warnings"])
+        prepared = self._prepare(command, pipe, work)
         this = os.getpid()
-        process_id = self._fork(keeps_socket=own is not None)
+        process_id = self._fork(collects_garbage=self._collects_garbage, keeps_socket=own is not None)
         if not process_id:
             try:
                 os.setpgid(0, 0)
                 channel.current = pipe
                 resources.die_with_parent(this)
-                self._thaw()
                 if own is not None:
                     self._become_stage(work, pipe, own)  # type: ignore[arg-type]
-                worker.execute(pipe, work, finder=self._finder, stage=self._stage, spawned=False)
+                worker.execute(pipe, work, finder=self._finder, stage=self._stage, prepared=prepared, spawned=False)
             finally:
                 os._exit(1)
+        # little is done here until the child has ended: each page that is touched meanwhile is copied
         _close(descriptor, own)
         self._await_child(command.attempt, process_id, getattr(work, "settings", {}).get("cleanup_timeout"))
+        heart.lose_heart()
 
-    def _thaw(self) -> None:
-        """Give the collector back what `_fork` took from it."""
-        gc.unfreeze()
-        if self._collects_garbage:
-            gc.enable()
+    def _choose_capture(self, command: ForkChild) -> dict[str, str]:
+        """The files for a child's output."""
+        if command.spare is None:
+            return command.capture
+        if REMOVED in self._sizes:
+            raise RunnerGone  # there is no place for its files; the runner has another lane fork it
+        return command.spare if any(self._sizes) else command.capture
+
+    def _prepare(self, command: ForkChild, pipe: PipeEnd, work: Command) -> Prepared | None:
+        handles.prepare(work)
+        if not isinstance(work, RunTest) or not self._has_loaded_all or command.home is None:
+            return None
+        worker.filter_warnings_once(work.settings["warnings"])
+        if self._stage is not None or self._finder is None:
+            return None
+        return prepare(pipe, work, self._finder, command.home)
 
     def _become_stage(self, work: SetUpFixture, pipe: PipeEnd, own: int) -> NoReturn:
         """In a child: set up fixtures, and be a template from then on, with the Connection *own*."""
@@ -268,7 +279,8 @@ class Template:
             pipe = channel.PipeEnd(descriptor)
             work = pipe.receive()
             self._end_lanes()
-            self._thaw()
+            if self._collects_garbage:
+                gc.enable()
             stage.end(pipe, work, self._stage)  # type: ignore[arg-type]
         finally:
             os._exit(1)
@@ -302,64 +314,39 @@ class Template:
             if resources.reap(lane) is not None:
                 self._lanes.discard(lane)
 
-    def _wait_for_end(self, process_id: int) -> int:
-        """Wait for the child, or a while; gives how to call ``wait4``. Raises `RunnerGone` when the runner is gone.
-
-        What this template was forked from may have been killed with the runner: then nobody else ends the child.
-        """
-        if _pidfd_open is None or _poll is None:
-            return 0
-        try:
-            descriptor = _pidfd_open(process_id)
-        except OSError:
-            return 0  # too old a system, or too few descriptors
-        try:
-            poll = _poll()
-            poll.register(descriptor, select.POLLIN)
-            poll.register(self._socket.fileno(), 0)  # its end, and no commands: there are none before the child's end
-            ready = poll.poll(STOPPED_CHECK_INTERVAL)
-        finally:
-            os.close(descriptor)
-        if ready and all(one != descriptor for one, _ in ready):
-            end_all_below(LEAVE_GRACE)
-            raise RunnerGone
-        return os.WNOHANG
-
     def _await_child(self, attempt: str, process_id: int, cleanup_timeout: float | None) -> None:
         status = cpu_time = peak = None
-        try:
-            ended = 0
-            while not ended:
-                ended, wait_status, usage = _wait4(process_id, self._wait_for_end(process_id))
-                if ended and os.WIFSTOPPED(wait_status):  # it wants to be traced
-                    resources.let_go(process_id, wait_status)
-                    ended = 0
-        except ChildProcessError:
-            pass  # the module told the kernel to reap for it (SIGCHLD ignored)
-        else:
+        ended = self._watch.wait(process_id)
+        if ended is not None:
+            wait_status, usage = ended
             status = os.waitstatus_to_exitcode(wait_status)
             cpu_time = usage.ru_utime + usage.ru_stime
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout)
+        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper)
         if cpu_time is not None:
             cpu_time += used_by_them
         captured = {name: self._size_of(name) for name in self._capture}
         self._sizes = list(captured.values())
-        self._report(
-            ChildReaped,
-            attempt,
-            status=status,
-            cpu_time=cpu_time,
-            peak_rss=peak,
-            leftovers=leftovers,
-            captured=captured,
-            at=_clock(),
-        )
+        if leftovers or status is None or any(self._sizes) or not is_plain(attempt):
+            ending = {"status": status, "cpu_time": cpu_time, "peak_rss": peak}
+            self._report(ChildReaped, attempt, leftovers=leftovers, captured=captured, at=_clock(), **ending)
+            return
+        form = self._forms.get(len(attempt)) or self._make_form(len(attempt), captured)
+        numbers = {b"status": status, b"cpu_time": cpu_time, b"peak_rss": peak, b"pid": os.getpid(), b"at": _clock()}
+        self._pipe.send_frames(form % {b"attempt": attempt.encode("ascii"), **numbers})
+
+    def _make_form(self, length: int, captured: dict[str, int]) -> bytes:
+        """For children with names of this length that have left nothing, and written nothing."""
+        told = {name: OPEN[name] for name in ("pid", "status", "cpu_time", "peak_rss", "at")}
+        reaped = ChildReaped(attempt=open_name(length), leftovers=[], captured=captured, **told)
+        self._forms[length] = make_form(length, reaped)
+        return self._forms[length]
 
     def _take_capture(self, capture: dict[str, str]) -> None:
         if "stacks" in self._captured:
             os.close(self._captured["stacks"])
         self._capture = capture
+        self._forms.clear()  # which name the files
         self._captured = {"stdout": 1, "stderr": 2}
         stacks = bootstrap.take_capture(capture)
         if stacks is not None:
@@ -395,7 +382,7 @@ class Template:
         except BaseException:
             self._has_loaded_all = False  # the child meets it again, and reports it as its test's error
         self._collects_garbage = gc.isenabled()
-        worker.note_import()
+        note_import()
         gc.collect()
         unsafe = what_forbids_forking(sockets)
         took, self._trunk_duration = self._trunk_duration, 0.0
@@ -430,13 +417,6 @@ def _close(*descriptors: int | None) -> None:
                 os.close(descriptor)
             except OSError:
                 continue  # a fixture closed it
-
-
-def _is_hung_up(descriptor: int) -> bool:
-    """Whether the other end of a Connection is closed."""
-    poll = select.poll()
-    poll.register(descriptor, 0)
-    return any(events & select.POLLHUP for _, events in poll.poll(0))
 
 
 def open_sockets() -> set[int]:

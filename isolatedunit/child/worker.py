@@ -6,7 +6,6 @@ What is needed once a test has run is taken hold of at import: a test may patch 
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import os
 import sys
@@ -18,157 +17,63 @@ from isolatedunit import channel
 from isolatedunit.addresses import Finder, import_module
 from isolatedunit.channel import PipeEnd
 from isolatedunit.child import handles
-from isolatedunit.child.heart import give_heart, lose_heart
+from isolatedunit.child.heart import give_heart
 from isolatedunit.child.recorder import Recorder, describe_exception, format_exception
+from isolatedunit.child.reporter import Reporter
+from isolatedunit.child.suites import Suite
 from isolatedunit.messages import (
-    COMMANDS,
     ChildFailed,
     ChildReady,
     CollectTests,
     HandlesCleaned,
-    Heartbeat,
     OutcomeNoted,
     RunFunction,
     RunTest,
     TestFinished,
     TestStarted,
     WorkFinished,
-    decode,
-    encode,
 )
-from isolatedunit.phases import phase_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 
+    from isolatedunit.child.prepared import Prepared
     from isolatedunit.child.stage import Stage
     from isolatedunit.handles.tracker import HandleTracker
-    from isolatedunit.messages import Command, Report
+    from isolatedunit.messages import Command
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
 _exit, _getpid, _clock = os._exit, os.getpid, time.monotonic
 
 
-class Reporter:
-    """Sends this process's reports; says nothing in a fork of it."""
-
-    def __init__(self, pipe: PipeEnd, attempt: str) -> None:
-        self.ready_at = self.found_at = 0.0
-        self._pipe = pipe
-        self._attempt = attempt
-        self._pid = _getpid()
-        self._thread = _thread.get_ident()
-        self._held: list[Report] = []
-
-    @property
-    def is_twin(self) -> bool:
-        """Whether this is not the child any more, but a fork of it that came back from a test."""
-        return _getpid() != self._pid
-
-    def hold(self, report: type[Report], /, **fields: Any) -> None:
-        """Keep a report, to be sent together with the next: each one sent wakes the runner up."""
-        self._held.append(report(attempt=self._attempt, pid=self._pid, **fields))
-
-    def send(self, report: type[Report], /, **fields: Any) -> None:
-        """Send a report, after those that are held."""
-        self.hold(report, **fields)
-        self.flush()
-
-    def flush(self) -> None:
-        """Send what is held."""
-        held, self._held = self._held, []
-        if held and not self.is_twin:
-            self._pipe.send(*held)
-
-    def beat(self) -> None:
-        """Send a heartbeat; from another thread, so nothing that is held goes with it."""
-        if not self.is_twin:
-            self._pipe.send(Heartbeat(attempt=self._attempt, pid=self._pid, phase=phase_of(self._thread)))
-
-
-class Suite(unittest.TestSuite):
-    """unittest's suite; says which fixture runs, beforehand as it may be the last thing to run, and when it ended."""
-
-    def _handleClassSetUp(self, test: Any, result: Any) -> None:
-        cls = type(test)
-        run: Callable[..., None] = super()._handleClassSetUp  # type: ignore[misc]
-        if cls is not result._previousTestClass and _overrides(cls, "setUpClass"):
-            _run_fixture(f"setUpClass ({unittest.util.strclass(cls)})", result, run, test, result)
-        else:
-            run(test, result)
-
-    def _tearDownPreviousClass(self, test: Any, result: Any) -> None:
-        cls = result._previousTestClass
-        run: Callable[..., None] = super()._tearDownPreviousClass  # type: ignore[misc]
-        if cls is not None and cls is not type(test) and _has_to_tear_down(cls):
-            _run_fixture(f"tearDownClass ({unittest.util.strclass(cls)})", result, run, test, result)
-        else:
-            run(test, result)
-
-    def _handleModuleFixture(self, test: Any, result: Any) -> None:
-        module = type(test).__module__
-        run: Callable[..., None] = super()._handleModuleFixture  # type: ignore[misc]
-        if module != _module_of(result._previousTestClass) and hasattr(sys.modules.get(module), "setUpModule"):
-            _run_fixture(f"setUpModule ({module})", result, run, test, result)
-        else:
-            run(test, result)
-
-    def _handleModuleTearDown(self, result: Any) -> None:
-        module = _module_of(result._previousTestClass)
-        cleanups: list[Any] = unittest.case._module_cleanups  # type: ignore[attr-defined]
-        run: Callable[..., None] = super()._handleModuleTearDown  # type: ignore[misc]
-        if module is not None and (cleanups or hasattr(sys.modules.get(module), "tearDownModule")):
-            _run_fixture(f"tearDownModule ({module})", result, run, result)
-        else:
-            run(result)
-
-
-def _run_fixture(fixture: str, result: Any, run: Callable[..., None], *arguments: Any) -> None:
-    result.fixture_starts(fixture)
-    try:
-        run(*arguments)
-    finally:
-        result.fixture_ended()
-
-
-def _overrides(cls: type, fixture: str) -> bool:
-    method = getattr(cls, fixture, None)
-    return method is not None and getattr(method, "__func__", None) is not getattr(unittest.TestCase, fixture).__func__
-
-
-def has_fixtures(cls: type) -> bool:
-    """Whether anything of the user's is set up before the first test of this class, or of its module."""
-    return _overrides(cls, "setUpClass") or hasattr(sys.modules.get(cls.__module__), "setUpModule")
-
-
-def _has_to_tear_down(cls: type) -> bool:
-    return _overrides(cls, "tearDownClass") or bool(getattr(cls, "_class_cleanups", None))
-
-
-def _module_of(cls: type | None) -> str | None:
-    return None if cls is None else cls.__module__
-
-
 def execute(
-    pipe: PipeEnd, command: Command, *, finder: Finder | None = None, stage: Stage | None = None, spawned: bool
+    pipe: PipeEnd,
+    command: Command,
+    *,
+    finder: Finder | None = None,
+    stage: Stage | None = None,
+    prepared: Prepared | None = None,
+    spawned: bool,
 ) -> NoReturn:
     """Do what *command* says and end this process.
 
     *finder* knows what a template has loaded before it forked this process, *stage* which fixtures
-    it has set up. *spawned* tells that this process has an interpreter of its own, whose peak
-    memory only it can tell.
+    it has set up, and *prepared* is what it has made ready. *spawned* tells that this process has an interpreter
+    of its own, whose peak memory only it can tell.
     """
-    reporter = Reporter(pipe, command.attempt)
-    reporter.ready_at = _clock()
+    reporter = Reporter(pipe, command.attempt) if prepared is None else prepared.reporter
+    reporter.begin()
     channel.current_attempt = command.attempt
-    channel.current_process = _getpid()
+    channel.current_process = reporter.process_id
     code = 1
     try:
         reporter.hold(ChildReady, at=reporter.ready_at)
-        if isinstance(command, CollectTests):
+        if prepared is not None:
+            run_prepared(prepared, command.settings)  # type: ignore[attr-defined]
+        elif isinstance(command, CollectTests):
             from isolatedunit.child import collector
 
             give_heart(reporter.beat, command.settings["heartbeat_interval"])
@@ -233,6 +138,23 @@ def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, stage: Stag
     finish(reporter, settings, spawned, tracker, grown, stopped=stopped, fixtures=fixtures)
 
 
+def run_prepared(prepared: Prepared, settings: dict[str, Any]) -> None:
+    """Run, in the child, the test that its template has made ready, and give the receipt."""
+    reporter = prepared.reporter
+    if prepared.has_limits:
+        handles.limit(settings)
+    reporter.found_at = reporter.ready_at
+    prepared.run()
+    if _getpid() != reporter.process_id:
+        _exit(0)
+    if prepared.fixtures is None and not saves_lines() and handles.is_clean():
+        # as `finish` does, with less code that has to be touched for it
+        elapsed = _clock() - reporter.ready_at
+        reporter.send(WorkFinished, clean=True, found_after=0.0, elapsed=elapsed, stopped=prepared.stopped)
+    else:
+        finish(reporter, settings, spawned=False, stopped=prepared.stopped, fixtures=prepared.fixtures)
+
+
 def _begin_profile(profiler: str, directory: str) -> Callable[[], None]:
     from isolatedunit import profiling
 
@@ -270,9 +192,13 @@ def finish(
 
 def save_lines() -> None:
     """Save which lines ran, where that is measured."""
-    lines = sys.modules.get("isolatedunit.child.lines")
-    if lines is not None:
-        lines.save()
+    if saves_lines():
+        sys.modules["isolatedunit.child.lines"].save()
+
+
+def saves_lines() -> bool:
+    """Whether it is measured here which lines run."""
+    return "isolatedunit.child.lines" in sys.modules
 
 
 def _has_nothing(tracker: HandleTracker) -> bool:
@@ -401,42 +327,6 @@ def _report_lost(reporter: Reporter, number: int, exception: BaseException) -> N
     reporter.hold(TestFinished, test=number, duration=0.0, counted=True, succeeded=False)
 
 
-class _Rehearsed(unittest.TestCase):
-    def runTest(self) -> None:
-        pass
-
-
-def rehearse(times: int = 16) -> None:
-    """Do what every child does, in a template: what an interpreter does the first times is done then.
-
-    Since Python 3.11 it rewrites the code that it runs often, and everywhere it fills its caches. A
-    fork that finds that done need not do it, and above all need not copy the pages it would be in.
-    """
-    settings = dict.fromkeys(("receipt", "cpu_limit", "cleanup_timeout"), None) | {
-        "heartbeat_interval": 1.0,
-        "warnings": "default",
-    }
-    settings |= dict.fromkeys(("failfast", "buffer", "tb_locals", "shared", "track_handles"), False)
-    test = {"home": {"module": __name__}, "address": {"class": f"{__name__}:_Rehearsed", "method": "runTest"}}
-    command = RunTest(attempt="rehearsal", tests=[test], settings=settings)
-    descriptor = os.open(os.devnull, os.O_WRONLY)
-    filters = warnings.filters[:]
-    try:
-        for _ in range(times):
-            work: RunTest = decode(encode(command), COMMANDS)  # type: ignore[assignment]
-            reporter = Reporter(PipeEnd(descriptor), work.attempt)
-            reporter.hold(ChildReady, at=_clock())
-            give_heart(reporter.beat, 1.0)
-            _run_suite(work, reporter, Finder())
-            reporter.send(WorkFinished, clean=handles.is_clean())
-            flush_standard_streams()
-            warnings.filters[:] = filters  # type: ignore[index]
-            note_import()
-    finally:
-        lose_heart()
-        os.close(descriptor)
-
-
 def flush_standard_streams() -> None:
     """Get out what a test wrote and `os._exit` would forget; its streams may be anything by now."""
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
@@ -446,12 +336,16 @@ def flush_standard_streams() -> None:
             continue
 
 
+def has_exit_functions() -> bool:
+    """Whether anything is registered for the exit of this process."""
+    return atexit._ncallbacks() > 0
+
+
 def discard_inherited_exit_functions() -> None:
     """In a fork: what the template's modules registered for their exit is the template's to run."""
-    if atexit._ncallbacks():
-        atexit._clear()
-        finalize = getattr(sys.modules.get("weakref"), "finalize", None)
-        if finalize is not None and finalize._registered_with_atexit:
-            for info in finalize._registry.values():
-                info.atexit = False
-            finalize._registered_with_atexit = False
+    atexit._clear()
+    finalize = getattr(sys.modules.get("weakref"), "finalize", None)
+    if finalize is not None and finalize._registered_with_atexit:
+        for info in finalize._registry.values():
+            info.atexit = False
+        finalize._registered_with_atexit = False

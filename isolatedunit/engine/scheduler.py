@@ -237,7 +237,7 @@ class Scheduler:
         if unit is not None and unit.fixture is not None:
             return unit.fixture.placement
         place = self._stages.place(attempt.tests[0], attempt.options)
-        return replace(place, tests=attempt.tests)
+        return Placement(attempt.tests, place.fork_after, place.stage, place.becomes, place.ends_stage)
 
     @property
     def next_wakeup(self) -> float | None:

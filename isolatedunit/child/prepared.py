@@ -1,0 +1,173 @@
+"""What a template makes ready for a test before it forks the test's process.
+
+In a fork, what is touched is copied, a page at a time, which takes longer than most of what the code does that
+touches it. So the template does all in which nothing of the user's runs: it finds the test and makes
+it, makes unittest's result for it, and writes its reports, but for what is not known yet. Left to the
+child is to run it.
+
+That is for the everyday test: alone in its process, of a class that leaves it to unittest to make and
+to set up, with no setting that looks closer at it. All others are found, made and run by their children.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+import unittest
+
+from isolatedunit.addresses import find_class
+from isolatedunit.child import handles, suites, worker
+from isolatedunit.child.recorder import Recorder
+from isolatedunit.child.reporter import Reporter, forms_for
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from isolatedunit.addresses import Finder
+    from isolatedunit.channel import PipeEnd
+    from isolatedunit.messages import RunTest
+
+__unittest = True  # leaves this module's frames out of unittest's tracebacks
+
+_TELLING = ("failfast", "buffer", "tb_locals", "shared")
+_MAKING = ("__new__", "__del__", "__getattribute__", "__setattr__", "addTypeEqualityFunc")
+_RUNNING = (
+    *("__call__", "run", "id", "setUp", "tearDown", "doCleanups", "tearDownClass", "_callSetUp", "_callTestMethod"),
+    *("_callTearDown", "_addDuration", "_class_cleanups", "_classSetupFailed", "failureException"),
+    *("__unittest_skip__", "__unittest_skip_why__", "__unittest_expecting_failure__"),
+)
+
+_module_cleanups: list[Any] = unittest.case._module_cleanups  # type: ignore[attr-defined]
+_tear_down_class = unittest.TestCase.tearDownClass.__func__  # type: ignore[attr-defined]
+
+_everyday: dict[str, Any] = {}
+"""By the names of classes that were met: the class, or None if its tests are not for here."""
+
+_kept: dict[tuple[Any, ...], Prepared] = {}
+
+
+class Prepared:
+    """A test, made, and all that its process needs beside it.
+
+    One serves all tests with the same settings: a template never runs it, and each of its forks has its own.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.has_limits = self.stopped = False
+        self.fixtures: dict[str, float] | None = None
+        self.reporter: Reporter
+        self._settings = settings
+        self._recorder: Any = None
+        self._test: Any = None
+        self._class: Any = None
+        self._module: dict[str, Any] = {}
+
+    def take(self, reporter: Reporter, test: unittest.TestCase) -> None:
+        """This *test* is to be run, and to be told of by *reporter*."""
+        recorder: Any = self._recorder or Recorder(reporter, [], self._settings)
+        recorder.take(reporter, [test])
+        self.reporter, self._recorder, self._test, self._class = reporter, recorder, test, type(test)
+        self._module = getattr(sys.modules.get(self._class.__module__), "__dict__", {})
+        # as a suite leaves it that has come to its first test
+        recorder._testRunEntered, recorder._moduleSetUpFailed = True, False
+        recorder._previousTestClass = self._class
+
+    def run(self) -> None:
+        """Run the test, in the child; then let go of it: it may register something for the exit when it goes."""
+        recorder, test = self._recorder, self._test
+        try:
+            test(recorder)
+            if self._has_more_to_run():
+                suite: Any = suites.Suite()
+                suite._tearDownPreviousClass(None, recorder)
+                suite._handleModuleTearDown(recorder)
+        except BaseException as exception:
+            recorder.note_escaped(exception)
+        recorder.finish_silent()
+        self.stopped, self.fixtures = recorder.shouldStop, recorder.fixture_seconds or None
+        self._test = self._recorder = None
+
+    def _has_more_to_run(self) -> bool:
+        """Whether the test itself has seen to it that something is torn down or cleaned up after it."""
+        cls = self._class
+        if cls._class_cleanups or _module_cleanups or "tearDownModule" in self._module:
+            return True
+        return getattr(cls.tearDownClass, "__func__", None) is not _tear_down_class
+
+
+def prepare(pipe: PipeEnd, work: RunTest, finder: Finder, home: dict[str, Any]) -> Prepared | None:
+    """Make ready what *work* is about, in the template that has loaded *home*; None where the child has to."""
+    settings = work.settings
+    if len(work.tests) != 1 or work.tests[0]["home"] != home or not _is_everyday(settings):
+        return None
+    try:
+        test = _make(work.tests[0]["address"], finder)
+    except BaseException:
+        return None  # the child meets it again, and reports it as its test's error
+    if test is None:
+        return None
+    handles.take_hold()
+    key = tuple([settings.get(name) for name in _TELLING])
+    prepared = _kept.get(key)
+    if prepared is None:
+        prepared = _kept[key] = Prepared(settings)
+    prepared.has_limits = handles.are_limited(settings)
+    reporter = Reporter(pipe, work.attempt, forms_for(work.attempt))
+    prepared.take(reporter, test)
+    worker.take_settings(pipe, settings, reporter)
+    return prepared
+
+
+def note_import() -> None:
+    """What was found out of classes may not be so any more: something was imported."""
+    _everyday.clear()
+    worker.note_import()
+
+
+def _is_everyday(settings: dict[str, Any]) -> bool:
+    is_looked_at = settings["track_handles"] or settings.get("profile") is not None or settings.get("hunt_leaks")
+    return not is_looked_at and settings.get("memory_growth_limit") is None
+
+
+def _make(address: dict[str, Any], finder: Finder) -> unittest.TestCase | None:
+    """The test with this address; None where code of the user's would run to make it, or beside it."""
+    name = address.get("class")
+    if name is not None:
+        if name not in _everyday:
+            cls = find_class(name)
+            _everyday[name] = cls if _is_made_by_unittest(cls) and suites.has_nothing_to_run(cls) else None
+        cls = _everyday[name]
+        if cls is None or type(_static(cls, address["method"])) is not types.FunctionType:
+            return None
+        made: unittest.TestCase = cls(address["method"])
+        return made
+    if "source" not in address:
+        return None
+    test = finder.find(address)
+    is_apart = isinstance(test, unittest.TestCase) and finder.is_apart(test)
+    return test if is_apart and suites.has_nothing_to_run(type(test)) else None
+
+
+def _is_made_by_unittest(cls: type) -> bool:
+    """Whether nothing of the user's runs when a test of this class is made; looks up what is needed to run it, too."""
+    asynchronous = getattr(sys.modules.get("unittest.async_case"), "IsolatedAsyncioTestCase", unittest.TestCase)
+    if type(cls) is not type or _static(cls, "__init__") not in (unittest.TestCase.__init__, asynchronous.__init__):
+        return False
+    if any(_static(cls, name) is not _static(unittest.TestCase, name) for name in _MAKING):
+        return False
+    for name in _RUNNING:
+        if type(_static(cls, name)) in _PLAIN:
+            getattr(cls, name, None)  # the interpreter remembers where it found it
+    return True
+
+
+_PLAIN = (types.FunctionType, classmethod, list, bool, type, types.NoneType)
+
+
+def _static(cls: type, name: str) -> Any:
+    """What the class has under this name, without a descriptor being asked."""
+    for base in cls.__mro__:
+        if name in vars(base):
+            return vars(base)[name]
+    return None

@@ -1,0 +1,118 @@
+"""Sends a child's reports; those that nearly every test gives are all but written before its process is forked."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import time
+
+from isolatedunit.child.forms import LONGEST, OPEN, is_plain, make_form, open_name
+from isolatedunit.messages import ChildReady, Heartbeat, TestFinished, TestStarted, WorkFinished
+from isolatedunit.phases import phase_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from isolatedunit.channel import PipeEnd
+    from isolatedunit.messages import Report
+
+    Held = tuple[type[Report], dict[str, Any]]
+
+_getpid, _clock = os.getpid, time.monotonic  # a test may replace them in their modules
+
+
+class Reporter:
+    """Sends this process's reports; says nothing in a fork of it.
+
+    With *forms*, what a test that passes says is filled in where it would be encoded: in a fork, the code
+    that encodes is not even touched.
+    """
+
+    def __init__(self, pipe: PipeEnd, attempt: str, forms: Forms | None = None) -> None:
+        self.ready_at = self.found_at = 0.0
+        self.process_id = _getpid()
+        self._pipe = pipe
+        self._attempt = attempt
+        self._name = attempt.encode("ascii", "replace")
+        self._forms = forms
+        self._thread = _thread.get_ident()
+        self._held: list[Held] = []
+
+    def begin(self) -> None:
+        """This process, which may be a fork of the one where the reporter was made, is the child from now on."""
+        self.ready_at = _clock()
+        self.process_id = _getpid()
+
+    @property
+    def is_twin(self) -> bool:
+        """Whether this is not the child any more, but a fork of it that came back from a test."""
+        return _getpid() != self.process_id
+
+    def hold(self, report: type[Report], /, **fields: Any) -> None:
+        """Keep a report, to be sent together with the next: each one sent wakes the runner up."""
+        self._held.append((report, fields))
+
+    def send(self, report: type[Report], /, **fields: Any) -> None:
+        """Send a report, after those that are held."""
+        self._held.append((report, fields))
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what is held."""
+        held, self._held = self._held, []
+        if not held or _getpid() != self.process_id:
+            return
+        frames = None if self._forms is None else self._forms.fill(self._name, self.process_id, held)
+        if frames is None:
+            self._pipe.send(*[report(attempt=self._attempt, pid=self.process_id, **more) for report, more in held])
+        else:
+            self._pipe.send_frames(frames)
+
+    def beat(self) -> None:
+        """Send a heartbeat; from another thread, so nothing that is held goes with it."""
+        if not self.is_twin:
+            self._pipe.send(Heartbeat(attempt=self._attempt, pid=self.process_id, phase=phase_of(self._thread)))
+
+
+class Forms:
+    """What a single test that passes says, at its beginning and at its end, for names of one length."""
+
+    def __init__(self, length: int) -> None:
+        about: dict[str, Any] = {"attempt": open_name(length), "pid": OPEN["pid"]}
+        finished = TestFinished(test=0, duration=OPEN["duration"], counted=True, succeeded=True, **about)
+        receipt = WorkFinished(clean=True, found_after=OPEN["found_after"], elapsed=OPEN["elapsed"], **about)
+        self._begun = make_form(length, ChildReady(at=OPEN["at"], **about), TestStarted(test=0, **about))
+        self._passed = make_form(length, finished, receipt)
+
+    def fill(self, attempt: bytes, process_id: int, held: list[Held]) -> bytes | None:
+        """The frames for *held*, None where it is anything else than what a test says that passes."""
+        if len(held) != 2:
+            return None
+        (first, told), (second, more) = held
+        if first is ChildReady and second is TestStarted:
+            return self._begun % {b"attempt": attempt, b"pid": process_id, b"at": told["at"]}
+        if first is not TestFinished or second is not WorkFinished or not _is_usual(told, more):
+            return None
+        times = {b"duration": told["duration"], b"found_after": more["found_after"], b"elapsed": more["elapsed"]}
+        return self._passed % {b"attempt": attempt, b"pid": process_id, **times}
+
+
+_forms: dict[int, Forms] = {}
+
+
+def forms_for(attempt: str) -> Forms | None:
+    """Forms for the reports of this attempt, made once for all whose names are of the same length."""
+    if not is_plain(attempt):
+        return None
+    if len(attempt) not in _forms:
+        _forms[len(attempt)] = Forms(len(attempt))
+    return _forms[len(attempt)]
+
+
+def _is_usual(told: dict[str, Any], more: dict[str, Any]) -> bool:
+    # unittest takes the time with a clock that a test may have replaced
+    has_time = type(told["duration"]) is float and 0 <= told["duration"] < LONGEST
+    passed = told["succeeded"] and told["counted"] and told["written"] is None
+    has_more = more["stopped"] or more.get("fixtures") or more.get("peak_rss")
+    return has_time and passed and more["clean"] and not has_more

@@ -1,0 +1,330 @@
+"""What a template makes ready before it forks: tests notice nothing of that, and nothing of the user's runs there."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import unittest
+from typing import Any
+
+from running import START_METHODS, ProjectTestCase, per_start_method
+
+from isolatedunit.channel import FrameReader
+from isolatedunit.child.forms import is_plain
+from isolatedunit.child.reporter import Forms, Reporter, forms_for
+from isolatedunit.messages import (
+    REPORTS,
+    ChildReady,
+    FixtureStarted,
+    Report,
+    TestFinished,
+    TestStarted,
+    WorkFinished,
+    decode,
+)
+
+ATTEMPT = "1234abcd/17#2"
+FINISHED = {"test": 0, "duration": 0.25, "counted": True, "succeeded": True, "written": None}
+RECEIPT = {"clean": True, "found_after": 0.0, "elapsed": 1.5, "stopped": False}
+
+
+class Wire:
+    """A Connection that keeps what it is given; *filled* are frames that came from a form."""
+
+    def __init__(self) -> None:
+        self.sent: list[Report] = []
+        self.filled: list[bytes] = []
+
+    def send(self, *reports: Report) -> None:
+        self.sent += reports
+
+    def send_frames(self, frames: bytes) -> None:
+        self.filled.append(frames)
+        reader = FrameReader()
+        self.sent += [decode(data, REPORTS) for data in reader.feed(frames)]  # type: ignore[misc]
+        assert reader.broken is None
+
+
+class FormsTest(unittest.TestCase):
+    """What is filled in says the same as what is encoded."""
+
+    def setUp(self) -> None:
+        self.wire = Wire()
+        self.reporter = Reporter(self.wire, ATTEMPT, forms_for(ATTEMPT))  # type: ignore[arg-type]
+
+    def said(self) -> list[Report]:
+        said, self.wire.sent = self.wire.sent, []
+        return said
+
+    def test_a_test_that_passes(self) -> None:
+        who: dict[str, Any] = {"attempt": ATTEMPT, "pid": os.getpid()}
+        self.reporter.hold(ChildReady, at=12345.678901234)
+        self.reporter.send(TestStarted, test=0)
+        self.assertEqual(self.said(), [ChildReady(at=12345.678901234, **who), TestStarted(test=0, **who)])
+        self.reporter.hold(TestFinished, **FINISHED)
+        self.reporter.send(WorkFinished, **RECEIPT)
+        self.assertEqual(self.said(), [TestFinished(**FINISHED, **who), WorkFinished(**RECEIPT, **who)])
+        self.assertEqual(len(self.wire.filled), 2)
+
+    def test_all_else_is_encoded(self) -> None:
+        who: dict[str, Any] = {"attempt": ATTEMPT, "pid": os.getpid()}
+        for odd in (
+            {"duration": 3},  # a test has replaced the clock
+            {"duration": -1.0},
+            {"duration": 1e300},
+            {"succeeded": False},
+            {"counted": False},
+            {"written": {"stdout": 1, "stderr": 2}},
+        ):
+            with self.subTest(odd):
+                self.reporter.hold(TestFinished, **{**FINISHED, **odd})
+                self.reporter.send(WorkFinished, **RECEIPT)
+                finished = TestFinished(**{**FINISHED, **odd}, **who)
+                self.assertEqual(self.said(), [finished, WorkFinished(**RECEIPT, **who)])
+        for odd in ({"clean": False}, {"stopped": True}, {"fixtures": {"setUpClass (a.B)": 1.0}}, {"peak_rss": 1}):
+            with self.subTest(odd):
+                self.reporter.hold(TestFinished, **FINISHED)
+                self.reporter.send(WorkFinished, **{**RECEIPT, **odd})
+                receipt = WorkFinished(**{**RECEIPT, **odd}, **who)
+                self.assertEqual(self.said(), [TestFinished(**FINISHED, **who), receipt])
+        self.reporter.hold(ChildReady, at=1.0)
+        self.reporter.send(FixtureStarted, fixture="setUpClass (a.B)")
+        self.assertEqual([type(one) for one in self.said()], [ChildReady, FixtureStarted])
+        self.assertEqual(self.wire.filled, [])
+
+    def test_names_of_attempts(self) -> None:
+        self.assertIs(forms_for(ATTEMPT), forms_for(ATTEMPT.replace("1", "2")), "one for a length")
+        for name in ('a"b', "a\\b", "é", "a\nb"):
+            self.assertFalse(is_plain(name), name)
+            self.assertIsNone(forms_for(name), name)
+        for length in range(1, 300):  # the length of a frame may be any byte, one that means something to % too
+            forms = Forms(length)
+            begun = forms.fill(b"x" * length, 7, [(ChildReady, {"at": 1.0}), (TestStarted, {"test": 0})])
+            assert begun is not None
+            first, second = (decode(data, REPORTS) for data in FrameReader().feed(begun))
+            self.assertEqual(first, ChildReady(attempt="x" * length, pid=7, at=1.0))
+            self.assertEqual(second, TestStarted(attempt="x" * length, pid=7, test=0))
+
+
+SUITE = """
+    import atexit
+    import os
+    import unittest
+
+    HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+    def note(what):
+        with open(os.path.join(HERE, "noted.txt"), "a") as file:
+            file.write(f"{os.getpid()} {what}\\n")
+
+
+    class MakesItself(unittest.TestCase):
+        def __init__(self, method):
+            note("made")
+            super().__init__(method)
+
+        def test(self):
+            note("ran")
+
+
+    class Described:
+        def __get__(self, instance, owner):
+            note("made")
+            return lambda: note("ran")
+
+
+    class WithDescriptor(unittest.TestCase):
+        test = Described()
+
+
+    class Meta(type):
+        def __call__(cls, *arguments):
+            note("made")
+            return super().__call__(*arguments)
+
+
+    class WithMetaclass(unittest.TestCase, metaclass=Meta):
+        def test(self):
+            note("ran")
+
+
+    class Dying(unittest.TestCase):
+        def test(self):
+            note("made")
+
+        def __del__(self):
+            note("ran")
+
+
+    class Equal(unittest.TestCase):
+        def addTypeEqualityFunc(self, kind, function):
+            note("made")
+            super().addTypeEqualityFunc(kind, function)
+
+        def test(self):
+            note("ran")
+"""
+
+CLEANING = """
+    import atexit
+    import os
+    import sys
+    import unittest
+
+    HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+    def note(what):
+        with open(os.path.join(HERE, "noted.txt"), "a") as file:
+            file.write(what + "\\n")
+
+
+    class Registering:
+        def __del__(self):
+            atexit.register(note, "at the exit")
+
+
+    class Cleaning(unittest.TestCase):
+        def test_a_class_cleanup(self):
+            self.addClassCleanup(note, "class")
+
+        def test_b_module_cleanup(self):
+            unittest.addModuleCleanup(note, "module")
+
+        def test_c_cleanup_that_fails(self):
+            self.addClassCleanup(lambda: 1 / 0)
+
+        def test_d_fixture_of_its_own_making(self):
+            type(self).tearDownClass = classmethod(lambda cls: note("tearDownClass"))
+
+        def test_e_and_of_the_module(self):
+            sys.modules[__name__].tearDownModule = lambda: note("tearDownModule")
+
+        def test_f_goes_with_an_exit_function(self):
+            self.kept = Registering()
+
+        def test_g_what_was_there_before(self):
+            self.assertEqual(self._class_cleanups, [])
+            self.assertFalse(hasattr(sys.modules[__name__], "tearDownModule"))
+
+
+    class Skipped(unittest.TestCase):
+        def setUp(self):
+            self.skipTest("in setUp")
+
+        def test(self):
+            pass
+
+
+    @unittest.skip("the class")
+    class SkippedClass(unittest.TestCase):
+        def test(self):
+            pass
+
+
+    class Stopping(unittest.TestCase):
+        def test_forks_and_returns_twice(self):
+            if not os.fork():
+                return
+            os.wait()
+
+        def test_ends(self):
+            os._exit(3)
+
+        def test_interrupts(self):
+            raise KeyboardInterrupt
+
+        @unittest.expectedFailure
+        def test_expected(self):
+            self.fail()
+"""
+
+
+@per_start_method
+class PreparedTest(ProjectTestCase):
+    start_method = ""
+
+    def noted(self) -> list[str]:
+        with open(os.path.join(self.directory, "noted.txt"), encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    def test_nothing_of_the_users_runs_in_a_template(self) -> None:
+        self.write("test_making.py", textwrap.dedent(SUITE))
+        ended = self.run_here("test_making", "--start-method", self.start_method, "-j", "1")
+        self.assertEqual(set(ended.outcomes().values()), {"passed"}, ended.output)
+        self.assertEqual(len(ended.outcomes()), 5)
+        made: dict[str, set[str]] = {}
+        for line in self.noted():
+            process, _, what = line.partition(" ")
+            made.setdefault(what, set()).add(process)
+        self.assertLessEqual(made["ran"], made["made"], "each was made where it ran")
+        # the process that lists the tests makes each of them once, too
+        self.assertLessEqual(len(made["made"] - made["ran"]), 1, self.noted())
+
+    def test_what_a_test_leaves_to_be_done_after_it(self) -> None:
+        self.write("test_cleaning.py", textwrap.dedent(CLEANING))
+        ended = self.run_here("test_cleaning.Cleaning", "--start-method", self.start_method, "-j", "1")
+        outcomes = {name.rpartition(".")[2]: outcome for name, outcome in ended.outcomes().items()}
+        self.assertEqual(outcomes.pop("Cleaning)", "?"), "error", ended.output)
+        self.assertEqual(set(outcomes.values()), {"passed"}, ended.output)
+        self.assertIn("ZeroDivisionError", ended.output)
+        self.assertEqual(
+            sorted(self.noted()), ["at the exit", "class", "module", "tearDownClass", "tearDownModule"], ended.output
+        )
+
+    def test_other_endings(self) -> None:
+        self.write("test_cleaning.py", textwrap.dedent(CLEANING))
+        names = [f"test_cleaning.{name}" for name in ("Skipped", "SkippedClass", "Stopping")]
+        ended = self.run_here(*names, "--start-method", self.start_method, "-j", "1")
+        outcomes = {name.partition(".")[2]: outcome for name, outcome in ended.outcomes().items()}
+        self.assertEqual(
+            outcomes,
+            {
+                "Skipped.test": "skipped",
+                "SkippedClass.test": "skipped",
+                "Stopping.test_forks_and_returns_twice": "passed",
+                "Stopping.test_ends": "error",
+                "Stopping.test_interrupts": "error",
+                "Stopping.test_expected": "expectedFailure",
+            },
+            ended.output,
+        )
+
+
+@unittest.skipUnless("forkserver" in START_METHODS, "templates exist on POSIX only")
+class LaneTest(ProjectTestCase):
+    def test_output_and_failures_of_one_are_not_those_of_the_next(self) -> None:
+        self.write(
+            "test_lane.py",
+            """
+            import unittest
+
+            class Lane(unittest.TestCase):
+                def test_a_prints(self):
+                    print("first")
+
+                def test_b_fails(self):
+                    self.fail("second")
+
+                def test_c_is_silent(self):
+                    pass
+
+                def test_d_prints(self):
+                    print("fourth")
+
+                def test_e_looks(self):
+                    result = self._outcome.result
+                    self.assertEqual((result.testsRun, result.failures, result.errors), (1, [], []))
+            """,
+        )
+        ended = self.run_here("test_lane", "-j", "1")
+        tests = {name.rpartition(".")[2]: test for name, test in ended.tests().items()}
+        self.assertEqual(tests["test_a_prints"]["stdout"], "first\n")
+        self.assertEqual(tests["test_d_prints"]["stdout"], "fourth\n")
+        self.assertEqual(tests["test_c_is_silent"]["stdout"], "")
+        self.assertEqual([name for name, test in tests.items() if test["outcome"] != "passed"], ["test_b_fails"])
+
+
+if __name__ == "__main__":
+    unittest.main()
