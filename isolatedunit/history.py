@@ -224,7 +224,7 @@ class History:
     def _make_directory(self) -> None:
         directory = os.path.dirname(self._path)
         if not os.path.isdir(directory):
-            os.makedirs(directory, mode=0o700)
+            os.makedirs(directory, mode=0o700, exist_ok=True)  # another run may just have made it
             # not a part of anybody's project
             with open(os.path.join(directory, ".gitignore"), "w", encoding="utf-8", opener=_open_private) as file:
                 file.write("*\n")

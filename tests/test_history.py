@@ -116,6 +116,15 @@ class FileTest(ProjectTestCase):
         history.learn([Row("a", 1.0, None, "passed", None)])
         self.assertIsNotNone(history.problem)
 
+    def test_a_folder_that_another_run_makes_meanwhile(self) -> None:
+        history = History(os.path.join(self.directory, "new", "history.sqlite3"))
+        os.mkdir(os.path.join(self.directory, "new"))
+        looks = iter([False])  # as it was when this run looked
+        with mock.patch("os.path.isdir", side_effect=lambda _: next(looks, True)):
+            history.learn([Row("a", 1.0, None, "passed", None)])
+        self.assertIsNone(history.problem)
+        self.assertEqual(history.read()["a"].runs, 1)
+
     def test_a_newer_format_is_left_alone(self) -> None:
         self.learn(Row("a", 1.0, None, "passed", None))
         with closing(sqlite3.connect(self.path)) as database:
@@ -146,6 +155,19 @@ class OrderTest(unittest.TestCase):
         tests = [planned(number, f"m{number}") for number in range(4)]
         seconds = {tests[0].id: 1.0, tests[1].id: 5.0, tests[3].id: 3.0}
         self.assertEqual(order_of(tests, Expectations(seconds)), [2, 1, 3, 0])
+
+    def test_what_takes_about_as_long_keeps_its_order(self) -> None:
+        tests = [planned(number, f"m{number}") for number in range(6)]
+        took = (1.0, 9.0, 0.9, 10.0, 0.81, 0.7)
+        seconds = {test.id: cost for test, cost in zip(tests, took, strict=True)}
+        self.assertEqual(order_of(tests, Expectations(seconds)), [1, 3, 0, 2, 4, 5])
+        short = {test.id: cost / 100 for test, cost in zip(tests, took, strict=True)}
+        self.assertEqual(order_of(tests, Expectations(short)), [1, 3, 0, 2, 4, 5])
+        very_short = {test.id: cost / 1000 for test, cost in zip(tests, took, strict=True)}
+        self.assertEqual(order_of(tests, Expectations(very_short)), [0, 1, 2, 3, 4, 5])
+        failed = {tests[5].id}
+        expectations = Expectations(very_short, failed, failed_first=True)
+        self.assertEqual(order_of(tests, expectations), [5, 0, 1, 2, 3, 4])
 
     def test_failed_first_if_asked_for(self) -> None:
         tests = [planned(number, f"m{number}") for number in range(3)]

@@ -18,6 +18,15 @@ from isolatedunit.results import PlannedTest
 UNKNOWN = 1.0
 """Seconds that a test counts for where nothing at all is known of any."""
 
+AS_LONG = 0.8
+"""What takes this part of the longest, or more, takes as long: the next run of either may tell otherwise."""
+
+NO_MATTER = 0.05
+"""Seconds by which groups may differ and still take as long as one another."""
+
+Rank = tuple[bool, bool, float]
+"""What groups of tests are sorted by: see `Expectations.rank`."""
+
 
 @record(frozen=True)
 class Expectations:
@@ -38,7 +47,7 @@ class Expectations:
         """What a test counts for that is not known: as much as the others, on average."""
         return sum(self.seconds.values()) / len(self.seconds) if self.seconds else UNKNOWN
 
-    def rank(self, tests: Iterable[PlannedTest]) -> tuple[bool, bool, float]:
+    def rank(self, tests: Iterable[PlannedTest]) -> Rank:
         """What a group of tests is sorted by: those that failed, if asked for, the unknown, the longest."""
         ids = [test.id for test in tests]
         failed = self.failed_first and any(one in self.failed for one in ids)
@@ -51,6 +60,26 @@ class Expectations:
     def changes_nothing(self) -> bool:
         """Whether there is nothing to sort by."""
         return (self.keeps_order or not self.seconds) and not (self.failed and self.failed_first)
+
+
+def in_order_of(ranks: Sequence[Rank]) -> list[int]:
+    """The places of the lowest ranks first; those that take about as long as one another keep their order.
+
+    So tests of one module begin one after the other, and find it imported, as long as they are about equal.
+    """
+    levels: list[int] = [0] * len(ranks)
+    first: Rank | None = None
+    level = 0
+    for number in sorted(range(len(ranks)), key=ranks.__getitem__):
+        rank = ranks[number]
+        if first is None or rank[:2] != first[:2] or _is_shorter(-rank[2], -first[2]):
+            level, first = level + 1, rank
+        levels[number] = level
+    return sorted(range(len(ranks)), key=levels.__getitem__)
+
+
+def _is_shorter(seconds: float, longest: float) -> bool:
+    return seconds < longest * AS_LONG and longest - seconds > NO_MATTER
 
 
 def shuffled(tests: Sequence[PlannedTest], seed: int) -> list[PlannedTest]:

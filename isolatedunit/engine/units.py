@@ -8,7 +8,7 @@ from dataclasses import field, replace
 from typing import Any
 
 from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.order import Expectations
+from isolatedunit.engine.order import Expectations, in_order_of
 from isolatedunit.engine.room import ORDINARY, Needs
 from isolatedunit.engine.stages import Fixture
 from isolatedunit.options import Options, overriding
@@ -126,11 +126,9 @@ def in_order(units: list[Unit], expectations: Expectations) -> list[Unit]:
     groups: dict[str, list[Unit]] = {}
     for unit in units:
         groups.setdefault(unit.group, []).append(unit)
-
-    def rank(group: list[Unit]) -> tuple[bool, bool, float]:
-        return expectations.rank(test for unit in group for test in unit.tests)
-
-    return [unit for group in sorted(groups.values(), key=rank) for unit in group]
+    ranks = [expectations.rank(test for unit in group for test in unit.tests) for group in groups.values()]
+    ordered = list(groups.values())
+    return [unit for number in in_order_of(ranks) for unit in ordered[number]]
 
 
 def group_of(test: PlannedTest, options: Options) -> str:
