@@ -14,7 +14,6 @@ The first cause wins. Every stimulus is kept in the attempt's story, which an in
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -75,6 +74,14 @@ from isolatedunit.results import PlannedTest
 class Attempt:
     """One attempt. *options* are those of the child, *tests* come with their own."""
 
+    # where thousands run at once, their size decides how often the processor has to wait for memory
+    __slots__ = (
+        *("id", "number", "tests", "options", "state", "deadline", "story", "evidence", "conclusion", "collected"),
+        *("importing", "is_our_bug", "process_id", "peak_rss", "own_memory", "loaded_for", "trunk_loaded_for"),
+        *("spawned_at", "ready_at", "finished_at", "ended_at", "_options_of", "_spawn_failure"),
+        *("_patience", "_looks", "_ladder"),
+    )
+
     def __init__(
         self,
         attempt_id: str,
@@ -90,10 +97,10 @@ class Attempt:
         self.options = options
         self.state = State.QUEUED
         self.deadline = NEVER
-        self.story: deque[tuple[float, State, Any]] = deque(maxlen=50)
+        self.story: list[tuple[float, State, Any]] = []
         self.evidence = Evidence(tests)
         self.conclusion = _NOT_YET
-        self.collected: list[TestsCollected] = []
+        self.collected: Sequence[TestsCollected] = ()
         self.importing: str | None = None
         self.is_our_bug = False
         self.process_id: int | None = None
@@ -104,8 +111,8 @@ class Attempt:
         self._options_of = options_of
         self._spawn_failure: SpawnFailed | None = None
         self._patience = Patience()
-        self._looks: list[Look] = []
-        self._ladder: list[tuple[Action, float]] = []
+        self._looks: Sequence[Look] = ()
+        self._ladder: list[tuple[Action, float]] | None = None
 
     @property
     def current(self) -> str:
@@ -127,6 +134,8 @@ class Attempt:
         """What to do about *stimulus*; raises `InvalidTransition` for what cannot happen."""
         kind = type(stimulus)
         self.story.append((now, self.state, kind if kind in _WEIGHTY else stimulus))
+        if len(self.story) > _LONGEST_STORY:
+            del self.story[: _LONGEST_STORY // 2]
         handler = _HANDLERS[self.state].get(kind)
         if handler is not None:
             return handler(self, stimulus, now)
@@ -138,8 +147,8 @@ class Attempt:
     def tell_story(self) -> str:
         """The state and all that led to it, a line each."""
         begin = self.story[0][0] if self.story else 0.0
-        lines = [f"  {time - begin:9.4f} s  {state.value:11}  {stimulus!r}" for time, state, stimulus in self.story]
-        return "\n".join([f"{self.state.value} ({self.id}):", *lines])
+        told = [f"  {time - begin:9.4f} s  {state.value:11}  {stimulus!r}" for time, state, stimulus in self.story]
+        return "\n".join([f"{self.state.value} ({self.id}):", *told])
 
     # ---- spawning
 
@@ -228,7 +237,7 @@ class Attempt:
             return self._unexpected(report, now)
         if self._hear(report, now):
             self.importing = None
-            self.collected.append(report)
+            self.collected = (*self.collected, report)
             if report.last:
                 self.evidence.receipt = WorkFinished(attempt=self.id, pid=report.pid)
                 return self._leave(now)
@@ -348,7 +357,7 @@ class Attempt:
 
     def _examined(self, examined: Examined, now: float) -> list[Action]:
         if examined.condition is not None and self.cause == "timeout":
-            self._looks.append(Look(now, examined.condition))
+            self._looks = *self._looks, Look(now, examined.condition)
         return []
 
     # ---- the end
@@ -361,9 +370,8 @@ class Attempt:
         return self._end_because("spawn", self._spawn_failure.text, now)
 
     def _exiting_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
-        waited = now - self.finished_at
-        leak = {"kind": "exit", "identity": f"the process had not ended {waited:.1f} s after its test"}
-        self.evidence.add_leaks([leak])
+        identity = f"the process had not ended {now - self.finished_at:.1f} s after its test"
+        self.evidence.add_leaks([{"kind": "exit", "identity": identity}])
         return self._climb(now, [(Terminate(), self.options.terminate_grace)])
 
     def _cancel(self, request: CancelRequested, now: float) -> list[Action]:
@@ -428,29 +436,40 @@ class Attempt:
         return [Conclude()]
 
 
+_LONGEST_STORY = 100
 _NOT_YET = Conclusion()  # of those that are not over, which nobody asks for
 _WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueSent))
 """Of these the story keeps only that they came, and not what they carried."""
-_DECIDED = (State.EXITING, State.TERMINATING, State.DONE)
+_DECIDED = State.EXITING, State.TERMINATING, State.DONE
 _Handler = Callable[[Attempt, Any, float], list[Action]]
+_WITH_A_CHILD: dict[type, _Handler] = {
+    ChildFailed: Attempt._child_failed,
+    ProtocolBroken: Attempt._protocol_broken,
+    LimitExceeded: Attempt._limit_exceeded,
+    CancelRequested: Attempt._cancel,
+}
+_ENDING: dict[type, _Handler] = {
+    FoundWaiting: Attempt._ignore,
+    ChannelLost: Attempt._channel_lost,
+    HandlesCleaned: Attempt._handles_cleaned,
+    ChildExited: Attempt._child_exited,
+    CancelRequested: Attempt._cancel_ending,
+    ProtocolBroken: Attempt._ignore,
+    LimitExceeded: Attempt._ignore,
+}
 _HANDLERS: dict[State, dict[type, _Handler]] = {
-    State.QUEUED: {
-        SlotGranted: Attempt._slot_granted,
-        CancelRequested: Attempt._cancel_queued,
-    },
+    State.QUEUED: {SlotGranted: Attempt._slot_granted, CancelRequested: Attempt._cancel_queued},
     State.SPAWNING: {
+        **_WITH_A_CHILD,
         SpawnFailed: Attempt._spawn_failed,
         LoadStarted: Attempt._load_started,
         LoadFinished: Attempt._load_finished,
         ChildReady: Attempt._child_ready,
-        ChildFailed: Attempt._child_failed,
         ChildExited: Attempt._died_unborn,
-        ProtocolBroken: Attempt._protocol_broken,
-        LimitExceeded: Attempt._limit_exceeded,
         DeadlinePassed: Attempt._spawning_deadline,
-        CancelRequested: Attempt._cancel,
     },
     State.RUNNING: {
+        **_WITH_A_CHILD,
         Heartbeat: Attempt._heartbeat,
         FoundWaiting: Attempt._found_waiting,
         ChannelLost: Attempt._channel_lost,
@@ -466,35 +485,16 @@ _HANDLERS: dict[State, dict[type, _Handler]] = {
         CallNoted: Attempt._call_noted,
         WorkFinished: Attempt._work_finished,
         HandlesCleaned: Attempt._handles_cleaned,
-        ChildFailed: Attempt._child_failed,
         ChildExited: Attempt._child_exited,
-        ProtocolBroken: Attempt._protocol_broken,
-        LimitExceeded: Attempt._limit_exceeded,
         Examined: Attempt._out_of_time,
         DeadlinePassed: Attempt._running_deadline,
-        CancelRequested: Attempt._cancel,
     },
-    State.EXITING: {
-        FoundWaiting: Attempt._ignore,
-        ChannelLost: Attempt._channel_lost,
-        HandlesCleaned: Attempt._handles_cleaned,
-        ChildExited: Attempt._child_exited,
-        DeadlinePassed: Attempt._exiting_deadline,
-        CancelRequested: Attempt._cancel_ending,
-        ProtocolBroken: Attempt._ignore,
-        LimitExceeded: Attempt._ignore,
-    },
+    State.EXITING: {**_ENDING, DeadlinePassed: Attempt._exiting_deadline},
     State.TERMINATING: {
-        FoundWaiting: Attempt._ignore,
+        **_ENDING,
         Examined: Attempt._examined,
-        ChannelLost: Attempt._channel_lost,
         OutcomeNoted: Attempt._late_note,
-        HandlesCleaned: Attempt._handles_cleaned,
-        ChildExited: Attempt._child_exited,
         DeadlinePassed: Attempt._next_rung,
-        CancelRequested: Attempt._cancel_ending,
-        ProtocolBroken: Attempt._ignore,
-        LimitExceeded: Attempt._ignore,
     },
     State.DONE: {},
 }

@@ -13,6 +13,8 @@ MAX_NOTES = 20_000
 MAX_NOTED = 16 * 1024 * 1024
 """How many notes, and characters in them, a child may send for each of its tests: the runner has to keep them."""
 
+_NOT_ENDED = ExitStatus()
+
 
 class Evidence:
     """What a child's reports, and its end, tell about its *tests*.
@@ -22,6 +24,11 @@ class Evidence:
     run, there are no tests, and `expect` says which.
     """
 
+    __slots__ = (
+        *("tests", "current", "receipt", "lost_channel", "cause", "cause_text", "status", "stacks", "handle_stats"),
+        *("returned", "session", "_records", "_fixtures", "_last_finished", "_only_fixture", "_noted", "_characters"),
+    )
+
     def __init__(self, tests: Sequence[PlannedTest]) -> None:
         self.tests = tests
         self.current: int | str | None = None
@@ -29,7 +36,7 @@ class Evidence:
         self.lost_channel = False
         self.cause: str | None = None
         self.cause_text = ""
-        self.status = ExitStatus()
+        self.status = _NOT_ENDED
         self.stacks = ""
         self.handle_stats: dict[str, Any] = {}
         self.returned: str | None = None
@@ -146,6 +153,8 @@ class Evidence:
         those before it have left of that.
         That it stopped before the last test is believed with *failfast*: then the run stops, too.
         """
+        if self.receipt is not None and len(self.tests) == 1 and self._records[0].finished and not self._fixtures:
+            return self._conclude_ordinary(self._records[0], cpu_limit)
         conclusion = Conclusion(fixtures={fixture: (notes, None) for fixture, notes in self._fixtures.items()})
         charged = None if self.receipt is not None else self._charge(conclusion, cpu_limit)
         if charged is not None and not self._records[charged].finished:
@@ -168,6 +177,13 @@ class Evidence:
             else:
                 conclusion.remaining.append(test)
         return conclusion
+
+    def _conclude_ordinary(self, record: TestRecord, cpu_limit: float | None) -> Conclusion:
+        """What came of a test that was alone, ended, and needed no fixture that there is anything to say about."""
+        self._note_overuse(record, cpu_limit)
+        if self.lost_channel:
+            record.cause = record.cause or "ipc"
+        return Conclusion(settled=[(self.tests[0], record)])
 
     @property
     def _is_bad(self) -> bool:

@@ -187,8 +187,9 @@ class Run:
                 continue
             self._do_as_asked()
             self._loop.turn()
-            while attempt.collected:
-                plan.take(attempt.collected.pop(0))
+            collected, attempt.collected = attempt.collected, ()
+            for report in collected:
+                plan.take(report)
         return attempt
 
     # ---- running
