@@ -36,7 +36,7 @@ class Machine:
         self, names: Sequence[str], sizes: Mapping[str, int], memory: int | None, slots: int = 4, known: bool = True
     ) -> None:
         self.sizes, self.memory, self.now, self.looks = sizes, memory, 0.0, 0
-        expected = Expectations(peaks=sizes if known else {})
+        expected = Expectations(peaks=sizes if known else {}, keeps_order=True)
         self.schedule = Scheduler("run", plan(*names), Options(parallel_by="test"), expected, slots)
         self.running: list[Attempt] = []
         self.begun: list[str] = []

@@ -32,7 +32,7 @@ def schedule_of(
     names: Sequence[str], overrides: Mapping[str, Mapping[str, Any]], slots: int | None = 4, **options: Any
 ) -> Scheduler:
     values = Options(**{"parallel_by": "test", **options}, groups=(("pair", 2),))
-    return Scheduler("run", with_overrides(plan(*names), overrides), values, Expectations(), slots)
+    return Scheduler("run", with_overrides(plan(*names), overrides), values, Expectations(keeps_order=True), slots)
 
 
 def running(attempts: Sequence[Attempt]) -> list[str]:

@@ -15,6 +15,7 @@ from unittest import mock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from running import Completed, ProjectTestCase
+from test_scheduler import conclude, settle
 
 from isolatedunit.engine.order import Expectations, cut
 from isolatedunit.engine.scheduler import Scheduler
@@ -31,12 +32,17 @@ def planned(number: int, module: str, name: str = "") -> PlannedTest:
     return PlannedTest(number, f"{module}.T.{name}", name, None, f"{module}.T", module, home={"module": module})
 
 
-def order_of(tests: list[PlannedTest], expectations: Expectations) -> list[int]:
-    """The numbers of the tests in the order in which one slot begins them."""
-    scheduler = Scheduler("run", tests, Options(parallel_by="test"), expectations)
+def order_of(
+    tests: list[PlannedTest], expectations: Expectations, slots: int | None = None, **options: Any
+) -> list[int]:
+    """The numbers of the tests in the order in which they begin: with *slots* one after another."""
+    scheduler = Scheduler("run", tests, Options(**{"parallel_by": "test", **options}), expectations, slots)
     order = []
     while (attempt := scheduler.next_attempt(0.0)) is not None:
         order.append(attempt.tests[0].number)
+        if slots is not None:
+            conclude(attempt)
+            settle(scheduler, attempt)
     return order
 
 
@@ -168,6 +174,16 @@ class OrderTest(unittest.TestCase):
         failed = {tests[5].id}
         expectations = Expectations(very_short, failed, failed_first=True)
         self.assertEqual(order_of(tests, expectations), [5, 0, 1, 2, 3, 4])
+
+    def test_modules_take_turns_where_their_tests_run_side_by_side(self) -> None:
+        tests = [planned(number, f"m{number // 3}") for number in range(9)]
+        self.assertEqual(order_of(tests, Expectations(), 2), [0, 3, 1, 4, 2, 5, 6, 7, 8])
+        self.assertEqual(order_of(tests, Expectations(), 3), [0, 3, 6, 1, 4, 7, 2, 5, 8])
+        self.assertEqual(order_of(tests, Expectations(), 1), list(range(9)))
+        self.assertEqual(order_of(tests, Expectations(), 2, parallel_by="module"), list(range(9)))
+        self.assertEqual(order_of(tests, Expectations(keeps_order=True), 2), list(range(9)))
+        seconds = {test.id: 9.0 if test.number in (4, 5, 7) else 1.0 for test in tests}
+        self.assertEqual(order_of(tests, Expectations(seconds), 2), [4, 7, 5, 0, 3, 1, 6, 2, 8])
 
     def test_failed_first_if_asked_for(self) -> None:
         tests = [planned(number, f"m{number}") for number in range(3)]

@@ -9,8 +9,11 @@ import hashlib
 import heapq
 import json
 import random
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
+from itertools import islice
+from typing import TypeVar
 
 from isolatedunit.records import record
 from isolatedunit.results import PlannedTest
@@ -23,6 +26,8 @@ AS_LONG = 0.8
 
 NO_MATTER = 0.05
 """Seconds by which groups may differ and still take as long as one another."""
+
+T = TypeVar("T")
 
 Rank = tuple[bool, bool, float]
 """What groups of tests are sorted by: see `Expectations.rank`."""
@@ -62,12 +67,9 @@ class Expectations:
         return (self.keeps_order or not self.seconds) and not (self.failed and self.failed_first)
 
 
-def in_order_of(ranks: Sequence[Rank]) -> list[int]:
-    """The places of the lowest ranks first; those that take about as long as one another keep their order.
-
-    So tests of one module begin one after the other, and find it imported, as long as they are about equal.
-    """
-    levels: list[int] = [0] * len(ranks)
+def levels_of(ranks: Sequence[Rank]) -> list[int]:
+    """For each rank, the lowest first, which level it is on: what is on one takes about as long as the rest of it."""
+    levels = [0] * len(ranks)
     first: Rank | None = None
     level = 0
     for number in sorted(range(len(ranks)), key=ranks.__getitem__):
@@ -75,7 +77,22 @@ def in_order_of(ranks: Sequence[Rank]) -> list[int]:
         if first is None or rank[:2] != first[:2] or _is_shorter(-rank[2], -first[2]):
             level, first = level + 1, rank
         levels[number] = level
-    return sorted(range(len(ranks)), key=levels.__getitem__)
+    return levels
+
+
+def in_turns(items: Iterable[T], key_of: Callable[[T], object], width: int) -> list[T]:
+    """The items with *width* keys taking turns, each as long as it has any; those of one key stay in their order."""
+    queues: dict[object, deque[T]] = {}
+    for item in items:
+        queues.setdefault(key_of(item), deque()).append(item)
+    waiting = iter(queues.values())
+    turns = list(islice(waiting, width))
+    ordered: list[T] = []
+    while turns:
+        ordered += [queue.popleft() for queue in turns]
+        turns = [queue or next(waiting, queue) for queue in turns]
+        turns = [queue for queue in turns if queue]
+    return ordered
 
 
 def _is_shorter(seconds: float, longest: float) -> bool:

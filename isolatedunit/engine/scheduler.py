@@ -77,9 +77,7 @@ class Scheduler:
         self._spawn_budget = 20 + len(tests) // 10
         self._groups_made = 0
         units = list(units_of(tests, options, self.options_of))
-        if expectations is not None and not expectations.changes_nothing:
-            units = in_order(units, expectations)
-        for unit in units:
+        for unit in in_order(units, options, expectations, slots):
             self._add(unit)
             for test in unit.tests:
                 self._stages.enrol(test, self.options_of(test), options)

@@ -8,7 +8,7 @@ from dataclasses import field, replace
 from typing import Any
 
 from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.order import Expectations, in_order_of
+from isolatedunit.engine.order import Expectations, in_turns, levels_of
 from isolatedunit.engine.room import ORDINARY, Needs
 from isolatedunit.engine.stages import Fixture
 from isolatedunit.options import Options, overriding
@@ -121,14 +121,32 @@ def _shares_process_with(test: PlannedTest, options: Options) -> object:
     return process, test.turn
 
 
-def in_order(units: list[Unit], expectations: Expectations) -> list[Unit]:
-    """The units of those groups first that are to begin first; a group's own stay in their order."""
-    groups: dict[str, list[Unit]] = {}
+def in_order(units: list[Unit], options: Options, expectations: Expectations | None, slots: int | None) -> list[Unit]:
+    """The units of those groups first that are to begin first; a group's own stay in their order.
+
+    Where the tests of a module may run side by side, as many modules as there are *slots* take turns: what begins
+    at the same time is of different ones, and each is imported once as long as the slots keep step.
+    """
+    if expectations is None or (expectations.changes_nothing and options.parallel_by == "module"):
+        return units
+    by_name: dict[str, list[Unit]] = {}
     for unit in units:
-        groups.setdefault(unit.group, []).append(unit)
-    ranks = [expectations.rank(test for unit in group for test in unit.tests) for group in groups.values()]
-    ordered = list(groups.values())
-    return [unit for number in in_order_of(ranks) for unit in ordered[number]]
+        by_name.setdefault(unit.group, []).append(unit)
+    groups = list(by_name.values())
+    levels = [0] * len(groups)
+    if not expectations.changes_nothing:
+        levels = levels_of([expectations.rank(test for unit in group for test in unit.tests) for group in groups])
+    on_level: dict[int, list[list[Unit]]] = {}
+    for level, group in zip(levels, groups, strict=True):
+        on_level.setdefault(level, []).append(group)
+    if not expectations.keeps_order and options.parallel_by != "module":
+        on_level = {level: in_turns(on_level[level], _home_of, slots or 1) for level in on_level}
+    return [unit for level in sorted(on_level) for group in on_level[level] for unit in group]
+
+
+def _home_of(group: list[Unit]) -> str:
+    test = group[0].tests[0]
+    return f"{test.home!r} {test.module}"
 
 
 def group_of(test: PlannedTest, options: Options) -> str:
