@@ -32,6 +32,10 @@ class PartialTest(ProjectTestCase):
     def path(self, name: str) -> str:
         return os.path.join(self.directory, name)
 
+    def read(self, name: str) -> str:
+        with open(self.path(name), encoding="utf-8") as file:
+            return file.read()
+
     @unittest.skipUnless(hasattr(signal, "SIGKILL"), "POSIX")
     def test_a_killed_run_leaves_what_had_finished(self) -> None:
         self.write("test_suite.py", SUITE)
@@ -45,6 +49,8 @@ class PartialTest(ProjectTestCase):
         self.addCleanup(runner.wait)
         self.addCleanup(runner.kill)
         wait_until(lambda: os.path.exists(self.path("waits")), "the last test to begin")
+        # which may begin before the runner has written what came of the one before
+        wait_until(lambda: "for a reason" in self.read("report.json.partial"), "what came of the others to be written")
         runner.kill()
         runner.wait()
         self.assertFalse(os.path.exists(self.path("report.json")))

@@ -53,6 +53,12 @@ class Waiting(unittest.TestCase):
 """
 
 
+def heed_signals() -> None:
+    """In a new process: what was started by nohup, or behind an ``&``, has some of them ignored, and hands that on."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class StopRulesTest(unittest.TestCase):
     def test_failures_and_crashes(self) -> None:
         rules = StopRules(Options(max_failures=2, max_crashes=2), 0.0)
@@ -116,7 +122,7 @@ class SignalsTest(ProjectTestCase):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            **more,
+            **{"preexec_fn": heed_signals, **more},
         )
         self.addCleanup(runner.wait)
         self.addCleanup(runner.kill)

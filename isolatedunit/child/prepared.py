@@ -5,12 +5,13 @@ touches it. So the template does all in which nothing of the user's runs: it fin
 it, makes unittest's result for it, and writes its reports, but for what is not known yet. Left to the
 child is to run it.
 
-That is for the everyday test: alone in its process, of a class that leaves it to unittest to make and
-to set up, with no setting that looks closer at it. All others are found, made and run by their children.
+That is for the everyday test: alone in its process, of a class that leaves it to unittest to make it, with no
+setting that looks closer at it. All others are found, made and run by their children.
 """
 
 from __future__ import annotations
 
+import abc
 import sys
 import types
 import unittest
@@ -41,8 +42,13 @@ _RUNNING = (
 _module_cleanups: list[Any] = unittest.case._module_cleanups  # type: ignore[attr-defined]
 _tear_down_class = unittest.TestCase.tearDownClass.__func__  # type: ignore[attr-defined]
 
+_METACLASSES = (type, abc.ABCMeta)
+
 _everyday: dict[str, Any] = {}
 """By the names of classes that were met: the class, or None if its tests are not for here."""
+
+_without_fixtures: set[type] = set()
+"""Those of the classes for which unittest runs nothing but the tests."""
 
 _kept: dict[tuple[Any, ...], Prepared] = {}
 
@@ -60,25 +66,30 @@ class Prepared:
         self._settings = settings
         self._recorder: Any = None
         self._test: Any = None
+        self._suite: Any = None
         self._class: Any = None
         self._module: dict[str, Any] = {}
 
     def take(self, reporter: Reporter, test: unittest.TestCase) -> None:
-        """This *test* is to be run, and to be told of by *reporter*."""
+        """This *test* is to be run, and to be told of by *reporter*; in a suite if there is more to run than that."""
         recorder: Any = self._recorder or Recorder(reporter, [], self._settings)
         recorder.take(reporter, [test])
         self.reporter, self._recorder, self._test, self._class = reporter, recorder, test, type(test)
         self._module = getattr(sys.modules.get(self._class.__module__), "__dict__", {})
-        # as a suite leaves it that has come to its first test
-        recorder._testRunEntered, recorder._moduleSetUpFailed = True, False
-        recorder._previousTestClass = self._class
+        self._suite = None if self._class in _without_fixtures else suites.Suite([test])
+        # as a suite leaves it that has come to its first test; or as it begins
+        recorder._testRunEntered, recorder._moduleSetUpFailed = self._suite is None, False
+        recorder._previousTestClass = None if self._suite is not None else self._class
 
     def run(self) -> None:
         """Run the test, in the child; then let go of it: it may register something for the exit when it goes."""
         recorder, test = self._recorder, self._test
         try:
-            test(recorder)
-            if self._has_more_to_run():
+            if self._suite is not None:
+                self._suite.run(recorder)
+            else:
+                test(recorder)
+            if self._suite is None and self._has_more_to_run():
                 suite: Any = suites.Suite()
                 suite._tearDownPreviousClass(None, recorder)
                 suite._handleModuleTearDown(recorder)
@@ -86,7 +97,7 @@ class Prepared:
             recorder.note_escaped(exception)
         recorder.finish_silent()
         self.stopped, self.fixtures = recorder.shouldStop, recorder.fixture_seconds or None
-        self._test = self._recorder = None
+        self._test = self._suite = self._recorder = None
 
     def _has_more_to_run(self) -> bool:
         """Whether the test itself has seen to it that something is torn down or cleaned up after it."""
@@ -122,6 +133,7 @@ def prepare(pipe: PipeEnd, work: RunTest, finder: Finder, home: dict[str, Any]) 
 def note_import() -> None:
     """What was found out of classes may not be so any more: something was imported."""
     _everyday.clear()
+    _without_fixtures.clear()
     worker.note_import()
 
 
@@ -135,8 +147,10 @@ def _make(address: dict[str, Any], finder: Finder) -> unittest.TestCase | None:
     name = address.get("class")
     if name is not None:
         if name not in _everyday:
-            cls = find_class(name)
-            _everyday[name] = cls if _is_made_by_unittest(cls) and suites.has_nothing_to_run(cls) else None
+            # what is not imported here is the child's to import
+            cls = find_class(name) if name.partition(":")[0] in sys.modules else None
+            _everyday[name] = cls if cls is not None and _is_made_by_unittest(cls) else None
+            _note_fixtures(cls)
         cls = _everyday[name]
         if cls is None or type(_static(cls, address["method"])) is not types.FunctionType:
             return None
@@ -145,14 +159,24 @@ def _make(address: dict[str, Any], finder: Finder) -> unittest.TestCase | None:
     if "source" not in address:
         return None
     test = finder.find(address)
-    is_apart = isinstance(test, unittest.TestCase) and finder.is_apart(test)
-    return test if is_apart and suites.has_nothing_to_run(type(test)) else None
+    if not isinstance(test, unittest.TestCase) or not finder.is_apart(test):
+        return None
+    _note_fixtures(type(test))
+    return test
+
+
+def _note_fixtures(cls: Any) -> None:
+    if cls is not None and cls not in _without_fixtures and suites.has_nothing_to_run(cls):
+        _without_fixtures.add(cls)
 
 
 def _is_made_by_unittest(cls: type) -> bool:
     """Whether nothing of the user's runs when a test of this class is made; looks up what is needed to run it, too."""
     asynchronous = getattr(sys.modules.get("unittest.async_case"), "IsolatedAsyncioTestCase", unittest.TestCase)
-    if type(cls) is not type or _static(cls, "__init__") not in (unittest.TestCase.__init__, asynchronous.__init__):
+    if type(cls) not in _METACLASSES or _static(cls, "__init__") not in (
+        unittest.TestCase.__init__,
+        asynchronous.__init__,
+    ):
         return False
     if any(_static(cls, name) is not _static(unittest.TestCase, name) for name in _MAKING):
         return False

@@ -1,7 +1,7 @@
 """What the system itself takes for a process: run as a program, the floor that the benchmarks compare with.
 
-``floors.py fork TESTS LANES``: so many forks of an interpreter with unittest loaded that only exit,
-one after another in each lane. ``floors.py tests TESTS LANES``: the least that could be called a runner
+``floors.py fork TESTS LANES [MODULE ...]``: so many forks of an interpreter with unittest, and the modules, loaded that
+only exit, one after another in each lane. ``floors.py tests TESTS LANES``: the least that could be called a runner
 with a process per test. Each fork runs a test, and its lane tells what came of it; nothing is captured, timed,
 looked after or ended. ``floors.py spawn TESTS LANES``: so many bare processes of multiprocess's spawn context.
 """
@@ -9,6 +9,7 @@ looked after or ended. ``floors.py spawn TESTS LANES``: so many bare processes o
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import selectors
@@ -109,6 +110,8 @@ def spawn_in_lanes(count: int, lanes: int) -> None:
 
 
 if __name__ == "__main__":
+    for module in sys.argv[4:]:
+        importlib.import_module(module)
     {"fork": fork_in_lanes, "tests": test_in_lanes, "spawn": spawn_in_lanes}[sys.argv[1]](
         int(sys.argv[2]), int(sys.argv[3])
     )

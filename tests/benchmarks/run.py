@@ -146,7 +146,14 @@ COMPARISONS = {
         "200 tests in 5 modules that import numpy and pandas",
         make_heavy_imports,
         (*OURS, "discover", "-j", "2"),
-        (Other("python -m unittest, no isolation", UNITTEST, 2.0),),
+        (
+            Other("python -m unittest, no isolation", UNITTEST, 2.0),
+            Other(
+                "200 bare forks with numpy and pandas imported, two lanes",
+                (FLOORS, "fork", "200", "2", "numpy", "pandas"),
+                None,
+            ),
+        ),
     ),
     "fixtures": Comparison(
         "100 tests in 4 classes whose setUpClass takes 1 s, --fork-after fixtures -j 2",
