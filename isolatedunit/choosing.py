@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -26,6 +25,8 @@ def with_consequences(options: Options) -> Options:
         times = options.repeat if options.repeat > 1 else UNTIL_FAILURE
         options = replace(options, repeat=times, max_failures=options.max_failures or 1)
     if options.shuffle and options.seed is None:
+        import secrets  # here, as it brings all of OpenSSL along
+
         options = replace(options, seed=secrets.randbelow(_SEEDS))
     if options.last_failed and options.history is None:
         raise OptionError("--last-failed: without a history nobody knows what failed; leave out --history none.")

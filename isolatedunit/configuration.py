@@ -7,7 +7,6 @@ there are no tables in tables, ``[isolatedunit.groups]`` and ``[isolatedunit.ove
 
 from __future__ import annotations
 
-import configparser
 import os
 import sys
 from collections.abc import Mapping
@@ -15,11 +14,6 @@ from typing import Any
 
 from isolatedunit.errors import OptionError
 from isolatedunit.options import ALIASES, Options
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ENVIRONMENT_PREFIX = "ISOLATEDUNIT_"
 CONFIG_VARIABLE = "ISOLATEDUNIT_CONFIG"
@@ -68,6 +62,11 @@ def _read_files(config: str | None) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _read_toml(path: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):  # here, as most directories have no such file
+        import tomllib
+    else:
+        import tomli as tomllib
+
     try:
         with open(path, "rb") as file:
             document = tomllib.load(file)
@@ -81,6 +80,8 @@ def _read_toml(path: str) -> dict[str, Any]:
 
 
 def _read_cfg(path: str) -> dict[str, Any]:
+    import configparser
+
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(path, encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import threading
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -66,6 +65,8 @@ class Handlers:
 
     def _call(self, request: Requested) -> dict[str, Any]:
         if request.name == SHARED_SESSION:
+            import uuid  # here, since only tests of an SDK ask for one
+
             with self._lock:
                 return {"value": self._sessions.setdefault(str(request.value), uuid.uuid4().hex)}
         registered = self._registered.get(request.name)

@@ -12,6 +12,7 @@ from isolatedunit.events import (
     Event,
     Listener,
 )
+from isolatedunit.files import FILES
 from isolatedunit.options import Options
 from isolatedunit.reporters.console import Durations, Slowest, Summary, table_of
 from isolatedunit.reporters.files import JsonReport, Origin
@@ -116,6 +117,11 @@ class Audience:
         for line in (*slowest, *table, *self.summary.lines(statistics)):
             self._say(line)
         return lost
+
+
+def writes_reports(options: Options) -> bool:
+    """Whether a run with these options is written to any file."""
+    return any(getattr(options, name) is not None for name in FILES)
 
 
 def _reports(options: Options, origin: Origin, statistics: Callable[[], dict[str, Any]]) -> Iterator[Report]:

@@ -36,7 +36,7 @@ from isolatedunit.reporters.files import Origin
 from isolatedunit.reporters.log import ProcessLog
 from isolatedunit.reporters.secrets import Discreet
 from isolatedunit.reporters.streams import HarmlessStream, RetellingStream
-from isolatedunit.reporting import Audience
+from isolatedunit.reporting import Audience, writes_reports
 from isolatedunit.results import Note, PlannedTest, TestReport
 from isolatedunit.signals import heeding_signals
 from isolatedunit.statistics import Statistics
@@ -348,7 +348,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     ) -> Any:
         path, shard = self.options.history, self.options.shard
         history = None if path is None else History(path, only_reads=shard is not None)
-        audience, bridge = self._gather(Origin.of(self.options), history)
+        audience, bridge = self._gather(Origin.of(self.options, writes_reports(self.options)), history)
         run = Run(
             self.options,
             audience.listeners,

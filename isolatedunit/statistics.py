@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from array import array
 from typing import Any
 
@@ -108,7 +107,7 @@ class Statistics:
         and ``fixtures`` tell how often each ran and what that took in all, the slowest first; ``advice``
         what would save some of it.
         """
-        times = list(self.spawn_times)
+        times = sorted(self.spawn_times)
         total = sum(self.phases.values())
         running = sum(self._last - began for began in list(self._began.values())) if self._jobs else 0.0
         return {
@@ -117,8 +116,8 @@ class Statistics:
             "failed_tests": self.counts.failed,
             "skipped_tests": self.counts.skipped,
             "failures_by_cause": dict(self.failures_by_cause),
-            "average_spawn_time": statistics.fmean(times) if times else 0.0,
-            "median_spawn_time": statistics.median(times) if times else 0.0,
+            "average_spawn_time": sum(times) / len(times) if times else 0.0,
+            "median_spawn_time": _median(times),
             "slowest_spawn_time": max(times, default=0.0),
             "peak_memory_usage": self.peak_memory,
             "peak_memory_test": self.peak_memory_test,
@@ -130,3 +129,10 @@ class Statistics:
             "fixtures": self._fixtures.as_rows("fixture"),
             "advice": advise(self._imports, self._fixtures, total, self._manner),
         }
+
+
+def _median(ordered: list[float]) -> float:
+    if not ordered:
+        return 0.0
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

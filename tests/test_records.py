@@ -36,6 +36,20 @@ class Thing:
         return "a thing"
 
 
+@record()
+class Late:
+    """The first of these is made where its class's ``__init__`` is tested."""
+
+    x: int | None
+    y: int = 2
+    names: list[str] = field(default_factory=list)
+
+
+@record(frozen=True)
+class Nothing:
+    """That it is there is all that it says."""
+
+
 class RecordTest(unittest.TestCase):
     def test_is_made_of_its_fields(self) -> None:
         place = Place(1, names=["here"])
@@ -43,6 +57,17 @@ class RecordTest(unittest.TestCase):
         self.assertEqual([one.name for one in fields(place)], ["x", "y", "names"])
         self.assertEqual(asdict(place), {"x": 1, "y": 2, "names": ["here"]})
         self.assertIsNot(Place(1).names, Place(1).names)
+
+    def test_takes_what_a_dataclass_takes(self) -> None:
+        self.assertEqual(Place(1, 2, ["a"]), Place(y=2, x=1, names=["a"]))
+        for _ in range(2):  # the first one of its class is made in another way
+            for arguments, values in (((), {}), ((1, 2, [], 3), {}), ((1,), {"x": 2}), ((1,), {"other": 2})):
+                with self.assertRaises(TypeError):
+                    Late(*arguments, **values)
+        self.assertIsNone(Late(None).x)
+        self.assertEqual(Nothing(), Nothing())
+        given: list[str] = []
+        self.assertIs(Late(1, names=given).names, given)
 
     def test_has_no_other_attributes(self) -> None:
         with self.assertRaises(AttributeError):

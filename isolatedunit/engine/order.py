@@ -5,7 +5,6 @@ What past runs took is handed in; where there is none, everything keeps unittest
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import json
 import random
@@ -140,6 +139,8 @@ def cut(
 
     The same tests and the same past give the same parts on every machine.
     """
+    import hashlib  # here, as few runs are cut, and it brings all of OpenSSL along
+
     groups: dict[str, list[PlannedTest]] = {}
     for test in tests:
         groups.setdefault(group_of(test), []).append(test)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -39,13 +38,18 @@ class Origin:
     seed: int | None = None
 
     @classmethod
-    def of(cls, options: Options) -> Origin:
-        """That of a run which begins now, in this process."""
+    def of(cls, options: Options, tells_system: bool = True) -> Origin:
+        """That of a run which begins now, in this process; without the system, where nobody will tell of that."""
+        python = system = ""
+        if tells_system:
+            import platform  # here, as it takes a while, and to look at the system takes even longer
+
+            python, system = platform.python_version(), platform.platform()
         return cls(
             started_at=datetime.now(timezone.utc),
             time=time.monotonic(),
-            python=platform.python_version(),
-            platform=platform.platform(),
+            python=python,
+            platform=system,
             isolation=options.isolation,
             start_method=options.start_method,
             fork_after=options.fork_after,
