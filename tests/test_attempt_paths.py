@@ -58,7 +58,8 @@ def every_stimulus() -> Sequence[Stimulus]:
 def clone(attempt: Attempt) -> Attempt:
     """A copy that shares nothing which changes; several times faster than `copy.deepcopy`."""
     twin = copy.copy(attempt)
-    twin.story = list(attempt.story)
+    for name in ("story", "collected"):
+        setattr(twin, name, list(getattr(attempt, name)))
     twin._ladder = None if attempt._ladder is None else list(attempt._ladder)
     twin.evidence = copy.deepcopy(attempt.evidence)
     twin._patience = copy.copy(attempt._patience)

@@ -33,15 +33,6 @@ __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
 _TELLING = ("failfast", "buffer", "tb_locals", "shared")
 _MAKING = ("__new__", "__del__", "__getattribute__", "__setattr__", "addTypeEqualityFunc")
-_RUNNING = (
-    *("__call__", "run", "id", "setUp", "tearDown", "doCleanups", "tearDownClass", "_callSetUp", "_callTestMethod"),
-    *("_callTearDown", "_addDuration", "_class_cleanups", "_classSetupFailed", "failureException"),
-    *("__unittest_skip__", "__unittest_skip_why__", "__unittest_expecting_failure__"),
-)
-
-_module_cleanups: list[Any] = unittest.case._module_cleanups  # type: ignore[attr-defined]
-_tear_down_class = unittest.TestCase.tearDownClass.__func__  # type: ignore[attr-defined]
-
 _METACLASSES = (type, abc.ABCMeta)
 
 _everyday: dict[str, Any] = {}
@@ -67,44 +58,27 @@ class Prepared:
         self._recorder: Any = None
         self._test: Any = None
         self._suite: Any = None
-        self._class: Any = None
-        self._module: dict[str, Any] = {}
 
     def take(self, reporter: Reporter, test: unittest.TestCase) -> None:
         """This *test* is to be run, and to be told of by *reporter*; in a suite if there is more to run than that."""
-        recorder: Any = self._recorder or Recorder(reporter, [], self._settings)
+        recorder = self._recorder or Recorder(reporter, [], self._settings)
         recorder.take(reporter, [test])
-        self.reporter, self._recorder, self._test, self._class = reporter, recorder, test, type(test)
-        self._module = getattr(sys.modules.get(self._class.__module__), "__dict__", {})
-        self._suite = None if self._class in _without_fixtures else suites.Suite([test])
-        # as a suite leaves it that has come to its first test; or as it begins
-        recorder._testRunEntered, recorder._moduleSetUpFailed = self._suite is None, False
-        recorder._previousTestClass = None if self._suite is not None else self._class
+        self.reporter, self._recorder, self._test = reporter, recorder, test
+        self._suite = None if type(test) in _without_fixtures else suites.Suite([test])
 
     def run(self) -> None:
         """Run the test, in the child; then let go of it: it may register something for the exit when it goes."""
-        recorder, test = self._recorder, self._test
+        recorder = self._recorder
         try:
             if self._suite is not None:
                 self._suite.run(recorder)
             else:
-                test(recorder)
-            if self._suite is None and self._has_more_to_run():
-                suite: Any = suites.Suite()
-                suite._tearDownPreviousClass(None, recorder)
-                suite._handleModuleTearDown(recorder)
+                suites.run_alone(self._test, recorder)
         except BaseException as exception:
             recorder.note_escaped(exception)
         recorder.finish_silent()
         self.stopped, self.fixtures = recorder.shouldStop, recorder.fixture_seconds or None
         self._test = self._suite = self._recorder = None
-
-    def _has_more_to_run(self) -> bool:
-        """Whether the test itself has seen to it that something is torn down or cleaned up after it."""
-        cls = self._class
-        if cls._class_cleanups or _module_cleanups or "tearDownModule" in self._module:
-            return True
-        return getattr(cls.tearDownClass, "__func__", None) is not _tear_down_class
 
 
 def prepare(pipe: PipeEnd, work: RunTest, finder: Finder, home: dict[str, Any]) -> Prepared | None:
@@ -150,10 +124,10 @@ def _make(address: dict[str, Any], finder: Finder) -> unittest.TestCase | None:
             # what is not imported here is the child's to import
             cls = find_class(name) if name.partition(":")[0] in sys.modules else None
             _everyday[name] = cls if cls is not None and _is_made_by_unittest(cls) else None
-            _note_fixtures(cls)
         cls = _everyday[name]
         if cls is None or type(_static(cls, address["method"])) is not types.FunctionType:
             return None
+        _note_fixtures(cls)
         made: unittest.TestCase = cls(address["method"])
         return made
     if "source" not in address:
@@ -165,28 +139,18 @@ def _make(address: dict[str, Any], finder: Finder) -> unittest.TestCase | None:
     return test
 
 
-def _note_fixtures(cls: Any) -> None:
-    if cls is not None and cls not in _without_fixtures and suites.has_nothing_to_run(cls):
+def _note_fixtures(cls: type) -> None:
+    if cls not in _without_fixtures and suites.has_nothing_to_run(cls):
         _without_fixtures.add(cls)
 
 
 def _is_made_by_unittest(cls: type) -> bool:
-    """Whether nothing of the user's runs when a test of this class is made; looks up what is needed to run it, too."""
+    """Whether nothing of the user's runs when a test of this class is made."""
     asynchronous = getattr(sys.modules.get("unittest.async_case"), "IsolatedAsyncioTestCase", unittest.TestCase)
-    if type(cls) not in _METACLASSES or _static(cls, "__init__") not in (
-        unittest.TestCase.__init__,
-        asynchronous.__init__,
-    ):
+    makers = (unittest.TestCase.__init__, asynchronous.__init__)
+    if type(cls) not in _METACLASSES or _static(cls, "__init__") not in makers:
         return False
-    if any(_static(cls, name) is not _static(unittest.TestCase, name) for name in _MAKING):
-        return False
-    for name in _RUNNING:
-        if type(_static(cls, name)) in _PLAIN:
-            getattr(cls, name, None)  # the interpreter remembers where it found it
-    return True
-
-
-_PLAIN = (types.FunctionType, classmethod, list, bool, type, types.NoneType)
+    return all(_static(cls, name) is _static(unittest.TestCase, name) for name in _MAKING)
 
 
 def _static(cls: type, name: str) -> Any:

@@ -55,13 +55,13 @@ class Reporter:
 
     def send(self, report: type[Report], /, **fields: Any) -> None:
         """Send a report, after those that are held."""
-        self._held.append((report, fields))
+        self.hold(report, **fields)
         self.flush()
 
     def flush(self) -> None:
         """Send what is held."""
         held, self._held = self._held, []
-        if not held or _getpid() != self.process_id:
+        if not held or self.is_twin:
             return
         frames = None if self._forms is None else self._forms.fill(self._name, self.process_id, held)
         if frames is None:

@@ -43,9 +43,8 @@ class Suite(unittest.TestSuite):
 
     def _handleModuleTearDown(self, result: Any) -> None:
         module = _module_of(result._previousTestClass)
-        cleanups: list[Any] = unittest.case._module_cleanups  # type: ignore[attr-defined]
         run: Callable[..., None] = super()._handleModuleTearDown  # type: ignore[misc]
-        if module is not None and (cleanups or hasattr(sys.modules.get(module), "tearDownModule")):
+        if module is not None and _is_module_torn_down(module):
             _run_fixture(f"tearDownModule ({module})", result, run, result)
         else:
             run(result)
@@ -73,12 +72,34 @@ def _has_to_tear_down(cls: type) -> bool:
     return _overrides(cls, "tearDownClass") or bool(getattr(cls, "_class_cleanups", None))
 
 
+def _is_module_torn_down(module: str) -> bool:
+    cleanups: list[Any] = unittest.case._module_cleanups  # type: ignore[attr-defined]
+    return bool(cleanups) or hasattr(sys.modules.get(module), "tearDownModule")
+
+
 def _module_of(cls: type | None) -> str | None:
     return None if cls is None else cls.__module__
 
 
 def has_nothing_to_run(cls: type) -> bool:
     """Whether unittest would run no fixture and no cleanup for this class and its module."""
-    cleanups: list[Any] = unittest.case._module_cleanups  # type: ignore[attr-defined]
-    torn_down = bool(cleanups) or _has_to_tear_down(cls) or hasattr(sys.modules.get(cls.__module__), "tearDownModule")
-    return not (torn_down or has_fixtures(cls) or getattr(cls, "_classSetupFailed", False))
+    return not (has_fixtures(cls) or has_more_to_run(cls) or getattr(cls, "_classSetupFailed", False))
+
+
+def has_more_to_run(cls: type) -> bool:
+    """Whether anything of the user's is to be run after the last test of this class, and of its module."""
+    return _has_to_tear_down(cls) or _is_module_torn_down(cls.__module__)
+
+
+def run_alone(test: unittest.TestCase, result: Any) -> None:
+    """Run the test as a suite of it alone would, where that has nothing else to run: without what it does for that.
+
+    It would set an attribute of the class, too, after which the interpreter looks up all that the class inherits anew.
+    """
+    cls = type(test)
+    result._testRunEntered, result._previousTestClass = True, cls
+    test(result)
+    if has_more_to_run(cls):  # the test itself has seen to that
+        suite: Any = Suite()
+        suite._tearDownPreviousClass(None, result)
+        suite._handleModuleTearDown(result)

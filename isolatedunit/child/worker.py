@@ -145,14 +145,9 @@ def run_prepared(prepared: Prepared, settings: dict[str, Any]) -> None:
         handles.limit(settings)
     reporter.found_at = reporter.ready_at
     prepared.run()
-    if _getpid() != reporter.process_id:
+    if reporter.is_twin:
         _exit(0)
-    if prepared.fixtures is None and not saves_lines() and handles.is_clean():
-        # as `finish` does, with less code that has to be touched for it
-        elapsed = _clock() - reporter.ready_at
-        reporter.send(WorkFinished, clean=True, found_after=0.0, elapsed=elapsed, stopped=prepared.stopped)
-    else:
-        finish(reporter, settings, spawned=False, stopped=prepared.stopped, fixtures=prepared.fixtures)
+    finish(reporter, settings, spawned=False, stopped=prepared.stopped, fixtures=prepared.fixtures)
 
 
 def _begin_profile(profiler: str, directory: str) -> Callable[[], None]:

@@ -100,7 +100,7 @@ class Attempt:
         self.story: list[tuple[float, State, Any]] = []
         self.evidence = Evidence(tests)
         self.conclusion = _NOT_YET
-        self.collected: Sequence[TestsCollected] = ()
+        self.collected: list[TestsCollected] = []
         self.importing: str | None = None
         self.is_our_bug = False
         self.process_id: int | None = None
@@ -147,8 +147,8 @@ class Attempt:
     def tell_story(self) -> str:
         """The state and all that led to it, a line each."""
         begin = self.story[0][0] if self.story else 0.0
-        told = [f"  {time - begin:9.4f} s  {state.value:11}  {stimulus!r}" for time, state, stimulus in self.story]
-        return "\n".join([f"{self.state.value} ({self.id}):", *told])
+        lines = [f"  {time - begin:9.4f} s  {state.value:11}  {stimulus!r}" for time, state, stimulus in self.story]
+        return "\n".join([f"{self.state.value} ({self.id}):", *lines])
 
     # ---- spawning
 
@@ -237,7 +237,7 @@ class Attempt:
             return self._unexpected(report, now)
         if self._hear(report, now):
             self.importing = None
-            self.collected = (*self.collected, report)
+            self.collected.append(report)
             if report.last:
                 self.evidence.receipt = WorkFinished(attempt=self.id, pid=report.pid)
                 return self._leave(now)
@@ -357,7 +357,7 @@ class Attempt:
 
     def _examined(self, examined: Examined, now: float) -> list[Action]:
         if examined.condition is not None and self.cause == "timeout":
-            self._looks = *self._looks, Look(now, examined.condition)
+            self._looks = (*self._looks, Look(now, examined.condition))
         return []
 
     # ---- the end
@@ -440,7 +440,7 @@ _LONGEST_STORY = 100
 _NOT_YET = Conclusion()  # of those that are not over, which nobody asks for
 _WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueSent))
 """Of these the story keeps only that they came, and not what they carried."""
-_DECIDED = State.EXITING, State.TERMINATING, State.DONE
+_DECIDED = (State.EXITING, State.TERMINATING, State.DONE)
 _Handler = Callable[[Attempt, Any, float], list[Action]]
 _WITH_A_CHILD: dict[type, _Handler] = {
     ChildFailed: Attempt._child_failed,

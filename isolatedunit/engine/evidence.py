@@ -153,8 +153,6 @@ class Evidence:
         those before it have left of that.
         That it stopped before the last test is believed with *failfast*: then the run stops, too.
         """
-        if self.receipt is not None and len(self.tests) == 1 and self._records[0].finished and not self._fixtures:
-            return self._conclude_ordinary(self._records[0], cpu_limit)
         conclusion = Conclusion(fixtures={fixture: (notes, None) for fixture, notes in self._fixtures.items()})
         charged = None if self.receipt is not None else self._charge(conclusion, cpu_limit)
         if charged is not None and not self._records[charged].finished:
@@ -177,13 +175,6 @@ class Evidence:
             else:
                 conclusion.remaining.append(test)
         return conclusion
-
-    def _conclude_ordinary(self, record: TestRecord, cpu_limit: float | None) -> Conclusion:
-        """What came of a test that was alone, ended, and needed no fixture that there is anything to say about."""
-        self._note_overuse(record, cpu_limit)
-        if self.lost_channel:
-            record.cause = record.cause or "ipc"
-        return Conclusion(settled=[(self.tests[0], record)])
 
     @property
     def _is_bad(self) -> bool:

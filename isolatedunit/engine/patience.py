@@ -36,10 +36,10 @@ class Patience:
         Gives the new `deadline`.
         """
         self.started_at = now
-        self.out_of_time = NEVER if allowed is None else now + allowed
-        self.slow_at = NEVER if slow_after is None else now + slow_after
+        self.out_of_time = now + or_never(allowed)
+        self.slow_at = now + or_never(slow_after)
         self.stretched = False
-        return min(self.out_of_time, self.slow_at, self.listen_at)
+        return self.deadline
 
     def stretch(self, more: float) -> bool:
         """Give what runs *more* seconds; only once, and False after that."""

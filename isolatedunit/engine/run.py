@@ -187,7 +187,7 @@ class Run:
                 continue
             self._do_as_asked()
             self._loop.turn()
-            collected, attempt.collected = attempt.collected, ()
+            collected, attempt.collected = attempt.collected, []
             for report in collected:
                 plan.take(report)
         return attempt

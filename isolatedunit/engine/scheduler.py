@@ -235,7 +235,7 @@ class Scheduler:
         if unit is not None and unit.fixture is not None:
             return unit.fixture.placement
         place = self._stages.place(attempt.tests[0], attempt.options)
-        return Placement(attempt.tests, place.fork_after, place.stage, place.becomes, place.ends_stage)
+        return replace(place, tests=attempt.tests)
 
     @property
     def next_wakeup(self) -> float | None:
