@@ -33,6 +33,7 @@ def leaks_command(arguments: Sequence[str]) -> int:
     leaks = list(_leaks_in(read_report(given.report, "leaks")))
     for test, leak in leaks:
         print(printable(f"{test}: {tell_leak(leak)}"))
+    sys.stdout.flush()  # before what is written past it, where both go to one file
     print(f"{len(leaks)} leaks", file=sys.stderr)
     if not given.accept:
         return 1 if leaks else 0

@@ -94,7 +94,8 @@ def _print_of(command: str, directory: str) -> str:
     ended = subprocess.run(
         ["/bin/sh", "-c", command],
         cwd=directory,
-        env=environment(PATH=path, COLUMNS="100", PYTHONHASHSEED="0"),
+        # empty is as if it was not set: most readers have not, and what goes to a pipe waits in a buffer
+        env=environment(PATH=path, COLUMNS="100", PYTHONHASHSEED="0", PYTHONUNBUFFERED=""),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
