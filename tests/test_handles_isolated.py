@@ -352,6 +352,35 @@ class LeavingTest(TrackedTestCase):
                 self.assertEqual(ended.last_line, "6 passed, 0 failed, 0 skipped", ended.output)
 
 
+    def test_a_thread_frees_what_it_held_before_multiprocessing_forgets_it(self) -> None:
+        self.write(
+            "test_late.py",
+            """
+            import multiprocessing, threading, unittest
+
+            NEVER, IS_AT_WORK = threading.Event(), threading.Event()
+
+            def work():
+                # in the test's own process: so its functions for the exit are run there
+                import concurrent.futures.process
+                process = multiprocessing.Process(target=abs, args=(1,))
+                process.start()
+                process.join()
+                IS_AT_WORK.set()
+                while not concurrent.futures.process._global_shutdown:
+                    NEVER.wait(0.001)
+                NEVER.wait(0.03)  # the functions for the exit are next, and take less
+
+            class Late(unittest.TestCase):
+                def test_late(self):
+                    threading.Thread(target=work).start()
+                    IS_AT_WORK.wait()
+            """,
+        )
+        ended = self.run_here("test_late", "--leaks", "fail")
+        self.assertEqual(self.leaks_of(ended), {"test_late": []}, ended.output)
+
+
 class NoFalseAlarmsTest(TrackedTestCase):
     """Two hundred tests of ten kinds that leave nothing, on busy processors."""
 

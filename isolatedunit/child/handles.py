@@ -160,12 +160,34 @@ def what_a_fork_loses() -> str | None:
 
 
 def run_exit_functions() -> None:
-    """What the interpreter would do at its exit, except wait for threads."""
+    """What the interpreter would do at its exit, except wait for threads without a limit."""
     let_executors_end()
+    _let_threads_go()
     try:
         atexit._run_exitfuncs()
     except BaseException:
         sys.excepthook(*sys.exc_info())
+
+
+def _let_threads_go() -> None:
+    """Give threads that are about to end the time to, with all that they hold, where multiprocessing is in use.
+
+    Its function for the exit forgets which descriptors belong to the processes that it started, so that
+    whoever frees one of them after it leaves its pipes open.
+    """
+    take_hold()
+    if not _threading or not any(name in sys.modules for name in ("multiprocessing.util", "multiprocess.util")):
+        return
+    try:
+        deadline = _clock() + THREAD_GRACE * resources.load_per_processor()
+        while _clock() < deadline:
+            known = _threading["enumerate"]()
+            # a thread that has left `threading` still frees what it held
+            if _count_threads() < len(known) and not any(map(_outlives_its_test, known)):
+                break
+            _sleep(0.001)
+    except Exception:  # a test may have left anything in the place of threads
+        return
 
 
 def clean() -> dict[str, Any]:
