@@ -1,22 +1,28 @@
-"""The programmatic door: `IsolatedTestRunner` as an executor of isolated calls."""
+"""The programmatic door: `IsolatedTestRunner` as an executor of isolated calls.
+
+What calls take is imported with the first of them: a run of tests has none.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from isolatedunit.calls import IsolatedTestOptions, IsolatedTestResult
 from isolatedunit.errors import OptionError, RunnerClosed
 from isolatedunit.events import Listener
 from isolatedunit.handlers import Handlers
 from isolatedunit.options import TABLE, Options
-from isolatedunit.pool import CallPool
 
-CallOptions = IsolatedTestOptions | Mapping[str, Any] | None
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from isolatedunit.calls import IsolatedTestOptions, IsolatedTestResult
+    from isolatedunit.pool import CallPool
+
+    CallOptions = IsolatedTestOptions | Mapping[str, Any] | None
 
 
 class IsolatedCaller:
@@ -122,10 +128,14 @@ class IsolatedCaller:
             if self._is_shut_down:
                 raise RunnerClosed("a function was given to a runner that was shut down; make a new runner.")
             if self._pool is None:
+                from isolatedunit.pool import CallPool
+
                 self._pool = CallPool(self.options, self._call_listeners, self._handlers)
             return self._pool
 
     def _options_of_call(self, given: CallOptions) -> IsolatedTestOptions:
+        from isolatedunit.calls import IsolatedTestOptions
+
         if isinstance(given, IsolatedTestOptions):
             return given
         own = IsolatedTestOptions.of(self.options, test_sdk_options=self.test_sdk_options)

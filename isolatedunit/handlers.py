@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit import channel
 from isolatedunit.addresses import carry, undill
 from isolatedunit.conversation import SHARED_SESSION, is_plain
 from isolatedunit.messages import Reply, Requested
 from isolatedunit.records import record
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 AT_ONCE = 8
 """How many requests are answered at the same time."""
@@ -51,6 +53,8 @@ class Handlers:
         """Have the request answered, and give the answer to *reply*; does not wait for that."""
         with self._lock:
             if self._pool is None:
+                from concurrent.futures import ThreadPoolExecutor  # here: most runs are asked nothing
+
                 self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="isolatedunit-handler")
             self._pool.submit(lambda: reply(self._make_reply(request)))
 

@@ -176,10 +176,9 @@ class History:
         """
         try:
             self._make_directory()
-            with closing(self._open()) as database, database:
+            with closing(self._open_to_write()) as database, database:
                 database.execute(_SCHEMA)
                 database.execute(_SCHEMA_OF_RECENT)
-                database.execute(f"PRAGMA user_version = {_VERSION}")
                 for table in ("tests", "recent"):
                     database.executemany(f"DELETE FROM {table} WHERE id = ?", ((one,) for one in mended))  # noqa: S608
                 now = time.time()
@@ -212,7 +211,7 @@ class History:
             return
         try:
             self._make_directory()
-            with closing(self._open()) as database, database:
+            with closing(self._open_to_write()) as database, database:
                 database.execute(_SCHEMA_OF_TRUNKS)
                 now = time.time()
                 database.execute("DELETE FROM trunks WHERE last_run < ?", (now - KEPT_FOR,))
@@ -237,6 +236,14 @@ class History:
         if version > _VERSION:
             database.close()
             raise sqlite3.DatabaseError(f"written by a newer isolatedunit (format {version})")
+        return database
+
+    def _open_to_write(self) -> sqlite3.Connection:
+        database = self._open()
+        # every run would wait for the disk several times: a file that is not needed may be lost when the power fails
+        database.execute("PRAGMA synchronous = OFF")
+        if database.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+            database.execute(f"PRAGMA user_version = {_VERSION}")
         return database
 
 

@@ -19,7 +19,6 @@ from unittest.runner import _WritelnDecorator
 from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
 from isolatedunit.caller import IsolatedCaller, options_from
-from isolatedunit.calls import IsolatedTestOptions
 from isolatedunit.choosing import choose, with_consequences
 from isolatedunit.configuration import load_options
 from isolatedunit.engine.run import Run
@@ -43,6 +42,7 @@ from isolatedunit.statistics import Statistics
 
 if TYPE_CHECKING:
     from isolatedunit.backends import Begun
+    from isolatedunit.calls import IsolatedTestOptions
     from isolatedunit.reporters.journal import PastRun
     from isolatedunit.reporters.progress import Display
     from isolatedunit.serving import LivePage

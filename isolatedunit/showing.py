@@ -14,7 +14,8 @@ def option(default: Any, read: Reader, words: str, *flags: str, per_test: bool =
     return field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True, kw_only=True)
+# what ``dataclass`` would write and compile for it, it does for all fields together, in `Options`
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Showing:
     """What is shown of a run, where, and which files are written."""
 
