@@ -23,7 +23,7 @@ else:
         """What type checkers take for ``dataclass``; frozen ones are plain ones at run time."""
 
         def define(cls: type) -> type:
-            cls.__doc__ = cls.__doc__ or cls.__name__  # else ``dataclass`` has its signature worked out, in half a millisecond
+            cls.__doc__ = cls.__doc__ or cls.__name__  # else ``dataclass`` works out its signature, for milliseconds
             given = {name for name in ("__eq__", "__repr__") if name in cls.__dict__}
             made = dataclass(slots=True, init=False, eq=False, repr=False)(cls)
             made.__init__ = _first_init_of(made)

@@ -7,7 +7,7 @@ import os
 import unittest
 from collections.abc import Iterator
 
-from running import REPOSITORY
+from running import REPOSITORY, run_python
 
 PACKAGE = os.path.join(REPOSITORY, "isolatedunit")
 
@@ -213,6 +213,14 @@ class LayersTest(unittest.TestCase):
                     self.assertEqual(heavy & {alias.name.split(".")[0] for alias in node.names}, set(), name)
                 elif isinstance(node, ast.ImportFrom):
                     self.assertNotIn((node.module or "").split(".")[0], heavy, name)
+
+    def test_a_run_imports_little(self) -> None:
+        """What few runs need is imported by those: a run of one short test would take noticeably longer."""
+        seldom = "asyncio concurrent.futures configparser hashlib platform statistics tomllib uuid "
+        seldom += "isolatedunit.calls isolatedunit.pool isolatedunit.sdk"
+        program = "import isolatedunit.main, isolatedunit.backends.head_start, isolatedunit.runner, sys; "
+        program += f"print(*sorted(set({seldom.split()}) & sys.modules.keys()))"
+        self.assertEqual(run_python("-c", program).output, "\n")
 
 
 class StyleTest(unittest.TestCase):
