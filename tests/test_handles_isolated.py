@@ -351,7 +351,6 @@ class LeavingTest(TrackedTestCase):
                 self.assertEqual({name: leaks for name, leaks in self.leaks_of(ended).items() if leaks}, {})
                 self.assertEqual(ended.last_line, "6 passed, 0 failed, 0 skipped", ended.output)
 
-
     def test_a_thread_frees_what_it_held_before_multiprocessing_forgets_it(self) -> None:
         self.write(
             "test_late.py",

@@ -325,6 +325,34 @@ class LaneTest(ProjectTestCase):
         self.assertEqual(tests["test_c_is_silent"]["stdout"], "")
         self.assertEqual([name for name, test in tests.items() if test["outcome"] != "passed"], ["test_b_fails"])
 
+    def test_garbage_of_an_import_is_gone_and_all_else_is_the_collector_s(self) -> None:
+        self.write(
+            "test_garbage.py",
+            """
+            import gc, sys, unittest, weakref
+
+            class Cycle:
+                def __init__(self):
+                    self.itself = self
+
+            GONE = weakref.ref(Cycle())
+            KEPT = Cycle()
+
+            class Garbage(unittest.TestCase):
+                def test_it(self):
+                    self.assertIsNone(GONE())
+                    self.assertTrue(gc.isenabled())
+                    self.assertEqual(gc.get_freeze_count(), 0)
+                    found = {id(one) for one in gc.get_objects()}
+                    # what this module made, and what was there before it
+                    self.assertLessEqual({id(KEPT), id(unittest.TestCase), id(sys.modules)}, found)
+            """,
+        )
+        for after in ("import", "fixtures"):
+            with self.subTest(after):
+                ended = self.run_here("test_garbage", "--fork-after", after)
+                self.assertEqual(ended.last_line, "1 passed, 0 failed, 0 skipped", ended.output)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -256,7 +256,7 @@ class ForkServerBackend:
         if self._base is None:
             begun = self.setting.begun
             started = None if begun is None else begun.take_interpreter()
-            process, channel = started or launch(self.setting.run, self._base_capture.paths)
+            process, channel = started or launch(self.setting.run, "template", self._base_capture.paths)
             self._base, self._base_process = TemplateConnection(channel), process
             prepare(channel, self.setting, "template", self._base_capture.paths)
         return self._base

@@ -1,7 +1,7 @@
 """The first interpreter of a run, started while the runner is still being imported.
 
-An interpreter takes about as long to start as the rest of the runner to be imported, and both go side by side. What
-it is to be is told it later, as to all others.
+An interpreter takes about as long to start, and to get ready for tests, as the rest of the runner to be imported, and
+both go side by side. For what run that is is told it later, as to all others.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class HeadStart:
         self._scratch: Scratch | None = Scratch(self.run)
         self._started: tuple[Any, Channel] | None = None
         try:
-            self._started = launch(self.run, capture_paths(self._scratch.path, BASE, streams=True))
+            self._started = launch(self.run, "template", capture_paths(self._scratch.path, BASE, streams=True))
         except SpawnError:
             pass  # who needs it meets that again, and tells it
 

@@ -45,7 +45,7 @@ if IS_LEAN:
             program = (
                 f"import sys; parent = {PACKAGE_PARENT!r}; sys.path.insert(0, parent); import isolatedunit; "
                 "sys.path[:] = [*(one for one in sys.path if one not in ('', parent)), parent]; "
-                f"from isolatedunit.child.bootstrap import main; main({target})"
+                f"from isolatedunit.child.bootstrap import main; main({target}, {process_obj.role!r})"
             )
             executable = spawn.get_executable()
             arguments = [executable, *util._args_from_interpreter_flags(), "-c", program]
@@ -87,11 +87,12 @@ if IS_LEAN:
     class LeanProcess(context.SpawnProcess):  # type: ignore[misc]
         """A process of the spawn context that takes no object over, only a descriptor."""
 
-        def __init__(self, descriptor: int, environment: dict[str, str], capture: Mapping[str, str]) -> None:
+        def __init__(self, descriptor: int, role: str, environment: dict[str, str], capture: Mapping[str, str]) -> None:
             # a daemon for multiprocess's exit handler in this process: it must not wait for it.
             # The child knows nothing of that and may have children of its own.
             super().__init__(daemon=True)
             self.descriptor = descriptor
+            self.role = role
             self.environment = environment
             self.capture = capture
 
@@ -113,19 +114,19 @@ def start_interpreter(setting: Setting, role: str, mark: str, capture: Mapping[s
 
     *mark* is what the process and all below it carry in their environment, to be found by.
     """
-    process, channel = launch(mark, capture)
+    process, channel = launch(mark, role, capture)
     prepare(channel, setting, role, capture)
     return process, channel
 
 
-def launch(mark: str, capture: Mapping[str, str]) -> tuple[Any, Channel]:
-    """The same, of an interpreter that waits to be told by `prepare` what it is to be."""
+def launch(mark: str, role: str, capture: Mapping[str, str]) -> tuple[Any, Channel]:
+    """The same, of an interpreter that waits to be told by `prepare` for what run it is to be that."""
     environment = {**os.environ, RUN_VARIABLE: add_mark(mark)}
     ours = theirs = None
     try:
         ours, theirs = multiprocess.Pipe()
         if IS_LEAN:
-            process: Any = LeanProcess(theirs.fileno(), environment, capture)
+            process: Any = LeanProcess(theirs.fileno(), role, environment, capture)
         else:
             process = multiprocess.get_context("spawn").Process(target=_be_child, args=(theirs, environment))
         process.start()

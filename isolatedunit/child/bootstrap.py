@@ -8,6 +8,7 @@ as a whole.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import io
 import os
 import sys
@@ -29,10 +30,15 @@ except ImportError:  # not POSIX; its descriptors are not inherited unless asked
 _HIGH_DESCRIPTOR = 100
 """Where our own descriptors begin, out of the way of tests that count or close theirs."""
 
+_is_ready = False
 
-def main(descriptor: int) -> None:
-    """Be the child at the other end of *descriptor*. Does not return."""
-    _serve(channel.PipeEnd(move_out_of_the_way(descriptor)))
+
+def main(descriptor: int, role: str) -> None:
+    """Be the child at the other end of *descriptor*, in *role*. Does not return."""
+    pipe = channel.PipeEnd(move_out_of_the_way(descriptor))
+    if role == "template":
+        _get_ready()  # while the runner is still being imported
+    _serve(pipe)
 
 
 def main_over_connection(connection: Any) -> None:
@@ -61,13 +67,25 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
 
         lines.begin(prepare.coverage)
     if prepare.role == "template":
-        from isolatedunit.child import rehearsal, template
+        from isolatedunit.child import template
 
-        rehearsal.rehearse()
+        _get_ready()
         _make_way()
         template.Template(pipe, scratch=prepare.scratch).serve()
     _make_way()
     worker.execute(pipe, pipe.receive(), spawned=True)
+
+
+def _get_ready() -> None:
+    """Do all that a template does before it knows whose tests it is for; a second time there is nothing to do."""
+    global _is_ready
+    if _is_ready:
+        return
+    _is_ready = True
+    from isolatedunit.child import rehearsal, template  # noqa: F401 - whose imports take the longest
+
+    rehearsal.rehearse()
+    gc.collect()  # once, here: its forks look only at what they make themselves
 
 
 def _make_way() -> None:

@@ -178,11 +178,12 @@ class Template:
         sockets = open_sockets()
         started = _clock()
         self._is_trunk = True
+        gc.freeze()
         gc.enable()
         try:
             import_module({"path": command.path})
             prefix.execute(command.prefix)
-            gc.collect()
+            _collect_new_garbage()
             self._unsafe = what_forbids_forking(sockets)
         except BaseException as exception:
             self._unsafe = f"an exception ({exception!r:.200})"
@@ -372,6 +373,7 @@ class Template:
         started = _clock()
         if self._finder is None:
             self._finder = Finder()
+        gc.freeze()
         if self._collects_garbage:
             gc.enable()
         try:
@@ -383,7 +385,7 @@ class Template:
             self._has_loaded_all = False  # the child meets it again, and reports it as its test's error
         self._collects_garbage = gc.isenabled()
         note_import()
-        gc.collect()
+        _collect_new_garbage()
         unsafe = what_forbids_forking(sockets)
         took, self._trunk_duration = self._trunk_duration, 0.0
         duration = _clock() - started
@@ -408,6 +410,12 @@ class Template:
                 resources.remove_tree(self._scratch)
         finally:
             os._exit(0)
+
+
+def _collect_new_garbage() -> None:
+    """Collect what has become garbage since ``gc.freeze``: a look at all else would copy each page that it is in."""
+    gc.collect()
+    gc.unfreeze()
 
 
 def _close(*descriptors: int | None) -> None:
