@@ -47,6 +47,7 @@ from isolatedunit.engine.watching import (
     find_excess,
     has_limits,
     over_memory,
+    seconds_between_looks,
     show_stacks,
     stop_with,
 )
@@ -61,9 +62,6 @@ from isolatedunit.events import (
 )
 from isolatedunit.messages import Reply, Report, Requested
 from isolatedunit.vitals import used_by
-
-SAMPLE_INTERVAL = 0.1
-"""Seconds between two looks at what an attempt with a limit uses."""
 
 LISTEN_AFTER = 0.02
 """Seconds before a child's reports are heard as they come.
@@ -337,8 +335,8 @@ class Loop:
             self._feed(running, blamed)
 
     def _sample(self, running: Running, now: float) -> None:
-        running.sample_at = now + SAMPLE_INTERVAL
         options = running.attempt.options
+        running.sample_at = now + (seconds_between_looks(options) or NEVER)
         if options.tells_output:
             self._tell_output(running)
         if running.child is None or running.attempt.state not in (State.SPAWNING, State.RUNNING):
@@ -421,9 +419,7 @@ class Loop:
         # who waits for an answer is not to wait longer than that takes; most tests never ask
         running.listen_at = self.now + (0.0 if self._listens_at_once else LISTEN_AFTER)
         self._register(running)
-        options = attempt.options
-        if options.tells_output or has_limits(options) or options.max_output is not None:
-            running.sample_at = self.now + SAMPLE_INTERVAL
+        running.sample_at = self.now + (seconds_between_looks(attempt.options) or NEVER)
 
     def _register(self, running: Running) -> None:
         """Wait for what the child has now: its channel until it ends, and its sentinel."""

@@ -17,6 +17,22 @@ from isolatedunit.vitals import Usage, condition_of, count_oom_kills, resume, su
 SHOW_GRACE = 0.25
 """Seconds that children get to write their stacks, when somebody wants to see what runs."""
 
+SAMPLE_INTERVAL = 0.1
+"""Seconds between two looks at what an attempt with a limit uses."""
+
+OUTPUT_INTERVAL = 0.3
+"""Seconds between two looks at how much it has written, where nothing else is of interest."""
+
+
+def seconds_between_looks(options: Options) -> float | None:
+    """How long an attempt is let alone until it is looked at again; None where there is nothing to look at.
+
+    Each look takes time from the tests that run.
+    """
+    if options.tells_output or has_limits(options):
+        return SAMPLE_INTERVAL
+    return None if options.max_output is None else OUTPUT_INTERVAL
+
 
 def has_limits(options: Options) -> bool:
     """Whether what the processes of a test use has to be looked at."""
