@@ -132,7 +132,7 @@ class History:
                 rows = database.execute("SELECT id, duration, peak_rss, outcome, runs, failures FROM tests")
                 return {row[0]: Past(*row[1:]) for row in rows}
         except sqlite3.Error as exception:
-            self.problem = f"{self._path}: {exception}"
+            self._give_up(exception)
             return {}
 
     def read_recent(self) -> list[Recent]:
@@ -188,7 +188,7 @@ class History:
                 database.executemany(_UPSERT, (_values_of(row, now) for row in rows))
                 database.executemany(_UPSERT_RECENT, (_recent_of(row, now) for row in rows))
         except (OSError, sqlite3.Error, UnicodeError) as exception:
-            self.problem = f"{self._path}: {exception}"
+            self._give_up(exception)
 
     def read_trunks(self, source: str) -> Trunks:
         """What modules imported together when this *source* of tests was run last; nothing where that is not known."""
@@ -218,7 +218,12 @@ class History:
                 row = (_storable(source), json.dumps(trunks), now)
                 database.execute("INSERT OR REPLACE INTO trunks (source, imports, last_run) VALUES (?, ?, ?)", row)
         except (OSError, sqlite3.Error, UnicodeError) as exception:
-            self.problem = f"{self._path}: {exception}"
+            self._give_up(exception)
+
+    def _give_up(self, exception: Exception) -> None:
+        # as it may be after a power failure; a file that is no database at all may be anybody's
+        advice = "; delete it, and the next run begins a new one" if "malformed" in str(exception) else ""
+        self.problem = f"{self._path}: {exception}{advice}"
 
     def _make_directory(self) -> None:
         directory = os.path.dirname(self._path)

@@ -117,6 +117,15 @@ class FileTest(ProjectTestCase):
         with open(path, encoding="utf-8") as file:
             self.assertTrue(file.read().startswith("this is no database"))
 
+    def test_a_file_that_was_damaged_may_be_deleted(self) -> None:
+        self.learn(*(Row(f"test_{number}", 1.0, None, "passed", None) for number in range(500)))
+        with open(self.path, "r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * (os.path.getsize(self.path) - 4096))
+        history = History(self.path)
+        self.assertEqual(history.read(), {})
+        self.assertRegex(history.problem or "", r"malformed; delete it, and the next run begins a new one$")
+
     def test_a_folder_that_cannot_be_made(self) -> None:
         history = History(os.path.join(self.write("file", ""), "history.sqlite3"))
         history.learn([Row("a", 1.0, None, "passed", None)])
