@@ -368,7 +368,7 @@ class LeavingTest(TrackedTestCase):
                 IS_AT_WORK.set()
                 while not concurrent.futures.process._global_shutdown:
                     NEVER.wait(0.001)
-                NEVER.wait(0.03)  # the functions for the exit are next, and take less
+                NEVER.wait(0.01)  # the functions for the exit are next, and take less
 
             class Late(unittest.TestCase):
                 def test_late(self):
