@@ -28,7 +28,7 @@ from isolatedunit.errors import SpawnError
 from isolatedunit.events import AttemptStarted, Event
 from isolatedunit.events import TestFinished as Finished
 from isolatedunit.resources import RUN_VARIABLE
-from isolatedunit.vitals import Processors
+from isolatedunit.vitals import Processors, inherited
 
 try:
     import resource
@@ -338,6 +338,20 @@ class ReserveTest(ProjectTestCase):
             self.start()
         self.assertIn("none left", str(told.exception))
         self.assertEqual(processes_of_run(f"{self.run_id}/ahead"), [])
+
+
+class InheritedTest(unittest.TestCase):
+    @unittest.skipUnless(sys.platform == "linux", "signals are compared there")
+    def test_the_signals_of_the_c_library_are_nobodys(self) -> None:
+        for before, after, same in (
+            (b"SigIgn:\t0000000181001000\n", b"SigIgn:\t0000000081001000\n", True),
+            (b"SigIgn:\t0000000181001000\n", b"SigIgn:\t0000000181001200\n", False),
+        ):
+            told = []
+            for line in (before, after):
+                with mock.patch("builtins.open", return_value=io.BytesIO(line)):
+                    told.append(inherited())
+            self.assertEqual(told[0] == told[1], same)
 
 
 class Handed:
