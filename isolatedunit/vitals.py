@@ -23,7 +23,7 @@ _NANOSECONDS = 1e9
 _LIMITS = () if resource is None else tuple(getattr(resource, name) for name in dir(resource) if name[:7] == "RLIMIT_")
 _INHERITED = (b"Umask", b"Uid", b"Gid", b"Groups", b"CapEff", b"NoNewPrivs", b"Seccomp", b"SigBlk", b"SigIgn", b"Cpus")
 _OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
-_SIGNALS_OF_THREADS = 0b11 << 31
+_INTERNAL_SIGNALS = 1 << (32 - 1) | 1 << (33 - 1)  # as they are in a mask, where signal 1 is the lowest bit
 
 
 @record(frozen=True)
@@ -93,16 +93,16 @@ def inherited() -> tuple[Any, ...]:
         found.append(os.nice(0))
     try:
         with open("/proc/thread-self/status", "rb") as file:
-            found += [_without_the_c_library_s(line) for line in file if line.startswith(_INHERITED)]
+            found += [_without_internal_signals(line) for line in file if line.startswith(_INHERITED)]
     except OSError:
         pass
     return tuple(found)
 
 
-def _without_the_c_library_s(line: bytes) -> bytes:
-    """The line without signals 32 and 33: the C library begins to handle them when a process has its first thread."""
+def _without_internal_signals(line: bytes) -> bytes:
+    # the C library begins to handle its own when a process has its first thread, which changes nothing for a child
     name, _, value = line.partition(b":")
-    return b"%s:%x" % (name, int(value, 16) & ~_SIGNALS_OF_THREADS) if name.startswith(b"Sig") else line
+    return b"%s:%x" % (name, int(value, 16) & ~_INTERNAL_SIGNALS) if name.startswith(b"Sig") else line
 
 
 class FreeMemory:

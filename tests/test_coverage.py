@@ -87,7 +87,7 @@ ENDED = """
             pass
     """
 
-MANNERS: list[tuple[str, ...]] = [("--start-method", "spawn")]
+MANNERS = [("--start-method", "spawn")]
 if "forkserver" in START_METHODS:
     MANNERS += [("--fork-after", after) for after in ("start", "import", "fixtures")]
 MANNERS += [("--isolation", "class"), ("--track-handles", "on", "--leaks", "fail")]
@@ -110,16 +110,12 @@ class CoverageTest(ProjectTestCase):
     def test_the_same_as_for_plain_unittest(self) -> None:
         self.write("code_of_ours.py", CODE)
         self.write("test_suite.py", SUITE)
-        # what is configured is the same for all, so that one manner is enough for what else there is to configure
-        for configuration, manners in (
-            ("[run]\nbranch = True\n", MANNERS),
-            ("[run]\nsource = .\nomit = lines*\n", [()]),
-        ):
+        for configuration in ("[run]\nbranch = True\n", "[run]\nsource = .\nomit = lines*\n"):
             self.write(".coveragerc", configuration)
             run_python("-m", "coverage", "run", "-m", "unittest", "-q", cwd=self.directory)
             expected = self.lines()
             self.assertEqual(set(expected), {"code_of_ours.py", "test_suite.py"})
-            for manner in manners:
+            for manner in MANNERS:
                 with self.subTest(manner, configuration=configuration):
                     ended = self.run_here("--coverage", *manner)
                     self.assertEqual(ended.exit_code, 1, ended.output)

@@ -220,7 +220,7 @@ class LayersTest(unittest.TestCase):
         seldom += "isolatedunit.calls isolatedunit.pool isolatedunit.sdk"
         program = "import isolatedunit.main, isolatedunit.backends.head_start, isolatedunit.runner, sys; "
         program += f"print(*sorted(set({seldom.split()}) & sys.modules.keys()))"
-        self.assertEqual(run_python("-c", program).output, "\n")
+        self.assertEqual(run_python("-c", program).output.split(), [])
 
 
 class StyleTest(unittest.TestCase):

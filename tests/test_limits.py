@@ -12,7 +12,13 @@ from running import START_METHODS, Completed, ProjectTestCase
 
 from isolatedunit import IsolatedTestRunner, vitals
 from isolatedunit.engine.stimuli import LimitExceeded
-from isolatedunit.engine.watching import OomWatch, find_excess
+from isolatedunit.engine.watching import (
+    OUTPUT_INTERVAL,
+    SAMPLE_INTERVAL,
+    OomWatch,
+    find_excess,
+    seconds_between_looks,
+)
 from isolatedunit.events import Event
 from isolatedunit.events import TestFinished as Finished
 from isolatedunit.options import Options
@@ -150,6 +156,17 @@ class FindExcessTest(unittest.TestCase):
         self.assertEqual(self.excess(None, 11, max_output=10), "output")
         self.assertIsNone(self.excess(used, 10, memory_limit=100, cpu_limit=2.0, max_processes=3, max_output=10))
         self.assertIsNone(self.excess(None, memory_limit=1))
+
+    def test_how_often_it_is_looked_for(self) -> None:
+        for expected, given in (
+            (OUTPUT_INTERVAL, {}),
+            (None, {"max_output": None}),
+            (SAMPLE_INTERVAL, {"memory_limit": 1}),
+            (SAMPLE_INTERVAL, {"max_output": None, "cpu_limit": 1.0}),
+            (SAMPLE_INTERVAL, {"max_output": None, "show_output": "live"}),
+        ):
+            with self.subTest(given):
+                self.assertEqual(seconds_between_looks(Options(**given)), expected)
 
 
 KILLED = """

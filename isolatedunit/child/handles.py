@@ -160,21 +160,20 @@ def what_a_fork_loses() -> str | None:
 
 
 def run_exit_functions() -> None:
-    """What the interpreter would do at its exit, except wait for threads without a limit."""
-    let_executors_end()
-    _let_threads_go()
+    """What the interpreter would do at its exit, when it has waited for its threads: see `let_threads_end`."""
     try:
         atexit._run_exitfuncs()
     except BaseException:
         sys.excepthook(*sys.exc_info())
 
 
-def _let_threads_go() -> None:
-    """Give threads that are about to end the time to, with all that they hold, where multiprocessing is in use.
+def let_threads_end() -> None:
+    """Give executors, and threads that are about to end, the time to: the interpreter has no limit for that.
 
-    Its function for the exit forgets which descriptors belong to the processes that it started, so that
-    whoever frees one of them after it leaves its pipes open.
+    Of threads it matters where multiprocessing is in use. Its function for the exit forgets which descriptors belong to
+    the processes that it started, so that whoever frees one of them after it leaves its pipes open.
     """
+    let_executors_end()
     take_hold()
     if not _threading or not any(name in sys.modules for name in ("multiprocessing.util", "multiprocess.util")):
         return

@@ -176,6 +176,7 @@ def finish(
         return
     if not clean or (tracker is not None and not _has_nothing(tracker)):
         reporter.flush()  # from now on the runner's clock for the cleanup runs
+        handles.let_threads_end()
         if tracker is None:
             handles.run_exit_functions()
         else:
