@@ -8,15 +8,15 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from isolatedunit.calls import IsolatedTestOptions, IsolatedTestResult
+    from isolatedunit.calls.api import IsolatedTestOptions, IsolatedTestResult
     from isolatedunit.case import IsolatedTestCase, isolated
-    from isolatedunit.conversation import ipc
+    from isolatedunit.config.options import Options
     from isolatedunit.errors import CarryError, IpcError, IsolatedUnitError, OptionError, RunnerClosed
     from isolatedunit.handles import HandleCleanupResult, HandleTracker, HandleTrackerMixin
-    from isolatedunit.instance import TestInstance
-    from isolatedunit.options import Options
+    from isolatedunit.protocol.ipc import ipc
     from isolatedunit.runner import IsolatedTestRunner
     from isolatedunit.sdk import Script, SDKAdapter, TestSDK, TestSDKFactory, TestSDKOptions
+    from isolatedunit.sdk.instance import TestInstance
     from isolatedunit.suite import IsolatedTestSuite
 
 __version__ = "0.1.0"
@@ -52,21 +52,21 @@ _HOMES = {
     "HandleTrackerMixin": "handles",
     "IpcError": "errors",
     "IsolatedTestCase": "case",
-    "IsolatedTestOptions": "calls",
-    "IsolatedTestResult": "calls",
+    "IsolatedTestOptions": "calls.api",
+    "IsolatedTestResult": "calls.api",
     "IsolatedTestRunner": "runner",
     "IsolatedTestSuite": "suite",
     "IsolatedUnitError": "errors",
     "OptionError": "errors",
-    "Options": "options",
+    "Options": "config.options",
     "RunnerClosed": "errors",
     "SDKAdapter": "sdk",
     "Script": "sdk",
-    "TestInstance": "instance",
+    "TestInstance": "sdk.instance",
     "TestSDK": "sdk",
     "TestSDKFactory": "sdk",
     "TestSDKOptions": "sdk",
-    "ipc": "conversation",
+    "ipc": "protocol.ipc",
     "isolated": "case",
 }
 

@@ -4,13 +4,13 @@ import gc
 import os
 import sys
 
-from isolatedunit import shadows
+from isolatedunit.collection import import_path
 
 if __name__ == "__main__":
-    shadows.look_last_in_users_folder()
+    import_path.look_last_in_users_folder()
 
 gc.disable()  # nothing that is imported is garbage, and looking for some took a tenth of a short run
-from isolatedunit.main import main  # noqa: E402 - with all that it imports, none of which is the user's
+from isolatedunit.cli.main import main  # noqa: E402 - with all that it imports, none of which is the user's
 
 gc.freeze()
 gc.enable()
@@ -24,7 +24,7 @@ def script() -> int:
     """The command ``isolatedunit``, which imports what ``python -m isolatedunit`` does; gives the exit code."""
     if not getattr(sys.flags, "safe_path", sys.flags.isolated):
         sys.path.insert(0, os.getcwd())
-        shadows.look_last_in_users_folder()
+        import_path.look_last_in_users_folder()
     return run()
 
 

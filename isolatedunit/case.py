@@ -13,20 +13,16 @@ import unittest
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from isolatedunit import channel
+from isolatedunit.collection.overrides import OPTIONS_ATTRIBUTE
+from isolatedunit.protocol import channel
 
 if TYPE_CHECKING:
-    from isolatedunit.conversation import Ipc
     from isolatedunit.handles import HandleTracker
+    from isolatedunit.protocol.ipc import Ipc
     from isolatedunit.sdk import TestSDK, TestSDKOptions
 
 __unittest = True  # leaves this module's frames out of tracebacks
 
-OPTIONS_ATTRIBUTE = "__isolatedunit_options__"
-"""Where `isolated` keeps the options that it was given, on a method or a class."""
-
-CARRIED_ATTRIBUTE = "__isolatedunit_carried__"
-"""Where a mixin that other runners know, too, keeps the options that its attributes mean to this one."""
 
 _FIXTURES = ("setUpClass", "tearDownClass")
 
@@ -40,6 +36,8 @@ class IsolatedTestCase(unittest.TestCase):
     attribute with the name of an option that may be set per test, such as
     ``process_timeout = 5.0``, overrides that option for the tests of the class.
     """
+
+    __isolatedunit_declares__ = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -59,8 +57,8 @@ class IsolatedTestCase(unittest.TestCase):
         super()._callSetUp()  # type: ignore[misc]
 
     def _open_sdk(self, options: TestSDKOptions) -> None:
-        from isolatedunit.conversation import ipc
         from isolatedunit.handles import tracker as trackers
+        from isolatedunit.protocol.ipc import ipc
         from isolatedunit.sdk import TestSDKFactory
 
         tracker = trackers.current
@@ -76,7 +74,7 @@ class IsolatedTestCase(unittest.TestCase):
     @property
     def ipc(self) -> Ipc:
         """The conversation with the runner: progress, values, requests."""
-        from isolatedunit.conversation import ipc
+        from isolatedunit.protocol.ipc import ipc
 
         return ipc
 
@@ -99,8 +97,7 @@ def is_local(test: unittest.TestCase) -> bool:
 
 
 def _run_in_child(test: unittest.TestCase, result: unittest.TestResult | None) -> unittest.TestResult | None:
-    # the one place where this side of the Connection reaches up to the other
-    from isolatedunit.runner import run_isolated_case
+    from isolatedunit.standalone import run_isolated_case
 
     told: unittest.TestResult | None = run_isolated_case(test, result)
     return told
@@ -142,7 +139,7 @@ def isolated(target: Any = None, /, **options: Any) -> Any:
 
 
 def _check(options: dict[str, Any]) -> None:
-    from isolatedunit.options import PER_TEST, check
+    from isolatedunit.config.options import PER_TEST, check
 
     check(options, "@isolated", allowed=PER_TEST)
 
@@ -210,23 +207,3 @@ def _delegate_run(cls: type[Any]) -> None:
 def _is_marked(test: unittest.TestCase) -> bool:
     method = getattr(type(test), test._testMethodName, None)
     return hasattr(type(test), OPTIONS_ATTRIBUTE) or hasattr(method, OPTIONS_ATTRIBUTE)
-
-
-def overrides_of(test: Any) -> dict[str, Any]:
-    """The options that the test's class and method override; the method wins, then the derived class.
-
-    In one class, `isolated` wins over attributes. Raises `OptionError`.
-    """
-    from isolatedunit.options import PER_TEST, check
-
-    cls = type(test)
-    overrides: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        own = vars(base)
-        overrides.update(own.get(CARRIED_ATTRIBUTE, {}))
-        if issubclass(base, IsolatedTestCase):
-            overrides.update({name: own[name] for name in PER_TEST if name in own})
-        overrides.update(own.get(OPTIONS_ATTRIBUTE, {}))
-    method = getattr(cls, getattr(test, "_testMethodName", ""), None)
-    overrides.update(getattr(method, OPTIONS_ATTRIBUTE, {}))
-    return check(overrides, f"{cls.__module__}.{cls.__qualname__}", allowed=PER_TEST) if overrides else {}

@@ -1,7 +1,7 @@
 """The exceptions of isolatedunit, named after what happened.
 
 The text of each holds the value that caused it and what to do about it. What a test does is never
-one of these: an outcome is a value (see :mod:`isolatedunit.results`), not an exception.
+one of these: an outcome is a value (see :mod:`isolatedunit.model.results`), not an exception.
 """
 
 from __future__ import annotations

@@ -2,242 +2,43 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import itertools
 import json
 import os
 import sys
-import threading
 import unittest
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
-from unittest.case import _SubTest, _subtest_msg_sentinel  # type: ignore[attr-defined]
 from unittest.runner import _WritelnDecorator
-from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
-from isolatedunit.caller import IsolatedCaller, options_from
-from isolatedunit.choosing import choose, with_consequences
-from isolatedunit.configuration import load_options
+from isolatedunit.calls.executor import IsolatedCaller, options_from
+from isolatedunit.collection.from_suite import plan_suite
+from isolatedunit.config.options import Options
+from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run
-from isolatedunit.events import Event, Listener, TestFinished
-from isolatedunit.handlers import Handlers
-from isolatedunit.history import History
-from isolatedunit.messages import PARAMETER
-from isolatedunit.options import Options
-from isolatedunit.planning import outcome_of, plan_one, plan_suite
-from isolatedunit.reporters.annotations import Annotations, system_of
-from isolatedunit.reporters.blocks import Telling, no_command
-from isolatedunit.reporters.failures import tellers_of
-from isolatedunit.reporters.files import Origin
-from isolatedunit.reporters.log import ProcessLog
-from isolatedunit.reporters.secrets import Discreet
-from isolatedunit.reporters.streams import HarmlessStream, RetellingStream
-from isolatedunit.reporting import Audience, writes_reports
-from isolatedunit.results import Note, PlannedTest, TestReport
-from isolatedunit.signals import heeding_signals
-from isolatedunit.statistics import Statistics
+from isolatedunit.engine.scheduling.selection import choose, with_consequences
+from isolatedunit.history.store import History
+from isolatedunit.model.events import Listener
+from isolatedunit.model.results import PlannedTest, TestReport
+from isolatedunit.reporters.files.json_report import Origin
+from isolatedunit.reporters.redaction import Discreet
+from isolatedunit.reporters.registry import Audience, writes_reports
+from isolatedunit.reporters.statistics import Statistics
+from isolatedunit.reporters.terminal.annotations import Annotations, system_of
+from isolatedunit.reporters.terminal.failures import Telling, no_command, tellers_of
+from isolatedunit.reporters.terminal.log import ProcessLog
+from isolatedunit.reporters.terminal.streams import HarmlessStream, RetellingStream
+from isolatedunit.result_bridge import ResultBridge, hearing_children
+from isolatedunit.system.signals import heeding_signals
 
 if TYPE_CHECKING:
-    from isolatedunit.backends import Begun
-    from isolatedunit.calls import IsolatedTestOptions
-    from isolatedunit.reporters.journal import PastRun
-    from isolatedunit.reporters.progress import Display
-    from isolatedunit.serving import LivePage
+    from isolatedunit.backends.contract import Begun
+    from isolatedunit.calls.api import IsolatedTestOptions
+    from isolatedunit.reporters.files.event_log import PastRun
+    from isolatedunit.reporters.terminal.progress import Display
+    from isolatedunit.reporters.web.live import LivePage
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
-
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
-
-
-class ChildError(Exception):
-    """Stands for the exception that a test raised in its child: *text* is the child's traceback.
-
-    *summary* is one line that says what it was: for runners that show the first line of an exception's text.
-    """
-
-    def __init__(self, text: str, summary: str) -> None:
-        super().__init__(text, summary)
-
-    def __str__(self) -> str:
-        text, summary = self.args
-        return text if text.startswith(summary) else f"{summary}\n{text}"
-
-
-class ChildFailure(ChildError, AssertionError):
-    """The same for a failed assertion."""
-
-
-class ReportedTest:
-    """Takes a test's place in a result, where the test itself never was in this process."""
-
-    failureException = AssertionError
-
-    def __init__(self, planned: PlannedTest) -> None:
-        self._planned = planned
-
-    def id(self) -> str:
-        """unittest's id of the test."""
-        return self._planned.id
-
-    def shortDescription(self) -> str | None:
-        """The first line of its docstring."""
-        return self._planned.description
-
-    def countTestCases(self) -> int:
-        """One."""
-        return 1
-
-    def __str__(self) -> str:
-        return self._planned.name
-
-    def __repr__(self) -> str:
-        return f"<{self._planned.id}>"
-
-
-class _Shown(str):
-    """How an object of a child looks: it stands for the object, and looks like it."""
-
-    __repr__ = str.__str__
-
-
-class ReportedSubTest(_SubTest):  # type: ignore[misc]
-    """Takes a subtest's place in a result."""
-
-    def __init__(self, test: Any, told: Mapping[str, str]) -> None:
-        self.test_case = test
-        self.failureException = test.failureException
-        self._told = told
-        self._message: Any = told.get("message", _subtest_msg_sentinel)
-        self.params = {
-            name.removeprefix(PARAMETER): _Shown(shown) for name, shown in told.items() if name.startswith(PARAMETER)
-        }
-
-    def id(self) -> str:
-        """unittest's id of the subtest."""
-        return self._told["id"]
-
-    def shortDescription(self) -> str | None:
-        """The first line of the test's docstring."""
-        description: str | None = self.test_case.shortDescription()
-        return description
-
-    def _subDescription(self) -> str:
-        return self._told["parameters"]
-
-    def __str__(self) -> str:
-        return self._told["description"]
-
-
-class ResultBridge:
-    """Tells a unittest result of each report as if the test had run here: a listener.
-
-    `connect` says which result; *stop* is called when that says ``shouldStop``. *echo* writes what
-    a test wrote to this process's own streams, in place of into its error text. *telling* is how failures are told.
-    """
-
-    def __init__(self, telling: Telling = Telling(), *, echo: bool = False) -> None:  # noqa: B008 - it never changes
-        self._telling = telling
-        self._echo = echo
-        self._result: Any = None
-        self._tests: Mapping[int, Any] = {}
-        self._stop: Callable[[], None] = lambda: None
-
-    def connect(self, result: Any, tests: Mapping[int, Any], stop: Callable[[], None]) -> None:
-        """From now on tell *result*; *tests* are those that exist in this process, by their number."""
-        self._result, self._tests, self._stop = result, tests, stop
-
-    def handle(self, event: Event) -> None:
-        """Replay a report."""
-        if isinstance(event, TestFinished):
-            self._replay(event.report)
-            if getattr(self._result, "shouldStop", False):
-                self._stop()
-
-    def _replay(self, report: TestReport) -> None:
-        result = self._result
-        test = self._test_of(report)
-        if self._echo:
-            sys.stdout.write(report.stdout)
-            sys.stderr.write(report.stderr)
-        told_already = self._echo or getattr(result, "buffer", False)
-        texts = replace(self._telling, has_output=told_already).texts(report) if report.notes else []
-        if report.is_fixture:
-            for note, text in zip(report.notes, texts, strict=True):
-                self._add(test, note, text)
-            return
-        if report.counted:
-            result.startTest(test)
-        for note, text in zip(report.notes, texts, strict=True):
-            self._add(test, note, text)
-        if hasattr(result, "addDuration") and report.counted:
-            result.addDuration(test, report.duration)
-        if report.succeeded and report.outcome in ("passed", "skipped"):  # skipped: a subtest of it
-            result.addSuccess(test)
-        result.stopTest(test)
-
-    def _test_of(self, report: TestReport) -> Any:
-        if report.planned is None:
-            return _ErrorHolder(report.id)
-        return self._tests.get(report.planned.number) or ReportedTest(report.planned)
-
-    def _add(self, test: Any, note: Note, text: str) -> None:
-        if note.subtest is not None:
-            subtest = ReportedSubTest(test, note.subtest)
-            if note.kind == "addSkip":
-                self._result.addSkip(subtest, note.text)
-            else:
-                self._result.addSubTest(test, subtest, as_exc_info(note, text))
-        elif note.kind == "addSkip":
-            self._result.addSkip(test, note.text)
-        elif note.kind == "addUnexpectedSuccess":
-            self._result.addUnexpectedSuccess(test)
-        else:
-            getattr(self._result, note.kind)(test, as_exc_info(note, text))
-
-
-def as_exc_info(note: Note, text: str) -> ExcInfo:
-    """What ``sys.exc_info()`` might have been, for a result to take."""
-    kind = ChildFailure if note.kind == "addFailure" else ChildError
-    try:
-        __tracebackhide__ = True
-        raise kind(text, _summary_of(note))
-    except ChildError:
-        return sys.exc_info()  # type: ignore[return-value]
-
-
-def _summary_of(note: Note) -> str:
-    """The exception on one line, as a traceback would end."""
-    words = note.message.strip().partition("\n")[0]
-    return f"{note.exception}: {words}" if note.exception and words else note.exception or words
-
-
-class _TellsChildsText(unittest.TestResult):
-    """Put into a result class's ancestry, in front of `unittest.TestResult`: texts from a child
-    are taken as they are, since there is no traceback here that they could be made from."""
-
-    def _exc_info_to_string(self, err: Any, test: Any) -> str:
-        if isinstance(err[1], ChildError):
-            return str(err[1].args[0])
-        return super()._exc_info_to_string(err, test)  # type: ignore[misc,no-any-return]
-
-
-@contextlib.contextmanager
-def hearing_children(result: Any) -> Iterator[None]:
-    """While this lasts, *result* takes texts from children as they are."""
-    cls = type(result)
-    if not isinstance(result, unittest.TestResult) or issubclass(cls, _TellsChildsText):
-        yield
-        return
-    names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
-    bases = (_TellsChildsText,) if cls is unittest.TestResult else (cls, _TellsChildsText)
-    result.__class__ = type(cls.__name__, bases, names)
-    try:
-        yield
-    finally:
-        result.__class__ = cls
 
 
 class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
@@ -285,7 +86,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.tb_locals = bool(tb_locals or options.tb_locals)
         accepted: tuple[str, ...] = ()
         if options.leaks_baseline is not None and os.path.exists(options.leaks_baseline):
-            from isolatedunit.accepting import read_baseline
+            from isolatedunit.config.leak_policy import read_baseline
 
             accepted = read_baseline(options.leaks_baseline)
         self.options = replace(
@@ -447,54 +248,3 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 self.stream.writeln(line)
 
         result.printErrors = print_errors_and_lines
-
-
-class _Session:
-    """What tests share that isolate themselves under a foreign runner: one run, kept open."""
-
-    def __init__(self) -> None:
-        self.process_id = os.getpid()
-        self._bridge = ResultBridge(echo=True)
-        self._numbers = itertools.count()
-        # what the child writes is written here, where the foreign runner expects it
-        options = replace(load_options(Options()), max_concurrent_processes=1)
-        self._run = Run(options, [self._bridge], answer=Handlers().answer)
-
-    def run_case(self, test: unittest.TestCase, result: Any) -> None:
-        """Run one test in a child and tell *result*."""
-        planned = plan_one(next(self._numbers), test)
-        self._bridge.connect(result, {planned.number: test}, lambda: None)
-        with hearing_children(result), outcome_of(test, result):
-            self._run.execute([planned])
-
-    def close(self) -> None:
-        """End its processes."""
-        if self.process_id == os.getpid():
-            self._run.close()
-
-
-_session: _Session | None = None
-_session_lock = threading.RLock()
-
-
-def run_isolated_case(test: unittest.TestCase, result: Any = None) -> Any:
-    """Run *test* in a child and tell *result*, under whatever runner this process has."""
-    global _session
-    run_stopped: Any = lambda: None  # noqa: E731
-    if result is None:
-        result = test.defaultTestResult()  # as TestCase.run does
-        getattr(result, "startTestRun", lambda: None)()
-        run_stopped = getattr(result, "stopTestRun", run_stopped)
-    with _session_lock:
-        if _session is None or _session.process_id != os.getpid():
-            _session = _Session()
-            atexit.register(_session.close)
-        try:
-            _session.run_case(test, result)
-        except BaseException:  # a Ctrl-C, too: what runs must end
-            broken, _session = _session, None
-            atexit.unregister(broken.close)
-            broken.close()
-            raise
-    run_stopped()
-    return result

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import unittest
 
-from isolatedunit.configuration import load_options
+from isolatedunit.collection.from_suite import plan_suite
+from isolatedunit.config.options import Options
+from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run
-from isolatedunit.options import Options
-from isolatedunit.planning import plan_suite
-from isolatedunit.runner import ResultBridge, hearing_children
-from isolatedunit.signals import heeding_signals
+from isolatedunit.result_bridge import ResultBridge, hearing_children
+from isolatedunit.system.signals import heeding_signals
 
 
 class IsolatedTestSuite(unittest.TestSuite):

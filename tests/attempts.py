@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.stimuli import (
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.attempt.stimuli import (
     Action,
     ChildExited,
     Stimulus,
 )
-from isolatedunit.messages import (
+from isolatedunit.model.results import ExitStatus, PlannedTest
+from isolatedunit.protocol.messages import (
     ChildReady,
     OutcomeNoted,
     TestFinished,
     TestStarted,
     WorkFinished,
 )
-from isolatedunit.options import Options
-from isolatedunit.results import ExitStatus, PlannedTest
 
 PID = 4711
 SAID = {"attempt": "run/0#1", "pid": PID}

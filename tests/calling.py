@@ -6,7 +6,7 @@ import unittest
 from typing import Any
 
 from isolatedunit import IsolatedTestResult, IsolatedTestRunner
-from isolatedunit.events import Event
+from isolatedunit.model.events import Event
 
 
 class Listener:

@@ -14,15 +14,17 @@ from typing import Any
 
 import multiprocess
 
-from isolatedunit.backends import ChildSpec
-from isolatedunit.channel import Channel, to_frame
+from isolatedunit.backends.contract import ChildSpec
+from isolatedunit.config.options import Options
 from isolatedunit.engine.loop import Loop
 from isolatedunit.engine.running import Running
-from isolatedunit.engine.scheduler import Scheduler
+from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.errors import ProtocolError
-from isolatedunit.events import Event, Listener
-from isolatedunit.events import TestFinished as Finished
-from isolatedunit.messages import (
+from isolatedunit.model.events import Event, Listener
+from isolatedunit.model.events import TestFinished as Finished
+from isolatedunit.model.results import ExitStatus, MadeBy, Output, PlannedTest, TestReport
+from isolatedunit.protocol.channel import Channel, to_frame
+from isolatedunit.protocol.messages import (
     REPORTS,
     CallNoted,
     ChildReady,
@@ -44,12 +46,10 @@ from isolatedunit.messages import (
     decode,
     encode,
 )
-from isolatedunit.options import Options
-from isolatedunit.reporters.console import Summary
-from isolatedunit.reporters.files import JsonReport, Origin
-from isolatedunit.results import ExitStatus, MadeBy, Output, PlannedTest, TestReport
-from isolatedunit.runner import ResultBridge, hearing_children
-from isolatedunit.statistics import Statistics
+from isolatedunit.reporters.files.json_report import JsonReport, Origin
+from isolatedunit.reporters.statistics import Statistics
+from isolatedunit.reporters.terminal.summary import Summary
+from isolatedunit.result_bridge import ResultBridge, hearing_children
 
 NEVER = float("inf")
 PID = 4711

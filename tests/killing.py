@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import psutil
 from running import environment, run_python
 
-from isolatedunit.reporters.journal import PastRun
-from isolatedunit.scratch import PREFIX
+from isolatedunit.reporters.files.event_log import PastRun
+from isolatedunit.system.tempdir import PREFIX
 
 VARIABLE = "TESTS_OF_KILLED_RUNNERS"
 

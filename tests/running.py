@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 
 import isolatedunit
-from isolatedunit.backends import usable_start_method
-from isolatedunit.resources import RUN_VARIABLE
+from isolatedunit.config.start_method import usable_start_method
+from isolatedunit.system.processes import RUN_VARIABLE
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SAMPLES = os.path.join(HERE, "samples")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from isolatedunit.events import (
+from isolatedunit.model.events import (
     AttemptFinished,
     AttemptStarted,
     ChildStarted,
@@ -17,8 +17,8 @@ from isolatedunit.events import (
     RunStarted,
     TestFinished,
 )
-from isolatedunit.reporters.files import Origin
-from isolatedunit.results import AttemptReport, Note, PlannedTest, TestReport
+from isolatedunit.model.results import AttemptReport, Note, PlannedTest, TestReport
+from isolatedunit.reporters.files.json_report import Origin
 
 ORIGIN = Origin(
     started_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc),

@@ -14,15 +14,15 @@ from running import START_METHODS, ProjectTestCase
 from test_scheduler import conclude, ids, plan, settle
 
 from isolatedunit import IsolatedTestRunner
-from isolatedunit.cgroups import MemoryLimits
-from isolatedunit.engine.admission import LARGE, LOOK_INTERVAL, MARGIN, Admission
-from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.order import Expectations
-from isolatedunit.engine.scheduler import Scheduler
-from isolatedunit.events import AttemptFinished, AttemptStarted, Event
-from isolatedunit.history import History, Row
-from isolatedunit.options import Options
-from isolatedunit.vitals import FreeMemory
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.scheduling.memory import LARGE, LOOK_INTERVAL, MARGIN, Admission
+from isolatedunit.engine.scheduling.ordering import Expectations
+from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.history.store import History, Row
+from isolatedunit.model.events import AttemptFinished, AttemptStarted, Event
+from isolatedunit.system.cgroups import MemoryLimits
+from isolatedunit.system.usage import FreeMemory
 
 GIB = 2**30
 BIG = int(GIB / MARGIN)

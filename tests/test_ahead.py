@@ -17,18 +17,20 @@ from calling import Listener
 from running import ProjectTestCase, environment, processes_of_run, wait_until
 
 from isolatedunit import IsolatedTestRunner
-from isolatedunit.backends import Setting
 from isolatedunit.backends.capture import Capture
+from isolatedunit.backends.contract import Setting
 from isolatedunit.backends.interpreter import IS_LEAN
-from isolatedunit.backends.reserve import Interpreter, Reserve
-from isolatedunit.backends.warden import Warden
-from isolatedunit.cgroups import processor_quota
-from isolatedunit.engine.ahead import LONGEST_PAUSE, LOOK_INTERVAL, NEVER, Ahead, Foresight, Idleness
+from isolatedunit.backends.spawn.idle_pool import Interpreter, Reserve
+from isolatedunit.backends.spawn.orphan_reaper import Warden
+from isolatedunit.engine.prespawn import Ahead
+from isolatedunit.engine.scheduling.idle_forecast import LONGEST_PAUSE, LOOK_INTERVAL, Foresight, Idleness
 from isolatedunit.errors import SpawnError
-from isolatedunit.events import AttemptStarted, Event
-from isolatedunit.events import TestFinished as Finished
-from isolatedunit.resources import RUN_VARIABLE
-from isolatedunit.vitals import Processors, inherited
+from isolatedunit.model.events import AttemptStarted, Event
+from isolatedunit.model.events import TestFinished as Finished
+from isolatedunit.model.moments import NEVER
+from isolatedunit.system.cgroups import processor_quota
+from isolatedunit.system.processes import RUN_VARIABLE
+from isolatedunit.system.usage import Processors, inherited
 
 try:
     import resource
@@ -570,9 +572,9 @@ STARTED_AHEAD = """
     import sys
     from unittest import mock
 
-    from isolatedunit.engine.ahead import Foresight
-    from isolatedunit.main import main
-    from isolatedunit.vitals import Processors
+    from isolatedunit.engine.prespawn import Foresight
+    from isolatedunit.cli.main import main
+    from isolatedunit.system.usage import Processors
 
     if __name__ == "__main__":
         Processors.idle_time = lambda self: 0.0

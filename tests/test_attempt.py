@@ -7,10 +7,11 @@ from typing import Any
 
 from attempts import EXITED, PID, READY, RECEIPT, SAID, SEGFAULT, drive, finished, make, noted, planned, started
 
-from isolatedunit.engine.attempt import Attempt, State
-from isolatedunit.engine.diagnosis import LOOK_INTERVAL
-from isolatedunit.engine.ladder import KILL_AGAIN_AFTER, STACKS_GRACE
-from isolatedunit.engine.stimuli import (
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.deadlines import KILL_AGAIN_AFTER, STACKS_GRACE
+from isolatedunit.engine.attempt.diagnosis import LOOK_INTERVAL
+from isolatedunit.engine.attempt.state_machine import Attempt, State
+from isolatedunit.engine.attempt.stimuli import (
     Announce,
     CancelRequested,
     ChannelLost,
@@ -32,8 +33,9 @@ from isolatedunit.engine.stimuli import (
     Terminate,
 )
 from isolatedunit.errors import InvalidTransition
-from isolatedunit.events import ChildUnresponsive, TestSlow
-from isolatedunit.messages import (
+from isolatedunit.model.events import ChildUnresponsive, TestSlow
+from isolatedunit.model.results import ExitStatus, PlannedTest
+from isolatedunit.protocol.messages import (
     ChildFailed,
     ChildReady,
     FixtureStarted,
@@ -45,8 +47,6 @@ from isolatedunit.messages import (
     TestsCollected,
     WorkFinished,
 )
-from isolatedunit.options import Options
-from isolatedunit.results import ExitStatus, PlannedTest
 
 
 class OrdinaryCourseTest(unittest.TestCase):

@@ -9,11 +9,10 @@ from typing import Any
 
 from attempts import EXITED, READY, RECEIPT, SAID, finished, make, noted, started
 
-from isolatedunit.engine import attempt as machine
-from isolatedunit.engine.attempt import Attempt, State
-from isolatedunit.engine.evidence import Evidence
-from isolatedunit.engine.patience import NEVER
-from isolatedunit.engine.stimuli import (
+from isolatedunit.engine.attempt.evidence import Evidence
+from isolatedunit.engine.attempt.state_machine import Attempt, State
+from isolatedunit.engine.attempt import state_machine as machine
+from isolatedunit.engine.attempt.stimuli import (
     CancelRequested,
     Conclude,
     DeadlinePassed,
@@ -27,7 +26,8 @@ from isolatedunit.engine.stimuli import (
     Stimulus,
 )
 from isolatedunit.errors import InvalidTransition
-from isolatedunit.messages import (
+from isolatedunit.model.moments import NEVER
+from isolatedunit.protocol.messages import (
     HandlesCleaned,
     LoadStarted,
 )

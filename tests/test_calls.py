@@ -25,7 +25,7 @@ from isolatedunit import (
     RunnerClosed,
     TestInstance,
 )
-from isolatedunit.resources import processes_below
+from isolatedunit.system.processes import processes_below
 
 
 def of_a_module(test: TestInstance, *args: Any) -> tuple[int, tuple[Any, ...]]:

@@ -43,9 +43,9 @@ class ReturnedTest(CallsCase):
 
     def test_a_value_that_is_too_large(self) -> None:
         def return_much(test: TestInstance) -> bytes:
-            from isolatedunit.child import caller
+            from isolatedunit.child import function
 
-            caller.MAX_CARRIED = 1000
+            function.MAX_CARRIED = 1000
             return bytes(2000)
 
         for options in ({}, {"enable_ipc": False}):
@@ -78,7 +78,7 @@ class ReturnedTest(CallsCase):
 class GivenTest(CallsCase):
     def test_arguments_that_are_too_large(self) -> None:
         with (
-            mock.patch("isolatedunit.pool.MAX_WORK_SIZE", 1000),
+            mock.patch("isolatedunit.calls.pool.MAX_WORK_SIZE", 1000),
             self.assertRaisesRegex(CarryError, "its arguments cannot be carried.* and 1000 are the most"),
         ):
             self.runner.submit(len, [bytes(2000)])

@@ -9,10 +9,11 @@ import unittest.mock
 
 from running import START_METHODS, ProjectTestCase
 
-from isolatedunit import IsolatedTestRunner, cgroups
-from isolatedunit.cgroups import ControlGroup, find_parent
-from isolatedunit.events import Event
-from isolatedunit.events import TestFinished as Finished
+from isolatedunit import IsolatedTestRunner
+from isolatedunit.model.events import Event
+from isolatedunit.model.events import TestFinished as Finished
+from isolatedunit.system import cgroups
+from isolatedunit.system.cgroups import ControlGroup, find_parent
 
 KILLED = """
 import os, signal, unittest
@@ -77,7 +78,7 @@ class CgroupsTest(ProjectTestCase):
             with (
                 self.subTest(start_method),
                 open(os.devnull, "w") as stream,
-                unittest.mock.patch("isolatedunit.engine.preparation.find_parent", return_value=parent),
+                unittest.mock.patch("isolatedunit.engine.launch.find_parent", return_value=parent),
                 unittest.mock.patch.object(ControlGroup, "killed_for_memory", True),
                 unittest.mock.patch.object(ControlGroup, "peak", 123_456_789),
             ):

@@ -8,12 +8,12 @@ import unittest
 
 from running import Completed, ProjectTestCase, per_start_method
 
-from isolatedunit.choosing import UNTIL_FAILURE, choose, with_consequences
-from isolatedunit.engine.order import repeated, shuffled
-from isolatedunit.engine.scheduler import Scheduler
-from isolatedunit.history import Past
-from isolatedunit.options import Options
-from isolatedunit.results import PlannedTest
+from isolatedunit.config.options import Options
+from isolatedunit.engine.scheduling.ordering import repeated, shuffled
+from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.engine.scheduling.selection import UNTIL_FAILURE, choose, with_consequences
+from isolatedunit.model.past import Past
+from isolatedunit.model.results import PlannedTest
 
 SUITE = """
     import os

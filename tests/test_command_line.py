@@ -441,7 +441,7 @@ class DiscoveryTest(ProjectTestCase):
             import os
             import sys
 
-            from isolatedunit.main import main
+            from isolatedunit.cli.main import main
 
             code = main([])
             assert code == 0, code

@@ -14,7 +14,7 @@ from calling import CallsCase
 from running import ProjectTestCase, per_start_method
 
 from isolatedunit import IpcError, IsolatedTestRunner, TestInstance, ipc
-from isolatedunit.events import ProgressMade, ValueSent
+from isolatedunit.model.events import ProgressMade, ValueSent
 
 
 @per_start_method
@@ -132,7 +132,7 @@ class Requests(CallsCase):
 
     def test_what_cannot_be_sent_is_told_to_who_sends_it(self) -> None:
         def send_much(test: TestInstance) -> None:
-            from isolatedunit import channel
+            from isolatedunit.protocol import channel
 
             channel.MAX_MESSAGE_SIZE = 10_000
             test.ipc.progress(0.5, "x" * 10_000_000)
@@ -185,7 +185,7 @@ class OutsideTest(unittest.TestCase):
     """In a process that is no child; here, by way of one that took its Connection away."""
 
     def setUp(self) -> None:
-        from isolatedunit import channel
+        from isolatedunit.protocol import channel
 
         before = channel.current
         channel.current = None

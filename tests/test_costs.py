@@ -12,17 +12,17 @@ from attempts import EXITED, READY, SAID, drive, finished, make, started
 from running import START_METHODS, ProjectTestCase
 
 from isolatedunit import IsolatedTestRunner
-from isolatedunit.backends import ChildSpec
+from isolatedunit.backends.contract import ChildSpec
 from isolatedunit.child.recorder import Recorder
-from isolatedunit.costs import LEAST_SAVING, LEAST_SHARE, Ledger, Manner, advise
-from isolatedunit.engine.accounting import describe
-from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.stimuli import SlotGranted
-from isolatedunit.events import AttemptFinished, RunStarted
-from isolatedunit.messages import Exit, LoadFinished, LoadStarted, WorkFinished
-from isolatedunit.reporters.console import SLOWEST_SHOWN, table_of
-from isolatedunit.results import MadeBy
-from isolatedunit.statistics import Statistics
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.attempt.stimuli import SlotGranted
+from isolatedunit.engine.costs import describe
+from isolatedunit.model.events import AttemptFinished, RunStarted
+from isolatedunit.model.results import MadeBy
+from isolatedunit.protocol.messages import Exit, LoadFinished, LoadStarted, WorkFinished
+from isolatedunit.reporters.costs import LEAST_SAVING, LEAST_SHARE, Ledger, Manner, advise
+from isolatedunit.reporters.statistics import Statistics
+from isolatedunit.reporters.terminal.summary import SLOWEST_SHOWN, table_of
 
 FORK = Manner(start_method="forkserver")
 CLASS, MODULE = "setUpClass (a.X)", "setUpModule (a)"

@@ -8,11 +8,11 @@ import unittest
 from attempts import READY, drive, make, started
 from running import START_METHODS, ProjectTestCase
 
-from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.diagnosis import Look, diagnose, join_stacks, owed
-from isolatedunit.engine.stimuli import Announce, DeadlinePassed, DumpStacks, Examine, Examined, SlotGranted
-from isolatedunit.events import Warned
-from isolatedunit.vitals import Condition
+from isolatedunit.engine.attempt.diagnosis import Look, diagnose, join_stacks, owed
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.attempt.stimuli import Announce, DeadlinePassed, DumpStacks, Examine, Examined, SlotGranted
+from isolatedunit.model.events import Warned
+from isolatedunit.model.usage import Condition
 
 
 def looks(

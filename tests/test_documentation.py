@@ -9,7 +9,7 @@ import unittest
 
 from documenting import DOCS, PAGES, essence, run_all, shown_in
 
-from isolatedunit.backends import usable_start_method
+from isolatedunit.config.start_method import usable_start_method
 
 SHOWING = tuple(page for page in PAGES if shown_in(page))
 

@@ -80,7 +80,7 @@ class ExamplesTest(unittest.TestCase):
                     self.assertIn("is not installed; pip install 'isolatedunit[examples]'", ended.output)
 
     def test_the_demo(self) -> None:
-        ended = run_python("-m", "isolatedunit.demo", cwd=EXAMPLES)
+        ended = run_python("-m", "isolatedunit.cli.demo", cwd=EXAMPLES)
         self.assertEqual(ended.exit_code, 0, ended.output)
         for text in (
             "found of the others': [[], [], []]",

@@ -7,8 +7,8 @@ import unittest
 
 from running import Completed, ProjectTestCase, environment
 
-from isolatedunit.configuration import load_options
-from isolatedunit.options import Options
+from isolatedunit.config.options import Options
+from isolatedunit.config.sources import load_options
 
 TESTS = """
 import unittest

@@ -13,9 +13,9 @@ from recording import RecordingResult
 from running import SAMPLES, START_METHODS, Completed, ProjectTestCase, run_python
 
 from isolatedunit import IsolatedTestRunner, IsolatedTestSuite, OptionError, Options, isolated
-from isolatedunit.case import overrides_of
-from isolatedunit.events import Event
-from isolatedunit.events import TestFinished as Finished
+from isolatedunit.collection.overrides import overrides_of
+from isolatedunit.model.events import Event
+from isolatedunit.model.events import TestFinished as Finished
 
 sys.path.insert(0, SAMPLES)  # in every process that loads this module, so also in the children of its tests
 
@@ -361,8 +361,10 @@ class ForeignRunnersTest(ProjectTestCase):
             self.assertNotIn(passing, failed, ended.output)
         self.assertIn("AssertionError: 1 != 2", ended.output)
         self.assertIn("printed by it", ended.output)
-        self.assertRegex(ended.output, r"\nE +isolatedunit.runner.ChildFailure: AssertionError: 1 != 2\n")
-        self.assertRegex(ended.output, r"\nE +isolatedunit.runner.ChildError: The test's process exited with code 0")
+        self.assertRegex(ended.output, r"\nE +isolatedunit.result_bridge.ChildFailure: AssertionError: 1 != 2\n")
+        self.assertRegex(
+            ended.output, r"\nE +isolatedunit.result_bridge.ChildError: The test's process exited with code 0"
+        )
         knows_subtests = int(pytest.__version__.partition(".")[0]) >= 9
         for described in ("(i=1)", "[a message] (word='x', i=2)") if knows_subtests else ():
             self.assertIn(f"\nSUBFAILED{described} test_foreign.py::Isolated::test_subtests", ended.output)

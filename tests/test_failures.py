@@ -15,13 +15,20 @@ from unittest import mock
 from running import Completed, ProjectTestCase, environment, run_python
 
 from isolatedunit import IsolatedTestRunner
-from isolatedunit.events import AttemptFinished, AttemptStarted, OutputWritten, RunFinished, RunStarted, TestFinished
-from isolatedunit.reporters.annotations import MOST, Annotations, place_of, system_of
-from isolatedunit.reporters.console import FAILED_SHOWN, LONGEST_FAILURE, Slowest, Summary
-from isolatedunit.reporters.failures import LiveOutput, short_name_of
-from isolatedunit.reporters.streams import ColouringStream, wants_colour
-from isolatedunit.results import AttemptReport, Note, PlannedTest, TestReport
-from isolatedunit.statistics import Statistics
+from isolatedunit.model.events import (
+    AttemptFinished,
+    AttemptStarted,
+    OutputWritten,
+    RunFinished,
+    RunStarted,
+    TestFinished,
+)
+from isolatedunit.model.results import AttemptReport, Note, PlannedTest, TestReport
+from isolatedunit.reporters.statistics import Statistics
+from isolatedunit.reporters.terminal.annotations import MOST, Annotations, place_of, system_of
+from isolatedunit.reporters.terminal.failures import LiveOutput, short_name_of
+from isolatedunit.reporters.terminal.streams import ColouringStream, wants_colour
+from isolatedunit.reporters.terminal.summary import FAILED_SHOWN, LONGEST_FAILURE, Slowest, Summary
 
 SUITE = """
     import unittest

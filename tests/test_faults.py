@@ -124,7 +124,7 @@ class FaultsTest(ProjectTestCase):
             self.check(f"runner {name} 3 2 EMFILE")
 
     def test_no_memory_is_left(self) -> None:
-        for name in ("isolatedunit.channel.decode", "isolatedunit.channel.encode", "os.read"):
+        for name in ("isolatedunit.protocol.channel.decode", "isolatedunit.protocol.channel.encode", "os.read"):
             self.check(f"runner {name} 5 1 MemoryError", "--cleanup-timeout", "3")
 
     def test_the_disk_is_full(self) -> None:

@@ -21,15 +21,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from running import START_METHODS, ProjectTestCase, environment, processes_of_run, wait_until
 
-from isolatedunit.backends import KEPT_OUTPUT
 from isolatedunit.backends.capture import Capture
-from isolatedunit.channel import MAX_MESSAGE_SIZE, MAX_PLAIN_SIZE, FrameReader, read_receipts, to_frame
-from isolatedunit.engine.evidence import MAX_NOTED, MAX_NOTES
-from isolatedunit.engine.listing import Plan, plan_test
+from isolatedunit.backends.contract import KEPT_OUTPUT
+from isolatedunit.collection.plan import Plan, plan_test
+from isolatedunit.engine.attempt.evidence import MAX_NOTED, MAX_NOTES
 from isolatedunit.engine.loop import MAX_REPORTS
 from isolatedunit.errors import CollectionError, ProtocolError
-from isolatedunit.history import History
-from isolatedunit.messages import (
+from isolatedunit.history.store import History
+from isolatedunit.model.results import TestReport
+from isolatedunit.protocol.channel import MAX_MESSAGE_SIZE, MAX_PLAIN_SIZE, FrameReader, read_receipts, to_frame
+from isolatedunit.protocol.messages import (
     REPORTS,
     ChildReady,
     FixtureStarted,
@@ -45,7 +46,6 @@ from isolatedunit.messages import (
     decode,
     encode,
 )
-from isolatedunit.results import TestReport
 
 FRAMES = 100_000
 SOUND = {"id": "m.C.t", "name": "t", "description": None, "class_id": "m.C", "module": "m"}
@@ -210,15 +210,15 @@ class EveryWayTest(NothingIsUnpickled):
         self.assert_costs_only_itself(frames(TestsCollected(**SAID, tests=[{"id": "x"}], last=True)))
 
     def test_a_process_id_that_is_none(self) -> None:
-        from isolatedunit import resources, vitals
+        from isolatedunit.system import processes, usage
 
         for process_id in (-1, 0, 2**40, 2**62):
             with self.subTest(process_id):
-                resources.parent_of(process_id)
-                vitals.used_by([process_id])
-                resources.use_of(process_id)
-                resources.threads_of(process_id)
-                resources.processes_below(process_id)
+                processes.parent_of(process_id)
+                usage.used_by([process_id])
+                processes.use_of(process_id)
+                processes.threads_of(process_id)
+                processes.processes_below(process_id)
                 self.assertEqual(hear(frames(ChildReady(attempt="x", pid=process_id))).outcome, "error")
 
     def test_a_description_of_a_test_that_is_none(self) -> None:
@@ -349,7 +349,7 @@ BAD_SUITE = """
     import unittest
 
     from isolatedunit import channel
-    from isolatedunit.messages import Heartbeat, encode
+    from isolatedunit.protocol.messages import Heartbeat, encode
 
     def write(data):
         view = memoryview(data)
@@ -399,7 +399,7 @@ PAYLOAD = """
 
     import isolatedunit
     from isolatedunit import channel
-    from isolatedunit.messages import CallNoted, HandlesCleaned, Requested, ValueSent, encode
+    from isolatedunit.protocol.messages import CallNoted, HandlesCleaned, Requested, ValueSent, encode
 
     class Payload:
         def __reduce__(self):

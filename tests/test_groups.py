@@ -8,15 +8,15 @@ from typing import Any
 
 from test_scheduler import conclude, ids, plan, reported, settle, take
 
-from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.order import Expectations
-from isolatedunit.engine.room import Needs, Room
-from isolatedunit.engine.scheduler import Scheduler
+from isolatedunit.config.options import Options, overriding
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.scheduling.ordering import Expectations
+from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.engine.scheduling.slots import Needs, Room
 from isolatedunit.errors import OptionError
-from isolatedunit.events import Event, RetryScheduled
-from isolatedunit.events import TestFinished as Finished
-from isolatedunit.options import Options, overriding
-from isolatedunit.results import ExitStatus, PlannedTest
+from isolatedunit.model.events import Event, RetryScheduled
+from isolatedunit.model.events import TestFinished as Finished
+from isolatedunit.model.results import ExitStatus, PlannedTest
 
 
 def with_overrides(tests: Sequence[PlannedTest], overrides: Mapping[str, Mapping[str, Any]]) -> list[PlannedTest]:

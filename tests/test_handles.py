@@ -27,8 +27,8 @@ from typing import Any
 from running import ProjectTestCase, wait_until
 
 from isolatedunit import HandleCleanupResult, HandleTracker, HandleTrackerMixin
+from isolatedunit.config.leak_policy import Policy, read_policy, tell_leak
 from isolatedunit.handles.origins import UNKNOWN
-from isolatedunit.leaks import Policy, read_policy, tell_leak
 
 HERE = __file__
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(1000)"]
@@ -416,7 +416,7 @@ class CleanTest(unittest.TestCase):
 
 class TimeTest(unittest.TestCase):
     def test_there_is_time_left_to_end_what_does_not_end_by_itself(self) -> None:
-        with unittest.mock.patch("isolatedunit.resources.load_per_processor", return_value=100.0):
+        with unittest.mock.patch("isolatedunit.system.processes.load_per_processor", return_value=100.0):
             kept: list[Any] = []
             found = track(lambda: kept.append(subprocess.Popen(SLEEPER)), timeout=1.0)
         self.assertEqual((found.by_kind, found.cleaned), ({"process": 1}, 1))

@@ -11,8 +11,8 @@ import unittest
 import psutil
 from running import START_METHODS, ProjectTestCase, environment, processes_of_run, wait_until
 
-from isolatedunit import resources
-from isolatedunit.scratch import PREFIX
+from isolatedunit.system import processes
+from isolatedunit.system.tempdir import PREFIX
 
 OUTPUT = """
     import os, shutil, tempfile, unittest
@@ -180,12 +180,12 @@ class HarmTest(ProjectTestCase):
         self.assertEqual([name for name in os.listdir(self.directory) if name.startswith(PREFIX)], [])
 
     def test_a_process_that_is_no_more_has_ended(self) -> None:
-        self.assertFalse(resources.has_ended(os.getpid()))
+        self.assertFalse(processes.has_ended(os.getpid()))
         child = subprocess.Popen(["true"])
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        self.assertTrue(resources.has_ended(child.pid))
+        self.assertTrue(processes.has_ended(child.pid))
         child.wait()
-        self.assertTrue(resources.has_ended(child.pid))
+        self.assertTrue(processes.has_ended(child.pid))
 
 
 if __name__ == "__main__":

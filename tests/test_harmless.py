@@ -16,15 +16,15 @@ from running import START_METHODS, ProjectTestCase, environment
 from telling import Story
 
 from isolatedunit import IsolatedTestRunner
-from isolatedunit.events import RunInspected
-from isolatedunit.files import FILES
-from isolatedunit.history import History, Row
-from isolatedunit.reporters.console import Slowest, Summary, table_of
-from isolatedunit.reporters.files import write_atomically
-from isolatedunit.reporters.printable import printable
-from isolatedunit.reporters.secrets import Secrets
-from isolatedunit.reporters.streams import ColouringStream, HarmlessStream
-from isolatedunit.statistics import Statistics
+from isolatedunit.config.output_files import FILES
+from isolatedunit.history.store import History, Row
+from isolatedunit.model.events import RunInspected
+from isolatedunit.reporters.escaping import printable
+from isolatedunit.reporters.files.json_report import write_atomically
+from isolatedunit.reporters.redaction import Secrets
+from isolatedunit.reporters.statistics import Statistics
+from isolatedunit.reporters.terminal.streams import ColouringStream, HarmlessStream
+from isolatedunit.reporters.terminal.summary import Slowest, Summary, table_of
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\r\b\x7f\x9b31m\x00\u202e"
 

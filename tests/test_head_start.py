@@ -9,12 +9,12 @@ from dataclasses import replace
 
 from running import environment, processes_of_run, run_python
 
-from isolatedunit.backends.head_start import HeadStart, make_head_start
+from isolatedunit.backends.forkserver.prestart import HeadStart, make_head_start
 from isolatedunit.backends.interpreter import IS_LEAN
+from isolatedunit.config.options import Options
 from isolatedunit.engine.run import Run
-from isolatedunit.events import Event, RunFinished, TestFinished
-from isolatedunit.options import Options
-from isolatedunit.resources import SIGKILL, has_ended, send_signal
+from isolatedunit.model.events import Event, RunFinished, TestFinished
+from isolatedunit.system.processes import SIGKILL, has_ended, send_signal
 
 OPTIONS = replace(Options(), start_method="forkserver")
 SUITE = """
@@ -30,7 +30,7 @@ class Interrupting:
         if name == "isolatedunit.runner":
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Interrupting())
-from isolatedunit.main import main
+from isolatedunit.cli.main import main
 sys.exit(main(["--start-method", "forkserver", "test_wire"]))
 """
 
@@ -104,7 +104,7 @@ class MakeHeadStartTest(unittest.TestCase):
     @unittest.skipUnless(IS_LEAN, "there are no such limits here")
     def test_hardly_any_descriptors_are_allowed(self) -> None:
         program = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8)); "
-        program += "from isolatedunit.main import main; sys.exit(main(['test_wire']))"
+        program += "from isolatedunit.cli.main import main; sys.exit(main(['test_wire']))"
         with tempfile.TemporaryDirectory() as temporary:
             ended = run_python("-c", program, env=environment(TMPDIR=temporary))
             self.assertEqual(os.listdir(temporary), [])

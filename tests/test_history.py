@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from running import Completed, ProjectTestCase
 from test_scheduler import conclude, settle
 
-from isolatedunit.engine.order import Expectations, cut
-from isolatedunit.engine.scheduler import Scheduler
-from isolatedunit.engine.units import group_of
+from isolatedunit.cli.merge import merge
+from isolatedunit.config.options import Options
+from isolatedunit.engine.scheduling.ordering import Expectations, cut
+from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.engine.scheduling.units import group_of
 from isolatedunit.errors import OptionError
-from isolatedunit.history import KEPT_FOR, History, Row
-from isolatedunit.merging import merge
-from isolatedunit.options import Options
-from isolatedunit.results import PlannedTest
+from isolatedunit.history.store import KEPT_FOR, History, Row
+from isolatedunit.model.results import PlannedTest
 
 
 def planned(number: int, module: str, name: str = "") -> PlannedTest:
@@ -70,11 +70,11 @@ class FileTest(ProjectTestCase):
     def test_what_does_not_run_any_more_is_forgotten(self) -> None:
         self.learn(Row("gone", 4.0, None, "failed", None), Row("there", 1.0, None, "passed", None))
         later = time.time() + KEPT_FOR / 2
-        with mock.patch("isolatedunit.history.time.time", lambda: later):
+        with mock.patch("isolatedunit.history.store.time.time", lambda: later):
             self.learn(Row("there", 1.0, None, "passed", None))
         self.assertEqual(sorted(History(self.path).read()), ["gone", "there"])
         later += KEPT_FOR / 2 + 1.0
-        with mock.patch("isolatedunit.history.time.time", lambda: later):
+        with mock.patch("isolatedunit.history.store.time.time", lambda: later):
             self.learn(Row("new", 1.0, None, "passed", None))
         self.assertEqual(sorted(History(self.path).read()), ["new", "there"])
         self.assertEqual([test.id for test in History(self.path).read_recent()], ["new", "there"])

@@ -20,15 +20,15 @@ from typing import Any
 from running import ProjectTestCase, environment, wait_until
 from telling import EVERY_CONTROL_CHARACTER, ORIGIN, Story, failure, planned
 
-from isolatedunit import events
+from isolatedunit.config.options import Options
 from isolatedunit.errors import OptionError
-from isolatedunit.events import Event, RunFinished, Warned
-from isolatedunit.options import Options
-from isolatedunit.reporters.files import JsonReport
-from isolatedunit.reporters.journal import EVENTS, FORMAT, Journal, PastRun
-from isolatedunit.reporters.junit import JUnitReport
-from isolatedunit.reporters.outlet import Outlet
-from isolatedunit.results import Note, TestReport
+from isolatedunit.model import events
+from isolatedunit.model.events import Event, RunFinished, Warned
+from isolatedunit.model.results import Note, TestReport
+from isolatedunit.reporters.files.event_log import EVENTS, FORMAT, Journal, PastRun
+from isolatedunit.reporters.files.json_report import JsonReport
+from isolatedunit.reporters.files.junit import JUnitReport
+from isolatedunit.reporters.files.sink import Outlet
 
 TROUBLE = r"""
     import os

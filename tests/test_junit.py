@@ -10,8 +10,8 @@ import xml.etree.ElementTree as ElementTree
 from running import HERE, ProjectTestCase
 from telling import ATTEMPT, EVERY_CONTROL_CHARACTER, ORIGIN, Story, failure, planned
 
-from isolatedunit.events import RunCancelled
-from isolatedunit.reporters.junit import JUnitReport
+from isolatedunit.model.events import RunCancelled
+from isolatedunit.reporters.files.junit import JUnitReport
 
 try:
     import xmlschema

@@ -68,7 +68,7 @@ REACHES_UP = {("isolatedunit.case", "isolatedunit.runner")}
 LAZY_TOP = "isolatedunit"
 """The package itself names the public things, and imports each when it is used."""
 
-STANDALONE = {"isolatedunit.child.warden"}
+STANDALONE = {"isolatedunit.child.orphan_reaper"}
 """A script that imports nothing of ours."""
 
 LONGEST_FILE = 500
@@ -175,7 +175,7 @@ class LayersTest(unittest.TestCase):
 
     def test_the_folder_is_the_process(self) -> None:
         """What runs in a child is not imported by what never does, nor the other way round."""
-        parents = ("isolatedunit.engine", "isolatedunit.backends", "isolatedunit.reporters")
+        parents = ("isolatedunit.engine", "isolatedunit.backends.contract", "isolatedunit.reporters")
         for name, tree in MODULES.items():
             for imported in imports_of(tree, at_import_only=False):
                 if name.startswith(parents) and name != "isolatedunit.backends.interpreter":
@@ -200,10 +200,10 @@ class LayersTest(unittest.TestCase):
         # imported only where handles are tracked, and its result is a dataclass, which unittest imports anyway
         in_child += [name for name in MODULES if name.startswith("isolatedunit.handles") and "result" not in name]
         in_child += [
-            "isolatedunit.messages",
-            "isolatedunit.channel",
-            "isolatedunit.addresses",
-            "isolatedunit.resources",
+            "isolatedunit.protocol.messages",
+            "isolatedunit.protocol.channel",
+            "isolatedunit.collection.addresses",
+            "isolatedunit.system.processes",
         ]
         for name in in_child:
             for node in ast.walk(MODULES[name]):
@@ -217,8 +217,8 @@ class LayersTest(unittest.TestCase):
     def test_a_run_imports_little(self) -> None:
         """What few runs need is imported by those: a run of one short test would take noticeably longer."""
         seldom = "asyncio concurrent.futures configparser hashlib platform statistics tomllib uuid "
-        seldom += "isolatedunit.calls isolatedunit.pool isolatedunit.sdk"
-        program = "import isolatedunit.main, isolatedunit.backends.head_start, isolatedunit.runner, sys; "
+        seldom += "isolatedunit.calls.api isolatedunit.calls.pool isolatedunit.sdk"
+        program = "import isolatedunit.cli.main, isolatedunit.backends.forkserver.prestart, isolatedunit.runner, sys; "
         program += f"print(*sorted(set({seldom.split()}) & sys.modules.keys()))"
         self.assertEqual(run_python("-c", program).output.split(), [])
 

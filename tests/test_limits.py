@@ -10,19 +10,21 @@ from typing import Any
 
 from running import START_METHODS, Completed, ProjectTestCase
 
-from isolatedunit import IsolatedTestRunner, vitals
-from isolatedunit.engine.stimuli import LimitExceeded
-from isolatedunit.engine.watching import (
+from isolatedunit import IsolatedTestRunner
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.stimuli import LimitExceeded
+from isolatedunit.engine.monitor import (
     OUTPUT_INTERVAL,
     SAMPLE_INTERVAL,
     OomWatch,
     find_excess,
     seconds_between_looks,
 )
-from isolatedunit.events import Event
-from isolatedunit.events import TestFinished as Finished
-from isolatedunit.options import Options
-from isolatedunit.vitals import Usage, count_oom_kills
+from isolatedunit.model.events import Event
+from isolatedunit.model.events import TestFinished as Finished
+from isolatedunit.model.usage import Usage
+from isolatedunit.system import usage
+from isolatedunit.system.usage import count_oom_kills
 
 GREEDY = """
 import os, subprocess, sys, time, unittest
@@ -186,7 +188,7 @@ class OutOfMemoryTest(ProjectTestCase):
         self.assertEqual(count_oom_kills([vmstat, "/nowhere", broken, cgroup]), 5)
 
     def test_who_ran_then_is_named_with_its_size(self) -> None:
-        with unittest.mock.patch("isolatedunit.engine.watching.count_oom_kills", side_effect=[1, 1, 2, 2]):
+        with unittest.mock.patch("isolatedunit.engine.monitor.count_oom_kills", side_effect=[1, 1, 2, 2]):
             watch = OomWatch()
             self.assertIsNone(watch.blame("t", 5, []))
             child = unittest.mock.Mock(processes=lambda: [os.getpid()])
@@ -215,7 +217,7 @@ class OutOfMemoryTest(ProjectTestCase):
                 with (
                     self.subTest(start_method, cause=cause),
                     open(os.devnull, "w") as stream,
-                    unittest.mock.patch("isolatedunit.engine.watching.count_oom_kills", side_effect=kills),
+                    unittest.mock.patch("isolatedunit.engine.monitor.count_oom_kills", side_effect=kills),
                 ):
                     IsolatedTestRunner(stream, listeners=[Listening()], start_method=start_method).run(suite)
                     self.assertEqual(reports[-1].report.cause, cause)
@@ -223,19 +225,19 @@ class OutOfMemoryTest(ProjectTestCase):
 
 class VitalsTest(unittest.TestCase):
     def test_of_this_process(self) -> None:
-        used = vitals.used_by([os.getpid()])
+        used = usage.used_by([os.getpid()])
         assert used is not None
         self.assertGreater(used.rss, 1_000_000)
         self.assertEqual(used.processes, 1)
-        condition = vitals.condition_of(os.getpid())
+        condition = usage.condition_of(os.getpid())
         assert condition is not None
         self.assertGreaterEqual(condition.all_cpu, condition.main_cpu)
 
     def test_of_none(self) -> None:
-        self.assertIsNone(vitals.used_by([]))
-        self.assertIsNone(vitals.used_by([2**22 + 1]))
-        self.assertIsNone(vitals.condition_of(2**22 + 1))
-        self.assertEqual(vitals.size_of(["/nowhere"]), 0)
+        self.assertIsNone(usage.used_by([]))
+        self.assertIsNone(usage.used_by([2**22 + 1]))
+        self.assertIsNone(usage.condition_of(2**22 + 1))
+        self.assertEqual(usage.size_of(["/nowhere"]), 0)
 
 
 @unittest.skipUnless(sys.platform == "linux", "looks into /proc")
@@ -253,7 +255,7 @@ class RunnersMemoryTest(ProjectTestCase):
 
         script = (
             "import sys\n"
-            "from isolatedunit.main import main\n"
+            "from isolatedunit.cli.main import main\n"
             "main(sys.argv[1:])\n"
             "import resource\n"
             "print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import unittest
 
-from isolatedunit.engine.line import Line, Place
+from isolatedunit.engine.scheduling.slots import Line, Place
 
 
 class LineTest(unittest.TestCase):

@@ -15,10 +15,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.patience import NEVER
-from isolatedunit.engine.scheduler import Scheduler
-from isolatedunit.engine.stimuli import (
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.attempt.stimuli import (
     CancelRequested,
     ChannelLost,
     ChildExited,
@@ -38,10 +37,14 @@ from isolatedunit.engine.stimuli import (
     Stimulus,
     Terminate,
 )
-from isolatedunit.engine.units import group_of
-from isolatedunit.events import Event, RetryScheduled
-from isolatedunit.events import TestFinished as Finished
-from isolatedunit.messages import (
+from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.engine.scheduling.units import group_of
+from isolatedunit.model.events import Event, RetryScheduled
+from isolatedunit.model.events import TestFinished as Finished
+from isolatedunit.model.moments import NEVER
+from isolatedunit.model.results import ExitStatus, MadeBy, Output, PlannedTest
+from isolatedunit.model.usage import Condition
+from isolatedunit.protocol.messages import (
     ChildReady,
     FixtureStarted,
     HandlesCleaned,
@@ -53,9 +56,6 @@ from isolatedunit.messages import (
     TestStarted,
     WorkFinished,
 )
-from isolatedunit.options import Options
-from isolatedunit.results import ExitStatus, MadeBy, Output, PlannedTest
-from isolatedunit.vitals import Condition
 
 PID = 4711
 JOBS = 3

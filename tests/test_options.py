@@ -10,10 +10,10 @@ from unittest import mock
 
 from running import ProjectTestCase
 
-from isolatedunit.configuration import load_options
+from isolatedunit.cli.parser import make_parser, parse
+from isolatedunit.config.options import PER_TEST, TABLE, Options, expectation, read
+from isolatedunit.config.sources import load_options
 from isolatedunit.errors import OptionError
-from isolatedunit.main import make_parser, parse
-from isolatedunit.options import PER_TEST, TABLE, Options, expectation, read
 
 
 class ReadTest(unittest.TestCase):

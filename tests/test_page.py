@@ -13,10 +13,10 @@ from browsing import complaints, needs_browser, open_browser, show_as, violation
 from running import ProjectTestCase
 from telling import ORIGIN
 
-from isolatedunit.events import AttemptFinished, AttemptStarted, Event, RunFinished, RunStarted, TestFinished
-from isolatedunit.reporters.webpage import LONGEST_OUTPUT, HtmlReport, PageData, page_of
-from isolatedunit.results import AttemptReport, Note, TestReport
-from isolatedunit.statistics import Statistics
+from isolatedunit.model.events import AttemptFinished, AttemptStarted, Event, RunFinished, RunStarted, TestFinished
+from isolatedunit.model.results import AttemptReport, Note, TestReport
+from isolatedunit.reporters.statistics import Statistics
+from isolatedunit.reporters.web.page import LONGEST_OUTPUT, HtmlReport, PageData, page_of
 
 EVIL = "</script><img src=x onerror=\"document.title='owned'\"><!--<script>\u2028\x1b[2J\ud800"
 

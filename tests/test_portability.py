@@ -9,7 +9,7 @@ import unittest
 
 from running import PACKAGE_PARENT, SAMPLES, environment, processes_of_run, run_isolatedunit, run_python
 
-from isolatedunit.selftest import ZOO, copy_zoo, model, verdict_on
+from isolatedunit.cli.selftest import ZOO, copy_zoo, model, verdict_on
 
 BASIC_ZOO = ("zoo_crash", "zoo_exceptions", "zoo_fixtures", "zoo_import_fail", "zoo_import_skip")
 PORTABLE = os.path.join(SAMPLES, "portable")
@@ -72,7 +72,9 @@ class PortabilityTest(unittest.TestCase):
         self.assertIn("needs a system that can fork; use 'spawn'", ended.output)
 
     def test_a_base_dependency_that_is_not_installed(self) -> None:
-        program = "import sys; sys.modules[sys.argv.pop()] = None; from isolatedunit.main import main; sys.exit(main())"
+        program = (
+            "import sys; sys.modules[sys.argv.pop()] = None; from isolatedunit.cli.main import main; sys.exit(main())"
+        )
         for name in ("multiprocess", "colorama"):
             with self.subTest(name):
                 ended = run_python("-c", program, "test_wire", name, env=environment(FORCE_COLOR="1"))

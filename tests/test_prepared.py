@@ -9,10 +9,9 @@ from typing import Any
 
 from running import START_METHODS, ProjectTestCase, per_start_method
 
-from isolatedunit.channel import FrameReader
-from isolatedunit.child.forms import is_plain
-from isolatedunit.child.reporter import Forms, Reporter, forms_for
-from isolatedunit.messages import (
+from isolatedunit.child.reporter import Forms, Reporter, forms_for, is_plain
+from isolatedunit.protocol.channel import FrameReader
+from isolatedunit.protocol.messages import (
     REPORTS,
     ChildReady,
     FixtureStarted,

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from running import ProjectTestCase, environment
 
-from isolatedunit.events import (
+from isolatedunit.model.events import (
     AttemptFinished,
     AttemptStarted,
     ChildStarted,
@@ -23,8 +23,8 @@ from isolatedunit.events import (
     TestFinished,
     TestSlow,
 )
-from isolatedunit.reporters.progress import MOST_ROWS, Above, Display, State
-from isolatedunit.results import TestReport
+from isolatedunit.model.results import TestReport
+from isolatedunit.reporters.terminal.progress import MOST_ROWS, Above, Display, State
 
 try:
     import pyte

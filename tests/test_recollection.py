@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 
 from running import Completed, ProjectTestCase, environment, run_python
 
-from isolatedunit.history import LONGEST_MESSAGE, RECENT_SIZE, History, Once, Recent, Row
-from isolatedunit.recollection import date_of, recollect, trend_of
+from isolatedunit.history.store import LONGEST_MESSAGE, RECENT_SIZE, History, Once, Recent, Row
+from isolatedunit.history.trends import date_of, recollect, trend_of
 
 SUITE = """
     import os
@@ -152,7 +152,7 @@ class CommandTest(ProjectTestCase):
         ended = self.history()
         self.assertEqual(ended.exit_code, 0, ended.output)
         today = date_of(os.stat(os.path.join(self.directory, ".isolatedunit", "history.sqlite3")).st_mtime)[:11]
-        self.assertRegex(ended.output, rf"^3 tests in \.isolatedunit.history\.sqlite3, the last run {today}")
+        self.assertRegex(ended.output, rf"^3 tests in \.isolatedunit.history.store\.sqlite3, the last run {today}")
         self.assertRegex(
             ended.output, r"\nSlowest tests\n-+\nlast run +change +trend +test\n0\.2\d\d s .*test_it\.It\.test_slow\n"
         )

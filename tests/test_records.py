@@ -7,7 +7,7 @@ import pickle
 import unittest
 from dataclasses import asdict, field, fields, replace
 
-from isolatedunit.records import record
+from isolatedunit.model.records import record
 
 
 @record(frozen=True)

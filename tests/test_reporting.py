@@ -10,13 +10,13 @@ from unittest.mock import patch
 from running import ProjectTestCase
 from telling import ORIGIN, Story
 
+from isolatedunit.config.options import Options
+from isolatedunit.config.output_files import FILES, check_files
 from isolatedunit.errors import OptionError
-from isolatedunit.events import Event
-from isolatedunit.files import FILES, check_files
-from isolatedunit.options import Options
-from isolatedunit.reporters.tap import TapReport
-from isolatedunit.reporting import Audience
-from isolatedunit.statistics import Statistics
+from isolatedunit.model.events import Event
+from isolatedunit.reporters.files.tap import TapReport
+from isolatedunit.reporters.registry import Audience
+from isolatedunit.reporters.statistics import Statistics
 
 
 class AudienceTest(ProjectTestCase):

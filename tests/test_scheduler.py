@@ -6,13 +6,15 @@ import unittest
 from collections.abc import Sequence
 from typing import Any
 
-from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
-from isolatedunit.engine.stimuli import ChildExited, DeadlinePassed, SlotGranted, SpawnFailed
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.attempt.stimuli import ChildExited, DeadlinePassed, SlotGranted, SpawnFailed
+from isolatedunit.engine.scheduling.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
 from isolatedunit.errors import OptionError
-from isolatedunit.events import Event, RetryScheduled
-from isolatedunit.events import TestFinished as Finished
-from isolatedunit.messages import (
+from isolatedunit.model.events import Event, RetryScheduled
+from isolatedunit.model.events import TestFinished as Finished
+from isolatedunit.model.results import ExitStatus, MadeBy, Output, PlannedTest
+from isolatedunit.protocol.messages import (
     ChildReady,
     FixtureStarted,
     HandlesCleaned,
@@ -21,8 +23,6 @@ from isolatedunit.messages import (
     TestStarted,
     WorkFinished,
 )
-from isolatedunit.options import Options
-from isolatedunit.results import ExitStatus, MadeBy, Output, PlannedTest
 
 SAID = {"attempt": "x", "pid": 1}
 

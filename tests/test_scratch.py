@@ -10,11 +10,11 @@ import unittest
 
 from running import ProjectTestCase, environment
 
-from isolatedunit.scratch import LOCK, PREFIX, Scratch, remove_left_over
+from isolatedunit.system.tempdir import LOCK, PREFIX, Scratch, remove_left_over
 
 HOLD = """
 import sys, time
-from isolatedunit.scratch import Scratch
+from isolatedunit.system.tempdir import Scratch
 print(Scratch().path, flush=True)
 sys.stdin.read()
 """

@@ -7,7 +7,7 @@ import unittest
 
 from running import START_METHODS, run_isolatedunit
 
-from isolatedunit.selftest import ZOO, Verdict, model, patterns_of, table_of
+from isolatedunit.cli.selftest import ZOO, Verdict, model, patterns_of, table_of
 
 EXPECTED = {
     "zoo_crash.Crash.test_exits_with_code_3": Verdict("error", "crash"),

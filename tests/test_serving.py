@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from browsing import complaints, needs_browser, open_browser, violations
 from running import ProjectTestCase, environment, wait_until
 
-from isolatedunit.serving import is_loopback
+from isolatedunit.reporters.web.live import is_loopback
 
 try:
     import starlette

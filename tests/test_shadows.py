@@ -10,7 +10,7 @@ from unittest import mock
 
 from running import PACKAGE_PARENT, ProjectTestCase, environment, per_start_method, run_python
 
-from isolatedunit import shadows
+from isolatedunit.collection import import_path
 
 TEST = """
     import unittest
@@ -85,15 +85,18 @@ class PathTest(unittest.TestCase):
     def test_the_users_folder_is_last_here_and_first_in_children(self) -> None:
         here = os.getcwd()
         for first in (here, ""):
-            with mock.patch.object(sys, "path", [first, "/a", here, "/b"]), mock.patch.object(shadows, "_users", None):
-                shadows.look_last_in_users_folder()
+            with (
+                mock.patch.object(sys, "path", [first, "/a", here, "/b"]),
+                mock.patch.object(import_path, "_users", None),
+            ):
+                import_path.look_last_in_users_folder()
                 self.assertEqual(sys.path, ["/a", here, "/b", first])
-                self.assertEqual(shadows.path_of_children(), (here, "/a", here, "/b"))
+                self.assertEqual(import_path.path_of_children(), (here, "/a", here, "/b"))
 
     def test_another_folder_stays_where_it_is(self) -> None:
-        with mock.patch.object(sys, "path", ["/a", "/b"]), mock.patch.object(shadows, "_users", None):
-            shadows.look_last_in_users_folder()
-            self.assertEqual((sys.path, shadows.path_of_children()), (["/a", "/b"], ("/a", "/b")))
+        with mock.patch.object(sys, "path", ["/a", "/b"]), mock.patch.object(import_path, "_users", None):
+            import_path.look_last_in_users_folder()
+            self.assertEqual((sys.path, import_path.path_of_children()), (["/a", "/b"], ("/a", "/b")))
 
 
 class ScriptTest(ProjectTestCase):

@@ -10,13 +10,13 @@ from typing import Any
 from running import START_METHODS
 from test_scheduler import SAID, conclude, plan, reported, settle, take
 
-from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.scheduler import SPAWN_TRIES, Scheduler
-from isolatedunit.engine.stimuli import CancelRequested, ChildExited, SlotGranted, SpawnFailed
-from isolatedunit.events import Event, Warned
-from isolatedunit.messages import ChildReady, HandlesCleaned, OutcomeNoted, WorkFinished
-from isolatedunit.options import Options
-from isolatedunit.results import ExitStatus
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.attempt.stimuli import CancelRequested, ChildExited, SlotGranted, SpawnFailed
+from isolatedunit.engine.scheduling.scheduler import SPAWN_TRIES, Scheduler
+from isolatedunit.model.events import Event, Warned
+from isolatedunit.model.results import ExitStatus
+from isolatedunit.protocol.messages import ChildReady, HandlesCleaned, OutcomeNoted, WorkFinished
 
 NAMES = ("a.X.one", "a.X.two", "a.Y.one")
 SET_UP = ["setUpModule (a)", "setUpClass (a.X)"]

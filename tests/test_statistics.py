@@ -9,7 +9,7 @@ import unittest
 from running import ProjectTestCase
 
 from isolatedunit import IsolatedTestRunner, TestInstance
-from isolatedunit.events import (
+from isolatedunit.model.events import (
     AttemptFinished,
     AttemptStarted,
     RunFinished,
@@ -17,9 +17,9 @@ from isolatedunit.events import (
     TestFinished,
     TestQueued,
 )
-from isolatedunit.reporters.console import table_of
-from isolatedunit.results import TestReport
-from isolatedunit.statistics import Statistics
+from isolatedunit.model.results import TestReport
+from isolatedunit.reporters.statistics import Statistics
+from isolatedunit.reporters.terminal.summary import table_of
 
 
 class FiguresTest(unittest.TestCase):

@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 from running import Completed, ProjectTestCase, environment, processes_of_run, run_python, wait_until
 
-from isolatedunit.engine.stopping import StopRules
-from isolatedunit.options import Options
-from isolatedunit.results import TestReport as Report
+from isolatedunit.config.options import Options
+from isolatedunit.engine.scheduling.stop_rules import StopRules
+from isolatedunit.model.results import TestReport as Report
 
 MIXED = """
 import os, time, unittest

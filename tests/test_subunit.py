@@ -14,7 +14,7 @@ from typing import Any
 from running import ProjectTestCase, environment
 from telling import EVERY_CONTROL_CHARACTER, ORIGIN, Story, failure
 
-from isolatedunit.reporters.subunit import RUN, SubunitReport
+from isolatedunit.reporters.files.subunit import RUN, SubunitReport
 
 try:
     import subunit

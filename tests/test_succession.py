@@ -15,16 +15,17 @@ from multiprocess.connection import wait
 from running import START_METHODS, ProjectTestCase, environment, run_isolatedunit, wait_until
 from test_scheduler import conclude, plan, reported, settle
 
-from isolatedunit.backends import Child, ChildSpec, Setting, open_backend
-from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.preparation import Preparation
-from isolatedunit.engine.scheduler import Scheduler
-from isolatedunit.engine.stimuli import ChildExited, SlotGranted, SpawnFailed
-from isolatedunit.engine.trunks import Trunks
-from isolatedunit.measuring import Measuring
-from isolatedunit.messages import ChildReady, FixtureStarted, OutcomeNoted, RunTest
-from isolatedunit.options import Options
-from isolatedunit.results import ExitStatus
+from isolatedunit.backends.contract import Child, ChildSpec, Setting
+from isolatedunit.backends.registry import open_backend
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.attempt.stimuli import ChildExited, SlotGranted, SpawnFailed
+from isolatedunit.engine.launch import Preparation
+from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.engine.scheduling.shared_imports import Trunks
+from isolatedunit.instrumentation.instruments import Measuring
+from isolatedunit.model.results import ExitStatus
+from isolatedunit.protocol.messages import ChildReady, FixtureStarted, OutcomeNoted, RunTest
 
 SAID = {"attempt": "x", "pid": 1}
 NAMES = ("a.X.one", "a.X.two", "a.X.three", "b.X.one")

@@ -21,8 +21,8 @@ from running import (
 )
 
 from isolatedunit import IsolatedTestRunner
-from isolatedunit.events import ChildUnresponsive, Event, ResourcesSampled, RunCancelled, RunStarted, Warned
-from isolatedunit.events import TestSlow as Slow
+from isolatedunit.model.events import ChildUnresponsive, Event, ResourcesSampled, RunCancelled, RunStarted, Warned
+from isolatedunit.model.events import TestSlow as Slow
 
 HANGING = """
     import os

@@ -15,9 +15,9 @@ from typing import Any
 from running import ProjectTestCase
 from telling import EVERY_CONTROL_CHARACTER, Story, failure
 
-from isolatedunit.events import RunCancelled, Warned
-from isolatedunit.reporters.tap import TapReport
-from isolatedunit.results import Note
+from isolatedunit.model.events import RunCancelled, Warned
+from isolatedunit.model.results import Note
+from isolatedunit.reporters.files.tap import TapReport
 
 try:
     import more_itertools

@@ -11,7 +11,7 @@ from typing import Any
 from running import START_METHODS, ProjectTestCase
 from telling import EVERY_CONTROL_CHARACTER, ORIGIN, Story
 
-from isolatedunit.events import (
+from isolatedunit.model.events import (
     AttemptFinished,
     AttemptStarted,
     ChildStarted,
@@ -20,7 +20,7 @@ from isolatedunit.events import (
     RunCancelled,
     TestSlow,
 )
-from isolatedunit.reporters.trace import TraceReport
+from isolatedunit.reporters.files.trace import TraceReport
 
 COLOURS = {"good", "terrible"}
 """Those of the reserved names of colours that are used."""

@@ -8,7 +8,7 @@ import unittest
 
 from running import Completed, ProjectTestCase, environment, processes_of_run
 
-from isolatedunit.engine.trunks import shared_prefixes
+from isolatedunit.engine.scheduling.shared_imports import shared_prefixes
 
 
 class SharedPrefixesTest(unittest.TestCase):

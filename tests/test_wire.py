@@ -13,9 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from running import ProjectTestCase
 
-from isolatedunit.channel import MAX_MESSAGE_SIZE, Channel, ConnectionEnd, FrameReader, PipeEnd, read_receipts, to_frame
 from isolatedunit.errors import ProtocolError
-from isolatedunit.messages import (
+from isolatedunit.protocol.channel import (
+    MAX_MESSAGE_SIZE,
+    Channel,
+    ConnectionEnd,
+    FrameReader,
+    PipeEnd,
+    read_receipts,
+    to_frame,
+)
+from isolatedunit.protocol.messages import (
     COMMANDS,
     REPORTS,
     ChildReady,

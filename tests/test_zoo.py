@@ -9,7 +9,7 @@ from typing import Any
 
 from running import START_METHODS, Completed, environment, processes_of_run, run_isolatedunit
 
-from isolatedunit.selftest import FLAGS, ZOO, copy_zoo, model, verdict_on
+from isolatedunit.cli.selftest import FLAGS, ZOO, copy_zoo, model, verdict_on
 
 
 def visit(start_method: str, *more: str) -> Completed:

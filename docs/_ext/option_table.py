@@ -10,8 +10,8 @@ from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 
-from isolatedunit.main import SECTIONS
-from isolatedunit.options import ALIASES, PER_TEST, TABLE, expectation
+from isolatedunit.cli.parser import SECTIONS
+from isolatedunit.config.options import ALIASES, PER_TEST, TABLE, expectation
 
 
 def describe_default(value: Any) -> str:
@@ -67,7 +67,7 @@ class OptionTable(Directive):
                 lines += [f".. rubric:: {title[0].upper()}{title[1:]}", ""]
             lines += describe(name)
         container = nodes.container()
-        self.state.nested_parse(StringList(lines, source="isolatedunit.options"), self.content_offset, container)
+        self.state.nested_parse(StringList(lines, source="isolatedunit.config.options"), self.content_offset, container)
         return list(container.children)
 
 

@@ -10,10 +10,10 @@ import os
 import unittest
 from collections.abc import Sequence
 
-from isolatedunit.backends import KEPT_OUTPUT, Setting, capture_paths
-from isolatedunit.resources import open_regular
-from isolatedunit.results import Output
-from isolatedunit.vitals import size_of
+from isolatedunit.backends.contract import KEPT_OUTPUT, Setting, capture_paths
+from isolatedunit.model.results import Output
+from isolatedunit.system.processes import open_regular
+from isolatedunit.system.usage import size_of
 
 _UNITTEST = f'  File "{os.path.dirname(os.path.abspath(unittest.__file__))}{os.sep}'
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
@@ -102,7 +102,7 @@ def _as_text(data: bytes) -> str:
 def _without_our_frames(stacks: str) -> str:
     """The stacks as faulthandler writes them, without frames of ours, and those of unittest's that called the test."""
     ours = (f'  File "{_PACKAGE}', '  File "<string>", line 1 in <module>')
-    shown = f'  File "{_PACKAGE}demo.py"'  # takes a user's place
+    shown = f'  File "{os.path.join(_PACKAGE, "cli", "demo.py")}"'  # takes a user's place
     kept: list[str] = []
     for line in stacks.splitlines(keepends=True):
         if line.startswith(shown) or not line.startswith(ours):

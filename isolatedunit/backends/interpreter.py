@@ -18,12 +18,12 @@ from typing import Any
 import multiprocess
 from multiprocess import context, spawn, util
 
-from isolatedunit import resources
-from isolatedunit.backends import Setting
-from isolatedunit.channel import Channel
+from isolatedunit.backends.contract import Setting
 from isolatedunit.errors import SpawnError
-from isolatedunit.messages import Prepare
-from isolatedunit.resources import RUN_VARIABLE, add_mark
+from isolatedunit.protocol.channel import Channel
+from isolatedunit.protocol.messages import Prepare
+from isolatedunit.system import processes
+from isolatedunit.system.processes import RUN_VARIABLE, add_mark
 
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IS_LEAN = hasattr(os, "posix_spawn") and sys.platform != "win32"
@@ -78,7 +78,7 @@ if IS_LEAN:
                 if process_id != self.pid:
                     return None
                 if os.WIFSTOPPED(status):
-                    resources.let_go(self.pid, status)
+                    processes.let_go(self.pid, status)
                     continue
                 self.usage = usage
                 self.returncode = os.waitstatus_to_exitcode(status)

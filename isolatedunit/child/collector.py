@@ -8,21 +8,22 @@ from unittest.loader import _FailedTest, _make_failed_import_test, _make_skipped
 from unittest.main import _convert_names  # type: ignore[attr-defined]
 from unittest.util import strclass
 
-from isolatedunit.addresses import address_by_class, identify, is_loader_made, load, occurrences, walk
-from isolatedunit.child.prefix import leading_imports
+from isolatedunit.child.import_prefix import leading_imports
 from isolatedunit.child.recorder import Recorder, format_exception
-from isolatedunit.child.suites import has_fixtures
+from isolatedunit.child.suite import has_fixtures
+from isolatedunit.collection.addresses import address_by_class, identify, is_loader_made, load, occurrences, walk
+from isolatedunit.collection.import_path import let_go_of_shadowed
+from isolatedunit.collection.overrides import overrides_of
 from isolatedunit.errors import OptionError
-from isolatedunit.messages import ImportStarted, OutcomeNoted, TestFinished, TestsCollected
-from isolatedunit.shadows import let_go_of_shadowed
+from isolatedunit.protocol.messages import ImportStarted, OutcomeNoted, TestFinished, TestsCollected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from isolatedunit.addresses import Address, Source
     from isolatedunit.child.reporter import Reporter
-    from isolatedunit.messages import CollectTests, Report
+    from isolatedunit.collection.addresses import Address, Source
+    from isolatedunit.protocol.messages import CollectTests, Report
 
 __unittest = True  # leaves this module's frames out of tracebacks
 
@@ -33,7 +34,7 @@ class Loader(unittest.TestLoader):
     """unittest's loader; says beforehand what it imports, and remembers how it made what.
 
     Each test it gives is tagged with the innermost source that gives it again, and its occurrence
-    there (see `isolatedunit.addresses`).
+    there (see `isolatedunit.collection.addresses`).
     """
 
     def __init__(self, reporter: Reporter, known_bad: dict[str, dict[str, str]]) -> None:
@@ -162,9 +163,7 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
     planned["home"] = home
     if not has_fixtures(cls):
         planned["fixtures"] = False
-    authors_side = sys.modules.get("isolatedunit.case")
-    if authors_side is not None:  # else no test can say anything about its options
-        planned["overrides"] = authors_side.overrides_of(test)
+    planned["overrides"] = overrides_of(test)
     return planned
 
 

@@ -9,7 +9,7 @@ import traceback
 import unittest
 from unittest.case import _subtest_msg_sentinel  # type: ignore[attr-defined]
 
-from isolatedunit.messages import (
+from isolatedunit.protocol.messages import (
     PARAMETER,
     FixtureStarted,
     OutcomeNoted,

@@ -24,10 +24,9 @@ import struct
 import sys
 import time
 
-from isolatedunit import channel, resources
-from isolatedunit.addresses import Finder, import_module
-from isolatedunit.child import bootstrap, handles, heart, prefix, stage, worker
-from isolatedunit.child.below import (
+from isolatedunit.child import cleanup, fixtures, heartbeat, import_prefix, receipt, streams, worker
+from isolatedunit.child.prebuilt import note_import, prepare
+from isolatedunit.child.reaper import (
     LEAVE_GRACE,
     RunnerGone,
     Watch,
@@ -36,9 +35,10 @@ from isolatedunit.child.below import (
     have_children,
     reap_quietly,
 )
-from isolatedunit.child.forms import OPEN, is_plain, make_form, open_name
-from isolatedunit.child.prepared import note_import, prepare
-from isolatedunit.messages import (
+from isolatedunit.child.reporter import OPEN, is_plain, make_form, open_name
+from isolatedunit.collection.addresses import Finder, import_module
+from isolatedunit.protocol import channel
+from isolatedunit.protocol.messages import (
     COMMANDS,
     ChildReady,
     ChildReaped,
@@ -53,15 +53,16 @@ from isolatedunit.messages import (
     StageReady,
     decode,
 )
+from isolatedunit.system import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-    from isolatedunit.channel import PipeEnd
-    from isolatedunit.child.prepared import Prepared
-    from isolatedunit.messages import Command, Report, SetUpFixture
+    from isolatedunit.child.prebuilt import Prepared
+    from isolatedunit.protocol.channel import PipeEnd
+    from isolatedunit.protocol.messages import Command, Report, SetUpFixture
 
 REMOVED = -1
 """The size of a file that has no name any more: nobody could read what else is written there."""
@@ -101,15 +102,15 @@ class Template:
         self._watch = Watch(self._socket.fileno())
         self._has_loaded_all: bool = True if like is None else like._has_loaded_all
         self._collects_garbage: bool = True if like is None else like._collects_garbage
-        self._stage: stage.Stage | None = None if like is None else like._stage
+        self._stage: fixtures.Stage | None = None if like is None else like._stage
         self._holds_fixtures = False
         self._kept: set[int] = set()
         self._lanes: set[int] = set()
         self._is_trunk = False
         self._trunk_duration: float = 0.0 if like is None else like._trunk_duration
         self._unsafe: str | None = None
-        resources.become_subreaper(True)
-        self._is_subreaper = resources.is_subreaper()
+        processes.become_subreaper(True)
+        self._is_subreaper = processes.is_subreaper()
 
     def serve(self) -> NoReturn:
         """Follow the runner's commands; when there are no more, end everything below and leave."""
@@ -153,7 +154,7 @@ class Template:
             self._commands += self._frames.feed(data)
             for _level, _kind, rights in ancillary:
                 descriptors = struct.unpack(f"{len(rights) // 4}i", rights[: len(rights) // 4 * 4])
-                self._descriptors += [bootstrap.move_out_of_the_way(one) for one in descriptors]
+                self._descriptors += [streams.move_out_of_the_way(one) for one in descriptors]
         command: Command = decode(self._commands.pop(0), COMMANDS)  # type: ignore[assignment]
         return command
 
@@ -182,7 +183,7 @@ class Template:
         gc.enable()
         try:
             import_module({"path": command.path})
-            prefix.execute(command.prefix)
+            import_prefix.execute(command.prefix)
             _collect_new_garbage()
             self._unsafe = what_forbids_forking(sockets)
         except BaseException as exception:
@@ -193,7 +194,7 @@ class Template:
         """Fork; in the child, close what is this template's."""
         gc.freeze()
         gc.unfreeze()  # all that there is counts as old: the collector has no reason to look at it soon
-        has_exit_functions = worker.has_exit_functions()
+        has_exit_functions = receipt.has_exit_functions()
         if collects_garbage:
             gc.enable()
         process_id = os.fork()
@@ -203,7 +204,7 @@ class Template:
         if not keeps_socket:
             self._socket.close()
         if has_exit_functions:
-            worker.discard_inherited_exit_functions()
+            receipt.discard_inherited_exit_functions()
         return 0
 
     def _fork_child(self, command: ForkChild, descriptor: int) -> None:
@@ -227,7 +228,7 @@ class Template:
             try:
                 os.setpgid(0, 0)
                 channel.current = pipe
-                resources.die_with_parent(this)
+                processes.die_with_parent(this)
                 if own is not None:
                     self._become_stage(work, pipe, own)  # type: ignore[arg-type]
                 worker.execute(pipe, work, finder=self._finder, stage=self._stage, prepared=prepared, spawned=False)
@@ -236,7 +237,7 @@ class Template:
         # little is done here until the child has ended: each page that is touched meanwhile is copied
         _close(descriptor, own)
         self._await_child(command.attempt, process_id, getattr(work, "settings", {}).get("cleanup_timeout"))
-        heart.lose_heart()
+        heartbeat.lose_heart()
 
     def _choose_capture(self, command: ForkChild) -> dict[str, str]:
         """The files for a child's output."""
@@ -247,10 +248,10 @@ class Template:
         return command.spare if any(self._sizes) else command.capture
 
     def _prepare(self, command: ForkChild, pipe: PipeEnd, work: Command) -> Prepared | None:
-        handles.prepare(work)
+        cleanup.prepare(work)
         if not isinstance(work, RunTest) or not self._has_loaded_all or command.home is None:
             return None
-        worker.filter_warnings_once(work.settings["warnings"])
+        receipt.filter_warnings_once(work.settings["warnings"])
         if self._stage is not None or self._finder is None:
             return None
         return prepare(pipe, work, self._finder, command.home)
@@ -259,13 +260,13 @@ class Template:
         """In a child: set up fixtures, and be a template from then on, with the Connection *own*."""
         if self._finder is None:
             self._finder = Finder()
-        self._stage = stage.begin(pipe, work, self._finder)
+        self._stage = fixtures.begin(pipe, work, self._finder)
         self._collects_garbage = gc.isenabled()
-        worker.note_import()
+        receipt.note_import()
         gc.collect()
         template = Template(channel.PipeEnd(own), like=self)
         template._holds_fixtures = True
-        template._kept = set(resources.children_of_this_process())
+        template._kept = set(processes.children_of_this_process())
         channel.current = template._pipe
         self._report(StageReady, work.attempt)  # the lane, whose Connection this is, waits and says nothing
         self._socket.close()
@@ -282,7 +283,7 @@ class Template:
             self._end_lanes()
             if self._collects_garbage:
                 gc.enable()
-            stage.end(pipe, work, self._stage)  # type: ignore[arg-type]
+            fixtures.end(pipe, work, self._stage)  # type: ignore[arg-type]
         finally:
             os._exit(1)
 
@@ -293,17 +294,17 @@ class Template:
         while left := [lane for lane in self._lanes if is_meant(lane)]:
             if _clock() > deadline:
                 for lane in left:
-                    resources.send_signal(lane, resources.SIGKILL)
+                    processes.send_signal(lane, processes.SIGKILL)
             _sleep(0.001)
             self._reap()
 
     def _end_strays(self, lost: int) -> None:
         """End what is neither a lane nor was there when the fixtures had been set up: what a *lost* lane left."""
         self._end_lanes(lambda lane: lane == lost)  # only when it is gone, this process has its children
-        while strays := set(resources.children_of_this_process()) - self._kept - self._lanes:
+        while strays := set(processes.children_of_this_process()) - self._kept - self._lanes:
             for stray in strays:
-                resources.send_signal(stray, resources.SIGKILL)
-                resources.reap(stray)
+                processes.send_signal(stray, processes.SIGKILL)
+                processes.reap(stray)
             _sleep(0.001)
 
     def _reap(self) -> None:
@@ -312,7 +313,7 @@ class Template:
             reap_quietly()
             return
         for lane in list(self._lanes):
-            if resources.reap(lane) is not None:
+            if processes.reap(lane) is not None:
                 self._lanes.discard(lane)
 
     def _await_child(self, attempt: str, process_id: int, cleanup_timeout: float | None) -> None:
@@ -349,7 +350,7 @@ class Template:
         self._capture = capture
         self._forms.clear()  # which name the files
         self._captured = {"stdout": 1, "stderr": 2}
-        stacks = bootstrap.take_capture(capture)
+        stacks = streams.take_capture(capture)
         if stacks is not None:
             self._captured["stacks"] = stacks
 
@@ -401,13 +402,13 @@ class Template:
 
     def _leave(self, clean_exit: bool) -> NoReturn:
         try:
-            worker.save_lines()  # before functions for the exit, as coverage.py does
+            receipt.save_lines()  # before functions for the exit, as coverage.py does
             if self._finder is not None or self._is_trunk:
                 atexit._run_exitfuncs()
-                worker.flush_standard_streams()
+                receipt.flush_standard_streams()
             end_all_below(LEAVE_GRACE if clean_exit else LEAVE_GRACE / 5)
             if self._scratch is not None and not clean_exit and self._is_orphaned():
-                resources.remove_tree(self._scratch)
+                processes.remove_tree(self._scratch)
         finally:
             os._exit(0)
 
@@ -445,11 +446,11 @@ def _is_socket(descriptor: int) -> bool:
 
 def what_forbids_forking(sockets_before: set[int]) -> str | None:
     """What the import left behind that a fork would share or lose; None if there is nothing."""
-    lost = handles.what_a_fork_loses()
+    lost = cleanup.what_a_fork_loses()
     if lost is not None:
         return lost
     if have_children():
-        children = [resources.describe_process(child) for child in resources.children_of_this_process()]
+        children = [processes.describe_process(child) for child in processes.children_of_this_process()]
         return f"a child process running ({', '.join(child['command'] or str(child['pid']) for child in children)})"
     if open_sockets() - sockets_before:
         return "a socket open (an event loop that was not closed has one, too)"

@@ -6,43 +6,46 @@ What is needed once a test has run is taken hold of at import: a test may patch 
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 import time
 import unittest
-import warnings
 
-from isolatedunit import channel
-from isolatedunit.addresses import Finder, import_module
-from isolatedunit.channel import PipeEnd
-from isolatedunit.child import handles
-from isolatedunit.child.heart import give_heart
+from isolatedunit.child import cleanup
+from isolatedunit.child.heartbeat import give_heart
+from isolatedunit.child.prebuilt import run_prepared
+from isolatedunit.child.receipt import (
+    filter_warnings_once,
+    finish,
+    flush_standard_streams,
+    save_lines,
+    take_settings,
+)
 from isolatedunit.child.recorder import Recorder, describe_exception, format_exception
 from isolatedunit.child.reporter import Reporter
-from isolatedunit.child.suites import Suite
-from isolatedunit.messages import (
+from isolatedunit.child.suite import Suite
+from isolatedunit.collection.addresses import Finder, import_module
+from isolatedunit.protocol import channel
+from isolatedunit.protocol.messages import (
     ChildFailed,
     ChildReady,
     CollectTests,
-    HandlesCleaned,
     OutcomeNoted,
     RunFunction,
     RunTest,
     TestFinished,
     TestStarted,
-    WorkFinished,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
-    from isolatedunit.child.prepared import Prepared
-    from isolatedunit.child.stage import Stage
+    from isolatedunit.child.fixtures import Stage
+    from isolatedunit.child.prebuilt import Prepared
     from isolatedunit.handles.tracker import HandleTracker
-    from isolatedunit.messages import Command
+    from isolatedunit.protocol.channel import PipeEnd
+    from isolatedunit.protocol.messages import Command
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
@@ -83,7 +86,7 @@ def execute(
             take_settings(pipe, command.settings, reporter)
             if finder is None:
                 reporter.flush()  # what is imported first may take its time
-            handles.limit(command.settings)
+            cleanup.limit(command.settings)
             if isinstance(command, RunFunction):
                 _call_function(command, reporter, spawned)
             else:
@@ -98,30 +101,21 @@ def execute(
         _exit(code)
 
 
-def take_settings(pipe: PipeEnd, settings: dict[str, Any], reporter: Reporter) -> None:
-    """Let the reports go the way that the runner wants to hear them."""
-    pipe.receipt = settings["receipt"]
-    if settings["ipc"]:
-        give_heart(reporter.beat, settings["heartbeat_interval"])
-    else:
-        pipe.only_receipt = True
-
-
 def _call_function(command: RunFunction, reporter: Reporter, spawned: bool) -> None:
-    from isolatedunit.child import caller
+    from isolatedunit.child import function
     from isolatedunit.handles.tracker import HandleTracker
 
-    handles.take_hold()
+    cleanup.take_hold()
     tracker = HandleTracker(in_new_process=True).start()
-    caller.call(command, reporter, tracker)
+    function.call(command, reporter, tracker)
     if not reporter.is_twin:
-        own_memory = caller.own_memory()
+        own_memory = function.own_memory()
         finish(reporter, command.settings, spawned, tracker, own_memory=own_memory)
 
 
 def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, stage: Stage | None, spawned: bool) -> None:
     settings = command.settings
-    tracker = handles.make_tracker(settings)
+    tracker = cleanup.make_tracker(settings)
     grown: list[dict[str, Any]] = []
     end_profile = None if settings["profile"] is None else _begin_profile(*settings["profile"])
     recorder = _run_suite(command, reporter, finder, stage, tracker, grown)
@@ -138,88 +132,10 @@ def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, stage: Stag
     finish(reporter, settings, spawned, tracker, grown, stopped=stopped, fixtures=fixtures)
 
 
-def run_prepared(prepared: Prepared, settings: dict[str, Any]) -> None:
-    """Run, in the child, the test that its template has made ready, and give the receipt."""
-    reporter = prepared.reporter
-    if prepared.has_limits:
-        handles.limit(settings)
-    reporter.found_at = reporter.ready_at
-    prepared.run()
-    if reporter.is_twin:
-        _exit(0)
-    finish(reporter, settings, spawned=False, stopped=prepared.stopped, fixtures=prepared.fixtures)
-
-
 def _begin_profile(profiler: str, directory: str) -> Callable[[], None]:
-    from isolatedunit import profiling
+    from isolatedunit.instrumentation.profiler import begin
 
-    return profiling.begin(profiler, os.path.join(directory, f"{_getpid()}-{_clock():.9f}"))
-
-
-def finish(
-    reporter: Reporter,
-    settings: dict[str, Any],
-    spawned: bool,
-    tracker: HandleTracker | None = None,
-    grown: Sequence[dict[str, Any]] = (),
-    **more: Any,
-) -> None:
-    """Give the receipt, and look after what is left: in one, where that is nothing."""
-    save_lines()
-    clean = handles.is_clean()
-    peak = handles.peak_rss() if spawned else None
-    found_after, elapsed = max(0.0, reporter.found_at - reporter.ready_at), _clock() - reporter.ready_at
-    is_all = clean and tracker is None and not grown
-    reporter.hold(WorkFinished, clean=is_all, found_after=found_after, elapsed=elapsed, peak_rss=peak, **more)
-    if is_all:
-        reporter.flush()
-        return
-    if not clean or (tracker is not None and not _has_nothing(tracker)):
-        reporter.flush()  # from now on the runner's clock for the cleanup runs
-        handles.let_threads_end()
-        if tracker is None:
-            handles.run_exit_functions()
-        else:
-            with tracker.leaving(settings["cleanup_timeout"]):
-                handles.run_exit_functions()
-    found = handles.clean() if tracker is None else _finish_tracker(tracker, settings["cleanup_timeout"])
-    reporter.send(HandlesCleaned, handle_stats=_with_leaks(found, grown))
-
-
-def save_lines() -> None:
-    """Save which lines ran, where that is measured."""
-    if saves_lines():
-        sys.modules["isolatedunit.child.lines"].save()
-
-
-def saves_lines() -> bool:
-    """Whether it is measured here which lines run."""
-    return "isolatedunit.child.lines" in sys.modules
-
-
-def _has_nothing(tracker: HandleTracker) -> bool:
-    try:
-        return tracker.is_clean()
-    except Exception:
-        return False
-
-
-def _finish_tracker(tracker: HandleTracker, timeout: float | None) -> dict[str, Any]:
-    try:
-        # less than there is: what is found must be told before the time is over
-        return tracker.finish(None if timeout is None else timeout * 0.8).to_dict()
-    except Exception as exception:  # after a test that left nothing as it was; that is no fault of its outcome
-        # without a traceback, as what formats one may be broken, too
-        return {**handles.clean(), "incomplete": f"{type(exception).__name__}: {exception}"}
-
-
-def _with_leaks(found: dict[str, Any], more: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    if not more:
-        return found
-    by_kind = dict(found["by_kind"])
-    for leak in more:
-        by_kind[leak["kind"]] = by_kind.get(leak["kind"], 0) + 1
-    return {**found, "leaked": found["leaked"] + len(more), "by_kind": by_kind, "leaks": [*found["leaks"], *more]}
+    return begin(profiler, os.path.join(directory, f"{_getpid()}-{_clock():.9f}"))
 
 
 def _run_suite(
@@ -240,7 +156,7 @@ def _run_suite(
             _report_lost(reporter, number, exception)
             return None
     reporter.found_at = _clock()
-    handles.take_hold()
+    cleanup.take_hold()
     recorder = Recorder(reporter, tests, command.settings)
     try:
         filter_warnings_once(command.settings["warnings"])
@@ -268,16 +184,16 @@ def _begin_to_measure(
     times, limit = settings.get("hunt_leaks"), settings.get("memory_growth_limit")
     if not times and limit is None:
         return None
-    from isolatedunit.child import growth
+    from isolatedunit.child import leak_hunt
 
     def run_once() -> None:
         for number, planned in enumerate(command.tests):
             reporter.send(TestStarted, test=number)  # each time with all the time that it may take
             Suite([finder.find(planned["address"])]).run(_Silent())
 
-    hunted = growth.hunt(run_once, times) if times else []
-    before = growth.resident()
-    return lambda: [*hunted, *growth.describe_growth(before, limit)]
+    hunted = leak_hunt.hunt(run_once, times) if times else []
+    before = leak_hunt.resident()
+    return lambda: [*hunted, *leak_hunt.describe_growth(before, limit)]
 
 
 class _Silent(unittest.TestResult):
@@ -290,58 +206,8 @@ class _Silent(unittest.TestResult):
         """Nor of this."""
 
 
-def filter_warnings(category: str | None) -> None:
-    """What unittest's own runner does; nobody is left to see its filters when this process ends."""
-    if category:
-        warnings.simplefilter(category)  # type: ignore[arg-type]
-        if sys.version_info < (3, 12) and category in ("default", "always"):
-            warnings.filterwarnings("module", category=DeprecationWarning, message=r"Please use assert\w+ instead.")
-
-
-_filtered: str | None = None
-
-
-def filter_warnings_once(category: str | None) -> None:
-    """The same, unless it is done; in a template, so that no child has to."""
-    global _filtered
-    if category != _filtered:
-        filter_warnings(category)
-        _filtered = category
-
-
-def note_import() -> None:
-    """In a template: it has run code of the user's, which may have changed filters, or handles."""
-    global _filtered
-    _filtered = None
-    handles.note_import()
-
-
 def _report_lost(reporter: Reporter, number: int, exception: BaseException) -> None:
     """A test that could not be found here, since its module does not even import, is an error."""
     reporter.hold(TestStarted, test=number)
     reporter.hold(OutcomeNoted, test=number, kind="addError", **describe_exception(exception))
     reporter.hold(TestFinished, test=number, duration=0.0, counted=True, succeeded=False)
-
-
-def flush_standard_streams() -> None:
-    """Get out what a test wrote and `os._exit` would forget; its streams may be anything by now."""
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-        try:
-            stream.flush()  # type: ignore[union-attr]
-        except Exception:
-            continue
-
-
-def has_exit_functions() -> bool:
-    """Whether anything is registered for the exit of this process."""
-    return atexit._ncallbacks() > 0
-
-
-def discard_inherited_exit_functions() -> None:
-    """In a fork: what the template's modules registered for their exit is the template's to run."""
-    atexit._clear()
-    finalize = getattr(sys.modules.get("weakref"), "finalize", None)
-    if finalize is not None and finalize._registered_with_atexit:
-        for info in finalize._registry.values():
-            info.atexit = False
-        finalize._registered_with_atexit = False

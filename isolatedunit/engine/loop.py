@@ -12,12 +12,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from isolatedunit import resources
-from isolatedunit.backends import Backend, Child
-from isolatedunit.channel import read_receipts
-from isolatedunit.engine.accounting import describe
-from isolatedunit.engine.running import NEVER, Running
-from isolatedunit.engine.stimuli import (
+from isolatedunit.backends.contract import Backend, Child
+from isolatedunit.engine.attempt.stimuli import (
     Action,
     Announce,
     Answer,
@@ -39,9 +35,8 @@ from isolatedunit.engine.stimuli import (
     Stimulus,
     Terminate,
 )
-from isolatedunit.engine.waiter import Waiter
-from isolatedunit.engine.watchdog import Watchdog
-from isolatedunit.engine.watching import (
+from isolatedunit.engine.costs import describe
+from isolatedunit.engine.monitor import (
     OomWatch,
     examine,
     find_excess,
@@ -51,8 +46,11 @@ from isolatedunit.engine.watching import (
     show_stacks,
     stop_with,
 )
+from isolatedunit.engine.running import Running
+from isolatedunit.engine.selector import Waiter
+from isolatedunit.engine.watchdog import Watchdog
 from isolatedunit.errors import SpawnError
-from isolatedunit.events import (
+from isolatedunit.model.events import (
     AttemptStarted,
     Event,
     Listener,
@@ -60,8 +58,11 @@ from isolatedunit.events import (
     ResourcesSampled,
     RunInspected,
 )
-from isolatedunit.messages import Reply, Report, Requested
-from isolatedunit.vitals import used_by
+from isolatedunit.model.moments import NEVER
+from isolatedunit.protocol.channel import read_receipts
+from isolatedunit.protocol.messages import Reply, Report, Requested
+from isolatedunit.system import processes
+from isolatedunit.system.usage import used_by
 
 LISTEN_AFTER = 0.02
 """Seconds before a child's reports are heard as they come.
@@ -247,7 +248,7 @@ class Loop:
                 self._feed(running, DeadlinePassed())
             else:  # it may be gone already, and have its grace what it left running
                 running.had_grace = True
-                running.attempt.deadline += resources.leftover_grace(running.attempt.options.cleanup_timeout)
+                running.attempt.deadline += processes.leftover_grace(running.attempt.options.cleanup_timeout)
 
     # ---- what comes in
 

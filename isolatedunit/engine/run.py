@@ -8,23 +8,27 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from isolatedunit import resources, shadows
-from isolatedunit.addresses import is_importing_main
-from isolatedunit.backends import Backend, Begun, ChildSpec, Setting, TrunkKey, open_backend, usable_start_method
-from isolatedunit.engine.ahead import Ahead, start_ahead_with
-from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.listing import Plan, report_known
+from isolatedunit.backends.contract import Backend, Begun, ChildSpec, Setting
+from isolatedunit.backends.registry import open_backend
+from isolatedunit.collection import import_path
+from isolatedunit.collection.addresses import is_importing_main
+from isolatedunit.collection.plan import Plan, report_known
+from isolatedunit.config.options import Options
+from isolatedunit.config.start_method import usable_start_method
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.launch import Preparation
 from isolatedunit.engine.loop import Loop
-from isolatedunit.engine.order import Expectations
-from isolatedunit.engine.preparation import Preparation
+from isolatedunit.engine.orders import Orders
+from isolatedunit.engine.prespawn import Ahead, start_ahead_with
 from isolatedunit.engine.running import Running
-from isolatedunit.engine.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
-from isolatedunit.engine.stopping import StopRules
-from isolatedunit.engine.succession import Orders
-from isolatedunit.engine.trunks import Trunks
+from isolatedunit.engine.scheduling.ordering import Expectations
+from isolatedunit.engine.scheduling.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
+from isolatedunit.engine.scheduling.shared_imports import Trunks
+from isolatedunit.engine.scheduling.stop_rules import StopRules
 from isolatedunit.engine.watchdog import Watchdog
 from isolatedunit.errors import CollectionError, Interrupted, IsolatedUnitError, NestedTooDeep
-from isolatedunit.events import (
+from isolatedunit.instrumentation.instruments import Measuring, need_measuring
+from isolatedunit.model.events import (
     Event,
     Listener,
     RunCancelled,
@@ -34,14 +38,12 @@ from isolatedunit.events import (
     TestQueued,
     Warned,
 )
-from isolatedunit.measuring import Measuring, need_measuring
-from isolatedunit.messages import CollectTests, Reply, Requested
-from isolatedunit.options import Options
-from isolatedunit.results import PlannedTest
-from isolatedunit.scratch import Scratch, remove_left_over
-from isolatedunit.vitals import FreeMemory
-
-NEVER = float("inf")
+from isolatedunit.model.moments import NEVER
+from isolatedunit.model.results import PlannedTest, TrunkKey
+from isolatedunit.protocol.messages import CollectTests, Reply, Requested
+from isolatedunit.system import processes
+from isolatedunit.system.tempdir import Scratch, remove_left_over
+from isolatedunit.system.usage import FreeMemory
 
 MAX_DEPTH = 4
 """How many runs may be inside of one another, before it is taken for a mistake."""
@@ -69,9 +71,9 @@ class Run:
                 "a script runs its tests also when it is only imported, as a child has to do; put the call that runs "
                 'them under: if __name__ == "__main__":'
             )
-        if resources.run_depth() >= MAX_DEPTH:
+        if processes.run_depth() >= MAX_DEPTH:
             raise NestedTooDeep(
-                f"this would be a run inside of {resources.run_depth()} others, and {MAX_DEPTH - 1} is the most; "
+                f"this would be a run inside of {processes.run_depth()} others, and {MAX_DEPTH - 1} is the most; "
                 "does a module run its own tests when it is imported?"
             )
         self.id = os.urandom(4).hex() if begun is None else begun.run
@@ -374,7 +376,7 @@ class Run:
                     scratch=self._scratch.path,
                     jobs=self.jobs,
                     capture=self.options.capture,
-                    sys_path=shadows.path_of_children(),
+                    sys_path=import_path.path_of_children(),
                     argv=tuple(sys.argv),
                     directory=os.getcwd(),
                     warn=self.warn,

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from isolatedunit.backends import Child, ChildSpec
-from isolatedunit.cgroups import ControlGroup
-from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.watching import Stacks
-from isolatedunit.results import MadeBy, Output
-
-NEVER = float("inf")
+from isolatedunit.backends.contract import Child, ChildSpec
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.monitor import Stacks
+from isolatedunit.model.moments import NEVER
+from isolatedunit.model.results import MadeBy, Output
+from isolatedunit.system.cgroups import ControlGroup
 
 
 class Running:

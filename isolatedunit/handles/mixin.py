@@ -70,7 +70,7 @@ class HandleTrackerMixin(unittest.TestCase):
         return super().doCleanups() and passed
 
     def _tell_leaks(self) -> None:
-        from isolatedunit.leaks import Policy, tell_leak
+        from isolatedunit.config.leak_policy import Policy, tell_leak
 
         handles, self._tracker = self._tracker, None
         if handles is None:

@@ -35,7 +35,7 @@ _clock_gettime = getattr(time, "clock_gettime", None)
 
 _OURS, _LIBRARY, _USERS = 0, 1, 2
 _OUR_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_DEMO = os.path.join(_OUR_PACKAGE, "demo.py")
+_DEMO = os.path.join(_OUR_PACKAGE, "cli", "demo.py")
 _STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _whose: dict[str, int] = {}
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from isolatedunit import resources
+from isolatedunit.system import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def running_children() -> set[int]:
 
 def _children() -> list[int]:
     if sys.platform == "linux":
-        return resources.children_of_this_process()
-    return resources.children_of(os.getpid())
+        return processes.children_of_this_process()
+    return processes.children_of(os.getpid())
 
 
 def _helpers_of_multiprocessing() -> set[int]:
@@ -71,7 +71,7 @@ def _has_ended(process_id: int) -> bool:
         return fields[0] in _ENDED
     if sys.platform == "linux":
         return True
-    return resources.parent_of(process_id) is None
+    return processes.parent_of(process_id) is None
 
 
 def started_at(process_id: int) -> float | None:
@@ -88,7 +88,7 @@ def tree_of(process_id: int) -> list[int]:
     found = [process_id]
     for one in found:
         if sys.platform != "linux":
-            found += [child for child in resources.children_of(one) if child not in found]
+            found += [child for child in processes.children_of(one) if child not in found]
             continue
         try:
             for task in _listdir(f"/proc/{one}/task"):
@@ -101,8 +101,8 @@ def tree_of(process_id: int) -> list[int]:
 
 def describe(process_id: int) -> str:
     """The command line, the name that multiprocessing gave it if it did, and the process id."""
-    command = resources.describe_process(process_id)["command"] or "?"
-    if command == resources.describe_process(os.getpid())["command"]:
+    command = processes.describe_process(process_id)["command"] or "?"
+    if command == processes.describe_process(os.getpid())["command"]:
         command = "a fork of the test's process"
     name = _name_in_multiprocessing(process_id)
     return f"{command} ({f'{name}, ' if name else ''}process {process_id})"
@@ -121,11 +121,11 @@ def _name_in_multiprocessing(process_id: int) -> str:
 def end(process_ids: list[int], timeout: float) -> tuple[set[int], set[int]]:
     """End processes within *timeout* seconds; which of them are gone, and which of those by SIGKILL."""
     for one in process_ids:
-        resources.send_signal(one, signal.SIGTERM)
+        processes.send_signal(one, signal.SIGTERM)
     left = _wait_for_end(set(process_ids), min(timeout / 2, TERMINATE_GRACE))
     forced = set(left)
     for one in left:
-        resources.send_signal(one, resources.SIGKILL)
+        processes.send_signal(one, processes.SIGKILL)
     left = _wait_for_end(left, timeout / 2)
     return set(process_ids) - left, forced - left
 

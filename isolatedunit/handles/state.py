@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from isolatedunit.secrecy import is_secret
+from isolatedunit.system.secrets import is_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

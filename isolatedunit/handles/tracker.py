@@ -8,12 +8,12 @@ import os
 import sys
 import time
 
-from isolatedunit import resources
 from isolatedunit.handles import descriptors, processes, threads
 from isolatedunit.handles.leaving import Leaving
 from isolatedunit.handles.origins import Ledger, close_ledger, find_origin, open_ledger, tell_origin
 from isolatedunit.handles.result import HandleCleanupResult
 from isolatedunit.handles.state import State
+from isolatedunit.system.processes import load_per_processor, remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class HandleTracker:
 
     def leaving(self, timeout: float | None = DEFAULT_TIMEOUT) -> Leaving:
         """To be around the functions for the exit: a child that they wait for in vain is a leak, and is ended."""
-        patience = GRACE * resources.load_per_processor()
+        patience = GRACE * load_per_processor()
         return Leaving(patience if timeout is None else min(patience, timeout / 2), self._end_children)
 
     def _end_children(self, children: set[int]) -> None:
@@ -281,7 +281,7 @@ class HandleTracker:
         gc.collect()  # what only a cycle kept is closed now, as Python would have done some time
         suspects = self._look(ledger)
         # half of the time at most: what does not end by itself has to be ended in the rest
-        patience = _clock() + min((deadline - _clock()) / 2, GRACE * resources.load_per_processor())
+        patience = _clock() + min((deadline - _clock()) / 2, GRACE * load_per_processor())
         while suspects.may_end and _clock() < patience:
             _sleep(0.002)
             suspects = self._look(ledger)
@@ -443,7 +443,7 @@ class _TemporaryEnd:
 
     def __call__(self, timeout: float) -> bool | None:
         if os.path.isdir(self._path) and not os.path.islink(self._path):
-            resources.remove_tree(self._path)
+            remove_tree(self._path)
         else:
             _unlink(self._path)
         return None if _lexists(self._path) else True

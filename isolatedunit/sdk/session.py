@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from isolatedunit.conversation import SHARED_SESSION
 from isolatedunit.errors import IpcError
+from isolatedunit.protocol.ipc import SHARED_SESSION
 
 SECRETS = (
     *("*_TOKEN", "*_SECRET*", "*_API_KEY", "*_APIKEY", "*_KEY_ID", "*_ACCESS_KEY"),

@@ -12,12 +12,12 @@ import random
 import sys
 import time
 
-from isolatedunit.engine.attempt import Attempt
-from isolatedunit.engine.scheduler import Scheduler
-from isolatedunit.engine.stimuli import ChildExited, SlotGranted
-from isolatedunit.messages import ChildReady, TestFinished, TestStarted, WorkFinished
-from isolatedunit.options import Options
-from isolatedunit.results import ExitStatus, MadeBy, Output, PlannedTest
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.attempt.stimuli import ChildExited, SlotGranted
+from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.model.results import ExitStatus, MadeBy, Output, PlannedTest
+from isolatedunit.protocol.messages import ChildReady, TestFinished, TestStarted, WorkFinished
 
 TESTS_A_MODULE = 50
 SAID = {"attempt": "", "pid": 1}

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import suites
 
 from isolatedunit import IsolatedTestRunner
-from isolatedunit.events import Event, TestFinished
+from isolatedunit.model.events import Event, TestFinished
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = 10

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from running import START_METHODS, processes_of_run
 from test_zoo import visit
 
-from isolatedunit.selftest import ZOO, model, verdict_on
+from isolatedunit.cli.selftest import ZOO, model, verdict_on
 
 
 def burn() -> None:

@@ -1,0 +1,150 @@
+"""Interpreters that are started before there is work for them, and wait for it.
+
+One that waits is blocked in a read and uses no processor. It began with the environment, the limits and all else
+that this process had then; where one that began now would have something else, it is ended and not used. What is of
+its test and not of the run, such as a memory limit or a control group, comes with the work, as for any other.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from typing import Any
+
+from multiprocess import spawn, util
+
+from isolatedunit.backends.capture import Capture
+from isolatedunit.backends.contract import Setting
+from isolatedunit.backends.interpreter import start_interpreter
+from isolatedunit.backends.spawn.orphan_reaper import Warden
+from isolatedunit.errors import SpawnError
+from isolatedunit.model.records import record
+from isolatedunit.protocol.channel import Channel
+from isolatedunit.system import processes
+from isolatedunit.system.usage import inherited
+
+_LEAVE_TIMEOUT = 5.0
+
+
+@record(frozen=True)
+class Circumstances:
+    """What a new process has from this one, and what a test may see of it; what `Setting` holds does not change."""
+
+    environment: dict[str, str]
+    directory: str | None
+    command: tuple[str, ...]
+    others: tuple[Any, ...]
+
+    @classmethod
+    def of_now(cls) -> Circumstances:
+        """Those of this moment."""
+        try:
+            directory = os.getcwd()
+        except OSError:  # somebody removed it
+            directory = None
+        command = (os.fsdecode(spawn.get_executable()), *util._args_from_interpreter_flags())
+        return cls(dict(os.environ), directory, command, inherited())
+
+
+class Interpreter:
+    """A process that was told who it is, and will do the one command that it is sent.
+
+    It and all below it carry *mark* in their environment. Raises `SpawnError`.
+    """
+
+    def __init__(self, setting: Setting, capture: Capture, mark: str, warden: Warden) -> None:
+        self.capture = capture
+        self.mark = mark
+        self.circumstances = Circumstances.of_now()
+        self.process: Any
+        self.channel: Channel
+        self.process, self.channel = start_interpreter(setting, "worker", mark, capture.paths)
+        self.process_id: int = self.process.pid
+        self._warden = warden
+        try:
+            warden.watch(self.process_id)
+        except OSError as exception:  # nobody would end it if this process was killed
+            self.kill()
+            self.process._popen.wait()
+            self.close()
+            raise SpawnError(f"no process could be started that watches over it: {exception}") from exception
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
+        return self.process._popen.poll() is not None
+
+    def kill(self) -> None:
+        """End it, and what it has started by itself."""
+        if not self.is_gone:
+            processes.send_signal(self.process_id, processes.SIGKILL)
+            processes.kill_group(self.process_id)
+
+    def close(self) -> None:
+        """Let go of it, and of its files; it is gone, or about to be."""
+        self.channel.close()
+        self.capture.remove()
+        self.process._popen.poll()
+        self.process.close()
+        self._warden.forget(self.process_id)
+
+
+class Reserve:
+    """The interpreters that wait, and those that were to be ended and are not gone yet."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Interpreter] = deque()
+        self._ending: list[Interpreter] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Those that wait."""
+        return [one.process_id for one in self._waiting]
+
+    def add(self, interpreter: Interpreter) -> None:
+        """One more waits."""
+        self._waiting.append(interpreter)
+
+    def take(self) -> Interpreter | None:
+        """The one that has waited longest and is what would be started now; None if there is none."""
+        self._reap()
+        if not self._waiting:
+            return None
+        now = Circumstances.of_now()
+        while self._waiting:
+            interpreter = self._waiting.popleft()
+            if interpreter.circumstances == now and not interpreter.is_gone:
+                return interpreter
+            self._end(interpreter)
+        return None
+
+    def end_all(self) -> None:
+        """End those that wait."""
+        while self._waiting:
+            self._end(self._waiting.popleft())
+
+    def _end(self, interpreter: Interpreter) -> None:
+        interpreter.kill()
+        self._ending.append(interpreter)
+        self._reap()
+
+    def _reap(self) -> None:
+        for interpreter in [one for one in self._ending if one.is_gone]:
+            self._ending.remove(interpreter)
+            interpreter.close()
+
+    def knows(self, process_id: int) -> bool:
+        """Whether this is one of them."""
+        return any(one.process_id == process_id for one in (*self._waiting, *self._ending))
+
+    def close(self) -> None:
+        """End all, and return when they are gone."""
+        self.end_all()
+        deadline = time.monotonic() + _LEAVE_TIMEOUT
+        while self._ending and time.monotonic() < deadline:
+            time.sleep(0.002)
+            self._reap()

@@ -1,0 +1,180 @@
+"""What `IsolatedTestRunner.run_isolated_test` takes and gives: options and result of an isolated call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from isolatedunit.config.options import PER_TEST, TABLE, check
+from isolatedunit.errors import CarryError, OptionError
+from isolatedunit.model.results import TestReport
+from isolatedunit.protocol.ipc import is_plain
+from isolatedunit.protocol.pickling import undill
+
+OF_THE_RUNNER = frozenset({"max_concurrent_processes"})
+"""What can be said for a runner only, and not for one call."""
+
+NOT_IN_TABLE = frozenset({"test_sdk_options"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsolatedTestOptions:
+    """Options of isolated calls, for a runner or for one call. Times are seconds, sizes bytes.
+
+    Each field but ``test_sdk_options`` is the option of the same name, with the same default.
+    ``test_sdk_options`` is a `TestSDKOptions`: with it, the function's `TestInstance` has an ``sdk``.
+    Raises `OptionError` for a value that cannot be used.
+    """
+
+    process_timeout: float | None = 30.0
+    spawn_timeout: float | None = 5.0
+    cleanup_timeout: float | None = 10.0
+    max_concurrent_processes: int | str = 4
+    enable_ipc: bool = True
+    heartbeat_interval: float = 1.0
+    enable_process_logging: bool = False
+    test_sdk_options: Any = None
+    start_method: str = "auto"
+    terminate_grace: float = 2.0
+    memory_limit: int | None = None
+    cpu_limit: float | None = None
+    leaks: str = "auto"
+
+    def __post_init__(self) -> None:
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_IN_TABLE}
+        for name, value in check(values, type(self).__name__).items():
+            object.__setattr__(self, name, value)
+        if self.test_sdk_options is not None:
+            from isolatedunit.sdk.options import TestSDKOptions  # and with it all that an SDK takes: few need it
+
+            if not isinstance(self.test_sdk_options, TestSDKOptions):
+                raise OptionError(
+                    f"{type(self).__name__}: test_sdk_options: {self.test_sdk_options!r} cannot be used; "
+                    "give a TestSDKOptions, or None."
+                )
+
+    def with_values(self, values: Mapping[str, Any]) -> IsolatedTestOptions:
+        """These, but for *values*; raises `OptionError` for a name that is none of a call's."""
+        known = {one.name for one in fields(self)} - OF_THE_RUNNER
+        for name in values:
+            if name in OF_THE_RUNNER:
+                raise OptionError(f"{name!r} is an option of the runner, not of one call; give it to the runner.")
+            if name not in known:
+                raise OptionError(f"there is no option {name!r} for a call; known are: {', '.join(sorted(known))}.")
+        return IsolatedTestOptions(**{**_values_of(self), **values})
+
+    def as_overrides(self) -> dict[str, Any]:
+        """The values as those that a test overrides the run's options with."""
+        return {name: value for name, value in _values_of(self).items() if name in PER_TEST}
+
+    @classmethod
+    def of(cls, options: Any, *, test_sdk_options: Any = None) -> IsolatedTestOptions:
+        """Those of the run's *options* that calls have, too."""
+        values = {one.name: getattr(options, one.name) for one in fields(cls) if one.name in TABLE}
+        return cls(**values, test_sdk_options=test_sdk_options)
+
+
+def _values_of(options: IsolatedTestOptions) -> dict[str, Any]:
+    return {one.name: getattr(options, one.name) for one in fields(options)}
+
+
+@dataclass(frozen=True, repr=False)
+class IsolatedTestResult:
+    """What came of an isolated call. Times are seconds, memory is in bytes.
+
+    *success* is True when the function returned, and what it returned could be carried. *exit_code*
+    is None after a *signal*, whose name that is. *duration* is from the order to make the process
+    until nothing was left of it, *spawn_time* until it was ready, *cleanup_time* from the
+    function's end on. *error* is the traceback, or what ended the process; *cause* is None, or why
+    that was not the function's own doing (``crash``, ``timeout``, ...). *memory_usage* has
+    ``peak_rss``, the most that was resident, and ``own``, what was shared with no other process at
+    the end, where the system tells. *cpu_time* is that of the process and all that it waited for.
+    *handle_stats* tells what was left behind. *session*, with an SDK, has its ``id`` and ``behavior``, and in
+    ``found`` what the caller's environment held of one, masked. `test_results` is what the function returned.
+    """
+
+    success: bool
+    outcome: str
+    cause: str | None
+    exit_code: int | None
+    signal: str | None
+    duration: float
+    stdout: str
+    stderr: str
+    error: str | None
+    process_id: int | None
+    attempt_id: str
+    spawn_time: float | None
+    cleanup_time: float | None
+    cpu_time: float | None
+    memory_usage: dict[str, int | None] = field(default_factory=dict)
+    handle_stats: dict[str, Any] = field(default_factory=dict)
+    session: dict[str, Any] | None = None
+    returned: str | None = None
+
+    @property
+    def test_results(self) -> Any:
+        """What the function returned: None if it failed.
+
+        It was pickled by a process that may have been corrupt, and is opened here and not before.
+        Raises `CarryError` where that fails.
+        """
+        if self.returned is None:
+            return None
+        try:
+            return undill(self.returned)
+        except Exception as exception:
+            raise CarryError(f"what the function returned cannot be opened here: {exception!r}") from exception
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain data; ``test_results`` as its repr where it is more, or why it cannot be opened."""
+        values = asdict(self)
+        del values["returned"]
+        return {**values, "test_results": self._tell_results()}
+
+    def _tell_results(self) -> Any:
+        try:
+            value = self.test_results
+            return value if is_plain(value) else repr(value)
+        except Exception as exception:  # of a class of the user's: what is told of all the rest is not lost for it
+            return f"({exception})"
+
+    def __repr__(self) -> str:
+        facts = [f"success={self.success}", f"outcome={self.outcome!r}"]
+        facts += [f"{name}={getattr(self, name)!r}" for name in ("cause", "signal") if getattr(self, name)]
+        facts += [f"duration={self.duration:.3f}", f"process_id={self.process_id}", f"attempt_id={self.attempt_id!r}"]
+        if self.error:
+            lines = self.error.strip().splitlines()  # a traceback ends with what happened, all else begins with it
+            facts.append(f"error={lines[-1 if lines[0].startswith('Traceback') else 0]!r}")
+        return f"{type(self).__name__}({', '.join(facts)})"
+
+    def __str__(self) -> str:
+        how = "succeeded" if self.success else f"{self.outcome}" + (f" ({self.cause})" if self.cause else "")
+        return f"{how} in {self.duration:.3f} s, process {self.process_id}"
+
+    @classmethod
+    def of(cls, report: TestReport, attempt_id: str) -> IsolatedTestResult:
+        """The result that *report* tells."""
+        attempt = report.attempts[-1] if report.attempts else None
+        facts: dict[str, Any] = {"duration": report.duration} if attempt is None else asdict(attempt)
+        return cls(
+            success=report.outcome == "passed",
+            outcome=report.outcome,
+            cause=report.cause,
+            stdout=report.stdout,
+            stderr=report.stderr,
+            error=(report.traceback or report.message or None) if report.outcome != "passed" else None,
+            attempt_id=attempt_id,
+            session=report.session,
+            returned=report.returned if report.outcome == "passed" else None,
+            duration=facts["duration"],
+            exit_code=facts.get("exit_code"),
+            signal=facts.get("signal"),
+            process_id=facts.get("process_id"),
+            spawn_time=facts.get("spawn_time"),
+            cleanup_time=facts.get("cleanup_time"),
+            cpu_time=facts.get("cpu_time"),
+            memory_usage=facts.get("memory_usage", {}),
+            handle_stats=facts.get("handle_stats", {}),
+        )

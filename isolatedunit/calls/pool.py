@@ -1,0 +1,302 @@
+"""Runs isolated calls: a thread with an engine of its own, that takes calls from any thread.
+
+The thread begins with the first call. It ends with `CallPool.shutdown`, when the pool is forgotten
+and its last call is done, and at the interpreter's exit.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from isolatedunit.calls.api import IsolatedTestOptions, IsolatedTestResult
+from isolatedunit.calls.request_handlers import Handlers
+from isolatedunit.config.options import Options
+from isolatedunit.engine.run import Run
+from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.errors import CarryError, IsolatedUnitError, RunnerClosed
+from isolatedunit.model.events import AttemptStarted, Event, Listener, TestFinished
+from isolatedunit.model.results import PlannedTest
+from isolatedunit.protocol.pickling import carry
+
+MAX_WORK_SIZE = 1024**3
+"""The most that a function and its arguments may be, in bytes, as they are carried."""
+
+CARRIER = "dill"
+"""What every child needs that calls a function: it takes 70 ms to import, and a template does that once."""
+
+
+class IsolatedFuture(Future[IsolatedTestResult]):
+    """The future result of an isolated call: cancelling it ends the call's process, if there is one.
+
+    It has no exception but for what went wrong on the runner's side: a call that fails has a
+    result that says so.
+    """
+
+    def __init__(self, cancel_call: Callable[[], None]) -> None:
+        super().__init__()
+        self._cancel_call = cancel_call
+        self._runs = False
+
+    def cancel(self) -> bool:
+        """Cancel the call, also one that runs; False when it is done already."""
+        if not super().cancel():
+            return False
+        self._cancel_call()
+        return True
+
+    def running(self) -> bool:
+        """Whether the call has a process now."""
+        return self._runs and not self.done()
+
+    def settle(self, result: IsolatedTestResult | BaseException) -> None:
+        """The call is done; nothing happens if it was cancelled."""
+        if not self.set_running_or_notify_cancel():
+            return
+        if isinstance(result, BaseException):
+            self.set_exception(result)
+        else:
+            self.set_result(result)
+
+
+@dataclass
+class _Call:
+    number: int
+    planned: PlannedTest
+    future: IsolatedFuture
+    attempt_id: str = ""
+
+
+@dataclass
+class _State:
+    """What the pool and its thread share; the thread has no reference to the pool itself."""
+
+    options: Options
+    listeners: Sequence[Listener]
+    handlers: Handlers
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    waiting: deque[_Call] = field(default_factory=deque)
+    to_cancel: deque[int] = field(default_factory=deque)
+    calls: dict[int, _Call] = field(default_factory=dict)
+    closed: bool = False
+    process_id: int = field(default_factory=os.getpid)
+    thread: threading.Thread | None = None
+    run: Run | None = None
+
+    def wake_up(self) -> None:
+        run = self.run
+        if run is not None:
+            run.wake_up()
+
+
+class CallPool:
+    """Takes calls; at most as many as the runner's ``max_concurrent_processes`` run at once."""
+
+    def __init__(self, options: Options, listeners: Sequence[Listener], handlers: Handlers) -> None:
+        # before our own exit function: what multiprocess does at the exit is to come after it
+        import multiprocess.util
+
+        assert multiprocess.util
+        self._state = _State(options, listeners, handlers)
+        self._numbers = itertools.count()
+        retire = weakref.finalize(self, _retire, self._state)
+        retire.atexit = False
+        atexit.register(_end_at_exit, weakref.ref(self._state))
+
+    def submit(
+        self, function: Callable[..., Any], args: tuple[Any, ...], options: IsolatedTestOptions
+    ) -> IsolatedFuture:
+        """Have *function* called with a `TestInstance` and *args*, in a process of its own.
+
+        Raises `CarryError` for a function or arguments that cannot be carried there, and
+        `RunnerClosed` after `shutdown`, and in a fork of this process, where the pool's thread is not.
+        """
+        state = self._state
+        if state.process_id != os.getpid():
+            raise RunnerClosed(
+                f"process {os.getpid()} is a fork of process {state.process_id}, which the runner is in; "
+                "make a new runner here."
+            )
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        number = next(self._numbers)
+        planned = PlannedTest(
+            number=number,
+            id=f"{getattr(function, '__module__', None) or '?'}.{name}",
+            name=name,
+            description=None,
+            class_id="",
+            module="",
+            home=_home_of(function),
+            address={"function": _carry(function, args, options, name)},
+            overrides=options.as_overrides(),
+        )
+        weak_state = weakref.ref(state)
+        future = IsolatedFuture(lambda: _cancel(weak_state, number))
+        with state.lock:
+            if state.closed:
+                raise RunnerClosed(f"{name} was given to a runner that was shut down; make a new one.")
+            call = state.calls[number] = _Call(number, planned, future)
+            state.waiting.append(call)
+            if state.thread is None:
+                state.thread = threading.Thread(target=_serve, args=(state,), name="isolatedunit-calls", daemon=True)
+                state.thread.start()
+        state.wake_up()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls; *wait* for those that there are, or cancel them with *cancel_futures*."""
+        _close(self._state, cancel=cancel_futures)
+        thread = self._state.thread
+        if wait and thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+
+def _home_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """What a template imports for the function: its module, if that is one that can be imported."""
+    name = getattr(function, "__module__", None)
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    if module is None or name == "__main__" or getattr(module, "__spec__", None) is None:
+        return {"module": CARRIER}
+    return {"module": name, "with": [CARRIER]}
+
+
+def _carry(function: Callable[..., Any], args: tuple[Any, ...], options: IsolatedTestOptions, name: str) -> str:
+    if not callable(function):
+        raise TypeError(f"what is to be called has to be a function, not {function!r}")
+    try:
+        carried = carry((function, args, options.test_sdk_options))
+    except Exception as exception:
+        what = _what_cannot_be_carried(function, args, name)
+        reason = str(exception) or type(exception).__name__
+        raise CarryError(f"{what} cannot be carried to another process: {reason}") from exception
+    if len(carried) > MAX_WORK_SIZE:
+        raise CarryError(
+            f"{name} and its arguments cannot be carried to another process: they are {len(carried)} bytes, and "
+            f"{MAX_WORK_SIZE} are the most; have the function read them from a file."
+        )
+    return carried
+
+
+def _what_cannot_be_carried(function: Callable[..., Any], args: tuple[Any, ...], name: str) -> str:
+    for number, argument in enumerate(args, start=1):
+        try:
+            carry(argument)
+        except Exception:
+            return f"argument {number} of {name}, a {type(argument).__qualname__},"
+    try:
+        carry(function)
+    except Exception:
+        return name
+    return f"{name} with its arguments or its test_sdk_options"
+
+
+def _cancel(weak_state: weakref.ref[_State], number: int) -> None:
+    state = weak_state()
+    if state is not None:
+        state.to_cancel.append(number)
+        state.wake_up()
+
+
+def _retire(state: _State) -> None:
+    """Nobody can give it calls any more: those that there are may finish."""
+    _close(state, cancel=False)
+
+
+def _end_at_exit(weak_state: weakref.ref[_State]) -> None:
+    state = weak_state()
+    if state is not None and state.process_id == os.getpid():
+        _close(state, cancel=True)
+        if state.thread is not None:
+            state.thread.join()
+
+
+def _close(state: _State, *, cancel: bool) -> None:
+    with state.lock:
+        state.closed = True
+        calls = list(state.calls.values()) if cancel else []
+    for call in calls:
+        call.future.cancel()
+    state.wake_up()
+
+
+class _Bridge:
+    """Tells the futures what the events say: a listener."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, AttemptStarted):
+            number = int(event.attempt.partition("/")[2].partition("#")[0])
+            call = self._state.calls.get(number)
+            if call is not None:
+                call.attempt_id = event.attempt
+                call.future._runs = True
+        elif isinstance(event, TestFinished) and event.report.planned is not None:
+            call = self._state.calls.pop(event.report.planned.number, None)
+            if call is not None:
+                call.future.settle(IsolatedTestResult.of(event.report, call.attempt_id))
+
+
+def _serve(state: _State) -> None:
+    """The thread's work: run what is given until there is no more."""
+    try:
+        run = Run(state.options, [*state.listeners, _Bridge(state)], answer=state.handlers.answer, listens_at_once=True)
+    except BaseException as exception:
+        _fail_all(state, exception)
+        return
+    try:
+        state.run = run
+        run.serve(lambda scheduler: _take(state, run, scheduler))
+    except BaseException as exception:
+        _fail_all(state, exception)
+    finally:
+        state.run = None
+        run.close()
+        state.handlers.close()
+        _fail_all(state, IsolatedUnitError("the call was lost: this is a bug of isolatedunit"))
+
+
+def _take(state: _State, run: Run, scheduler: Scheduler) -> bool:
+    """Give the scheduler what came meanwhile; False when no more will come."""
+    with state.lock:
+        while state.waiting:
+            call = state.waiting.popleft()
+            if call.future.cancelled():
+                _drop(state, call)
+            else:
+                run.queue(scheduler, call.planned)
+        closed = state.closed
+    while state.to_cancel:
+        number = state.to_cancel.popleft()
+        call_to_drop = state.calls.get(number)
+        if call_to_drop is not None:
+            scheduler.drop(number)
+            run.cancel_test(number, "its future was cancelled")
+            _drop(state, call_to_drop)
+    return not closed
+
+
+def _drop(state: _State, call: _Call) -> None:
+    state.calls.pop(call.number, None)
+    # those who wait for it hear of it only now
+    call.future.set_running_or_notify_cancel()
+
+
+def _fail_all(state: _State, exception: BaseException) -> None:
+    with state.lock:
+        state.closed = True
+        calls = list(state.calls.values())
+        state.calls.clear()
+        state.waiting.clear()
+    for call in calls:
+        call.future.settle(exception)

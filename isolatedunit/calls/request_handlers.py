@@ -1,0 +1,112 @@
+"""What the runner's side answers when tests ask: handlers by name, called outside of the engine's thread."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from isolatedunit.model.records import record
+from isolatedunit.protocol import channel
+from isolatedunit.protocol.ipc import SHARED_SESSION, is_plain
+from isolatedunit.protocol.messages import Reply, Requested
+from isolatedunit.protocol.pickling import carry, undill
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+AT_ONCE = 8
+"""How many requests are answered at the same time."""
+
+MAX_TEXT = 100_000
+"""How many characters of what a handler raised are told."""
+
+Handler = Callable[[Any], Any]
+
+
+@record(frozen=True)
+class _Registered:
+    handler: Handler
+    pickled: bool
+
+
+class Handlers:
+    """The handlers of one runner. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self._registered: dict[str, _Registered] = {}
+        self._sessions: dict[str, str] = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def __bool__(self) -> bool:
+        return bool(self._registered)
+
+    def register(self, name: str, handler: Handler, *, pickled: bool = False) -> None:
+        """From now on *handler* answers requests for *name*."""
+        if not callable(handler):
+            raise TypeError(f"the handler for {name!r} has to be a function, not {handler!r}")
+        self._registered[name] = _Registered(handler, pickled)
+
+    def answer(self, request: Requested, reply: Callable[[Reply], None]) -> None:
+        """Have the request answered, and give the answer to *reply*; does not wait for that."""
+        with self._lock:
+            if self._pool is None:
+                from concurrent.futures import ThreadPoolExecutor  # here: most runs are asked nothing
+
+                self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="isolatedunit-handler")
+            self._pool.submit(lambda: reply(self._make_reply(request)))
+
+    def _make_reply(self, request: Requested) -> Reply:
+        fields: dict[str, Any] = {"attempt": request.attempt, "correlation": request.correlation}
+        try:
+            made = Reply(**fields, **self._call(request))
+            channel.encode_bounded(made)  # here, where it is told as this handler's, and not in the engine's thread
+            return made
+        except BaseException as exception:  # the handler's own; nobody would answer if it ended this thread
+            return Reply(**fields, error=_tell(exception))
+
+    def _call(self, request: Requested) -> dict[str, Any]:
+        if request.name == SHARED_SESSION:
+            import uuid  # here, since only tests of an SDK ask for one
+
+            with self._lock:
+                return {"value": self._sessions.setdefault(str(request.value), uuid.uuid4().hex)}
+        registered = self._registered.get(request.name)
+        if registered is None:
+            known = ", ".join(sorted(self._registered)) or "none"
+            return {"error": f"there is no handler for the request {request.name!r}; there are: {known}"}
+        value = request.value
+        if request.pickled is not None:
+            if not registered.pickled:
+                return {
+                    "error": f"the handler for {request.name!r} takes plain data; it has to be registered with "
+                    "pickled=True to open what a test pickled"
+                }
+            value = undill(request.pickled)
+        answer = registered.handler(value)
+        if inspect.isawaitable(answer):
+            import asyncio  # which few need
+
+            answer = asyncio.run(_wait_for(answer))
+        return {"value": answer} if is_plain(answer) else {"pickled": carry(answer)}
+
+    def close(self) -> None:
+        """Let go of the threads; does not wait for handlers that still run."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                self._pool = None
+
+
+def _tell(exception: BaseException) -> str:
+    try:
+        text = str(exception)
+    except Exception:
+        text = "its text cannot be had"
+    return f"{type(exception).__name__}: {text[:MAX_TEXT]}"
+
+
+async def _wait_for(awaitable: Any) -> Any:
+    return await awaitable

@@ -1,0 +1,241 @@
+"""What a test may use and what it leaves behind: limits before it, a look around after it."""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import sys
+import time
+
+from isolatedunit.protocol.messages import RunFunction
+from isolatedunit.system import cgroups, processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+    from typing import Any
+
+    from isolatedunit.handles.tracker import HandleTracker
+
+try:
+    import resource
+except ImportError:  # Windows has no limits that a process sets for itself
+    resource = None  # type: ignore[assignment]
+
+MEMORY_HEADROOM = 2
+"""How often its memory limit a process may reserve: the stacks of threads, above all, are reserved and hardly used."""
+
+_LIMITS = ("cpu_limit", "max_open_files", "memory_limit", "cgroup")
+
+EXECUTOR_GRACE = 2.0
+"""Seconds that the processes of an idle executor get to end, times the load per processor."""
+
+THREAD_GRACE = 0.1
+"""Seconds that a thread gets which was told to end, and not waited for."""
+
+_clock, _sleep = time.monotonic, time.sleep  # a test may replace them in their module
+_count_threads = _thread._count
+_threading: dict[str, Any] = {}
+_is_prepared = False
+
+
+def take_hold() -> None:
+    """Before a test runs, which may replace them, take hold of what looks for its threads after it.
+
+    `threading` is not imported for that: what it does in each fork costs as much as a short test.
+    """
+    threading = sys.modules.get("threading")
+    if isinstance(threading, type(sys)) and not _threading:
+        _threading.update(enumerate=threading.enumerate, main_thread=threading.main_thread)
+
+
+def prepare(work: Any) -> None:
+    """In a template, before it forks a child for *work*: do what each child would have to do in its place."""
+    global _is_prepared
+    is_call = isinstance(work, RunFunction)
+    if _is_prepared or not (is_call or getattr(work, "settings", {}).get("track_handles")):
+        return
+    _is_prepared = True
+    if is_call:  # which is always tracked
+        from isolatedunit.child import function
+
+        function.rehearse()
+    from isolatedunit.handles import tracker
+
+    tracker.prepare_forks()
+
+
+def note_import() -> None:
+    """In a template: it has imported something, so that what was prepared is out of date."""
+    global _is_prepared
+    _is_prepared = False
+
+
+def make_tracker(settings: dict[str, Any]) -> HandleTracker | None:
+    """What finds all that the tests leave open, and the lines that opened it; None where that is not wanted."""
+    if not settings["track_handles"]:
+        return None
+    from isolatedunit.handles import tracker  # only here: most children do without
+
+    made = tracker.HandleTracker(in_new_process=True)
+    if not settings["shared"]:
+        tracker.current = made
+    return made
+
+
+def are_limited(settings: dict[str, Any]) -> bool:
+    """Whether `limit` has anything to do."""
+    return [settings.get(name) for name in _LIMITS] != [None] * len(_LIMITS)
+
+
+def limit(settings: dict[str, Any]) -> None:
+    """Let the kernel hold this process to the CPU seconds, the descriptors and the memory of *settings*."""
+    if resource is None:
+        return
+    seconds, descriptors, size = (settings.get(name) for name in ("cpu_limit", "max_open_files", "memory_limit"))
+    if seconds is not None:
+        # SIGXCPU at the limit; SIGKILL a second later, for who handles SIGXCPU
+        soft = max(1, int(seconds + 0.999))
+        _lower(resource.RLIMIT_CPU, soft, soft + 1)
+    if descriptors is not None:
+        # the runner's own have numbers above any limit that a test may be given
+        _lower(resource.RLIMIT_NOFILE, descriptors, None)
+    if settings.get("cgroup") is not None:
+        cgroups.join(settings["cgroup"])
+    if size is not None and sys.platform == "linux":
+        # the watcher counts what is resident, but it looks only now and then: this ends what grows faster
+        private = _private_size() + MEMORY_HEADROOM * size
+        _lower(resource.RLIMIT_DATA, private, None)
+
+
+def _lower(which: int, soft: int, hard: int | None) -> None:
+    """Set a limit, but never above what it is already; *hard* None leaves the hard one."""
+    now_soft, now_hard = resource.getrlimit(which)
+    top = now_hard if hard is None else hard if now_hard == resource.RLIM_INFINITY else min(hard, now_hard)
+    least = [one for one in (soft, now_soft, top) if one != resource.RLIM_INFINITY]
+    resource.setrlimit(which, (min(least), top))
+
+
+def _private_size() -> int:
+    try:
+        with open("/proc/self/status", "rb") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(b"VmData:"))
+    except (OSError, ValueError, StopIteration):
+        return 0
+
+
+def peak_rss() -> int | None:
+    """The most memory, in bytes, that this process had resident; None where the system hides it.
+
+    From ``/proc`` and not from ``getrusage``, whose figure for a spawned process begins with the
+    size of the process that spawned it.
+    """
+    try:
+        with open("/proc/self/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def is_clean() -> bool:
+    """Whether no thread but this one runs and nothing is registered for the exit."""
+    return _count_threads() == 0 and atexit._ncallbacks() == 0
+
+
+def what_a_fork_loses() -> str | None:
+    """What this process has that no fork of it would have; None if there is nothing."""
+    threading = sys.modules.get("threading")
+    threads = [thread.name for thread in threading.enumerate()[1:]] if threading is not None else []
+    if threads:
+        return f"a thread running ({', '.join(threads)})"
+    if _count_threads():
+        return "a thread running"
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return "an event loop running"
+    return None
+
+
+def run_exit_functions() -> None:
+    """What the interpreter would do at its exit, when it has waited for its threads: see `let_threads_end`."""
+    try:
+        atexit._run_exitfuncs()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+
+
+def let_threads_end() -> None:
+    """Give executors, and threads that are about to end, the time to: the interpreter has no limit for that.
+
+    Of threads it matters where multiprocessing is in use. Its function for the exit forgets which descriptors belong to
+    the processes that it started, so that whoever frees one of them after it leaves its pipes open.
+    """
+    let_executors_end()
+    take_hold()
+    if not _threading or not any(name in sys.modules for name in ("multiprocessing.util", "multiprocess.util")):
+        return
+    try:
+        deadline = _clock() + THREAD_GRACE * processes.load_per_processor()
+        while _clock() < deadline:
+            known = _threading["enumerate"]()
+            # a thread that has left `threading` still frees what it held
+            if _count_threads() < len(known) and not any(map(_outlives_its_test, known)):
+                break
+            _sleep(0.001)
+    except Exception:  # a test may have left anything in the place of threads
+        return
+
+
+def clean() -> dict[str, Any]:
+    """Tell which threads are left; they end with the process."""
+    take_hold()  # of what the test itself was the first to import
+    if not _threading:
+        return {"leaked": 0, "by_kind": {}, "leaks": []}
+    let_executors_end()
+    deadline = _clock() + THREAD_GRACE
+    while True:
+        left = [thread for thread in _threading["enumerate"]() if _outlives_its_test(thread)]
+        if not left or _clock() > deadline:
+            break
+        _sleep(0.002)
+    leaks = [{"kind": "thread", "identity": _describe(thread)} for thread in left]
+    return {"leaked": len(leaks), "by_kind": {"thread": len(leaks)} if leaks else {}, "leaks": leaks}
+
+
+def _outlives_its_test(thread: threading.Thread) -> bool:
+    # a daemon thread is one that the interpreter does not wait for at its exit either
+    return thread is not _threading["main_thread"]() and not thread.daemon and thread.is_alive()
+
+
+def _describe(thread: threading.Thread) -> str:
+    target = getattr(thread, "_target", None)
+    name = getattr(target, "__qualname__", None)
+    return f"{thread.name} ({name})" if name and f"({name}" not in thread.name else thread.name
+
+
+def let_executors_end() -> None:
+    """Tell idle workers of executors to end, as the interpreter does at its exit before it does anything else.
+
+    Those of a ``ProcessPoolExecutor`` do not end by themselves, and multiprocessing waits for them.
+    """
+    threads: Any = sys.modules.get("concurrent.futures.thread")
+    processes: Any = sys.modules.get("concurrent.futures.process")
+    try:
+        if threads is not None:
+            threads._shutdown = True
+            for queue in list(threads._threads_queues.values()):
+                queue.put(None)
+        if processes is not None:
+            processes._global_shutdown = True
+            managers = dict(processes._threads_wakeups)
+            for waking in managers.values():
+                waking.wakeup()
+            # before multiprocessing closes the queue over which a manager tells its workers
+            deadline = _clock() + EXECUTOR_GRACE * processes.load_per_processor()
+            for manager in managers:
+                manager.join(max(0.0, deadline - _clock()))
+    except Exception:  # a test may have left anything in their place
+        return

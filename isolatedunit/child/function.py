@@ -1,0 +1,148 @@
+"""Calls the function of one command in this process, as if it was a test."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import time
+import unittest
+
+from isolatedunit.child import recorder
+from isolatedunit.protocol.channel import MAX_MESSAGE_SIZE
+from isolatedunit.protocol.ipc import ipc
+from isolatedunit.protocol.messages import CallNoted, OutcomeNoted, RunFunction, TestFinished, TestStarted
+from isolatedunit.protocol.pickling import carry, undill
+from isolatedunit.sdk.instance import TestInstance
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from isolatedunit.child.reporter import Reporter
+    from isolatedunit.handles.tracker import HandleTracker
+
+__unittest = True  # leaves this module's frames out of tracebacks
+
+CARRY_ERROR = "isolatedunit.errors.CarryError"
+
+MAX_CARRIED = MAX_MESSAGE_SIZE - 4096
+"""The most that a returned value may be, in bytes, as it is carried; the rest is for the message around it."""
+
+_clock = time.perf_counter
+
+
+def rehearse() -> None:
+    """In a template: import what every call needs, and open once what a call is carried in.
+
+    That takes six times as long as a short call does, and so is not for each child to do.
+    """
+    try:
+        undill(carry((call, (), None)))
+    except Exception:
+        return  # the child meets it again, and tells it as its call's error
+
+
+def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> None:
+    """Call the command's function and report what came of it; *tracker* is its ``handle_tracker``."""
+    reporter.send(TestStarted, test=0)
+    started = _clock()
+    try:
+        value = _call(command, reporter, tracker)
+    except BaseException as exception:
+        _note(reporter, exception)
+        succeeded = False
+    else:
+        succeeded = _return(reporter, value)
+    reporter.hold(TestFinished, test=0, duration=_clock() - started, counted=True, succeeded=succeeded)
+
+
+def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
+    try:
+        function, args, sdk_options = undill(command.function)
+    except Exception as exception:
+        raise TypeError(f"{command.name} cannot be had in this process: {exception!r}") from exception
+    session_id = command.attempt.replace("/", "-").replace("#", "-")
+    sdk = None
+    if sdk_options is not None:
+        from isolatedunit.sdk import TestSDKFactory
+
+        sdk = TestSDKFactory.create(sdk_options, session_id=session_id, handle_tracker=tracker, request=ipc.request)
+        reporter.hold(CallNoted, session=vars(sdk.session).copy())
+    instance = TestInstance(
+        sdk=sdk,
+        session_id=session_id if sdk is None else sdk.session_id,
+        handle_tracker=tracker,
+        ipc=ipc,
+        attempt_id=command.attempt,
+        temporary_directory=command.settings["directory"],
+    )
+    os.makedirs(instance.temporary_directory, mode=0o700, exist_ok=True)
+    try:
+        return _run_to_end(function, instance, args)
+    finally:
+        if sdk is not None:
+            sdk.close()
+
+
+def _run_to_end(function: Callable[..., Any], instance: TestInstance, args: tuple[Any, ...]) -> Any:
+    value = function(instance, *args)
+    if inspect.isawaitable(value):
+        import asyncio
+
+        async def wait() -> Any:
+            return await value
+
+        return asyncio.run(wait())
+    return value
+
+
+def _return(reporter: Reporter, value: Any) -> bool:
+    """Send the value; where that cannot be, that is the function's error."""
+    if value is None:
+        return True
+    try:
+        pickled = carry(value)
+    except BaseException as exception:  # what a class says to pickle is the user's code as well
+        text = f"what the function returned, a {type(value).__qualname__}, cannot be carried to the runner: "
+        text += str(exception) or type(exception).__name__
+        return _refuse(reporter, text)
+    if len(pickled) > MAX_CARRIED:
+        return _refuse(
+            reporter,
+            f"what the function returned, a {type(value).__qualname__}, cannot be carried to the runner: it takes "
+            f"{len(pickled)} bytes, and {MAX_CARRIED} are the most; have it written to a file, and return the path",
+        )
+    reporter.hold(CallNoted, pickled=pickled)
+    return True
+
+
+def _refuse(reporter: Reporter, text: str) -> bool:
+    reporter.hold(OutcomeNoted, test=0, kind="addError", text=f"{text}\n", message=text, exception=CARRY_ERROR)
+    return False
+
+
+def _note(reporter: Reporter, exception: BaseException) -> None:
+    described = recorder.describe_exception(exception)
+    if isinstance(exception, unittest.SkipTest):
+        reason = described["message"]
+        reporter.hold(OutcomeNoted, test=0, kind="addSkip", text=reason, message=reason)
+        return
+    kind = "addFailure" if isinstance(exception, AssertionError) else "addError"
+    reporter.hold(OutcomeNoted, test=0, kind=kind, **described)
+
+
+def own_memory() -> int | None:
+    """The bytes resident that this process shares with no other; None where the system hides it."""
+    if sys.platform != "linux":
+        return None
+    total = 0
+    try:
+        with open("/proc/self/smaps_rollup", "rb") as file:
+            for line in file:
+                if line.startswith(b"Private_"):
+                    total += int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        return None
+    return total

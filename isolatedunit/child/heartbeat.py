@@ -1,0 +1,115 @@
+"""A thread that reports, once an interval, that Python code still gets to run in this process."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import time
+
+from isolatedunit.system import processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Any
+
+try:
+    # now, since it must not be imported while a test runs
+    import ctypes
+except ImportError:
+    ctypes = None  # type: ignore[assignment]
+
+_allocate_lock, _sleep = _thread.allocate_lock, time.sleep  # a test may replace them in their modules
+_getpid = os.getpid
+
+_heart: Heart | tuple[Callable[[], None], float] | None = None
+
+
+class Heart:
+    """Calls *beat* once every *interval* seconds, once it is started.
+
+    It is started by a nudge from the runner, and not with the child: a thread makes a short test's
+    process half as slow again. It is a thread that neither `threading` nor ``_thread._count()``
+    knows of, since tests count theirs, and that no signal reaches, since tests block theirs. It
+    ends before a fork, since Python 3.12 warns of forking with a second thread; the runner nudges
+    again when it hears nothing.
+    """
+
+    def __init__(self, beat: Callable[[], None], interval: float) -> None:
+        self._beat = beat
+        self._interval = interval
+        self._process_id = _getpid()
+        self._stop = _allocate_lock()
+        self._beating = False
+        self._watches_forks = False
+        self._callback: Any = None
+
+    def start(self) -> None:
+        """Begin to beat, with a beat."""
+        if self._beating or _getpid() != self._process_id:
+            return
+        self._beating = True
+        self._stop = _allocate_lock()
+        self._stop.acquire()
+        if hasattr(os, "register_at_fork") and not self._watches_forks:
+            self._watches_forks = True
+            os.register_at_fork(before=self.stop)
+        if ctypes is None:
+            _thread.start_new_thread(self._run, (None,))
+        else:
+            self._callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._run)
+            ctypes.pythonapi.PyThread_start_new_thread(self._callback, None)
+
+    def stop(self) -> None:
+        """Stop beating; returns when the thread is about to end."""
+        if not self._beating or _getpid() != self._process_id:
+            return
+        self._stop.release()
+        for _ in range(1000):
+            if not self._beating:
+                return
+            _sleep(0.0001)
+
+    def _run(self, _: Any) -> None:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        self._beat()
+        while not self._stop.acquire(True, self._interval):
+            self._beat()
+        self._beating = False
+
+
+def give_heart(beat: Callable[[], None], interval: float) -> None:
+    """From now on a nudge starts the heart; where there are no nudges, it starts at once."""
+    global _heart
+    _heart = beat, interval  # made when it is needed, which for most children is never
+    if processes.NUDGE is None:
+        _start_heart()
+
+
+def lose_heart() -> None:
+    """The heart stops, and nudges start nothing any more."""
+    global _heart
+    if isinstance(_heart, Heart):
+        _heart.stop()
+    _heart = None
+
+
+def answer_nudges() -> None:
+    """Let `resources.NUDGE` start the heart of whatever child this process is, or forks."""
+    if processes.NUDGE is not None:
+        signal.signal(processes.NUDGE, _on_nudge)
+
+
+def _on_nudge(_signal: int, _frame: FrameType | None) -> None:
+    _start_heart()
+
+
+def _start_heart() -> None:
+    global _heart
+    if isinstance(_heart, tuple):
+        _heart = Heart(*_heart)
+    if _heart is not None:
+        _heart.start()

@@ -1,0 +1,232 @@
+"""What a template makes ready for a test before it forks the test's process.
+
+In a fork, what is touched is copied, a page at a time, which takes longer than most of what the code does that
+touches it. So the template does all in which nothing of the user's runs: it finds the test and makes
+it, makes unittest's result for it, and writes its reports, but for what is not known yet. Left to the
+child is to run it.
+
+That is for the everyday test: alone in its process, of a class that leaves it to unittest to make it, with no
+setting that looks closer at it. All others are found, made and run by their children.
+"""
+
+from __future__ import annotations
+
+import abc
+import os
+import sys
+import time
+import types
+import unittest
+import warnings
+
+from isolatedunit.child import cleanup, heartbeat, receipt, suite
+from isolatedunit.child.receipt import (
+    filter_warnings_once,
+    finish,
+    flush_standard_streams,
+    saves_lines,
+    take_settings,
+)
+from isolatedunit.child.recorder import Recorder
+from isolatedunit.child.reporter import Reporter, forms_for
+from isolatedunit.collection.addresses import Finder, find_class
+from isolatedunit.protocol.channel import PipeEnd
+from isolatedunit.protocol.messages import COMMANDS, ChildReady, RunTest, decode, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+__unittest = True  # leaves this module's frames out of unittest's tracebacks
+
+_exit = os._exit
+
+_TELLING = ("failfast", "buffer", "tb_locals", "shared")
+_MAKING = ("__new__", "__del__", "__getattribute__", "__setattr__", "addTypeEqualityFunc")
+_METACLASSES = (type, abc.ABCMeta)
+
+_everyday: dict[str, Any] = {}
+"""By the names of classes that were met: the class, or None if its tests are not for here."""
+
+_without_fixtures: set[type] = set()
+"""Those of the classes for which unittest runs nothing but the tests."""
+
+_kept: dict[tuple[Any, ...], Prepared] = {}
+
+
+class Prepared:
+    """A test, made, and all that its process needs beside it.
+
+    One serves all tests with the same settings: a template never runs it, and each of its forks has its own.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.has_limits = self.stopped = False
+        self.fixtures: dict[str, float] | None = None
+        self.reporter: Reporter
+        self._settings = settings
+        self._recorder: Any = None
+        self._test: Any = None
+        self._suite: Any = None
+
+    def take(self, reporter: Reporter, test: unittest.TestCase) -> None:
+        """This *test* is to be run, and to be told of by *reporter*; in a suite if there is more to run than that."""
+        recorder = self._recorder or Recorder(reporter, [], self._settings)
+        recorder.take(reporter, [test])
+        self.reporter, self._recorder, self._test = reporter, recorder, test
+        self._suite = None if type(test) in _without_fixtures else suite.Suite([test])
+
+    def run(self) -> None:
+        """Run the test, in the child; then let go of it: it may register something for the exit when it goes."""
+        recorder = self._recorder
+        try:
+            if self._suite is not None:
+                self._suite.run(recorder)
+            else:
+                suite.run_alone(self._test, recorder)
+        except BaseException as exception:
+            recorder.note_escaped(exception)
+        recorder.finish_silent()
+        self.stopped, self.fixtures = recorder.shouldStop, recorder.fixture_seconds or None
+        self._test = self._suite = self._recorder = None
+
+
+def prepare(pipe: PipeEnd, work: RunTest, finder: Finder, home: dict[str, Any]) -> Prepared | None:
+    """Make ready what *work* is about, in the template that has loaded *home*; None where the child has to."""
+    settings = work.settings
+    if len(work.tests) != 1 or work.tests[0]["home"] != home or not _is_everyday(settings):
+        return None
+    try:
+        test = _make(work.tests[0]["address"], finder)
+    except BaseException:
+        return None  # the child meets it again, and reports it as its test's error
+    if test is None:
+        return None
+    cleanup.take_hold()
+    key = tuple([settings.get(name) for name in _TELLING])
+    prepared = _kept.get(key)
+    if prepared is None:
+        prepared = _kept[key] = Prepared(settings)
+    prepared.has_limits = cleanup.are_limited(settings)
+    reporter = Reporter(pipe, work.attempt, forms_for(work.attempt))
+    prepared.take(reporter, test)
+    take_settings(pipe, settings, reporter)
+    return prepared
+
+
+def note_import() -> None:
+    """What was found out of classes may not be so any more: something was imported."""
+    _everyday.clear()
+    _without_fixtures.clear()
+    receipt.note_import()
+
+
+def _is_everyday(settings: dict[str, Any]) -> bool:
+    is_looked_at = settings["track_handles"] or settings.get("profile") is not None or settings.get("hunt_leaks")
+    return not is_looked_at and settings.get("memory_growth_limit") is None
+
+
+def _make(address: dict[str, Any], finder: Finder) -> unittest.TestCase | None:
+    """The test with this address; None where code of the user's would run to make it, or beside it."""
+    name = address.get("class")
+    if name is not None:
+        if name not in _everyday:
+            # what is not imported here is the child's to import
+            cls = find_class(name) if name.partition(":")[0] in sys.modules else None
+            _everyday[name] = cls if cls is not None and _is_made_by_unittest(cls) else None
+        cls = _everyday[name]
+        if cls is None or type(_static(cls, address["method"])) is not types.FunctionType:
+            return None
+        _note_fixtures(cls)
+        made: unittest.TestCase = cls(address["method"])
+        return made
+    if "source" not in address:
+        return None
+    test = finder.find(address)
+    if not isinstance(test, unittest.TestCase) or not finder.is_apart(test):
+        return None
+    _note_fixtures(type(test))
+    return test
+
+
+def _note_fixtures(cls: type) -> None:
+    if cls not in _without_fixtures and suite.has_nothing_to_run(cls):
+        _without_fixtures.add(cls)
+
+
+def _is_made_by_unittest(cls: type) -> bool:
+    """Whether nothing of the user's runs when a test of this class is made."""
+    asynchronous = getattr(sys.modules.get("unittest.async_case"), "IsolatedAsyncioTestCase", unittest.TestCase)
+    makers = (unittest.TestCase.__init__, asynchronous.__init__)
+    if type(cls) not in _METACLASSES or _static(cls, "__init__") not in makers:
+        return False
+    return all(_static(cls, name) is _static(unittest.TestCase, name) for name in _MAKING)
+
+
+def _static(cls: type, name: str) -> Any:
+    """What the class has under this name, without a descriptor being asked."""
+    for base in cls.__mro__:
+        if name in vars(base):
+            return vars(base)[name]
+    return None
+
+
+def run_prepared(prepared: Prepared, settings: dict[str, Any]) -> None:
+    """Run, in the child, the test that its template has made ready, and give the receipt."""
+    reporter = prepared.reporter
+    if prepared.has_limits:
+        cleanup.limit(settings)
+    reporter.found_at = reporter.ready_at
+    prepared.run()
+    if reporter.is_twin:
+        _exit(0)
+    finish(reporter, settings, spawned=False, stopped=prepared.stopped, fixtures=prepared.fixtures)
+
+
+_HOME = {"module": __name__}
+
+
+class _Rehearsed(unittest.TestCase):
+    def runTest(self) -> None:
+        pass
+
+
+def rehearse(times: int = 16) -> None:
+    """Do what every child does, in a template: what an interpreter does the first times is done then.
+
+    Since Python 3.11 it rewrites the code that it runs often, and everywhere it fills its caches. A
+    fork that finds that done need not do it, and above all need not copy the pages it would be in.
+    """
+    if saves_lines():
+        return  # which what a child does at its end would end here
+    settings: dict[str, Any] = {
+        "ipc": True,
+        "receipt": None,
+        "heartbeat_interval": 1.0,
+        "cleanup_timeout": None,
+        "warnings": "default",
+        **dict.fromkeys(("failfast", "buffer", "tb_locals", "shared", "track_handles"), False),
+    }
+    test = {"home": _HOME, "address": {"class": f"{__name__}:_Rehearsed", "method": "runTest"}}
+    command = RunTest(attempt="rehearsal", tests=[test], settings=settings)
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    filters = warnings.filters[:]
+    try:
+        for _ in range(times):
+            _run_through(decode(encode(command), COMMANDS), PipeEnd(descriptor))  # type: ignore[arg-type]
+            warnings.filters[:] = filters  # type: ignore[index]
+            note_import()
+    finally:
+        heartbeat.lose_heart()
+        os.close(descriptor)
+
+
+def _run_through(work: RunTest, pipe: PipeEnd) -> None:
+    ready = prepare(pipe, work, Finder(), _HOME)
+    assert ready is not None
+    filter_warnings_once(work.settings["warnings"])
+    ready.reporter.begin()
+    ready.reporter.hold(ChildReady, at=time.monotonic())
+    run_prepared(ready, work.settings)
+    flush_standard_streams()

@@ -1,0 +1,135 @@
+"""The processes below a template: waits for them, and ends what a test, or a run, has left of them."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from isolatedunit.system import processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LEAVE_GRACE = 1.0
+"""Seconds in which what a template forked may still end by itself when the run is over."""
+
+STOPPED_CHECK_INTERVAL = 500
+"""Milliseconds between two looks whether a child has stopped, to be traced."""
+
+# a user's module, imported by a template, may replace them in their modules
+_clock, _sleep, _wait4, _waitpid, _close = time.monotonic, time.sleep, os.wait4, os.waitpid, os.close
+_pidfd_open, _make_poll = getattr(os, "pidfd_open", None), getattr(select, "poll", None)
+
+
+class RunnerGone(Exception):
+    """The other end of the template's Connection was closed."""
+
+
+class Watch:
+    """Waits for the ends of a template's children, and keeps an eye on *connection*, the descriptor of its Connection.
+
+    What the template was forked from may have been killed with the runner: then nobody else ends the child.
+    """
+
+    def __init__(self, connection: int) -> None:
+        self._poll: Any = None if _make_poll is None else _make_poll()
+        if self._poll is not None:
+            self._poll.register(connection, 0)  # for its end, not for commands: there is no time for them now
+
+    def wait(self, process_id: int) -> tuple[int, Any] | None:
+        """How the child ended, and what it used: as ``wait4`` has both. None where somebody else has waited for it.
+
+        Raises `RunnerGone`, with the child ended, when the runner is gone.
+        """
+        poll, descriptor = self._poll, None
+        try:
+            if poll is not None and _pidfd_open is not None:
+                descriptor = _pidfd_open(process_id)
+                poll.register(descriptor, select.POLLIN)
+        except OSError:
+            pass  # too old a system, or too few descriptors
+        try:
+            while True:
+                ready = () if descriptor is None else poll.poll(STOPPED_CHECK_INTERVAL)
+                ended, status, usage = _wait4(process_id, 0 if descriptor is None else os.WNOHANG)
+                if ended and not os.WIFSTOPPED(status):
+                    return status, usage
+                if ended:  # it wants to be traced
+                    processes.let_go(process_id, status)
+                elif any(one != descriptor for one, _ in ready):
+                    end_all_below(LEAVE_GRACE)
+                    raise RunnerGone
+        except ChildProcessError:
+            return None  # the module told the kernel to reap for it (SIGCHLD ignored)
+        finally:
+            if descriptor is not None:
+                poll.unregister(descriptor)
+                _close(descriptor)
+
+    def is_hung_up(self, descriptor: int) -> bool:
+        """Whether the other end of a Connection is closed."""
+        poll = self._poll
+        poll.register(descriptor, 0)
+        try:
+            return any(one == descriptor and events & select.POLLHUP for one, events in poll.poll(0))
+        finally:
+            poll.unregister(descriptor)
+
+
+def reap_quietly() -> None:
+    """Wait for every child that has ended."""
+    try:
+        while _waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def end_leftovers(
+    process_id: int, cleanup_timeout: float | None, is_subreaper: bool
+) -> tuple[list[dict[str, Any]], float]:
+    """End what the test with this process left running; tell what that was, and its CPU seconds.
+
+    What is about to end by itself gets its time to: a test may have told it so and not waited.
+    """
+    used = [0.0]
+    if not have_children(used):
+        # with no subreaper, what is in the test's group is all that can be found
+        in_group = not is_subreaper and processes.kill_group(process_id)
+        return [{"pid": None, "command": "(in the test's process group)"}] if in_group else [], used[0]
+    deadline = _clock() + processes.leftover_grace(cleanup_timeout)
+    while _clock() < deadline:
+        _sleep(0.005)
+        if not have_children(used):
+            return [], used[0]
+    found: dict[int, dict[str, Any]] = {}
+    while have_children(used):
+        for child in processes.children_of_this_process():
+            found.setdefault(child, processes.describe_process(child))
+            processes.send_signal(child, processes.SIGKILL)
+        _sleep(0.001)
+    return list(found.values()), used[0]
+
+
+def have_children(used: list[float] | None = None) -> bool:
+    """Whether this process has children; waits for those that have ended, and adds to *used* their CPU seconds."""
+    try:
+        while True:
+            process_id, _, usage = _wait4(-1, os.WNOHANG)
+            if not process_id:
+                return True
+            if used is not None:
+                used[0] += usage.ru_utime + usage.ru_stime
+    except ChildProcessError:
+        return False
+
+
+def end_all_below(grace: float) -> None:
+    """Return when this process has no children left, SIGKILLing them after *grace* seconds."""
+    deadline = _clock() + grace
+    while have_children():
+        if _clock() > deadline:
+            processes.kill_all(processes.processes_below(os.getpid()))
+        _sleep(0.002)

@@ -1,0 +1,153 @@
+"""What a child does around its tests: settings before them, and the receipt after them.
+
+What is needed once a test has run is taken hold of at import: a test may patch it or clear ``sys.modules``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import time
+import warnings
+
+from isolatedunit.child import cleanup
+from isolatedunit.child.heartbeat import give_heart
+from isolatedunit.protocol.messages import HandlesCleaned, WorkFinished
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from isolatedunit.child.reporter import Reporter
+    from isolatedunit.handles.tracker import HandleTracker
+    from isolatedunit.protocol.channel import PipeEnd
+
+__unittest = True  # leaves this module's frames out of unittest's tracebacks
+
+_clock = time.monotonic
+
+_filtered: str | None = None
+"""The category of the filters that are in force; None where they have to be set again."""
+
+
+def take_settings(pipe: PipeEnd, settings: dict[str, Any], reporter: Reporter) -> None:
+    """Let the reports go the way that the runner wants to hear them."""
+    pipe.receipt = settings["receipt"]
+    if settings["ipc"]:
+        give_heart(reporter.beat, settings["heartbeat_interval"])
+    else:
+        pipe.only_receipt = True
+
+
+def finish(
+    reporter: Reporter,
+    settings: dict[str, Any],
+    spawned: bool,
+    tracker: HandleTracker | None = None,
+    grown: Sequence[dict[str, Any]] = (),
+    **more: Any,
+) -> None:
+    """Give the receipt, and look after what is left: in one, where that is nothing."""
+    save_lines()
+    clean = cleanup.is_clean()
+    peak = cleanup.peak_rss() if spawned else None
+    found_after, elapsed = max(0.0, reporter.found_at - reporter.ready_at), _clock() - reporter.ready_at
+    is_all = clean and tracker is None and not grown
+    reporter.hold(WorkFinished, clean=is_all, found_after=found_after, elapsed=elapsed, peak_rss=peak, **more)
+    if is_all:
+        reporter.flush()
+        return
+    if not clean or (tracker is not None and not _has_nothing(tracker)):
+        reporter.flush()  # from now on the runner's clock for the cleanup runs
+        cleanup.let_threads_end()
+        if tracker is None:
+            cleanup.run_exit_functions()
+        else:
+            with tracker.leaving(settings["cleanup_timeout"]):
+                cleanup.run_exit_functions()
+    found = cleanup.clean() if tracker is None else _finish_tracker(tracker, settings["cleanup_timeout"])
+    reporter.send(HandlesCleaned, handle_stats=_with_leaks(found, grown))
+
+
+def save_lines() -> None:
+    """Save which lines ran, where that is measured."""
+    if saves_lines():
+        sys.modules["isolatedunit.child.coverage"].save()
+
+
+def saves_lines() -> bool:
+    """Whether it is measured here which lines run."""
+    return "isolatedunit.child.coverage" in sys.modules
+
+
+def _has_nothing(tracker: HandleTracker) -> bool:
+    try:
+        return tracker.is_clean()
+    except Exception:
+        return False
+
+
+def _finish_tracker(tracker: HandleTracker, timeout: float | None) -> dict[str, Any]:
+    try:
+        # less than there is: what is found must be told before the time is over
+        return tracker.finish(None if timeout is None else timeout * 0.8).to_dict()
+    except Exception as exception:  # after a test that left nothing as it was; that is no fault of its outcome
+        # without a traceback, as what formats one may be broken, too
+        return {**cleanup.clean(), "incomplete": f"{type(exception).__name__}: {exception}"}
+
+
+def _with_leaks(found: dict[str, Any], more: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    if not more:
+        return found
+    by_kind = dict(found["by_kind"])
+    for leak in more:
+        by_kind[leak["kind"]] = by_kind.get(leak["kind"], 0) + 1
+    return {**found, "leaked": found["leaked"] + len(more), "by_kind": by_kind, "leaks": [*found["leaks"], *more]}
+
+
+def filter_warnings(category: str | None) -> None:
+    """What unittest's own runner does; nobody is left to see its filters when this process ends."""
+    if category:
+        warnings.simplefilter(category)  # type: ignore[arg-type]
+        if sys.version_info < (3, 12) and category in ("default", "always"):
+            warnings.filterwarnings("module", category=DeprecationWarning, message=r"Please use assert\w+ instead.")
+
+
+def filter_warnings_once(category: str | None) -> None:
+    """The same, unless it is done; in a template, so that no child has to."""
+    global _filtered
+    if category != _filtered:
+        filter_warnings(category)
+        _filtered = category
+
+
+def note_import() -> None:
+    """In a template: it has run code of the user's, which may have changed filters, or handles."""
+    global _filtered
+    _filtered = None
+    cleanup.note_import()
+
+
+def flush_standard_streams() -> None:
+    """Get out what a test wrote and `os._exit` would forget; its streams may be anything by now."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        try:
+            stream.flush()  # type: ignore[union-attr]
+        except Exception:
+            continue
+
+
+def has_exit_functions() -> bool:
+    """Whether anything is registered for the exit of this process."""
+    return atexit._ncallbacks() > 0
+
+
+def discard_inherited_exit_functions() -> None:
+    """In a fork: what the template's modules registered for their exit is the template's to run."""
+    atexit._clear()
+    finalize = getattr(sys.modules.get("weakref"), "finalize", None)
+    if finalize is not None and finalize._registered_with_atexit:
+        for info in finalize._registry.values():
+            info.atexit = False
+        finalize._registered_with_atexit = False

@@ -1,0 +1,82 @@
+"""``isolatedunit config``: tells which options tests will have, and where each of them comes from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from isolatedunit.cli.exit_codes import NO_TESTS, SUCCESS
+from isolatedunit.cli.parser import parse_all
+from isolatedunit.config.options import PER_TEST, TABLE, Options, overriding
+from isolatedunit.engine.scheduling.units import OptionsOf
+from isolatedunit.errors import OptionError
+from isolatedunit.model.results import PlannedTest
+from isolatedunit.reporters.terminal.streams import LosslessStream
+
+BY_DEFAULT = "default"
+IN_CODE = "its class or method"
+
+Row = tuple[str, str, str]
+
+
+def config_command(argv: Sequence[str]) -> int:
+    """``isolatedunit config TEST...``: print the options that tests will have, and where each comes from."""
+    from isolatedunit.collection.plan import report_known
+    from isolatedunit.engine.run import Run
+    from isolatedunit.system.signals import heeding_signals
+
+    options, names, origins, _ = parse_all(argv)
+    if not names:
+        raise OptionError("config: no test is named; name a test, a class or a module, as for a run.")
+    run = Run(options, [])
+    try:
+        with heeding_signals(run):
+            planned = run.collect({"names": names})
+    finally:
+        run.close()
+    failed = next((report_known(test) for test in planned if test.reports), None)
+    if failed is not None and failed.notes:
+        message = failed.notes[0].message.strip().rpartition("\n")[2]
+        raise OptionError(f"config: {failed.id.rpartition('.')[2]!r} cannot be loaded, name what can: {message}")
+    print("\n".join(explain(planned, options, origins)), file=LosslessStream(sys.stdout))
+    return SUCCESS if planned else NO_TESTS
+
+
+def explain(tests: Sequence[PlannedTest], options: Options, origins: Mapping[str, str]) -> Iterator[str]:
+    """The lines to print: tests that have the same options, from the same places, are told together."""
+    alike: dict[tuple[Row, ...], list[str]] = {}
+    for test in tests:
+        alike.setdefault(tuple(_rows(test, options, origins)), []).append(test.id)
+    for number, (rows, names) in enumerate(alike.items()):
+        if number:
+            yield ""
+        yield from names
+        widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+        for name, value, origin in rows:
+            yield f"  {name:<{widths[0]}} = {value:<{widths[1]}}  {origin}"
+
+
+def _rows(test: PlannedTest, options: Options, origins: Mapping[str, str]) -> Iterator[Row]:
+    effective = OptionsOf(options)(test)
+    by_pattern = overriding(options.overrides, test.id)
+    for name in TABLE:
+        if name not in PER_TEST:
+            continue
+        origin = origins.get(name, BY_DEFAULT)
+        if name in by_pattern:
+            where = origins.get("overrides", BY_DEFAULT)
+            origin = f"the override for {by_pattern[name][1]!r} in {where}"
+        if name in test.overrides:
+            origin = IN_CODE
+        yield name, _show(getattr(effective, name)), origin
+
+
+def _show(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "(empty)"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,147 @@
+"""``isolatedunit history``: what past runs tell about the tests of a project, on the terminal, as JSON or as a page."""
+
+from __future__ import annotations
+
+import argparse
+import html
+import json
+import sqlite3
+import sys
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from isolatedunit.config.output_files import HISTORY
+from isolatedunit.errors import OptionError
+from isolatedunit.history.store import History, Recent
+from isolatedunit.history.trends import Recollection, as_json, date_of, recollect, runs_of, tables_of
+from isolatedunit.reporters.escaping import on_one_line, printable
+from isolatedunit.reporters.files.json_report import write_atomically
+
+LIMIT = 10
+"""How many tests a list has, unless ``--limit`` says so."""
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --dim: #595959; }
+@media (prefers-color-scheme: dark) { :root { --dim: #a6a6a6; } }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
+div { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; }
+caption { font-size: 1.25rem; font-weight: 600; padding: 1.5rem 0 .5rem; text-align: left; }
+th, td { border-bottom: 1px solid var(--line); padding: .3rem .75rem .3rem 0; text-align: left; vertical-align: top; }
+td:not(:last-child) { white-space: nowrap; }
+td { font-family: ui-monospace, monospace; font-size: .875rem; }
+p { color: var(--dim); }
+"""
+
+
+def history_command(arguments: Sequence[str]) -> int:
+    """The command; gives the exit code. Raises `OptionError`."""
+    parser = argparse.ArgumentParser(
+        prog="isolatedunit history",
+        description="Tell what past runs know: slow tests and their trend, flaky tests, tests that fail.",
+    )
+    parser.add_argument(
+        "tests", nargs="*", metavar="TEST", help="the runs of these tests: ids, parts of ids or patterns"
+    )
+    parser.add_argument("--history", metavar="FILE", default=HISTORY, help=f"the file to read ({HISTORY})")
+    parser.add_argument("--limit", metavar="N", type=int, default=LIMIT, help=f"the length of each list ({LIMIT})")
+    parser.add_argument("--json", metavar="FILE", help="write it as JSON; - for standard output")
+    parser.add_argument("--html", metavar="FILE", help="write it as a page")
+    given = parser.parse_args(arguments)
+    if given.limit < 1:
+        raise OptionError(f"--limit: {given.limit} cannot be used; give a number from 1 on.")
+    tests = _read(given.history)
+    if given.tests:
+        tests = [test for test in tests if any(_matches(test.id, pattern) for pattern in given.tests)]
+        if not tests:
+            raise OptionError(f"history: nothing is known of {', '.join(map(repr, given.tests))} in {given.history!r}.")
+    found = recollect(tests, given.limit)
+    if given.json == "-":
+        print(json.dumps(as_json(found, tests), indent=1))
+    elif given.json is not None:
+        _write("--json", given.json, json.dumps(as_json(found, tests), indent=1) + "\n")
+    if given.html is not None:
+        _write("--html", given.html, page_of(found, given.history))
+    if given.json is None and given.html is None:
+        lines = _tell_tests(tests, given.limit) if given.tests else _tell_all(found, given.history)
+        print("\n".join(lines))
+    return 0
+
+
+def _read(path: str) -> list[Recent]:
+    try:
+        tests = History(path, only_reads=True).read_recent()
+    except FileNotFoundError:
+        raise OptionError(
+            f"history: there is no {path!r}; it is written by a run, or name another with --history."
+        ) from None
+    except sqlite3.Error as exception:
+        raise OptionError(f"history: {path!r} cannot be read: {exception}.") from exception
+    if not tests:
+        raise OptionError(f"history: {path!r} does not know of any test yet; run some.")
+    return tests
+
+
+def _matches(test_id: str, pattern: str) -> bool:
+    return fnmatchcase(test_id, pattern) if "*" in pattern else pattern in test_id
+
+
+def _write(flag: str, path: str, text: str) -> None:
+    try:
+        write_atomically(path, text)
+    except OSError as exception:
+        raise OptionError(f"{flag}: {path!r} cannot be written: {exception}.") from exception
+
+
+def _tell_all(found: Recollection, path: str) -> list[str]:
+    lines = [f"{found.tests} tests in {path}, the last run {date_of(found.last_at)}"]
+    for title, head, rows in tables_of(found, only_ascii=not _can_draw()):
+        lines += ["", title, "-" * 70, *_align([head, *rows])]
+    return lines
+
+
+def _tell_tests(tests: Sequence[Recent], limit: int) -> list[str]:
+    lines: list[str] = []
+    for test in tests[:limit]:
+        lines += [on_one_line(test.id), "-" * 70, *_align(runs_of(test))]
+        if test.message:
+            lines += ["the last failure:", *(f"  {line}" for line in printable(test.message).splitlines())]
+        lines.append("")
+    more = len(tests) - limit
+    return [*lines, f"and {more} more tests; --limit shows them"] if more > 0 else lines[:-1]
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    shown = [[on_one_line(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+
+
+def _can_draw() -> bool:
+    try:
+        "▁█".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def page_of(found: Recollection, path: str) -> str:
+    """The same as a page that needs nothing else."""
+    parts = []
+    for title, head, rows in tables_of(found):
+        heads = "".join(f'<th scope="col">{_as_html(cell)}</th>' for cell in head)
+        body = "".join(f"<tr>{''.join(f'<td>{_as_html(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
+        table = f"<table><caption>{title}</caption><thead><tr>{heads}</tr></thead><tbody>\n{body}</tbody></table>"
+        parts.append(f'<div role="region" aria-label="{title}" tabindex="0">{table}</div>')
+    text = f"{found.tests} tests in {path}, the last run {date_of(found.last_at)}"
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>History of tests</title><style>{_STYLE}</style></head>\n"
+        f"<body><main><h1>History of tests</h1><p>{_as_html(text)}</p>\n{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def _as_html(text: str) -> str:
+    return html.escape(on_one_line(text))

@@ -1,0 +1,109 @@
+"""``isolatedunit merge``: makes one report of those of all shards, and refuses gaps and overlaps."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from isolatedunit.errors import OptionError
+from isolatedunit.history.store import History, Row
+from isolatedunit.reporters.files.json_report import read_report, write_atomically
+
+SUMMED = (
+    *("total_processes_spawned", "successful_tests", "failed_tests", "skipped_tests"),
+    "time_lost_to_isolation",
+)
+
+
+def merge_command(arguments: Sequence[str]) -> int:
+    """The command; gives the exit code: 0 all well, 1 a test failed. Raises `OptionError`."""
+    parser = argparse.ArgumentParser(
+        prog="isolatedunit merge", description="Make one report of the reports of all shards of a run."
+    )
+    parser.add_argument("reports", nargs="+", metavar="REPORT", help="the JSON reports of the shards, in any order")
+    parser.add_argument("--json", metavar="FILE", help="write the merged report there")
+    parser.add_argument("--history", metavar="FILE", help="have this history learn from it, as the shards did not")
+    given = parser.parse_args(arguments)
+    merged = merge({path: read_report(path, "merge") for path in given.reports})
+    if given.json is not None:
+        try:
+            write_atomically(given.json, f"{json.dumps(merged, indent=1)}\n")
+        except OSError as exception:
+            raise OptionError(f"--json: {given.json!r} cannot be written: {exception}.") from exception
+    if given.history is not None:
+        history = History(given.history)
+        history.learn([row for row in map(_row_of, merged["tests"]) if row is not None])
+        if history.problem is not None:
+            raise OptionError(f"--history: {history.problem}.")
+    counts = merged["counts"]
+    passed, skipped = counts["passed"] + counts["expectedFailure"], counts["skipped"]
+    failed = counts["tests"] - passed - skipped
+    sys.stderr.write(f"{merged['run']['shard']['of']} shards merged: none is missing, none is there twice\n")
+    not_run = len(merged["not_run"])
+    if not_run:
+        sys.stderr.write(f"{not_run} not run, since the run of their shard ended early\n")
+    sys.stderr.write(f"{passed} passed, {failed} failed, {skipped} skipped\n")
+    return 1 if failed or not_run else 0
+
+
+def _row_of(test: dict[str, Any]) -> Row | None:
+    if not test["attempts"] or test["id"].endswith(")"):
+        return None  # no process ran it, or it is a fixture
+    last = test["attempts"][-1]
+    return Row(
+        test["id"],
+        max(test["duration"], last["duration"]),
+        last["memory_usage"].get("peak_rss"),
+        test["outcome"],
+        test["cause"],
+    )
+
+
+def merge(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """One report of all *reports*, by their paths; raises `OptionError` where they do not fit together."""
+    shards = _check(reports)
+    documents = [reports[shards[part]] for part in sorted(shards)]
+    first = documents[0]
+    return {
+        **first,
+        "run": {
+            **first["run"],
+            "duration": max(one["run"]["duration"] for one in documents),
+            "shard": {**first["run"]["shard"], "part": None},
+        },
+        "counts": {name: sum(one["counts"][name] for one in documents) for name in first["counts"]},
+        "statistics": {
+            name: sum(one["statistics"][name] for one in documents) for name in SUMMED if name in first["statistics"]
+        },
+        "tests": [test for one in documents for test in one["tests"]],
+        "missing": [test for one in documents for test in one["missing"]],
+        "not_run": [test for one in documents for test in one.get("not_run", ())],
+    }
+
+
+def _check(reports: dict[str, dict[str, Any]]) -> dict[int, str]:
+    """The path of each part."""
+    shards: dict[int, str] = {}
+    division: tuple[int, str] | None = None
+    for path, report in reports.items():
+        shard = report["run"].get("shard")
+        if shard is None or shard["part"] is None:
+            raise OptionError(f"merge: {path!r} is not the report of one shard; run with --shard K/N.")
+        if division is None:
+            division = shard["of"], shard["digest"]
+        if (shard["of"], shard["digest"]) != division:
+            raise OptionError(
+                f"merge: {path!r} divides the tests in another way than {next(iter(reports))!r}: "
+                "the tests, the history or the number of shards were not the same."
+            )
+        if shard["part"] in shards:
+            raise OptionError(f"merge: {path!r} and {shards[shard['part']]!r} are both shard {shard['part']}.")
+        shards[shard["part"]] = path
+    assert division is not None
+    gaps = [str(part) for part in range(1, division[0] + 1) if part not in shards]
+    if gaps:
+        raise OptionError(f"merge: of {division[0]} shards these are missing: {', '.join(gaps)}.")
+    return shards

@@ -1,0 +1,64 @@
+"""``isolatedunit replay``: shows a run that ``--events`` has written down, and makes other reports of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from isolatedunit.cli.parser import Wanted
+from isolatedunit.cli.run import run_tests
+from isolatedunit.config.options import TABLE, Options, read
+from isolatedunit.config.output_files import FILES, check_files
+from isolatedunit.errors import OptionError
+from isolatedunit.reporters.files.event_log import PastRun
+
+
+def replay_command(arguments: Sequence[str]) -> int:
+    """Show the run as its options say; returns the run's exit code. Raises `OptionError`."""
+    parser = argparse.ArgumentParser(
+        prog="isolatedunit replay",
+        description="Show a past run as if it ran now, and make other reports of it.",
+        epilog="Exit codes are those of the run; 1 where the file does not go to the run's end.",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument("file", metavar="FILE", help="what --events FILE has written; - reads standard input")
+    parser.add_argument("-v", "--verbose", dest="verbosity", action="store_const", const=2, help="a line a test")
+    parser.add_argument("-q", "--quiet", dest="verbosity", action="store_const", const=0, help="no dots")
+    parser.add_argument("--durations", metavar="N", help=TABLE["durations"].metadata["help"])
+    parser.add_argument("--stats", action="store_const", const=True, help=TABLE["stats"].metadata["help"])
+    for name in FILES:
+        metadata = TABLE[name].metadata
+        parser.add_argument(*metadata["flags"], dest=name, metavar="FILE", help=metadata["help"])
+    given = vars(parser.parse_args(arguments))
+    path = given.pop("file")
+    _spare(path, given)
+    try:
+        source = nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb")  # noqa: SIM115 - closed below
+    except OSError as exception:
+        raise OptionError(f"replay: {path!r} cannot be read: {exception}.") from exception
+    with source as file:
+        past = PastRun(path, file)
+        return run_tests(Wanted(_options_of(past, given, path), [], {}, {}), past)
+
+
+def _options_of(past: PastRun, given: dict[str, Any], path: str) -> Options:
+    """How the run was shown, but for what is *given* now."""
+    options = Options(leaks_baseline=None).with_values(past.shown, f"replay: {path}")
+    for name, value in given.items():
+        flag = max(TABLE[name].metadata["flags"] or ("-v",), key=len)
+        options = options.with_values({name: read(name, value, flag)}, flag)
+    check_files(options)
+    return options
+
+
+def _spare(path: str, given: dict[str, Any]) -> None:
+    """See that no report is written over what is read."""
+    for name in FILES:
+        target = given.get(name)
+        if target is not None and path != "-" and os.path.realpath(target) == os.path.realpath(path):
+            flag = TABLE[name].metadata["flags"][0]
+            raise OptionError(f"{flag}: {target!r} is the file that is replayed; give it another one.")

@@ -1,0 +1,140 @@
+"""A run of tests from the command line: its terminal, its template that starts early, its exit code."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, TextIO
+
+from isolatedunit.cli.exit_codes import FAILURE, INTERNAL, INTERRUPTED, NO_TESTS, SUCCESS
+from isolatedunit.cli.parser import Wanted
+from isolatedunit.config.options import Options
+from isolatedunit.config.output_files import FILES
+from isolatedunit.errors import BackendUnavailable
+from isolatedunit.reporters.terminal.streams import (
+    ColouringStream,
+    DotlessStream,
+    HarmlessStream,
+    LosslessStream,
+    is_terminal,
+    wants_colour,
+)
+
+if TYPE_CHECKING:
+    from isolatedunit.backends.forkserver.prestart import HeadStart
+    from isolatedunit.reporters.files.event_log import PastRun
+    from isolatedunit.reporters.terminal.progress import Display
+    from isolatedunit.reporters.web.live import LivePage
+    from isolatedunit.runner import IsolatedTestRunner
+
+
+def _display_of(options: Options) -> Display | None:
+    """The drawing of what runs, where there is a terminal for it that nothing else writes to."""
+    if not (options.progress and options.capture and options.verbosity) or not is_terminal(sys.stderr):
+        return None
+    if any(getattr(options, name) == "-" for name in FILES):
+        return None
+    from isolatedunit.reporters.terminal.progress import Display
+
+    return Display(sys.stderr, colour=wants_colour(options.color, sys.stderr))
+
+
+def _serve(options: Options, stream: TextIO) -> LivePage:
+    """Begin to serve the page of the run, and say where; raises `OptionError`."""
+    from isolatedunit.reporters.web.live import LivePage
+
+    live = LivePage(options)
+    live.start()
+    print(f"isolatedunit: the run is shown at {live.address}", file=stream)
+    return live
+
+
+def _stream_for(options: Options, display: Display | None) -> Any:
+    stream: Any = LosslessStream(sys.stderr if display is None else display.stream)  # type: ignore[arg-type]
+    if wants_colour(options.color, sys.stderr):
+        stream = ColouringStream(stream)
+    if options.verbosity == 1 and (display is not None or options.show_output == "live"):
+        stream = DotlessStream(stream)  # the bar tells more, and lines of tests do not begin behind dots
+    return stream
+
+
+def _make_runner(options: Options, stream: Any) -> IsolatedTestRunner:
+    collects = gc.isenabled()
+    gc.disable()  # as in __main__
+    try:
+        from isolatedunit.runner import IsolatedTestRunner
+    except OSError as exception:
+        raise BackendUnavailable(f"a module that isolatedunit needs cannot be imported: {exception}.") from exception
+    finally:
+        if collects:
+            gc.enable()
+    return IsolatedTestRunner(
+        stream,
+        verbosity=options.verbosity,
+        failfast=options.failfast,
+        buffer=options.buffer,
+        warnings=None if sys.warnoptions else "default",  # as unittest.main has it
+        tb_locals=options.tb_locals,
+        durations=options.durations,
+        options=options,
+    )
+
+
+def _begin_template(options: Options, closing: ExitStack) -> HeadStart | None:
+    try:
+        from isolatedunit.backends.forkserver.prestart import make_head_start
+    except OSError:  # for want of descriptors, say; who needs what is imported there tries it again
+        return None
+    head_start = make_head_start(options)
+    if head_start is not None:
+        closing.callback(head_start.close)
+    return head_start
+
+
+def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: TextIO, closing: ExitStack) -> None:
+    """Give the runner what only a run of the present has: a live page, and the commands that run tests again."""
+    from isolatedunit.cli.rerun import Again
+
+    if wanted.options.serve is not None:
+        runner.live = _serve(wanted.options, stream)
+        closing.callback(runner.live.close)
+    again = Again(wanted.options, wanted.names, wanted.given)
+    runner.command_for, runner.command_for_failed = again, again.failed
+
+
+def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
+    """Run the tests that are wanted, or show a run of the *past*; gives the exit code."""
+    options, names, is_run = wanted.options, wanted.names, past is None
+    with ExitStack() as closing:
+        head_start = _begin_template(options, closing) if is_run else None
+        display = _display_of(options) if is_run else None
+        if display is not None:
+            closing.callback(display.close)
+        stream = _stream_for(options, display)
+        if options.enable_process_logging:
+            import logging
+
+            # a program has handlers of its own; the command shows what was asked for
+            logging.basicConfig(level=logging.INFO, format="%(message)s", stream=HarmlessStream(stream))
+        runner = _make_runner(options, stream)
+        runner.display, runner.annotates, runner.begun = display, is_run, head_start
+        if is_run:
+            _equip(runner, wanted, stream, closing)
+        source: dict[str, Any] = {"names": list(names)}
+        if not names:
+            source = {"discover": [options.start_directory, options.pattern, options.top_level_directory]}
+        result = runner.run_source(source) if past is None else runner.replay(past)
+    return _exit_code_of(runner, result, options, past)
+
+
+def _exit_code_of(runner: IsolatedTestRunner, result: Any, options: Options, past: PastRun | None) -> int:
+    if runner.interrupted:
+        return INTERRUPTED
+    if runner.report_lost:
+        return INTERNAL
+    if not result.wasSuccessful() or runner.not_run or (past is not None and past.cut_off):
+        return FAILURE
+    # that a shard has no test is no mistake where the others have some
+    some = result.testsRun or result.skipped or (options.shard is not None and runner.planned_in_all_shards)
+    return SUCCESS if some else NO_TESTS

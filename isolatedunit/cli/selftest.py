@@ -1,0 +1,245 @@
+"""``isolatedunit selftest``: runs the zoo, tests that misbehave in every way there is, and tells what holds here.
+
+The zoo is not imported by the runner, nor by this module: what is expected of its tests is read off their sources.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from isolatedunit.config.start_method import usable_start_method
+from isolatedunit.errors import IsolatedUnitError, OptionError
+from isolatedunit.reporters.escaping import on_one_line
+
+ZOO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "zoo")
+
+FLAGS = (
+    "-p",
+    "zoo_*.py",
+    "-j",
+    "4",
+    "--parallel-by",
+    "test",
+    "--process-timeout",
+    "4",
+    "--cleanup-timeout",
+    "1",
+    "--history",
+    "none",
+)
+
+FOUND_ANYWAY = ("process", "thread", "exit")
+"""The kinds of leaks that are found whether handles are tracked or not."""
+
+_PARAMETERS = ("outcome", "cause", "leaked", "told")
+_NEVER_ENDS = 1800.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a test comes to: its outcome, the cause of that, how much it leaves behind, what is told of it."""
+
+    outcome: str
+    cause: str | None = None
+    leaked: int = 0
+    told: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        words = [self.outcome, *([] if self.cause is None else [f"({self.cause})"])]
+        if self.leaked:
+            words.append(f"leaks {self.leaked}")
+        return " ".join([*words, *(f"telling {text!r}" for text in self.told)])
+
+
+def selftest_command(arguments: Sequence[str]) -> int:
+    """The command; gives the exit code: 0, or 1 where something does not hold. Raises `OptionError`."""
+    methods = start_methods()
+    parser = argparse.ArgumentParser(
+        prog="isolatedunit selftest",
+        description="Run tests that misbehave in every way there is, and tell whether each comes to what it should.",
+        epilog="It takes about half a minute for each start method. Exit codes: 0 all holds, 1 something does not.",
+    )
+    parser.add_argument("--start-method", choices=methods, help="only this one (each that works here)")
+    parser.add_argument("-k", dest="pattern", help="only tests whose id has this text, or matches it with a *")
+    given = parser.parse_args(arguments)
+    chosen = methods if given.start_method is None else (given.start_method,)
+    expected = {
+        test: verdict for test, verdict in model(ZOO).items() if given.pattern is None or _matches(test, given.pattern)
+    }
+    if not expected:
+        raise OptionError(
+            f"selftest: -k: no test matches {given.pattern!r}; its ids look like {next(iter(model(ZOO)))}."
+        )
+    print(f"{platform.python_implementation()} {platform.python_version()}, {platform.platform()}")
+    patterns = () if given.pattern is None else patterns_of(expected)
+    made = {}
+    for method in chosen:
+        print(f"{len(expected)} tests with {method} ...", flush=True)
+        made[method] = {
+            test: verdict_on(one, expected[test]) for test, one in visit(method, patterns).items() if test in expected
+        }
+    lines, wrong = table_of(expected, made)
+    print("\n".join(lines))
+    return int(wrong > 0)
+
+
+def start_methods() -> tuple[str, ...]:
+    """Those that this system has."""
+    return ("spawn", "forkserver") if usable_start_method("auto") == "forkserver" else ("spawn",)
+
+
+def _matches(test: str, pattern: str) -> bool:
+    return fnmatchcase(test, pattern) if "*" in pattern else pattern in test
+
+
+def patterns_of(tests: Iterable[str]) -> list[str]:
+    """What to give to ``-k`` so that these run, or their fixtures do."""
+    return [f"{test.rstrip(')').rpartition('(')[2]}.*" if "(" in test else f"*{test}" for test in tests]
+
+
+def visit(start_method: str, patterns: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Run the zoo in a runner of its own; gives what the report says of each test, by its id.
+
+    *patterns* are those of ``-k``. Raises `IsolatedUnitError`.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        report = os.path.join(scratch, "report.json")
+        command = [sys.executable, "-m", "isolatedunit", "discover", "-s", copy_zoo(scratch), *FLAGS]
+        ended = subprocess.run(  # noqa: S603 - our own command
+            [*command, *(f"-k={one}" for one in patterns), "--start-method", start_method, "--json", report],
+            cwd=scratch,
+            env=_environment(scratch),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_NEVER_ENDS,
+            check=False,
+        )
+        try:
+            with open(report, encoding="utf-8") as file:
+                tests = json.load(file)["tests"]
+        except (OSError, ValueError) as exception:
+            output = ended.stdout.decode("utf-8", "backslashreplace")[-2000:]
+            raise IsolatedUnitError(
+                f"the zoo's run ended with {ended.returncode} and no report: {output}"
+            ) from exception
+    return {test["id"]: test for test in tests}
+
+
+def copy_zoo(directory: str) -> str:
+    """Put the zoo below *directory*, as a suite that is none of the package's own files; gives where."""
+    return shutil.copytree(ZOO, os.path.join(directory, "zoo"), ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def _environment(scratch: str) -> dict[str, str]:
+    """That of this process, without what would make it another run than everywhere else."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ISOLATEDUNIT_")}
+    parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    path = os.pathsep.join(part for part in (parent, kept.get("PYTHONPATH")) if part)
+    return {**kept, "PYTHONPATH": path, "ZOO_SCRATCH": scratch}
+
+
+def verdict_on(test: Mapping[str, Any], expected: Verdict) -> Verdict:
+    """What the runner made of a test, from its part of the report; of texts those that are there as *expected*."""
+    attempts = test["attempts"]
+    by_kind = attempts[-1]["handle_stats"].get("by_kind", {}) if attempts else {}
+    everything = json.dumps(test, ensure_ascii=False) + test["traceback"] + test["stdout"]
+    return Verdict(
+        test["outcome"],
+        test["cause"],
+        sum(by_kind.get(kind, 0) for kind in FOUND_ANYWAY),
+        tuple(text for text in expected.told if text in everything),
+    )
+
+
+def table_of(expected: Mapping[str, Verdict], made: Mapping[str, Mapping[str, Verdict]]) -> tuple[list[str], int]:
+    """The table, and how much in it does not hold."""
+    width = max(len(_name_of(test)) for test in expected) + 2
+    columns = {method: max(len(method), 4) for method in made}
+    lines, wrong, group, notes = [], 0, "", []
+    for test, verdict in expected.items():
+        module = test.rpartition("(")[2].partition(".")[0]
+        if module != group:
+            group = module
+            heads = "  ".join(method.ljust(size) for method, size in columns.items())
+            lines += ["", f"{_title_of(module).ljust(width)}  {heads}".rstrip()]
+        cells = []
+        for method, size in columns.items():
+            got = made[method].get(test)
+            holds = got == verdict
+            cells.append(("ok" if holds else "NOT").ljust(size))
+            if not holds:
+                wrong += 1
+                notes.append(
+                    f"{test}, {method}: expected {verdict}; {'not reported' if got is None else f'came to {got}'}"
+                )
+        lines.append(f"  {_name_of(test).ljust(width - 2)}  {'  '.join(cells)}".rstrip())
+    total = len(expected) * len(made)
+    lines += ["", *map(on_one_line, notes), *([""] if notes else []), f"{total - wrong} hold, {wrong} do not"]
+    return lines, wrong
+
+
+def _title_of(module: str) -> str:
+    return module.removeprefix("zoo_").replace("_", " ")
+
+
+def _name_of(test: str) -> str:
+    """A test's row: what it does, in words."""
+    if "(" in test:  # a fixture: "setUpClass (zoo_fixtures.Broken)"
+        fixture, _, owner = test.rstrip(")").partition(" (")
+        return f"{fixture} of {owner.rpartition('.')[2]}"
+    *_, cls, method = ["", *test.split(".")]
+    words = method.removeprefix("test_").replace("_", " ")
+    return cls if words == "it" else words
+
+
+def model(directory: str) -> dict[str, Verdict]:
+    """Every test of the zoo in *directory*, by its id: what is expected of it.
+
+    Read off the sources, since importing some of them would end this process. A module whose
+    import misbehaves says what is expected of it in a list ``EXPECTED``.
+    """
+    expected: dict[str, Verdict] = {}
+    for name in sorted(os.listdir(directory)):
+        if name.startswith("zoo_") and name.endswith(".py"):
+            with open(os.path.join(directory, name), encoding="utf-8") as file:
+                tree = ast.parse(file.read())
+            expected.update(_model_of_module(name.removesuffix(".py"), tree))
+    return expected
+
+
+def _model_of_module(module: str, tree: ast.Module) -> Iterator[tuple[str, Verdict]]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "EXPECTED":
+            for test_id, outcome, cause, *_ in ast.literal_eval(node.value):
+                yield test_id, Verdict(outcome, cause)
+        if isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    yield from _model_of_method(f"{module}.{node.name}", inner)
+
+
+def _model_of_method(class_id: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterable[tuple[str, Verdict]]:
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", None) == "expect":
+            given = dict(zip(_PARAMETERS, map(ast.literal_eval, decorator.args), strict=False))
+            given.update((str(one.arg), ast.literal_eval(one.value)) for one in decorator.keywords)
+            more = given.pop("told_since_311", ())
+            if given.pop("since", (3,)) > sys.version_info:
+                given = {"outcome": "skipped"}
+            elif sys.version_info >= (3, 11):
+                given["told"] = (*given.get("told", ()), *more)
+            test_id = f"{class_id}.{node.name}" if node.name.startswith("test") else f"{node.name} ({class_id})"
+            yield test_id, Verdict(**given)

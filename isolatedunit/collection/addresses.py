@@ -1,0 +1,297 @@
+"""How a test is named, so that another process finds the same one.
+
+A test travels as an *address*, tried in this order:
+
+* ``{"class": "package.module:Class.Inner", "method": "test_it"}`` where the class, called with the
+  method's name, makes the very same test. That is nearly every test there is.
+* ``{"source": ..., "id": ..., "occurrence": 0}``: the test with this id, the first (0), second (1)
+  ... of those that bear it, among what loading *source* gives. For what a ``load_tests`` made:
+  instances with parameters, doctests, functions. An id is sturdier than a place in the list,
+  since a ``load_tests`` may well walk over a set.
+* ``{"dill": "..."}``: the object itself, in base64, for a suite that was built by hand.
+
+A *source* is what unittest's loader is asked for, and what a template loads before it forks:
+``{"module": name, "pattern": ...}``, ``{"names": [...]}``, ``{"discover": [start, pattern, top]}``
+or ``{"main": ...}``, the script that the runner's own process was started with. ``path`` lists
+directories that discovery put in front of ``sys.path``, ``select`` the patterns of ``-k``, ``with``
+modules that are to be imported before.
+"""
+
+from __future__ import annotations
+
+import importlib.util  # ``python -m`` imports it, too, so there are tests that use it and import only importlib
+import sys
+import unittest
+
+from isolatedunit.collection import import_path
+from isolatedunit.protocol.pickling import undill
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    Address = dict[str, Any]
+    Source = dict[str, Any]
+
+
+__unittest = True  # leaves this module's frames out of tracebacks
+
+
+def walk(suite: Any, special: Any = None) -> Iterator[tuple[Any, Any]]:
+    """Every test in *suite*, in order, and the outermost suite above it with a `run` of its own."""
+    try:
+        items = iter(suite)
+    except TypeError:
+        yield suite, special
+        return
+    if special is None and _runs_its_own_way(suite):
+        special = suite
+    for item in items:
+        yield from walk(item, special)
+
+
+def _runs_its_own_way(suite: Any) -> bool:
+    if getattr(suite, "isolates_its_tests", False) or not isinstance(suite, unittest.TestSuite):
+        return False
+    return type(suite).run is not unittest.TestSuite.run
+
+
+def identify(test: Any) -> str:
+    """unittest's ``test.id()``, or what comes nearest for an object without a usable one."""
+    try:
+        return str(test.id())
+    except Exception:
+        return f"{type(test).__module__}.{type(test).__qualname__}"
+
+
+def is_loader_made(test: Any) -> bool:
+    """Whether *test* only tells what unittest's loader met: a failed import, a skipped module."""
+    return type(test).__module__ == "unittest.loader"
+
+
+def address_by_class(test: Any, *, as_made: dict[str, Any] | None = None) -> Address | None:
+    """The first kind of address, None where it might not make the very same test.
+
+    *as_made* are the attributes that the test had when the loader had just made it by calling its
+    class with the method's name. Where that is not known, only a test with nothing in it but what
+    unittest's own constructor puts there passes.
+    """
+    cls = type(test)
+    method = getattr(test, "_testMethodName", None)
+    if not isinstance(test, unittest.TestCase) or not isinstance(method, str):
+        return None
+    try:
+        if _resolve(sys.modules[cls.__module__], cls.__qualname__) is not cls:
+            return None
+        if as_made is not None:
+            same = as_made.keys() == vars(test).keys() and all(as_made[k] is v for k, v in vars(test).items())
+        else:
+            same = vars(test).keys() == _attributes_of_plain(cls)
+    except Exception:
+        return None
+    return {"class": f"{cls.__module__}:{cls.__qualname__}", "method": method} if same else None
+
+
+def _attributes_of_plain(cls: type[unittest.TestCase]) -> set[str]:
+    """What unittest's own constructor, if *cls* has no other, puts into a test."""
+    for plain in (unittest.TestCase, getattr(sys.modules.get("unittest.async_case"), "IsolatedAsyncioTestCase", None)):
+        if plain is not None and cls.__init__ is plain.__init__:
+            return set(vars(plain()))
+    return set()
+
+
+def _resolve(module: Any, qualified_name: str) -> Any:
+    found = module
+    for name in qualified_name.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def find_class(name: str) -> Any:
+    """The class that an address names; raises what its module's import raised, or `AttributeError`."""
+    module_name, _, qualified_name = name.partition(":")
+    return _resolve(_imported(module_name), qualified_name)
+
+
+def occurrences(tests: list[Any]) -> dict[tuple[str, int], Any]:
+    """The tests by their id and how many with the same id came before."""
+    seen: dict[str, int] = {}
+    found = {}
+    for test in tests:
+        name = identify(test)
+        found[name, seen.get(name, 0)] = test
+        seen[name] = seen.get(name, 0) + 1
+    return found
+
+
+def load(source: Source, loader: unittest.TestLoader) -> Any:
+    """Let unittest's loader load the suite that *source* names, in this process."""
+    if source.get("select"):
+        loader.testNamePatterns = source["select"]
+    if "discover" in source:
+        start, pattern, top = source["discover"]
+        return loader.discover(start, pattern, top)
+    if "names" in source:
+        return loader.loadTestsFromNames(source["names"])
+    return loader.loadTestsFromModule(import_module(source), pattern=source.get("pattern"))
+
+
+def import_module(source: Source) -> Any:
+    """Import what *source* names, with ``sys.path`` as it was when its tests were listed."""
+    for directory in reversed(source.get("path", ())):
+        if directory not in sys.path:
+            sys.path.insert(0, directory)
+            import_path.let_go_of_shadowed()
+    if "main" in source:
+        return import_main(source["main"])
+    for name in source.get("with", ()):
+        _imported(name)
+    if "module" in source:
+        return _imported(source["module"])
+    return None
+
+
+def _imported(name: str) -> Any:
+    return sys.modules.get(name) or importlib.import_module(name)
+
+
+def is_importing_main() -> bool:
+    """Whether this process is a child that imports the runner's ``__main__`` right now."""
+    module = sys.modules.get("__mp_main__")
+    return module is not None and module.__name__ == "__mp_main__" and sys.modules["__main__"] is module
+
+
+def import_main(main: dict[str, str]) -> Any:
+    """Import the runner's ``__main__`` here, under the name that keeps its guarded part from running.
+
+    The idea, and the name ``__mp_main__``, are those of multiprocessing's spawn. Its classes and
+    functions then say ``__main__`` again, so that the tests in it have the ids that they had.
+    """
+    if "__mp_main__" in sys.modules:
+        return sys.modules["__main__"]
+    named = importlib.util.find_spec(main["name"]) if "name" in main else None
+    if "container" in main:
+        spec = _spec_of_main_in(main["container"])
+    else:
+        spec = _spec_of_file(named.origin if named and named.origin else main["path"])
+    if spec is None or spec.loader is None:
+        raise ImportError(f"the runner's own script {main} cannot be imported a second time")
+    module = importlib.util.module_from_spec(spec)
+    module.__package__ = named.parent if named else None
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules["__main__"] = before
+        del sys.modules["__mp_main__"]
+        raise
+    module.__name__ = "__main__"
+    for thing in list(vars(module).values()):
+        if getattr(thing, "__module__", None) == "__mp_main__":
+            thing.__module__ = "__main__"
+    return module
+
+
+def _spec_of_file(path: str) -> Any:
+    """How the script is imported, whatever its name ends with."""
+    from importlib.machinery import SourceFileLoader
+
+    known = importlib.util.spec_from_file_location("__mp_main__", path)
+    loader = SourceFileLoader("__mp_main__", path)
+    return known or importlib.util.spec_from_file_location("__mp_main__", path, loader=loader)
+
+
+def _spec_of_main_in(container: str) -> Any:
+    """How the ``__main__`` of a folder or an archive is imported under another name."""
+    from importlib.machinery import PathFinder, SourceFileLoader
+
+    found = PathFinder.find_spec("__main__", [container])
+    if found is None or found.loader is None:
+        return None
+    if isinstance(found.loader, SourceFileLoader):
+        return _spec_of_file(str(found.origin))
+    archive: Any = found.loader
+
+    class Loader:
+        """Makes the module of the archive's code: its own loader knows no other name for it."""
+
+        @staticmethod
+        def create_module(spec: Any) -> None:
+            """Python's own way of making a module will do."""
+
+        @staticmethod
+        def exec_module(module: Any) -> None:
+            """Run it."""
+            exec(archive.get_code("__main__"), vars(module))  # noqa: S102 - as the import system does
+
+    return importlib.util.spec_from_loader("__mp_main__", Loader(), origin=found.origin)  # type: ignore[arg-type]
+
+
+class Finder:
+    """Finds tests by their addresses; loads each source once."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, dict[tuple[str, int], Any]] = {}
+        self._special: dict[int, unittest.TestSuite] = {}
+
+    def load(self, source: Source) -> None:
+        """Load *source*, so that finding the tests in it is a look into a table."""
+        key = _key(source)
+        if key in self._loaded:
+            return
+        import_module({"path": source.get("path", ())})
+        tests = list(walk(load(source, unittest.TestLoader())))
+        self._loaded[key] = occurrences([test for test, _ in tests])
+        self._special.update((id(test), suite) for test, suite in tests if suite is not None)
+
+    def find(self, address: Address) -> Any:
+        """The test with this address; raises what its import raised, or `LookupError`."""
+        if "class" in address:
+            return find_class(address["class"])(address["method"])
+        if "dill" in address:
+            return undill(address["dill"])
+        self.load(address["source"])
+        loaded = self._loaded[_key(address["source"])]
+        try:
+            return loaded[address["id"], address["occurrence"]]
+        except KeyError:
+            raise LookupError(
+                f"loading {address['source']} a second time did not give {address['id']} "
+                f"(number {address['occurrence'] + 1} with that id) again"
+            ) from None
+
+    def is_apart(self, test: Any) -> bool:
+        """Whether a test that `find` gave is in no suite with a `run` of its own."""
+        return id(test) not in self._special
+
+    def as_grouped(self, tests: list[Any]) -> list[Any]:
+        """The tests, and in the place of those in a suite with a `run` of its own that suite,
+        without its other tests."""
+        wanted = {id(test) for test in tests}
+        grouped: list[Any] = []
+        for test in tests:
+            special = self._special.get(id(test))
+            if special is None:
+                grouped.append(test)
+            elif not any(special is one for one in grouped):
+                _prune(special, wanted)
+                grouped.append(special)
+        return grouped
+
+
+def _key(source: Source) -> str:
+    return repr(sorted(source.items()))
+
+
+def _prune(suite: unittest.TestSuite, wanted: set[int]) -> None:
+    kept: list[Any] = []
+    for item in suite:
+        if isinstance(item, unittest.TestSuite):
+            _prune(item, wanted)
+            if item.countTestCases():
+                kept.append(item)
+        elif id(item) in wanted:
+            kept.append(item)
+    suite._tests = kept

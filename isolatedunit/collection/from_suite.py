@@ -1,0 +1,171 @@
+"""Plans the tests of a suite that exists in this process: finds an address for each."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import unittest
+from collections.abc import Iterator, Mapping
+from typing import Any
+from unittest.util import strclass
+
+from isolatedunit.collection.addresses import address_by_class, identify, is_loader_made, walk
+from isolatedunit.collection.overrides import overrides_of
+from isolatedunit.model.results import PlannedTest
+from isolatedunit.protocol.pickling import carry, to_dill
+
+Address = dict[str, Any]
+
+
+def plan_suite(suite: Any) -> tuple[list[PlannedTest], dict[int, Any]]:
+    """The tests of *suite*, in order, and the tests themselves by their number.
+
+    A test that its module, class and method do not make again travels as dill. What cannot
+    be carried even so is a reported error, not the end of the run.
+    """
+    planned: list[PlannedTest] = []
+    originals: dict[int, Any] = {}
+    for test, _ in walk(suite):
+        number = len(planned)
+        originals[number] = test
+        planned.append(plan_one(number, test))
+    return planned, originals
+
+
+def plan_one(number: int, test: Any) -> PlannedTest:
+    """One test of this process, as the engine wants to have it."""
+    cls = type(test)
+    address: Address = {}
+    reports: tuple[dict[str, Any], ...] = ()
+    if is_loader_made(test):
+        reports = run_loader_made(test)
+    else:
+        try:
+            address = _address_of(test)
+        except Exception as exception:
+            reports = _cannot_be_carried(test, exception)
+    return PlannedTest(
+        number=number,
+        id=identify(test),
+        name=str(test),
+        description=_description_of(test),
+        class_id=strclass(cls),
+        module=cls.__module__,
+        home=_home_of(cls.__module__),
+        address=address,
+        overrides=overrides_of(test),
+        reports=reports,
+        cause="ipc" if reports and not is_loader_made(test) else None,
+    )
+
+
+def _address_of(test: Any) -> Address:
+    """How another process comes to the test; raises what dill raises."""
+    if type(test).__module__ == "__main__" and main_script() is None:
+        main: Any = sys.modules["__main__"]
+        if hasattr(main, "setUpModule") or hasattr(main, "tearDownModule"):
+            raise LookupError("its module, which cannot be imported, has a setUpModule or a tearDownModule")
+        return {"dill": carry(test)}
+    return address_by_class(test) or _address_by_making(test) or {"dill": to_dill(test)}
+
+
+def _address_by_making(test: Any) -> Address | None:
+    """An address by class for a class with a constructor of its own: called again, does it make the same?"""
+    cls, method = type(test), getattr(test, "_testMethodName", None)
+    if not isinstance(test, unittest.TestCase) or method is None:
+        return None
+    try:
+        again = vars(cls(method))
+        mine = vars(test)
+        same = again.keys() == mine.keys() and all(again[name] == mine[name] for name in mine)
+    except Exception:
+        return None
+    return address_by_class(test, as_made=dict(mine)) if same else None
+
+
+def run_loader_made(test: Any) -> tuple[dict[str, Any], ...]:
+    """What comes of a test that unittest's loader made to tell what it met: no user code is in it."""
+    result = _Noting()
+    test.run(result)
+    return tuple(result.reports)
+
+
+class _Noting(unittest.TestResult):
+    """Notes what it is told, in the form of a child's reports."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reports: list[dict[str, Any]] = []
+
+    def addError(self, test: Any, err: Any) -> None:
+        super().addError(test, err)
+        self.reports.append(
+            {
+                "type": "OutcomeNoted",
+                "kind": "addError",
+                "text": self.errors[-1][1],
+                "message": str(err[1]),
+                "exception": type(err[1]).__name__,
+            }
+        )
+
+    def addSkip(self, test: Any, reason: str) -> None:
+        super().addSkip(test, reason)
+        self.reports.append({"type": "OutcomeNoted", "kind": "addSkip", "text": reason, "message": reason})
+
+    def stopTest(self, test: Any) -> None:
+        super().stopTest(test)
+        self.reports.append({"type": "TestFinished", "duration": 0.0, "counted": bool(self.testsRun)})
+
+
+def _cannot_be_carried(test: Any, exception: Exception) -> tuple[dict[str, Any], ...]:
+    text = (
+        f"{identify(test)} cannot be carried to another process: its class and method do not make it again, and "
+        f"pickling it failed: {type(exception).__name__}: {exception}"
+    )
+    return (
+        {"type": "OutcomeNoted", "kind": "addError", "text": text, "message": text},
+        {"type": "TestFinished", "duration": 0.0, "counted": True},
+    )
+
+
+def _description_of(test: Any) -> str | None:
+    try:
+        description: str | None = test.shortDescription()
+    except Exception:
+        return None
+    return description
+
+
+def _home_of(module: str) -> dict[str, Any]:
+    if module != "__main__":
+        return {"module": module}
+    script = main_script()
+    return {"module": "dill"} if script is None else {"main": dict(script)}
+
+
+def main_script() -> Mapping[str, str] | None:
+    """How this process's ``__main__`` is imported in another; None where it cannot be: a notebook, ``python -c``."""
+    main: Any = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    path = getattr(main, "__file__", None)
+    if path is not None and spec is not None and spec.name == "__main__":  # python FOLDER, python ARCHIVE.zip
+        return {"container": os.path.dirname(os.path.abspath(path))}
+    if spec is not None and importlib.util.find_spec(spec.name) is not None:
+        return {"name": spec.name}
+    return {"path": path} if path is not None and os.path.isfile(path) else None
+
+
+@contextlib.contextmanager
+def outcome_of(test: Any, result: Any) -> Iterator[None]:
+    """Give a test that runs elsewhere what pytest looks for in it before Python 3.11: its subtests and skips so far."""
+    if sys.version_info >= (3, 11):
+        yield
+        return
+    test._outcome = unittest.case._Outcome(result)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        test._outcome = None

@@ -1,0 +1,42 @@
+"""The options that a test's class and method override."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CARRIED_ATTRIBUTE = "__isolatedunit_carried__"
+"""Where a mixin that works under other runners too keeps the options that its attributes stand for."""
+
+DECLARES_ATTRIBUTE = "__isolatedunit_declares__"
+"""Set on a class whose attributes, and those of its subclasses, override the options of the same name."""
+
+OPTIONS_ATTRIBUTE = "__isolatedunit_options__"
+"""Where `isolated` keeps the options that it was given, on a method or a class."""
+
+
+_CLASS_MARKS = (CARRIED_ATTRIBUTE, DECLARES_ATTRIBUTE, OPTIONS_ATTRIBUTE)
+
+
+def overrides_of(test: Any) -> dict[str, Any]:
+    """The options that the test's class and method override; the method wins, then the derived class.
+
+    In one class, `isolated` wins over attributes. Raises `OptionError`.
+    """
+    cls = type(test)
+    method = getattr(cls, getattr(test, "_testMethodName", ""), None)
+    if not (hasattr(method, OPTIONS_ATTRIBUTE) or any(hasattr(cls, name) for name in _CLASS_MARKS)):
+        return {}
+    # a process that lists plain tests needs none of it
+    from isolatedunit.config.options import PER_TEST, check
+
+    overrides: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        own = vars(base)
+        overrides.update(own.get(CARRIED_ATTRIBUTE, {}))
+        if getattr(base, DECLARES_ATTRIBUTE, False):
+            overrides.update({name: own[name] for name in PER_TEST if name in own})
+        overrides.update(own.get(OPTIONS_ATTRIBUTE, {}))
+    overrides.update(getattr(method, OPTIONS_ATTRIBUTE, {}))
+    return check(overrides, f"{cls.__module__}.{cls.__qualname__}", allowed=PER_TEST) if overrides else {}

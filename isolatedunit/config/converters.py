@@ -1,0 +1,229 @@
+"""How the values of options are read: from text, as the command line has them, or as configuration files do.
+
+Each reader gives the value as it is to be used, or raises ValueError or TypeError.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from isolatedunit.config.leak_policy import KINDS, read_policy
+from isolatedunit.model.results import CAUSES
+
+Reader = Callable[[Any], Any]
+
+
+def seconds(value: Any) -> float | None:
+    """A positive number of seconds, or None for no limit."""
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        return None
+    if isinstance(value, bool):
+        raise ValueError
+    number = float(value)
+    if not 0 < number < math.inf:
+        raise ValueError
+    return number
+
+
+def some_seconds(value: Any) -> float:
+    """A positive number of seconds."""
+    number = seconds(value)
+    if number is None:
+        raise ValueError
+    return number
+
+
+_UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+
+def size(value: Any) -> int | None:
+    """A number of bytes, also as ``512M``, or None for no limit."""
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        return None
+    if isinstance(value, bool):
+        raise ValueError
+    if isinstance(value, str):
+        text = value.strip().upper().removesuffix("IB").removesuffix("B")
+        unit = text[-1:] if text[-1:] in _UNITS and text[-1:].isalpha() else ""
+        number = float(text.removesuffix(unit)) * _UNITS[unit]
+    else:
+        number = float(value)
+    if not 1 <= number < math.inf:
+        raise ValueError
+    return int(number)
+
+
+def jobs(value: Any) -> int | str:
+    """``auto``, or how many."""
+    if value == "auto":
+        return "auto"
+    number = whole(value)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def whole(value: Any) -> int:
+    """A whole number, not negative."""
+    if isinstance(value, (bool, float)):
+        raise ValueError
+    number = int(value)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def whole_or_none(value: Any) -> int | None:
+    """A whole number, not negative, or None."""
+    return None if value is None else whole(value)
+
+
+_WORDS_FOR_YES = ("true", "yes", "on", "1")
+_WORDS_FOR_NO = ("false", "no", "off", "0")
+
+
+def flag(value: Any) -> bool:
+    """Yes or no."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).lower()
+    if word not in _WORDS_FOR_YES + _WORDS_FOR_NO:
+        raise ValueError
+    return word in _WORDS_FOR_YES
+
+
+def text(value: Any) -> str | None:
+    """Any text, or None."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Several texts; in one text, one a line."""
+    if isinstance(value, str):
+        return tuple(line.strip() for line in value.splitlines() if line.strip())
+    if not all(isinstance(item, str) for item in value):
+        raise ValueError
+    return tuple(value)
+
+
+def patterns(value: Any) -> tuple[str, ...]:
+    """Patterns of test names; what has no ``*`` in it may stand anywhere in the name, as unittest has it."""
+    return tuple(pattern if "*" in pattern else f"*{pattern}*" for pattern in texts(value))
+
+
+def text_or_none(value: Any) -> str | None:
+    """A text, or None for ``none``."""
+    checked = text(value)
+    return None if checked is None or checked.lower() == "none" else checked
+
+
+def count(value: Any) -> int:
+    """A whole number from 1 on."""
+    number = whole(value)
+    if not number:
+        raise ValueError
+    return number
+
+
+def count_or_none(value: Any) -> int | None:
+    """A whole number from 1 on, or None for no limit."""
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        return None
+    return count(value)
+
+
+RETRIED = ("failed", "error", "unexpectedSuccess", *(cause for cause in CAUSES if cause not in ("cancelled", "flaky")))
+"""What `retry_on` may name: the outcomes that make a run fail, and the causes."""
+
+
+def retry_reasons(value: Any) -> tuple[str, ...]:
+    """Outcomes and causes; in one text, with commas between them."""
+    words = [word.strip() for one in ([value] if isinstance(value, str) else value) for word in one.split(",")]
+    if not set(words) <= set(RETRIED):
+        raise ValueError
+    return tuple(dict.fromkeys(words))
+
+
+def group_limits(value: Any) -> tuple[tuple[str, int], ...]:
+    """How many tests of each named group may run at once: a table, or texts such as ``database=2``."""
+    if isinstance(value, Mapping):
+        pairs: Iterable[tuple[Any, Any]] = value.items()
+    else:
+        pairs = [one if isinstance(one, tuple) else _split_limit(one) for one in _lines(value)]
+    return tuple((str(name), count(limit)) for name, limit in pairs)
+
+
+def _lines(value: Any) -> Iterable[Any]:
+    return value.splitlines() if isinstance(value, str) else value
+
+
+def _split_limit(line: str) -> tuple[str, str]:
+    name, equals, limit = line.partition("=")
+    if not equals or not name.strip():
+        raise ValueError
+    return name.strip(), limit.strip()
+
+
+def address(value: Any) -> tuple[str, int] | None:
+    """``8000`` or ``host:8000``, as host and port; the host is this machine's own where it is left out."""
+    if value is None or isinstance(value, tuple):
+        return value
+    host, _, port = str(value).rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise ValueError
+    return host or "127.0.0.1", int(port)
+
+
+def shard(value: Any) -> tuple[int, int] | None:
+    """``K/N``: the K-th of N parts."""
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        part, of = value
+    elif isinstance(value, str):
+        part, of = value.split("/")
+    else:
+        raise ValueError
+    checked = whole(part), whole(of)
+    if not 1 <= checked[0] <= checked[1]:
+        raise ValueError
+    return checked
+
+
+EXPECTED: dict[Reader, str] = {
+    address: "a port, or host:port, such as 8000 or 127.0.0.1:8000",
+    seconds: "a number of seconds, such as 30 or 2.5, or none",
+    some_seconds: "a number of seconds, such as 1 or 0.5",
+    size: "a size, such as 512M or 2G, or none",
+    jobs: "auto, or a whole number from 1 on",
+    whole: "a whole number from 0 on",
+    whole_or_none: "a whole number from 0 on",
+    count: "a whole number from 1 on",
+    count_or_none: "a whole number from 1 on, or none",
+    retry_reasons: f"one or more of {', '.join(RETRIED)}, with commas between them",
+    group_limits: "names with a whole number from 1 on each, such as database=2",
+    flag: "true or false",
+    text: "a text",
+    texts: "a list of texts",
+    text_or_none: "the name of a file, or none",
+    shard: "K/N, such as 1/4, with K from 1 to N",
+    patterns: "a list of patterns",
+    read_policy: f"auto, ignore, warn or fail, also for some kinds, as fail:process,thread (of {', '.join(KINDS)})",
+}
+
+
+class Choice:
+    """Reads one of a few words."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, value: Any) -> str:
+        """The word."""
+        if value not in self.words:
+            raise ValueError
+        return str(value)

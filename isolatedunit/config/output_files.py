@@ -1,0 +1,32 @@
+"""Where a run's files go: the reports that its options ask for, and the history."""
+
+from __future__ import annotations
+
+import os
+
+from isolatedunit.config.options import TABLE, Options
+from isolatedunit.errors import OptionError
+
+HISTORY = os.path.join(".isolatedunit", "history.sqlite3")
+"""Where the command keeps the history, unless told otherwise."""
+
+FILES = ("json", "junit_xml", "events", "tap", "subunit", "trace", "html")
+"""The options that name a file to write a run to; ``-`` is standard output."""
+
+
+def check_files(options: Options) -> None:
+    """See that every report has a place, before anything runs; raises `OptionError`."""
+    taken: dict[str, str] = {}
+    for name in FILES:
+        path: str | None = getattr(options, name)
+        if path is None:
+            continue
+        flag = TABLE[name].metadata["flags"][0]
+        if path != "-" and not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            raise OptionError(f"{flag}: {path!r} is in a directory that does not exist; make it first.")
+        if os.path.isdir(path):
+            raise OptionError(f"{flag}: {path!r} is a directory; name a file in it.")
+        where = path if path == "-" else os.path.realpath(path)
+        other = taken.setdefault(where, flag)
+        if other != flag and (path == "-" or not os.path.exists(path) or os.path.isfile(path)):
+            raise OptionError(f"{flag}: {path!r} is where {other} writes to; give it another file.")

@@ -1,0 +1,97 @@
+"""Where options come from besides the command line: configuration files and the environment.
+
+In the current directory ``[isolatedunit]`` in ``setup.cfg`` is read, and then ``[tool.isolatedunit]``
+in ``pyproject.toml``, whose values win. ``ISOLATEDUNIT_*`` variables win over both. In a ``.cfg`` file, where
+there are no tables in tables, ``[isolatedunit.groups]`` and ``[isolatedunit.overrides.NAME]`` take their place.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from isolatedunit.config.options import ALIASES, Options
+from isolatedunit.errors import OptionError
+
+ENVIRONMENT_PREFIX = "ISOLATEDUNIT_"
+CONFIG_VARIABLE = "ISOLATEDUNIT_CONFIG"
+
+_GROUPS_SECTION = "isolatedunit.groups"
+_OVERRIDES_SECTIONS = "isolatedunit.overrides."
+
+
+def load_options(base: Options, *, config: str | None = None, environment: Mapping[str, str] | None = None) -> Options:
+    """*base*, but for what the files and the environment say; raises `OptionError`.
+
+    *config* names one file to be read in place of those in the current directory.
+    """
+    return load_options_with_origins(base, config=config, environment=environment)[0]
+
+
+def load_options_with_origins(
+    base: Options, *, config: str | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[Options, dict[str, str]]:
+    """The same, and where each option was set that files or the environment say something of."""
+    environment = os.environ if environment is None else environment
+    config = config or environment.get(CONFIG_VARIABLE)
+    layers: list[tuple[str, Mapping[str, Any]]] = list(_read_files(config))
+    for variable, value in environment.items():
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable != CONFIG_VARIABLE:
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+            layers.append((f"the environment variable {variable}", {name: value}))
+    options, origins = base, {}
+    for where, values in layers:
+        options = options.with_values(values, where)
+        origins.update({ALIASES.get(name, name): where for name in values})
+    return options, origins
+
+
+def _read_files(config: str | None) -> list[tuple[str, dict[str, Any]]]:
+    if config is not None:
+        if not os.path.isfile(config):
+            raise OptionError(f"--config: there is no file {config!r}; name an existing .toml or .cfg file.")
+        return [(config, _read_toml(config) if config.endswith(".toml") else _read_cfg(config))]
+    found = []
+    if os.path.isfile("setup.cfg"):
+        found.append(("setup.cfg", _read_cfg("setup.cfg")))
+    if os.path.isfile("pyproject.toml"):
+        found.append(("pyproject.toml", _read_toml("pyproject.toml")))
+    return found
+
+
+def _read_toml(path: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):  # here, as most directories have no such file
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    try:
+        with open(path, "rb") as file:
+            document = tomllib.load(file)
+    except (OSError, ValueError) as exception:
+        raise OptionError(f"{path}: it cannot be read: {exception}.") from exception
+    tools = document.get("tool")
+    section = tools.get("isolatedunit", {}) if isinstance(tools, dict) else {}
+    if not isinstance(section, dict):
+        raise OptionError(f"{path}: [tool.isolatedunit] is {section!r}; make it a table.")
+    return section
+
+
+def _read_cfg(path: str) -> dict[str, Any]:
+    import configparser
+
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(path, encoding="utf-8")
+    except (OSError, ValueError, configparser.Error) as exception:
+        words = " ".join(str(exception).split()).rstrip(".")
+        raise OptionError(f"{path}: it cannot be read: {words}.") from exception
+    values: dict[str, Any] = dict(parser["isolatedunit"]) if parser.has_section("isolatedunit") else {}
+    if parser.has_section(_GROUPS_SECTION):
+        values["groups"] = dict(parser[_GROUPS_SECTION])
+    overrides = [dict(parser[name]) for name in parser.sections() if name.startswith(_OVERRIDES_SECTIONS)]
+    if overrides:
+        values["overrides"] = overrides
+    return values

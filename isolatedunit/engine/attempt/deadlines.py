@@ -1,0 +1,114 @@
+"""How long a running child is waited for, and when it is to be heard of. No I/O, no clock.
+
+Times are absolute, in seconds of the engine's clock.
+"""
+
+from __future__ import annotations
+
+from isolatedunit.engine.attempt.diagnosis import LOOK_INTERVAL, LOOKS
+from isolatedunit.engine.attempt.stimuli import Action, DumpStacks, Kill, Terminate
+from isolatedunit.model.moments import NEVER
+from isolatedunit.model.records import record
+
+BEATS_TO_MISS = 5
+"""A child that was not heard of for this many heartbeats is told as unresponsive."""
+
+
+@record()
+class Patience:
+    """The timers of one child."""
+
+    out_of_time: float = NEVER
+    slow_at: float = NEVER
+    listen_at: float = NEVER
+    started_at: float = NEVER
+    heard_at: float = NEVER
+    beating: bool = False
+    told_silent: bool = False
+    stretched: bool = False
+
+    @property
+    def deadline(self) -> float:
+        """When something is to be done next."""
+        return min(self.out_of_time, self.slow_at, self.listen_at)
+
+    def begin(self, now: float, allowed: float | None, slow_after: float | None) -> float:
+        """Something begins that may take *allowed* seconds, and is slow after *slow_after*; None is for ever.
+
+        Gives the new `deadline`.
+        """
+        self.started_at = now
+        self.out_of_time = now + or_never(allowed)
+        self.slow_at = now + or_never(slow_after)
+        self.stretched = False
+        return self.deadline
+
+    def stretch(self, more: float) -> bool:
+        """Give what runs *more* seconds; only once, and False after that."""
+        if self.stretched:
+            return False
+        self.stretched = True
+        self.out_of_time += more
+        return True
+
+    def hear(self, now: float) -> None:
+        """The child was heard of."""
+        self.heard_at = now
+        self.told_silent = False
+
+    def becomes_slow(self, now: float) -> bool:
+        """Whether it is time to tell that what runs is slow; only once."""
+        if now < self.slow_at:
+            return False
+        self.slow_at = NEVER
+        return True
+
+    def has_to_ask(self, now: float, interval: float) -> bool:
+        """Whether it is time to ask the child for a heartbeat, *interval* seconds after it was heard of."""
+        if now < self.listen_at:
+            return False
+        # a child whose heart beats is given another interval, since its beat may be just due
+        patience = interval * (2 if self.beating else 1)
+        if now - self.heard_at < patience:
+            self.listen_at = self.heard_at + patience
+            return False
+        self.listen_at = now + interval
+        return True
+
+    def becomes_silent(self, now: float, interval: float) -> bool:
+        """Whether it is time to tell that the child is silent; only once while that lasts."""
+        if now - self.heard_at < BEATS_TO_MISS * interval or self.told_silent:
+            return False
+        self.told_silent = True
+        return True
+
+
+def or_never(seconds: float | None) -> float:
+    """The seconds, or for ever."""
+    return NEVER if seconds is None else seconds
+
+
+STACKS_GRACE = 0.3
+"""Seconds between the last look at a child's stacks and ending it."""
+
+
+KILL_AGAIN_AFTER = 1.0
+"""Seconds between one SIGKILL of a process tree and the next."""
+
+
+LAST_RUNG: tuple[Action, float] = (Kill(), KILL_AGAIN_AFTER)
+
+
+GROWS = ("memory", "processes", "output")
+"""Causes of what grows while it is given time."""
+
+
+def rungs(cause: str, terminate_grace: float, *, force: bool) -> list[tuple[Action, float]]:
+    """What is tried for a child that is ended for *cause*, each with the seconds it gets, before `LAST_RUNG`."""
+    ladder: list[tuple[Action, float]] = []
+    if cause == "timeout":
+        ladder += [(DumpStacks(), LOOK_INTERVAL)] * (LOOKS - 1)
+        ladder.append((DumpStacks(), STACKS_GRACE))
+    if cause not in GROWS and not force:
+        ladder.append((Terminate(), terminate_grace))
+    return ladder

@@ -1,0 +1,77 @@
+"""Why a test did not end in time: was it stuck, was it busy, or had the machine no time for it? No I/O, no clock.
+
+A few looks at the test's process, shortly after each other, tell what its main thread does now; the first
+tells, too, how long it was ready to run and had no processor in all the time before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from isolatedunit.model.records import record
+from isolatedunit.model.usage import Condition
+
+LOOKS = 3
+"""How often the process is looked at, and its stacks are taken, before it is ended."""
+
+LOOK_INTERVAL = 0.15
+"""Seconds between two of these looks."""
+
+STARVED = 0.5
+"""A test that had to wait for a processor for this share of its time is given that time once more."""
+
+_IDLE = 0.05
+_STATES = {
+    "stopped": "it was stopped (by SIGSTOP or the like)",
+    "disk-sleep": "it was waiting in the kernel for a device or a file system",
+    "zombie": "it had ended while other threads went on",
+}
+
+
+@record()
+class Look:
+    """One look at the process, at a time of the engine's clock."""
+
+    at: float
+    condition: Condition
+
+
+def owed(condition: Condition | None, elapsed: float) -> float:
+    """The seconds that a test is owed which waited for a processor in most of the *elapsed*; else 0."""
+    waited = None if condition is None else condition.waited
+    return min(waited, elapsed) if waited is not None and elapsed > 0 and waited >= STARVED * elapsed else 0.0
+
+
+def diagnose(looks: Sequence[Look], silent_for: float, interval: float) -> str:
+    """What the looks tell, in a sentence or none; *silent_for* is since the last of the heartbeats, each *interval*."""
+    if len(looks) < 2:
+        return ""
+    first, last = looks[0], looks[-1]
+    wall = last.at - first.at
+    if wall <= 0:
+        return ""
+    main = (last.condition.main_cpu - first.condition.main_cpu) / wall
+    others = (last.condition.all_cpu - first.condition.all_cpu) / wall - main
+    waited = ((last.condition.waited or 0.0) - (first.condition.waited or 0.0)) / wall
+    if main < _IDLE and waited < STARVED:
+        why = _STATES.get(last.condition.state, "it used no CPU time")
+        busy = f", while other threads used {others:.0%} of a processor" if others >= _IDLE else ""
+        return f"Its main thread was blocked: {why}{busy}."
+    if waited >= STARVED:
+        return f"The machine was overloaded: its main thread waited for a processor {waited:.0%} of the time."
+    if silent_for > 2 * interval:
+        return (
+            f"It was busy and held the interpreter's lock: its main thread used {main:.0%} of a processor, and no "
+            f"heartbeat was heard for {silent_for:.1f} s."
+        )
+    return f"It was busy: its main thread used {main:.0%} of a processor."
+
+
+def join_stacks(samples: Sequence[str]) -> str:
+    """Stacks that were taken one after the other, as one text: told once where they are the same."""
+    taken = [sample.strip("\n") for sample in samples if sample.strip()]
+    if len(taken) < 2:
+        return "".join(samples)
+    if len(set(taken)) == 1:
+        return f"{taken[0]}\n(The same {len(taken)} times, within {LOOK_INTERVAL * len(taken):.2g} s.)\n"
+    return "\n\n".join(f"Sample {number} of {len(taken)}:\n{sample}" for number, sample in enumerate(taken, 1)) + "\n"

@@ -1,0 +1,500 @@
+"""One attempt at running tests in a child: a state machine without I/O and without a clock.
+
+::
+
+    QUEUED -SlotGranted-> SPAWNING -ChildReady-> RUNNING -WorkFinished-> EXITING -ChildExited-> DONE
+                              |                     |                       |
+                   DeadlinePassed, Cancel   DeadlinePassed, Cancel   DeadlinePassed
+                              +---------------------+-----> TERMINATING <---+ -ChildExited-> DONE
+                                                       DeadlinePassed: the next rung of the ladder
+
+`Attempt.handle` is the only way in: it is told a stimulus and the time, and answers with actions.
+The first cause wins. Every stimulus is kept in the attempt's story, which an internal error tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.deadlines import LAST_RUNG, Patience, or_never, rungs
+from isolatedunit.engine.attempt.diagnosis import Look, diagnose, owed
+from isolatedunit.engine.attempt.evidence import Evidence
+from isolatedunit.engine.attempt.stimuli import (
+    Action,
+    Announce,
+    Answer,
+    CancelRequested,
+    ChannelLost,
+    ChildExited,
+    Conclude,
+    Conclusion,
+    DeadlinePassed,
+    Examine,
+    Examined,
+    FoundWaiting,
+    LimitExceeded,
+    Nudge,
+    ProtocolBroken,
+    SlotGranted,
+    Spawn,
+    SpawnFailed,
+    State,
+    Stimulus,
+    Terminate,
+)
+from isolatedunit.errors import InvalidTransition
+from isolatedunit.model import events
+from isolatedunit.model.moments import NEVER
+from isolatedunit.model.results import PlannedTest
+from isolatedunit.protocol.messages import (
+    CallNoted,
+    ChildFailed,
+    ChildReady,
+    FixtureStarted,
+    HandlesCleaned,
+    Heartbeat,
+    ImportStarted,
+    LoadFinished,
+    LoadStarted,
+    OutcomeNoted,
+    ProgressMade,
+    Report,
+    Requested,
+    TestFinished,
+    TestsCollected,
+    TestStarted,
+    ValueSent,
+    WorkFinished,
+)
+from isolatedunit.protocol.phases import PHASES
+
+
+class Attempt:
+    """One attempt. *options* are those of the child, *tests* come with their own."""
+
+    # where thousands run at once, their size decides how often the processor has to wait for memory
+    __slots__ = (
+        *("id", "number", "tests", "options", "state", "deadline", "story", "evidence", "conclusion", "collected"),
+        *("importing", "is_our_bug", "process_id", "peak_rss", "own_memory", "loaded_for", "trunk_loaded_for"),
+        *("spawned_at", "ready_at", "finished_at", "ended_at", "_options_of", "_spawn_failure"),
+        *("_patience", "_looks", "_ladder"),
+    )
+
+    def __init__(
+        self,
+        attempt_id: str,
+        tests: Sequence[PlannedTest],
+        options: Options,
+        options_of: Callable[[PlannedTest], Options] | None = None,
+        *,
+        number: int = 1,
+    ) -> None:
+        self.id = attempt_id
+        self.number = number
+        self.tests = tests
+        self.options = options
+        self.state = State.QUEUED
+        self.deadline = NEVER
+        self.story: list[tuple[float, State, Any]] = []
+        self.evidence = Evidence(tests)
+        self.conclusion = _NOT_YET
+        self.collected: list[TestsCollected] = []
+        self.importing: str | None = None
+        self.is_our_bug = False
+        self.process_id: int | None = None
+        self.peak_rss: int | None = None
+        self.own_memory: int | None = None
+        self.loaded_for = self.trunk_loaded_for = 0.0
+        self.spawned_at = self.ready_at = self.finished_at = self.ended_at = NEVER
+        self._options_of = options_of
+        self._spawn_failure: SpawnFailed | None = None
+        self._patience = Patience()
+        self._looks: Sequence[Look] = ()
+        self._ladder: list[tuple[Action, float]] | None = None
+
+    @property
+    def current(self) -> str:
+        """What runs now, as unittest names it; empty between tests."""
+        current = self.evidence.current
+        return self.tests[current].id if isinstance(current, int) else current or self.importing or ""
+
+    @property
+    def cause(self) -> str | None:
+        """Why the attempt was ended, or ended itself; None when all went its way."""
+        return self.evidence.cause
+
+    @property
+    def received_all(self) -> bool:
+        """Whether the child gave its receipt: every fixture and cleanup ran."""
+        return self.evidence.receipt is not None
+
+    def handle(self, stimulus: Stimulus, now: float) -> list[Action]:
+        """What to do about *stimulus*; raises `InvalidTransition` for what cannot happen."""
+        kind = type(stimulus)
+        self.story.append((now, self.state, kind if kind in _WEIGHTY else stimulus))
+        if len(self.story) > _LONGEST_STORY:
+            del self.story[: _LONGEST_STORY // 2]
+        handler = _HANDLERS[self.state].get(kind)
+        if handler is not None:
+            return handler(self, stimulus, now)
+        if isinstance(stimulus, Report):
+            # what a child says after its receipt, or its sentence, changes nothing
+            return [] if self.state in _DECIDED else self._unexpected(stimulus, now)
+        raise InvalidTransition(f"{kind.__name__} cannot happen to an attempt that is {self.tell_story()}")
+
+    def tell_story(self) -> str:
+        """The state and all that led to it, a line each."""
+        begin = self.story[0][0] if self.story else 0.0
+        lines = [f"  {time - begin:9.4f} s  {state.value:11}  {stimulus!r}" for time, state, stimulus in self.story]
+        return "\n".join([f"{self.state.value} ({self.id}):", *lines])
+
+    # ---- spawning
+
+    def _slot_granted(self, granted: SlotGranted, now: float) -> list[Action]:
+        self.state = State.SPAWNING
+        self.spawned_at = now if granted.since is None else min(granted.since, now)
+        # without messages it gives no sign of life before it is done
+        allowed = self.options.spawn_timeout if self.options.enable_ipc else self._timeout_of(0)
+        self.deadline = now + or_never(allowed)
+        return [Spawn()]
+
+    def _spawn_failed(self, failure: SpawnFailed, now: float) -> list[Action]:
+        self._spawn_failure = failure
+        return self._conclude(now)
+
+    def _load_finished(self, report: LoadFinished, now: float) -> list[Action]:
+        self.loaded_for, self.trunk_loaded_for = report.duration, report.trunk_duration
+        self.deadline = now + or_never(self.options.spawn_timeout)
+        return []
+
+    def _load_started(self, _: LoadStarted, now: float) -> list[Action]:
+        # what the template imports may take as long as a test may
+        self.deadline = now + or_never(self._timeout_of(0))
+        return []
+
+    def _child_ready(self, report: ChildReady, now: float) -> list[Action]:
+        self.state = State.RUNNING
+        # the report may have waited to be heard, and its child may tell anything
+        self.ready_at = now if report.at is None else min(max(report.at, self.spawned_at), now)
+        self.process_id = report.pid
+        self._patience.hear(now)
+        if self.options.enable_ipc:
+            self._patience.listen_at = now + self.options.heartbeat_interval
+        self._begin(now, 0)
+        return [Announce(events.ChildStarted(now, self.id, report.pid, self.ready_at - self.spawned_at))]
+
+    def _died_unborn(self, exited: ChildExited, now: float) -> list[Action]:
+        self._note_end(exited)
+        if self.options.enable_ipc:
+            text = f"the child {exited.status} before it was ready\n{exited.stacks}"
+            self._spawn_failure = SpawnFailed(text.rstrip())
+        return self._conclude(now)
+
+    # ---- running
+
+    def _begin(self, now: float, place: int) -> None:
+        options = self._options_at(place)
+        self.deadline = self._patience.begin(now, options.process_timeout, options.slow_after)
+
+    def _options_at(self, place: int) -> Options:
+        if self._options_of is None or place >= len(self.tests):
+            return self.options
+        return self._options_of(self.tests[place])
+
+    def _timeout_of(self, place: int) -> float | None:
+        return self._options_at(place).process_timeout
+
+    def _hear(self, report: Report, now: float) -> bool:
+        """Whether the report is the child's; another process's does not count."""
+        if report.pid == self.process_id:
+            self._patience.hear(now)
+        return report.pid == self.process_id
+
+    def _heartbeat(self, report: Heartbeat, now: float) -> list[Action]:
+        if self._hear(report, now):
+            self._patience.beating = True
+            return [Announce(events.PhaseSeen(now, self.id, self.current, PHASES.get(report.phase, "")))]
+        return []
+
+    def _found_waiting(self, _: FoundWaiting, now: float) -> list[Action]:
+        self._patience.heard_at = now
+        return []
+
+    def _channel_lost(self, _: ChannelLost, _now: float) -> list[Action]:
+        self.evidence.lost_channel = True
+        return []
+
+    def _import_started(self, report: ImportStarted, now: float) -> list[Action]:
+        if self._hear(report, now):
+            self.importing = report.module
+            self._begin(now, 0)
+        return []
+
+    def _tests_collected(self, report: TestsCollected, now: float) -> list[Action]:
+        if self.tests:
+            return self._unexpected(report, now)
+        if self._hear(report, now):
+            self.importing = None
+            self.collected.append(report)
+            if report.last:
+                self.evidence.receipt = WorkFinished(attempt=self.id, pid=report.pid)
+                return self._leave(now)
+        return []
+
+    def _fixture_started(self, report: FixtureStarted, now: float) -> list[Action]:
+        if self._hear(report, now):
+            self.evidence.current = report.fixture
+            self._begin(now, self.evidence.next_place)
+        return []
+
+    def _test_started(self, report: TestStarted, now: float) -> list[Action]:
+        if not self._hear(report, now):
+            return []
+        if not self.evidence.has(report.test):
+            return self._unexpected(report, now)
+        self.evidence.begin(report.test)
+        self._begin(now, report.test)
+        return []
+
+    def _outcome_noted(self, report: OutcomeNoted, now: float) -> list[Action]:
+        if not self._hear(report, now):
+            return []
+        if not self.evidence.makes_sense(report):
+            return self._unexpected(report, now)
+        if not self.evidence.note(report):
+            return self._end_because("ipc", "The child told of more failures than can be kept.", now)
+        return []
+
+    def _test_finished(self, report: TestFinished, now: float) -> list[Action]:
+        if not self._hear(report, now):
+            return []
+        if not self.evidence.has(report.test):
+            return self._unexpected(report, now)
+        self.evidence.finish(report)
+        self.finished_at = now
+        self._begin(now, report.test)
+        return []
+
+    def _progress_made(self, report: ProgressMade, now: float) -> list[Action]:
+        if not self._hear(report, now):
+            return []
+        return [Announce(events.ProgressMade(now, self.id, self.current, report.fraction, report.text))]
+
+    def _value_sent(self, report: ValueSent, now: float) -> list[Action]:
+        if not self._hear(report, now):
+            return []
+        return [Announce(events.ValueSent(now, self.id, self.current, report.name, report.value, report.pickled))]
+
+    def _requested(self, report: Requested, now: float) -> list[Action]:
+        return [Answer(report)] if self._hear(report, now) else []
+
+    def _call_noted(self, report: CallNoted, now: float) -> list[Action]:
+        if self._hear(report, now):
+            self.evidence.returned = report.pickled or self.evidence.returned
+            self.evidence.session = report.session or self.evidence.session
+        return []
+
+    def _work_finished(self, report: WorkFinished, now: float) -> list[Action]:
+        if not self._hear(report, now):
+            return []
+        self.evidence.receipt = report
+        self.evidence.current = None
+        self.peak_rss, self.own_memory = report.peak_rss, report.own_memory
+        if report.clean:
+            self.evidence.handle_stats = {"leaked": 0, "by_kind": {}, "leaks": []}
+        return self._leave(now)
+
+    def _leave(self, now: float) -> list[Action]:
+        self.state = State.EXITING
+        self.finished_at = now
+        self.deadline = now + or_never(self.options.cleanup_timeout)
+        return []
+
+    def _child_failed(self, report: ChildFailed, now: float) -> list[Action]:
+        self.is_our_bug = True
+        text = f"This is a bug of isolatedunit, which failed in the child:\n{report.text}\n{self.tell_story()}"
+        return self._end_because("ipc", text, now)
+
+    def _unexpected(self, report: Report, now: float) -> list[Action]:
+        if self.process_id is not None and report.pid != self.process_id:
+            return []
+        return self._end_because("ipc", f"The child sent a report that makes no sense now: {report!r}", now)
+
+    def _protocol_broken(self, broken: ProtocolBroken, now: float) -> list[Action]:
+        return self._end_because("ipc", broken.text, now)
+
+    def _limit_exceeded(self, limit: LimitExceeded, now: float) -> list[Action]:
+        return self._end_because(limit.cause, limit.text, now)
+
+    def _running_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
+        actions: list[Action] = []
+        patience, interval = self._patience, self.options.heartbeat_interval
+        if now >= patience.out_of_time:
+            return [Examine()]
+        if patience.becomes_slow(now):
+            actions.append(Announce(events.TestSlow(now, self.id, self.current, now - patience.started_at)))
+        if patience.has_to_ask(now, interval):
+            actions.append(Nudge())
+            if patience.becomes_silent(now, interval):
+                silent_for = now - patience.heard_at
+                actions.append(Announce(events.ChildUnresponsive(now, self.id, self.current, silent_for)))
+        self.deadline = patience.deadline
+        return actions
+
+    def _out_of_time(self, examined: Examined, now: float) -> list[Action]:
+        patience = self._patience
+        elapsed = now - patience.started_at
+        more = owed(examined.condition, elapsed)
+        if more and patience.stretch(more):
+            self.deadline = patience.deadline
+            text = f"{self.current} waited {more:.1f} of {elapsed:.1f} s for a processor and gets that time once more"
+            return [Announce(events.Warned(now, text))]
+        allowed = patience.out_of_time - patience.started_at
+        actions = self._end_because("timeout", f"The test did not end within {allowed:g} s.", now)
+        return [*self._examined(examined, now), *actions]
+
+    def _examined(self, examined: Examined, now: float) -> list[Action]:
+        if examined.condition is not None and self.cause == "timeout":
+            self._looks = (*self._looks, Look(now, examined.condition))
+        return []
+
+    # ---- the end
+
+    def _spawning_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
+        allowed = self.deadline - self.spawned_at
+        if not self.options.enable_ipc:
+            return self._end_because("timeout", f"The test did not end within {allowed:g} s.", now)
+        self._spawn_failure = SpawnFailed(f"there was no sign of life from the child within {allowed:g} s")
+        return self._end_because("spawn", self._spawn_failure.text, now)
+
+    def _exiting_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
+        identity = f"the process had not ended {now - self.finished_at:.1f} s after its test"
+        self.evidence.add_leaks([{"kind": "exit", "identity": identity}])
+        return self._climb(now, [(Terminate(), self.options.terminate_grace)])
+
+    def _cancel(self, request: CancelRequested, now: float) -> list[Action]:
+        return self._end_because("cancelled", f"The test was ended: {request.reason}.", now, force=request.force)
+
+    def _cancel_queued(self, _: CancelRequested, now: float) -> list[Action]:
+        self.evidence.blame("cancelled", "")
+        return self._conclude(now)
+
+    def _cancel_ending(self, request: CancelRequested, now: float) -> list[Action]:
+        return self._climb(now, []) if request.force else []
+
+    def _end_because(self, cause: str, text: str, now: float, *, force: bool = False) -> list[Action]:
+        self.evidence.blame(cause, text)
+        return self._climb(now, rungs(cause, self.options.terminate_grace, force=force))
+
+    def _climb(self, now: float, ladder: list[tuple[Action, float]]) -> list[Action]:
+        self.state = State.TERMINATING
+        self._ladder = ladder
+        return self._next_rung(DeadlinePassed(), now)
+
+    def _next_rung(self, _: DeadlinePassed, now: float) -> list[Action]:
+        action, grace = self._ladder.pop(0) if self._ladder else LAST_RUNG
+        self.deadline = now + grace
+        return [action]
+
+    def _late_note(self, report: OutcomeNoted, now: float) -> list[Action]:
+        if self.evidence.makes_sense(report) and self._hear(report, now):
+            self.evidence.note(report)
+        return []
+
+    def _handles_cleaned(self, report: HandlesCleaned, now: float) -> list[Action]:
+        if self._hear(report, now):
+            self.evidence.take_handle_stats(report.handle_stats)
+        return []
+
+    def _ignore(self, _: Stimulus, _now: float) -> list[Action]:
+        return []
+
+    def _child_exited(self, exited: ChildExited, now: float) -> list[Action]:
+        self._note_end(exited)
+        return self._conclude(now)
+
+    def _note_end(self, exited: ChildExited) -> None:
+        self.evidence.note_end(exited)
+        if self.peak_rss is None:
+            self.peak_rss = exited.status.peak_rss
+        if self.cause == "timeout":
+            silent_for = self._looks[0].at - self._patience.heard_at if self._looks else 0.0
+            told = diagnose(self._looks, silent_for, self.options.heartbeat_interval)
+            self.evidence.cause_text = f"{self.evidence.cause_text} {told}".rstrip()
+
+    def _conclude(self, now: float) -> list[Action]:
+        self.state, self.deadline, self.ended_at = State.DONE, NEVER, now
+        if self._spawn_failure is not None:
+            self.conclusion = Conclusion(remaining=list(self.tests), spawn_failure=self._spawn_failure)
+        elif self.cause == "cancelled" and self.ready_at == NEVER:
+            self.conclusion = Conclusion(stopped=list(self.tests))
+        else:
+            lasted, failfast = now - self.ready_at, self.options.failfast
+            self.conclusion = self.evidence.conclude(self.options.cpu_limit, lasted, failfast=failfast)
+        return [Conclude()]
+
+
+_LONGEST_STORY = 100
+_NOT_YET = Conclusion()  # of those that are not over, which nobody asks for
+_WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueSent))
+"""Of these the story keeps only that they came, and not what they carried."""
+_DECIDED = (State.EXITING, State.TERMINATING, State.DONE)
+_Handler = Callable[[Attempt, Any, float], list[Action]]
+_WITH_A_CHILD: dict[type, _Handler] = {
+    ChildFailed: Attempt._child_failed,
+    ProtocolBroken: Attempt._protocol_broken,
+    LimitExceeded: Attempt._limit_exceeded,
+    CancelRequested: Attempt._cancel,
+}
+_ENDING: dict[type, _Handler] = {
+    FoundWaiting: Attempt._ignore,
+    ChannelLost: Attempt._channel_lost,
+    HandlesCleaned: Attempt._handles_cleaned,
+    ChildExited: Attempt._child_exited,
+    CancelRequested: Attempt._cancel_ending,
+    ProtocolBroken: Attempt._ignore,
+    LimitExceeded: Attempt._ignore,
+}
+_HANDLERS: dict[State, dict[type, _Handler]] = {
+    State.QUEUED: {SlotGranted: Attempt._slot_granted, CancelRequested: Attempt._cancel_queued},
+    State.SPAWNING: {
+        **_WITH_A_CHILD,
+        SpawnFailed: Attempt._spawn_failed,
+        LoadStarted: Attempt._load_started,
+        LoadFinished: Attempt._load_finished,
+        ChildReady: Attempt._child_ready,
+        ChildExited: Attempt._died_unborn,
+        DeadlinePassed: Attempt._spawning_deadline,
+    },
+    State.RUNNING: {
+        **_WITH_A_CHILD,
+        Heartbeat: Attempt._heartbeat,
+        FoundWaiting: Attempt._found_waiting,
+        ChannelLost: Attempt._channel_lost,
+        ImportStarted: Attempt._import_started,
+        TestsCollected: Attempt._tests_collected,
+        FixtureStarted: Attempt._fixture_started,
+        TestStarted: Attempt._test_started,
+        OutcomeNoted: Attempt._outcome_noted,
+        TestFinished: Attempt._test_finished,
+        ProgressMade: Attempt._progress_made,
+        ValueSent: Attempt._value_sent,
+        Requested: Attempt._requested,
+        CallNoted: Attempt._call_noted,
+        WorkFinished: Attempt._work_finished,
+        HandlesCleaned: Attempt._handles_cleaned,
+        ChildExited: Attempt._child_exited,
+        Examined: Attempt._out_of_time,
+        DeadlinePassed: Attempt._running_deadline,
+    },
+    State.EXITING: {**_ENDING, DeadlinePassed: Attempt._exiting_deadline},
+    State.TERMINATING: {
+        **_ENDING,
+        Examined: Attempt._examined,
+        OutcomeNoted: Attempt._late_note,
+        DeadlinePassed: Attempt._next_rung,
+    },
+    State.DONE: {},
+}

@@ -1,0 +1,80 @@
+"""What an attempt has cost, as its child and its templates told it: no I/O, no clock."""
+
+from __future__ import annotations
+
+import math
+
+from isolatedunit.backends.contract import ChildSpec
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.model.events import AttemptFinished
+from isolatedunit.model.moments import NEVER
+from isolatedunit.model.results import MadeBy
+
+
+def describe(attempt: Attempt, spec: ChildSpec, made_by: MadeBy, now: float) -> AttemptFinished:
+    """The event that tells of the attempt's end, with all that is known of its cost."""
+    return AttemptFinished(
+        now,
+        attempt.id,
+        attempt.evidence.names,
+        attempt.ready_at - attempt.spawned_at if attempt.ready_at != NEVER else None,
+        attempt.ended_at - attempt.spawned_at,
+        attempt.peak_rss,
+        attempt.cause,
+        _phases_of(attempt),
+        _imports_of(attempt, spec, made_by),
+        _fixtures_of(attempt),
+    )
+
+
+def _phases_of(attempt: Attempt) -> dict[str, float]:
+    """Where the time of an attempt went that gave its receipt."""
+    receipt = attempt.evidence.receipt
+    if receipt is None or attempt.ready_at == NEVER:
+        return {}
+    tests = sum(record.duration for _, record in attempt.conclusion.settled)
+    spawned = attempt.ready_at - attempt.spawned_at
+    ended = attempt.ended_at - attempt.ready_at
+    if not attempt.evidence.names:  # it listed the tests
+        return {"spawn": spawned, "import": ended}
+    loaded_for = attempt.loaded_for + attempt.trunk_loaded_for
+    return {
+        "spawn": max(0.0, spawned - loaded_for),
+        "import": loaded_for + receipt.found_after,
+        "fixtures": max(0.0, receipt.elapsed - receipt.found_after - tests),
+        "tests": tests,
+        "cleanup": max(0.0, ended - receipt.elapsed),
+    }
+
+
+def _imports_of(attempt: Attempt, spec: ChildSpec, made_by: MadeBy) -> dict[str, float]:
+    """What was imported for the attempt: by the template of its lane, or by itself where that had imported nothing.
+
+    What several modules have imported together goes by the statements that do that.
+    """
+    imports = {}
+    if attempt.trunk_loaded_for:
+        imports["; ".join(spec.trunk)] = attempt.trunk_loaded_for
+    home = spec.home
+    if home is None:  # several modules, or none of its own
+        return imports
+    seconds = attempt.loaded_for
+    if not seconds and made_by.fork_after in (None, "start") and attempt.evidence.receipt is not None:
+        seconds = attempt.evidence.receipt.found_after
+    if seconds:
+        module = home.get("module")
+        imports[module if isinstance(module, str) else attempt.tests[0].module if attempt.tests else "?"] = seconds
+    return imports
+
+
+def _fixtures_of(attempt: Attempt) -> dict[str, float]:
+    """What its fixtures took; a child may tell anything, but none of them took longer than all of it."""
+    receipt = attempt.evidence.receipt
+    if receipt is None or not receipt.fixtures:
+        return {}
+    longest = attempt.ended_at - attempt.spawned_at
+    return {
+        fixture: min(float(seconds), longest)
+        for fixture, seconds in receipt.fixtures.items()
+        if isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds >= 0
+    }

@@ -1,0 +1,141 @@
+"""Makes of an attempt what the loop runs: its child's work, and where that child begins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from isolatedunit.backends.contract import ChildSpec
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.running import Running
+from isolatedunit.engine.scheduling.fixtures import Placement
+from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.engine.scheduling.shared_imports import Trunks
+from isolatedunit.instrumentation.instruments import Measuring
+from isolatedunit.protocol.messages import Command, RunFunction, RunTest, SetUpFixture, TearDownFixture
+from isolatedunit.system import processes
+from isolatedunit.system.cgroups import ControlGroup, find_parent
+from isolatedunit.system.tempdir import Scratch
+
+
+class Preparation:
+    """For the attempts of one run, whose files are in *scratch*; *restore_files* is called when these are to be used.
+
+    *warnings* is the category of `warnings.simplefilter` that tests run under, or None. *settle* hears of each
+    attempt that is over.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        scratch: Scratch,
+        trunks: Trunks,
+        measuring: Measuring,
+        warnings: str | None,
+        settle: Callable[[Running, Scheduler], None],
+        restore_files: Callable[[], None],
+    ) -> None:
+        self._run = run
+        self._scratch = scratch
+        self._trunks = trunks
+        self._measuring = measuring
+        self._warnings = warnings
+        self._settle = settle
+        self._restore_files = restore_files
+        self._count = 0
+        self._looked_for_groups = False
+        self._groups_in: str | None = None
+
+    def prepare(self, attempt: Attempt, scheduler: Scheduler) -> Running:
+        """What the loop is to run for *attempt*."""
+        self._count += 1
+        self._restore_files()
+        receipt = os.path.join(self._scratch.path, f"{self._count}.receipt")
+        settings = {**self.settings(attempt.options), "receipt": receipt, "shared": len(attempt.tests) > 1}
+        settings["track_handles"] = any(scheduler.options_of(test).tracks_handles for test in attempt.tests)
+        place = scheduler.place(attempt)
+        spec = self._spec(attempt, place, settings)
+        # what has set up fixtures lives on when its attempt is over
+        limit = None if place.becomes or place.ends_stage else attempt.options.memory_limit
+        group = self._make_control_group(limit)
+        if group is not None:
+            settings["cgroup"] = group.members
+
+        def conclude(running: Running) -> None:
+            self._settle(running, scheduler)
+            if "directory" in settings:
+                processes.remove_tree(settings["directory"])
+            if group is not None:
+                group.remove()
+
+        return Running(attempt, spec, receipt, conclude, group)
+
+    def _spec(self, attempt: Attempt, place: Placement, settings: dict[str, Any]) -> ChildSpec:
+        home: dict[str, Any] | None = place.tests[0].home
+        if any(test.home != home for test in place.tests):
+            home = None  # no template has what all of them need
+        sources: list[dict[str, Any]] = []
+        for test in place.tests:
+            source = test.address.get("source")
+            if source is not None and source not in sources:
+                sources.append(source)
+        return ChildSpec(
+            attempt.id,
+            self._command(attempt, place, settings),
+            home=home,
+            sources=tuple(sources),
+            fork_after=place.fork_after,
+            trunk=self._trunks.of(home),
+            stage=place.stage,
+            becomes=place.becomes,
+            ends_stage=place.ends_stage,
+        )
+
+    def _make_control_group(self, memory_limit: int | None) -> ControlGroup | None:
+        """Where the kernel is to hold a child to its limit, and can; it is only watched elsewhere."""
+        if memory_limit is None:
+            return None
+        if not self._looked_for_groups:
+            self._looked_for_groups = True
+            self._groups_in = find_parent()
+        if self._groups_in is None:
+            return None
+        try:
+            return ControlGroup(self._groups_in, f"isolatedunit-{self._run}-{self._count}", memory_limit)
+        except OSError:
+            return None
+
+    def _command(self, attempt: Attempt, place: Placement, settings: dict[str, Any]) -> Command:
+        if place.ends_stage:
+            return TearDownFixture(attempt=attempt.id, settings=settings)
+        if place.becomes:
+            first, kind = place.tests[0], "class" if place.stage else "module"
+            test = {"home": first.home, "address": first.address}
+            return SetUpFixture(attempt=attempt.id, kind=kind, test=test, settings=settings)
+        address = attempt.tests[0].address
+        if "function" in address:
+            settings["directory"] = os.path.join(self._scratch.path, f"{self._count}.files")
+            name = attempt.tests[0].name
+            return RunFunction(attempt=attempt.id, function=address["function"], name=name, settings=settings)
+        tests = [{"home": test.home, "address": test.address} for test in attempt.tests]
+        return RunTest(attempt=attempt.id, tests=tests, settings=settings)
+
+    def settings(self, options: Options) -> dict[str, Any]:
+        """What a child has to know of its options."""
+        return {
+            "profile": None if self._measuring.profile is None else [options.profiler, self._measuring.profile],
+            "failfast": options.failfast,
+            "buffer": options.buffer,
+            "tb_locals": options.tb_locals,
+            "warnings": self._warnings,
+            "heartbeat_interval": options.heartbeat_interval,
+            "cpu_limit": options.cpu_limit,
+            "memory_limit": options.memory_limit,
+            "max_open_files": options.max_open_files,
+            "ipc": options.enable_ipc,
+            "cleanup_timeout": options.cleanup_timeout,
+            "memory_growth_limit": options.memory_growth_limit,
+            "hunt_leaks": options.hunt_leaks,
+        }

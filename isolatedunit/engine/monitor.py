@@ -1,0 +1,145 @@
+"""Looks at what runs: whether it uses more than it may, how it fares, what it is doing; stops it for a while."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Iterable, Sequence
+
+from isolatedunit.backends.contract import Child
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.diagnosis import join_stacks
+from isolatedunit.engine.attempt.stimuli import Examined, LimitExceeded
+from isolatedunit.model.usage import Usage
+from isolatedunit.system import processes
+from isolatedunit.system.usage import condition_of, count_oom_kills, resume, suspend, used_by
+
+SHOW_GRACE = 0.25
+"""Seconds that children get to write their stacks, when somebody wants to see what runs."""
+
+SAMPLE_INTERVAL = 0.1
+"""Seconds between two looks at what an attempt with a limit uses."""
+
+OUTPUT_INTERVAL = 0.3
+"""Seconds between two looks at how much it has written, where nothing else is of interest."""
+
+
+def seconds_between_looks(options: Options) -> float | None:
+    """How long an attempt is let alone until it is looked at again; None where there is nothing to look at.
+
+    Each look takes time from the tests that run.
+    """
+    if options.tells_output or has_limits(options):
+        return SAMPLE_INTERVAL
+    return None if options.max_output is None else OUTPUT_INTERVAL
+
+
+def has_limits(options: Options) -> bool:
+    """Whether what the processes of a test use has to be looked at."""
+    return not (options.memory_limit is None and options.cpu_limit is None and options.max_processes is None)
+
+
+def find_excess(options: Options, used: Usage | None, written: int) -> LimitExceeded | None:
+    """The limit that a test is over that has *used* and *written* so much; None when it is over none."""
+    if options.max_output is not None and written > options.max_output:
+        return LimitExceeded(
+            "output", f"The test wrote {written:,} bytes and may write {options.max_output:,} (max_output)."
+        )
+    if used is None:
+        return None
+    if options.memory_limit is not None and used.rss > options.memory_limit:
+        return over_memory(used.rss, options.memory_limit)
+    if options.cpu_limit is not None and used.cpu_time > options.cpu_limit:
+        return LimitExceeded(
+            "cpu", f"The test used {used.cpu_time:.1f} s of CPU time and may use {options.cpu_limit:g}."
+        )
+    if options.max_processes is not None and used.processes > options.max_processes:
+        return LimitExceeded(
+            "processes", f"The test had {used.processes} processes at once and may have {options.max_processes}."
+        )
+    return None
+
+
+def over_memory(used: int | None, allowed: int) -> LimitExceeded:
+    """The limit that processes are over that have *used* so many bytes."""
+    size = "more" if used is None else f"{used:,} bytes"
+    return LimitExceeded("memory", f"The test's processes used {size} of memory and may use {allowed:,}.")
+
+
+def examine(child: Child | None) -> Examined:
+    """How the child's own process fares."""
+    processes = [] if child is None else child.processes()
+    return Examined(condition_of(processes[0]) if processes else None)
+
+
+class Stacks:
+    """The stacks that a child was asked for, each time apart: they all come into one file."""
+
+    def __init__(self) -> None:
+        self._shown = 0
+        self._cuts: list[int] = []
+
+    def ask(self, child: Child) -> None:
+        """Have the child write them, after those that it has written."""
+        self._cuts.append(len(child.read_output([])[1]))
+        child.dump_stacks()
+
+    def read_shown(self, child: Child) -> str:
+        """What it was asked for last, to be shown at once and in no report."""
+        everything = child.read_output([])[1]
+        begin = self._cuts.pop() if self._cuts else self._shown
+        self._shown = len(everything)
+        return everything[begin:]
+
+    def read(self, child: Child) -> str:
+        """All that is for the report."""
+        everything = child.read_output([])[1]
+        cuts = [self._shown, *(cut for cut in self._cuts if cut > self._shown), len(everything)]
+        return join_stacks([everything[begin:end] for begin, end in itertools.pairwise(cuts)])
+
+
+def show_stacks(asked: Iterable[tuple[Stacks, Child]]) -> list[str]:
+    """The stacks of children that run, each as one text."""
+    asked = list(asked)
+    for stacks, child in asked:
+        stacks.ask(child)
+    time.sleep(SHOW_GRACE)
+    return [stacks.read_shown(child) for stacks, child in asked]
+
+
+def stop_with(children: Iterable[Child], moving_on: Iterable[int]) -> None:
+    """Stop this process, what runs, and those that would begin what is next.
+
+    Returns when somebody has let this process go on, and the rest with it.
+    """
+    stopped = [*moving_on, *(process for child in children for process in child.processes())]
+    suspend(stopped)
+    try:
+        os.kill(os.getpid(), processes.STOP)
+    finally:
+        resume(stopped)
+
+
+class OomWatch:
+    """Tells when the kernel may have ended a process for want of memory."""
+
+    def __init__(self) -> None:
+        self._known = count_oom_kills()
+
+    def blame(self, name: str, size: int | None, others: Sequence[tuple[str, Child]]) -> LimitExceeded | None:
+        """The cause of a SIGKILL that nobody here sent, to the test *name*; None when it was not that."""
+        now = count_oom_kills()
+        if now <= self._known:
+            return None
+        self._known = now
+        sizes = [f"{name} ({_show(size)})"]
+        for other, child in others:
+            used = used_by(child.processes())
+            sizes.append(f"{other} ({_show(None if used is None else used.rss)})")
+        text = f"The kernel was out of memory and ended the test's process. Running then: {', '.join(sizes)}."
+        return LimitExceeded("memory", text)
+
+
+def _show(size: int | None) -> str:
+    return "size unknown" if size is None else f"{size / 2**20:.1f} MiB"

@@ -1,0 +1,66 @@
+"""When processes are started before there is work for them: while processors are idle, and not else.
+
+A start costs a processor's time, whoever waits for it. It is free only where nobody else could use that time:
+where tests wait for something, or where fewer of them run than there are processors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from isolatedunit.backends.contract import Backend
+from isolatedunit.engine.scheduling.idle_forecast import Foresight, Idleness
+from isolatedunit.model.moments import NEVER
+from isolatedunit.system.usage import Processors
+
+
+class Ahead:
+    """Keeps as many processes waiting as can have work next. *look* tells how idle the processors are, None if unknown.
+
+    *start* begins to make one, *waiting* tells how many wait, *end* ends these.
+    """
+
+    def __init__(
+        self,
+        foresight: Foresight,
+        look: Callable[[], Idleness | None],
+        start: Callable[[], object],
+        waiting: Callable[[], int],
+        end: Callable[[], object],
+    ) -> None:
+        self._foresight = foresight
+        self._look, self._start, self._waiting, self._end = look, start, waiting, end
+        self._is_blind = False
+
+    def turn(self, now: float, running: int, unbegun: int) -> float:
+        """Start some, if it pays, with so many tests *running* and *unbegun*; gives when to be called again."""
+        waiting = self._waiting()
+        missing = min(running, unbegun) - waiting
+        if not unbegun and waiting:
+            self._end()
+        if missing <= 0 or self._is_blind:
+            return NEVER
+        if now >= self._foresight.next_look:
+            idleness = self._look()
+            if idleness is None:
+                self._is_blind = True
+                return NEVER
+            for _ in range(self._foresight.judge(now, idleness, missing)):
+                self._start()
+        return self._foresight.next_look
+
+
+def start_ahead_with(backend: Backend, slots: int) -> Ahead:
+    """What keeps processes of *backend* waiting for *slots* tests at a time."""
+    processors = Processors()
+    share = min(float(slots), processors.count)
+
+    def look() -> Idleness | None:
+        idle = processors.idle_time()
+        if idle is None:
+            return None
+        # where the run may use all of them, nobody idles at its expense
+        own = 0.0 if share >= processors.installed else processors.used_by_children(backend.processes())
+        return Idleness(idle, own)
+
+    return Ahead(Foresight(share), look, backend.start_ahead, lambda: backend.waiting, backend.end_waiting)

@@ -1,0 +1,88 @@
+"""What follows an attempt in its slot, and is ordered before that is free.
+
+A lane that has to hear from the runner what to fork next stands still meanwhile, which takes longer than most tests.
+So the attempt that is next in the same group is ordered while the one before still runs; it begins as soon as that one
+is gone, and is an attempt like any other from then on. Where what comes of the one before decides what is next, as
+with retries, fixtures, or a run that ends with its first failure, nothing is ordered.
+
+`Succession` decides, without I/O and without a clock; `Orders` has it done.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from isolatedunit.config.options import Options
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.scheduling.slots import ORDINARY
+from isolatedunit.engine.scheduling.units import OptionsOf, Unit
+from isolatedunit.model.records import record
+
+if TYPE_CHECKING:
+    pass
+
+
+@record(frozen=True)
+class _Next:
+    unit: Unit
+    attempt: Attempt
+
+
+class Succession:
+    """Which attempts are ordered, one for each group at most. *forsaken* are those that are not wanted any more."""
+
+    def __init__(self, options: Options) -> None:
+        ends_early = options.failfast or options.max_failures is not None or options.max_crashes is not None
+        self._is_certain = not ends_early
+        self._next: dict[str, _Next] = {}
+        self._due: deque[str] = deque()
+        self.forsaken: list[Attempt] = []
+
+    def allows(self, unit: Unit, following: Unit, options_of: OptionsOf) -> bool:
+        """Whether *following* is sure to begin when *unit* is over, whatever comes of that."""
+        if not self._is_certain or unit.group in self._next or not (_is_plain(unit) and _is_plain(following)):
+            return False
+        first, second = options_of(unit.tests[0]), options_of(following.tests[0])
+        return first.retries == 0 and second.memory_limit is None and not following.tests[0].fixtures
+
+    def note(self, unit: Unit, attempt: Attempt) -> None:
+        """The attempt, which is to be at *unit*, is to be ordered."""
+        self._next[unit.group] = _Next(unit, attempt)
+
+    def conclude(self, group: str, following: Unit | None) -> bool:
+        """What ran in the group is over, and *following* is next: whether that begins as it was ordered."""
+        ordered = self._next.get(group)
+        if ordered is None:
+            return False
+        if ordered.unit is following:
+            self._due.append(group)
+            return True
+        self.forsake(group)
+        return False
+
+    @property
+    def is_due(self) -> bool:
+        """Whether one is to begin now, before all others: its slot is free."""
+        return bool(self._due)
+
+    def take(self) -> tuple[Unit, Attempt]:
+        """The one that is to begin now."""
+        ordered = self._next.pop(self._due.popleft())
+        return ordered.unit, ordered.attempt
+
+    def forsake(self, group: str) -> None:
+        """What is ordered in this group is not wanted."""
+        self.forsaken.append(self._next.pop(group).attempt)
+
+    def forsake_all(self) -> None:
+        """Nor what is ordered in any."""
+        self._due.clear()
+        for group in list(self._next):
+            self.forsake(group)
+
+
+def _is_plain(unit: Unit) -> bool:
+    """Whether nothing depends on the unit but its own test's outcome."""
+    is_first = unit.number == 1 and not unit.spawn_tries and not unit.repeated
+    return is_first and unit.fixture is None and len(unit.tests) == 1 and unit.needs is ORDINARY

@@ -1,0 +1,79 @@
+"""Which of the tests that were found are run, how often, and in which order: as options and past runs say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from isolatedunit.config.options import Options
+from isolatedunit.engine.scheduling.ordering import Expectations, cut, repeated, shuffled
+from isolatedunit.engine.scheduling.units import group_of
+from isolatedunit.errors import OptionError
+from isolatedunit.model.past import Past, failed_last
+from isolatedunit.model.records import record
+from isolatedunit.model.results import PlannedTest
+
+UNTIL_FAILURE = 100
+"""How often each test runs with ``until_failure``, where ``repeat`` does not say it."""
+
+_SEEDS = 10**6  # short enough to be typed
+
+
+def with_consequences(options: Options) -> Options:
+    """The options, with what follows from some of them for others; raises `OptionError`."""
+    if options.until_failure:
+        times = options.repeat if options.repeat > 1 else UNTIL_FAILURE
+        options = replace(options, repeat=times, max_failures=options.max_failures or 1)
+    if options.shuffle and options.seed is None:
+        import secrets  # here, as it brings all of OpenSSL along
+
+        options = replace(options, seed=secrets.randbelow(_SEEDS))
+    if options.last_failed and options.history is None:
+        raise OptionError("--last-failed: without a history nobody knows what failed; leave out --history none.")
+    return replace(options, shuffle=True) if options.seed is not None else options
+
+
+@record(frozen=True)
+class Chosen:
+    """The *tests* to run, in an order, and what is expected of them.
+
+    *shard* is the part that this is of a larger run, as `RunStarted` has it. *notes* are what to tell the user
+    at the begin, *reminders* at the end.
+    """
+
+    tests: Sequence[PlannedTest]
+    expectations: Expectations
+    shard: tuple[int, int, str] | None = None
+    notes: tuple[str, ...] = ()
+    reminders: tuple[str, ...] = ()
+
+
+def choose(tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Past]) -> Chosen:
+    """Choose from *tests*, of which *past* runs tell."""
+    notes = []
+    if options.last_failed:
+        failed = failed_last(tests, past)
+        if failed:
+            notes.append(f"--last-failed: {len(failed)} of {len(tests)} tests failed the last time")
+            tests = failed
+        else:
+            notes.append(f"--last-failed: no test is known to have failed the last time; all {len(tests)} are run")
+    known = {test.id: past[test.id] for test in tests if test.id in past}
+    expectations = Expectations(
+        {test_id: one.duration for test_id, one in known.items()},
+        {test_id for test_id, one in past.items() if one.failed},
+        options.failed_first,
+        {test_id: one.peak_rss for test_id, one in known.items() if one.peak_rss is not None},
+    )
+    shard, reminders = None, list[str]()
+    if options.shard is not None:
+        part = cut(tests, *options.shard, expectations, lambda test: group_of(test, options))
+        tests, shard = part.tests, (part.part, part.of, part.digest)
+    if options.shuffle and options.seed is not None:
+        tests = shuffled(tests, options.seed)
+        expectations = replace(expectations, keeps_order=True)
+        reminders.append(f"the order was random; to have it again: --shuffle --seed {options.seed}")
+        notes.append(f"the order is random: --shuffle --seed {options.seed}")
+    if options.repeat > 1:
+        tests = repeated(tests, options.repeat)
+    return Chosen(tests, expectations, shard, tuple(notes), tuple(reminders))

@@ -1,0 +1,81 @@
+"""Which modules can share what they import first: no I/O, no clock.
+
+A *trunk* is a template that has executed import statements with which several modules begin. Their
+lanes are forked from it, and import the rest. Since a module's own first statements, in their
+order, are all that a trunk executes, a module finds what it would have made itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from isolatedunit.model.results import PlannedTest, TrunkKey, path_of
+
+Prefix = tuple[str, ...]
+
+_LIGHT = frozenset(sys.stdlib_module_names) | {"isolatedunit"}
+
+
+def shared_prefixes(prefixes: Mapping[str, Sequence[str]]) -> dict[str, Prefix]:
+    """For each module that shares its beginning with another, the longest such beginning that pays.
+
+    *prefixes* has the import statements that modules begin with. What only the standard library
+    would be imported for does not pay.
+    """
+    ordered = sorted((tuple(statements), name) for name, statements in prefixes.items())
+    shared: dict[str, Prefix] = {}
+    for place, (statements, name) in enumerate(ordered):
+        # in this order, the one that shares most is a neighbour
+        neighbours = [ordered[near][0] for near in (place - 1, place + 1) if 0 <= near < len(ordered)]
+        longest = max((_common(statements, other) for other in neighbours), key=len, default=())
+        paying = _cut_to_paying(longest)
+        if paying:
+            shared[name] = paying
+    return shared
+
+
+class Trunks:
+    """The trunks of a run. *expected* are those that a past run wanted, and that were begun before it is known which
+    this one wants; *wanted* are these, what most modules share first.
+    """
+
+    def __init__(self) -> None:
+        self.expected: tuple[TrunkKey, ...] = ()
+        self.wanted: tuple[TrunkKey, ...] = ()
+        self._of_home: dict[str, Prefix] = {}
+
+    def plan(self, tests: Sequence[PlannedTest]) -> None:
+        """Find out what these tests want."""
+        homes = {repr(test.home): test for test in tests if test.prefix}
+        self._of_home = shared_prefixes({home: test.prefix for home, test in homes.items()})
+        count = Counter((path_of(homes[home].home), prefix) for home, prefix in self._of_home.items())
+        self.wanted = tuple(trunk for trunk, _ in count.most_common())
+
+    @property
+    def kept(self) -> list[TrunkKey]:
+        """Those that were expected with reason."""
+        return [trunk for trunk in self.expected if trunk in self.wanted]
+
+    def of(self, home: dict[str, Any] | None) -> Prefix:
+        """What is imported before *home* is, in a trunk; nothing where it shares that with no other."""
+        return self._of_home.get(repr(home), ())
+
+
+def _common(one: Prefix, other: Prefix) -> Prefix:
+    length = 0
+    for mine, theirs in zip(one, other, strict=False):
+        if mine != theirs:
+            break
+        length += 1
+    return one[:length]
+
+
+def _cut_to_paying(prefix: Prefix) -> Prefix:
+    """The prefix without the statements at its end that import only what is cheap."""
+    for length in range(len(prefix), 0, -1):
+        if prefix[length - 1].split()[1].split(".")[0] not in _LIGHT:
+            return prefix[:length]
+    return ()

@@ -1,0 +1,124 @@
+"""What may run beside what: slots, named groups, tests that want everything for themselves. No I/O, no clock.
+
+Whoever asks first is served first: where a test needs more slots than are free, or all of them, nothing
+else begins until it fits, since it might wait for ever otherwise. A named group that is full holds nobody
+up but its own members.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Mapping
+
+from isolatedunit.config.options import Options
+from isolatedunit.model.records import record
+
+UNBOUNDED = 2**31
+
+
+@record(frozen=True)
+class Needs:
+    """What the tests of one process need to run: *slots*, a place in each of *groups*, nobody else if *exclusive*."""
+
+    slots: int = 1
+    groups: tuple[str, ...] = ()
+    exclusive: bool = False
+
+    @classmethod
+    def of(cls, options: list[Options]) -> Needs:
+        """What tests with these options need that run in one process."""
+        if len(options) == 1:
+            one = options[0]
+            if one.group is None and not one.exclusive and one.slots == 1:
+                return ORDINARY
+        return cls(
+            max(one.slots for one in options),
+            tuple(sorted({one.group for one in options if one.group is not None})),
+            any(one.exclusive for one in options),
+        )
+
+
+ORDINARY = Needs()
+
+
+class Room:
+    """How much is free, of *slots* (None: the caller counts them) and of each group as *limits* say."""
+
+    def __init__(self, slots: int | None = None, limits: Mapping[str, int] | None = None) -> None:
+        self._slots = UNBOUNDED if slots is None else slots
+        self._limits = dict(limits or {})
+        self._used = 0
+        self._running = 0
+        self._is_taken = False
+        self._members: dict[str, int] = {}
+
+    def full_group(self, needs: Needs) -> str | None:
+        """The first of the groups that nobody can join now."""
+        for name in needs.groups:
+            if self._members.get(name, 0) >= self._limits.get(name, 1):
+                return name
+        return None
+
+    def has(self, needs: Needs) -> bool:
+        """Whether there are slots for it now."""
+        if self._is_taken or (needs.exclusive and self._running):
+            return False
+        return self._used + min(needs.slots, self._slots) <= self._slots
+
+    def take(self, needs: Needs) -> None:
+        """It begins."""
+        self._running += 1
+        self._used += min(needs.slots, self._slots)
+        self._is_taken = needs.exclusive
+        for name in needs.groups:
+            self._members[name] = self._members.get(name, 0) + 1
+
+    def give_back(self, needs: Needs) -> None:
+        """It is over."""
+        self._running -= 1
+        self._used -= min(needs.slots, self._slots)
+        self._is_taken = False
+        for name in needs.groups:
+            self._members[name] -= 1
+
+
+Place = tuple[int, str]
+"""A group's order, and its name."""
+
+
+class Line:
+    """Places, of which the lowest is taken first.
+
+    Where there are very many, as of tests that may all run side by side, nearly all were added in order: those need
+    no heap, in which each step of the way down is a miss of the processor's cache.
+    """
+
+    def __init__(self) -> None:
+        self._in_order: deque[Place] = deque()
+        self._others: list[Place] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._in_order or self._others)
+
+    def add(self, place: Place) -> None:
+        """It waits from now on."""
+        if not self._in_order or place > self._in_order[-1]:
+            self._in_order.append(place)
+        else:
+            heapq.heappush(self._others, place)
+
+    def has_before(self, place: Place) -> bool:
+        """Whether somebody waits who is taken before this one."""
+        return any(line and line[0] < place for line in (self._in_order, self._others))
+
+    def take(self) -> Place:
+        """Take the lowest; there has to be one."""
+        if self._others and not (self._in_order and self._in_order[0] < self._others[0]):
+            return heapq.heappop(self._others)
+        return self._in_order.popleft()
+
+    def clear(self) -> None:
+        """Nobody waits any more."""
+        self._in_order.clear()
+        self._others.clear()

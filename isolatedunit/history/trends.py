@@ -1,0 +1,189 @@
+"""What the history of tests tells people: which are slow, and how that changes, which are flaky, which fail now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from isolatedunit.history.store import Once, Recent
+from isolatedunit.model.records import record
+from isolatedunit.model.results import GOOD
+
+_BARS = "▁▂▃▄▅▆▇█"
+_ASCII_BARS = "._-=+*%#"
+_LETTERS = {
+    "passed": ".",
+    "failed": "F",
+    "error": "E",
+    "skipped": "s",
+    "expectedFailure": "x",
+    "unexpectedSuccess": "u",
+}
+LETTER_OF_FLAKY = "~"
+TREND_LENGTH = 12
+"""How many of the last runs a trend shows."""
+
+
+@record(frozen=True)
+class Slow:
+    """A test's *seconds* in its last run, and in its recent runs; *change* is from their first half to their second."""
+
+    id: str
+    seconds: float
+    change: float | None
+    durations: tuple[float, ...]
+
+
+@record(frozen=True)
+class Flaky:
+    """A test that came out well in *good* of its *runs* and not in others; *letters* are unittest's of these."""
+
+    id: str
+    good: int
+    runs: int
+    letters: str
+
+
+@record(frozen=True)
+class Failing:
+    """A test that did not come out well in its last *times* runs, first *since* then, in seconds since 1970."""
+
+    id: str
+    times: int
+    since: float
+    outcome: str
+    cause: str | None
+    message: str
+
+
+@record(frozen=True)
+class Recollection:
+    """The whole of it; each list with what matters most first."""
+
+    tests: int
+    last_at: float
+    slow: tuple[Slow, ...]
+    flaky: tuple[Flaky, ...]
+    failing: tuple[Failing, ...]
+
+
+def recollect(tests: Sequence[Recent], limit: int) -> Recollection:
+    """Make it from the recent runs of *tests*, with at most *limit* in each list."""
+    slow = sorted((_slow(test) for test in tests), key=lambda one: (-one.seconds, one.id))
+    flaky = sorted(filter(None, map(_flaky, tests)), key=lambda one: (one.good / one.runs, one.id))
+    failing = sorted(filter(None, map(_failing, tests)), key=lambda one: (-one.since, one.id))
+    last_at = max((test.runs[-1].at for test in tests), default=0.0)
+    return Recollection(len(tests), last_at, tuple(slow[:limit]), tuple(flaky[:limit]), tuple(failing[:limit]))
+
+
+def _slow(test: Recent) -> Slow:
+    durations = tuple(once.duration for once in test.runs)
+    half = len(durations) // 2
+    before, after = durations[:half], durations[half:]
+    change = _mean(after) / _mean(before) - 1.0 if half and _mean(before) > 0.0 else None
+    return Slow(test.id, durations[-1], change, durations)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _is_good(once: Once) -> bool:
+    return once.outcome in GOOD and once.cause != "flaky"
+
+
+def _flaky(test: Recent) -> Flaky | None:
+    good = sum(map(_is_good, test.runs))
+    if good in (0, len(test.runs)):
+        return None
+    return Flaky(test.id, good, len(test.runs), "".join(map(letter_of, test.runs)))
+
+
+def _failing(test: Recent) -> Failing | None:
+    times, since = 0, 0.0
+    for once in reversed(test.runs):
+        if once.outcome in GOOD:
+            break
+        times, since = times + 1, once.at
+    last = test.runs[-1]
+    return Failing(test.id, times, since, last.outcome, last.cause, test.message) if times else None
+
+
+def letter_of(once: Once) -> str:
+    """unittest's letter of an outcome; a tilde for a test that only passed when it was tried again."""
+    return LETTER_OF_FLAKY if once.cause == "flaky" else _LETTERS.get(once.outcome, "?")
+
+
+def trend_of(durations: Sequence[float], *, only_ascii: bool = False) -> str:
+    """The last durations as bars, the highest for the longest of them."""
+    shown, bars = durations[-TREND_LENGTH:], _ASCII_BARS if only_ascii else _BARS
+    top = max(shown) or 1.0
+    return "".join(bars[min(len(bars) - 1, int(one / top * len(bars)))] for one in shown)
+
+
+def date_of(at: float) -> str:
+    """A time as people here write it, to the minute."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def tables_of(
+    found: Recollection, *, only_ascii: bool = False
+) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """Title, column heads and rows of each list that has something in it."""
+    slow: list[tuple[str, ...]] = [
+        (f"{one.seconds:.3f} s", _percent(one.change), trend_of(one.durations, only_ascii=only_ascii), one.id)
+        for one in found.slow
+    ]
+    flaky: list[tuple[str, ...]] = [
+        (f"{one.good / one.runs:.0%}", f"{one.good} of {one.runs}", one.letters, one.id) for one in found.flaky
+    ]
+    failing: list[tuple[str, ...]] = [
+        (date_of(one.since), f"{one.times}", one.cause or one.outcome, one.id, _first_line(one.message))
+        for one in found.failing
+    ]
+    tables = [
+        ("Slowest tests", ("last run", "change", "trend", "test"), slow),
+        ("Flaky tests", ("passed", "runs", "the last runs", "test"), flaky),
+        ("Tests that fail", ("since", "runs", "cause", "test", "message"), failing),
+    ]
+    return [(title, head, rows) for title, head, rows in tables if rows]
+
+
+def runs_of(test: Recent) -> list[tuple[str, ...]]:
+    """When, what, why and how long, of each recent run, the newest first."""
+    return [
+        (date_of(once.at), once.outcome, once.cause or "", f"{once.duration:.3f} s") for once in reversed(test.runs)
+    ]
+
+
+def as_json(found: Recollection, tests: Iterable[Recent]) -> dict[str, Any]:
+    """All of it as plain data: times in seconds since 1970, durations in seconds."""
+    return {
+        "format": "isolatedunit-history/1",
+        "slow": [{"id": one.id, "duration": one.seconds, "change": one.change} for one in found.slow],
+        "flaky": [{"id": one.id, "passed": one.good, "runs": one.runs} for one in found.flaky],
+        "failing": [
+            {"id": one.id, "runs": one.times, "since": one.since, "outcome": one.outcome, "cause": one.cause}
+            for one in found.failing
+        ],
+        "tests": [
+            {
+                "id": test.id,
+                "message": test.message,
+                "runs": [
+                    {"at": once.at, "duration": once.duration, "outcome": once.outcome, "cause": once.cause}
+                    for once in test.runs
+                ],
+            }
+            for test in tests
+        ],
+    }
+
+
+def _percent(change: float | None) -> str:
+    return "" if change is None else f"{change:+.0%}"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]

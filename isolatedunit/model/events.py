@@ -1,0 +1,226 @@
+"""What the engine tells its listeners: plain values, in the past tense.
+
+A listener is anything with a ``handle(event)`` method. The unittest result of a run is one of
+them, through a bridge; the reports and the statistics are others. Times are seconds of the
+monotonic clock that the engine was given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any, Protocol
+
+from isolatedunit.model.records import record
+from isolatedunit.model.results import Note, TestReport
+
+
+@record(frozen=True)
+class Event:
+    """Something that happened, and when."""
+
+    time: float
+
+
+@record(frozen=True)
+class RunStarted(Event):
+    """The run begins: *planned* tests, in *jobs* children at once, made by *start_method*.
+
+    *shard* is the part of a larger run that this is, as part, number of parts and digest of the division.
+    *isolation* and *fork_after* are the options, which single tests may override.
+    """
+
+    run: str
+    planned: int
+    jobs: int
+    start_method: str
+    shard: tuple[int, int, str] | None = None
+    isolation: str = "test"
+    fork_after: str = "import"
+
+
+@record(frozen=True)
+class AttemptStarted(Event):
+    """An attempt got its slot; *tests* are the ids of what it is to run.
+
+    *process_logging* tells whether its process is to be logged.
+    """
+
+    attempt: str
+    tests: tuple[str, ...]
+    process_logging: bool = False
+
+
+@record(frozen=True)
+class ChildStarted(Event):
+    """An attempt's process is ready, *spawn_time* seconds after it was ordered."""
+
+    attempt: str
+    process_id: int
+    spawn_time: float
+
+
+@record(frozen=True)
+class TestSlow(Event):
+    """A test runs longer than ``slow_after``."""
+
+    __test__ = False
+
+    attempt: str
+    test: str
+    elapsed: float
+
+
+@record(frozen=True)
+class ChildUnresponsive(Event):
+    """Nothing was heard from a child for five heartbeats: it may be busy in C code, or stuck."""
+
+    attempt: str
+    test: str
+    silent_for: float
+
+
+@record(frozen=True)
+class PhaseSeen(Event):
+    """A heartbeat told in which of unittest's phases a test is, such as ``setUp`` or ``body``; empty for none."""
+
+    attempt: str
+    test: str
+    phase: str
+
+
+@record(frozen=True)
+class ProgressMade(Event):
+    """A test told how far it is: *fraction* from 0 to 1, and a *text*."""
+
+    attempt: str
+    test: str
+    fraction: float
+    text: str
+
+
+@record(frozen=True)
+class ValueSent(Event):
+    """A test told something under a *name* that its author chose.
+
+    *pickled* is a value in dill's bytes, in base64, where plain data were not enough: opening that
+    runs what the test put into it.
+    """
+
+    attempt: str
+    test: str
+    name: str
+    value: Any
+    pickled: str | None
+
+
+@record(frozen=True)
+class OutputWritten(Event):
+    """A test's process wrote *text* to *stream*, ``stdout`` or ``stderr``; told as it comes, if asked for."""
+
+    attempt: str
+    stream: str
+    text: str
+
+
+@record(frozen=True)
+class ResourcesSampled(Event):
+    """What the processes of an attempt use now: *rss* in bytes, *cpu_time* in seconds."""
+
+    attempt: str
+    rss: int
+    cpu_time: float
+
+
+@record(frozen=True)
+class RunInspected(Event):
+    """Somebody wanted to see what runs: of each attempt the test, its state, its age in seconds, its stacks."""
+
+    running: tuple[tuple[str, str, float, str], ...]
+
+
+@record(frozen=True)
+class AttemptFinished(Event):
+    """An attempt's process is gone; *tests* are the ids of what it ran.
+
+    *phases* tells where its *duration* went, as far as that is known: ``spawn``, ``import``,
+    ``fixtures`` of classes and modules, ``tests`` with their own, ``cleanup``. *imports* has the
+    seconds that what was imported for it took, by module, *fixtures* those of each fixture.
+    """
+
+    attempt: str
+    tests: tuple[str, ...]
+    spawn_time: float | None
+    duration: float
+    peak_rss: int | None
+    cause: str | None
+    phases: dict[str, float] = field(default_factory=dict)
+    imports: dict[str, float] = field(default_factory=dict)
+    fixtures: dict[str, float] = field(default_factory=dict)
+
+
+@record(frozen=True)
+class TestQueued(Event):
+    """A test that came while the run was on waits for its slot: the one with this *number*."""
+
+    __test__ = False
+
+    number: int
+
+
+@record(frozen=True)
+class RetryScheduled(Event):
+    """A test did not come out well and is tried again; *notes*, *stdout* and *stderr* are what it told.
+
+    *fixture* is unittest's id of what failed where it was not the test itself but what it needs.
+    """
+
+    attempt: str
+    test: str
+    outcome: str
+    cause: str | None
+    retries_left: int
+    notes: tuple[Note, ...] = ()
+    stdout: str = ""
+    stderr: str = ""
+    fixture: str | None = None
+
+
+@record(frozen=True)
+class TestFinished(Event):
+    """A test, or a fixture, was settled: this is its one report."""
+
+    __test__ = False
+
+    report: TestReport
+
+
+@record(frozen=True)
+class Warned(Event):
+    """Something that the user should know, and that is nobody's outcome: said once each."""
+
+    text: str
+
+
+@record(frozen=True)
+class RunCancelled(Event):
+    """No further test is begun, because of *reason*; *interrupted* tells that that was a Ctrl-C."""
+
+    reason: str
+    interrupted: bool
+
+
+@record(frozen=True)
+class RunFinished(Event):
+    """The run is over. *missing* are the ids of tests that were planned and never reported, which is a
+    bug of ours, *not_run* of those that were not begun, or given up, since the run was to end early."""
+
+    missing: tuple[str, ...]
+    not_run: tuple[str, ...] = ()
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+
+class Listener(Protocol):
+    """Whoever wants to hear of a run."""
+
+    def handle(self, event: Event) -> None:
+        """Take notice of *event*; must not block."""

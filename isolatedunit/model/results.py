@@ -1,0 +1,262 @@
+"""What a run is about and what came of it: plain values.
+
+The words are unittest's where it has one. An *outcome* says how a test ended, a *cause* why that
+was not the test's own doing, a *note* is one call that unittest made on its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import field
+from typing import Any
+
+from isolatedunit.model.records import record
+
+OUTCOMES = ("passed", "expectedFailure", "skipped", "unexpectedSuccess", "failed", "error")
+"""Every outcome, from best to worst: a test with several notes has the worst of their outcomes."""
+
+CAUSES = (
+    "crash",
+    "timeout",
+    "memory",
+    "cpu",
+    "output",
+    "processes",
+    "spawn",
+    "ipc",
+    "leak",
+    "flaky",
+    "cancelled",
+)
+
+OUTCOME_OF_NOTE = {
+    "addSuccess": "passed",
+    "addExpectedFailure": "expectedFailure",
+    "addSkip": "skipped",
+    "addUnexpectedSuccess": "unexpectedSuccess",
+    "addFailure": "failed",
+    "addError": "error",
+}
+
+
+@record(frozen=True)
+class PlannedTest:
+    """One test that is to be shown: its place in the run, its names, and where it is found.
+
+    *module* and *class_id* are those of its class, as unittest names them in the ids of fixtures;
+    *home* is what has to be imported for it and *address* what is found there (see
+    `isolatedunit.collection.addresses`). *overrides* are the options that the class or the method sets.
+    *reports* are what became of it if listing the tests told that already. *prefix* are the import
+    statements that its module begins with. *turn* is which time this is, of several that it is run, from 0 on.
+    *fixtures* is False only where neither its class nor its module is known to have any.
+    """
+
+    number: int
+    id: str
+    name: str
+    description: str | None
+    class_id: str
+    module: str
+    home: dict[str, Any] = field(default_factory=dict)
+    address: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)
+    reports: tuple[dict[str, Any], ...] = ()
+    cause: str | None = None
+    prefix: tuple[str, ...] = ()
+    turn: int = 0
+    fixtures: bool = True
+
+
+@record(frozen=True)
+class Note:
+    """One call on a unittest result that told of something else than success.
+
+    *kind* is the method's name, *text* the formatted traceback or the reason of a skip, *message*
+    the exception's text, *exception* the name of its class. *subtest* has ``id`` and
+    ``description``.
+    """
+
+    kind: str
+    text: str = ""
+    message: str = ""
+    exception: str | None = None
+    subtest: dict[str, str] | None = None
+
+    @property
+    def outcome(self) -> str:
+        """The outcome that unittest gives it."""
+        return OUTCOME_OF_NOTE[self.kind]
+
+
+@record(frozen=True)
+class ExitStatus:
+    """How a child ended, as the operating system tells it.
+
+    *exit_code* is None after a *signal* (its name), and both are None where nobody knows. *cpu_time*
+    is in seconds and *peak_rss* in bytes. *leftovers* are the processes that were still there
+    when the child had ended, until they were ended too.
+    """
+
+    exit_code: int | None = None
+    signal: str | None = None
+    cpu_time: float | None = None
+    peak_rss: int | None = None
+    leftovers: tuple[dict[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        if self.signal is not None:
+            return f"was ended by {self.signal}"
+        if self.exit_code is not None:
+            return f"exited with code {self.exit_code}"
+        return "ended in a way that the system does not tell"
+
+
+@record(frozen=True)
+class Output:
+    """What the processes of an attempt wrote, as far as it is kept."""
+
+    stdout: str = ""
+    stderr: str = ""
+
+
+@record(frozen=True)
+class MadeBy:
+    """How a child came to be; *fork_after* is None where there was no fork."""
+
+    start_method: str
+    fork_after: str | None = None
+
+
+@record(frozen=True)
+class AttemptReport:
+    """One attempt at a test, with the facts about its process.
+
+    Durations are in seconds: *duration* from the spawn to the end, *spawn_time* until the child
+    was ready, *cleanup_time* from the test's end to the process's. *memory_usage* has ``peak_rss``
+    in bytes.
+    """
+
+    number: int
+    outcome: str
+    cause: str | None
+    exit_code: int | None
+    signal: str | None
+    process_id: int | None
+    duration: float
+    spawn_time: float | None
+    cleanup_time: float | None
+    cpu_time: float | None
+    memory_usage: dict[str, int | None]
+    handle_stats: dict[str, Any]
+    start_method: str
+    fork_after: str | None
+
+
+@record()
+class TestReport:
+    """All that a run has to say about one test, or about a fixture of a class or module.
+
+    *duration* is the test's own, in seconds, as unittest measures it. *counted* tells whether
+    unittest counts it among the tests that ran: it does not for fixtures. *place* orders the
+    reports of a run as its tests were planned. *returned* is what an isolated function gave, in
+    dill's bytes in base64, *session* that of its SDK.
+    """
+
+    __test__ = False  # pytest: this is not a test
+
+    id: str
+    outcome: str
+    cause: str | None = None
+    duration: float = 0.0
+    notes: tuple[Note, ...] = ()
+    counted: bool = True
+    succeeded: bool = False
+    stdout: str = ""
+    stderr: str = ""
+    attempts: tuple[AttemptReport, ...] = ()
+    planned: PlannedTest | None = None
+    place: float = 0.0
+    returned: str | None = None
+    session: dict[str, Any] | None = None
+
+    @property
+    def is_fixture(self) -> bool:
+        """Whether this is about a ``setUpClass`` or its like, not about a test."""
+        return self.planned is None
+
+    @property
+    def flaky(self) -> bool:
+        """Whether it came out well after an attempt that did not, whatever that counts as."""
+        came_out_well = self.outcome in PASSING or self.cause == "flaky"
+        return came_out_well and any(attempt.outcome not in GOOD for attempt in self.attempts[:-1])
+
+    @property
+    def message(self) -> str:
+        """The text of the exception, or the reason of the skip, of the worst note."""
+        worst = max(self.notes, key=lambda note: OUTCOMES.index(note.outcome), default=None)
+        return "" if worst is None else worst.message
+
+    @property
+    def traceback(self) -> str:
+        """The texts of all notes that have one, but for reasons of skips."""
+        return "\n".join(note.text for note in self.notes if note.text and note.kind != "addSkip")
+
+
+PASSING = ("passed", "expectedFailure")
+GOOD = ("passed", "expectedFailure", "skipped")
+
+
+def worst_outcome(notes: Sequence[Note], *, succeeded: bool) -> str:
+    """The outcome of a test with these notes; *succeeded* tells whether unittest called ``addSuccess``."""
+    if not notes:
+        return "passed" if succeeded else "error"
+    outcomes = [note.outcome for note in notes]
+    if succeeded:
+        outcomes.append("passed")
+    return max(outcomes, key=OUTCOMES.index, default="error")
+
+
+@record()
+class Counts:
+    """How many tests (and fixtures that failed) had which outcome."""
+
+    by_outcome: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    flaky: int = 0
+
+    def add(self, report: TestReport) -> None:
+        """Count one more report."""
+        self.by_outcome[report.outcome] += 1
+        self.flaky += report.flaky
+
+    @property
+    def tests(self) -> int:
+        """All that was reported."""
+        return sum(self.by_outcome.values())
+
+    @property
+    def passed(self) -> int:
+        """Those that make nobody look twice; an expected failure is one."""
+        return self.by_outcome["passed"] + self.by_outcome["expectedFailure"]
+
+    @property
+    def skipped(self) -> int:
+        """Those that were skipped."""
+        return self.by_outcome["skipped"]
+
+    @property
+    def failed(self) -> int:
+        """Those that make the run fail."""
+        return self.tests - self.passed - self.skipped
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+TrunkKey = tuple[tuple[str, ...], tuple[str, ...]]
+"""What is imported once for several modules: what is put into ``sys.path``, and then the import statements."""
+
+
+def path_of(home: dict[str, Any] | None) -> tuple[str, ...]:
+    """What is put into ``sys.path`` for a home, which is as a child told it."""
+    path = (home or {}).get("path")
+    return tuple(map(str, path)) if type(path) is list else ()

@@ -1,0 +1,28 @@
+"""What processes use, as plain values."""
+
+from __future__ import annotations
+
+from isolatedunit.model.records import record
+
+
+@record(frozen=True)
+class Usage:
+    """What some processes use together: *rss* in bytes, *cpu_time* in seconds, and how many they are."""
+
+    rss: int = 0
+    cpu_time: float = 0.0
+    processes: int = 0
+
+
+@record(frozen=True)
+class Condition:
+    """How a process fares at one moment, all times in seconds since its begin.
+
+    *state* is psutil's word for its main thread, *main_cpu* what that has used and *all_cpu* what all its
+    threads have; *waited* how long the main thread was ready and had no processor, None where nobody knows.
+    """
+
+    state: str
+    main_cpu: float
+    all_cpu: float
+    waited: float | None

@@ -1,0 +1,368 @@
+"""Whole messages over a ``multiprocess`` Connection, seen from both of its ends.
+
+The wire is the Connection's own: a length in network byte order, then that many bytes. The two
+ends differ in what they may rely on:
+
+* The parent's end, :class:`Channel`, holds the Connection itself, never blocks, and believes
+  nothing: a child may stop in the middle of a message, or send what is none.
+* The child's end, :class:`PipeEnd`, is a descriptor and the few functions it needs, taken hold of
+  before any test runs, since a test may patch ``os.write`` or close every descriptor. It does not
+  import ``multiprocess``, which would cost a spawned child 70 ms.
+"""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import os
+import select
+import struct
+
+from isolatedunit.errors import ProtocolError
+from isolatedunit.protocol.messages import COMMANDS, REPORTS, decode, encode
+from isolatedunit.system.processes import open_regular
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from multiprocess.connection import Connection
+
+    from isolatedunit.protocol.messages import Command, Message, Report
+
+MAX_MESSAGE_SIZE = 64 * 1024 * 1024
+"""The largest message that is believed, in bytes."""
+
+MAX_PLAIN_SIZE = 4 * 1024 * 1024
+"""The largest of a kind that carries nothing of the user's: a child cuts its texts far below."""
+
+MAX_UNSENT = 256 * 1024 * 1024
+"""How many bytes of answers are kept for a child that asks and does not read."""
+
+_CARRYING = ("CallNoted", "HandlesCleaned", "Requested", "TestsCollected", "ValueSent")
+_CARRIERS = tuple(f'{{"type":"{name}"'.encode() for name in _CARRYING)
+
+_READ_SIZE = 256 * 1024
+_LONGEST_REST = 2 * MAX_MESSAGE_SIZE
+_LENGTH = struct.Struct("!i")
+
+current: PipeEnd | None = None
+"""The Connection to the runner of the child that this process is; None in every other process."""
+
+current_attempt = ""
+"""The attempt that this process is for, while it is a child."""
+
+current_process = 0
+"""The process id of that child: a fork of it has the rest of this as well, and is none."""
+
+
+def to_frame(data: bytes) -> bytes:
+    """The bytes that ``Connection.send_bytes(data)`` puts on the wire."""
+    return _LENGTH.pack(len(data)) + data
+
+
+def encode_bounded(message: Message) -> bytes:
+    """The message's bytes; raises `ValueError` where nobody would believe that many."""
+    data = encode(message)
+    if len(data) > MAX_MESSAGE_SIZE:
+        raise ValueError(f"it takes {len(data)} bytes, and {MAX_MESSAGE_SIZE} are the most")
+    return data
+
+
+class FrameReader:
+    """Cuts a stream of bytes, which may arrive in any pieces, into the messages in it.
+
+    With *doubts*, what is not even the beginning of a large message is not waited for, and not kept.
+    """
+
+    def __init__(self, *, doubts: bool = False) -> None:
+        self._doubts = doubts
+        self.broken: str | None = None
+        self._received = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The messages that *data* completes; sets `broken` where what follows can be none."""
+        received = self._received
+        received += data
+        messages = []
+        start = 0
+        while len(received) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(received, start)
+            if not 0 <= length <= MAX_MESSAGE_SIZE:
+                self.broken = f"a message of {length} bytes was announced"
+                break
+            end = start + _LENGTH.size + length
+            doubtful = self._doubts and length > MAX_PLAIN_SIZE
+            if doubtful and not _may_be_large(received[start + _LENGTH.size : start + _BEGINNING]):
+                self.broken = f"a message of {length} bytes was announced, of a kind that is never that large"
+                break
+            if len(received) < end:
+                break
+            messages.append(bytes(received[start + _LENGTH.size : end]))
+            start = end
+        del received[:start]
+        return messages
+
+
+def _may_be_large(beginning: bytearray) -> bool:
+    return any(beginning.startswith(one) or one.startswith(beginning) for one in _CARRIERS)
+
+
+_BEGINNING = _LENGTH.size + max(map(len, _CARRIERS))
+
+
+class Channel:
+    """The parent's end: sends commands and hears reports without ever waiting for the child."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.ended = False
+        self.broken: str | None = None
+        self.received = 0
+        self._reader = FrameReader(doubts=True)
+        self._unsent = bytearray()
+        # Windows has message pipes without descriptors to make non-blocking
+        self._whole_messages = not hasattr(os, "set_blocking") or os.name == "nt"
+        if not self._whole_messages:
+            os.set_blocking(connection.fileno(), False)
+
+    def fileno(self) -> int:
+        """The descriptor to wait for."""
+        return int(self.connection.fileno())
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something did not fit when it was to be sent."""
+        return bool(self._unsent)
+
+    @property
+    def is_clogged(self) -> bool:
+        """Whether more waits to be read at the other end than is kept for it."""
+        return len(self._unsent) > MAX_UNSENT
+
+    def send(self, command: Command) -> None:
+        """Send *command*, or as much of it as fits now; `flush` sends the rest.
+
+        A child that is gone is no error here: its end is told by its sentinel.
+        """
+        data = encode(command)
+        if self._whole_messages:
+            try:
+                self.connection.send_bytes(data)
+            except OSError:
+                self.ended = True
+            return
+        self._unsent += to_frame(data)
+        self.flush()
+
+    def flush(self) -> bool:
+        """Send what could not be sent before; True when nothing is left."""
+        while self._unsent:
+            try:
+                del self._unsent[: os.write(self.fileno(), self._unsent)]
+            except BlockingIOError:
+                return False
+            except OSError:
+                self._unsent.clear()  # nobody will read it; what the child said last may still come
+        return True
+
+    def receive(self) -> list[Report]:
+        """The reports that have arrived; sets `ended` when there will be no more.
+
+        Reads a bounded amount, so that a child that never stops talking does not keep the loop
+        from the others. Sets `broken` when what follows these reports is none of ours; then this
+        is the end, too.
+        """
+        reports, self.broken = _as_reports(self._receive_bytes())
+        self.received += len(reports)
+        self.broken = self.broken or self._reader.broken
+        if self.broken is not None:
+            self.ended = True
+        return reports
+
+    def _receive_bytes(self) -> list[bytes]:
+        try:
+            if self._whole_messages:
+                return [self.connection.recv_bytes(MAX_MESSAGE_SIZE)] if self.connection.poll(0) else []
+            data = os.read(self.fileno(), _READ_SIZE)
+        except BlockingIOError:
+            return []
+        except (OSError, EOFError) as exception:
+            data = b""
+            if getattr(exception, "errno", None) not in _ENDINGS:
+                self._reader.broken = f"it could not be read: {exception}"
+        if not data:
+            self.ended = True
+        return self._reader.feed(data)
+
+    def receive_rest(self) -> list[Report]:
+        """All that is still on its way from a child that has ended.
+
+        That is not much, unless another process has its end of the Connection and goes on.
+        """
+        reports: list[Report] = []
+        for _ in range(_LONGEST_REST // _READ_SIZE):
+            if self.ended:
+                break
+            news = self.receive()
+            reports += news
+            if not news and not self.ended and not self._is_readable():
+                break
+        return reports
+
+    def _is_readable(self) -> bool:
+        try:
+            return bool(self.connection.poll(0))
+        except (OSError, EOFError):
+            return False
+
+    def close(self) -> None:
+        """Close the Connection; the child sees its end."""
+        self.ended = True
+        self.connection.close()
+
+
+_ENDINGS = (None, errno.EPIPE, errno.ECONNRESET)
+"""What a read raises when the other end is closed, with or without having read all; EOFError has no number."""
+
+
+def _as_reports(messages: list[bytes]) -> tuple[list[Report], str | None]:
+    """The reports, up to the first that is none of ours, and what is wrong with that."""
+    reports: list[Report] = []
+    for data in messages:
+        try:
+            reports.append(decode(data, REPORTS))  # type: ignore[arg-type]
+        except ProtocolError as exception:
+            return reports, str(exception)
+    return reports, None
+
+
+def read_receipts(path: str) -> list[Report]:
+    """The reports that a child wrote to its receipt file, having lost its Connection."""
+    try:
+        with open_regular(path) as file:
+            return _as_reports(FrameReader().feed(file.read(MAX_MESSAGE_SIZE)))[0]
+    except OSError:
+        return []
+
+
+class PipeEnd:
+    """The child's end of a Connection: blocks, and survives what a test does to its process.
+
+    A test may close the descriptor and open something else under its number: what is written goes
+    out only while the descriptor is still the one it was. When it is not, the messages are written
+    to the file *receipt*, if one is named, for the runner to find.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.receipt: str | None = None
+        self.only_receipt = False
+        self._identity = _identify(descriptor)
+        self._lock = _allocate_lock()
+
+    def receive(self) -> Command:
+        """The next command; raises `EOFError` when the parent is gone."""
+        (length,) = _LENGTH.unpack(self._read_exactly(_LENGTH.size))
+        command: Command = decode(self._read_exactly(length), COMMANDS)  # type: ignore[assignment]
+        return command
+
+    def poll(self, timeout: float) -> bool:
+        """Whether a command is there, or the parent is gone, within *timeout* seconds."""
+        poll = _poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return bool(poll.poll(timeout * 1000))
+
+    def _read_exactly(self, size: int) -> bytes:
+        data = _read(self.descriptor, size)
+        if len(data) == size:
+            return data
+        pieces = bytearray(data)  # bytes would be copied with each piece that comes
+        while len(pieces) < size:
+            more = _read(self.descriptor, size - len(pieces))
+            if not more:
+                raise EOFError
+            pieces += more
+        return bytes(pieces)
+
+    def send(self, *reports: Report) -> None:
+        """Send the reports, in one piece; from any thread.
+
+        A parent that is gone is no error here: who watches over the children ends this one. Raises
+        `ValueError` for a report that is larger than what the parent believes.
+        """
+        self.send_frames(b"".join([to_frame(encode_bounded(report)) for report in reports]))
+
+    def send_frames(self, frames: bytes) -> None:
+        """Send reports that are encoded already, each as the frame that it makes."""
+        data = memoryview(frames)
+        with self._lock:
+            if not self.only_receipt and _identify(self.descriptor) == self._identity:
+                try:
+                    _write_all(self.descriptor, data)
+                    return
+                except OSError as exception:
+                    if exception.errno in (errno.EPIPE, errno.ECONNRESET):
+                        return
+            self._write_receipt(data)
+
+    def _write_receipt(self, data: memoryview) -> None:
+        if self.receipt is None:
+            return
+        descriptor = _open(self.receipt, _RECEIPT_FLAGS, 0o600)
+        try:
+            _write_all(descriptor, data)
+        finally:
+            _close(descriptor)
+
+
+class ConnectionEnd(PipeEnd):
+    """The same over a Connection object, for a child that multiprocess itself has connected."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.receipt = None
+        self.only_receipt = False
+        self._lock = _allocate_lock()
+
+    def receive(self) -> Command:
+        """The next command; raises `EOFError` when the parent is gone."""
+        command: Command = decode(self._connection.recv_bytes(), COMMANDS)  # type: ignore[assignment]
+        return command
+
+    def poll(self, timeout: float) -> bool:
+        """Whether a command is there, or the parent is gone, within *timeout* seconds."""
+        return bool(self._connection.poll(timeout))
+
+    def send(self, *reports: Report) -> None:
+        """Send the reports; from any thread. Raises `ValueError` for one that is too large."""
+        encoded = [encode_bounded(report) for report in reports]
+        with self._lock:
+            try:
+                if self.only_receipt:
+                    raise OSError
+                for data in encoded:
+                    self._connection.send_bytes(data)
+            except (OSError, ValueError):
+                self._write_receipt(memoryview(b"".join([to_frame(data) for data in encoded])))
+
+
+# Taken hold of before any test runs: a test may replace them in their modules.
+_allocate_lock = _thread.allocate_lock
+_poll: Any = getattr(select, "poll", None)  # where there is none, there is no PipeEnd either
+_close, _fstat, _open, _read, _write = os.close, os.fstat, os.open, os.read, os.write
+_RECEIPT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+
+
+def _identify(descriptor: int) -> tuple[int, int] | None:
+    """What the descriptor refers to, None when it refers to nothing."""
+    try:
+        status = _fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _write_all(descriptor: int, data: memoryview) -> None:
+    while data:
+        data = data[_write(descriptor, data) :]

@@ -1,0 +1,200 @@
+"""What a test may say to the runner, and ask it, while it runs.
+
+A test has one `Ipc`, as ``isolatedunit.ipc``, as ``self.ipc`` of an `IsolatedTestCase` and as ``ipc``
+of a `TestInstance`. Values are plain data: what JSON knows. Bytes, and anything else that dill can
+carry, go with ``pickled=True``; the runner opens those only for a handler that asked for it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from isolatedunit.errors import IpcError
+from isolatedunit.protocol import channel
+from isolatedunit.protocol.messages import ProgressMade, Reply, Requested, ValueSent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from isolatedunit.protocol.channel import PipeEnd
+    from isolatedunit.protocol.messages import Report
+
+DEFAULT_TIMEOUT = 10.0
+"""Seconds that a request waits for its reply if nothing else is said."""
+
+SHARED_SESSION = "isolatedunit.session"
+"""The request for the one session that a run has of an SDK, which every runner answers; its value names the SDK."""
+
+MAX_TEXT = 1000
+"""How many characters of a progress' text are told."""
+
+_LOOK_INTERVAL = 0.05
+
+
+class Ipc:
+    """A test's side of the conversation with the runner. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self._replies: dict[int, Reply] = {}
+        self._awaited: set[int] = set()
+        self._last = 0
+        self._changed: Any = None
+        self._is_reading = False
+        self._process_id = 0
+
+    @property
+    def is_available(self) -> bool:
+        """Whether there is a runner to talk to: in a child, but not in a fork of it, and with ``enable_ipc``."""
+        return self._why_nobody_is_there() is None
+
+    def _why_nobody_is_there(self) -> str | None:
+        if channel.current is None:
+            return "this is no isolated test"
+        if channel.current_process != os.getpid():
+            # it would take the replies that the test itself waits for
+            return "this process was forked from the test's, which is the one to ask"
+        return "this test runs with enable_ipc=False" if channel.current.only_receipt else None
+
+    def progress(self, fraction: float, text: str = "") -> None:
+        """Tell how far the test is, from 0.0 to 1.0; without a runner it goes nowhere.
+
+        Of *text*, the first thousand characters are told. Raises `ValueError` for another *fraction*.
+        """
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"progress goes from 0.0 to 1.0, and not to {fraction!r}")
+        if self.is_available:
+            self._send(ProgressMade, fraction=float(fraction), text=str(text)[:MAX_TEXT])
+
+    def send(self, name: str, value: Any = None, *, pickled: bool = False) -> None:
+        """Tell the runner's listeners *value* under *name*; without a runner it goes nowhere.
+
+        Raises `TypeError` for a value that is no plain data, or with *pickled* cannot be carried, and
+        `ValueError` for one of more than 64 MiB as it is carried.
+        """
+        if self.is_available:
+            self._send_value(ValueSent, name, value, pickled)
+
+    def request(
+        self, name: str, value: Any = None, *, timeout: float | None = DEFAULT_TIMEOUT, pickled: bool = False
+    ) -> Any:
+        """Ask the handler that the runner has for *name*; gives its reply.
+
+        Raises `IpcError` when the handler raises, with its text, when there is none, and without a
+        runner; `TimeoutError` when there is no reply within *timeout* seconds; `TypeError` and
+        `ValueError` as `send`.
+        """
+        why, pipe = self._why_nobody_is_there(), channel.current
+        if why is not None or pipe is None:
+            raise IpcError(f"the request {name!r} has nobody to go to: {why}")
+        changed = self._prepare()
+        with changed:
+            self._last += 1
+            correlation = self._last
+            self._awaited.add(correlation)
+        try:
+            self._send_value(Requested, name, value, pickled, correlation=correlation)
+            reply = self._wait_for(pipe, correlation, timeout)
+        finally:
+            with changed:
+                self._awaited.discard(correlation)
+                self._replies.pop(correlation, None)
+        if reply is None:
+            raise TimeoutError(f"the request {name!r} had no reply within {timeout:g} s")
+        if reply.error is not None:
+            raise IpcError(reply.error)
+        if reply.pickled is not None:
+            from isolatedunit.protocol.pickling import undill
+
+            return undill(reply.pickled)
+        return reply.value
+
+    def _prepare(self) -> Any:
+        """The condition that threads wait on, made on the first use: a child that asks nothing needs no `threading`."""
+        import threading
+
+        if self._changed is None or self._process_id != os.getpid():
+            self._changed = threading.Condition()
+            self._process_id = os.getpid()
+        return self._changed
+
+    def _send_value(self, report: type[Report], name: str, value: Any, pickled: bool, **fields: Any) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a value or a request is a text, and not {name!r}")
+        fields |= _wrap(name, value, pickled)
+        try:
+            self._send(report, name=name, **fields)
+        except ValueError as exception:
+            raise ValueError(f"the value of {name!r} cannot be sent: {exception}") from None
+
+    def _send(self, report: type[Report], **fields: Any) -> None:
+        assert channel.current is not None
+        channel.current.send(report(attempt=channel.current_attempt, pid=os.getpid(), **fields))
+
+    def _wait_for(self, pipe: PipeEnd, correlation: int, timeout: float | None) -> Reply | None:
+        """The reply, read by whichever of the waiting threads comes first; None when it is late."""
+        from time import monotonic
+
+        deadline = None if timeout is None else monotonic() + timeout
+        changed = self._changed
+        while True:
+            left = _LOOK_INTERVAL if deadline is None else min(_LOOK_INTERVAL, deadline - monotonic())
+            with changed:
+                if correlation in self._replies:
+                    return self._replies[correlation]
+                if left <= 0:
+                    return None
+                if self._is_reading:
+                    changed.wait(left)
+                    continue
+                self._is_reading = True
+            try:
+                self._read(pipe, left)
+            finally:
+                with changed:
+                    self._is_reading = False
+                    changed.notify_all()
+
+    def _read(self, pipe: PipeEnd, timeout: float) -> None:
+        if not pipe.poll(timeout):
+            return
+        try:
+            command = pipe.receive()
+        except EOFError:
+            raise IpcError("the runner is gone") from None
+        if isinstance(command, Reply) and command.correlation in self._awaited:  # not one that comes too late
+            # without the lock of the condition nobody else gets here: there is one reader at a time
+            self._replies[command.correlation] = command
+
+
+def _wrap(name: str, value: Any, pickled: bool) -> dict[str, Any]:
+    """The fields that carry *value*."""
+    if pickled:
+        from isolatedunit.protocol.pickling import carry
+
+        try:
+            return {"pickled": carry(value)}
+        except Exception as exception:
+            raise TypeError(
+                f"the value of {name!r}, a {type(value).__name__}, cannot be carried: {exception}"
+            ) from None
+    if not is_plain(value):
+        raise TypeError(
+            f"the value of {name!r}, a {type(value).__name__}, is more than plain data; give pickled=True with it"
+        )
+    return {"value": value}
+
+
+def is_plain(value: Any) -> bool:
+    """Whether JSON brings *value* back as it was: no tuples, no bytes, no keys but texts."""
+    if value is None or type(value) in (bool, int, float, str):
+        return True
+    if type(value) is list:
+        return all(is_plain(item) for item in value)
+    if type(value) is dict:
+        return all(type(key) is str and is_plain(item) for key, item in value.items())
+    return False
+
+
+ipc = Ipc()
+"""The conversation of the test that this process runs."""

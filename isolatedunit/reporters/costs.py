@@ -1,0 +1,119 @@
+"""What imports and fixtures cost in a run, and what would save it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from isolatedunit.model.records import record
+
+LEAST_SAVING = 1.0
+"""Seconds below which nothing is advised: nobody changes how a suite runs for less."""
+
+LEAST_SHARE = 0.05
+"""The share of all the time that processes took below which nothing is advised.
+
+A run takes some per cent more or less than the one before it, and a saving that is lost in that
+is none that anybody would see.
+"""
+
+
+@record()
+class Cost:
+    """What something of this *name* took: *seconds* in all, *times* it ran, in so many *runs*."""
+
+    name: str
+    times: int = 0
+    seconds: float = 0.0
+    runs: int = 0
+    last_run: int = -1
+
+    @property
+    def saving(self) -> float:
+        """The seconds that would be saved if it ran once in each run."""
+        return self.seconds * (1.0 - self.runs / self.times)
+
+
+class Ledger:
+    """Adds up costs by name."""
+
+    def __init__(self) -> None:
+        self._costs: dict[str, Cost] = {}
+
+    def add(self, run: int, seconds: dict[str, float]) -> None:
+        """More of them, in the run with this number."""
+        for name, took in seconds.items():
+            cost = self._costs.get(name)
+            if cost is None:
+                cost = self._costs[name] = Cost(name)
+            cost.times += 1
+            cost.seconds += took
+            if run != cost.last_run:
+                cost.runs += 1
+                cost.last_run = run
+
+    def slowest_first(self) -> list[Cost]:
+        """All of them."""
+        return sorted(self._costs.values(), key=lambda cost: -cost.seconds)
+
+    def as_rows(self, title: str) -> list[dict[str, Any]]:
+        """The same as plain values, the name under *title*."""
+        return [{title: cost.name, "times": cost.times, "seconds": cost.seconds} for cost in self.slowest_first()]
+
+
+@record(frozen=True)
+class Manner:
+    """How the run was isolated, which is what advice is about; *can_fork* tells whether this system can."""
+
+    isolation: str = "test"
+    start_method: str = "spawn"
+    fork_after: str = "import"
+    can_fork: bool = False
+
+
+def advise(imports: Ledger, fixtures: Ledger, total: float, manner: Manner) -> list[str]:
+    """What would save time, the most first; *total* are the seconds that all processes took together."""
+    found = [*_for_fixtures(fixtures.slowest_first(), manner), *_for_imports(imports.slowest_first(), manner)]
+    least = max(LEAST_SAVING, LEAST_SHARE * total)
+    return [text for saving, text in sorted(found, reverse=True) if saving >= least]
+
+
+def _for_fixtures(costs: Sequence[Cost], manner: Manner) -> Iterable[tuple[float, str]]:
+    by_owner: dict[str, list[Cost]] = {}
+    for cost in costs:
+        by_owner.setdefault(cost.name.partition(" ")[2], []).append(cost)
+    for owner, both in by_owner.items():
+        both.sort(key=lambda cost: not cost.name.startswith("setUp"))
+        steps = " and ".join(cost.name.partition(" ")[0] for cost in both)
+        ways = _ways("module" if "Module" in both[0].name else "class", manner)
+        if ways:
+            times, seconds = max(cost.times for cost in both), sum(cost.seconds for cost in both)
+            saving = sum(cost.saving for cost in both)
+            yield saving, f"{steps} of {owner.strip('()')} ran {_tell(times, seconds, ways, saving)}"
+
+
+def _ways(kind: str, manner: Manner) -> list[str]:
+    """The options with which the fixtures of a class or module run less often than now."""
+    wider = {"class": ("test",), "module": ("test", "class")}[kind]
+    ways = [f"--isolation {kind}"] if manner.isolation in wider else []
+    if manner.start_method == "forkserver" and manner.fork_after != "fixtures":
+        ways.append("--fork-after fixtures")
+    return ways
+
+
+def _for_imports(costs: Sequence[Cost], manner: Manner) -> Iterable[tuple[float, str]]:
+    if manner.start_method != "spawn":
+        return  # a template imports a module once, if that is possible at all
+    ways = ["--isolation module"] if manner.isolation in ("test", "class") else []
+    if manner.can_fork:
+        ways.append("--start-method forkserver")
+    for cost in costs if ways else ():
+        yield cost.saving, f"{cost.name} was imported {_tell(cost.times, cost.seconds, ways, cost.saving)}"
+
+
+def _tell(times: int, seconds: float, ways: Sequence[str], saving: float) -> str:
+    return f"{times} times, {_round(seconds)} in all: {' or '.join(ways)} would save about {_round(saving)}"
+
+
+def _round(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"

@@ -1,0 +1,295 @@
+"""Writes a run as JUnit XML, as Jenkins and Maven Surefire have it."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import field
+from types import MappingProxyType
+from xml.sax.saxutils import XMLGenerator
+
+from isolatedunit.model.events import AttemptStarted, Event, RetryScheduled, RunCancelled, RunFinished, TestFinished
+from isolatedunit.model.records import record
+from isolatedunit.model.results import OUTCOMES, PASSING, AttemptReport, Note, TestReport
+from isolatedunit.reporters.escaping import printable
+from isolatedunit.reporters.files.json_report import Origin, write_whole
+
+_FIXTURE = re.compile(r"(\w+) \((.+)\)", re.DOTALL)
+
+
+@record(frozen=True)
+class _Try:
+    """What came of one attempt at a test."""
+
+    outcome: str
+    cause: str | None
+    notes: Sequence[Note]
+    stdout: str
+    stderr: str
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether JUnit calls it a failure; what else went wrong is an error."""
+        return self.outcome in ("failed", "unexpectedSuccess")
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        worst = max(self.notes, key=lambda note: OUTCOMES.index(note.outcome), default=None)
+        exception, message = (None, "") if worst is None else (worst.exception, worst.message)
+        if self.outcome == "unexpectedSuccess":
+            message = message or "The test passed and was expected to fail."
+        return {"message": message, "type": exception or self.cause or self.outcome}
+
+    @property
+    def trace(self) -> str:
+        """The texts of all notes, those of subtests under their ids."""
+        return "\n".join(
+            note.text if note.subtest is None else f"{note.subtest['id']}:\n{note.text}"
+            for note in self.notes
+            if note.text and note.kind != "addSkip"
+        )
+
+
+@record()
+class _Case:
+    """A ``testcase``: a test, or a fixture, with all *tries* in their order."""
+
+    class_name: str
+    name: str
+    report: TestReport
+    tries: Sequence[_Try]
+
+    @property
+    def shown(self) -> _Try:
+        """The try that the case itself tells of: the one that passed, else the first, as Surefire has it."""
+        return self.tries[-1] if self.report.outcome in (*PASSING, "skipped") else self.tries[0]
+
+    def properties(self) -> Iterator[tuple[str, str]]:
+        """What there is to say in numbers."""
+        attempts = self.report.attempts
+        peaks = [attempt.memory_usage.get("peak_rss") or 0 for attempt in attempts]
+        if any(peaks):
+            yield "peak_rss", str(max(peaks))
+        times = [attempt.cpu_time for attempt in attempts if attempt.cpu_time is not None]
+        if times:
+            yield "cpu_time", f"{sum(times):.3f}"
+        if len(attempts) > 1:
+            yield "attempts", str(len(attempts))
+        if self.report.outcome == "expectedFailure":
+            yield "outcome", self.report.outcome
+
+
+@record()
+class _Suite:
+    """A ``testsuite``: the cases of one class."""
+
+    name: str
+    cases: list[_Case] = field(default_factory=list)
+
+    def count(self, element: str) -> int:
+        """How many cases have this ``element``."""
+        return sum(_element_of(case) == element for case in self.cases)
+
+    @property
+    def seconds(self) -> float:
+        return sum(case.report.duration for case in self.cases)
+
+    def properties(self) -> Iterator[tuple[str, str]]:
+        """The numbers of the class, and those of its tests under their names."""
+        # tests that shared a process all have that process's figures
+        processes = {_process_of(attempt): attempt for case in self.cases for attempt in case.report.attempts}
+        peak = max((one.memory_usage.get("peak_rss") or 0 for one in processes.values()), default=0)
+        if peak:
+            yield "peak_rss", str(peak)
+        times = [one.cpu_time for one in processes.values() if one.cpu_time is not None]
+        if times:
+            yield "cpu_time", f"{sum(times):.3f}"
+        for case in self.cases:
+            for name, value in case.properties():
+                yield f"{case.name}.{name}", value
+
+
+class JUnitReport:
+    """Gathers a run, and `write`s it as one JUnit document, a suite for each class: a listener."""
+
+    def __init__(self, path: str, origin: Origin) -> None:
+        self.path = path
+        self._origin = origin
+        self._began: dict[str, float] = {}
+        self._tries: dict[str, list[_Try]] = {}
+        self._reports: list[TestReport] = []
+        self._why_not_run = ""
+        self._not_run: Sequence[str] = ()
+        self._finished = False
+
+    def handle(self, event: Event) -> None:
+        """Take notice of *event*."""
+        if isinstance(event, TestFinished):
+            self._reports.append(event.report)
+        elif isinstance(event, RetryScheduled):
+            one = _Try(event.outcome, event.cause, event.notes, event.stdout, event.stderr)
+            self._tries.setdefault(event.fixture or event.test, []).append(one)
+        elif isinstance(event, AttemptStarted):
+            for test in event.tests:
+                self._began.setdefault(test, event.time)
+        elif isinstance(event, RunCancelled):
+            self._why_not_run = f", since {event.reason}"
+        elif isinstance(event, RunFinished):
+            self._not_run, self._finished = event.not_run, True
+
+    def write(self) -> None:
+        """Write the document, whole or not at all, readable by its owner only; raises `OSError`."""
+        write_whole(self.path, self.document())
+
+    def document(self) -> str:
+        """The report as XML."""
+        suites = self._suites()
+        writer = _Writer()
+        with writer.element("testsuites", {"name": "isolatedunit", **_totals(suites)}):
+            for suite in suites:
+                self._write_suite(writer, suite)
+        return writer.text()
+
+    def _suites(self) -> list[_Suite]:
+        suites: dict[str, _Suite] = {}
+        for report in sorted(self._reports, key=lambda report: report.place):
+            last = _Try(report.outcome, report.cause, report.notes, report.stdout, report.stderr)
+            class_name, name = _names_of(report)
+            case = _Case(class_name, name, report, [*self._tries.get(report.id, ()), last])
+            suites.setdefault(class_name, _Suite(class_name)).cases.append(case)
+        for test_id in self._not_run:
+            case = _not_run(test_id, f"not run{self._why_not_run}")
+            suites.setdefault(case.class_name, _Suite(case.class_name)).cases.append(case)
+        if not self._finished:
+            suites["isolatedunit"] = _Suite("isolatedunit", [_cut_off()])
+        return list(suites.values())
+
+    def _write_suite(self, writer: _Writer, suite: _Suite) -> None:
+        began = min((self._began.get(case.report.id, self._origin.time) for case in suite.cases), default=0.0)
+        attributes = {
+            "name": suite.name,
+            **_totals([suite]),
+            "skipped": str(suite.count("skipped")),
+            "timestamp": self._origin.at(began).isoformat(timespec="seconds"),
+        }
+        with writer.element("testsuite", attributes):
+            with writer.element("properties"):
+                for name, value in suite.properties():
+                    writer.leaf("property", {"name": name, "value": value})
+            for case in suite.cases:
+                attributes = {"name": case.name, "classname": case.class_name, "time": f"{case.report.duration:.3f}"}
+                with writer.element("testcase", attributes):
+                    _write_case(writer, case)
+
+
+def _write_case(writer: _Writer, case: _Case) -> None:
+    """What is in a ``testcase``, in the order that Surefire's schema asks for."""
+    element, shown = _element_of(case), case.shown
+    others = [one for one in case.tries if one is not shown]
+    again = "flaky" if case.report.outcome in PASSING else "rerun"
+    if element == "failure":
+        writer.leaf("failure", shown.attributes, shown.trace)
+    for one in others:
+        if one.is_failure:
+            _write_other(writer, f"{again}Failure", one)
+    if element == "skipped":
+        writer.leaf("skipped", {"message": case.report.message})
+    if element == "error":
+        writer.leaf("error", shown.attributes, shown.trace)
+    for one in others:
+        if not one.is_failure:
+            _write_other(writer, f"{again}Error", one)
+    _write_output(writer, shown)
+
+
+def _write_other(writer: _Writer, name: str, one: _Try) -> None:
+    with writer.element(name, one.attributes):
+        writer.leaf("stackTrace", {}, one.trace)
+        _write_output(writer, one)
+
+
+def _write_output(writer: _Writer, one: _Try) -> None:
+    for name, text in (("system-out", one.stdout), ("system-err", one.stderr)):
+        if text:
+            writer.leaf(name, {}, text)
+
+
+def _element_of(case: _Case) -> str | None:
+    """The element that tells what became of a case; one that passed has none."""
+    if case.report.outcome in PASSING:
+        return None
+    if case.report.outcome == "skipped":
+        return "skipped"
+    return "failure" if case.shown.is_failure else "error"
+
+
+def _totals(suites: Sequence[_Suite]) -> dict[str, str]:
+    return {
+        "tests": str(sum(len(suite.cases) for suite in suites)),
+        "failures": str(sum(suite.count("failure") for suite in suites)),
+        "errors": str(sum(suite.count("error") for suite in suites)),
+        "time": f"{sum(suite.seconds for suite in suites):.3f}",
+    }
+
+
+def _process_of(attempt: AttemptReport) -> object:
+    return attempt.process_id, attempt.duration, attempt.cpu_time
+
+
+def _names_of(report: TestReport) -> tuple[str, str]:
+    """The class of a test or of a fixture, and its name there; a fixture of a module is of the module."""
+    fixture = _FIXTURE.fullmatch(report.id) if report.is_fixture else None
+    if fixture is not None:
+        return fixture[2], fixture[1]
+    class_id = "" if report.planned is None else report.planned.class_id
+    if class_id:
+        return class_id, report.id.removeprefix(f"{class_id}.")
+    owner, _, name = report.id.rpartition(".")
+    return owner or "isolatedunit", name
+
+
+def _not_run(test_id: str, reason: str) -> _Case:
+    """Stands for a test that was planned and not begun: JUnit has no better word for it than skipped."""
+    note = Note("addSkip", reason, reason)
+    report = TestReport(test_id, "skipped", notes=(note,))
+    return _Case(*_names_of(report), report, [_Try("skipped", None, (note,), "", "")])
+
+
+def _cut_off() -> _Case:
+    """Stands for the end of a run that was never told: what is not there may have failed."""
+    text = "The run did not come to its end; what it did not tell is not here."
+    note = Note("addError", f"{text}\n", text)
+    report = TestReport("isolatedunit.run", "error", notes=(note,))
+    return _Case("isolatedunit", "run", report, [_Try("error", None, (note,), "", "")])
+
+
+class _Writer:
+    """Writes XML, an element a line, with any text in it."""
+
+    def __init__(self) -> None:
+        self._text = io.StringIO()
+        self._xml = XMLGenerator(self._text, "utf-8", short_empty_elements=True)
+        self._xml.startDocument()
+
+    @contextmanager
+    def element(self, name: str, attributes: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
+        """An element, with what is written meanwhile in it."""
+        self._xml.ignorableWhitespace("\n")
+        shown = {key: printable(value) for key, value in attributes.items()}
+        self._xml.startElement(name, shown)  # type: ignore[arg-type]  # which takes any mapping
+        yield
+        self._xml.endElement(name)
+
+    def leaf(self, name: str, attributes: Mapping[str, str], text: str = "") -> None:
+        """An element with nothing but text in it."""
+        with self.element(name, attributes):
+            if text:
+                self._xml.characters(printable(text))
+
+    def text(self) -> str:
+        """The document."""
+        self._xml.ignorableWhitespace("\n")
+        self._xml.endDocument()
+        return self._text.getvalue()

@@ -1,0 +1,63 @@
+"""What files about a run leave out: the values of environment variables that are named like secrets.
+
+A report travels further than a terminal's text: to whoever may look at what a build has left.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from isolatedunit.model.events import Event, Listener
+from isolatedunit.system.secrets import is_secret
+
+_SHORTEST = 8
+"""Shorter values are those of switches, which stand in every other text."""
+
+
+class Secrets:
+    """The secrets of *environment*, as it is now."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._names = {text: name for name, text in environment.items() if len(text) >= _SHORTEST and is_secret(name)}
+        longest_first = sorted(self._names, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def hide(self, value: Any) -> Any:
+        """*value* with names in the place of secrets; itself, if none is in it."""
+        return value if self._pattern is None else self._without(value, self._pattern)
+
+    def _without(self, value: Any, pattern: re.Pattern[str]) -> Any:
+        if isinstance(value, str):
+            return pattern.sub(lambda found: f"(hidden: {self._names[found[0]]})", value)
+        if isinstance(value, dict):
+            return {key: self._without(one, pattern) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)([self._without(one, pattern) for one in value])
+        if is_dataclass(value) and not isinstance(value, type):
+            changed = {}
+            for field in fields(value):
+                before = getattr(value, field.name)
+                after = self._without(before, pattern)
+                if after != before:
+                    changed[field.name] = after
+            return replace(value, **changed) if changed else value
+        return value
+
+
+class Discreet:
+    """Tells *listeners* the events, without secrets: a listener."""
+
+    def __init__(self, listeners: list[Listener]) -> None:
+        self._listeners = listeners
+        self._secrets = Secrets()
+
+    def handle(self, event: Event) -> None:
+        """Pass *event* on."""
+        if self._listeners:
+            event = self._secrets.hide(event)
+            for listener in self._listeners:
+                listener.handle(event)

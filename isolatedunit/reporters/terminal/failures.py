@@ -1,0 +1,155 @@
+"""Failures as they happen, and the output of tests where it was asked for: a listener that prints."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from isolatedunit.config.options import Options
+from isolatedunit.model.events import AttemptFinished, AttemptStarted, Event, Listener, OutputWritten, TestFinished
+from isolatedunit.model.records import record
+from isolatedunit.model.results import TestReport
+
+_DOUBLE, _SINGLE = "=" * 70, "-" * 70
+
+
+def tellers_of(
+    options: Options, telling: Telling, say: Callable[[str], object], *, on_terminal: bool
+) -> list[Listener]:
+    """Who prints something while the run is on, as the options ask for; *on_terminal* says that somebody watches."""
+    failures = options.show_failures == "immediate" or (options.show_failures == "auto" and on_terminal)
+    tellers: list[Listener] = [LiveOutput(say)] if options.show_output == "live" else []
+    if failures or options.show_output == "all":
+        tellers.append(AsTheyHappen(say, telling, failures=failures, all_output=options.show_output == "all"))
+    return tellers
+
+
+class AsTheyHappen:
+    """Prints each failure when it has happened, as unittest does when all is over: with *say*, line for line.
+
+    With *all_output*, the output of each other test, too.
+    """
+
+    def __init__(self, say: Callable[[str], object], telling: Telling, *, failures: bool, all_output: bool) -> None:
+        self._say = say
+        self._telling = telling
+        self._shows_failures = failures
+        self._shows_output = all_output
+
+    def handle(self, event: Event) -> None:
+        """Print what there is to print of a test that was settled."""
+        if not isinstance(event, TestFinished):
+            return
+        report = event.report
+        failed = [place for place, note in enumerate(report.notes) if note.kind in HEADINGS]
+        if failed and self._shows_failures:
+            texts = self._telling.texts(report)
+            for place in failed:
+                note = report.notes[place]
+                if note.kind == "addUnexpectedSuccess":  # unittest has a heading for it only
+                    texts[place] = self._telling.of_unexpected_success(report)
+                name = describe(report) if note.subtest is None else note.subtest["description"]
+                self._print(f"{HEADINGS[note.kind]}: {name}", texts[place])
+        elif self._shows_output and not (failed and report.notes):
+            output = output_of(report)
+            if output:
+                self._print(f"OUTPUT: {describe(report)}", output.removeprefix("\n"))
+
+    def _print(self, heading: str, text: str) -> None:
+        self._say("\n" + _DOUBLE)
+        self._say(heading)
+        self._say(_SINGLE)
+        self._say(text)
+
+
+class LiveOutput:
+    """Prints what tests write, as it comes, each line with its test's short name before it."""
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self._say = say
+        self._names: dict[str, str] = {}
+        self._parts: dict[tuple[str, str], str] = {}
+
+    def handle(self, event: Event) -> None:
+        """Print the lines that are complete."""
+        if isinstance(event, AttemptStarted):
+            name = short_name_of(event.tests)
+            if name in self._names.values() and event.tests:
+                name = event.tests[0]  # whose lines these are must be seen while another one of this name runs
+            self._names[event.attempt] = name
+        elif isinstance(event, OutputWritten):
+            self._print(event.attempt, event.stream, event.text)
+        elif isinstance(event, AttemptFinished):
+            for stream in ("stdout", "stderr"):
+                if self._parts.get((event.attempt, stream)):
+                    self._print(event.attempt, stream, "\n")
+                self._parts.pop((event.attempt, stream), None)
+            self._names.pop(event.attempt, None)
+
+    def _print(self, attempt: str, stream: str, text: str) -> None:
+        *lines, rest = (self._parts.get((attempt, stream), "") + text).split("\n")
+        self._parts[attempt, stream] = rest
+        for line in lines:
+            self._say(f"[{self._names.get(attempt, attempt)}] {line}")
+
+
+def describe(report: TestReport) -> str:
+    """unittest's name of a test, which is not its id."""
+    return report.id if report.planned is None else report.planned.name
+
+
+def short_name_of(tests: tuple[str, ...]) -> str:
+    """``Class.method`` for a test with that id; for several in a process, what they have in common."""
+    if len(tests) == 1:
+        return ".".join(tests[0].split(".")[-2:])
+    levels = zip(*(test.split(".") for test in tests), strict=False)
+    common = [parts[0] for parts in itertools.takewhile(lambda parts: len({*parts}) == 1, levels)]
+    return common[-1] if common else "tests"
+
+
+HEADINGS = {"addError": "ERROR", "addFailure": "FAIL", "addUnexpectedSuccess": "UNEXPECTED SUCCESS"}
+"""unittest's words for what makes a run fail, by the methods of its result."""
+
+
+def no_command(_: TestReport) -> None:
+    """Nobody knows how to run a test again."""
+    return
+
+
+@record(frozen=True)
+class Telling:
+    """How failures are told: with the tests' output or not, and with the command that runs them again, if there is one.
+
+    *has_output* says that the text from the child has the output already: with unittest's ``-b`` it does.
+    """
+
+    show_output: str = "failed"
+    has_output: bool = False
+    command_for: Callable[[TestReport], str | None] = no_command
+
+    def texts(self, report: TestReport) -> list[str]:
+        """The texts of the report's notes; the last error's ends with the output, as it does for unittest's ``-b``."""
+        texts = [note.text for note in report.notes]
+        for place in range(len(texts) - 1, -1, -1):
+            if report.notes[place].kind in ("addError", "addFailure"):
+                if not self.has_output and self.show_output != "never":
+                    texts[place] += output_of(report)
+                command = self.command_for(report)
+                if command is not None:
+                    texts[place] += f"\nTo run it again: {command}\n"
+                break
+        return texts
+
+    def of_unexpected_success(self, report: TestReport) -> str:
+        """What there is to say of a test that was to fail, and passed."""
+        command = self.command_for(report)
+        return "It was to fail, and passed." + ("" if command is None else f"\n\nTo run it again: {command}\n")
+
+
+def output_of(report: TestReport) -> str:
+    """What the test wrote, under unittest's titles; nothing if it wrote nothing."""
+    parts = []
+    for title, output in (("Stdout", report.stdout), ("Stderr", report.stderr)):
+        if output:
+            parts.append(f"\n{title}:\n{output}" + ("" if output.endswith("\n") else "\n"))
+    return "".join(parts)

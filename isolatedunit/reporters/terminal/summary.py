@@ -1,0 +1,263 @@
+"""What is printed beyond unittest's own lines."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from isolatedunit.model.events import Event, RunCancelled, RunFinished, RunInspected, RunStarted, TestFinished, Warned
+from isolatedunit.model.results import Counts, TestReport
+from isolatedunit.reporters.escaping import on_one_line
+
+SLOWEST_SHOWN = 10
+"""How many of the imports, and of the fixtures, that took longest have a line in the statistics."""
+
+FAILED_SHOWN = 20
+"""How many of the tests that failed are named once more at the end."""
+
+LONGEST_FAILURE = 160
+"""Characters of such a line, at most."""
+
+FAILING = ("failed", "error", "unexpectedSuccess")
+
+_NOT_IMPORTED = "Failed to import test module: "
+"""How unittest's loader begins to tell of a module that cannot be imported."""
+
+NOT_RUN_SHOWN = 20
+"""How many of the tests that were not run are named on the terminal; the report has them all."""
+
+
+class Durations:
+    """Remembers how long tests took, and tells it as unittest does from Python 3.12 on: a listener."""
+
+    def __init__(self) -> None:
+        self._durations: list[tuple[float, str]] = []
+
+    def handle(self, event: Event) -> None:
+        """Remember a duration."""
+        if isinstance(event, TestFinished) and event.report.planned is not None:
+            self._durations.append((event.report.duration, event.report.planned.name))
+
+    def lines(self, count: int, verbosity: int) -> list[str]:
+        """The *count* slowest, all for 0."""
+        if not self._durations:
+            return []
+        slowest = sorted(self._durations, key=lambda pair: pair[0], reverse=True)[: count or None]
+        least = 0.0 if verbosity > 1 else 0.001
+        shown = [f"{f'{duration:.3f}s':<10} {name}" for duration, name in slowest if duration >= least]
+        hidden = "\n(durations < 0.001s were hidden; use -v to show these durations)"
+        return ["Slowest test durations", "-" * 70, *shown, hidden if len(shown) < len(slowest) else ""]
+
+
+class Slowest:
+    """Remembers the tests whose processes took longest, and tells where the time went: a listener."""
+
+    def __init__(self, count: int = SLOWEST_SHOWN) -> None:
+        self._count = count
+        self._slowest: list[tuple[float, int, TestReport]] = []
+        self._seen = 0
+
+    def handle(self, event: Event) -> None:
+        """Remember a test, if it is one of the slowest so far."""
+        if isinstance(event, TestFinished) and not event.report.is_fixture and event.report.attempts:
+            self._seen += 1
+            report = event.report
+            heapq.heappush(self._slowest, (max(report.duration, report.attempts[-1].duration), -self._seen, report))
+            if len(self._slowest) > self._count:
+                heapq.heappop(self._slowest)
+
+    def lines(self) -> list[str]:
+        """A table, the slowest first."""
+        head = f"{'process':>9} {'spawn':>9} {'test':>9} {'cleanup':>9} {'CPU':>9} {'memory':>9}"
+        table = ["Slowest tests, in seconds and MiB", "-" * 70, head]
+        for _, _, report in sorted(self._slowest, reverse=True, key=lambda one: one[:2]):
+            last = report.attempts[-1]
+            times = (last.duration, last.spawn_time, report.duration, last.cleanup_time, last.cpu_time)
+            peak = last.memory_usage.get("peak_rss")
+            memory = "-" if peak is None else f"{peak / 2**20:.1f}"
+            cells = ["-" if one is None else f"{one:.3f}" for one in times]
+            table.append(" ".join(f"{cell:>9}" for cell in (*cells, memory)) + f"  {on_one_line(report.id)}")
+        return [*table, "-" * 70] if self._slowest else []
+
+
+def table_of(statistics: Mapping[str, Any]) -> list[str]:
+    """The statistics as the lines of a table."""
+    time, spawned = statistics["time"], statistics["total_processes_spawned"] or 1
+    causes = ", ".join(f"{count} {cause}" for cause, count in sorted(statistics["failures_by_cause"].items()))
+    peak, test = statistics["peak_memory_usage"] / 2**20, statistics["peak_memory_test"]
+    rows = [
+        ("processes", f"{statistics['total_processes_spawned']}"),
+        (
+            "tests",
+            f"{statistics['successful_tests']} passed, {statistics['failed_tests']} failed, "
+            f"{statistics['skipped_tests']} skipped",
+        ),
+        ("failures by cause", causes or "none"),
+        (
+            "spawn time",
+            f"{statistics['average_spawn_time'] * 1000:.1f} ms on average, "
+            f"{statistics['median_spawn_time'] * 1000:.1f} ms median, "
+            f"{statistics['slowest_spawn_time'] * 1000:.1f} ms at most",
+        ),
+        ("peak memory", f"{peak:.1f} MiB ({on_one_line(test)})" if test else "unknown"),
+        ("slots busy", f"{statistics['slots_busy']:.0%}"),
+        ("queue time", f"{statistics['average_queue_time']:.3f} s on average"),
+        *(
+            (f"time in {phase}", f"{seconds:.3f} s ({seconds / spawned * 1000:.1f} ms a process)")
+            for phase, seconds in time.items()
+        ),
+        ("lost to isolation", f"{statistics['time_lost_to_isolation']:.3f} s"),
+    ]
+    table = ["Statistics", "-" * 70, *(f"{name:<20}{value}" for name, value in rows), "-" * 70]
+    table += _slowest("Imports", "module", statistics["imports"])
+    table += _slowest("Fixtures", "fixture", statistics["fixtures"])
+    return [*table, *(f"advice: {advice}" for advice in statistics["advice"])]
+
+
+def _slowest(title: str, name: str, costs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What took longest in all, as the lines of a table; nothing where nothing took any time worth a line."""
+    shown = [cost for cost in costs[:SLOWEST_SHOWN] if cost["seconds"] >= 0.001]
+    if not shown:
+        return []
+    lines = [f"{cost['seconds']:.3f} s in {cost['times']:<6}{on_one_line(cost[name])}" for cost in shown]
+    rest = costs[len(shown) :]
+    more = [f"{sum(cost['seconds'] for cost in rest):.3f} s for {len(rest)} more"] if rest else []
+    return [f"{title}, in seconds and processes, the slowest first", *lines, *more, "-" * 70]
+
+
+class Summary:
+    """Remembers what to say when the run is over: a listener. *say* prints a line at once.
+
+    *seconds* is how long the run took so far, *interrupted* whether that was ended by a Ctrl-C. Where each
+    test *repeats*, it is counted how often it failed. *again* is the command that runs those that failed again.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], object],
+        *,
+        lets_finish: bool = False,
+        repeats: bool = False,
+        again: str | None = None,
+    ) -> None:
+        self._say = say
+        self._again = again
+        self._lets_finish = lets_finish
+        self._warnings: list[str] = []
+        self._counts = Counts()
+        self._flaky: list[TestReport] = []
+        self._failed: list[tuple[float, str]] = []
+        self._failures = 0
+        self._repeated: dict[str, list[bool]] | None = {} if repeats else None
+        self._stopped: RunCancelled | None = None
+        self.not_run: tuple[str, ...] = ()
+        self._began: float | None = None
+        self.seconds = 0.0
+        self.interrupted = False
+
+    def handle(self, event: Event) -> None:
+        """Take notice of *event*."""
+        if self._began is not None:
+            self.seconds = event.time - self._began
+        if isinstance(event, RunStarted):
+            self._began = event.time
+        elif isinstance(event, Warned):
+            self._warnings.append(event.text)
+        elif isinstance(event, RunCancelled):
+            self._stopped = event
+            if event.interrupted:
+                self.interrupted = True
+                meaning = "may finish (once more: ended)" if self._lets_finish else "are ended (once more: killed)"
+                self._say(f"\nisolatedunit: interrupted: the tests that run {meaning}")
+        elif isinstance(event, RunInspected):
+            self._say(_tell_running(event))
+        elif isinstance(event, RunFinished):
+            self.not_run = event.not_run
+        elif isinstance(event, TestFinished):
+            self._take(event.report)
+
+    def _take(self, report: TestReport) -> None:
+        self._counts.add(report)
+        if report.flaky:
+            self._flaky.append(report)
+        if self._repeated is not None and not report.is_fixture:
+            self._repeated.setdefault(report.id, []).append(report.outcome in FAILING)
+        failed_before = self._repeated is not None and any(self._repeated.get(report.id, ())[:-1])
+        if report.outcome in FAILING and not failed_before:
+            self._failures += 1
+            if self._failures <= FAILED_SHOWN:
+                self._failed.append((report.place, _tell_failure(report)))
+
+    def lines(self, statistics: Mapping[str, Any]) -> list[str]:
+        """The warnings, a line on what isolation took, and the counts."""
+        lines = [f"isolatedunit: {warning}" for warning in self._warnings]
+        lines += [f"isolatedunit: flaky: {_tell_flaky(report)}" for report in self._flaky]
+        if not (self._counts.tests or self.not_run):
+            lines.append("isolatedunit: no test ran")  # unittest itself may say OK
+        lines += self._tell_not_run()
+        lines += self._tell_failed()
+        lines += self._tell_repeated()
+        count = statistics["total_processes_spawned"]
+        took = f"Isolation: {count} process{'' if count == 1 else 'es'}"
+        if statistics["average_spawn_time"]:
+            took += f", spawned in {statistics['average_spawn_time'] * 1000:.1f} ms on average"
+        if statistics["peak_memory_usage"]:
+            peak, test = statistics["peak_memory_usage"] / 2**20, statistics["peak_memory_test"]
+            took += f", the largest used {peak:.1f} MiB ({on_one_line(test)})"
+        return [*lines, took, str(self._counts)]
+
+    def _tell_failed(self) -> list[str]:
+        if self._failures < 2:
+            return []  # a single one is told just above
+        more = self._failures - len(self._failed)
+        lines = ["Failed:", *(line for _, line in sorted(self._failed)), *([f"  and {more} more"] if more else [])]
+        return lines if self._again is None else [*lines, f"To run these again: {self._again}"]
+
+    def _tell_repeated(self) -> list[str]:
+        """Which tests failed, and which of them not always."""
+        times = [(test, sum(failed), len(failed)) for test, failed in (self._repeated or {}).items() if any(failed)]
+        times.sort(key=lambda one: (-one[1] / one[2], one[0]))
+        lines = [f"  {on_one_line(test)}: {failed} of {count} times" for test, failed, count in times[:FAILED_SHOWN]]
+        more = len(times) - len(lines)
+        return [
+            *(["Failed, when it was repeated:"] if times else []),
+            *lines,
+            *([f"  and {more} more"] if more else []),
+        ]
+
+    def _tell_not_run(self) -> list[str]:
+        if not self.not_run:
+            return []
+        count, reason = len(self.not_run), "" if self._stopped is None else f", since {self._stopped.reason}"
+        shown = [f"  {on_one_line(test_id)}" for test_id in self.not_run[:NOT_RUN_SHOWN]]
+        more = [f"  and {count - NOT_RUN_SHOWN} more"] if count > NOT_RUN_SHOWN else []
+        return [f"isolatedunit: {count} test{' was' if count == 1 else 's were'} not run{reason}:", *shown, *more]
+
+
+def _tell_failure(report: TestReport) -> str:
+    """A failure on one line: what it is, and the first words of why."""
+    worst = next((note for note in report.notes if note.outcome == report.outcome), None)
+    why = report.message.strip().partition("\n")[0]
+    if report.cause == "flaky":
+        why = "it only passed when it was tried again"
+    elif report.message.startswith(_NOT_IMPORTED):
+        why = report.message.strip().rpartition("\n")[2]  # unittest's loader puts the whole traceback before it
+    elif worst is not None and worst.exception and report.outcome != "failed":
+        why = f"{worst.exception}: {why}" if why else worst.exception
+    kind = {"failed": "FAIL", "error": "ERROR"}.get(report.outcome, "UNEXPECTED SUCCESS")
+    line = on_one_line(f"  {kind:5} {report.id}{': ' if why else ''}{why}")
+    return line if len(line) <= LONGEST_FAILURE else line[: LONGEST_FAILURE - 3] + "..."
+
+
+def _tell_running(event: RunInspected) -> str:
+    lines = [f"\nisolatedunit: {len(event.running)} running"]
+    for test, state, age, stacks in event.running:
+        lines.append(f"{on_one_line(test)}: {state}, for {age:.1f} s")
+        lines += [f"  {line}" for line in stacks.splitlines()]
+    return "\n".join(lines)
+
+
+def _tell_flaky(report: TestReport) -> str:
+    tries = [f"{one.outcome} ({one.cause})" if one.cause else one.outcome for one in report.attempts[:-1]]
+    return f"{on_one_line(report.id)} passed at try {len(report.attempts)}, after {', '.join(tries)}"

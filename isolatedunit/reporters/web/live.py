@@ -1,0 +1,286 @@
+"""The page of a run while it goes on: a server for whoever has the token, in a thread of the runner.
+
+Clients are told by server-sent events what came since they were told last. Nothing is kept for them but what the
+page needs anyway, so that a client that is slow, or many, cost the run nothing. The idea of showing results on
+a page while tests run is that of many build servers'; the checks of Host and Origin are against DNS rebinding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import json
+import secrets
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from isolatedunit.errors import OptionError
+from isolatedunit.model.events import Event, RunFinished, RunInspected, TestFinished
+from isolatedunit.reporters.escaping import on_one_line, printable
+from isolatedunit.reporters.files.json_report import Origin, describe_report
+from isolatedunit.reporters.redaction import Secrets
+from isolatedunit.reporters.terminal.progress import State
+from isolatedunit.reporters.web.page import PageData, describe_test, page_of
+from isolatedunit.system import processes
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from isolatedunit.config.options import Options
+    from isolatedunit.model.results import PlannedTest
+
+INTERVAL = 0.2
+"""Seconds between two looks for what a client was not told yet."""
+
+SHORTEST_TOKEN = 16
+"""Characters that a token has to have."""
+
+_STACKS_TIMEOUT = 5.0
+_LEAVE_TIMEOUT = 5.0
+_FIRST_AGAIN = 10**12  # no test of a plan has such a number
+
+
+class RunControl(Protocol):
+    """What the page's buttons control."""
+
+    def inspect(self) -> None:
+        """Report what runs, with its stacks, to the listeners."""
+
+    def cancel_attempt(self, attempt: str, reason: str) -> None:
+        """End this attempt if it runs; from the run's own thread."""
+
+    def ask(self, deed: Callable[[Any], object]) -> None:
+        """Call *deed* with the scheduler, in the run's own thread."""
+
+
+def need_web() -> None:
+    """See that the server's packages are there; raises `OptionError`."""
+    try:
+        import starlette
+        import uvicorn  # noqa: F401
+    except ImportError as exception:
+        raise OptionError(
+            f"--serve: it needs the package {exception.name!r}; install it with: pip install 'isolatedunit[web]'"
+        ) from exception
+    del starlette
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class LivePage:
+    """Serves the page of a run to `address`, from its begin to its end: a listener. Raises `OptionError`."""
+
+    def __init__(self, options: Options) -> None:
+        assert options.serve is not None
+        need_web()
+        host, port = options.serve
+        self.is_local = is_loopback(host)
+        if options.serve_token is None and not self.is_local:
+            raise OptionError(f"--serve: {host!r} can be reached from elsewhere; give a --serve-token, too.")
+        if options.serve_token is not None and len(options.serve_token) < SHORTEST_TOKEN:
+            raise OptionError(f"--serve-token: it is too short; give {SHORTEST_TOKEN} characters or more.")
+        self._token = options.serve_token or secrets.token_urlsafe(SHORTEST_TOKEN)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            self._socket = socket.create_server((host.strip("[]"), port), family=family)
+        except OSError as exception:
+            raise OptionError(f"--serve: {host}:{port} cannot be listened to: {exception}.") from exception
+        self._port: int = self._socket.getsockname()[1]
+        self.address = f"http://{host}:{self._port}/?token={self._token}"
+        self._data = PageData(Origin.of(options), dict)
+        self._state = State()
+        self._secrets = Secrets()
+        self._lock = threading.Lock()
+        self._tests: list[dict[str, Any]] = []
+        self._planned: dict[str, PlannedTest] = {}
+        self._stacks: dict[str, str] = {}
+        self._inspected = threading.Event()
+        self._again = 0
+        self._ahead = 0.0
+        self._is_over = False
+        self._run: RunControl | None = None
+        self._server: Any = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to serve."""
+        import uvicorn
+
+        config = uvicorn.Config(self._application(), log_level="critical", access_log=False, lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="isolatedunit-page", daemon=True
+        )
+        self._thread.start()
+
+    def connect(self, run: RunControl) -> None:
+        """From now on this is the run that buttons are about."""
+        self._run = run
+
+    def close(self) -> None:
+        """Tell the clients that it is over, and end; more than once does no harm."""
+        self._is_over = True
+        if self._thread is not None:
+            time.sleep(0.0 if self._server is None else INTERVAL)  # for what they are told last
+            self._server.should_exit = True
+            self._thread.join(_LEAVE_TIMEOUT)
+            self._thread = None
+        self._socket.close()
+
+    def handle(self, event: Event) -> None:
+        """Take notice of *event*."""
+        event = self._secrets.hide(event)
+        with self._lock:
+            self._ahead = time.monotonic() - event.time
+            self._data.handle(event)
+            self._state.handle(event)
+            if isinstance(event, TestFinished):
+                self._tests.append(describe_test(describe_report(event.report)))
+                if event.report.planned is not None:
+                    self._planned[on_one_line(event.report.id)] = event.report.planned
+            elif isinstance(event, RunInspected):
+                self._stacks = {test: stacks for test, _, _, stacks in event.running}
+                self._inspected.set()
+            elif isinstance(event, RunFinished):
+                self._is_over = True
+
+    # ---- what is told
+
+    def _document(self) -> dict[str, Any]:
+        with self._lock:
+            document = self._data.news()
+            # in the order in which they were settled, since clients are told of what comes after
+            return {**document, "tests": list(self._tests), "live": {"token": self._token}}
+
+    def _news(self, tests: int, slices: int) -> dict[str, Any]:
+        """What came after so many *tests* and *slices*."""
+        with self._lock:
+            document = self._data.news(slices)
+            now = time.monotonic() - self._ahead
+            running = [
+                {
+                    "attempt": attempt,
+                    "test": on_one_line(one.test),
+                    "age": now - one.began_at,
+                    "phase": one.phase,
+                    "process": one.process_id,
+                    **self._data.place_of(attempt),
+                }
+                for attempt, one in self._state.running.items()
+            ]
+            news = {**document, "tests": self._tests[tests:], "running": running}
+        for one in running:  # asked without the lock, since it takes its time
+            process = one.pop("process")
+            used = processes.use_of(process) if isinstance(process, int) else None
+            one["memory"] = None if used is None else used[0]
+        return news
+
+    async def _events(self, tests: int, slices: int) -> AsyncIterator[str]:
+        while True:
+            is_over = self._is_over
+            news = await asyncio.to_thread(self._news, tests, slices)
+            tests, slices = tests + len(news["tests"]), slices + len(news["slices"])
+            yield f"event: {'end' if is_over else 'update'}\ndata: {json.dumps(news)}\n\n"
+            if is_over:
+                return
+            await asyncio.sleep(INTERVAL)
+
+    # ---- what is asked for
+
+    def _do(self, what: str, values: dict[str, Any]) -> dict[str, str]:
+        """Do what a button says; gives what to tell."""
+        run, test, attempt = self._run, str(values.get("test")), str(values.get("attempt"))
+        if run is None or self._is_over:
+            return {"text": "The run is over."}
+        if what == "stacks":
+            self._inspected.clear()
+            run.inspect()
+            self._inspected.wait(_STACKS_TIMEOUT)
+            stacks = next((text for name, text in self._stacks.items() if on_one_line(name) == test), None)
+            return (
+                {"text": f"{test} does not run any more."}
+                if stacks is None
+                else {"text": "", "stacks": printable(stacks)}
+            )
+        if what == "end":
+            run.ask(lambda _: run.cancel_attempt(attempt, "it was ended from the page"))
+            return {"text": f"{test} is ended."}
+        planned = self._planned.get(test)
+        if what != "again" or planned is None:
+            return {"text": f"{test} cannot be run again."}
+        self._again += 1
+        once_more = replace(planned, number=_FIRST_AGAIN + self._again, turn=self._again, reports=())
+        run.ask(lambda scheduler: scheduler.add(once_more))
+        return {"text": f"{test} is run again."}
+
+    # ---- who may ask
+
+    def _refuse(self, request: Request, token: str | None) -> str | None:
+        """Why this request is not answered; None if it is."""
+        host = request.headers.get("host", "")
+        if self.is_local and not is_loopback(host.rpartition(":")[0] or host):
+            return "This page is only there under its own address."
+        origin = request.headers.get("origin")
+        if origin is not None and origin != f"http://{host}":
+            return "Other pages may not ask here."
+        if token is None or not hmac.compare_digest(token.encode(), self._token.encode()):
+            return "The token is missing or wrong; it is a part of the address that the run has printed."
+        return None
+
+    def _application(self) -> Starlette:
+        from starlette.applications import Starlette
+        from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
+        from starlette.routing import Route
+
+        headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+
+        def guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+            async def check(request: Request) -> Response:
+                changes = request.method == "POST"
+                token = request.headers.get("x-token") if changes else request.query_params.get("token")
+                refusal = self._refuse(request, token)
+                response = await answer(request) if refusal is None else PlainTextResponse(refusal, 403)
+                response.headers.update(headers)
+                return response
+
+            return check
+
+        async def page(_: Request) -> Response:
+            return HTMLResponse(page_of(await asyncio.to_thread(self._document)))
+
+        async def events(request: Request) -> Response:
+            try:
+                tests, slices = (max(0, int(request.query_params.get(name, "0"))) for name in ("tests", "slices"))
+            except ValueError:
+                return PlainTextResponse("tests and slices are numbers.", 400)
+            return StreamingResponse(self._events(tests, slices), media_type="text/event-stream")
+
+        async def act(request: Request) -> Response:
+            try:
+                values = await request.json()
+            except ValueError:
+                values = None
+            if not isinstance(values, dict):
+                return PlainTextResponse("What to do it to is told as a JSON object.", 400)
+            return JSONResponse(await asyncio.to_thread(self._do, request.path_params["what"], values))
+
+        return Starlette(
+            routes=[
+                Route("/", guarded(page)),
+                Route("/events", guarded(events)),
+                Route("/do/{what:str}", guarded(act), methods=["POST"]),
+            ]
+        )

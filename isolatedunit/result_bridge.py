@@ -1,0 +1,208 @@
+"""The bridge from a run's events to a unittest result."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import unittest
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+from unittest.case import _SubTest, _subtest_msg_sentinel  # type: ignore[attr-defined]
+from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
+
+from isolatedunit.model.events import Event, TestFinished
+from isolatedunit.model.results import Note, PlannedTest, TestReport
+from isolatedunit.protocol.messages import PARAMETER
+from isolatedunit.reporters.terminal.failures import Telling
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class ChildError(Exception):
+    """Stands for the exception that a test raised in its child: *text* is the child's traceback.
+
+    *summary* is one line that says what it was: for runners that show the first line of an exception's text.
+    """
+
+    def __init__(self, text: str, summary: str) -> None:
+        super().__init__(text, summary)
+
+    def __str__(self) -> str:
+        text, summary = self.args
+        return text if text.startswith(summary) else f"{summary}\n{text}"
+
+
+class ChildFailure(ChildError, AssertionError):
+    """The same for a failed assertion."""
+
+
+class ReportedTest:
+    """Takes a test's place in a result, where the test itself never was in this process."""
+
+    failureException = AssertionError
+
+    def __init__(self, planned: PlannedTest) -> None:
+        self._planned = planned
+
+    def id(self) -> str:
+        """unittest's id of the test."""
+        return self._planned.id
+
+    def shortDescription(self) -> str | None:
+        """The first line of its docstring."""
+        return self._planned.description
+
+    def countTestCases(self) -> int:
+        """One."""
+        return 1
+
+    def __str__(self) -> str:
+        return self._planned.name
+
+    def __repr__(self) -> str:
+        return f"<{self._planned.id}>"
+
+
+class _Shown(str):
+    """How an object of a child looks: it stands for the object, and looks like it."""
+
+    __repr__ = str.__str__
+
+
+class ReportedSubTest(_SubTest):  # type: ignore[misc]
+    """Takes a subtest's place in a result."""
+
+    def __init__(self, test: Any, told: Mapping[str, str]) -> None:
+        self.test_case = test
+        self.failureException = test.failureException
+        self._told = told
+        self._message: Any = told.get("message", _subtest_msg_sentinel)
+        self.params = {
+            name.removeprefix(PARAMETER): _Shown(shown) for name, shown in told.items() if name.startswith(PARAMETER)
+        }
+
+    def id(self) -> str:
+        """unittest's id of the subtest."""
+        return self._told["id"]
+
+    def shortDescription(self) -> str | None:
+        """The first line of the test's docstring."""
+        description: str | None = self.test_case.shortDescription()
+        return description
+
+    def _subDescription(self) -> str:
+        return self._told["parameters"]
+
+    def __str__(self) -> str:
+        return self._told["description"]
+
+
+class ResultBridge:
+    """Tells a unittest result of each report as if the test had run here: a listener.
+
+    `connect` says which result; *stop* is called when that says ``shouldStop``. *echo* writes what
+    a test wrote to this process's own streams, in place of into its error text. *telling* is how failures are told.
+    """
+
+    def __init__(self, telling: Telling = Telling(), *, echo: bool = False) -> None:  # noqa: B008 - it never changes
+        self._telling = telling
+        self._echo = echo
+        self._result: Any = None
+        self._tests: Mapping[int, Any] = {}
+        self._stop: Callable[[], None] = lambda: None
+
+    def connect(self, result: Any, tests: Mapping[int, Any], stop: Callable[[], None]) -> None:
+        """From now on tell *result*; *tests* are those that exist in this process, by their number."""
+        self._result, self._tests, self._stop = result, tests, stop
+
+    def handle(self, event: Event) -> None:
+        """Replay a report."""
+        if isinstance(event, TestFinished):
+            self._replay(event.report)
+            if getattr(self._result, "shouldStop", False):
+                self._stop()
+
+    def _replay(self, report: TestReport) -> None:
+        result = self._result
+        test = self._test_of(report)
+        if self._echo:
+            sys.stdout.write(report.stdout)
+            sys.stderr.write(report.stderr)
+        told_already = self._echo or getattr(result, "buffer", False)
+        texts = replace(self._telling, has_output=told_already).texts(report) if report.notes else []
+        if report.is_fixture:
+            for note, text in zip(report.notes, texts, strict=True):
+                self._add(test, note, text)
+            return
+        if report.counted:
+            result.startTest(test)
+        for note, text in zip(report.notes, texts, strict=True):
+            self._add(test, note, text)
+        if hasattr(result, "addDuration") and report.counted:
+            result.addDuration(test, report.duration)
+        if report.succeeded and report.outcome in ("passed", "skipped"):  # skipped: a subtest of it
+            result.addSuccess(test)
+        result.stopTest(test)
+
+    def _test_of(self, report: TestReport) -> Any:
+        if report.planned is None:
+            return _ErrorHolder(report.id)
+        return self._tests.get(report.planned.number) or ReportedTest(report.planned)
+
+    def _add(self, test: Any, note: Note, text: str) -> None:
+        if note.subtest is not None:
+            subtest = ReportedSubTest(test, note.subtest)
+            if note.kind == "addSkip":
+                self._result.addSkip(subtest, note.text)
+            else:
+                self._result.addSubTest(test, subtest, as_exc_info(note, text))
+        elif note.kind == "addSkip":
+            self._result.addSkip(test, note.text)
+        elif note.kind == "addUnexpectedSuccess":
+            self._result.addUnexpectedSuccess(test)
+        else:
+            getattr(self._result, note.kind)(test, as_exc_info(note, text))
+
+
+def as_exc_info(note: Note, text: str) -> ExcInfo:
+    """What ``sys.exc_info()`` might have been, for a result to take."""
+    kind = ChildFailure if note.kind == "addFailure" else ChildError
+    try:
+        __tracebackhide__ = True
+        raise kind(text, _summary_of(note))
+    except ChildError:
+        return sys.exc_info()  # type: ignore[return-value]
+
+
+def _summary_of(note: Note) -> str:
+    """The exception on one line, as a traceback would end."""
+    words = note.message.strip().partition("\n")[0]
+    return f"{note.exception}: {words}" if note.exception and words else note.exception or words
+
+
+class _TellsChildsText(unittest.TestResult):
+    """Put into a result class's ancestry, in front of `unittest.TestResult`: texts from a child
+    are taken as they are, since there is no traceback here that they could be made from."""
+
+    def _exc_info_to_string(self, err: Any, test: Any) -> str:
+        if isinstance(err[1], ChildError):
+            return str(err[1].args[0])
+        return super()._exc_info_to_string(err, test)  # type: ignore[misc,no-any-return]
+
+
+@contextlib.contextmanager
+def hearing_children(result: Any) -> Iterator[None]:
+    """While this lasts, *result* takes texts from children as they are."""
+    cls = type(result)
+    if not isinstance(result, unittest.TestResult) or issubclass(cls, _TellsChildsText):
+        yield
+        return
+    names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
+    bases = (_TellsChildsText,) if cls is unittest.TestResult else (cls, _TellsChildsText)
+    result.__class__ = type(cls.__name__, bases, names)
+    try:
+        yield
+    finally:
+        result.__class__ = cls

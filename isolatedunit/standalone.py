@@ -1,0 +1,69 @@
+"""A single isolated test case under any runner: one engine, shared by all such cases of this process."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import threading
+import unittest
+from dataclasses import replace
+from typing import Any
+
+from isolatedunit.calls.request_handlers import Handlers
+from isolatedunit.collection.from_suite import outcome_of, plan_one
+from isolatedunit.config.options import Options
+from isolatedunit.config.sources import load_options
+from isolatedunit.engine.run import Run
+from isolatedunit.result_bridge import ResultBridge, hearing_children
+
+
+class _Session:
+    """What tests share that isolate themselves under a foreign runner: one run, kept open."""
+
+    def __init__(self) -> None:
+        self.process_id = os.getpid()
+        self._bridge = ResultBridge(echo=True)
+        self._numbers = itertools.count()
+        # what the child writes is written here, where the foreign runner expects it
+        options = replace(load_options(Options()), max_concurrent_processes=1)
+        self._run = Run(options, [self._bridge], answer=Handlers().answer)
+
+    def run_case(self, test: unittest.TestCase, result: Any) -> None:
+        """Run one test in a child and tell *result*."""
+        planned = plan_one(next(self._numbers), test)
+        self._bridge.connect(result, {planned.number: test}, lambda: None)
+        with hearing_children(result), outcome_of(test, result):
+            self._run.execute([planned])
+
+    def close(self) -> None:
+        """End its processes."""
+        if self.process_id == os.getpid():
+            self._run.close()
+
+
+_session: _Session | None = None
+_session_lock = threading.RLock()
+
+
+def run_isolated_case(test: unittest.TestCase, result: Any = None) -> Any:
+    """Run *test* in a child and tell *result*, under whatever runner this process has."""
+    global _session
+    run_stopped: Any = lambda: None  # noqa: E731
+    if result is None:
+        result = test.defaultTestResult()  # as TestCase.run does
+        getattr(result, "startTestRun", lambda: None)()
+        run_stopped = getattr(result, "stopTestRun", run_stopped)
+    with _session_lock:
+        if _session is None or _session.process_id != os.getpid():
+            _session = _Session()
+            atexit.register(_session.close)
+        try:
+            _session.run_case(test, result)
+        except BaseException:  # a Ctrl-C, too: what runs must end
+            broken, _session = _session, None
+            atexit.unregister(broken.close)
+            broken.close()
+            raise
+    run_stopped()
+    return result
