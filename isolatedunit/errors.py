@@ -23,14 +23,14 @@ class SpawnError(IsolatedUnitError):
     """A child could not be started.
 
     *lasting* tells whether a second try can be expected to fail in the same way (no such
-    interpreter) or not (the system was out of processes for a moment). *stage_lost*: the process
+    interpreter) or not (the system was out of processes for a moment). *fixtures_lost*: the process
     that holds the fixtures that the child needs is gone.
     """
 
-    def __init__(self, text: str, *, lasting: bool = False, stage_lost: bool = False) -> None:
+    def __init__(self, text: str, *, lasting: bool = False, fixtures_lost: bool = False) -> None:
         super().__init__(text)
         self.lasting = lasting
-        self.stage_lost = stage_lost
+        self.fixtures_lost = fixtures_lost
 
 
 class ProtocolError(IsolatedUnitError):

@@ -22,17 +22,17 @@ from isolatedunit.model.events import Listener
 from isolatedunit.model.results import PlannedTest, TestReport
 from isolatedunit.reporters.files.json_report import Origin
 from isolatedunit.reporters.redaction import Discreet
-from isolatedunit.reporters.registry import Audience, writes_reports
+from isolatedunit.reporters.registry import ReporterSet, writes_reports
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.annotations import Annotations, system_of
 from isolatedunit.reporters.terminal.failures import Telling, no_command, tellers_of
 from isolatedunit.reporters.terminal.log import ProcessLog
-from isolatedunit.reporters.terminal.streams import HarmlessStream, RetellingStream
+from isolatedunit.reporters.terminal.streams import ElapsedRewriter, EscapingStream
 from isolatedunit.result_bridge import ResultBridge, hearing_children
 from isolatedunit.system.signals import heeding_signals
 
 if TYPE_CHECKING:
-    from isolatedunit.backends.contract import Begun
+    from isolatedunit.backends.contract import Prestarted
     from isolatedunit.calls.api import IsolatedTestOptions
     from isolatedunit.reporters.files.event_log import PastRun
     from isolatedunit.reporters.terminal.progress import Display
@@ -69,7 +69,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         **values: Any,
     ) -> None:
         more = {"durations": durations} if sys.version_info >= (3, 12) else {}
-        stream = HarmlessStream(sys.stderr if stream is None else stream)  # type: ignore[assignment]
+        stream = EscapingStream(sys.stderr if stream is None else stream)  # type: ignore[assignment]
         unittest.TextTestRunner.__init__(
             self, stream, descriptions, verbosity, failfast, buffer, resultclass, warnings, tb_locals=tb_locals, **more
         )
@@ -104,7 +104,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         # what the command has, and a program has not: marks for a CI system, a drawing on the terminal, a template
         self.annotates = False
         self.live: LivePage | None = None
-        self.begun: Begun | None = None
+        self.prestarted: Prestarted | None = None
         self.display: Display | None = None
         self.command_for: Callable[[TestReport], str | None] = no_command
         self.command_for_failed: str | None = None
@@ -132,16 +132,16 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
     def replay(self, past: PastRun) -> Any:
         """Show a run that was written down before as if it ran now, to all listeners; gives the result."""
-        audience, bridge = self._gather(past.origin)
+        reporters, bridge = self._gather(past.origin)
 
         def dispatch(result: Any) -> None:
             bridge.connect(result, {}, lambda: None)
             with hearing_children(result):
-                audience.hear(past.events())
+                reporters.hear(past.events())
 
-        result = self._run_planned(dispatch, audience, is_past=True)
-        self.interrupted = audience.summary.interrupted
-        self._conclude(audience)
+        result = self._run_planned(dispatch, reporters, is_past=True)
+        self.interrupted = reporters.summary.interrupted
+        self._conclude(reporters)
         return result
 
     def _run(
@@ -149,38 +149,38 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     ) -> Any:
         path, shard = self.options.history, self.options.shard
         history = None if path is None else History(path, only_reads=shard is not None)
-        audience, bridge = self._gather(Origin.of(self.options, writes_reports(self.options)), history)
+        reporters, bridge = self._gather(Origin.of(self.options, writes_reports(self.options)), history)
         run = Run(
             self.options,
-            audience.listeners,
+            reporters.listeners,
             warnings=self.warnings,
             answer=self._handlers.answer,
             listens_at_once=bool(self._handlers),
-            begun=self.begun,
+            prestarted=self.prestarted,
         )
         try:
             with heeding_signals(run):
                 if self.live is not None:
                     self.live.connect(run)
                 if history is not None and source is not None:
-                    run.expect_trunks(history.read_trunks(source))
+                    run.expect_shared_imports(history.read_shared_imports(source))
                 tests, originals = plan(run)
                 dispatch = self._dispatcher(run, bridge, history, tests, originals)
-                result = self._run_planned(dispatch, audience)
+                result = self._run_planned(dispatch, reporters)
         finally:
             run.close()
             self.interrupted = run.interrupts > 0
-            self.not_run = audience.summary.not_run
+            self.not_run = reporters.summary.not_run
         for line in run.measured:
             self.stream.writeln(line)
         if history is not None and source is not None:
-            history.learn_trunks(source, run.trunks.wanted)
+            history.learn_shared_imports(source, run.shared_imports.wanted)
         if history is not None and history.problem is not None:
             self.stream.writeln(f"isolatedunit: no history is kept (--history none does without): {history.problem}")
-        self._conclude(audience)
+        self._conclude(reporters)
         return result
 
-    def _gather(self, origin: Origin, history: History | None = None) -> tuple[Audience, ResultBridge]:
+    def _gather(self, origin: Origin, history: History | None = None) -> tuple[ReporterSet, ResultBridge]:
         telling = Telling(self.options.show_output, self.buffer, self.command_for)
         bridge = ResultBridge(telling)
         shown: list[Listener] = [one for one in (self.display, self.live) if one is not None]
@@ -192,10 +192,10 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         if system is not None:
             self.stream.goes_to(system)
             more.append(Annotations(system, self.stream.write_as_it_is))
-        return Audience(options, origin, self.statistics, self.stream.writeln, more, self.command_for_failed), bridge
+        return ReporterSet(options, origin, self.statistics, self.stream.writeln, more, self.command_for_failed), bridge
 
-    def _conclude(self, audience: Audience) -> None:
-        self.report_lost = audience.conclude()
+    def _conclude(self, reporters: ReporterSet) -> None:
+        self.report_lost = reporters.conclude()
         self.stream.flush()
 
     def _dispatcher(
@@ -225,15 +225,15 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
         return dispatch
 
-    def _run_planned(self, execute: Callable[[Any], None], audience: Audience, *, is_past: bool = False) -> Any:
+    def _run_planned(self, execute: Callable[[Any], None], reporters: ReporterSet, *, is_past: bool = False) -> Any:
         def dispatch(result: Any) -> None:
             execute(result)
-            if audience.durations is not None:
-                self._print_after_errors(result, audience.durations.lines(self.durations or 0, self.verbosity))
+            if reporters.durations is not None:
+                self._print_after_errors(result, reporters.durations.lines(self.durations or 0, self.verbosity))
 
         stream = self.stream
         if is_past or self.options.events is not None:  # a run is to look the same when it is shown again
-            self.stream = _WritelnDecorator(RetellingStream(stream, lambda: audience.summary.seconds))
+            self.stream = _WritelnDecorator(ElapsedRewriter(stream, lambda: reporters.summary.seconds))
         try:
             return super().run(dispatch)  # type: ignore[arg-type]
         finally:

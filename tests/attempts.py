@@ -15,7 +15,7 @@ from isolatedunit.model.results import ExitStatus, PlannedTest
 from isolatedunit.protocol.messages import (
     ChildReady,
     OutcomeNoted,
-    TestFinished,
+    TestEnded,
     TestStarted,
     WorkFinished,
 )
@@ -39,8 +39,8 @@ def started(test: int = 0) -> TestStarted:
     return TestStarted(**SAID, test=test)
 
 
-def finished(test: int = 0, succeeded: bool = True) -> TestFinished:
-    return TestFinished(**SAID, test=test, duration=0.5, counted=True, succeeded=succeeded)
+def finished(test: int = 0, succeeded: bool = True) -> TestEnded:
+    return TestEnded(**SAID, test=test, duration=0.5, counted=True, succeeded=succeeded)
 
 
 def noted(test: int | None = 0, fixture: str | None = None, kind: str = "addFailure") -> OutcomeNoted:

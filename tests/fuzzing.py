@@ -22,7 +22,7 @@ from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.errors import ProtocolError
 from isolatedunit.model.events import Event, Listener
 from isolatedunit.model.events import TestFinished as Finished
-from isolatedunit.model.results import ExitStatus, MadeBy, Output, PlannedTest, TestReport
+from isolatedunit.model.results import ExitStatus, Output, PlannedTest, SpawnInfo, TestReport
 from isolatedunit.protocol.channel import Channel, to_frame
 from isolatedunit.protocol.messages import (
     REPORTS,
@@ -35,13 +35,13 @@ from isolatedunit.protocol.messages import (
     ImportStarted,
     Message,
     OutcomeNoted,
-    ProgressMade,
+    ProgressReported,
     Reply,
     Report,
     Requested,
-    TestFinished,
+    TestEnded,
     TestStarted,
-    ValueSent,
+    ValueReported,
     WorkFinished,
     decode,
     encode,
@@ -66,7 +66,7 @@ def frames(*reports: Report) -> bytes:
 READY = frames(ChildReady(**SAID))
 PASSING = READY + frames(
     TestStarted(**SAID, test=0),
-    TestFinished(**SAID, test=0, duration=0.1, counted=True, succeeded=True),
+    TestEnded(**SAID, test=0, duration=0.1, counted=True, succeeded=True),
     WorkFinished(**SAID, clean=True, peak_rss=1_000_000),
 )
 
@@ -75,7 +75,7 @@ class TalkingChild:
     """Writes a stream into its Connection, piece by piece, and has ended when all is written or it is killed."""
 
     sentinel = None
-    made_by = MadeBy("spawn")
+    spawn_info = SpawnInfo("spawn")
 
     def __init__(self, pieces: Iterable[bytes], *, status: ExitStatus | None = None) -> None:
         ours, self._theirs = multiprocess.Pipe()
@@ -227,7 +227,7 @@ class RunnersEnd:
                     break
 
                 def settle(running: Running) -> None:
-                    loop.tell(scheduler.settle(running.attempt, running.collect_output(), running.made_by, loop.now))
+                    loop.tell(scheduler.settle(running.attempt, running.collect_output(), running.spawn_info, loop.now))
 
                 spec = ChildSpec(attempt.id, Exit())
                 loop.start(Running(attempt, spec, "/nowhere/receipt", settle))
@@ -330,8 +330,8 @@ def plausible_stream(chance: random.Random, count: int) -> bytes:
 
 
 _WHILE_IT_RUNS: tuple[type[Message], ...] = (
-    *(TestStarted, TestFinished, OutcomeNoted, FixtureStarted, WorkFinished, HandlesCleaned, ProgressMade),
-    *(ValueSent, Requested, CallNoted, Heartbeat, ImportStarted),
+    *(TestStarted, TestEnded, OutcomeNoted, FixtureStarted, WorkFinished, HandlesCleaned, ProgressReported),
+    *(ValueReported, Requested, CallNoted, Heartbeat, ImportStarted),
 )
 
 

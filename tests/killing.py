@@ -55,7 +55,7 @@ class Crowd(unittest.TestCase):
 class Remains:
     """What there was after a runner was killed *moment* seconds after its start.
 
-    *gone_after*: seconds until no process of the run was alive, None if some were after *patience*. *finished*: how
+    *gone_after*: seconds until no process of the run was alive, None if some were after *deadlines*. *finished*: how
     many tests the partial report tells of, None if it cannot be read. *was_killed*: whether the run had not ended.
     """
 
@@ -87,7 +87,7 @@ def marked(mark: str) -> list[psutil.Process]:
     return found
 
 
-def kill_at(directory: str, moment: float, start_method: str, patience: float = 2.0) -> Remains:
+def kill_at(directory: str, moment: float, start_method: str, deadlines: float = 2.0) -> Remains:
     """Run the suite that stands in *directory*, kill the runner after *moment* seconds, and see what is left.
 
     Runs one test by another runner after that, which has to remove the files of the first one.
@@ -112,7 +112,7 @@ def kill_at(directory: str, moment: float, start_method: str, patience: float = 
     runner.kill()
     runner.wait()
     began, gone_after = time.monotonic(), None
-    while gone_after is None and time.monotonic() - began < patience:
+    while gone_after is None and time.monotonic() - began < deadlines:
         if not marked(mark):
             gone_after = time.monotonic() - began
     alive = [f"{process.pid}: {' '.join(process.cmdline())}" for process in marked(mark)]

@@ -20,10 +20,10 @@ from isolatedunit import IsolatedTestRunner
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import Setting
 from isolatedunit.backends.interpreter import IS_LEAN
-from isolatedunit.backends.spawn.idle_pool import Interpreter, Reserve
-from isolatedunit.backends.spawn.orphan_reaper import Warden
-from isolatedunit.engine.prespawn import Ahead
-from isolatedunit.engine.scheduling.idle_forecast import LONGEST_PAUSE, LOOK_INTERVAL, Foresight, Idleness
+from isolatedunit.backends.spawn.idle_pool import IdlePool, Interpreter
+from isolatedunit.backends.spawn.orphan_reaper import OrphanReaper
+from isolatedunit.engine.prespawn import Prespawner
+from isolatedunit.engine.scheduling.idle_forecast import LONGEST_PAUSE, LOOK_INTERVAL, IdleForecast, Idleness
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.events import AttemptStarted, Event
 from isolatedunit.model.events import TestFinished as Finished
@@ -47,60 +47,62 @@ class ForesightTest(unittest.TestCase):
         self.now = 100.0
         self.idle = self.own = 0.0
 
-    def judge(self, foresight: Foresight, idle: float, own: float = 0.0, missing: int = 10, after: float = 0.0) -> int:
+    def judge(
+        self, forecast: IdleForecast, idle: float, own: float = 0.0, missing: int = 10, after: float = 0.0
+    ) -> int:
         """What comes of a look at the next time for one, or *after* so many seconds, when so many idled."""
         elapsed = after or LOOK_INTERVAL
         self.now += elapsed
         self.idle, self.own = self.idle + idle * elapsed, self.own + own * elapsed
-        return foresight.judge(self.now, Idleness(self.idle, self.own), missing)
+        return forecast.judge(self.now, Idleness(self.idle, self.own), missing)
 
     def test_the_first_look_tells_nothing(self) -> None:
-        foresight = Foresight(2.0)
-        self.assertEqual(foresight.next_look, -NEVER)
-        self.assertEqual(self.judge(foresight, idle=2.0), 0)
-        self.assertAlmostEqual(foresight.next_look, self.now + LOOK_INTERVAL)
+        forecast = IdleForecast(2.0)
+        self.assertEqual(forecast.next_look, -NEVER)
+        self.assertEqual(self.judge(forecast, idle=2.0), 0)
+        self.assertAlmostEqual(forecast.next_look, self.now + LOOK_INTERVAL)
 
     def test_one_for_each_processor_that_idles(self) -> None:
         for idle, count in ((0.0, 0), (0.5, 0), (0.7, 0), (0.8, 1), (1.6, 1), (1.8, 2), (7.9, 8)):
             with self.subTest(idle=idle):
-                foresight = Foresight(8.0)
-                self.judge(foresight, idle)
-                self.assertEqual(self.judge(foresight, idle), count)
+                forecast = IdleForecast(8.0)
+                self.judge(forecast, idle)
+                self.assertEqual(self.judge(forecast, idle), count)
 
     def test_no_more_than_are_missing(self) -> None:
-        foresight = Foresight(8.0)
-        self.judge(foresight, 8.0)
-        self.assertEqual(self.judge(foresight, 8.0, missing=3), 3)
+        forecast = IdleForecast(8.0)
+        self.judge(forecast, 8.0)
+        self.assertEqual(self.judge(forecast, 8.0, missing=3), 3)
 
     def test_the_run_keeps_to_its_share(self) -> None:
         for own, count in ((0.0, 2), (0.9, 1), (1.3, 0), (2.0, 0), (3.0, 0)):
             with self.subTest(own=own):
-                foresight = Foresight(2.0)
-                self.judge(foresight, 8.0 - own, own)
-                self.assertEqual(self.judge(foresight, 8.0 - own, own), count)
+                forecast = IdleForecast(2.0)
+                self.judge(forecast, 8.0 - own, own)
+                self.assertEqual(self.judge(forecast, 8.0 - own, own), count)
 
     def test_looks_that_lead_to_nothing_become_rare(self) -> None:
-        foresight = Foresight(2.0)
+        forecast = IdleForecast(2.0)
         pauses = []
         for _ in range(8):
-            self.judge(foresight, 0.0)
-            self.judge(foresight, 0.0)
-            pauses.append(round(foresight.next_look - self.now, 6))
-            self.now = foresight.next_look
+            self.judge(forecast, 0.0)
+            self.judge(forecast, 0.0)
+            pauses.append(round(forecast.next_look - self.now, 6))
+            self.now = forecast.next_look
         self.assertEqual(pauses, sorted(pauses))
         self.assertEqual((pauses[0], pauses[1], pauses[-1]), (LOOK_INTERVAL, LOOK_INTERVAL * 2, LONGEST_PAUSE))
-        self.judge(foresight, 2.0)
-        self.assertEqual(self.judge(foresight, 2.0), 2)
-        self.assertEqual(self.judge(foresight, 0.0), 0)
-        self.assertAlmostEqual(foresight.next_look - self.now, LOOK_INTERVAL)
+        self.judge(forecast, 2.0)
+        self.assertEqual(self.judge(forecast, 2.0), 2)
+        self.assertEqual(self.judge(forecast, 0.0), 0)
+        self.assertAlmostEqual(forecast.next_look - self.now, LOOK_INTERVAL)
 
     def test_what_was_long_ago_tells_nothing_of_now(self) -> None:
-        foresight = Foresight(2.0)
-        self.judge(foresight, 2.0)
-        self.assertEqual(self.judge(foresight, 2.0, after=10.0), 0)
-        self.assertEqual(self.judge(foresight, 2.0), 2)
+        forecast = IdleForecast(2.0)
+        self.judge(forecast, 2.0)
+        self.assertEqual(self.judge(forecast, 2.0, after=10.0), 0)
+        self.assertEqual(self.judge(forecast, 2.0), 2)
         self.now -= LOOK_INTERVAL  # no time at all
-        self.assertEqual(self.judge(foresight, 2.0), 0)
+        self.assertEqual(self.judge(forecast, 2.0), 0)
 
 
 class Waiting:
@@ -128,11 +130,11 @@ def _all_idle(_now: float, _idleness: Idleness, missing: int) -> int:
 
 
 class AheadTest(unittest.TestCase):
-    def make(self, waiting: Waiting, judge: Any = None) -> Ahead:
-        foresight = Foresight(4.0)
+    def make(self, waiting: Waiting, judge: Any = None) -> Prespawner:
+        forecast = IdleForecast(4.0)
         if judge is not None:
-            foresight.judge = judge  # type: ignore[method-assign]
-        return Ahead(foresight, waiting.look, waiting.start, lambda: waiting.count, waiting.end)
+            forecast.judge = judge  # type: ignore[method-assign]
+        return Prespawner(forecast, waiting.look, waiting.start, lambda: waiting.count, waiting.end)
 
     def test_as_many_wait_as_can_have_work_next(self) -> None:
         for running, unbegun, count in ((4, 100, 4), (4, 2, 2), (1, 1, 1), (0, 5, 0)):
@@ -229,16 +231,16 @@ class ReserveTest(ProjectTestCase):
             directory=self.directory,
             warn=self.fail,
         )
-        self.warden = Warden(self.setting)
-        self.addCleanup(self.warden.close)
-        self.reserve = Reserve()
+        self.orphan_reaper = OrphanReaper(self.setting)
+        self.addCleanup(self.orphan_reaper.close)
+        self.reserve = IdlePool()
         self.addCleanup(self.reserve.close)
         self.count = 0
 
     def start(self) -> Interpreter:
         self.count += 1
         capture = Capture(self.setting, str(self.count))
-        interpreter = Interpreter(self.setting, capture, f"{self.run_id}/ahead#{self.count}", self.warden)
+        interpreter = Interpreter(self.setting, capture, f"{self.run_id}/ahead#{self.count}", self.orphan_reaper)
         self.reserve.add(interpreter)
         return interpreter
 
@@ -334,7 +336,7 @@ class ReserveTest(ProjectTestCase):
 
     def test_no_warden_no_interpreter(self) -> None:
         with (
-            mock.patch.object(Warden, "watch", side_effect=OSError("none left")),
+            mock.patch.object(OrphanReaper, "watch", side_effect=OSError("none left")),
             self.assertRaises(SpawnError) as told,
         ):
             self.start()
@@ -361,18 +363,18 @@ class Handed:
 
     def __init__(self, test: unittest.TestCase) -> None:
         self.process_ids: list[int] = []
-        take = Reserve.take
+        take = IdlePool.take
 
-        def note(reserve: Reserve) -> Interpreter | None:
+        def note(reserve: IdlePool) -> Interpreter | None:
             interpreter = take(reserve)
             if interpreter is not None:
                 self.process_ids.append(interpreter.process_id)
             return interpreter
 
         for patch in (
-            mock.patch.object(Foresight, "judge", staticmethod(_all_idle)),
+            mock.patch.object(IdleForecast, "judge", staticmethod(_all_idle)),
             mock.patch.object(Processors, "idle_time", return_value=0.0),
-            mock.patch.object(Reserve, "take", note),
+            mock.patch.object(IdlePool, "take", note),
         ):
             patch.start()
             test.addCleanup(patch.stop)
@@ -464,7 +466,7 @@ class RunTest(ProjectTestCase):
             """,
         )
 
-        class Stages:
+        class FixtureScopes:
             """Changes the environment after each test but the second, when the next process is started already."""
 
             waited = 0
@@ -474,16 +476,16 @@ class RunTest(ProjectTestCase):
                     os.environ["STAGE"] += "+"
 
         with mock.patch.dict(os.environ, STAGE="0"):
-            reports = self.run_all([Stages()], max_concurrent_processes=1)
+            reports = self.run_all([FixtureScopes()], max_concurrent_processes=1)
         self.assertEqual([reports[f"test_{number}"].stdout for number in range(4)], ["0\n", "0+\n", "0+\n", "0++\n"])
         by_process = {attempt.process_id: name for name, one in reports.items() for attempt in one.attempts}
         self.assertEqual([by_process.get(one) for one in self.handed.process_ids], ["test_2"])
 
     def test_one_that_dies_as_it_is_given_work_costs_no_test(self) -> None:
         self.write_tests(6)
-        take, killed = Reserve.take, []
+        take, killed = IdlePool.take, []
 
-        def kill_some(reserve: Reserve) -> Interpreter | None:
+        def kill_some(reserve: IdlePool) -> Interpreter | None:
             interpreter = take(reserve)
             if interpreter is not None and len(killed) < 3:
                 killed.append(interpreter.process_id)
@@ -491,7 +493,7 @@ class RunTest(ProjectTestCase):
                 os.waitid(os.P_PID, interpreter.process_id, os.WEXITED | os.WNOWAIT)
             return interpreter
 
-        with mock.patch.object(Reserve, "take", kill_some):
+        with mock.patch.object(IdlePool, "take", kill_some):
             reports = self.run_all(max_concurrent_processes=2)
         self.assertEqual(len(killed), 3)
         self.assertEqual({report.outcome for report in reports.values()}, {"passed"})

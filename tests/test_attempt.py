@@ -43,7 +43,7 @@ from isolatedunit.protocol.messages import (
     Heartbeat,
     ImportStarted,
     LoadStarted,
-    TestFinished,
+    TestEnded,
     TestsCollected,
     WorkFinished,
 )
@@ -92,7 +92,7 @@ class OrdinaryCourseTest(unittest.TestCase):
     def test_reports_of_another_process_do_not_count(self) -> None:
         attempt = make()
         drive(attempt, SlotGranted(), READY, started())
-        twin = TestFinished(attempt="run/0#1", pid=PID + 1, test=0, duration=0.0, counted=True, succeeded=True)
+        twin = TestEnded(attempt="run/0#1", pid=PID + 1, test=0, duration=0.0, counted=True, succeeded=True)
         receipt = WorkFinished(attempt="run/0#1", pid=PID + 1)
         self.assertEqual(drive(attempt, twin, receipt, at=1.0), [])
         drive(attempt, EXITED, at=2.0)

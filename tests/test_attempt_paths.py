@@ -9,9 +9,9 @@ from typing import Any
 
 from attempts import EXITED, READY, RECEIPT, SAID, finished, make, noted, started
 
+from isolatedunit.engine.attempt import state_machine as machine
 from isolatedunit.engine.attempt.evidence import Evidence
 from isolatedunit.engine.attempt.state_machine import Attempt, State
-from isolatedunit.engine.attempt import state_machine as machine
 from isolatedunit.engine.attempt.stimuli import (
     CancelRequested,
     Conclude,
@@ -62,7 +62,7 @@ def clone(attempt: Attempt) -> Attempt:
         setattr(twin, name, list(getattr(attempt, name)))
     twin._ladder = None if attempt._ladder is None else list(attempt._ladder)
     twin.evidence = copy.deepcopy(attempt.evidence)
-    twin._patience = copy.copy(attempt._patience)
+    twin._deadlines = copy.copy(attempt._deadlines)
     twin.conclusion = copy.deepcopy(attempt.conclusion)
     return twin
 
@@ -100,7 +100,7 @@ class EverySequenceTest(unittest.TestCase):
     def explore(self, attempt: Attempt, depth: int) -> None:
         known = {name: getattr(attempt, name) for name in Attempt.__slots__ if name not in self.IRRELEVANT}
         known["evidence"] = {name: getattr(attempt.evidence, name) for name in Evidence.__slots__}
-        known["patience"] = (attempt._patience.beating, attempt._patience.told_silent)
+        known["patience"] = (attempt._deadlines.beating, attempt._deadlines.told_silent)
         if (depth, repr(known)) in self.explored:
             return
         self.explored.add((depth, repr(known)))

@@ -18,13 +18,13 @@ from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import SlotGranted
 from isolatedunit.engine.costs import describe
 from isolatedunit.model.events import AttemptFinished, RunStarted
-from isolatedunit.model.results import MadeBy
+from isolatedunit.model.results import SpawnInfo
 from isolatedunit.protocol.messages import Exit, LoadFinished, LoadStarted, WorkFinished
-from isolatedunit.reporters.costs import LEAST_SAVING, LEAST_SHARE, Ledger, Manner, advise
+from isolatedunit.reporters.costs import LEAST_SAVING, LEAST_SHARE, IsolationMode, Ledger, advise
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.summary import SLOWEST_SHOWN, table_of
 
-FORK = Manner(start_method="forkserver")
+FORK = IsolationMode(start_method="forkserver")
 CLASS, MODULE = "setUpClass (a.X)", "setUpModule (a)"
 
 
@@ -45,8 +45,8 @@ def of_fixtures(times: int, **seconds: float) -> Ledger:
 
 
 class AdviceTest(unittest.TestCase):
-    def advise(self, fixtures: Ledger, manner: Manner = FORK, total: float = 10.0) -> list[str]:
-        return advise(Ledger(), fixtures, total, manner)
+    def advise(self, fixtures: Ledger, isolation_mode: IsolationMode = FORK, total: float = 10.0) -> list[str]:
+        return advise(Ledger(), fixtures, total, isolation_mode)
 
     def test_what_the_issue_has_for_an_example(self) -> None:
         (advice,) = self.advise(of_fixtures(40, setUpClass=1.025))
@@ -78,17 +78,17 @@ class AdviceTest(unittest.TestCase):
     def test_only_what_would_change_something(self) -> None:
         class_wide, module_wide = "--isolation class", "--isolation module"
         forked = "--fork-after fixtures"
-        for manner, for_class, for_module in (
-            (Manner("test", "forkserver", "import"), f"{class_wide} or {forked}", f"{module_wide} or {forked}"),
-            (Manner("class", "forkserver", "import"), forked, f"{module_wide} or {forked}"),
-            (Manner("module", "forkserver", "import"), forked, forked),
-            (Manner("test", "spawn", "import"), class_wide, module_wide),
-            (Manner("test", "forkserver", "fixtures"), class_wide, module_wide),
-            (Manner("none", "spawn", "import"), None, None),
+        for isolation_mode, for_class, for_module in (
+            (IsolationMode("test", "forkserver", "import"), f"{class_wide} or {forked}", f"{module_wide} or {forked}"),
+            (IsolationMode("class", "forkserver", "import"), forked, f"{module_wide} or {forked}"),
+            (IsolationMode("module", "forkserver", "import"), forked, forked),
+            (IsolationMode("test", "spawn", "import"), class_wide, module_wide),
+            (IsolationMode("test", "forkserver", "fixtures"), class_wide, module_wide),
+            (IsolationMode("none", "spawn", "import"), None, None),
         ):
             for step, ways in (("setUpClass", for_class), ("setUpModule", for_module)):
-                with self.subTest(manner, step=step):
-                    advice = self.advise(of_fixtures(5, **{step: 1.0}), manner)
+                with self.subTest(isolation_mode, step=step):
+                    advice = self.advise(of_fixtures(5, **{step: 1.0}), isolation_mode)
                     self.assertEqual(len(advice), 0 if ways is None else 1)
                     if ways is not None:
                         self.assertIn(f": {ways} would save about 4.0 s", advice[0])
@@ -99,11 +99,11 @@ class AdviceTest(unittest.TestCase):
 
     def test_imports_of_fresh_interpreters(self) -> None:
         imports = ledger(times=40, heavy=0.5)
-        for manner, ways in (
-            (Manner(can_fork=True), "--isolation module or --start-method forkserver"),
-            (Manner(), "--isolation module"),
+        for isolation_mode, ways in (
+            (IsolationMode(can_fork=True), "--isolation module or --start-method forkserver"),
+            (IsolationMode(), "--isolation module"),
         ):
-            (advice,) = advise(imports, Ledger(), 40.0, manner)
+            (advice,) = advise(imports, Ledger(), 40.0, isolation_mode)
             self.assertEqual(advice, f"heavy was imported 40 times, 20 s in all: {ways} would save about 20 s")
         self.assertEqual(advise(imports, Ledger(), 40.0, FORK), [])
 
@@ -123,30 +123,30 @@ class AccountTest(unittest.TestCase):
         drive(attempt, SlotGranted(), *before_ready, READY, started(), finished(), receipt, EXITED)
         return self.described(attempt, **spec)
 
-    def described(self, attempt: Attempt, *, made_by: str | None = "import", **spec: Any) -> AttemptFinished:
+    def described(self, attempt: Attempt, *, spawn_info: str | None = "import", **spec: Any) -> AttemptFinished:
         values: dict[str, Any] = {"home": {"module": "pkg.mod"}, **spec}
-        method = MadeBy("spawn") if made_by is None else MadeBy("forkserver", made_by)
+        method = SpawnInfo("spawn") if spawn_info is None else SpawnInfo("forkserver", spawn_info)
         return describe(attempt, ChildSpec(attempt.id, Exit(), **values), method, 9.0)
 
-    def load(self, duration: float, trunk: float = 0.0) -> tuple[LoadStarted, LoadFinished]:
-        return LoadStarted(**SAID), LoadFinished(**SAID, duration=duration, trunk_duration=trunk)
+    def load(self, duration: float, shared_imports: float = 0.0) -> tuple[LoadStarted, LoadFinished]:
+        return LoadStarted(**SAID), LoadFinished(**SAID, duration=duration, shared_imports_duration=shared_imports)
 
     def test_who_loads_tells_it(self) -> None:
         self.assertEqual(self.end(*self.load(0.15)).imports, {"pkg.mod": 0.15})
         self.assertEqual(self.end().imports, {})
 
     def test_a_fresh_interpreter_imports_itself(self) -> None:
-        for made_by in (None, "start"):
-            self.assertEqual(self.end(made_by=made_by).imports, {"pkg.mod": 0.05})
+        for spawn_info in (None, "start"):
+            self.assertEqual(self.end(spawn_info=spawn_info).imports, {"pkg.mod": 0.05})
 
     def test_several_modules_in_one_process(self) -> None:
-        self.assertEqual(self.end(made_by=None, home=None).imports, {})
+        self.assertEqual(self.end(spawn_info=None, home=None).imports, {})
 
     def test_a_home_without_a_name(self) -> None:
-        self.assertEqual(self.end(made_by=None, home={"names": ["x.y"]}).imports, {"pkg.mod": 0.05})
+        self.assertEqual(self.end(spawn_info=None, home={"names": ["x.y"]}).imports, {"pkg.mod": 0.05})
 
     def test_what_modules_share(self) -> None:
-        ended = self.end(*self.load(0.01, 0.1), trunk=("import numpy", "import pandas"))
+        ended = self.end(*self.load(0.01, 0.1), shared_imports=("import numpy", "import pandas"))
         self.assertEqual(ended.imports, {"import numpy; import pandas": 0.1, "pkg.mod": 0.01})
         self.assertAlmostEqual(ended.phases["import"], 0.01 + 0.1 + 0.05)
 

@@ -115,9 +115,9 @@ class CoverageTest(ProjectTestCase):
             run_python("-m", "coverage", "run", "-m", "unittest", "-q", cwd=self.directory)
             expected = self.lines()
             self.assertEqual(set(expected), {"code_of_ours.py", "test_suite.py"})
-            for manner in MANNERS:
-                with self.subTest(manner, configuration=configuration):
-                    ended = self.run_here("--coverage", *manner)
+            for isolation_mode in MANNERS:
+                with self.subTest(isolation_mode, configuration=configuration):
+                    ended = self.run_here("--coverage", *isolation_mode)
                     self.assertEqual(ended.exit_code, 1, ended.output)
                     self.assertEqual(ended.outcomes()["test_suite.First.test_one"], "passed", ended.output)
                     self.assertIn("\nCoverage: .coverage; ", ended.output)

@@ -74,12 +74,12 @@ class ProcessesTest(FixturesTestCase):
     def test_a_test_that_kills_what_it_is_forked_from(self) -> None:
         """The lane, which costs nobody anything; and then the process with the fixtures."""
         hang = "time.sleep(1000)"
-        stage = "parent_of(os.getppid())"
+        scope = "parent_of(os.getppid())"
         for victims, times, killed in (
             ("os.kill(os.getppid(), signal.SIGKILL)", 1, False),
-            (f"os.kill({stage}, signal.SIGKILL)", 2, True),
-            (f"lane = os.getppid(); os.kill({stage}, signal.SIGKILL); os.kill(lane, signal.SIGKILL)", 2, True),
-            (f"os.kill({stage}, signal.SIGSTOP); os.kill(os.getppid(), signal.SIGKILL)", 2, True),
+            (f"os.kill({scope}, signal.SIGKILL)", 2, True),
+            (f"lane = os.getppid(); os.kill({scope}, signal.SIGKILL); os.kill(lane, signal.SIGKILL)", 2, True),
+            (f"os.kill({scope}, signal.SIGSTOP); os.kill(os.getppid(), signal.SIGKILL)", 2, True),
         ):
             with self.subTest(victims):
                 self.make_module("test_it", test_one=f"{victims}; {hang}", setUpClass=SERVER.format(""))

@@ -38,10 +38,10 @@ from isolatedunit.protocol.messages import (
     Heartbeat,
     OutcomeNoted,
     Requested,
-    TestFinished,
+    TestEnded,
     TestsCollected,
     TestStarted,
-    ValueSent,
+    ValueReported,
     WorkFinished,
     decode,
     encode,
@@ -166,22 +166,22 @@ class EveryWayTest(NothingIsUnpickled):
 
     def test_what_was_written_is_a_count_of_bytes(self) -> None:
         for written in ({}, {"stdout": "x", "stderr": 0}, {"stdout": 0, "stderr": 10**30}, {"stdout": 0}):
-            report = TestFinished(**SAID, test=0, duration=0.0, counted=True, succeeded=True, written=written)
+            report = TestEnded(**SAID, test=0, duration=0.0, counted=True, succeeded=True, written=written)
             with self.subTest(written), self.assertRaises(ProtocolError):
                 decode(encode(report), REPORTS)
 
     def test_numbers_that_no_clock_gives(self) -> None:
         for duration in (float("nan"), float("inf"), 1e300, -(10**40)):
-            report = TestFinished(**SAID, test=0, duration=duration, counted=True, succeeded=True)
+            report = TestEnded(**SAID, test=0, duration=duration, counted=True, succeeded=True)
             with self.subTest(duration), self.assertRaises(ProtocolError):
                 decode(encode(report), REPORTS)
-        large = ValueSent(**SAID, name="x", value=10**40)
+        large = ValueReported(**SAID, name="x", value=10**40)
         self.assertEqual(decode(encode(large), REPORTS), large)  # a test may send what it likes to who asked for it
 
     def test_what_is_nested_too_deep_to_be_shown_again(self) -> None:
         with self.assertRaises(ProtocolError):
-            decode(encode(ValueSent(**SAID, name="x", value=nested(250))), REPORTS)
-        decode(encode(ValueSent(**SAID, name="x", value=nested(150))), REPORTS)
+            decode(encode(ValueReported(**SAID, name="x", value=nested(250))), REPORTS)
+        decode(encode(ValueReported(**SAID, name="x", value=nested(150))), REPORTS)
         brackets = noted(text="[{" * 5000)
         self.assertEqual(decode(encode(brackets), REPORTS), brackets)
 
@@ -189,7 +189,7 @@ class EveryWayTest(NothingIsUnpickled):
         leaks = [{"kind": "file", "identity": "x"}, {"kind": "file"}, {"kind": 1, "identity": "x"}, 5]
         said = {"leaks": leaks, "by_kind": "xyz", "leaked": "many", "opened": 3, "more": nested(100)}
         end = frames(WorkFinished(**SAID), HandlesCleaned(**SAID, handle_stats=said))
-        finished = TestFinished(**SAID, test=0, duration=0, counted=True, succeeded=True)
+        finished = TestEnded(**SAID, test=0, duration=0, counted=True, succeeded=True)
         report = hear(READY, frames(TestStarted(**SAID, test=0), finished), end)
         expected = {"opened": 3, "leaked": 1, "by_kind": {"file": 1}, "leaks": leaks[:1]}
         self.assertEqual(report.attempts[0].handle_stats, expected)
@@ -285,7 +285,7 @@ class WithoutEndTest(NothingIsUnpickled):
                 self.assertIn(f"a message of {length} bytes was announced", report.message)
 
     def test_a_large_value_may_be_sent(self) -> None:
-        sent = ValueSent(**SAID, name="x", value="y" * (MAX_PLAIN_SIZE + 1))
+        sent = ValueReported(**SAID, name="x", value="y" * (MAX_PLAIN_SIZE + 1))
         reader = FrameReader(doubts=True)
         frame = to_frame(encode(sent))
         received = [one for begin in range(0, len(frame), 7001) for one in reader.feed(frame[begin : begin + 7001])]
@@ -313,7 +313,7 @@ class WithoutEndTest(NothingIsUnpickled):
 
     def test_values_without_end_are_not_kept(self) -> None:
         before = psutil.Process().memory_info().rss
-        values = frames(ValueSent(**SAID, name="x", value="y" * MEBIBYTE))
+        values = frames(ValueReported(**SAID, name="x", value="y" * MEBIBYTE))
         report = hear(READY, *([values] * 200))
         self.assertEqual(report.cause, "crash")
         self.assertLess(psutil.Process().memory_info().rss - before, 50 * MEBIBYTE)
@@ -399,7 +399,7 @@ PAYLOAD = """
 
     import isolatedunit
     from isolatedunit import channel
-    from isolatedunit.protocol.messages import CallNoted, HandlesCleaned, Requested, ValueSent, encode
+    from isolatedunit.protocol.messages import CallNoted, HandlesCleaned, Requested, ValueReported, encode
 
     class Payload:
         def __reduce__(self):
@@ -412,7 +412,7 @@ PAYLOAD = """
             text = base64.b64encode(data).decode()
             os.write(channel.current.descriptor, b"".join(channel.to_frame(encode(one)) for one in (
                 CallNoted(**said, pickled=text),
-                ValueSent(**said, name="x", pickled=text),
+                ValueReported(**said, name="x", pickled=text),
                 Requested(**said, correlation=1, name="x", pickled=text),
                 HandlesCleaned(**said, handle_stats={{"leaks": [{{"kind": text, "identity": text}}]}}),
             )))

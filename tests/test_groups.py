@@ -12,7 +12,7 @@ from isolatedunit.config.options import Options, overriding
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.scheduling.ordering import Expectations
 from isolatedunit.engine.scheduling.scheduler import Scheduler
-from isolatedunit.engine.scheduling.slots import Needs, Room
+from isolatedunit.engine.scheduling.slots import Needs, SlotPool
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, RetryScheduled
 from isolatedunit.model.events import TestFinished as Finished
@@ -95,17 +95,17 @@ class RoomTest(unittest.TestCase):
         self.assertEqual(Needs.of(options), Needs(2, ("a", "b"), True))
 
     def test_what_is_taken_is_given_back(self) -> None:
-        room = Room(3, {"x": 2})
+        slots_left = SlotPool(3, {"x": 2})
         needs = [Needs(2, ("x",)), Needs(1, ("x",))]
         for one in needs:
-            self.assertTrue(room.has(one))
-            room.take(one)
-        self.assertEqual(room.full_group(needs[0]), "x")
-        self.assertFalse(room.has(Needs()))
+            self.assertTrue(slots_left.has(one))
+            slots_left.take(one)
+        self.assertEqual(slots_left.full_group(needs[0]), "x")
+        self.assertFalse(slots_left.has(Needs()))
         for one in needs:
-            room.give_back(one)
-        self.assertIsNone(room.full_group(needs[0]))
-        self.assertTrue(room.has(Needs(exclusive=True)))
+            slots_left.give_back(one)
+        self.assertIsNone(slots_left.full_group(needs[0]))
+        self.assertTrue(slots_left.has(Needs(exclusive=True)))
 
     def test_cancelled_with_some_parked(self) -> None:
         schedule = schedule_of(NAMES[:3], {name: {"group": "one"} for name in NAMES[:3]})

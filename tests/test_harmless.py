@@ -23,7 +23,7 @@ from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.files.json_report import write_atomically
 from isolatedunit.reporters.redaction import Secrets
 from isolatedunit.reporters.statistics import Statistics
-from isolatedunit.reporters.terminal.streams import ColouringStream, HarmlessStream
+from isolatedunit.reporters.terminal.streams import ColouringStream, EscapingStream
 from isolatedunit.reporters.terminal.summary import Slowest, Summary, table_of
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\r\b\x7f\x9b31m\x00\u202e"
@@ -170,7 +170,7 @@ class ConsoleTest(ProjectTestCase):
     def test_ours_below_theirs(self) -> None:
         below = io.StringIO()
         with mock.patch.dict(os.environ, {"FORCE_COLOR": "1"}):
-            stream = HarmlessStream(ColouringStream(below))  # type: ignore[arg-type]
+            stream = EscapingStream(ColouringStream(below))  # type: ignore[arg-type]
             stream.write("ok")
             stream.write("\x1b[1mok")
         self.assertEqual(below.getvalue(), "\x1b[32mok\x1b[0m\\x1b[1mok")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from running import environment, processes_of_run, run_python
 
-from isolatedunit.backends.forkserver.prestart import HeadStart, make_head_start
+from isolatedunit.backends.forkserver.prestart import Prestart, make_prestart
 from isolatedunit.backends.interpreter import IS_LEAN
 from isolatedunit.config.options import Options
 from isolatedunit.engine.run import Run
@@ -46,13 +46,13 @@ class Heard:
 @unittest.skipUnless(IS_LEAN and hasattr(os, "fork"), "no template is started here")
 class HeadStartTest(unittest.TestCase):
     def setUp(self) -> None:
-        self.head_start = HeadStart()
-        self.addCleanup(self.head_start.close)
+        self.prestarted = Prestart()
+        self.addCleanup(self.prestarted.close)
 
     def run_it(self) -> list[Event]:
         heard = Heard()
-        run = Run(OPTIONS, [heard], begun=self.head_start)
-        self.assertEqual(run.id, self.head_start.run)
+        run = Run(OPTIONS, [heard], prestarted=self.prestarted)
+        self.assertEqual(run.id, self.prestarted.run)
         try:
             with tempfile.TemporaryDirectory() as directory:
                 with open(os.path.join(directory, "test_some.py"), "w", encoding="utf-8") as file:
@@ -69,29 +69,29 @@ class HeadStartTest(unittest.TestCase):
         self.assertEqual([event.missing for event in events if isinstance(event, RunFinished)], [()])
 
     def test_a_run_takes_what_there_is(self) -> None:
-        self.assertEqual(len(processes_of_run(self.head_start.run)), 1)
+        self.assertEqual(len(processes_of_run(self.prestarted.run)), 1)
         self.assert_all_passed(self.run_it())
-        self.assertIsNone(self.head_start.take_interpreter())
+        self.assertIsNone(self.prestarted.take_interpreter())
 
     def test_an_interpreter_that_ended_meanwhile_is_replaced(self) -> None:
-        (process,) = processes_of_run(self.head_start.run)
+        (process,) = processes_of_run(self.prestarted.run)
         send_signal(process.pid, SIGKILL)
         self.assert_all_passed(self.run_it())
 
     def test_what_nobody_takes_is_ended_and_removed(self) -> None:
-        (process,) = processes_of_run(self.head_start.run)
-        assert self.head_start._scratch is not None
-        path = self.head_start._scratch.path
+        (process,) = processes_of_run(self.prestarted.run)
+        assert self.prestarted._scratch is not None
+        path = self.prestarted._scratch.path
         self.assertTrue(os.path.isdir(path))
-        self.head_start.close()
+        self.prestarted.close()
         self.assertTrue(has_ended(process.pid))
         self.assertFalse(os.path.exists(path))
 
 
 class MakeHeadStartTest(unittest.TestCase):
     def test_there_is_none_where_no_template_is_needed_or_its_output_is_shown(self) -> None:
-        self.assertIsNone(make_head_start(replace(OPTIONS, start_method="spawn")))
-        self.assertIsNone(make_head_start(replace(OPTIONS, capture=False)))
+        self.assertIsNone(make_prestart(replace(OPTIONS, start_method="spawn")))
+        self.assertIsNone(make_prestart(replace(OPTIONS, capture=False)))
 
     @unittest.skipUnless(IS_LEAN and hasattr(os, "fork"), "no template is started here")
     def test_an_interrupt_while_the_runner_is_imported(self) -> None:

@@ -80,26 +80,26 @@ class FileTest(ProjectTestCase):
         self.assertEqual([test.id for test in History(self.path).read_recent()], ["new", "there"])
 
     def test_what_is_imported_together_is_known_by_what_was_run(self) -> None:
-        trunks = ((("/a",), ("import heavy", "from heavy.sub import x")),)
-        History(self.path).learn_trunks("all", trunks)
-        self.assertEqual(History(self.path).read_trunks("all"), trunks)
-        self.assertEqual(History(self.path).read_trunks("one"), ())
-        History(self.path, only_reads=True).learn_trunks("one", trunks)
-        self.assertEqual(History(self.path).read_trunks("one"), ())
-        History(self.path).learn_trunks("all", ())
-        self.assertEqual(History(self.path).read_trunks("all"), ())
+        shared_imports = ((("/a",), ("import heavy", "from heavy.sub import x")),)
+        History(self.path).learn_shared_imports("all", shared_imports)
+        self.assertEqual(History(self.path).read_shared_imports("all"), shared_imports)
+        self.assertEqual(History(self.path).read_shared_imports("one"), ())
+        History(self.path, only_reads=True).learn_shared_imports("one", shared_imports)
+        self.assertEqual(History(self.path).read_shared_imports("one"), ())
+        History(self.path).learn_shared_imports("all", ())
+        self.assertEqual(History(self.path).read_shared_imports("all"), ())
 
     def test_nothing_but_imports_is_read(self) -> None:
         sound = [["/a"], ["import heavy"]]
         for stored in ("5", "{}", "[5]", '[[["/a"]]]', "[[5, 5]]", "[", "null", '[[[5], ["import os"]]]'):
             self.store(stored)
-            self.assertEqual(History(self.path).read_trunks("all"), (), stored)
+            self.assertEqual(History(self.path).read_shared_imports("all"), (), stored)
         for statement in ("import os; os.abort()", "import os\nos.abort()", "x", "from os import *", "import os as o"):
             self.store(json.dumps([sound, [[], ["import heavy", statement]]]))
-            self.assertEqual(History(self.path).read_trunks("all"), ((("/a",), ("import heavy",)),), statement)
+            self.assertEqual(History(self.path).read_shared_imports("all"), ((("/a",), ("import heavy",)),), statement)
 
     def store(self, imports: str) -> None:
-        History(self.path).learn_trunks("all", (((), ("import some",)),))
+        History(self.path).learn_shared_imports("all", (((), ("import some",)),))
         with closing(sqlite3.connect(self.path)) as database, database:
             database.execute("UPDATE trunks SET imports = ? WHERE source = 'all'", (imports,))
 

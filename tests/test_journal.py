@@ -304,7 +304,7 @@ class OutletTest(JournalTestCase):
     @unittest.skipUnless(hasattr(os, "mkfifo"), "there are no named pipes here")
     def test_nobody_reads_it(self) -> None:
         os.mkfifo(self.path)
-        outlet = Outlet(self.path, patience=0.05)
+        outlet = Outlet(self.path, deadlines=0.05)
         outlet.write(b"x")
         with self.assertRaisesRegex(OSError, "nobody has read it for 0.05 s"):
             outlet.close()

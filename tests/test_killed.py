@@ -22,7 +22,7 @@ class KilledRunnerTest(ProjectTestCase):
             for moment in MOMENTS:
                 with self.subTest(method, moment=moment):
                     # longer than is promised: whoever kills shares the machine with other tests
-                    remains = kill_at(self.directory, moment, method, patience=30.0)
+                    remains = kill_at(self.directory, moment, method, deadlines=30.0)
                     self.assertTrue(remains.was_killed)
                     self.assertEqual(remains.alive, [])
                     self.assertIsNotNone(remains.gone_after)

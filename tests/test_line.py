@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 import unittest
 
-from isolatedunit.engine.scheduling.slots import Line, Place
+from isolatedunit.engine.scheduling.slots import Place, ReadyQueue
 
 
 class LineTest(unittest.TestCase):
     def test_the_lowest_is_taken_first_in_whatever_order_they_come(self) -> None:
         chance = random.Random(7)
         for _ in range(200):
-            line, waiting, order = Line(), list[Place](), 0
+            line, waiting, order = ReadyQueue(), list[Place](), 0
             for _ in range(50):
                 if waiting and chance.random() < 0.4:
                     self.assertEqual(line.take(), waiting.pop(waiting.index(min(waiting))))
@@ -27,7 +27,7 @@ class LineTest(unittest.TestCase):
                 self.assertEqual(bool(line), bool(waiting))
 
     def test_nobody_waits_when_it_is_cleared(self) -> None:
-        line = Line()
+        line = ReadyQueue()
         for place in ((2, "a"), (1, "b")):
             line.add(place)
         line.clear()

@@ -42,7 +42,7 @@ from isolatedunit.engine.scheduling.units import group_of
 from isolatedunit.model.events import Event, RetryScheduled
 from isolatedunit.model.events import TestFinished as Finished
 from isolatedunit.model.moments import NEVER
-from isolatedunit.model.results import ExitStatus, MadeBy, Output, PlannedTest
+from isolatedunit.model.results import ExitStatus, Output, PlannedTest, SpawnInfo
 from isolatedunit.model.usage import Condition
 from isolatedunit.protocol.messages import (
     ChildReady,
@@ -52,7 +52,7 @@ from isolatedunit.protocol.messages import (
     LoadFinished,
     LoadStarted,
     OutcomeNoted,
-    TestFinished,
+    TestEnded,
     TestStarted,
     WorkFinished,
 )
@@ -162,11 +162,11 @@ class EngineMachine(RuleBasedStateMachine):
         if goes_well:
             self.ordered[attempt.id] = attempt
         else:
-            self.scheduler.forsake_successor_of(before.attempt)
+            self.scheduler.cancel_successor_of(before.attempt)
 
     def forget_forsaken(self) -> None:
-        while self.scheduler.succession.forsaken:
-            self.ordered.pop(self.scheduler.succession.forsaken.pop().id, None)
+        while self.scheduler.lookahead.cancelled:
+            self.ordered.pop(self.scheduler.lookahead.cancelled.pop().id, None)
 
     def feed(self, child: Child, stimulus: Stimulus) -> None:
         """Tell the attempt, and do what it says."""
@@ -185,7 +185,7 @@ class EngineMachine(RuleBasedStateMachine):
     def settle(self, child: Child) -> None:
         attempt = child.attempt
         outputs = [Output()] * max(1, len(attempt.conclusion.settled))
-        events = self.scheduler.settle(attempt, outputs, MadeBy("spawn"), self.now)
+        events = self.scheduler.settle(attempt, outputs, SpawnInfo("spawn"), self.now)
         del self.children[attempt.id]
         self.hear(events)
 
@@ -254,7 +254,7 @@ class EngineMachine(RuleBasedStateMachine):
     def finish_test(self, place: int, test: int, succeeded: bool) -> None:
         self.say(
             place,
-            lambda said, attempt: TestFinished(
+            lambda said, attempt: TestEnded(
                 **said, test=test % len(attempt.tests), duration=0.1, counted=True, succeeded=succeeded
             ),
             *State,
@@ -272,7 +272,7 @@ class EngineMachine(RuleBasedStateMachine):
             self.feed(child, TestStarted(**said, test=number))
             if number == bad:
                 self.feed(child, OutcomeNoted(**said, test=number, kind="addFailure", text="x"))
-            self.feed(child, TestFinished(**said, test=number, duration=0.1, counted=True, succeeded=number != bad))
+            self.feed(child, TestEnded(**said, test=number, duration=0.1, counted=True, succeeded=number != bad))
         if leaves:
             self.feed(child, WorkFinished(**said))
             self.feed(child, ChildExited(ExitStatus(exit_code=0)))

@@ -9,14 +9,14 @@ from typing import Any
 
 from running import START_METHODS, ProjectTestCase, per_start_method
 
-from isolatedunit.child.reporter import Forms, Reporter, forms_for, is_plain
+from isolatedunit.child.reporter import FrameTemplates, Reporter, forms_for, is_plain
 from isolatedunit.protocol.channel import FrameReader
 from isolatedunit.protocol.messages import (
     REPORTS,
     ChildReady,
     FixtureStarted,
     Report,
-    TestFinished,
+    TestEnded,
     TestStarted,
     WorkFinished,
     decode,
@@ -60,9 +60,9 @@ class FormsTest(unittest.TestCase):
         self.reporter.hold(ChildReady, at=12345.678901234)
         self.reporter.send(TestStarted, test=0)
         self.assertEqual(self.said(), [ChildReady(at=12345.678901234, **who), TestStarted(test=0, **who)])
-        self.reporter.hold(TestFinished, **FINISHED)
+        self.reporter.hold(TestEnded, **FINISHED)
         self.reporter.send(WorkFinished, **RECEIPT)
-        self.assertEqual(self.said(), [TestFinished(**FINISHED, **who), WorkFinished(**RECEIPT, **who)])
+        self.assertEqual(self.said(), [TestEnded(**FINISHED, **who), WorkFinished(**RECEIPT, **who)])
         self.assertEqual(len(self.wire.filled), 2)
 
     def test_all_else_is_encoded(self) -> None:
@@ -76,16 +76,16 @@ class FormsTest(unittest.TestCase):
             {"written": {"stdout": 1, "stderr": 2}},
         ):
             with self.subTest(odd):
-                self.reporter.hold(TestFinished, **{**FINISHED, **odd})
+                self.reporter.hold(TestEnded, **{**FINISHED, **odd})
                 self.reporter.send(WorkFinished, **RECEIPT)
-                finished = TestFinished(**{**FINISHED, **odd}, **who)
+                finished = TestEnded(**{**FINISHED, **odd}, **who)
                 self.assertEqual(self.said(), [finished, WorkFinished(**RECEIPT, **who)])
         for odd in ({"clean": False}, {"stopped": True}, {"fixtures": {"setUpClass (a.B)": 1.0}}, {"peak_rss": 1}):
             with self.subTest(odd):
-                self.reporter.hold(TestFinished, **FINISHED)
+                self.reporter.hold(TestEnded, **FINISHED)
                 self.reporter.send(WorkFinished, **{**RECEIPT, **odd})
                 receipt = WorkFinished(**{**RECEIPT, **odd}, **who)
-                self.assertEqual(self.said(), [TestFinished(**FINISHED, **who), receipt])
+                self.assertEqual(self.said(), [TestEnded(**FINISHED, **who), receipt])
         self.reporter.hold(ChildReady, at=1.0)
         self.reporter.send(FixtureStarted, fixture="setUpClass (a.B)")
         self.assertEqual([type(one) for one in self.said()], [ChildReady, FixtureStarted])
@@ -97,10 +97,10 @@ class FormsTest(unittest.TestCase):
             self.assertFalse(is_plain(name), name)
             self.assertIsNone(forms_for(name), name)
         for length in range(1, 300):  # the length of a frame may be any byte, one that means something to % too
-            forms = Forms(length)
-            begun = forms.fill(b"x" * length, 7, [(ChildReady, {"at": 1.0}), (TestStarted, {"test": 0})])
-            assert begun is not None
-            first, second = (decode(data, REPORTS) for data in FrameReader().feed(begun))
+            forms = FrameTemplates(length)
+            prestarted = forms.fill(b"x" * length, 7, [(ChildReady, {"at": 1.0}), (TestStarted, {"test": 0})])
+            assert prestarted is not None
+            first, second = (decode(data, REPORTS) for data in FrameReader().feed(prestarted))
             self.assertEqual(first, ChildReady(attempt="x" * length, pid=7, at=1.0))
             self.assertEqual(second, TestStarted(attempt="x" * length, pid=7, test=0))
 

@@ -15,7 +15,7 @@ from isolatedunit.config.output_files import FILES, check_files
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event
 from isolatedunit.reporters.files.tap import TapReport
-from isolatedunit.reporters.registry import Audience
+from isolatedunit.reporters.registry import ReporterSet
 from isolatedunit.reporters.statistics import Statistics
 
 
@@ -23,12 +23,12 @@ class AudienceTest(ProjectTestCase):
     def run_with(self, **options: str) -> tuple[bool, list[str]]:
         """Tell of a run with these options; gives whether a report was lost, and what was said."""
         said: list[str] = []
-        audience = Audience(Options(**options), ORIGIN, Statistics(), said.append, [])
-        story = Story(*audience.listeners)
+        reporters = ReporterSet(Options(**options), ORIGIN, Statistics(), said.append, [])
+        story = Story(*reporters.listeners)
         story.begin()
         story.settle_all_kinds()
         story.end()
-        return audience.conclude(), said
+        return reporters.conclude(), said
 
     def test_all_reports_at_once(self) -> None:
         names = [name for name in FILES if name != "subunit"]

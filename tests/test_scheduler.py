@@ -13,13 +13,13 @@ from isolatedunit.engine.scheduling.scheduler import SPAWN_BACKOFF, SPAWN_TRIES,
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, RetryScheduled
 from isolatedunit.model.events import TestFinished as Finished
-from isolatedunit.model.results import ExitStatus, MadeBy, Output, PlannedTest
+from isolatedunit.model.results import ExitStatus, Output, PlannedTest, SpawnInfo
 from isolatedunit.protocol.messages import (
     ChildReady,
     FixtureStarted,
     HandlesCleaned,
     OutcomeNoted,
-    TestFinished,
+    TestEnded,
     TestStarted,
     WorkFinished,
 )
@@ -62,14 +62,14 @@ def conclude(attempt: Attempt, *bad: int, status: ExitStatus | None = None, now:
         if place in bad:
             attempt.handle(OutcomeNoted(**SAID, test=place, kind="addFailure", text="bad", message="bad"), now)
         succeeded = place not in bad
-        attempt.handle(TestFinished(**SAID, test=place, duration=0.1, counted=True, succeeded=succeeded), now)
+        attempt.handle(TestEnded(**SAID, test=place, duration=0.1, counted=True, succeeded=succeeded), now)
     attempt.handle(WorkFinished(**SAID), now)
     attempt.handle(ChildExited(status or ExitStatus(exit_code=0)), now)
 
 
 def settle(schedule: Scheduler, attempt: Attempt, now: float = 0.0) -> list[Event]:
     outputs = [Output()] * max(1, len(attempt.conclusion.settled))
-    return schedule.settle(attempt, outputs, MadeBy("spawn"), now)
+    return schedule.settle(attempt, outputs, SpawnInfo("spawn"), now)
 
 
 def reported(events: Sequence[Event]) -> dict[str, str]:
@@ -124,7 +124,7 @@ class LiarsTest(unittest.TestCase):
         (first,) = take(schedule)
         first.handle(SlotGranted(), 0.0)
         first.handle(ChildReady(**SAID), 0.0)
-        first.handle(TestFinished(**SAID, test=1, duration=0.1, counted=True, succeeded=True), 0.0)
+        first.handle(TestEnded(**SAID, test=1, duration=0.1, counted=True, succeeded=True), 0.0)
         first.handle(ChildExited(ExitStatus(exit_code=0)), 0.0)
         settle(schedule, first)
         (second,) = take(schedule)
@@ -184,8 +184,8 @@ class UnbegunTest(unittest.TestCase):
                 running: list[Attempt] = []
                 for turn in range(100):
                     running += take(schedule)
-                    begun = sum(len(one.tests) for one in running)
-                    self.assertEqual(schedule.unbegun, len(schedule.not_run) - begun)
+                    prestarted = sum(len(one.tests) for one in running)
+                    self.assertEqual(schedule.unbegun, len(schedule.not_run) - prestarted)
                     if not running:
                         break
                     ended = running.pop(0)
@@ -285,7 +285,7 @@ class SettleTest(unittest.TestCase):
                 attempt.handle(SlotGranted(), 0.0)
                 attempt.handle(ChildReady(**SAID), 0.0)
                 attempt.handle(TestStarted(**SAID, test=0), 0.0)
-                attempt.handle(TestFinished(**SAID, test=0, duration=0.1, counted=True, succeeded=True), 0.0)
+                attempt.handle(TestEnded(**SAID, test=0, duration=0.1, counted=True, succeeded=True), 0.0)
                 attempt.handle(WorkFinished(**SAID), 0.0)
                 attempt.handle(HandlesCleaned(**SAID, handle_stats=told), 0.0)
                 attempt.handle(ChildExited(ExitStatus(exit_code=0)), 0.0)

@@ -128,7 +128,7 @@ class StagesTest(unittest.TestCase):
         while schedule.has_more:
             (attempt,) = take(schedule)
             place = schedule.place(attempt)
-            places.append((place.fork_after, place.stage, place.becomes, place.ends_stage))
+            places.append((place.fork_after, place.scope, place.becomes, place.ends_scope))
             self.pass_(schedule, attempt)
         self.assertEqual(
             places[:5],
@@ -175,7 +175,7 @@ class StagesTest(unittest.TestCase):
         conclude(attempt, 0)
         settle(schedule, attempt)
         (again,) = self.next(schedule, "a.X.one")
-        self.assertEqual((again.number, schedule.place(again).stage), (2, "stage-1"))
+        self.assertEqual((again.number, schedule.place(again).scope), (2, "stage-1"))
         conclude(again, 0)
         settle(schedule, again)
         self.next(schedule, "tearDownClass (a.X)")
@@ -207,7 +207,7 @@ class StagesTest(unittest.TestCase):
             (text,) = warnings(settle(schedule, attempt))
             self.assertIn(f"{fixture} left a thread running: no test can be forked from that", text)
             (test,) = self.next(schedule, "a.X.one")
-            self.assertEqual((schedule.place(test).fork_after, schedule.place(test).stage), ("import", place))
+            self.assertEqual((schedule.place(test).fork_after, schedule.place(test).scope), ("import", place))
             self.pass_(schedule, test)
             rest = self.run_all(schedule)
             self.assertEqual(rest[0], "a.X.two")
@@ -230,17 +230,17 @@ class StagesTest(unittest.TestCase):
         told = []
         for test in ("a.X.one", "a.X.two"):
             (attempt,) = self.next(schedule, test)
-            lose(attempt, stage_lost=True)
+            lose(attempt, fixtures_lost=True)
             told += warnings(settle(schedule, attempt))
             self.pass_(schedule, *self.next(schedule, "setUpClass (a.X)"))
             self.pass_(schedule, *self.next(schedule, test))
         self.assertEqual(len(told), 1)
         (end,) = self.next(schedule, "tearDownClass (a.X)")
-        lose(end, stage_lost=True)
+        lose(end, fixtures_lost=True)
         self.assertEqual(reported(settle(schedule, end)), {"tearDownClass (a.X)": "error"})
         # and now the module's, when the next class needs it
         (attempt,) = self.next(schedule, "setUpClass (a.Y)")
-        lose(attempt, stage_lost=True)
+        lose(attempt, fixtures_lost=True)
         self.assertIn("setUpModule (a) was ended", warnings(settle(schedule, attempt))[0])
         rest = [
             "setUpModule (a)",
@@ -257,7 +257,7 @@ class StagesTest(unittest.TestCase):
             self.pass_(schedule, *self.next(schedule, fixture))
         for number in range(50):
             (attempt,) = self.next(schedule, f"a.X.test_{number}")
-            lose(attempt, stage_lost=True)
+            lose(attempt, fixtures_lost=True)
             self.assertEqual(reported(settle(schedule, attempt)), {})
             self.pass_(schedule, *self.next(schedule, "setUpClass (a.X)"))
             self.pass_(schedule, *self.next(schedule, f"a.X.test_{number}"))

@@ -22,7 +22,7 @@ from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import ChildExited, SlotGranted, SpawnFailed
 from isolatedunit.engine.launch import Preparation
 from isolatedunit.engine.scheduling.scheduler import Scheduler
-from isolatedunit.engine.scheduling.shared_imports import Trunks
+from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
 from isolatedunit.instrumentation.instruments import Measuring
 from isolatedunit.model.results import ExitStatus
 from isolatedunit.protocol.messages import ChildReady, FixtureStarted, OutcomeNoted, RunTest
@@ -59,7 +59,7 @@ class DecisionTest(unittest.TestCase):
         settle(schedule, first)
         self.assertIs(schedule.next_attempt(0.0), second)
         self.assertEqual([test.id for test in self.succeed(schedule, second).tests], ["a.X.three"])
-        self.assertEqual(schedule.succession.forsaken, [])
+        self.assertEqual(schedule.lookahead.cancelled, [])
 
     def test_nothing_follows_the_last_of_its_group(self) -> None:
         schedule = scheduler("a.X.one", "b.X.one")
@@ -102,7 +102,7 @@ class DecisionTest(unittest.TestCase):
         first.handle(SlotGranted(), 0.0)
         first.handle(SpawnFailed("no processes"), 0.0)
         settle(schedule, first)
-        self.assertEqual(schedule.succession.forsaken, [second])
+        self.assertEqual(schedule.lookahead.cancelled, [second])
         again = schedule.next_attempt(1.0)
         assert again is not None
         self.assertEqual([test.id for test in again.tests], ["a.X.one"])
@@ -120,14 +120,14 @@ class DecisionTest(unittest.TestCase):
         following = schedule.next_attempt(0.0)
         assert following is not None
         self.assertEqual([test.id for test in following.tests], ["a.Y.one"])
-        self.assertEqual(schedule.succession.forsaken, [second])
+        self.assertEqual(schedule.lookahead.cancelled, [second])
 
     def test_a_run_that_is_cancelled_wants_none(self) -> None:
         schedule = scheduler(*NAMES)
         first = self.begin(schedule)
         second = self.succeed(schedule, first)
         schedule.cancel()
-        self.assertEqual(schedule.succession.forsaken, [second])
+        self.assertEqual(schedule.lookahead.cancelled, [second])
         conclude(first)
         settle(schedule, first)
         self.assertIsNone(schedule.next_attempt(0.0))
@@ -190,7 +190,7 @@ class LaneTest(ProjectTestCase):
         preparation = Preparation(
             "run",
             mock.Mock(path=self.scratch),
-            Trunks(),
+            SharedImportsPlan(),
             Measuring(options, lambda name: name),
             None,
             lambda *_: None,
@@ -235,7 +235,7 @@ class LaneTest(ProjectTestCase):
     def test_it_begins_by_itself(self) -> None:
         first = self.backend.spawn(self.spec("b"))
         self.assertTrue(self.backend.order(self.spec("c"), first))
-        self.assertEqual(self.backend.moving_on(), [child_of(self.backend)])
+        self.assertEqual(self.backend.pids_with_successor(), [child_of(self.backend)])
         self.assertFalse(self.backend.order(self.spec("d"), first), "one can be ordered at a time")
         wait_until(lambda: "test_b" in self.read("begun"), "the first to begin")
         self.assertNotIn("test_c", self.read("begun"))

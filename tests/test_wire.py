@@ -32,14 +32,14 @@ from isolatedunit.protocol.messages import (
     Message,
     OutcomeNoted,
     RunTest,
-    TestFinished,
+    TestEnded,
     TestStarted,
     decode,
     encode,
 )
 
 STARTED = TestStarted(attempt="run/0#1", pid=1, test=0)
-FINISHED = TestFinished(attempt="run/0#1", pid=1, test=0, duration=0.5, counted=True, succeeded=True)
+FINISHED = TestEnded(attempt="run/0#1", pid=1, test=0, duration=0.5, counted=True, succeeded=True)
 
 VALUES: dict[str, Any] = {
     "str": "text",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from isolatedunit.model.records import record
-from isolatedunit.model.results import ExitStatus, MadeBy, Output, TrunkKey
+from isolatedunit.model.results import ExitStatus, ImportsKey, Output, SpawnInfo
 from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import Command, Report
 from isolatedunit.system.tempdir import Scratch
@@ -25,7 +25,7 @@ class Setting:
 
     *scratch* is the run's own directory. *warn* takes a sentence for the user; *jobs* is how many
     children there may be at once. *coverage* is where processes save which lines ran, None where nobody wants to know.
-    *begun* may have an interpreter that was started before the run.
+    *prestarted* may have an interpreter that was started before the run.
     """
 
     run: str
@@ -37,15 +37,15 @@ class Setting:
     directory: str
     warn: Callable[[str], None]
     coverage: str | None = None
-    begun: Begun | None = None
+    prestarted: Prestarted | None = None
 
 
 @record(frozen=True)
 class ChildSpec:
     """The child that is wanted: *command* is its work, *home* and *sources* what it needs loaded.
 
-    *trunk* are import statements that *home* and others begin with. *stage* names the stage, a
-    process that has set up fixtures, that the child is forked from; with *ends_stage* it is that
+    *shared_imports* are import statements that *home* and others begin with. *scope* names the stage, a
+    process that has set up fixtures, that the child is forked from; with *ends_scope* it is that
     process's end. The child *becomes* the stage of this name when its work is done.
     """
 
@@ -54,13 +54,13 @@ class ChildSpec:
     home: dict[str, Any] | None = None
     sources: tuple[dict[str, Any], ...] = ()
     fork_after: str = "import"
-    trunk: tuple[str, ...] = ()
-    stage: str = ""
+    shared_imports: tuple[str, ...] = ()
+    scope: str = ""
     becomes: str = ""
-    ends_stage: bool = False
+    ends_scope: bool = False
 
 
-class Begun(Protocol):
+class Prestarted(Protocol):
     """What was begun before the *run* that it is for: see `isolatedunit.backends.forkserver.prestart`."""
 
     run: str
@@ -92,7 +92,7 @@ class Child(Protocol):
         """What to wait for besides the channel."""
 
     @property
-    def made_by(self) -> MadeBy:
+    def spawn_info(self) -> SpawnInfo:
         """How the child came to be."""
 
     def look(self, now: float) -> list[Report]:
@@ -148,10 +148,10 @@ class Backend(Protocol):
     def withdraw(self, spec: ChildSpec) -> None:
         """The child that was ordered is not wanted; it is ended if it has begun."""
 
-    def moving_on(self) -> list[int]:
+    def pids_with_successor(self) -> list[int]:
         """The processes that begin, by themselves, a child that was ordered."""
 
-    def prepare(self, trunks: Collection[TrunkKey]) -> None:
+    def prepare(self, shared_imports: Collection[ImportsKey]) -> None:
         """Begin to import what children are going to have imported, and let go of what they are not."""
 
     def start_ahead(self) -> None:

@@ -88,7 +88,7 @@ def _get_ready() -> None:
 
 def _make_way() -> None:
     import_path.note_own_modules(PLAIN)
-    import_path.let_go_of_shadowed()
+    import_path.unload_shadowed()
 
 
 def become_part_of_run(prepare: Prepare) -> None:

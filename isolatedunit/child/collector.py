@@ -12,10 +12,10 @@ from isolatedunit.child.import_prefix import leading_imports
 from isolatedunit.child.recorder import Recorder, format_exception
 from isolatedunit.child.suite import has_fixtures
 from isolatedunit.collection.addresses import address_by_class, identify, is_loader_made, load, occurrences, walk
-from isolatedunit.collection.import_path import let_go_of_shadowed
+from isolatedunit.collection.import_path import unload_shadowed
 from isolatedunit.collection.overrides import overrides_of
 from isolatedunit.errors import OptionError
-from isolatedunit.protocol.messages import ImportStarted, OutcomeNoted, TestFinished, TestsCollected
+from isolatedunit.protocol.messages import ImportStarted, OutcomeNoted, TestEnded, TestsCollected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Loader(unittest.TestLoader):
             self._discovers = True
             self.added_to_path = [path for path in sys.path if path not in self._path_before]
             if self.added_to_path:
-                let_go_of_shadowed()
+                unload_shadowed()
         return super()._find_tests(start_dir, pattern, *args)  # type: ignore[misc]
 
     def _get_module_from_name(self, name: str) -> Any:
@@ -175,7 +175,7 @@ class _Notebook:
 
     def hold(self, report: type[Report], /, **fields: Any) -> None:
         """Keep the report, as the plain values that it will travel as."""
-        if report in (OutcomeNoted, TestFinished):
+        if report in (OutcomeNoted, TestEnded):
             self.reports.append({"type": report.__name__, **fields})
 
     send = hold

@@ -1,6 +1,6 @@
 """Fixtures that are set up once, for many tests, each of which begins in a fork of what they left.
 
-The process that ran ``setUpModule``, or ``setUpClass`` in a fork of that, becomes a *stage*: a
+The process that ran ``setUpModule``, or ``setUpClass`` in a fork of that, becomes a *fixture_snapshot*: a
 template whose lanes find the fixtures done. At the end the same process runs their counterparts.
 unittest's own suite does all of it; only when is decided here.
 """
@@ -35,7 +35,7 @@ __unittest = True  # leaves this module's frames out of unittest's tracebacks
 _clock, _exit = time.monotonic, os._exit
 
 
-class Stage:
+class FixtureSnapshot:
     """The fixtures of the class of *test*, or of its module, as *kind* says: set up in this process, or in one
     that it is a fork of."""
 
@@ -132,7 +132,7 @@ def _clean_up_module(suite: Any, module: str, result: Any) -> None:
         suite._createClassOrModuleLevelException(result, exception, "tearDownModule", module)
 
 
-def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> Stage:
+def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> FixtureSnapshot:
     """Set up the fixture that *work* names; ends this process where nothing can be forked from what that left."""
     reporter = Reporter(pipe, work.attempt)
     try:
@@ -142,9 +142,13 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> Stage:
             reporter.send(WorkFinished, clean=True, unsafe="")
             _exit(0)
         reporter.found_at = _clock()
-        stage, suite, recorder = Stage(test, work.kind), Suite(), Recorder(reporter, [], work.settings)
+        fixture_snapshot, suite, recorder = (
+            FixtureSnapshot(test, work.kind),
+            Suite(),
+            Recorder(reporter, [], work.settings),
+        )
         filter_warnings(work.settings["warnings"])
-        stage.set_up(suite, test, recorder)
+        fixture_snapshot.set_up(suite, test, recorder)
         if reporter.is_twin:
             _exit(0)  # a fork that came back from the fixture
         if recorder.fixture_failed:
@@ -152,26 +156,26 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> Stage:
             _leave()
         why = cleanup.what_a_fork_loses()
         if why is not None:
-            stage.tear_down(suite, recorder)
-        heartbeat.lose_heart()
+            fixture_snapshot.tear_down(suite, recorder)
+        heartbeat.disarm_heartbeat()
         timing = {"found_after": reporter.found_at - reporter.ready_at, "elapsed": _clock() - reporter.ready_at}
         reporter.send(WorkFinished, clean=True, unsafe=why, fixtures=recorder.fixture_seconds, **timing)
         if why is not None:
             _leave()
-        return stage
+        return fixture_snapshot
     except BaseException as exception:
         reporter.send(ChildFailed, text=format_exception(exception, whole=True))
         _exit(1)
 
 
-def end(pipe: PipeEnd, work: TearDownFixture, stage: Stage) -> NoReturn:
-    """Tear down what *stage* has set up, and end this process."""
+def end(pipe: PipeEnd, work: TearDownFixture, fixture_snapshot: FixtureSnapshot) -> NoReturn:
+    """Tear down what *fixture_snapshot* has set up, and end this process."""
     reporter = Reporter(pipe, work.attempt)
     try:
         _take_up(pipe, work, reporter)
         reporter.found_at = reporter.ready_at
         recorder = Recorder(reporter, [], work.settings)
-        stage.tear_down(Suite(), recorder)
+        fixture_snapshot.tear_down(Suite(), recorder)
         if reporter.is_twin:
             _exit(0)
         finish(reporter, work.settings, spawned=False, fixtures=recorder.fixture_seconds)

@@ -11,7 +11,7 @@ import unittest
 from isolatedunit.child import recorder
 from isolatedunit.protocol.channel import MAX_MESSAGE_SIZE
 from isolatedunit.protocol.ipc import ipc
-from isolatedunit.protocol.messages import CallNoted, OutcomeNoted, RunFunction, TestFinished, TestStarted
+from isolatedunit.protocol.messages import CallNoted, OutcomeNoted, RunFunction, TestEnded, TestStarted
 from isolatedunit.protocol.pickling import carry, undill
 from isolatedunit.sdk.instance import TestInstance
 
@@ -55,7 +55,7 @@ def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> No
         succeeded = False
     else:
         succeeded = _return(reporter, value)
-    reporter.hold(TestFinished, test=0, duration=_clock() - started, counted=True, succeeded=succeeded)
+    reporter.hold(TestEnded, test=0, duration=_clock() - started, counted=True, succeeded=succeeded)
 
 
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:

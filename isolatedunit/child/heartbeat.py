@@ -81,7 +81,7 @@ class Heart:
         self._beating = False
 
 
-def give_heart(beat: Callable[[], None], interval: float) -> None:
+def arm_heartbeat(beat: Callable[[], None], interval: float) -> None:
     """From now on a nudge starts the heart; where there are no nudges, it starts at once."""
     global _heart
     _heart = beat, interval  # made when it is needed, which for most children is never
@@ -89,7 +89,7 @@ def give_heart(beat: Callable[[], None], interval: float) -> None:
         _start_heart()
 
 
-def lose_heart() -> None:
+def disarm_heartbeat() -> None:
     """The heart stops, and nudges start nothing any more."""
     global _heart
     if isinstance(_heart, Heart):

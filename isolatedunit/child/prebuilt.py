@@ -218,7 +218,7 @@ def rehearse(times: int = 16) -> None:
             warnings.filters[:] = filters  # type: ignore[index]
             note_import()
     finally:
-        heartbeat.lose_heart()
+        heartbeat.disarm_heartbeat()
         os.close(descriptor)
 
 

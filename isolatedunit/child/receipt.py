@@ -11,7 +11,7 @@ import time
 import warnings
 
 from isolatedunit.child import cleanup
-from isolatedunit.child.heartbeat import give_heart
+from isolatedunit.child.heartbeat import arm_heartbeat
 from isolatedunit.protocol.messages import HandlesCleaned, WorkFinished
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ def take_settings(pipe: PipeEnd, settings: dict[str, Any], reporter: Reporter) -
     """Let the reports go the way that the runner wants to hear them."""
     pipe.receipt = settings["receipt"]
     if settings["ipc"]:
-        give_heart(reporter.beat, settings["heartbeat_interval"])
+        arm_heartbeat(reporter.beat, settings["heartbeat_interval"])
     else:
         pipe.only_receipt = True
 

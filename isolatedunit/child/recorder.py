@@ -13,7 +13,7 @@ from isolatedunit.protocol.messages import (
     PARAMETER,
     FixtureStarted,
     OutcomeNoted,
-    TestFinished,
+    TestEnded,
     TestStarted,
 )
 
@@ -170,8 +170,8 @@ class Recorder(unittest.TestResult):
 
     def finish_silent(self) -> None:
         """Report as finished what was noted, or begun, without unittest's ``stopTest``."""
-        begun = set() if self._running is None else {self._running}
-        for number in sorted((self.noted | begun) - self.finished):
+        prestarted = set() if self._running is None else {self._running}
+        for number in sorted((self.noted | prestarted) - self.finished):
             self._finish(number)
 
     def _begin(self, test: Any) -> None:
@@ -193,7 +193,7 @@ class Recorder(unittest.TestResult):
         self.finished.add(number)
         self._running = None
         self._reporter.hold(
-            TestFinished,
+            TestEnded,
             test=number,
             duration=duration,
             counted=self._counted,

@@ -7,7 +7,7 @@ import os
 import time
 
 from isolatedunit.protocol.channel import to_frame
-from isolatedunit.protocol.messages import ChildReady, Heartbeat, TestFinished, TestStarted, WorkFinished, encode
+from isolatedunit.protocol.messages import ChildReady, Heartbeat, TestEnded, TestStarted, WorkFinished, encode
 from isolatedunit.protocol.phases import phase_of
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ class Reporter:
     that encodes is not even touched.
     """
 
-    def __init__(self, pipe: PipeEnd, attempt: str, forms: Forms | None = None) -> None:
+    def __init__(self, pipe: PipeEnd, attempt: str, forms: FrameTemplates | None = None) -> None:
         self.ready_at = self.found_at = 0.0
         self.process_id = _getpid()
         self._pipe = pipe
@@ -85,14 +85,14 @@ class Reporter:
             self._pipe.send(Heartbeat(attempt=self._attempt, pid=self.process_id, phase=phase_of(self._thread)))
 
 
-class Forms:
+class FrameTemplates:
     """What a single test that passes says, at its beginning and at its end, for names of one length."""
 
     def __init__(self, length: int) -> None:
         about: dict[str, Any] = {"attempt": open_name(length), "pid": OPEN["pid"]}
-        finished = TestFinished(test=0, duration=OPEN["duration"], counted=True, succeeded=True, **about)
+        finished = TestEnded(test=0, duration=OPEN["duration"], counted=True, succeeded=True, **about)
         receipt = WorkFinished(clean=True, found_after=OPEN["found_after"], elapsed=OPEN["elapsed"], **about)
-        self._begun = make_form(length, ChildReady(at=OPEN["at"], **about), TestStarted(test=0, **about))
+        self._prestarted = make_form(length, ChildReady(at=OPEN["at"], **about), TestStarted(test=0, **about))
         self._passed = make_form(length, finished, receipt)
 
     def fill(self, attempt: bytes, process_id: int, held: list[Held]) -> bytes | None:
@@ -101,22 +101,22 @@ class Forms:
             return None
         (first, told), (second, more) = held
         if first is ChildReady and second is TestStarted:
-            return self._begun % {b"attempt": attempt, b"pid": process_id, b"at": told["at"]}
-        if first is not TestFinished or second is not WorkFinished or not _is_usual(told, more):
+            return self._prestarted % {b"attempt": attempt, b"pid": process_id, b"at": told["at"]}
+        if first is not TestEnded or second is not WorkFinished or not _is_usual(told, more):
             return None
         times = {b"duration": told["duration"], b"found_after": more["found_after"], b"elapsed": more["elapsed"]}
         return self._passed % {b"attempt": attempt, b"pid": process_id, **times}
 
 
-_forms: dict[int, Forms] = {}
+_forms: dict[int, FrameTemplates] = {}
 
 
-def forms_for(attempt: str) -> Forms | None:
+def forms_for(attempt: str) -> FrameTemplates | None:
     """Forms for the reports of this attempt, made once for all whose names are of the same length."""
     if not is_plain(attempt):
         return None
     if len(attempt) not in _forms:
-        _forms[len(attempt)] = Forms(len(attempt))
+        _forms[len(attempt)] = FrameTemplates(len(attempt))
     return _forms[len(attempt)]
 
 

@@ -5,7 +5,7 @@ a lane imports one module, once, and then forks a child for one test after anoth
 two children at a time, so that whatever is among its children when the test's process has ended
 was left behind by that very test.
 
-Where fixtures are to run once for many tests, a lane's child runs them and becomes a *stage*: a
+Where fixtures are to run once for many tests, a lane's child runs them and becomes a *fixture_snapshot*: a
 template with the fixtures done, which forks lanes as the base template does. Its lane waits for
 its end as for any child's, so that what the fixtures leave behind is found in the same way.
 
@@ -42,15 +42,15 @@ from isolatedunit.protocol.messages import (
     COMMANDS,
     ChildReady,
     ChildReaped,
-    EndStage,
+    EndFixtureProcess,
     EndStrays,
     Exit,
+    FixtureProcessReady,
     ForkChild,
     ForkTemplate,
     LoadFinished,
     LoadStarted,
     RunTest,
-    StageReady,
     decode,
 )
 from isolatedunit.system import processes
@@ -102,12 +102,12 @@ class Template:
         self._watch = Watch(self._socket.fileno())
         self._has_loaded_all: bool = True if like is None else like._has_loaded_all
         self._collects_garbage: bool = True if like is None else like._collects_garbage
-        self._stage: fixtures.Stage | None = None if like is None else like._stage
+        self._fixture_snapshot: fixtures.FixtureSnapshot | None = None if like is None else like._fixture_snapshot
         self._holds_fixtures = False
         self._kept: set[int] = set()
         self._lanes: set[int] = set()
-        self._is_trunk = False
-        self._trunk_duration: float = 0.0 if like is None else like._trunk_duration
+        self._holds_shared_imports = False
+        self._shared_imports_duration: float = 0.0 if like is None else like._shared_imports_duration
         self._unsafe: str | None = None
         processes.become_subreaper(True)
         self._is_subreaper = processes.is_subreaper()
@@ -128,8 +128,8 @@ class Template:
                     self._fork_child(command, self._descriptors.pop(0))
                 elif isinstance(command, EndStrays):
                     self._end_strays(command.lane)
-                elif isinstance(command, EndStage):
-                    self._end_stage(command, self._descriptors.pop(0))
+                elif isinstance(command, EndFixtureProcess):
+                    self._end_fixture_process(command, self._descriptors.pop(0))
         except RunnerGone:
             pass
         self._leave(clean_exit)
@@ -164,7 +164,7 @@ class Template:
         if process_id:
             if process_id > 0:
                 self._lanes.add(process_id)
-            self._trunk_duration = 0.0  # it is told once
+            self._shared_imports_duration = 0.0  # it is told once
             os.close(descriptor)  # where nothing can be forked, its end is the answer
             return
         pipe = channel.PipeEnd(descriptor)
@@ -178,7 +178,7 @@ class Template:
         """Become a trunk: execute what several modules begin with. What fails there is left to them."""
         sockets = open_sockets()
         started = _clock()
-        self._is_trunk = True
+        self._holds_shared_imports = True
         gc.freeze()
         gc.enable()
         try:
@@ -188,7 +188,7 @@ class Template:
             self._unsafe = what_forbids_forking(sockets)
         except BaseException as exception:
             self._unsafe = f"an exception ({exception!r:.200})"
-        self._trunk_duration = _clock() - started
+        self._shared_imports_duration = _clock() - started
 
     def _fork(self, *, collects_garbage: bool = False, keeps_socket: bool = False) -> int:
         """Fork; in the child, close what is this template's."""
@@ -208,7 +208,7 @@ class Template:
         return 0
 
     def _fork_child(self, command: ForkChild, descriptor: int) -> None:
-        own = self._descriptors.pop(0) if command.becomes_stage else None
+        own = self._descriptors.pop(0) if command.becomes_fixture_process else None
         if command.spare is not None and self._watch.is_hung_up(descriptor):
             _close(descriptor)  # it was ordered ahead, and is not wanted any more
             return
@@ -230,14 +230,21 @@ class Template:
                 channel.current = pipe
                 processes.die_with_parent(this)
                 if own is not None:
-                    self._become_stage(work, pipe, own)  # type: ignore[arg-type]
-                worker.execute(pipe, work, finder=self._finder, stage=self._stage, prepared=prepared, spawned=False)
+                    self._become_fixture_process(work, pipe, own)  # type: ignore[arg-type]
+                worker.execute(
+                    pipe,
+                    work,
+                    finder=self._finder,
+                    fixture_snapshot=self._fixture_snapshot,
+                    prepared=prepared,
+                    spawned=False,
+                )
             finally:
                 os._exit(1)
         # little is done here until the child has ended: each page that is touched meanwhile is copied
         _close(descriptor, own)
         self._await_child(command.attempt, process_id, getattr(work, "settings", {}).get("cleanup_timeout"))
-        heartbeat.lose_heart()
+        heartbeat.disarm_heartbeat()
 
     def _choose_capture(self, command: ForkChild) -> dict[str, str]:
         """The files for a child's output."""
@@ -252,15 +259,15 @@ class Template:
         if not isinstance(work, RunTest) or not self._has_loaded_all or command.home is None:
             return None
         receipt.filter_warnings_once(work.settings["warnings"])
-        if self._stage is not None or self._finder is None:
+        if self._fixture_snapshot is not None or self._finder is None:
             return None
         return prepare(pipe, work, self._finder, command.home)
 
-    def _become_stage(self, work: SetUpFixture, pipe: PipeEnd, own: int) -> NoReturn:
+    def _become_fixture_process(self, work: SetUpFixture, pipe: PipeEnd, own: int) -> NoReturn:
         """In a child: set up fixtures, and be a template from then on, with the Connection *own*."""
         if self._finder is None:
             self._finder = Finder()
-        self._stage = fixtures.begin(pipe, work, self._finder)
+        self._fixture_snapshot = fixtures.begin(pipe, work, self._finder)
         self._collects_garbage = gc.isenabled()
         receipt.note_import()
         gc.collect()
@@ -268,22 +275,22 @@ class Template:
         template._holds_fixtures = True
         template._kept = set(processes.children_of_this_process())
         channel.current = template._pipe
-        self._report(StageReady, work.attempt)  # the lane, whose Connection this is, waits and says nothing
+        self._report(FixtureProcessReady, work.attempt)  # the lane, whose Connection this is, waits and says nothing
         self._socket.close()
         _close(pipe.descriptor)
         template.serve()
 
-    def _end_stage(self, command: EndStage, descriptor: int) -> NoReturn:
+    def _end_fixture_process(self, command: EndFixtureProcess, descriptor: int) -> NoReturn:
         """Tear down the fixtures that are set up here, and leave."""
         try:
-            assert self._stage is not None
+            assert self._fixture_snapshot is not None
             self._take_capture(command.capture)
             pipe = channel.PipeEnd(descriptor)
             work = pipe.receive()
             self._end_lanes()
             if self._collects_garbage:
                 gc.enable()
-            fixtures.end(pipe, work, self._stage)  # type: ignore[arg-type]
+            fixtures.end(pipe, work, self._fixture_snapshot)  # type: ignore[arg-type]
         finally:
             os._exit(1)
 
@@ -388,9 +395,9 @@ class Template:
         note_import()
         _collect_new_garbage()
         unsafe = what_forbids_forking(sockets)
-        took, self._trunk_duration = self._trunk_duration, 0.0
+        took, self._shared_imports_duration = self._shared_imports_duration, 0.0
         duration = _clock() - started
-        self._report(LoadFinished, command.attempt, duration=duration, trunk_duration=took, unsafe=unsafe)
+        self._report(LoadFinished, command.attempt, duration=duration, shared_imports_duration=took, unsafe=unsafe)
         return unsafe is None
 
     def _is_orphaned(self) -> bool:
@@ -403,7 +410,7 @@ class Template:
     def _leave(self, clean_exit: bool) -> NoReturn:
         try:
             receipt.save_lines()  # before functions for the exit, as coverage.py does
-            if self._finder is not None or self._is_trunk:
+            if self._finder is not None or self._holds_shared_imports:
                 atexit._run_exitfuncs()
                 receipt.flush_standard_streams()
             end_all_below(LEAVE_GRACE if clean_exit else LEAVE_GRACE / 5)

@@ -11,7 +11,7 @@ import time
 import unittest
 
 from isolatedunit.child import cleanup
-from isolatedunit.child.heartbeat import give_heart
+from isolatedunit.child.heartbeat import arm_heartbeat
 from isolatedunit.child.prebuilt import run_prepared
 from isolatedunit.child.receipt import (
     filter_warnings_once,
@@ -32,7 +32,7 @@ from isolatedunit.protocol.messages import (
     OutcomeNoted,
     RunFunction,
     RunTest,
-    TestFinished,
+    TestEnded,
     TestStarted,
 )
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-    from isolatedunit.child.fixtures import Stage
+    from isolatedunit.child.fixtures import FixtureSnapshot
     from isolatedunit.child.prebuilt import Prepared
     from isolatedunit.handles.tracker import HandleTracker
     from isolatedunit.protocol.channel import PipeEnd
@@ -57,13 +57,13 @@ def execute(
     command: Command,
     *,
     finder: Finder | None = None,
-    stage: Stage | None = None,
+    fixture_snapshot: FixtureSnapshot | None = None,
     prepared: Prepared | None = None,
     spawned: bool,
 ) -> NoReturn:
     """Do what *command* says and end this process.
 
-    *finder* knows what a template has loaded before it forked this process, *stage* which fixtures
+    *finder* knows what a template has loaded before it forked this process, *fixture_snapshot* which fixtures
     it has set up, and *prepared* is what it has made ready. *spawned* tells that this process has an interpreter
     of its own, whose peak memory only it can tell.
     """
@@ -79,7 +79,7 @@ def execute(
         elif isinstance(command, CollectTests):
             from isolatedunit.child import collector
 
-            give_heart(reporter.beat, command.settings["heartbeat_interval"])
+            arm_heartbeat(reporter.beat, command.settings["heartbeat_interval"])
             collector.collect(command, reporter)
             save_lines()
         elif isinstance(command, (RunTest, RunFunction)):
@@ -90,7 +90,7 @@ def execute(
             if isinstance(command, RunFunction):
                 _call_function(command, reporter, spawned)
             else:
-                _run_tests(command, reporter, finder or Finder(), stage, spawned)
+                _run_tests(command, reporter, finder or Finder(), fixture_snapshot, spawned)
         else:
             raise TypeError(f"a worker has nothing to do with {command!r}")
         code = 0
@@ -113,12 +113,14 @@ def _call_function(command: RunFunction, reporter: Reporter, spawned: bool) -> N
         finish(reporter, command.settings, spawned, tracker, own_memory=own_memory)
 
 
-def _run_tests(command: RunTest, reporter: Reporter, finder: Finder, stage: Stage | None, spawned: bool) -> None:
+def _run_tests(
+    command: RunTest, reporter: Reporter, finder: Finder, fixture_snapshot: FixtureSnapshot | None, spawned: bool
+) -> None:
     settings = command.settings
     tracker = cleanup.make_tracker(settings)
     grown: list[dict[str, Any]] = []
     end_profile = None if settings["profile"] is None else _begin_profile(*settings["profile"])
-    recorder = _run_suite(command, reporter, finder, stage, tracker, grown)
+    recorder = _run_suite(command, reporter, finder, fixture_snapshot, tracker, grown)
     if end_profile is not None and not reporter.is_twin:
         end_profile()
     if reporter.is_twin:
@@ -142,7 +144,7 @@ def _run_suite(
     command: RunTest,
     reporter: Reporter,
     finder: Finder,
-    stage: Stage | None = None,
+    fixture_snapshot: FixtureSnapshot | None = None,
     tracker: HandleTracker | None = None,
     grown: list[dict[str, Any]] | None = None,
 ) -> Recorder | None:
@@ -164,10 +166,10 @@ def _run_suite(
         if tracker is not None:
             tracker.start()
         suite = Suite(finder.as_grouped(tests))
-        if stage is None:
+        if fixture_snapshot is None:
             suite.run(recorder)
         else:
-            stage.run(suite, tests, recorder)
+            fixture_snapshot.run(suite, tests, recorder)
         if grown is not None and measuring is not None:
             grown += measuring()
     except BaseException as exception:
@@ -210,4 +212,4 @@ def _report_lost(reporter: Reporter, number: int, exception: BaseException) -> N
     """A test that could not be found here, since its module does not even import, is an error."""
     reporter.hold(TestStarted, test=number)
     reporter.hold(OutcomeNoted, test=number, kind="addError", **describe_exception(exception))
-    reporter.hold(TestFinished, test=number, duration=0.0, counted=True, succeeded=False)
+    reporter.hold(TestEnded, test=number, duration=0.0, counted=True, succeeded=False)

@@ -15,14 +15,14 @@ from isolatedunit.errors import BackendUnavailable
 from isolatedunit.reporters.terminal.streams import (
     ColouringStream,
     DotlessStream,
-    HarmlessStream,
+    EscapingStream,
     LosslessStream,
     is_terminal,
     wants_colour,
 )
 
 if TYPE_CHECKING:
-    from isolatedunit.backends.forkserver.prestart import HeadStart
+    from isolatedunit.backends.forkserver.prestart import Prestart
     from isolatedunit.reporters.files.event_log import PastRun
     from isolatedunit.reporters.terminal.progress import Display
     from isolatedunit.reporters.web.live import LivePage
@@ -81,15 +81,15 @@ def _make_runner(options: Options, stream: Any) -> IsolatedTestRunner:
     )
 
 
-def _begin_template(options: Options, closing: ExitStack) -> HeadStart | None:
+def _begin_template(options: Options, closing: ExitStack) -> Prestart | None:
     try:
-        from isolatedunit.backends.forkserver.prestart import make_head_start
+        from isolatedunit.backends.forkserver.prestart import make_prestart
     except OSError:  # for want of descriptors, say; who needs what is imported there tries it again
         return None
-    head_start = make_head_start(options)
-    if head_start is not None:
-        closing.callback(head_start.close)
-    return head_start
+    prestarted = make_prestart(options)
+    if prestarted is not None:
+        closing.callback(prestarted.close)
+    return prestarted
 
 
 def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: TextIO, closing: ExitStack) -> None:
@@ -107,7 +107,7 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
     """Run the tests that are wanted, or show a run of the *past*; gives the exit code."""
     options, names, is_run = wanted.options, wanted.names, past is None
     with ExitStack() as closing:
-        head_start = _begin_template(options, closing) if is_run else None
+        prestarted = _begin_template(options, closing) if is_run else None
         display = _display_of(options) if is_run else None
         if display is not None:
             closing.callback(display.close)
@@ -116,9 +116,9 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
             import logging
 
             # a program has handlers of its own; the command shows what was asked for
-            logging.basicConfig(level=logging.INFO, format="%(message)s", stream=HarmlessStream(stream))
+            logging.basicConfig(level=logging.INFO, format="%(message)s", stream=EscapingStream(stream))
         runner = _make_runner(options, stream)
-        runner.display, runner.annotates, runner.begun = display, is_run, head_start
+        runner.display, runner.annotates, runner.prestarted = display, is_run, prestarted
         if is_run:
             _equip(runner, wanted, stream, closing)
         source: dict[str, Any] = {"names": list(names)}

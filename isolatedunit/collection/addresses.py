@@ -142,7 +142,7 @@ def import_module(source: Source) -> Any:
     for directory in reversed(source.get("path", ())):
         if directory not in sys.path:
             sys.path.insert(0, directory)
-            import_path.let_go_of_shadowed()
+            import_path.unload_shadowed()
     if "main" in source:
         return import_main(source["main"])
     for name in source.get("with", ()):

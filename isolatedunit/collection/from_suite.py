@@ -117,7 +117,7 @@ class _Noting(unittest.TestResult):
 
     def stopTest(self, test: Any) -> None:
         super().stopTest(test)
-        self.reports.append({"type": "TestFinished", "duration": 0.0, "counted": bool(self.testsRun)})
+        self.reports.append({"type": "TestEnded", "duration": 0.0, "counted": bool(self.testsRun)})
 
 
 def _cannot_be_carried(test: Any, exception: Exception) -> tuple[dict[str, Any], ...]:
@@ -127,7 +127,7 @@ def _cannot_be_carried(test: Any, exception: Exception) -> tuple[dict[str, Any],
     )
     return (
         {"type": "OutcomeNoted", "kind": "addError", "text": text, "message": text},
-        {"type": "TestFinished", "duration": 0.0, "counted": True},
+        {"type": "TestEnded", "duration": 0.0, "counted": True},
     )
 
 

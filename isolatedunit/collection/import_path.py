@@ -48,7 +48,7 @@ def note_own_modules(plain: Set[str]) -> None:
     _own = sys.stdlib_module_names.intersection(sys.modules) - plain - set(sys.builtin_module_names)
 
 
-def let_go_of_shadowed() -> None:
+def unload_shadowed() -> None:
     """Forget those of them that an import would now find in a folder of the user's: the next import does.
 
     Who imported one before keeps it.

@@ -8,10 +8,10 @@ from isolatedunit.backends.contract import ChildSpec
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.model.events import AttemptFinished
 from isolatedunit.model.moments import NEVER
-from isolatedunit.model.results import MadeBy
+from isolatedunit.model.results import SpawnInfo
 
 
-def describe(attempt: Attempt, spec: ChildSpec, made_by: MadeBy, now: float) -> AttemptFinished:
+def describe(attempt: Attempt, spec: ChildSpec, spawn_info: SpawnInfo, now: float) -> AttemptFinished:
     """The event that tells of the attempt's end, with all that is known of its cost."""
     return AttemptFinished(
         now,
@@ -22,7 +22,7 @@ def describe(attempt: Attempt, spec: ChildSpec, made_by: MadeBy, now: float) -> 
         attempt.peak_rss,
         attempt.cause,
         _phases_of(attempt),
-        _imports_of(attempt, spec, made_by),
+        _imports_of(attempt, spec, spawn_info),
         _fixtures_of(attempt),
     )
 
@@ -37,7 +37,7 @@ def _phases_of(attempt: Attempt) -> dict[str, float]:
     ended = attempt.ended_at - attempt.ready_at
     if not attempt.evidence.names:  # it listed the tests
         return {"spawn": spawned, "import": ended}
-    loaded_for = attempt.loaded_for + attempt.trunk_loaded_for
+    loaded_for = attempt.loaded_for + attempt.shared_imports_loaded_for
     return {
         "spawn": max(0.0, spawned - loaded_for),
         "import": loaded_for + receipt.found_after,
@@ -47,19 +47,19 @@ def _phases_of(attempt: Attempt) -> dict[str, float]:
     }
 
 
-def _imports_of(attempt: Attempt, spec: ChildSpec, made_by: MadeBy) -> dict[str, float]:
+def _imports_of(attempt: Attempt, spec: ChildSpec, spawn_info: SpawnInfo) -> dict[str, float]:
     """What was imported for the attempt: by the template of its lane, or by itself where that had imported nothing.
 
     What several modules have imported together goes by the statements that do that.
     """
     imports = {}
-    if attempt.trunk_loaded_for:
-        imports["; ".join(spec.trunk)] = attempt.trunk_loaded_for
+    if attempt.shared_imports_loaded_for:
+        imports["; ".join(spec.shared_imports)] = attempt.shared_imports_loaded_for
     home = spec.home
     if home is None:  # several modules, or none of its own
         return imports
     seconds = attempt.loaded_for
-    if not seconds and made_by.fork_after in (None, "start") and attempt.evidence.receipt is not None:
+    if not seconds and spawn_info.fork_after in (None, "start") and attempt.evidence.receipt is not None:
         seconds = attempt.evidence.receipt.found_after
     if seconds:
         module = home.get("module")

@@ -12,7 +12,7 @@ from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduling.fixtures import Placement
 from isolatedunit.engine.scheduling.scheduler import Scheduler
-from isolatedunit.engine.scheduling.shared_imports import Trunks
+from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
 from isolatedunit.instrumentation.instruments import Measuring
 from isolatedunit.protocol.messages import Command, RunFunction, RunTest, SetUpFixture, TearDownFixture
 from isolatedunit.system import processes
@@ -31,7 +31,7 @@ class Preparation:
         self,
         run: str,
         scratch: Scratch,
-        trunks: Trunks,
+        shared_imports: SharedImportsPlan,
         measuring: Measuring,
         warnings: str | None,
         settle: Callable[[Running, Scheduler], None],
@@ -39,7 +39,7 @@ class Preparation:
     ) -> None:
         self._run = run
         self._scratch = scratch
-        self._trunks = trunks
+        self._shared_imports = shared_imports
         self._measuring = measuring
         self._warnings = warnings
         self._settle = settle
@@ -58,7 +58,7 @@ class Preparation:
         place = scheduler.place(attempt)
         spec = self._spec(attempt, place, settings)
         # what has set up fixtures lives on when its attempt is over
-        limit = None if place.becomes or place.ends_stage else attempt.options.memory_limit
+        limit = None if place.becomes or place.ends_scope else attempt.options.memory_limit
         group = self._make_control_group(limit)
         if group is not None:
             settings["cgroup"] = group.members
@@ -87,10 +87,10 @@ class Preparation:
             home=home,
             sources=tuple(sources),
             fork_after=place.fork_after,
-            trunk=self._trunks.of(home),
-            stage=place.stage,
+            shared_imports=self._shared_imports.of(home),
+            scope=place.scope,
             becomes=place.becomes,
-            ends_stage=place.ends_stage,
+            ends_scope=place.ends_scope,
         )
 
     def _make_control_group(self, memory_limit: int | None) -> ControlGroup | None:
@@ -108,10 +108,10 @@ class Preparation:
             return None
 
     def _command(self, attempt: Attempt, place: Placement, settings: dict[str, Any]) -> Command:
-        if place.ends_stage:
+        if place.ends_scope:
             return TearDownFixture(attempt=attempt.id, settings=settings)
         if place.becomes:
-            first, kind = place.tests[0], "class" if place.stage else "module"
+            first, kind = place.tests[0], "class" if place.scope else "module"
             test = {"home": first.home, "address": first.address}
             return SetUpFixture(attempt=attempt.id, kind=kind, test=test, settings=settings)
         address = attempt.tests[0].address

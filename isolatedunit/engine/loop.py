@@ -173,11 +173,13 @@ class Loop:
             if running.attempt.state is not State.DONE:
                 self._feed(running, CancelRequested(reason, force))
 
-    def suspend(self, moving_on: Iterable[int] = ()) -> None:
+    def suspend(self, pids_with_successor: Iterable[int] = ()) -> None:
         """Stop this process and all that runs, as Ctrl-Z does; the clock stands still until it goes on."""
         self._listen_to_all()
         began = self._clock()
-        stop_with((running.child for running in self._running.values() if running.child is not None), moving_on)
+        stop_with(
+            (running.child for running in self._running.values() if running.child is not None), pids_with_successor
+        )
         self._suspended_for += self._clock() - began
 
     def inspect(self) -> None:
@@ -412,7 +414,7 @@ class Loop:
             backend = self._backend_for(attempt.options.start_method)
             running.child = backend.spawn(running.spec)
         except SpawnError as exception:
-            self._feed(running, SpawnFailed(str(exception), exception.lasting, exception.stage_lost))
+            self._feed(running, SpawnFailed(str(exception), exception.lasting, exception.fixtures_lost))
             return
         except (OSError, MemoryError) as exception:
             self._feed(running, SpawnFailed(f"the system refused: {exception!r}"))
@@ -445,7 +447,7 @@ class Loop:
         if attempt.options.tells_output:
             self._tell_output(running)
         del self._running[attempt.id]
-        self.tell([describe(attempt, running.spec, running.made_by, self.now)])
+        self.tell([describe(attempt, running.spec, running.spawn_info, self.now)])
         try:
             running.concluded(running)
         finally:

@@ -108,12 +108,12 @@ def show_stacks(asked: Iterable[tuple[Stacks, Child]]) -> list[str]:
     return [stacks.read_shown(child) for stacks, child in asked]
 
 
-def stop_with(children: Iterable[Child], moving_on: Iterable[int]) -> None:
+def stop_with(children: Iterable[Child], pids_with_successor: Iterable[int]) -> None:
     """Stop this process, what runs, and those that would begin what is next.
 
     Returns when somebody has let this process go on, and the rest with it.
     """
-    stopped = [*moving_on, *(process for child in children for process in child.processes())]
+    stopped = [*pids_with_successor, *(process for child in children for process in child.processes())]
     suspend(stopped)
     try:
         os.kill(os.getpid(), processes.STOP)

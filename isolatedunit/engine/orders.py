@@ -31,7 +31,7 @@ class Orders:
         if is_same and backend.order(following.spec, before.child):
             self._ordered[attempt.id] = following, before
         else:
-            scheduler.forsake_successor_of(before.attempt)
+            scheduler.cancel_successor_of(before.attempt)
 
     def take(self, attempt: Attempt) -> Running | None:
         """What was ordered for this attempt, which begins now."""
@@ -43,8 +43,8 @@ class Orders:
 
     def withdraw(self, scheduler: Scheduler) -> None:
         """Have those forgotten, or ended, that the scheduler does not want any more."""
-        forsaken = scheduler.succession.forsaken
-        while forsaken:
-            following, _ = self._ordered.pop(forsaken.pop().id, (None, None))
+        cancelled = scheduler.lookahead.cancelled
+        while cancelled:
+            following, _ = self._ordered.pop(cancelled.pop().id, (None, None))
             if following is not None:
                 self._backend_for(following.attempt.options.start_method).withdraw(following.spec)

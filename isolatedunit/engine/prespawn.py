@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from isolatedunit.backends.contract import Backend
-from isolatedunit.engine.scheduling.idle_forecast import Foresight, Idleness
+from isolatedunit.engine.scheduling.idle_forecast import IdleForecast, Idleness
 from isolatedunit.model.moments import NEVER
 from isolatedunit.system.usage import Processors
 
 
-class Ahead:
+class Prespawner:
     """Keeps as many processes waiting as can have work next. *look* tells how idle the processors are, None if unknown.
 
     *start* begins to make one, *waiting* tells how many wait, *end* ends these.
@@ -22,13 +22,13 @@ class Ahead:
 
     def __init__(
         self,
-        foresight: Foresight,
+        forecast: IdleForecast,
         look: Callable[[], Idleness | None],
         start: Callable[[], object],
         waiting: Callable[[], int],
         end: Callable[[], object],
     ) -> None:
-        self._foresight = foresight
+        self._forecast = forecast
         self._look, self._start, self._waiting, self._end = look, start, waiting, end
         self._is_blind = False
 
@@ -40,17 +40,17 @@ class Ahead:
             self._end()
         if missing <= 0 or self._is_blind:
             return NEVER
-        if now >= self._foresight.next_look:
+        if now >= self._forecast.next_look:
             idleness = self._look()
             if idleness is None:
                 self._is_blind = True
                 return NEVER
-            for _ in range(self._foresight.judge(now, idleness, missing)):
+            for _ in range(self._forecast.judge(now, idleness, missing)):
                 self._start()
-        return self._foresight.next_look
+        return self._forecast.next_look
 
 
-def start_ahead_with(backend: Backend, slots: int) -> Ahead:
+def start_ahead_with(backend: Backend, slots: int) -> Prespawner:
     """What keeps processes of *backend* waiting for *slots* tests at a time."""
     processors = Processors()
     share = min(float(slots), processors.count)
@@ -63,4 +63,4 @@ def start_ahead_with(backend: Backend, slots: int) -> Ahead:
         own = 0.0 if share >= processors.installed else processors.used_by_children(backend.processes())
         return Idleness(idle, own)
 
-    return Ahead(Foresight(share), look, backend.start_ahead, lambda: backend.waiting, backend.end_waiting)
+    return Prespawner(IdleForecast(share), look, backend.start_ahead, lambda: backend.waiting, backend.end_waiting)

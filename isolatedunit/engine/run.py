@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from isolatedunit.backends.contract import Backend, Begun, ChildSpec, Setting
+from isolatedunit.backends.contract import Backend, ChildSpec, Prestarted, Setting
 from isolatedunit.backends.registry import open_backend
 from isolatedunit.collection import import_path
 from isolatedunit.collection.addresses import is_importing_main
@@ -19,11 +19,11 @@ from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.launch import Preparation
 from isolatedunit.engine.loop import Loop
 from isolatedunit.engine.orders import Orders
-from isolatedunit.engine.prespawn import Ahead, start_ahead_with
+from isolatedunit.engine.prespawn import Prespawner, start_ahead_with
 from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduling.ordering import Expectations
 from isolatedunit.engine.scheduling.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
-from isolatedunit.engine.scheduling.shared_imports import Trunks
+from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
 from isolatedunit.engine.scheduling.stop_rules import StopRules
 from isolatedunit.engine.watchdog import Watchdog
 from isolatedunit.errors import CollectionError, Interrupted, IsolatedUnitError, NestedTooDeep
@@ -39,7 +39,7 @@ from isolatedunit.model.events import (
     Warned,
 )
 from isolatedunit.model.moments import NEVER
-from isolatedunit.model.results import PlannedTest, TrunkKey
+from isolatedunit.model.results import ImportsKey, PlannedTest
 from isolatedunit.protocol.messages import CollectTests, Reply, Requested
 from isolatedunit.system import processes
 from isolatedunit.system.tempdir import Scratch, remove_left_over
@@ -52,7 +52,7 @@ MAX_DEPTH = 4
 class Run:
     """One run, or several with the same options: `collect` tests, `execute` them, `close`.
 
-    *warnings* is the category of `warnings.simplefilter` that tests run under, or None. From what was *begun*
+    *warnings* is the category of `warnings.simplefilter` that tests run under, or None. From what was *prestarted*
     come the run's id, its directory and its first interpreter.
     """
 
@@ -64,7 +64,7 @@ class Run:
         warnings: str | None = None,
         answer: Callable[[Requested, Callable[[Reply], None]], None] | None = None,
         listens_at_once: bool = False,
-        begun: Begun | None = None,
+        prestarted: Prestarted | None = None,
     ) -> None:
         if is_importing_main():
             raise IsolatedUnitError(
@@ -76,13 +76,13 @@ class Run:
                 f"this would be a run inside of {processes.run_depth()} others, and {MAX_DEPTH - 1} is the most; "
                 "does a module run its own tests when it is imported?"
             )
-        self.id = os.urandom(4).hex() if begun is None else begun.run
+        self.id = os.urandom(4).hex() if prestarted is None else prestarted.run
         self.options = options
         self.jobs = count_jobs(options)
         self.interrupts = 0
         self._told: set[str] = set()
         self._backends: dict[str, Backend] = {}
-        self.trunks = Trunks()
+        self.shared_imports = SharedImportsPlan()
         watchdog = None if options.watchdog_timeout is None else Watchdog(options.watchdog_timeout)
         self._loop = Loop(
             self._backend_for, listeners, answer=answer, listens_at_once=listens_at_once, watchdog=watchdog
@@ -93,16 +93,16 @@ class Run:
         self._asked: deque[Callable[[Scheduler], object]] = deque()
         self._rules = StopRules(options, 0.0)
         self._free_memory = FreeMemory()
-        self._ahead: Ahead | None = None
+        self._ahead: Prespawner | None = None
         self._start_method = usable_start_method(options.start_method)
         need_measuring(options)
         self.measured: list[str] = []
         # the last thing to be made: nothing below it may fail
-        self._scratch = Scratch(self.id) if begun is None else begun.take_scratch()
-        self._begun = begun
+        self._scratch = Scratch(self.id) if prestarted is None else prestarted.take_scratch()
+        self._prestarted = prestarted
         self._measuring = Measuring(options, self._scratch.make)
         self._preparation = Preparation(
-            self.id, self._scratch, self.trunks, self._measuring, warnings, self._settle, self._restore_files
+            self.id, self._scratch, self.shared_imports, self._measuring, warnings, self._settle, self._restore_files
         )
         self._orders = Orders(self._backend_for, self._preparation.prepare)
 
@@ -203,9 +203,9 @@ class Run:
         shard: tuple[int, int, str] | None = None,
     ) -> None:
         """Run the tests, in the order that *expectations* of them suggest; tell the listeners of each."""
-        self.trunks.plan(tests)
-        if self.trunks.expected:
-            self._backend_for("forkserver").prepare(self.trunks.kept)
+        self.shared_imports.plan(tests)
+        if self.shared_imports.expected:
+            self._backend_for("forkserver").prepare(self.shared_imports.kept)
         known = [test for test in tests if test.reports]
         unknown = [test for test in tests if not test.reports]
         scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs)
@@ -232,11 +232,15 @@ class Run:
             [RunFinished(self._loop.now, tuple(report.id for report in missing), tuple(test.id for test in not_run))]
         )
 
-    def expect_trunks(self, trunks: Sequence[TrunkKey]) -> None:
+    def expect_shared_imports(self, shared_imports: Sequence[ImportsKey]) -> None:
         """These are likely to be wanted: begin, while tests are listed, as many as there is a slot for besides that."""
-        if self._start_method == "forkserver" and self.options.fork_after != "start" and trunks[: self.jobs - 1]:
-            self.trunks.expected = tuple(trunks[: self.jobs - 1])
-            self._backend_for("forkserver").prepare(self.trunks.expected)
+        if (
+            self._start_method == "forkserver"
+            and self.options.fork_after != "start"
+            and shared_imports[: self.jobs - 1]
+        ):
+            self.shared_imports.expected = tuple(shared_imports[: self.jobs - 1])
+            self._backend_for("forkserver").prepare(self.shared_imports.expected)
 
     def _describe_start(self, planned: int, shard: tuple[int, int, str] | None = None) -> RunStarted:
         now, options = self._loop.now, self.options
@@ -276,7 +280,7 @@ class Run:
         if self._is_to_suspend:
             self._is_to_suspend = False
             self._loop.suspend(
-                [process_id for backend in self._backends.values() for process_id in backend.moving_on()]
+                [process_id for backend in self._backends.values() for process_id in backend.pids_with_successor()]
             )
         if self._is_to_inspect:
             self._is_to_inspect = False
@@ -324,7 +328,7 @@ class Run:
 
     def _settle(self, running: Running, scheduler: Scheduler) -> None:
         outputs, now = running.collect_output(), self._loop.now
-        self._tell_results(scheduler.settle(running.attempt, outputs, running.made_by, now))
+        self._tell_results(scheduler.settle(running.attempt, outputs, running.spawn_info, now))
 
     def serve(self, wait_for_more: Callable[[Scheduler], bool]) -> None:
         """Run tests that come one by one: *wait_for_more* adds them, and says whether there may be more."""
@@ -381,7 +385,7 @@ class Run:
                     directory=os.getcwd(),
                     warn=self.warn,
                     coverage=self._measuring.coverage,
-                    begun=self._begun,
+                    prestarted=self._prestarted,
                 ),
             )
         return self._backends[name]

@@ -9,7 +9,7 @@ from isolatedunit.backends.contract import Child, ChildSpec
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.monitor import Stacks
 from isolatedunit.model.moments import NEVER
-from isolatedunit.model.results import MadeBy, Output
+from isolatedunit.model.results import Output, SpawnInfo
 from isolatedunit.system.cgroups import ControlGroup
 
 
@@ -51,6 +51,6 @@ class Running:
         return self.child.read_output([record.written for _, record in self.attempt.conclusion.settled])[0]
 
     @property
-    def made_by(self) -> MadeBy:
+    def spawn_info(self) -> SpawnInfo:
         """How its child came to be."""
-        return self.child.made_by if self.child is not None else MadeBy(self.attempt.options.start_method)
+        return self.child.spawn_info if self.child is not None else SpawnInfo(self.attempt.options.start_method)

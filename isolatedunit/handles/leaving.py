@@ -21,14 +21,14 @@ _LOOK_INTERVAL = 0.005
 
 
 class Leaving:
-    """Around the functions for the exit: children that multiprocessing waits for longer than *patience* go to *end*.
+    """Around the functions for the exit: children that multiprocessing waits for longer than *deadlines* go to *end*.
 
     It ends what is a daemon, and waits for all others without a limit. A thread looks after that, which
     neither `threading` nor who counts threads sees; there is none where there are no such children.
     """
 
-    def __init__(self, patience: float, end: Callable[[set[int]], None]) -> None:
-        self._patience = patience
+    def __init__(self, deadlines: float, end: Callable[[set[int]], None]) -> None:
+        self._deadlines = deadlines
         self._end = end
         self._thread = _get_ident()
         self._is_over = False
@@ -52,7 +52,7 @@ class Leaving:
             while not self._is_over:
                 if not self._is_waiting():
                     since = _clock()
-                elif _clock() - since > self._patience:
+                elif _clock() - since > self._deadlines:
                     self._end(processes.joined_at_exit())
                     since = _clock()
                 _sleep(_LOOK_INTERVAL)

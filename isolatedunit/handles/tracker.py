@@ -187,8 +187,8 @@ class HandleTracker:
 
     def leaving(self, timeout: float | None = DEFAULT_TIMEOUT) -> Leaving:
         """To be around the functions for the exit: a child that they wait for in vain is a leak, and is ended."""
-        patience = GRACE * load_per_processor()
-        return Leaving(patience if timeout is None else min(patience, timeout / 2), self._end_children)
+        deadlines = GRACE * load_per_processor()
+        return Leaving(deadlines if timeout is None else min(deadlines, timeout / 2), self._end_children)
 
     def _end_children(self, children: set[int]) -> None:
         suspects = _Suspects()
@@ -281,8 +281,8 @@ class HandleTracker:
         gc.collect()  # what only a cycle kept is closed now, as Python would have done some time
         suspects = self._look(ledger)
         # half of the time at most: what does not end by itself has to be ended in the rest
-        patience = _clock() + min((deadline - _clock()) / 2, GRACE * load_per_processor())
-        while suspects.may_end and _clock() < patience:
+        deadlines = _clock() + min((deadline - _clock()) / 2, GRACE * load_per_processor())
+        while suspects.may_end and _clock() < deadlines:
             _sleep(0.002)
             suspects = self._look(ledger)
         if not suspects:

@@ -5,7 +5,7 @@ goes on without. Its table ``tests`` has ``id``, ``duration`` in seconds (a mean
 run counts for half of all before it), ``peak_rss`` in bytes, ``outcome`` and ``cause`` of the last
 run, ``runs`` and ``failures`` so far, ``last_run`` in seconds since 1970. Its table ``recent`` has by
 the same ``id`` the last of these ``runs``, newest first, as many as fit into `RECENT_SIZE` characters, and
-the ``message`` of the last failure. Its table ``trunks`` has what the modules of a source of tests (what the
+the ``message`` of the last failure. Its table ``shared_imports`` has what the modules of a source of tests (what the
 command line named) imported together, in JSON.
 
 A fixture that failed, or a module that could not be imported, has a row until tests of it have run again. What
@@ -41,7 +41,7 @@ KEPT_FOR = 90 * 24 * 3600.0
 LONGEST_MESSAGE = 500
 """Characters of a failure's message that are kept."""
 
-Trunks = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+SharedImportsPlan = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 """What is imported once for several modules: what is put into ``sys.path``, and then the import statements."""
 
 _IMPORT = re.compile(r"import [\w.]+|from [\w.]+ import \w+")
@@ -175,7 +175,7 @@ class History:
         except (OSError, sqlite3.Error, UnicodeError) as exception:
             self._give_up(exception)
 
-    def read_trunks(self, source: str) -> Trunks:
+    def read_shared_imports(self, source: str) -> SharedImportsPlan:
         """What modules imported together when this *source* of tests was run last; nothing where that is not known."""
         if not os.path.isfile(self._path):
             return ()
@@ -190,9 +190,9 @@ class History:
         except (sqlite3.Error, ValueError, TypeError):
             return ()  # as in a file of an earlier isolatedunit, which has no such table
 
-    def learn_trunks(self, source: str, trunks: Trunks) -> None:
+    def learn_shared_imports(self, source: str, shared_imports: SharedImportsPlan) -> None:
         """Write down what modules imported together, where that is not known yet."""
-        if self._only_reads or self.problem is not None or trunks == self.read_trunks(source):
+        if self._only_reads or self.problem is not None or shared_imports == self.read_shared_imports(source):
             return
         try:
             self._make_directory()
@@ -200,7 +200,7 @@ class History:
                 database.execute(_SCHEMA_OF_TRUNKS)
                 now = time.time()
                 database.execute("DELETE FROM trunks WHERE last_run < ?", (now - KEPT_FOR,))
-                row = (_storable(source), json.dumps(trunks), now)
+                row = (_storable(source), json.dumps(shared_imports), now)
                 database.execute("INSERT OR REPLACE INTO trunks (source, imports, last_run) VALUES (?, ?, ?)", row)
         except (OSError, sqlite3.Error, UnicodeError) as exception:
             self._give_up(exception)

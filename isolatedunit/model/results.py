@@ -120,7 +120,7 @@ class Output:
 
 
 @record(frozen=True)
-class MadeBy:
+class SpawnInfo:
     """How a child came to be; *fork_after* is None where there was no fork."""
 
     start_method: str
@@ -252,7 +252,7 @@ class Counts:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
 
-TrunkKey = tuple[tuple[str, ...], tuple[str, ...]]
+ImportsKey = tuple[tuple[str, ...], tuple[str, ...]]
 """What is imported once for several modules: what is put into ``sys.path``, and then the import statements."""
 
 

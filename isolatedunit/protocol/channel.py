@@ -39,7 +39,7 @@ MAX_PLAIN_SIZE = 4 * 1024 * 1024
 MAX_UNSENT = 256 * 1024 * 1024
 """How many bytes of answers are kept for a child that asks and does not read."""
 
-_CARRYING = ("CallNoted", "HandlesCleaned", "Requested", "TestsCollected", "ValueSent")
+_CARRYING = ("CallNoted", "HandlesCleaned", "Requested", "TestsCollected", "ValueReported")
 _CARRIERS = tuple(f'{{"type":"{name}"'.encode() for name in _CARRYING)
 
 _READ_SIZE = 256 * 1024

@@ -11,7 +11,7 @@ import os
 
 from isolatedunit.errors import IpcError
 from isolatedunit.protocol import channel
-from isolatedunit.protocol.messages import ProgressMade, Reply, Requested, ValueSent
+from isolatedunit.protocol.messages import ProgressReported, Reply, Requested, ValueReported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Ipc:
         if not 0 <= fraction <= 1:
             raise ValueError(f"progress goes from 0.0 to 1.0, and not to {fraction!r}")
         if self.is_available:
-            self._send(ProgressMade, fraction=float(fraction), text=str(text)[:MAX_TEXT])
+            self._send(ProgressReported, fraction=float(fraction), text=str(text)[:MAX_TEXT])
 
     def send(self, name: str, value: Any = None, *, pickled: bool = False) -> None:
         """Tell the runner's listeners *value* under *name*; without a runner it goes nowhere.
@@ -73,7 +73,7 @@ class Ipc:
         `ValueError` for one of more than 64 MiB as it is carried.
         """
         if self.is_available:
-            self._send_value(ValueSent, name, value, pickled)
+            self._send_value(ValueReported, name, value, pickled)
 
     def request(
         self, name: str, value: Any = None, *, timeout: float | None = DEFAULT_TIMEOUT, pickled: bool = False

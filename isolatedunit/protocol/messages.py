@@ -199,7 +199,7 @@ class ForkChild(Command):
     """To a template: import *home* and load *sources* if that is not done yet, and fork a child.
 
     The descriptor that comes along is the child's own Connection, in which its work waits already.
-    Where that is a `SetUpFixture`, the child *becomes_stage*, and the Connection that it then has
+    Where that is a `SetUpFixture`, the child *becomes_fixture_process*, and the Connection that it then has
     as a template comes along, too.
 
     With *spare* it is an order ahead, given while the child before still runs: nothing is forked if the
@@ -211,10 +211,10 @@ class ForkChild(Command):
     sources: list[dict[str, Any]]
     capture: dict[str, str]
     spare: dict[str, str] | None = None
-    becomes_stage: bool = False
+    becomes_fixture_process: bool = False
 
 
-class EndStage(Command):
+class EndFixtureProcess(Command):
     """To a stage: do the `TearDownFixture` that waits in the Connection that comes along, and end."""
 
     capture: dict[str, str]
@@ -296,7 +296,7 @@ class OutcomeNoted(Report, subtest=frozenset(("id", "description", "parameters")
     KINDS = ("addError", "addExpectedFailure", "addFailure", "addSkip", "addUnexpectedSuccess")
 
 
-class TestFinished(Report, written=frozenset(("stdout", "stderr"))):
+class TestEnded(Report, written=frozenset(("stdout", "stderr"))):
     """The test ended, its own cleanups done; the fixtures' may still come.
 
     *duration* is in seconds, as unittest measures it. *counted* tells whether unittest called
@@ -345,14 +345,14 @@ class CallNoted(Report):
     session: dict[str, Any] | None = None
 
 
-class ProgressMade(Report):
+class ProgressReported(Report):
     """The test tells how far it is: *fraction* from 0 to 1, and a *text*."""
 
     fraction: float
     text: str = ""
 
 
-class ValueSent(Report):
+class ValueReported(Report):
     """The test tells something under a *name* that its author chose."""
 
     name: str
@@ -394,16 +394,16 @@ class LoadStarted(Report):
 class LoadFinished(Report):
     """The import is done. *unsafe* tells why no child can be forked from what it left behind.
 
-    *trunk_duration* is what the template that this one was forked from took to import what several
+    *shared_imports_duration* is what the template that this one was forked from took to import what several
     modules begin with; only the first that is forked from it tells that.
     """
 
     duration: float
-    trunk_duration: float = 0.0
+    shared_imports_duration: float = 0.0
     unsafe: str | None = None
 
 
-class StageReady(Report):
+class FixtureProcessReady(Report):
     """A lane's child is a stage now: its lane waits for its end, and lanes can be forked from it."""
 
 

@@ -62,7 +62,7 @@ class Ledger:
 
 
 @record(frozen=True)
-class Manner:
+class IsolationMode:
     """How the run was isolated, which is what advice is about; *can_fork* tells whether this system can."""
 
     isolation: str = "test"
@@ -71,41 +71,44 @@ class Manner:
     can_fork: bool = False
 
 
-def advise(imports: Ledger, fixtures: Ledger, total: float, manner: Manner) -> list[str]:
+def advise(imports: Ledger, fixtures: Ledger, total: float, isolation_mode: IsolationMode) -> list[str]:
     """What would save time, the most first; *total* are the seconds that all processes took together."""
-    found = [*_for_fixtures(fixtures.slowest_first(), manner), *_for_imports(imports.slowest_first(), manner)]
+    found = [
+        *_for_fixtures(fixtures.slowest_first(), isolation_mode),
+        *_for_imports(imports.slowest_first(), isolation_mode),
+    ]
     least = max(LEAST_SAVING, LEAST_SHARE * total)
     return [text for saving, text in sorted(found, reverse=True) if saving >= least]
 
 
-def _for_fixtures(costs: Sequence[Cost], manner: Manner) -> Iterable[tuple[float, str]]:
+def _for_fixtures(costs: Sequence[Cost], isolation_mode: IsolationMode) -> Iterable[tuple[float, str]]:
     by_owner: dict[str, list[Cost]] = {}
     for cost in costs:
         by_owner.setdefault(cost.name.partition(" ")[2], []).append(cost)
     for owner, both in by_owner.items():
         both.sort(key=lambda cost: not cost.name.startswith("setUp"))
         steps = " and ".join(cost.name.partition(" ")[0] for cost in both)
-        ways = _ways("module" if "Module" in both[0].name else "class", manner)
+        ways = _ways("module" if "Module" in both[0].name else "class", isolation_mode)
         if ways:
             times, seconds = max(cost.times for cost in both), sum(cost.seconds for cost in both)
             saving = sum(cost.saving for cost in both)
             yield saving, f"{steps} of {owner.strip('()')} ran {_tell(times, seconds, ways, saving)}"
 
 
-def _ways(kind: str, manner: Manner) -> list[str]:
+def _ways(kind: str, isolation_mode: IsolationMode) -> list[str]:
     """The options with which the fixtures of a class or module run less often than now."""
     wider = {"class": ("test",), "module": ("test", "class")}[kind]
-    ways = [f"--isolation {kind}"] if manner.isolation in wider else []
-    if manner.start_method == "forkserver" and manner.fork_after != "fixtures":
+    ways = [f"--isolation {kind}"] if isolation_mode.isolation in wider else []
+    if isolation_mode.start_method == "forkserver" and isolation_mode.fork_after != "fixtures":
         ways.append("--fork-after fixtures")
     return ways
 
 
-def _for_imports(costs: Sequence[Cost], manner: Manner) -> Iterable[tuple[float, str]]:
-    if manner.start_method != "spawn":
+def _for_imports(costs: Sequence[Cost], isolation_mode: IsolationMode) -> Iterable[tuple[float, str]]:
+    if isolation_mode.start_method != "spawn":
         return  # a template imports a module once, if that is possible at all
-    ways = ["--isolation module"] if manner.isolation in ("test", "class") else []
-    if manner.can_fork:
+    ways = ["--isolation module"] if isolation_mode.isolation in ("test", "class") else []
+    if isolation_mode.can_fork:
         ways.append("--start-method forkserver")
     for cost in costs if ways else ():
         yield cost.saving, f"{cost.name} was imported {_tell(cost.times, cost.seconds, ways, cost.saving)}"

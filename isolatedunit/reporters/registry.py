@@ -57,7 +57,7 @@ class Guarded:
                 self.problem = exception
 
 
-class Audience:
+class ReporterSet:
     """Who hears of a run that began at *origin*: `listeners`, of which *more* come last.
 
     *say* prints a line. `durations` is there if they were asked for, and unittest does not tell them by itself, as it

@@ -16,7 +16,7 @@ from isolatedunit.model.events import (
     TestQueued,
 )
 from isolatedunit.model.results import Counts
-from isolatedunit.reporters.costs import Ledger, Manner, advise
+from isolatedunit.reporters.costs import IsolationMode, Ledger, advise
 
 PHASES = ("spawn", "import", "fixtures", "tests", "cleanup")
 
@@ -38,7 +38,7 @@ class Statistics:
         self.phases = dict.fromkeys(PHASES, 0.0)
         self.failures_by_cause: dict[str, int] = {}
         self._imports, self._fixtures = Ledger(), Ledger()
-        self._manner = Manner()
+        self._isolation_mode = IsolationMode()
         self._runs = 0
         self._busy = self._slots = 0.0  # seconds, of attempts and of slots that there were
         self._jobs = 0
@@ -64,7 +64,7 @@ class Statistics:
             self._queued[str(event.number)] = event.time
         elif isinstance(event, RunStarted):
             self._jobs, self._run_began = event.jobs, event.time
-            self._manner = Manner(event.isolation, event.start_method, event.fork_after, _CAN_FORK)
+            self._isolation_mode = IsolationMode(event.isolation, event.start_method, event.fork_after, _CAN_FORK)
             self._runs += 1
         elif isinstance(event, RunFinished):
             self._jobs = 0
@@ -127,7 +127,7 @@ class Statistics:
             "time_lost_to_isolation": total - self.phases["tests"],
             "imports": self._imports.as_rows("module"),
             "fixtures": self._fixtures.as_rows("fixture"),
-            "advice": advise(self._imports, self._fixtures, total, self._manner),
+            "advice": advise(self._imports, self._fixtures, total, self._isolation_mode),
         }
 
 

@@ -16,14 +16,14 @@ from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import ChildExited, SlotGranted
 from isolatedunit.engine.scheduling.scheduler import Scheduler
-from isolatedunit.model.results import ExitStatus, MadeBy, Output, PlannedTest
-from isolatedunit.protocol.messages import ChildReady, TestFinished, TestStarted, WorkFinished
+from isolatedunit.model.results import ExitStatus, Output, PlannedTest, SpawnInfo
+from isolatedunit.protocol.messages import ChildReady, TestEnded, TestStarted, WorkFinished
 
 TESTS_A_MODULE = 50
 SAID = {"attempt": "", "pid": 1}
 BEGIN = (SlotGranted(), ChildReady(**SAID), TestStarted(**SAID, test=0))
 END = (
-    TestFinished(**SAID, test=0, duration=0.1, counted=True, succeeded=True),
+    TestEnded(**SAID, test=0, duration=0.1, counted=True, succeeded=True),
     WorkFinished(**SAID, clean=True),
     ChildExited(ExitStatus(0)),
 )
@@ -46,7 +46,7 @@ def simulate(count: int, slots: int) -> None:
     began = time.process_time()
     scheduler = Scheduler("run", tests, options)
     planned = time.process_time() - began
-    outputs, made_by = [Output()], MadeBy("forkserver", "import")
+    outputs, spawn_info = [Output()], SpawnInfo("forkserver", "import")
     running: list[Attempt] = []
     gc.freeze()  # else the slowest step is the collector's, which looks at all tests
     now, done, slowest = 0.0, 0, 0.0
@@ -66,7 +66,7 @@ def simulate(count: int, slots: int) -> None:
         now, ended = now + 0.0001, running.pop()
         for stimulus in END:
             ended.handle(stimulus, now)
-        scheduler.settle(ended, outputs, made_by, now)
+        scheduler.settle(ended, outputs, spawn_info, now)
         done += 1
         slowest = max(slowest, time.perf_counter() - step)
     took = time.process_time() - began

@@ -18,11 +18,11 @@ from isolatedunit.backends.contract import Child, ChildSpec, Setting
 from isolatedunit.backends.forkserver.child import ForkedChild
 from isolatedunit.backends.forkserver.fixture_child import ClosingChild, OpeningChild
 from isolatedunit.backends.forkserver.prestart import BASE
-from isolatedunit.backends.forkserver.templates import Lane, Stage, TemplateConnection, Trunk
+from isolatedunit.backends.forkserver.templates import FixtureProcess, ModuleTemplate, SharedImports, TemplateConnection
 from isolatedunit.backends.interpreter import launch, prepare
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.moments import NEVER
-from isolatedunit.model.results import TrunkKey, path_of
+from isolatedunit.model.results import ImportsKey, path_of
 from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import EndStrays, Exit, ForkTemplate
 from isolatedunit.system import processes
@@ -42,10 +42,10 @@ class ForkServerBackend:
         self._base: TemplateConnection | None = None
         self._base_process: Any = None
         self._base_capture = Capture(setting, BASE)
-        self._idle: list[Lane] = []  # the one used last is last
-        self._busy: set[Lane] = set()
-        self._trunks: dict[TrunkKey, Trunk] = {}
-        self._stages: dict[str, Stage] = {}
+        self._idle: list[ModuleTemplate] = []  # the one used last is last
+        self._busy: set[ModuleTemplate] = set()
+        self._shared_imports: dict[ImportsKey, SharedImports] = {}
+        self._fixture_processes: dict[str, FixtureProcess] = {}
         self._children: set[ForkedChild] = set()
         self._ordered: dict[str, ForkedChild] = {}
         self._unsafe: set[str] = set()
@@ -58,7 +58,7 @@ class ForkServerBackend:
         if child is not None:
             child.take_over()
         else:
-            kind = ClosingChild if spec.ends_stage else OpeningChild if spec.becomes else ForkedChild
+            kind = ClosingChild if spec.ends_scope else OpeningChild if spec.becomes else ForkedChild
             child = kind(self, spec)
             child.begin()
         self._children.add(child)
@@ -66,7 +66,7 @@ class ForkServerBackend:
 
     def order(self, spec: ChildSpec, after: Child) -> bool:
         """Have the lane of *after* fork this child by itself; only one without fixtures that are set up elsewhere."""
-        if type(after) is not ForkedChild or spec.stage or spec.becomes or spec.ends_stage:
+        if type(after) is not ForkedChild or spec.scope or spec.becomes or spec.ends_scope:
             return False
         child = ForkedChild(self, spec)
         if not child.order_after(after):
@@ -80,7 +80,7 @@ class ForkServerBackend:
         if child is not None:
             child.withdraw()
 
-    def moving_on(self) -> list[int]:
+    def pids_with_successor(self) -> list[int]:
         """The lanes that fork another child by themselves when the one that runs is gone."""
         return [lane.process_id for lane in self._busy if lane.successor is not None and lane.process_id is not None]
 
@@ -88,13 +88,13 @@ class ForkServerBackend:
         """None is started ahead."""
         return []
 
-    def prepare(self, trunks: Collection[TrunkKey]) -> None:
+    def prepare(self, shared_imports: Collection[ImportsKey]) -> None:
         """Begin to import that in trunks of their own; whatever fails is tried again when it is needed."""
-        for key in self._trunks.keys() - trunks:
-            self._trunks.pop(key).give_up()
-        for key in trunks:
+        for key in self._shared_imports.keys() - shared_imports:
+            self._shared_imports.pop(key).give_up()
+        for key in shared_imports:
             try:
-                self._trunk(key)
+                self._import_shared(key)
             except SpawnError:
                 return
 
@@ -123,10 +123,10 @@ class ForkServerBackend:
                 "itself (fork_after=start)"
             )
 
-    def take_lane(self, home: str, spec: ChildSpec, *, new: bool = False) -> Lane:
+    def take_lane(self, home: str, spec: ChildSpec, *, new: bool = False) -> ModuleTemplate:
         """A lane with this home, an idle one or a new one; raises `SpawnError`."""
-        if spec.stage:
-            self.stage(spec.stage)  # the idle lanes of one that is gone are about to end
+        if spec.scope:
+            self.scope(spec.scope)  # the idle lanes of one that is gone are about to end
         idle = None if new else next((lane for lane in reversed(self._idle) if lane.home == home), None)
         if idle is not None:
             self._idle.remove(idle)
@@ -134,64 +134,64 @@ class ForkServerBackend:
         self._busy.add(lane)
         return lane
 
-    def return_lane(self, lane: Lane) -> None:
+    def return_lane(self, lane: ModuleTemplate) -> None:
         """The lane may be used again."""
         self._busy.discard(lane)
         self._idle.append(lane)
         while len(self._idle) > self.setting.jobs:
             self._idle.pop(0).connection.close()
 
-    def drop_lane(self, lane: Lane) -> None:
+    def drop_lane(self, lane: ModuleTemplate) -> None:
         """The lane cannot be used again."""
         self._busy.discard(lane)
         lane.connection.close()
 
-    def end_lane(self, lane: Lane) -> None:
+    def end_lane(self, lane: ModuleTemplate) -> None:
         """It may have begun what nobody wants: end it, and what is below it."""
         if lane.process_id is not None:
             processes.kill_all(processes.processes_below(lane.process_id))
             processes.send_signal(lane.process_id, processes.SIGKILL)
         self.drop_lane(lane)
 
-    def add_stage(self, name: str, stage: Stage) -> None:
+    def add_fixture_process(self, name: str, scope: FixtureProcess) -> None:
         """Lanes can be forked from it now."""
-        self._stages[name] = stage
+        self._fixture_processes[name] = scope
 
-    def stage(self, name: str) -> Stage:
+    def scope(self, name: str) -> FixtureProcess:
         """The stage of this name; raises `SpawnError` when it is gone."""
-        stage = self._stages.get(name)
-        if stage is not None and not stage.is_gone:
-            return stage
-        if stage is not None:
-            self.take_stage(name)
-            stage.connection.close()
-            is_alone = stage.lane.connection.is_closed  # else its lane ends what was below it
-            self.drop_lane(stage.lane)
+        scope = self._fixture_processes.get(name)
+        if scope is not None and not scope.is_gone:
+            return scope
+        if scope is not None:
+            self.take_fixture_process(name)
+            scope.connection.close()
+            is_alone = scope.lane.connection.is_closed  # else its lane ends what was below it
+            self.drop_lane(scope.lane)
             if is_alone:
-                self.end_orphans(stage.lane, stage.below)
-        raise SpawnError("the process that had set up its fixtures has ended", stage_lost=True)
+                self.end_orphans(scope.lane, scope.below)
+        raise SpawnError("the process that had set up its fixtures has ended", fixtures_lost=True)
 
-    def take_stage(self, name: str) -> None:
+    def take_fixture_process(self, name: str) -> None:
         """The stage is nobody's any more; its lanes end."""
-        self._stages.pop(name).connection.channel.receive()
+        self._fixture_processes.pop(name).connection.channel.receive()
         for lane in [lane for lane in self._idle if lane.home == name]:
             self._idle.remove(lane)
             lane.connection.close()
 
-    def kill_stage(self, name: str) -> None:
+    def kill_fixture_process(self, name: str) -> None:
         """It hangs; end it and all that is below it."""
-        stage = self._stages.get(name)
-        if stage is not None and stage.lane.process_id is not None:
-            processes.kill_all(processes.processes_below(stage.lane.process_id))
+        scope = self._fixture_processes.get(name)
+        if scope is not None and scope.lane.process_id is not None:
+            processes.kill_all(processes.processes_below(scope.lane.process_id))
 
-    def end_orphans(self, lane: Lane, below: str) -> None:
+    def end_orphans(self, lane: ModuleTemplate, below: str) -> None:
         """The lane is lost: end what was below it, and is now right below the stage, or template, that it was
         forked from."""
         if below:
-            stage = self._stages.get(below)
-            if stage is not None:
+            scope = self._fixture_processes.get(below)
+            if scope is not None:
                 try:
-                    stage.connection.send(EndStrays(lane=lane.process_id or 0))
+                    scope.connection.send(EndStrays(lane=lane.process_id or 0))
                 except OSError:
                     pass  # its own lane ends all that was below it
             return
@@ -205,33 +205,34 @@ class ForkServerBackend:
         self._names += 1
         return Capture(self.setting, str(self._names))
 
-    def _new_lane(self, home: str, spec: ChildSpec) -> Lane:
-        if spec.stage:
+    def _new_lane(self, home: str, spec: ChildSpec) -> ModuleTemplate:
+        if spec.scope:
             try:
-                connection = self._fork_template(self.stage(spec.stage).connection, ForkTemplate())
+                connection = self._fork_template(self.scope(spec.scope).connection, ForkTemplate())
             except OSError as exception:
-                raise SpawnError(f"its fixtures' process cannot fork: {exception}", stage_lost=True) from exception
-            return Lane(connection, home, self.new_capture(), None)
-        trunk = self._trunk_for(spec) if spec.trunk and spec.fork_after != "start" else None
-        if trunk is not None:
+                raise SpawnError(f"its fixtures' process cannot fork: {exception}", fixtures_lost=True) from exception
+            return ModuleTemplate(connection, home, self.new_capture(), None)
+        shared = self._shared_imports_for(spec) if spec.shared_imports and spec.fork_after != "start" else None
+        if shared is not None:
             try:
-                return Lane(self._fork_template(trunk.connection, ForkTemplate()), home, self.new_capture(), trunk)
+                connection = self._fork_template(shared.connection, ForkTemplate())
+                return ModuleTemplate(connection, home, self.new_capture(), shared)
             except OSError:
-                trunk.give_up()
-        return Lane(self._fork_from_base(ForkTemplate()), home, self.new_capture(), None)
+                shared.give_up()
+        return ModuleTemplate(self._fork_from_base(ForkTemplate()), home, self.new_capture(), None)
 
-    def _trunk_for(self, spec: ChildSpec) -> Trunk | None:
+    def _shared_imports_for(self, spec: ChildSpec) -> SharedImports | None:
         """The trunk that the child's home can grow from, made if need be; None if it failed."""
-        trunk = self._trunk((path_of(spec.home), spec.trunk))
-        return None if trunk.failed else trunk
+        shared_imports = self._import_shared((path_of(spec.home), spec.shared_imports))
+        return None if shared_imports.failed else shared_imports
 
-    def _trunk(self, key: TrunkKey) -> Trunk:
-        trunk = self._trunks.get(key)
-        if trunk is None:
+    def _import_shared(self, key: ImportsKey) -> SharedImports:
+        shared_imports = self._shared_imports.get(key)
+        if shared_imports is None:
             path, statements = key
             command = ForkTemplate(prefix=list(statements), path=list(path))
-            trunk = self._trunks[key] = Trunk(self._fork_from_base(command))
-        return trunk
+            shared_imports = self._shared_imports[key] = SharedImports(self._fork_from_base(command))
+        return shared_imports
 
     def _fork_from_base(self, command: ForkTemplate) -> TemplateConnection:
         try:
@@ -256,8 +257,8 @@ class ForkServerBackend:
 
     def _ensure_base(self) -> TemplateConnection:
         if self._base is None:
-            begun = self.setting.begun
-            started = None if begun is None else begun.take_interpreter()
+            prestarted = self.setting.prestarted
+            started = None if prestarted is None else prestarted.take_interpreter()
             process, channel = started or launch(self.setting.run, "template", self._base_capture.paths)
             self._base, self._base_process = TemplateConnection(channel), process
             prepare(channel, self.setting, "template", self._base_capture.paths)
@@ -275,11 +276,12 @@ class ForkServerBackend:
         """The processes right below the base template and the trunks, without trunks and lanes."""
         if self._base_process is None:
             return []
-        for trunk in self._trunks.values():
-            trunk.hear()
-        trunks = [trunk.process_id for trunk in self._trunks.values() if trunk.process_id is not None]
-        below = {child for template in (self._base_process.pid, *trunks) for child in processes.children_of(template)}
-        return sorted(below.difference(trunks, (lane.process_id for lane in (*self._idle, *self._busy))))
+        for shared in self._shared_imports.values():
+            shared.hear()
+        sharing = [shared.process_id for shared in self._shared_imports.values() if shared.process_id is not None]
+        templates = (self._base_process.pid, *sharing)
+        below = {child for template in templates for child in processes.children_of(template)}
+        return sorted(below.difference(sharing, (lane.process_id for lane in (*self._idle, *self._busy))))
 
     def forget(self, child: ForkedChild) -> None:
         """The child is gone."""
@@ -294,15 +296,15 @@ class ForkServerBackend:
             child.close()
         for lane in (*self._idle, *self._busy):
             lane.connection.close()
-        for stage in self._stages.values():
-            stage.connection.close()
-        self._stages.clear()
+        for fixtures in self._fixture_processes.values():
+            fixtures.connection.close()
+        self._fixture_processes.clear()
         self._idle.clear()
         self._busy.clear()
-        for trunk in self._trunks.values():
-            trunk.hear()
-            if not trunk.failed:
-                trunk.connection.close()
+        for shared_imports in self._shared_imports.values():
+            shared_imports.hear()
+            if not shared_imports.failed:
+                shared_imports.connection.close()
         if self._base is not None:
             self._end_base(self._base)
         if self._lost_a_base:

@@ -12,19 +12,19 @@ from multiprocess.connection import Connection
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import ChildSpec
-from isolatedunit.backends.forkserver.templates import Lane
+from isolatedunit.backends.forkserver.templates import ModuleTemplate
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.moments import NEVER
-from isolatedunit.model.results import ExitStatus, MadeBy, Output
+from isolatedunit.model.results import ExitStatus, Output, SpawnInfo
 from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import (
     ChildReady,
     ChildReaped,
+    FixtureProcessReady,
     ForkChild,
     LoadFinished,
     LoadStarted,
     Report,
-    StageReady,
 )
 from isolatedunit.system import processes
 
@@ -43,12 +43,12 @@ class ForkedChild:
         self.channel: Channel
         self._backend = backend
         self._spec = spec
-        self._below = spec.stage  # the stage that the lane is a fork of
-        self._lane: Lane | None = None
-        self._ordered_from: Lane | None = None
+        self._below = spec.scope  # the stage that the lane is a fork of
+        self._lane: ModuleTemplate | None = None
+        self._ordered_from: ModuleTemplate | None = None
         self._capture: Capture
         self._loading = False
-        self._waits_for_trunk = False
+        self._waits_for_shared_imports = False
         self._kills = 0
         self._wrote = False
 
@@ -63,15 +63,15 @@ class ForkedChild:
         return None if self._lane is None else self._lane.connection.channel
 
     @property
-    def made_by(self) -> MadeBy:
+    def spawn_info(self) -> SpawnInfo:
         """A fork, after an import, after fixtures or after nothing."""
-        if self._spec.stage or self._spec.becomes:
-            return MadeBy("forkserver", self._spec.fork_after)
-        return MadeBy("forkserver", "start" if self._home() is None else "import")
+        if self._spec.scope or self._spec.becomes:
+            return SpawnInfo("forkserver", self._spec.fork_after)
+        return SpawnInfo("forkserver", "start" if self._home() is None else "import")
 
     def _home(self) -> dict[str, Any] | None:
         """What the lane is to import for this child; None for nothing."""
-        if self._spec.stage or self._spec.fork_after == "start" or self._backend.is_unsafe(self._spec.home):
+        if self._spec.scope or self._spec.fork_after == "start" or self._backend.is_unsafe(self._spec.home):
             return None
         return self._spec.home
 
@@ -80,7 +80,7 @@ class ForkedChild:
         home = self._home()
         theirs = self._open_channel()
         try:
-            key = self._spec.stage or repr(home)
+            key = self._spec.scope or repr(home)
             lane = self._backend.take_lane(key, self._spec)
             try:
                 self._order(lane, home, theirs)
@@ -91,14 +91,14 @@ class ForkedChild:
                 self._order(lane, home, theirs)
         except (OSError, SpawnError) as exception:
             self.channel.close()
-            lost = isinstance(exception, SpawnError) and exception.stage_lost
-            raise SpawnError(f"there is no template to fork from: {exception}", stage_lost=lost) from exception
+            lost = isinstance(exception, SpawnError) and exception.fixtures_lost
+            raise SpawnError(f"there is no template to fork from: {exception}", fixtures_lost=lost) from exception
         finally:
             os.close(theirs)
         self._lane, self._capture = lane, lane.capture
-        if lane.trunk is not None and lane.process_id is None:
+        if lane.shared_imports is not None and lane.process_id is None:
             # the trunk may import for a while before it forks the lane: that is to be told
-            self._waits_for_trunk = True
+            self._waits_for_shared_imports = True
             self.look_again_at = 0.0
 
     def _open_channel(self) -> int:
@@ -117,10 +117,10 @@ class ForkedChild:
             raise
         return theirs
 
-    def _order(self, lane: Lane, home: dict[str, Any] | None, descriptor: int) -> None:
+    def _order(self, lane: ModuleTemplate, home: dict[str, Any] | None, descriptor: int) -> None:
         lane.connection.send(self._order_to(lane, home), descriptor)
 
-    def _order_to(self, lane: Lane, home: dict[str, Any] | None, **more: Any) -> ForkChild:
+    def _order_to(self, lane: ModuleTemplate, home: dict[str, Any] | None, **more: Any) -> ForkChild:
         sources = list(self._spec.sources) if home is not None else []
         lane.note_order(sources)
         return ForkChild(attempt=self._spec.attempt, home=home, sources=sources, capture=lane.capture.paths, **more)
@@ -189,7 +189,7 @@ class ForkedChild:
                     self._begin_again(report.unsafe)
                     return news
                 news.append(report)
-            elif isinstance(report, (ChildReaped, StageReady)):
+            elif isinstance(report, (ChildReaped, FixtureProcessReady)):
                 self._note_end(report)
                 return news
         if lane.connection.channel.ended:
@@ -199,9 +199,9 @@ class ForkedChild:
     def _news_of_its_own(self) -> list[Report]:
         """What it knows without having been told."""
         self.look_again_at = NEVER
-        if not self._waits_for_trunk:
+        if not self._waits_for_shared_imports:
             return []
-        self._waits_for_trunk = False
+        self._waits_for_shared_imports = False
         return [LoadStarted(attempt=self._spec.attempt, pid=0)]
 
     def _begin_again(self, why: str | None, *, is_unsafe: bool = True) -> None:
@@ -221,7 +221,7 @@ class ForkedChild:
         self.status = ExitStatus()
         self.look_again_at = 0.0
 
-    def _note_end(self, report: ChildReaped | StageReady) -> None:
+    def _note_end(self, report: ChildReaped | FixtureProcessReady) -> None:
         assert self._lane is not None and isinstance(report, ChildReaped)
         peak, leftovers = report.peak_rss, tuple(report.leftovers)
         if report.status is None:
@@ -249,7 +249,7 @@ class ForkedChild:
         else:
             self._backend.return_lane(lane)
 
-    def _lose_lane(self, lane: Lane) -> list[Report]:
+    def _lose_lane(self, lane: ModuleTemplate) -> list[Report]:
         """The lane is gone: its test, or the import that it was at, ended it."""
         self._drop_lane()
         heard = self.channel.receive_rest() if self._ordered_from is lane else []
@@ -258,9 +258,9 @@ class ForkedChild:
             self._ordered_from = None
             self._begin_again(None, is_unsafe=False)
             return []
-        if lane.trunk is not None and lane.process_id is None:
+        if lane.shared_imports is not None and lane.process_id is None:
             # it never was: what its trunk was to import ended that, or forbids forks from it
-            lane.trunk.give_up()
+            lane.shared_imports.give_up()
             self._begin_again(None, is_unsafe=False)
             return []
         self._wrote = True
@@ -317,10 +317,10 @@ class ForkedChild:
         if lane is None or lane.process_id is None:
             if lane is not None:
                 # what it was to be forked from is what hangs
-                if lane.trunk is not None:
-                    lane.trunk.give_up()
-                elif self._spec.stage:
-                    self._backend.kill_stage(self._spec.stage)
+                if lane.shared_imports is not None:
+                    lane.shared_imports.give_up()
+                elif self._spec.scope:
+                    self._backend.kill_fixture_process(self._spec.scope)
                 self._drop_lane()
                 self._vanish()
             return

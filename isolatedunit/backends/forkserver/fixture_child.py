@@ -11,11 +11,11 @@ from typing import Any
 import multiprocess
 
 from isolatedunit.backends.forkserver.child import ForkedChild
-from isolatedunit.backends.forkserver.templates import Lane, Stage, TemplateConnection
+from isolatedunit.backends.forkserver.templates import FixtureProcess, ModuleTemplate, TemplateConnection
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.results import ExitStatus
 from isolatedunit.protocol.channel import Channel
-from isolatedunit.protocol.messages import ChildReaped, EndStage, StageReady
+from isolatedunit.protocol.messages import ChildReaped, EndFixtureProcess, FixtureProcessReady
 
 
 class OpeningChild(ForkedChild):
@@ -23,10 +23,10 @@ class OpeningChild(ForkedChild):
 
     _connection: TemplateConnection | None = None
 
-    def _order(self, lane: Lane, home: dict[str, Any] | None, descriptor: int) -> None:
+    def _order(self, lane: ModuleTemplate, home: dict[str, Any] | None, descriptor: int) -> None:
         ours, theirs = multiprocess.Pipe()
         try:
-            lane.connection.send(self._order_to(lane, home, becomes_stage=True), descriptor, theirs.fileno())
+            lane.connection.send(self._order_to(lane, home, becomes_fixture_process=True), descriptor, theirs.fileno())
         except OSError:
             ours.close()
             raise
@@ -35,13 +35,13 @@ class OpeningChild(ForkedChild):
         self._let_go()
         self._connection = TemplateConnection(Channel(ours))
 
-    def _note_end(self, report: ChildReaped | StageReady) -> None:
+    def _note_end(self, report: ChildReaped | FixtureProcessReady) -> None:
         if isinstance(report, ChildReaped):
             super()._note_end(report)
             return
         assert self._connection is not None and self._lane is not None
         lane = self._lane
-        self._backend.add_stage(self._spec.becomes, Stage(self._connection, lane, self._spec.stage))
+        self._backend.add_fixture_process(self._spec.becomes, FixtureProcess(self._connection, lane, self._spec.scope))
         self._connection = self._lane = None
         self._wrote = True  # nobody else may write where what the fixtures started may go on writing
         lane.capture = self._backend.new_capture()
@@ -63,23 +63,25 @@ class ClosingChild(ForkedChild):
 
     def begin(self) -> None:
         """Give the order; raises `SpawnError` when there is no such stage any more."""
-        stage = self._backend.stage(self._spec.stage)
-        self._backend.take_stage(self._spec.stage)
-        self._lane, self._below = stage.lane, stage.below
+        scope = self._backend.scope(self._spec.scope)
+        self._backend.take_fixture_process(self._spec.scope)
+        self._lane, self._below = scope.lane, scope.below
         self._capture, self._wrote = self._backend.new_capture(), True
         ours, theirs = multiprocess.Pipe()
         self.channel = Channel(ours)
         self.channel.send(self._spec.command)
         try:
-            stage.connection.send(EndStage(attempt=self._spec.attempt, capture=self._capture.paths), theirs.fileno())
+            scope.connection.send(
+                EndFixtureProcess(attempt=self._spec.attempt, capture=self._capture.paths), theirs.fileno()
+            )
         except OSError as exception:
             self.channel.close()
             self._drop_lane()
-            raise SpawnError(f"the process with the fixtures has ended: {exception}", stage_lost=True) from exception
+            raise SpawnError(f"the process with the fixtures has ended: {exception}", fixtures_lost=True) from exception
         finally:
             theirs.close()
-            stage.connection.close()
+            scope.connection.close()
 
-    def _note_end(self, report: ChildReaped | StageReady) -> None:
+    def _note_end(self, report: ChildReaped | FixtureProcessReady) -> None:
         super()._note_end(report)
         self._wrote = True

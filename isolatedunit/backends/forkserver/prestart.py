@@ -24,7 +24,7 @@ BASE = "base"
 """What the files of the base template are named after."""
 
 
-class HeadStart:
+class Prestart:
     """A run's id and directory, and its first interpreter, until somebody takes them. Raises `BackendUnavailable`."""
 
     def __init__(self) -> None:
@@ -37,13 +37,13 @@ class HeadStart:
             pass  # who needs it meets that again, and tells it
 
     def take_scratch(self) -> Scratch:
-        """As `Begun` has it."""
+        """As `Prestarted` has it."""
         scratch, self._scratch = self._scratch, None
         assert scratch is not None
         return scratch
 
     def take_interpreter(self) -> tuple[Any, Channel] | None:
-        """As `Begun` has it."""
+        """As `Prestarted` has it."""
         started, self._started = self._started, None
         return started
 
@@ -60,8 +60,8 @@ class HeadStart:
             self.take_scratch().remove()
 
 
-def make_head_start(options: Options) -> HeadStart | None:
+def make_prestart(options: Options) -> Prestart | None:
     """A head start, if a run with these options begins with a template of which all output is kept."""
     if not (IS_LEAN and options.capture and usable_start_method(options.start_method) == "forkserver"):
         return None
-    return HeadStart()
+    return Prestart()

@@ -45,20 +45,22 @@ class TemplateConnection:
         self.channel.close()
 
 
-class Lane:
-    """A template that tests are forked from, one at a time. *home* is what it has imported, or the
-    name of the stage that it is a fork of.
+class ModuleTemplate:
+    """A template that tests are forked from, one at a time. *home* is what it has imported, or the name of the
+    fixture scope whose process it is a fork of.
 
-    *trunk* is what it was forked from, None for the base template and for stages. *successor* is the child that
-    was ordered ahead: the lane forks it as soon as the one before is gone. *is_spoiled* tells that it has begun what
-    nobody wants any more.
+    *shared_imports* is what it was forked from; None for the base template and for fixture processes. *successor* is
+    the child that was ordered ahead, which it forks as soon as the one before is gone. *is_spoiled* means that it has
+    begun what nobody wants any more.
     """
 
-    def __init__(self, connection: TemplateConnection, home: str, capture: Capture, trunk: Trunk | None) -> None:
+    def __init__(
+        self, connection: TemplateConnection, home: str, capture: Capture, shared_imports: SharedImports | None
+    ) -> None:
         self.connection = connection
         self.home = home
         self.capture = capture
-        self.trunk = trunk
+        self.shared_imports = shared_imports
         self.process_id: int | None = None
         self.spare: Capture | None = None
         self.successor: ForkedChild | None = None
@@ -98,13 +100,13 @@ class Lane:
         return self._loaded is not None and self._loaded.issuperset(map(repr, sources))
 
 
-class Stage:
+class FixtureProcess:
     """A process that has set up fixtures: a template that *lane* forked, and waits for.
 
     *below* is the stage that the lane is a fork of.
     """
 
-    def __init__(self, connection: TemplateConnection, lane: Lane, below: str) -> None:
+    def __init__(self, connection: TemplateConnection, lane: ModuleTemplate, below: str) -> None:
         self.connection = connection
         self.lane = lane
         self.below = below
@@ -115,7 +117,7 @@ class Stage:
         return self.connection.is_closed
 
 
-class Trunk:
+class SharedImports:
     """A template that has imported what several modules begin with."""
 
     def __init__(self, connection: TemplateConnection) -> None:

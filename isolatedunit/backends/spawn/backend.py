@@ -14,10 +14,10 @@ from typing import Any
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import Child, ChildSpec, Setting
 from isolatedunit.backends.interpreter import IS_LEAN
-from isolatedunit.backends.spawn.idle_pool import Interpreter, Reserve
-from isolatedunit.backends.spawn.orphan_reaper import Warden
+from isolatedunit.backends.spawn.idle_pool import IdlePool, Interpreter
+from isolatedunit.backends.spawn.orphan_reaper import OrphanReaper
 from isolatedunit.errors import SpawnError
-from isolatedunit.model.results import ExitStatus, MadeBy, Output, TrunkKey
+from isolatedunit.model.results import ExitStatus, ImportsKey, Output, SpawnInfo
 from isolatedunit.protocol.messages import Report
 from isolatedunit.system import processes
 
@@ -39,13 +39,13 @@ class SpawnBackend:
         self._count = 0
         self._children: set[SpawnChild] = set()
         self._was_subreaper = processes.become_subreaper(True)
-        self._warden = Warden(setting)
-        self._reserve = Reserve()
+        self._orphan_reaper = OrphanReaper(setting)
+        self._idle_pool = IdlePool()
         self._strays: dict[int, set[int]] = {}
 
     def spawn(self, spec: ChildSpec) -> SpawnChild:
         """Send its work to an interpreter that waits, or else to a new one; raises `SpawnError`."""
-        interpreter = self._reserve.take() or self._start(spec.attempt)
+        interpreter = self._idle_pool.take() or self._start(spec.attempt)
         child = SpawnChild(self, interpreter, getattr(spec.command, "settings", {}).get("cleanup_timeout"))
         self._children.add(child)
         interpreter.channel.send(spec.command)
@@ -58,41 +58,41 @@ class SpawnBackend:
     def withdraw(self, spec: ChildSpec) -> None:
         """None is ordered."""
 
-    def moving_on(self) -> list[int]:
+    def pids_with_successor(self) -> list[int]:
         """Nor does anything begin by itself."""
         return []
 
     def _start(self, mark: str) -> Interpreter:
         self._count += 1
-        return Interpreter(self._setting, Capture(self._setting, str(self._count)), mark, self._warden)
+        return Interpreter(self._setting, Capture(self._setting, str(self._count)), mark, self._orphan_reaper)
 
     @property
     def waiting(self) -> int:
         """How many interpreters wait for work."""
-        return len(self._reserve)
+        return len(self._idle_pool)
 
     def processes(self) -> list[int]:
         """The children, and the interpreters that wait."""
-        return [*(child.known_id for child in self._children), *self._reserve.process_ids]
+        return [*(child.known_id for child in self._children), *self._idle_pool.process_ids]
 
     def start_ahead(self) -> None:
         """Start an interpreter that waits for its work; where that fails, who needs it will meet it again."""
         if IS_LEAN:
             try:
-                self._reserve.add(self._start(f"{self._setting.run}/ahead#{self._count + 1}"))
+                self._idle_pool.add(self._start(f"{self._setting.run}/ahead#{self._count + 1}"))
             except SpawnError:
                 pass
 
-    def prepare(self, trunks: Collection[TrunkKey]) -> None:
+    def prepare(self, shared_imports: Collection[ImportsKey]) -> None:
         """Each interpreter imports for itself."""
 
     def end_waiting(self) -> None:
         """End the interpreters that wait."""
-        self._reserve.end_all()
+        self._idle_pool.end_all()
 
     def renew_files(self) -> None:
         """Those that wait have opened theirs."""
-        self._reserve.end_all()
+        self._idle_pool.end_all()
 
     def forget(self, child: SpawnChild) -> None:
         """The child is gone."""
@@ -133,7 +133,7 @@ class SpawnBackend:
 
     def is_known(self, process_id: int) -> bool:
         """Whether this is a child of ours, and not what one left behind."""
-        if process_id == self._warden.process_id or self._reserve.knows(process_id):
+        if process_id == self._orphan_reaper.process_id or self._idle_pool.knows(process_id):
             return True
         return any(child.known_id == process_id for child in self._children)
 
@@ -141,7 +141,7 @@ class SpawnBackend:
         """End what is left."""
         for child in list(self._children):
             child.kill()
-        self._reserve.close()
+        self._idle_pool.close()
         deadline = time.monotonic() + 5.0
         while self._children and time.monotonic() < deadline:
             for child in list(self._children):
@@ -151,7 +151,7 @@ class SpawnBackend:
             time.sleep(0.002)
         for stray in list(self._strays):
             self._end_stray(stray)
-        self._warden.close()
+        self._orphan_reaper.close()
         processes.become_subreaper(self._was_subreaper)
 
 
@@ -166,7 +166,7 @@ class SpawnChild:
         self.look_again_at = time.monotonic() + _STOPPED_INTERVAL if self.sentinel is not None else 0.0
         self.status: ExitStatus | None = None
         self.gone_at: float | None = None
-        self.made_by = MadeBy("spawn")
+        self.spawn_info = SpawnInfo("spawn")
         self._backend = backend
         self._interpreter = interpreter
         self._process = interpreter.process

@@ -17,7 +17,7 @@ from multiprocess import spawn, util
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import Setting
 from isolatedunit.backends.interpreter import start_interpreter
-from isolatedunit.backends.spawn.orphan_reaper import Warden
+from isolatedunit.backends.spawn.orphan_reaper import OrphanReaper
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.records import record
 from isolatedunit.protocol.channel import Channel
@@ -28,7 +28,7 @@ _LEAVE_TIMEOUT = 5.0
 
 
 @record(frozen=True)
-class Circumstances:
+class InheritedState:
     """What a new process has from this one, and what a test may see of it; what `Setting` holds does not change."""
 
     environment: dict[str, str]
@@ -37,7 +37,7 @@ class Circumstances:
     others: tuple[Any, ...]
 
     @classmethod
-    def of_now(cls) -> Circumstances:
+    def of_now(cls) -> InheritedState:
         """Those of this moment."""
         try:
             directory = os.getcwd()
@@ -53,17 +53,17 @@ class Interpreter:
     It and all below it carry *mark* in their environment. Raises `SpawnError`.
     """
 
-    def __init__(self, setting: Setting, capture: Capture, mark: str, warden: Warden) -> None:
+    def __init__(self, setting: Setting, capture: Capture, mark: str, orphan_reaper: OrphanReaper) -> None:
         self.capture = capture
         self.mark = mark
-        self.circumstances = Circumstances.of_now()
+        self.inherited_state = InheritedState.of_now()
         self.process: Any
         self.channel: Channel
         self.process, self.channel = start_interpreter(setting, "worker", mark, capture.paths)
         self.process_id: int = self.process.pid
-        self._warden = warden
+        self._orphan_reaper = orphan_reaper
         try:
-            warden.watch(self.process_id)
+            orphan_reaper.watch(self.process_id)
         except OSError as exception:  # nobody would end it if this process was killed
             self.kill()
             self.process._popen.wait()
@@ -87,10 +87,10 @@ class Interpreter:
         self.capture.remove()
         self.process._popen.poll()
         self.process.close()
-        self._warden.forget(self.process_id)
+        self._orphan_reaper.forget(self.process_id)
 
 
-class Reserve:
+class IdlePool:
     """The interpreters that wait, and those that were to be ended and are not gone yet."""
 
     def __init__(self) -> None:
@@ -114,10 +114,10 @@ class Reserve:
         self._reap()
         if not self._waiting:
             return None
-        now = Circumstances.of_now()
+        now = InheritedState.of_now()
         while self._waiting:
             interpreter = self._waiting.popleft()
-            if interpreter.circumstances == now and not interpreter.is_gone:
+            if interpreter.inherited_state == now and not interpreter.is_gone:
                 return interpreter
             self._end(interpreter)
         return None

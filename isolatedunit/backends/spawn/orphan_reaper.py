@@ -14,7 +14,7 @@ from isolatedunit.backends.contract import Setting
 from isolatedunit.backends.interpreter import PACKAGE_PARENT
 
 
-class Warden:
+class OrphanReaper:
     """Tells the warden, a process of its own, whom to watch over. POSIX only; elsewhere does nothing."""
 
     def __init__(self, setting: Setting) -> None:

@@ -15,7 +15,7 @@ BEATS_TO_MISS = 5
 
 
 @record()
-class Patience:
+class Deadlines:
     """The timers of one child."""
 
     out_of_time: float = NEVER
@@ -68,9 +68,9 @@ class Patience:
         if now < self.listen_at:
             return False
         # a child whose heart beats is given another interval, since its beat may be just due
-        patience = interval * (2 if self.beating else 1)
-        if now - self.heard_at < patience:
-            self.listen_at = self.heard_at + patience
+        deadlines = interval * (2 if self.beating else 1)
+        if now - self.heard_at < deadlines:
+            self.listen_at = self.heard_at + deadlines
             return False
         self.listen_at = now + interval
         return True

@@ -7,7 +7,7 @@ from typing import Any
 
 from isolatedunit.engine.attempt.stimuli import ChildExited, Conclusion, TestRecord
 from isolatedunit.model.results import GOOD, ExitStatus, Note, PlannedTest
-from isolatedunit.protocol.messages import OutcomeNoted, TestFinished, WorkFinished
+from isolatedunit.protocol.messages import OutcomeNoted, TestEnded, WorkFinished
 
 MAX_NOTES = 20_000
 MAX_NOTED = 16 * 1024 * 1024
@@ -91,7 +91,7 @@ class Evidence:
             self._records[report.test].notes.append(note)
         return True
 
-    def finish(self, report: TestFinished) -> None:
+    def finish(self, report: TestEnded) -> None:
         """A test ended; its fixtures may still come."""
         record = self._records[report.test]
         record.finished = True

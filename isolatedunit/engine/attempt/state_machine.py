@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from isolatedunit.config.options import Options
-from isolatedunit.engine.attempt.deadlines import LAST_RUNG, Patience, or_never, rungs
+from isolatedunit.engine.attempt.deadlines import LAST_RUNG, Deadlines, or_never, rungs
 from isolatedunit.engine.attempt.diagnosis import Look, diagnose, owed
 from isolatedunit.engine.attempt.evidence import Evidence
 from isolatedunit.engine.attempt.stimuli import (
@@ -59,13 +59,13 @@ from isolatedunit.protocol.messages import (
     LoadFinished,
     LoadStarted,
     OutcomeNoted,
-    ProgressMade,
+    ProgressReported,
     Report,
     Requested,
-    TestFinished,
+    TestEnded,
     TestsCollected,
     TestStarted,
-    ValueSent,
+    ValueReported,
     WorkFinished,
 )
 from isolatedunit.protocol.phases import PHASES
@@ -106,11 +106,11 @@ class Attempt:
         self.process_id: int | None = None
         self.peak_rss: int | None = None
         self.own_memory: int | None = None
-        self.loaded_for = self.trunk_loaded_for = 0.0
+        self.loaded_for = self.shared_imports_loaded_for = 0.0
         self.spawned_at = self.ready_at = self.finished_at = self.ended_at = NEVER
         self._options_of = options_of
         self._spawn_failure: SpawnFailed | None = None
-        self._patience = Patience()
+        self._deadlines = Deadlines()
         self._looks: Sequence[Look] = ()
         self._ladder: list[tuple[Action, float]] | None = None
 
@@ -165,7 +165,7 @@ class Attempt:
         return self._conclude(now)
 
     def _load_finished(self, report: LoadFinished, now: float) -> list[Action]:
-        self.loaded_for, self.trunk_loaded_for = report.duration, report.trunk_duration
+        self.loaded_for, self.shared_imports_loaded_for = report.duration, report.shared_imports_duration
         self.deadline = now + or_never(self.options.spawn_timeout)
         return []
 
@@ -179,9 +179,9 @@ class Attempt:
         # the report may have waited to be heard, and its child may tell anything
         self.ready_at = now if report.at is None else min(max(report.at, self.spawned_at), now)
         self.process_id = report.pid
-        self._patience.hear(now)
+        self._deadlines.hear(now)
         if self.options.enable_ipc:
-            self._patience.listen_at = now + self.options.heartbeat_interval
+            self._deadlines.listen_at = now + self.options.heartbeat_interval
         self._begin(now, 0)
         return [Announce(events.ChildStarted(now, self.id, report.pid, self.ready_at - self.spawned_at))]
 
@@ -196,7 +196,7 @@ class Attempt:
 
     def _begin(self, now: float, place: int) -> None:
         options = self._options_at(place)
-        self.deadline = self._patience.begin(now, options.process_timeout, options.slow_after)
+        self.deadline = self._deadlines.begin(now, options.process_timeout, options.slow_after)
 
     def _options_at(self, place: int) -> Options:
         if self._options_of is None or place >= len(self.tests):
@@ -209,17 +209,17 @@ class Attempt:
     def _hear(self, report: Report, now: float) -> bool:
         """Whether the report is the child's; another process's does not count."""
         if report.pid == self.process_id:
-            self._patience.hear(now)
+            self._deadlines.hear(now)
         return report.pid == self.process_id
 
     def _heartbeat(self, report: Heartbeat, now: float) -> list[Action]:
         if self._hear(report, now):
-            self._patience.beating = True
+            self._deadlines.beating = True
             return [Announce(events.PhaseSeen(now, self.id, self.current, PHASES.get(report.phase, "")))]
         return []
 
     def _found_waiting(self, _: FoundWaiting, now: float) -> list[Action]:
-        self._patience.heard_at = now
+        self._deadlines.heard_at = now
         return []
 
     def _channel_lost(self, _: ChannelLost, _now: float) -> list[Action]:
@@ -267,7 +267,7 @@ class Attempt:
             return self._end_because("ipc", "The child told of more failures than can be kept.", now)
         return []
 
-    def _test_finished(self, report: TestFinished, now: float) -> list[Action]:
+    def _test_ended(self, report: TestEnded, now: float) -> list[Action]:
         if not self._hear(report, now):
             return []
         if not self.evidence.has(report.test):
@@ -277,12 +277,12 @@ class Attempt:
         self._begin(now, report.test)
         return []
 
-    def _progress_made(self, report: ProgressMade, now: float) -> list[Action]:
+    def _progress_reported(self, report: ProgressReported, now: float) -> list[Action]:
         if not self._hear(report, now):
             return []
         return [Announce(events.ProgressMade(now, self.id, self.current, report.fraction, report.text))]
 
-    def _value_sent(self, report: ValueSent, now: float) -> list[Action]:
+    def _value_reported(self, report: ValueReported, now: float) -> list[Action]:
         if not self._hear(report, now):
             return []
         return [Announce(events.ValueSent(now, self.id, self.current, report.name, report.value, report.pickled))]
@@ -330,28 +330,28 @@ class Attempt:
 
     def _running_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
         actions: list[Action] = []
-        patience, interval = self._patience, self.options.heartbeat_interval
-        if now >= patience.out_of_time:
+        deadlines, interval = self._deadlines, self.options.heartbeat_interval
+        if now >= deadlines.out_of_time:
             return [Examine()]
-        if patience.becomes_slow(now):
-            actions.append(Announce(events.TestSlow(now, self.id, self.current, now - patience.started_at)))
-        if patience.has_to_ask(now, interval):
+        if deadlines.becomes_slow(now):
+            actions.append(Announce(events.TestSlow(now, self.id, self.current, now - deadlines.started_at)))
+        if deadlines.has_to_ask(now, interval):
             actions.append(Nudge())
-            if patience.becomes_silent(now, interval):
-                silent_for = now - patience.heard_at
+            if deadlines.becomes_silent(now, interval):
+                silent_for = now - deadlines.heard_at
                 actions.append(Announce(events.ChildUnresponsive(now, self.id, self.current, silent_for)))
-        self.deadline = patience.deadline
+        self.deadline = deadlines.deadline
         return actions
 
     def _out_of_time(self, examined: Examined, now: float) -> list[Action]:
-        patience = self._patience
-        elapsed = now - patience.started_at
+        deadlines = self._deadlines
+        elapsed = now - deadlines.started_at
         more = owed(examined.condition, elapsed)
-        if more and patience.stretch(more):
-            self.deadline = patience.deadline
+        if more and deadlines.stretch(more):
+            self.deadline = deadlines.deadline
             text = f"{self.current} waited {more:.1f} of {elapsed:.1f} s for a processor and gets that time once more"
             return [Announce(events.Warned(now, text))]
-        allowed = patience.out_of_time - patience.started_at
+        allowed = deadlines.out_of_time - deadlines.started_at
         actions = self._end_because("timeout", f"The test did not end within {allowed:g} s.", now)
         return [*self._examined(examined, now), *actions]
 
@@ -420,7 +420,7 @@ class Attempt:
         if self.peak_rss is None:
             self.peak_rss = exited.status.peak_rss
         if self.cause == "timeout":
-            silent_for = self._looks[0].at - self._patience.heard_at if self._looks else 0.0
+            silent_for = self._looks[0].at - self._deadlines.heard_at if self._looks else 0.0
             told = diagnose(self._looks, silent_for, self.options.heartbeat_interval)
             self.evidence.cause_text = f"{self.evidence.cause_text} {told}".rstrip()
 
@@ -438,7 +438,7 @@ class Attempt:
 
 _LONGEST_STORY = 100
 _NOT_YET = Conclusion()  # of those that are not over, which nobody asks for
-_WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueSent))
+_WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueReported))
 """Of these the story keeps only that they came, and not what they carried."""
 _DECIDED = (State.EXITING, State.TERMINATING, State.DONE)
 _Handler = Callable[[Attempt, Any, float], list[Action]]
@@ -478,9 +478,9 @@ _HANDLERS: dict[State, dict[type, _Handler]] = {
         FixtureStarted: Attempt._fixture_started,
         TestStarted: Attempt._test_started,
         OutcomeNoted: Attempt._outcome_noted,
-        TestFinished: Attempt._test_finished,
-        ProgressMade: Attempt._progress_made,
-        ValueSent: Attempt._value_sent,
+        TestEnded: Attempt._test_ended,
+        ProgressReported: Attempt._progress_reported,
+        ValueReported: Attempt._value_reported,
         Requested: Attempt._requested,
         CallNoted: Attempt._call_noted,
         WorkFinished: Attempt._work_finished,

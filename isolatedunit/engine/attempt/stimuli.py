@@ -39,12 +39,12 @@ class SlotGranted:
 class SpawnFailed:
     """No child could be made. *lasting*: a second try would fail in the same way.
 
-    *stage_lost*: the fixtures that it needs are not set up any more.
+    *fixtures_lost*: the fixtures that it needs are not set up any more.
     """
 
     text: str
     lasting: bool = False
-    stage_lost: bool = False
+    fixtures_lost: bool = False
 
 
 @record()

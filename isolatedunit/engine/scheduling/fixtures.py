@@ -1,6 +1,6 @@
 """Fixtures that run once for all of their tests, with ``fork_after=fixtures``: no I/O, no clock.
 
-A *stage* is a class or a module whose fixtures are set up in a process of their own, which its
+A *scope* is a class or a module whose fixtures are set up in a process of their own, which its
 tests are forked from; a class's own is a fork of its module's. Each is set up before the first
 test that needs it and torn down when the last one is settled, retries included.
 """
@@ -33,7 +33,7 @@ class Standing(enum.Enum):
 
 
 @record(eq=False)
-class Stage:
+class FixtureScope:
     """The fixtures of a class, or of a module where *below* is None.
 
     *owner* is what unittest's ids have in parentheses. *left* are the numbers of the tests that are
@@ -45,10 +45,10 @@ class Stage:
     name: str
     owner: str
     options: Options
-    below: Stage | None = None
+    below: FixtureScope | None = None
     tests: list[PlannedTest] = field(default_factory=list)
     left: set[int] = field(default_factory=set)
-    above: list[Stage] = field(default_factory=list)
+    above: list[FixtureScope] = field(default_factory=list)
     running: set[str] = field(default_factory=set)
     waiting: list[str] = field(default_factory=list)
     standing: Standing = Standing.TO_SET_UP
@@ -66,33 +66,33 @@ class Stage:
 class Fixture:
     """One of the two ends of a stage: *step* is ``setUp`` or ``tearDown``."""
 
-    stage: Stage
+    scope: FixtureScope
     step: str
 
     @property
     def id(self) -> str:
         """unittest's id of it."""
-        return f"{self.step}{self.stage.kind.capitalize()} ({self.stage.owner})"
+        return f"{self.step}{self.scope.kind.capitalize()} ({self.scope.owner})"
 
     @property
     def name(self) -> str:
         """A name for its attempts."""
-        return f"{self.step}-{self.stage.name}"
+        return f"{self.step}-{self.scope.name}"
 
     def try_again(self, failed: AttemptReport) -> None:
         """It did not come out well, and who needs it is to have it set up once more."""
-        stage = self.stage
-        stage.standing = Standing.TO_SET_UP
-        stage.number += 1
-        stage.history = (*stage.history, failed)
+        scope = self.scope
+        scope.standing = Standing.TO_SET_UP
+        scope.number += 1
+        scope.history = (*scope.history, failed)
 
     @property
     def placement(self) -> Placement:
         """Where it runs: in a fork of what is below, or in the stage itself."""
-        stage = self.stage
+        scope = self.scope
         if not self.sets_up:
-            return Placement(stage.tests, "fixtures", stage.name, ends_stage=True)
-        return Placement(stage.tests, "fixtures", stage.below.name if stage.below else "", stage.name)
+            return Placement(scope.tests, "fixtures", scope.name, ends_scope=True)
+        return Placement(scope.tests, "fixtures", scope.below.name if scope.below else "", scope.name)
 
     @property
     def sets_up(self) -> bool:
@@ -102,16 +102,16 @@ class Fixture:
 
 @record(frozen=True)
 class Placement:
-    """Where an attempt's child begins: see `isolatedunit.backends.contract.ChildSpec`. *tests* are those that need it."""
+    """Where the child of an attempt begins; *tests* are those that need it."""
 
     tests: Sequence[PlannedTest]
     fork_after: str
-    stage: str = ""
+    scope: str = ""
     becomes: str = ""
-    ends_stage: bool = False
+    ends_scope: bool = False
 
 
-class Stages:
+class FixtureScopes:
     """The stages of a run: which test needs which, and what is to be done about them next.
 
     *closing* says that no further test begins: what is set up is torn down when nothing runs in it.
@@ -120,96 +120,98 @@ class Stages:
     def __init__(self) -> None:
         self.closing = False
         self._gave_up = False
-        self._by_key: dict[tuple[str, ...], Stage] = {}
-        self._of_test: dict[int, Stage] = {}
+        self._by_key: dict[tuple[str, ...], FixtureScope] = {}
+        self._of_test: dict[int, FixtureScope] = {}
 
     def enrol(self, test: PlannedTest, options: Options, of_run: Options) -> None:
         """The test will run: it has a stage if its options say so, which may be others than those of the run."""
-        if not _wants_stage(test, options):
+        if not _wants_scope(test, options):
             return
         key = repr(test.home), options.start_method, test.module
         module = self._ensure(key, test.module, replace(of_run, start_method=options.start_method))
-        stage = self._ensure((*key, test.class_id), test.class_id, options, module)
-        self._of_test[test.number] = stage
-        for one in (module, stage):
+        scope = self._ensure((*key, test.class_id), test.class_id, options, module)
+        self._of_test[test.number] = scope
+        for one in (module, scope):
             one.tests.append(test)
             one.left.add(test.number)
 
-    def _ensure(self, key: tuple[str, ...], owner: str, options: Options, below: Stage | None = None) -> Stage:
+    def _ensure(
+        self, key: tuple[str, ...], owner: str, options: Options, below: FixtureScope | None = None
+    ) -> FixtureScope:
         if key not in self._by_key:
-            stage = self._by_key[key] = Stage(f"stage-{len(self._by_key)}", owner, options, below)
+            scope = self._by_key[key] = FixtureScope(f"stage-{len(self._by_key)}", owner, options, below)
             if below is not None:
-                below.above.append(stage)
+                below.above.append(scope)
         return self._by_key[key]
 
-    def of(self, test: PlannedTest) -> Stage | None:
+    def of(self, test: PlannedTest) -> FixtureScope | None:
         """The stage that the test is to be forked from: its class's, or its module's where that was refused."""
-        stage = self._of_test.get(test.number)
-        while stage is not None and stage.standing is Standing.REFUSED:
-            stage = stage.below
-        return stage
+        scope = self._of_test.get(test.number)
+        while scope is not None and scope.standing is Standing.REFUSED:
+            scope = scope.below
+        return scope
 
-    def used_by(self, what: PlannedTest | Fixture) -> Stage | None:
+    def used_by(self, what: PlannedTest | Fixture) -> FixtureScope | None:
         """The stage that something is forked from, or that it is the end of."""
         if isinstance(what, Fixture):
-            return what.stage.below if what.sets_up else what.stage
+            return what.scope.below if what.sets_up else what.scope
         return self.of(what)
 
-    def of_class(self, test: PlannedTest) -> Stage | None:
+    def of_class(self, test: PlannedTest) -> FixtureScope | None:
         """The stage of the test's class, also where it is not forked from that."""
         return self._of_test.get(test.number)
 
     def place(self, test: PlannedTest, options: Options) -> Placement:
         """Where an attempt at the test begins."""
-        stage = self.of(test)
+        scope = self.of(test)
         if options.fork_after != "fixtures":
             return Placement((test,), options.fork_after)
-        is_of_class = stage is not None and stage.below is not None
-        return Placement((test,), "fixtures" if is_of_class else "import", "" if stage is None else stage.name)
+        is_of_class = scope is not None and scope.below is not None
+        return Placement((test,), "fixtures" if is_of_class else "import", "" if scope is None else scope.name)
 
-    def missing_for(self, what: PlannedTest | Fixture) -> Stage | None:
+    def missing_for(self, what: PlannedTest | Fixture) -> FixtureScope | None:
         """The first stage that has to be set up before *what*; another group may be about to."""
         if not self._of_test or (isinstance(what, Fixture) and not what.sets_up):
             return None
-        stage = self.used_by(what)
-        needed = () if stage is None else (stage.below, stage)
+        scope = self.used_by(what)
+        needed = () if scope is None else (scope.below, scope)
         return next((one for one in needed if one is not None and one.standing is not Standing.UP), None)
 
     def wants(self, fixture: Fixture) -> bool:
         """Whether the fixture, which was to run, still is."""
-        return not fixture.sets_up or (not self.closing and fixture.stage.standing is Standing.SETTING_UP)
+        return not fixture.sets_up or (not self.closing and fixture.scope.standing is Standing.SETTING_UP)
 
     # ---- what becomes of them
 
     def finish(self, test: PlannedTest) -> None:
         """The test is settled, and does not run again."""
-        stage = self._of_test.get(test.number)
-        while stage is not None:
-            stage.left.discard(test.number)
-            stage = stage.below
+        scope = self._of_test.get(test.number)
+        while scope is not None:
+            scope.left.discard(test.number)
+            scope = scope.below
 
-    def next_to_tear_down(self, stage: Stage | None) -> Fixture | None:
-        """What is to be torn down now that something that ran in *stage* is over."""
-        while stage is not None and not self._gave_up:
-            if self._is_over(stage):
-                stage.standing = Standing.TEARING_DOWN
-                return Fixture(stage, "tearDown")
-            stage = stage.below
+    def next_to_tear_down(self, scope: FixtureScope | None) -> Fixture | None:
+        """What is to be torn down now that something that ran in *scope* is over."""
+        while scope is not None and not self._gave_up:
+            if self._is_over(scope):
+                scope.standing = Standing.TEARING_DOWN
+                return Fixture(scope, "tearDown")
+            scope = scope.below
         return None
 
-    def _is_over(self, stage: Stage) -> bool:
-        if stage.standing is not Standing.UP or stage.running or (stage.left and not self.closing):
+    def _is_over(self, scope: FixtureScope) -> bool:
+        if scope.standing is not Standing.UP or scope.running or (scope.left and not self.closing):
             return False
         busy = (Standing.SETTING_UP, Standing.UP, Standing.TEARING_DOWN)
-        return not any(one.standing in busy for one in stage.above)
+        return not any(one.standing in busy for one in scope.above)
 
     def close(self) -> list[Fixture]:
         """No further test begins; what can be torn down now."""
         self.closing = True
-        for stage in self._by_key.values():
-            if stage.standing is Standing.SETTING_UP and not stage.running:
-                stage.standing = Standing.GONE  # it was to be tried again
-        found = (self.next_to_tear_down(stage) for stage in self._by_key.values())
+        for scope in self._by_key.values():
+            if scope.standing is Standing.SETTING_UP and not scope.running:
+                scope.standing = Standing.GONE  # it was to be tried again
+        found = (self.next_to_tear_down(scope) for scope in self._by_key.values())
         return [fixture for fixture in found if fixture is not None]
 
     def give_up(self) -> None:
@@ -218,49 +220,49 @@ class Stages:
 
     def conclude(self, fixture: Fixture, attempt: Attempt) -> str | None:
         """An attempt at the fixture is over, and is not made again; gives what is to be said about it."""
-        stage, receipt = fixture.stage, attempt.evidence.receipt
+        scope, receipt = fixture.scope, attempt.evidence.receipt
         if not fixture.sets_up:
-            stage.standing = Standing.GONE
+            scope.standing = Standing.GONE
         elif fixture.id in attempt.conclusion.fixtures:
-            self._fail(stage)
+            self._fail(scope)
         elif attempt.cause == "cancelled":
-            stage.standing = Standing.GONE
+            scope.standing = Standing.GONE
         elif receipt is None or receipt.unsafe is not None:
             return self.refuse(fixture, "left " + receipt.unsafe if receipt and receipt.unsafe else "")
         else:
-            stage.standing = Standing.UP
+            scope.standing = Standing.UP
         return None
 
-    def _fail(self, stage: Stage) -> None:
+    def _fail(self, scope: FixtureScope) -> None:
         """None of its tests will run."""
-        if stage.below is not None:
-            stage.below.left -= stage.left
-        for one in (stage, *stage.above):
+        if scope.below is not None:
+            scope.below.left -= scope.left
+        for one in (scope, *scope.above):
             one.standing = Standing.GONE
             one.left.clear()
 
     def refuse(self, fixture: Fixture, why: str) -> str | None:
         """The tests run the fixture themselves, for this reason; gives what is to be said about it."""
-        for one in (fixture.stage, *fixture.stage.above):
+        for one in (fixture.scope, *fixture.scope.above):
             one.standing = Standing.REFUSED
         if not why:
             return None
         return f"{fixture.id} {why}: no test can be forked from that, so that each runs it itself (fork_after=import)"
 
-    def lose(self, stage: Stage | None) -> str | None:
+    def lose(self, scope: FixtureScope | None) -> str | None:
         """Its process is gone; it is set up again for who still needs it. What is to be said about that."""
-        if stage is None or stage.standing is not Standing.UP:
+        if scope is None or scope.standing is not Standing.UP:
             return None
-        stage.standing = Standing.TO_SET_UP
-        stage.lost += 1
-        if stage.lost > 1:
+        scope.standing = Standing.TO_SET_UP
+        scope.lost += 1
+        if scope.lost > 1:
             return None
         return (
-            f"the process with {Fixture(stage, 'setUp').id} was ended: it is set up again for the tests that are left"
+            f"the process with {Fixture(scope, 'setUp').id} was ended: it is set up again for the tests that are left"
         )
 
 
-def _wants_stage(test: PlannedTest, options: Options) -> bool:
+def _wants_scope(test: PlannedTest, options: Options) -> bool:
     return (
         options.fork_after == "fixtures"
         and options.isolation == "test"

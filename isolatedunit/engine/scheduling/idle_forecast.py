@@ -25,7 +25,7 @@ class Idleness:
     own: float = 0.0
 
 
-class Foresight:
+class IdleForecast:
     """How many processes to start ahead: no I/O, no clock. *share* is how many processors the run may keep busy."""
 
     def __init__(self, share: float) -> None:

@@ -5,7 +5,7 @@ So the attempt that is next in the same group is ordered while the one before st
 is gone, and is an attempt like any other from then on. Where what comes of the one before decides what is next, as
 with retries, fixtures, or a run that ends with its first failure, nothing is ordered.
 
-`Succession` decides, without I/O and without a clock; `Orders` has it done.
+`Lookahead` decides, without I/O and without a clock; `Orders` has it done.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class _Next:
     attempt: Attempt
 
 
-class Succession:
-    """Which attempts are ordered, one for each group at most. *forsaken* are those that are not wanted any more."""
+class Lookahead:
+    """Which attempts are ordered, one for each group at most. *cancelled* are those that are not wanted any more."""
 
     def __init__(self, options: Options) -> None:
         ends_early = options.failfast or options.max_failures is not None or options.max_crashes is not None
         self._is_certain = not ends_early
         self._next: dict[str, _Next] = {}
         self._due: deque[str] = deque()
-        self.forsaken: list[Attempt] = []
+        self.cancelled: list[Attempt] = []
 
     def allows(self, unit: Unit, following: Unit, options_of: OptionsOf) -> bool:
         """Whether *following* is sure to begin when *unit* is over, whatever comes of that."""
@@ -58,7 +58,7 @@ class Succession:
         if ordered.unit is following:
             self._due.append(group)
             return True
-        self.forsake(group)
+        self.cancel(group)
         return False
 
     @property
@@ -71,15 +71,15 @@ class Succession:
         ordered = self._next.pop(self._due.popleft())
         return ordered.unit, ordered.attempt
 
-    def forsake(self, group: str) -> None:
+    def cancel(self, group: str) -> None:
         """What is ordered in this group is not wanted."""
-        self.forsaken.append(self._next.pop(group).attempt)
+        self.cancelled.append(self._next.pop(group).attempt)
 
-    def forsake_all(self) -> None:
+    def cancel_all(self) -> None:
         """Nor what is ordered in any."""
         self._due.clear()
         for group in list(self._next):
-            self.forsake(group)
+            self.cancel(group)
 
 
 def _is_plain(unit: Unit) -> bool:

@@ -16,8 +16,8 @@ from typing import Any
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import SpawnFailed, TestRecord
-from isolatedunit.engine.scheduling.fixtures import Fixture, Placement, Stages, Standing
-from isolatedunit.engine.scheduling.lookahead import Succession
+from isolatedunit.engine.scheduling.fixtures import Fixture, FixtureScopes, Placement, Standing
+from isolatedunit.engine.scheduling.lookahead import Lookahead
 from isolatedunit.engine.scheduling.memory import Admission
 from isolatedunit.engine.scheduling.ordering import Expectations
 from isolatedunit.engine.scheduling.settlement import (
@@ -27,16 +27,16 @@ from isolatedunit.engine.scheduling.settlement import (
     judge_leaks,
     retries_left,
 )
-from isolatedunit.engine.scheduling.slots import ORDINARY, Line, Needs, Room
+from isolatedunit.engine.scheduling.slots import ORDINARY, Needs, ReadyQueue, SlotPool
 from isolatedunit.engine.scheduling.units import Group, OptionsOf, Unit, attempt_at, in_order, units_of
 from isolatedunit.model.events import Event, TestFinished
 from isolatedunit.model.results import (
     GOOD,
     PASSING,
-    MadeBy,
     Note,
     Output,
     PlannedTest,
+    SpawnInfo,
     TestReport,
     worst_outcome,
 )
@@ -66,16 +66,16 @@ class Scheduler:
         self._run = run
         self._unreported = {test.number: test for test in tests}
         self._groups: dict[str, Group] = {}
-        self._ready = Line()
+        self._ready = ReadyQueue()
         self._delayed: list[tuple[float, int, str]] = []
         self._put_off: list[tuple[float, int, Unit]] = []
         self._parked: dict[str, list[tuple[int, str]]] = {}
-        self._room = Room(slots, dict(options.groups))
+        self._slots = SlotPool(slots, dict(options.groups))
         self.admission = Admission({} if expectations is None else expectations.peaks)
         self._units_of: dict[str, Unit] = {}
         self._in_hand = 0
-        self._stages = Stages()
-        self.succession = Succession(options)
+        self._scopes = FixtureScopes()
+        self.lookahead = Lookahead(options)
         self._reported_fixtures: set[tuple[int, str]] = set()
         self._covered: set[tuple[int, str]] = set()
         self._spawn_budget = 20 + len(tests) // 10
@@ -84,7 +84,7 @@ class Scheduler:
         for unit in in_order(units, options, expectations, slots):
             self._add(unit)
             for test in unit.tests:
-                self._stages.enrol(test, self.options_of(test), options)
+                self._scopes.enrol(test, self.options_of(test), options)
 
     def add(self, test: PlannedTest) -> None:
         """One more test, that may run beside all others."""
@@ -122,7 +122,7 @@ class Scheduler:
         return self._ordered_attempt() or self._next_attempt(now)
 
     def _next_attempt(self, now: float) -> Attempt | None:
-        if self.admission.has_parked and self._room.has(ORDINARY):
+        if self.admission.has_parked and self._slots.has(ORDINARY):
             fitting = self.admission.take_fitting(now)
             if fitting is not None:
                 self._ready.add(fitting)
@@ -136,16 +136,16 @@ class Scheduler:
                 if not group.units:
                     del self._groups[place[1]]
                 continue
-            full = self._room.full_group(unit.needs)
-            has_room = full is None and self._room.has(unit.needs)
-            memory = self.admission.need_of(unit.tests) if has_room and unit.fixture is None else 0
-            if has_room and self.admission.admits(memory, now):
+            full = self._slots.full_group(unit.needs)
+            has_slots = full is None and self._slots.has(unit.needs)
+            memory = self.admission.need_of(unit.tests) if has_slots and unit.fixture is None else 0
+            if has_slots and self.admission.admits(memory, now):
                 group.running = True
                 return self._begin(unit, memory)
             group.units.appendleft(unit)
             if full is not None:
                 self._parked.setdefault(full, []).append(place)
-            elif has_room and not self.admission.wants_look:
+            elif has_slots and not self.admission.wants_look:
                 self.admission.park(place, memory)
             else:
                 self._ready.add(place)
@@ -154,14 +154,14 @@ class Scheduler:
 
     def _ordered_attempt(self) -> Attempt | None:
         """The attempt that was ordered, and whose slot is free now."""
-        while self.succession.is_due:
-            unit, attempt = self.succession.take()
+        while self.lookahead.is_due:
+            unit, attempt = self.lookahead.take()
             group = self._groups[unit.group]
             if group.units[0] is unit and not self._is_covered(unit.tests[0]):
                 group.units.popleft()
                 group.running = True
                 return self._begin(unit, 0, attempt)
-            self.succession.forsaken.append(attempt)
+            self.lookahead.cancelled.append(attempt)
             self._ready.add((group.order, unit.group))
         return None
 
@@ -182,9 +182,9 @@ class Scheduler:
                     unit.tests = [test for test in unit.tests if not self._is_covered(test)]
                 if not unit.tests or self.cancelled:
                     continue
-            elif not self._stages.wants(unit.fixture):
+            elif not self._scopes.wants(unit.fixture):
                 continue
-            missing = self._stages.missing_for(unit.fixture or unit.tests[0])
+            missing = self._scopes.missing_for(unit.fixture or unit.tests[0])
             if missing is None:
                 return unit
             group.units.appendleft(unit)
@@ -196,21 +196,21 @@ class Scheduler:
         return None
 
     def _unit_for(self, fixture: Fixture, group: str) -> Unit:
-        stage = fixture.stage
-        needs = Needs.of([stage.options])
+        scope = fixture.scope
+        needs = Needs.of([scope.options])
         if fixture.sets_up:
-            return Unit(stage.tests, stage.options, group, needs, stage.number, history=stage.history, fixture=fixture)
-        return Unit(stage.tests, stage.options, group, needs, fixture=fixture)
+            return Unit(scope.tests, scope.options, group, needs, scope.number, history=scope.history, fixture=fixture)
+        return Unit(scope.tests, scope.options, group, needs, fixture=fixture)
 
     def _begin(self, unit: Unit, memory: int, attempt: Attempt | None = None) -> Attempt:
-        self._room.take(unit.needs)
+        self._slots.take(unit.needs)
         attempt = attempt or attempt_at(unit, self._run, self.options_of, in_haste=self.in_haste)
         self._units_of[attempt.id] = unit
         self.admission.begin(attempt.id, memory)
         self._in_hand += 0 if unit.fixture is not None else len(unit.tests)
-        stage = self._stages.of(unit.tests[0]) if unit.fixture is None else unit.fixture.stage
-        if stage is not None:
-            stage.running.add(attempt.id)
+        scope = self._scopes.of(unit.tests[0]) if unit.fixture is None else unit.fixture.scope
+        if scope is not None:
+            scope.running.add(attempt.id)
         return attempt
 
     def successor_of(self, attempt: Attempt) -> Attempt | None:
@@ -221,24 +221,24 @@ class Scheduler:
             return None
         following = group.units[0]
         others_first = self._ready.has_before((group.order, unit.group))
-        if others_first or not self.succession.allows(unit, following, self.options_of):
+        if others_first or not self.lookahead.allows(unit, following, self.options_of):
             return None
-        if self._stages.of(following.tests[0]) is not None or self.admission.need_of(following.tests):
+        if self._scopes.of(following.tests[0]) is not None or self.admission.need_of(following.tests):
             return None
         successor = attempt_at(following, self._run, self.options_of)
-        self.succession.note(following, successor)
+        self.lookahead.note(following, successor)
         return successor
 
-    def forsake_successor_of(self, attempt: Attempt) -> None:
+    def cancel_successor_of(self, attempt: Attempt) -> None:
         """It could not be ordered."""
-        self.succession.forsake(self._units_of[attempt.id].group)
+        self.lookahead.cancel(self._units_of[attempt.id].group)
 
     def place(self, attempt: Attempt) -> Placement:
         """Where the attempt's child begins."""
         unit = self._units_of.get(attempt.id)  # one that is ordered has none yet, and is no fixture
         if unit is not None and unit.fixture is not None:
             return unit.fixture.placement
-        place = self._stages.place(attempt.tests[0], attempt.options)
+        place = self._scopes.place(attempt.tests[0], attempt.options)
         return replace(place, tests=attempt.tests)
 
     @property
@@ -246,7 +246,7 @@ class Scheduler:
         """When something that is put off may begin, None when nothing is."""
         waiting = [heap[0][0] for heap in (self._delayed, self._put_off) if heap]
         look = self.admission.next_look
-        if look is not None and self._room.has(ORDINARY):
+        if look is not None and self._slots.has(ORDINARY):
             waiting.append(look)
         return min(waiting) if waiting and not self.cancelled else None
 
@@ -254,7 +254,7 @@ class Scheduler:
     def has_more(self) -> bool:
         """Whether anything is still to begin."""
         waiting = self._ready or self._delayed or self._put_off or self._parked or self.admission.has_parked
-        return bool(waiting or self.succession.is_due)
+        return bool(waiting or self.lookahead.is_due)
 
     @property
     def unbegun(self) -> int:
@@ -270,16 +270,16 @@ class Scheduler:
         """Begin nothing any more, but for what tears down the fixtures that are set up."""
         self.cancelled = True
         self._forget_all()
-        for fixture in self._stages.close():
+        for fixture in self._scopes.close():
             self._add(self._unit_for(fixture, fixture.name))
 
     def give_up(self) -> None:
         """Begin nothing any more at all."""
-        self._stages.give_up()
+        self._scopes.give_up()
         self._forget_all()
 
     def _forget_all(self) -> None:
-        self.succession.forsake_all()
+        self.lookahead.cancel_all()
         for group in self._groups.values():
             group.units.clear()
         self._groups = {name: group for name, group in self._groups.items() if group.running}
@@ -305,12 +305,12 @@ class Scheduler:
 
     # ---- what becomes of it
 
-    def settle(self, attempt: Attempt, outputs: Sequence[Output], made_by: MadeBy, now: float) -> list[Event]:
+    def settle(self, attempt: Attempt, outputs: Sequence[Output], spawn_info: SpawnInfo, now: float) -> list[Event]:
         """Note what came of *attempt*; the events tell what was decided.
 
         *outputs* are those of the conclusion's settled tests, and at least one.
         """
-        done = Settlement(self._units_of.pop(attempt.id), attempt, outputs, made_by, now)
+        done = Settlement(self._units_of.pop(attempt.id), attempt, outputs, spawn_info, now)
         self.admission.end(attempt.id)
         self._in_hand -= 0 if done.unit.fixture is not None else len(done.unit.tests)
         if attempt.conclusion.spawn_failure is not None:
@@ -327,28 +327,28 @@ class Scheduler:
                 self._again(replace(done.unit, tests=remaining, spawn_tries=0, repeated=repeated))
             if done.unit.fixture is not None:
                 self._conclude_fixture(done, done.unit.fixture)
-        self._follow_stages(done)
+        self._follow_scopes(done)
         self._release(done.unit, now)
         return done.events
 
     def _conclude_fixture(self, done: Settlement, fixture: Fixture) -> None:
-        if fixture.stage.standing is not Standing.TO_SET_UP:  # as it is when it is tried again
-            done.warn(self._stages.conclude(fixture, done.attempt))
+        if fixture.scope.standing is not Standing.TO_SET_UP:  # as it is when it is tried again
+            done.warn(self._scopes.conclude(fixture, done.attempt))
 
-    def _follow_stages(self, done: Settlement) -> None:
+    def _follow_scopes(self, done: Settlement) -> None:
         """Let those go on that waited for a stage, and tear down what nobody needs any more."""
         fixture = done.unit.fixture
-        stage = self._stages.of_class(done.unit.tests[0]) if fixture is None else fixture.stage
-        if stage is None:
+        scope = self._scopes.of_class(done.unit.tests[0]) if fixture is None else fixture.scope
+        if scope is None:
             return
-        for one in (stage, stage.below or stage):
+        for one in (scope, scope.below or scope):
             one.running.discard(done.attempt.id)
-        if stage.standing is not Standing.SETTING_UP:
-            waiting, stage.waiting = stage.waiting, []
+        if scope.standing is not Standing.SETTING_UP:
+            waiting, scope.waiting = scope.waiting, []
             for name in waiting:
                 if name in self._groups:
                     self._ready.add((self._groups[name].order, name))
-        over = self._stages.next_to_tear_down(stage)
+        over = self._scopes.next_to_tear_down(scope)
         if over is not None:
             self._again(self._unit_for(over, done.unit.group))
 
@@ -366,14 +366,14 @@ class Scheduler:
         heapq.heappush(self._put_off, (now + delay, unit.tests[0].number, unit))
 
     def _release(self, unit: Unit, now: float) -> None:
-        self._room.give_back(unit.needs)
+        self._slots.give_back(unit.needs)
         for freed in unit.needs.groups:
             for place in self._parked.pop(freed, ()):
                 self._ready.add(place)
         name = unit.group
         group = self._groups[name]
         group.running = False
-        if self.succession.conclude(name, group.units[0] if group.units else None):
+        if self.lookahead.conclude(name, group.units[0] if group.units else None):
             return
         if group.units and group.units[0].spawn_tries:
             delay = SPAWN_BACKOFF * 2.0 ** (group.units[0].spawn_tries - 1)
@@ -386,13 +386,13 @@ class Scheduler:
     def _settle_spawn_failure(self, done: Settlement, failure: SpawnFailed) -> None:
         tries = done.unit.spawn_tries + 1
         fixture = done.unit.fixture
-        if failure.stage_lost:
-            done.warn(self._stages.lose(self._stages.used_by(fixture or done.unit.tests[0])))
+        if failure.fixtures_lost:
+            done.warn(self._scopes.lose(self._scopes.used_by(fixture or done.unit.tests[0])))
         # a stage that is lost is set up again, if there is anything to set it up for
-        lasting = failure.lasting or (failure.stage_lost and fixture is not None and not fixture.sets_up)
-        affordable = failure.stage_lost or self._spawn_budget > 0
+        lasting = failure.lasting or (failure.fixtures_lost and fixture is not None and not fixture.sets_up)
+        affordable = failure.fixtures_lost or self._spawn_budget > 0
         if not lasting and tries < SPAWN_TRIES and affordable and not self.cancelled:
-            self._spawn_budget -= not failure.stage_lost
+            self._spawn_budget -= not failure.fixtures_lost
             self._again(replace(done.unit, spawn_tries=tries))
             return
         often = "" if tries == 1 else f" ({tries} tries)"
@@ -405,13 +405,13 @@ class Scheduler:
 
     def _do_without_fixture(self, done: Settlement, fixture: Fixture, why: str, failure: SpawnFailed) -> None:
         if fixture.sets_up:
-            done.warn(self._stages.refuse(fixture, why))
+            done.warn(self._scopes.refuse(fixture, why))
             return
         text = f"{fixture.id} {why}.\n"
-        cause = "crash" if failure.stage_lost else "spawn"
+        cause = "crash" if failure.fixtures_lost else "spawn"
         done.attempt.conclusion.fixtures[fixture.id] = ([Note("addError", text, text)], cause)
         self._settle_fixtures(done)
-        fixture.stage.standing = Standing.GONE
+        fixture.scope.standing = Standing.GONE
 
     def _settle_fixtures(self, done: Settlement) -> None:
         tests = done.unit.tests
@@ -497,5 +497,5 @@ class Scheduler:
             session=done.attempt.evidence.session,
         )
         self._unreported.pop(test.number, None)
-        self._stages.finish(test)
+        self._scopes.finish(test)
         done.events.append(TestFinished(done.now, report))

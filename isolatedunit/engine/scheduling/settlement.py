@@ -14,7 +14,7 @@ from isolatedunit.engine.scheduling.units import OptionsOf, Unit
 from isolatedunit.model.events import Event, RetryScheduled, Warned
 from isolatedunit.model.moments import NEVER
 from isolatedunit.model.records import record
-from isolatedunit.model.results import GOOD, AttemptReport, MadeBy, Note, Output, worst_outcome
+from isolatedunit.model.results import GOOD, AttemptReport, Note, Output, SpawnInfo, worst_outcome
 
 
 @record()
@@ -24,7 +24,7 @@ class Settlement:
     unit: Unit
     attempt: Attempt
     outputs: Sequence[Output]
-    made_by: MadeBy
+    spawn_info: SpawnInfo
     now: float
     events: list[Event] = field(default_factory=list)
 
@@ -64,8 +64,8 @@ class Settlement:
             cpu_time=attempt.evidence.status.cpu_time,
             memory_usage=_memory_of(attempt),
             handle_stats=attempt.evidence.handle_stats,
-            start_method=self.made_by.start_method,
-            fork_after=self.made_by.fork_after,
+            start_method=self.spawn_info.start_method,
+            fork_after=self.spawn_info.fork_after,
         )
 
 

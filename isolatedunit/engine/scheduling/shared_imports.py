@@ -1,6 +1,6 @@
 """Which modules can share what they import first: no I/O, no clock.
 
-A *trunk* is a template that has executed import statements with which several modules begin. Their
+A *shared_imports* is a template that has executed import statements with which several modules begin. Their
 lanes are forked from it, and import the rest. Since a module's own first statements, in their
 order, are all that a trunk executes, a module finds what it would have made itself.
 """
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isolatedunit.model.results import PlannedTest, TrunkKey, path_of
+from isolatedunit.model.results import ImportsKey, PlannedTest, path_of
 
 Prefix = tuple[str, ...]
 
@@ -37,14 +37,14 @@ def shared_prefixes(prefixes: Mapping[str, Sequence[str]]) -> dict[str, Prefix]:
     return shared
 
 
-class Trunks:
+class SharedImportsPlan:
     """The trunks of a run. *expected* are those that a past run wanted, and that were begun before it is known which
     this one wants; *wanted* are these, what most modules share first.
     """
 
     def __init__(self) -> None:
-        self.expected: tuple[TrunkKey, ...] = ()
-        self.wanted: tuple[TrunkKey, ...] = ()
+        self.expected: tuple[ImportsKey, ...] = ()
+        self.wanted: tuple[ImportsKey, ...] = ()
         self._of_home: dict[str, Prefix] = {}
 
     def plan(self, tests: Sequence[PlannedTest]) -> None:
@@ -52,12 +52,12 @@ class Trunks:
         homes = {repr(test.home): test for test in tests if test.prefix}
         self._of_home = shared_prefixes({home: test.prefix for home, test in homes.items()})
         count = Counter((path_of(homes[home].home), prefix) for home, prefix in self._of_home.items())
-        self.wanted = tuple(trunk for trunk, _ in count.most_common())
+        self.wanted = tuple(shared_imports for shared_imports, _ in count.most_common())
 
     @property
-    def kept(self) -> list[TrunkKey]:
+    def kept(self) -> list[ImportsKey]:
         """Those that were expected with reason."""
-        return [trunk for trunk in self.expected if trunk in self.wanted]
+        return [shared_imports for shared_imports in self.expected if shared_imports in self.wanted]
 
     def of(self, home: dict[str, Any] | None) -> Prefix:
         """What is imported before *home* is, in a trunk; nothing where it shares that with no other."""

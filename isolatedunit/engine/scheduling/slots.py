@@ -42,7 +42,7 @@ class Needs:
 ORDINARY = Needs()
 
 
-class Room:
+class SlotPool:
     """How much is free, of *slots* (None: the caller counts them) and of each group as *limits* say."""
 
     def __init__(self, slots: int | None = None, limits: Mapping[str, int] | None = None) -> None:
@@ -87,7 +87,7 @@ Place = tuple[int, str]
 """A group's order, and its name."""
 
 
-class Line:
+class ReadyQueue:
     """Places, of which the lowest is taken first.
 
     Where there are very many, as of tests that may all run side by side, nearly all were added in order: those need

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds without any progress after which the reader of a pipe is taken for gone, at the end of a run."""
 
 _OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
@@ -25,9 +25,9 @@ class Outlet:
     rest of the report; nothing is raised before `close`.
     """
 
-    def __init__(self, path: str, patience: float = PATIENCE) -> None:
+    def __init__(self, path: str, timeout: float = TIMEOUT) -> None:
         self._path = path
-        self._patience = patience
+        self._timeout = timeout
         self._problem: Exception | None = None
         self._write: Callable[[bytes], object] | None = None
         self._descriptor: int | None = None
@@ -67,9 +67,9 @@ class Outlet:
         written = -1
         while thread.is_alive() and written != self._written:
             written = self._written
-            thread.join(self._patience)
+            thread.join(self._timeout)
         if thread.is_alive() and self._problem is None:
-            self._problem = TimeoutError(f"nobody has read it for {self._patience:g} s")
+            self._problem = TimeoutError(f"nobody has read it for {self._timeout:g} s")
 
     def _serve(self) -> None:
         """The thread's work."""

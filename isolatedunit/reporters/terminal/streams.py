@@ -120,7 +120,7 @@ class ColouringStream:
         return line
 
 
-class HarmlessStream:
+class EscapingStream:
     """Passes text on; what a terminal would obey is shown to it instead.
 
     A colouring of ours belongs below, so that it is sent. That this is no terminal is said to who would colour above.
@@ -169,7 +169,7 @@ class LosslessStream:
             return self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
-class RetellingStream:
+class ElapsedRewriter:
     """Passes text on, but for how long unittest says that the tests took: that becomes what *seconds* gives."""
 
     def __init__(self, stream: Any, seconds: Callable[[], float]) -> None:
