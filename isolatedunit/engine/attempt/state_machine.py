@@ -77,9 +77,9 @@ class Attempt:
     # where thousands run at once, their size decides how often the processor has to wait for memory
     __slots__ = (
         *("id", "number", "tests", "options", "state", "deadline", "story", "evidence", "conclusion", "collected"),
-        *("importing", "is_our_bug", "process_id", "peak_rss", "own_memory", "loaded_for", "trunk_loaded_for"),
+        *("importing", "is_our_bug", "process_id", "peak_rss", "own_memory", "loaded_for", "shared_imports_loaded_for"),
         *("spawned_at", "ready_at", "finished_at", "ended_at", "_options_of", "_spawn_failure"),
-        *("_patience", "_looks", "_ladder"),
+        *("_deadlines", "_looks", "_ladder"),
     )
 
     def __init__(
