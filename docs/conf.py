@@ -15,7 +15,7 @@ author = "the isolatedunit developers"
 copyright = "the isolatedunit developers"  # noqa: A001 - Sphinx's name for it
 version = release = isolatedunit.__version__
 
-extensions = ["sphinx.ext.autodoc", "option_table"]
+extensions = ["sphinx.ext.autodoc", "layers_table", "option_table"]
 exclude_patterns = ["_ext", "_build"]
 html_theme = "furo"
 html_title = f"isolatedunit {release}"
