@@ -4,38 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 import unittest
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from types import TracebackType
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from unittest.case import _SubTest, _subtest_msg_sentinel  # type: ignore[attr-defined]
 from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
 from isolatedunit.model.events import Event, TestFinished
 from isolatedunit.model.results import Note, PlannedTest, TestReport
+from isolatedunit.protocol.exceptions import ChildError, ExcInfo, rebuild
 from isolatedunit.protocol.messages import PARAMETER
 from isolatedunit.reporters.terminal.failures import Telling
 
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+_HAS_DURATIONS = sys.version_info >= (3, 12)
+"""Whether this Python's unittest calls ``addDuration``: where it does not, a result's method may have no base."""
 
-
-class ChildError(Exception):
-    """Stands for the exception that a test raised in its child: *text* is the child's traceback.
-
-    *summary* is one line that says what it was: for runners that show the first line of an exception's text.
-    """
-
-    def __init__(self, text: str, summary: str) -> None:
-        super().__init__(text, summary)
-
-    def __str__(self) -> str:
-        text, summary = self.args
-        return text if text.startswith(summary) else f"{summary}\n{text}"
-
-
-class ChildFailure(ChildError, AssertionError):
-    """The same for a failed assertion."""
+_READ_NO_CLOCK = (unittest.TestResult.startTest, unittest.TextTestResult.startTest)
+_CLOCKS = (time.time, time.monotonic, time.perf_counter)
 
 
 class ReportedTest:
@@ -73,6 +61,10 @@ class _Shown(str):
 
 class ReportedSubTest(_SubTest):  # type: ignore[misc]
     """Takes a subtest's place in a result."""
+
+    # editors compare the class of a subtest by its full name
+    __module__ = "unittest.case"
+    __qualname__ = "_SubTest"
 
     def __init__(self, test: Any, told: Mapping[str, str]) -> None:
         self.test_case = test
@@ -112,10 +104,12 @@ class ResultBridge:
         self._result: Any = None
         self._tests: Mapping[int, Any] = {}
         self._stop: Callable[[], None] = lambda: None
+        self._may_measure = False
 
     def connect(self, result: Any, tests: Mapping[int, Any], stop: Callable[[], None]) -> None:
         """From now on tell *result*; *tests* are those that exist in this process, by their number."""
         self._result, self._tests, self._stop = result, tests, stop
+        self._may_measure = getattr(type(result), "startTest", None) not in _READ_NO_CLOCK
 
     def handle(self, event: Event) -> None:
         """Replay a report."""
@@ -137,10 +131,13 @@ class ResultBridge:
                 self._add(test, note, text)
             return
         if report.counted:
-            result.startTest(test)
+            if self._may_measure:
+                start_earlier(result, test, report.duration)
+            else:
+                result.startTest(test)
         for note, text in zip(report.notes, texts, strict=True):
             self._add(test, note, text)
-        if hasattr(result, "addDuration") and report.counted:
+        if _HAS_DURATIONS and hasattr(result, "addDuration") and report.counted:
             result.addDuration(test, report.duration)
         if report.succeeded and report.outcome in ("passed", "skipped"):  # skipped: a subtest of it
             result.addSuccess(test)
@@ -167,19 +164,34 @@ class ResultBridge:
 
 
 def as_exc_info(note: Note, text: str) -> ExcInfo:
-    """What ``sys.exc_info()`` might have been, for a result to take."""
-    kind = ChildFailure if note.kind == "addFailure" else ChildError
-    try:
-        __tracebackhide__ = True
-        raise kind(text, _summary_of(note))
-    except ChildError:
-        return sys.exc_info()  # type: ignore[return-value]
+    """What ``sys.exc_info()`` was in the child, for a result to take."""
+    return rebuild(text, note.exception, note.message, failed=note.kind == "addFailure")
 
 
-def _summary_of(note: Note) -> str:
-    """The exception on one line, as a traceback would end."""
-    words = note.message.strip().partition("\n")[0]
-    return f"{note.exception}: {words}" if note.exception and words else note.exception or words
+def start_earlier(result: Any, test: Any, duration: float) -> None:
+    """Call ``startTest`` for a test that took *duration* seconds and is over, so that the result measures just that.
+
+    Results measure the time between ``startTest`` and ``stopTest`` by a clock that they read in the first. What they
+    keep of that reading is set back.
+    """
+    before, began = [clock() for clock in _CLOCKS], datetime.now(timezone.utc)
+    result.startTest(test)
+    after, ended = [clock() for clock in _CLOCKS], datetime.now(timezone.utc)
+
+    def earlier(value: Any) -> Any:
+        if type(value) is float and any(a <= value <= b for a, b in zip(before, after, strict=True)):
+            return value - duration
+        if type(value) is datetime and began <= value.astimezone(timezone.utc) <= ended:
+            return value - timedelta(seconds=duration)
+        return value
+
+    attributes = getattr(result, "__dict__", {})
+    for name, value in list(attributes.items()):
+        if type(value) is dict and value:  # of a dictionary of tests only what was put in last
+            last = next(reversed(value))
+            value[last] = earlier(value[last])
+        else:
+            attributes[name] = earlier(value)
 
 
 class _TellsChildsText(unittest.TestResult):
@@ -188,7 +200,7 @@ class _TellsChildsText(unittest.TestResult):
 
     def _exc_info_to_string(self, err: Any, test: Any) -> str:
         if isinstance(err[1], ChildError):
-            return str(err[1].args[0])
+            return err[1].text
         return super()._exc_info_to_string(err, test)  # type: ignore[misc,no-any-return]
 
 
