@@ -15,14 +15,11 @@ from urllib.parse import urlsplit
 
 from tests.support.browser import complaints, needs_browser, open_browser, violations
 from tests.support.command_line import environment
+from tests.support.optional import optional
 from tests.support.projects import ProjectTestCase
 from tests.support.waiting import wait_until
 
-try:
-    import starlette
-    import uvicorn
-except ImportError:
-    starlette = uvicorn = None
+starlette, uvicorn = optional("starlette"), optional("uvicorn")
 
 
 SUITE = """

@@ -7,12 +7,10 @@ import unittest
 from typing import Any
 
 from tests.support.command_line import environment
+from tests.support.optional import optional
 from tests.support.projects import ProjectTestCase
 
-try:
-    import pyte
-except ImportError:
-    pyte = None
+pyte = optional("pyte")
 
 
 SUITE = """

@@ -9,14 +9,11 @@ import sys
 import unittest
 
 from tests.support.command_line import environment
+from tests.support.optional import optional
 from tests.support.projects import ProjectTestCase
 from tests.support.subunit_stream import MISSING, read
 
-try:
-    import subunit
-    import testtools
-except ImportError:
-    subunit = testtools = None
+subunit, testtools = optional("subunit"), optional("testtools")
 
 
 HAS_STESTR = importlib.util.find_spec("stestr") is not None

@@ -68,7 +68,7 @@ class ReturnedTest(CallsCase):
             r"^IsolatedTestResult\(success=True, outcome='passed', duration=\d+\.\d{3}, process_id=\d+, "
             r"attempt_id='[^']+'\)$",
         )
-        self.assertRegex(repr(self.call(lambda test: {}["key"])), r", error=\"KeyError: 'key'\"\)$")
+        self.assertRegex(repr(self.call(lambda test: dict[str, int]()["key"])), r", error=\"KeyError: 'key'\"\)$")
         self.assertRegex(
             repr(self.call(lambda test: os._exit(3))), r"cause='crash'.* error=\"The test's process exited with code 3"
         )

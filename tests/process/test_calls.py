@@ -125,7 +125,7 @@ class Functions(CallsCase):
 class Troubles(CallsCase):
     def test_an_exception(self) -> None:
         def fail(test: TestInstance) -> None:
-            {}["missing"]
+            dict[str, int]()["missing"]
 
         result = self.call(fail)
         self.assertFalse(result.success)

@@ -93,7 +93,7 @@ ENDED = """
     """
 
 
-MANNERS = [("--start-method", "spawn")]
+MANNERS: list[tuple[str, ...]] = [("--start-method", "spawn")]
 
 
 if "forkserver" in START_METHODS:

@@ -177,7 +177,6 @@ class HarmTest(ProjectTestCase):
         left = wait_until(
             lambda: [found for found in [processes_of_run(run)] if all(one.name() == "sleep" for one in found)],
             "the test's own process to end",
-            10.0,
         )[0]
         self.assertEqual(len(left), 1)
         self.write("test_hangs.py", "import unittest\nclass Next(unittest.TestCase):\n    def test(self): pass\n")

@@ -193,7 +193,8 @@ class LaneTest(ProjectTestCase):
 
 def child_of(backend: Any) -> int:
     """The process id of the backend's only lane."""
-    (lane,) = [*backend._busy, *backend._idle]
+    lanes: list[Any] = [*backend._busy, *backend._idle]
+    (lane,) = lanes
     return int(lane.process_id)
 
 

@@ -167,7 +167,8 @@ class RunTest(ProjectTestCase):
 
     def test_one_that_dies_as_it_is_given_work_costs_no_test(self) -> None:
         self.write_tests(6)
-        take, killed = Reserve.take, []
+        take = Reserve.take
+        killed: list[int] = []
 
         def kill_some(reserve: Reserve) -> Interpreter | None:
             interpreter = take(reserve)

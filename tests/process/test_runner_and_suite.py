@@ -93,8 +93,8 @@ class RunnerTest(unittest.TestCase):
 
     def test_what_cannot_be_carried_is_a_reported_error(self) -> None:
         unpicklable = faces_suite.Plain("test_attribute")
-        unpicklable.attribute = io.FileIO(os.open(os.devnull, os.O_RDONLY))  # type: ignore[assignment]
-        unpicklable.attribute = sys._getframe()  # type: ignore[assignment]
+        unpicklable.attribute = io.FileIO(os.open(os.devnull, os.O_RDONLY))
+        unpicklable.attribute = sys._getframe()
         result, _ = self.run_suite(unpicklable, faces_suite.Plain("test_passes"))
         ((_, text),) = result.errors
         self.assertIn("cannot be carried to another process", text)

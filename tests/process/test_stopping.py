@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import unittest
+from functools import partial
 from typing import Any
 
 import psutil
@@ -54,6 +55,10 @@ class Waiting(unittest.TestCase):
 """
 
 
+def has_status(process: psutil.Process, status: str) -> bool:
+    return bool(process.status() == status)
+
+
 def heed_signals() -> None:
     """In a new process: what was started by nohup, or behind an ``&``, has some of them ignored, and hands that on."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
@@ -92,7 +97,6 @@ class SignalsTest(ProjectTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.write("test_waiting.py", WAITING)
-        self.run = "?"
 
     def begin(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
         """Start a run, and wait until its first test runs."""
@@ -187,7 +191,7 @@ class SignalsTest(ProjectTestCase):
         runner.send_signal(signal.SIGTSTP)
         processes = psutil.Process(runner.pid), psutil.Process(self.child)
         for process in processes:
-            wait_until(lambda process=process: process.status() == psutil.STATUS_STOPPED, "it to be stopped")
+            wait_until(partial(has_status, process, psutil.STATUS_STOPPED), "it to be stopped")
         began = time.monotonic()
         wait_until(lambda: time.monotonic() - began > 4, "longer than the test may take")
         runner.send_signal(signal.SIGCONT)

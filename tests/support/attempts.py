@@ -21,7 +21,7 @@ from isolatedunit.options import Options
 from isolatedunit.results import ExitStatus, PlannedTest
 
 PID = 4711
-SAID = {"attempt": "run/0#1", "pid": PID}
+SAID: dict[str, Any] = {"attempt": "run/0#1", "pid": PID}
 
 
 def planned(number: int = 0, **values: Any) -> PlannedTest:

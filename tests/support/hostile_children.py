@@ -53,7 +53,7 @@ from isolatedunit.statistics import Statistics
 
 NEVER = float("inf")
 PID = 4711
-SAID = {"attempt": "run/0#1", "pid": PID}
+SAID: dict[str, Any] = {"attempt": "run/0#1", "pid": PID}
 AT_ONCE = 4
 TICK = 0.002
 
@@ -185,7 +185,7 @@ class RunnersEnd:
         self.json = JsonReport("-", Origin.of(self.options), self.statistics.as_dict)
         self.heard = Reports()
         self.stream = io.StringIO()
-        self.result = unittest.TextTestResult(_Writeln(self.stream), True, 2)  # type: ignore[arg-type]
+        self.result = unittest.TextTestResult(_Writeln(self.stream), True, 2)  # type: ignore[type-var]
         self.summary = Summary(self.stream.write)
 
     @staticmethod
@@ -199,7 +199,7 @@ class RunnersEnd:
         listeners: list[Listener] = [self.statistics, self.json, self.summary, self.heard, *more, bridge]
         clock = count(step=TICK)  # nobody has to wait for what is only a matter of time
         loop = Loop(
-            lambda _: self.backend,
+            lambda _: self.backend,  # type: ignore[arg-type,return-value]
             listeners,
             answer=answer_at_once,
             listens_at_once=True,

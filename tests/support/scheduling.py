@@ -20,7 +20,7 @@ from isolatedunit.messages import (
 from isolatedunit.options import Options
 from isolatedunit.results import ExitStatus, MadeBy, Output, PlannedTest
 
-SAID = {"attempt": "x", "pid": 1}
+SAID: dict[str, Any] = {"attempt": "x", "pid": 1}
 
 
 def plan(*names: str, **values: Any) -> list[PlannedTest]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 from typing import Any
 
-try:
-    import subunit
-    import testtools
-except ImportError:
-    subunit = testtools = None
+from tests.support.optional import optional
+
+subunit, testtools = optional("subunit"), optional("testtools")
 
 
 MISSING = "python-subunit is not installed: pip install '.[subunit]'"

@@ -58,4 +58,5 @@ class TraceTestCase(ProjectTestCase):
         document = json.loads(json.dumps(document, allow_nan=False))
         self.check_format(document)
         self.check_rows(document)
-        return document["traceEvents"]
+        events: list[dict[str, Any]] = document["traceEvents"]
+        return events

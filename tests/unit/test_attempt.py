@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
-from isolatedunit.engine.attempt import Attempt, State
+from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.diagnosis import LOOK_INTERVAL
 from isolatedunit.engine.ladder import KILL_AGAIN_AFTER, STACKS_GRACE
 from isolatedunit.engine.stimuli import (
@@ -26,6 +26,7 @@ from isolatedunit.engine.stimuli import (
     SlotGranted,
     Spawn,
     SpawnFailed,
+    State,
     Stimulus,
     Terminate,
 )
@@ -297,7 +298,7 @@ class TimeTest(unittest.TestCase):
         attempt = self.running(slow_after=2.0, process_timeout=10.0)
         (action,) = attempt.handle(DeadlinePassed(), 2.0)
         self.assertIsInstance(action, Announce)
-        event = action.event  # type: ignore[union-attr]
+        event = action.event
         self.assertEqual(event, TestSlow(2.0, "run/0#1", "pkg.mod.Class.test_0", 2.0))
         self.assertEqual(attempt.deadline, 10.0)
 
@@ -339,7 +340,7 @@ class HeartbeatTest(unittest.TestCase):
             self.assertEqual(attempt.handle(DeadlinePassed(), second), [Nudge()])
         nudge, told = attempt.handle(DeadlinePassed(), 5.0)
         self.assertEqual(nudge, Nudge())
-        event = told.event  # type: ignore[union-attr]
+        event = told.event
         self.assertEqual(event, ChildUnresponsive(5.0, "run/0#1", "pkg.mod.Class.test_0", 5.0))
         self.assertEqual(attempt.handle(DeadlinePassed(), 6.0), [Nudge()])
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from isolatedunit.engine import attempt as machine
-from isolatedunit.engine.attempt import Attempt, State
+from isolatedunit.engine.attempt import Attempt
 from isolatedunit.engine.evidence import Evidence
 from isolatedunit.engine.patience import NEVER
 from isolatedunit.engine.stimuli import (
@@ -22,6 +22,7 @@ from isolatedunit.engine.stimuli import (
     ProtocolBroken,
     SlotGranted,
     SpawnFailed,
+    State,
     Stimulus,
 )
 from isolatedunit.errors import InvalidTransition

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unittest
+from typing import Any
 
 from isolatedunit import (
     IsolatedTestOptions,
@@ -19,7 +20,7 @@ class OptionsTest(unittest.TestCase):
         self.assertIsNone(options.test_sdk_options)
 
     def test_each_value_is_checked(self) -> None:
-        for name, value in (
+        values: tuple[tuple[str, Any], ...] = (
             ("process_timeout", -1),
             ("spawn_timeout", "soon"),
             ("cleanup_timeout", 0),
@@ -30,7 +31,8 @@ class OptionsTest(unittest.TestCase):
             ("start_method", "fork"),
             ("memory_limit", "big"),
             ("test_sdk_options", {"sdk": "a.module:Client"}),
-        ):
+        )
+        for name, value in values:
             with (
                 self.subTest(name),
                 self.assertRaisesRegex(OptionError, f"IsolatedTestOptions: {name}: .*cannot be used"),

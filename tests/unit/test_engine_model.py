@@ -59,7 +59,7 @@ PID = 4711
 JOBS = 3
 
 
-GROUPS = {"database": 2}
+GROUPS = (("database", 2),)
 """How many of a named group may run at once, where that is not one."""
 
 
@@ -365,7 +365,7 @@ class EngineMachine(RuleBasedStateMachine):
             for name in {test.overrides["group"] for test in child.attempt.tests if "group" in test.overrides}
         )
         for name, count in named.items():
-            assert count <= GROUPS.get(name, 1), f"{count} of {name} at once"
+            assert count <= dict(GROUPS).get(name, 1), f"{count} of {name} at once"
 
     @invariant()
     def no_more_slots_are_taken_than_there_are(self) -> None:
@@ -435,5 +435,5 @@ EngineMachine.TestCase.settings = settings(
 )
 
 
-class EngineTest(EngineMachine.TestCase):  # type: ignore[misc,name-defined]
+class EngineTest(EngineMachine.TestCase):  # type: ignore[misc,valid-type]
     """hypothesis's own test case; each of its examples is a run."""

@@ -51,7 +51,7 @@ class JournalTestCase(unittest.TestCase):
         with open(self.path, "rb") as file:
             return file.read()
 
-    def read(self, data: bytes) -> list[Event]:
+    def read(self, data: bytes) -> list[Any]:
         self.past = PastRun("it", io.BytesIO(data))
         return list(self.past.events())
 
@@ -96,7 +96,7 @@ class FormatTest(JournalTestCase):
         every = []
         for event_type in EVENTS.values():
             for is_none in (False, True):
-                given = {}
+                given: dict[str, Any] = {}
                 for one in fields(event_type):
                     optional = one.type.endswith(" | None")
                     given[one.name] = None if optional and is_none else values[one.type.removesuffix(" | None")]

@@ -23,10 +23,10 @@ from isolatedunit.messages import (
 ATTEMPT = "1234abcd/17#2"
 
 
-FINISHED = {"test": 0, "duration": 0.25, "counted": True, "succeeded": True, "written": None}
+FINISHED: dict[str, Any] = {"test": 0, "duration": 0.25, "counted": True, "succeeded": True, "written": None}
 
 
-RECEIPT = {"clean": True, "found_after": 0.0, "elapsed": 1.5, "stopped": False}
+RECEIPT: dict[str, Any] = {"clean": True, "found_after": 0.0, "elapsed": 1.5, "stopped": False}
 
 
 class Wire:
@@ -69,20 +69,22 @@ class FormsTest(unittest.TestCase):
 
     def test_all_else_is_encoded(self) -> None:
         who: dict[str, Any] = {"attempt": ATTEMPT, "pid": os.getpid()}
-        for odd in (
+        oddities: tuple[dict[str, Any], ...] = (
             {"duration": 3},  # a test has replaced the clock
             {"duration": -1.0},
             {"duration": 1e300},
             {"succeeded": False},
             {"counted": False},
             {"written": {"stdout": 1, "stderr": 2}},
-        ):
+        )
+        for odd in oddities:
             with self.subTest(odd):
                 self.reporter.hold(TestFinished, **{**FINISHED, **odd})
                 self.reporter.send(WorkFinished, **RECEIPT)
                 finished = TestFinished(**{**FINISHED, **odd}, **who)
                 self.assertEqual(self.said(), [finished, WorkFinished(**RECEIPT, **who)])
-        for odd in ({"clean": False}, {"stopped": True}, {"fixtures": {"setUpClass (a.B)": 1.0}}, {"peak_rss": 1}):
+        oddities = ({"clean": False}, {"stopped": True}, {"fixtures": {"setUpClass (a.B)": 1.0}}, {"peak_rss": 1})
+        for odd in oddities:
             with self.subTest(odd):
                 self.reporter.hold(TestFinished, **FINISHED)
                 self.reporter.send(WorkFinished, **{**RECEIPT, **odd})

@@ -210,7 +210,7 @@ class LeakTest(unittest.TestCase):
         tracker.track(Client(), kind="client", identity="to nowhere")
         (leak,) = tracker.finish().leaks
         self.assertEqual((leak["kind"], leak["identity"]), ("client", "to nowhere"))
-        self.assertRegex(leak["origin"], r"test_handles.py:\d+ in test_tracked_handle_that_stays_open")
+        self.assertRegex(leak["origin"], r"test_handle_tracker.py:\d+ in test_tracked_handle_that_stays_open")
 
     def test_close_that_fails(self) -> None:
         def fail() -> None:

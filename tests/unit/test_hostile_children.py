@@ -9,7 +9,7 @@ import random
 import struct
 import tempfile
 import unittest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -168,7 +168,13 @@ class EveryWayTest(NothingIsUnpickled):
                 decode(encode(noted(subtest=subtest)), REPORTS)
 
     def test_what_was_written_is_a_count_of_bytes(self) -> None:
-        for written in ({}, {"stdout": "x", "stderr": 0}, {"stdout": 0, "stderr": 10**30}, {"stdout": 0}):
+        wrong: tuple[dict[str, Any], ...] = (
+            {},
+            {"stdout": "x", "stderr": 0},
+            {"stdout": 0, "stderr": 10**30},
+            {"stdout": 0},
+        )
+        for written in wrong:
             report = TestFinished(**SAID, test=0, duration=0.0, counted=True, succeeded=True, written=written)
             with self.subTest(written), self.assertRaises(ProtocolError):
                 decode(encode(report), REPORTS)
@@ -226,7 +232,7 @@ class EveryWayTest(NothingIsUnpickled):
 
     def test_a_description_of_a_test_that_is_none(self) -> None:
         self.assertEqual(plan_test(3, SOUND).id, "m.C.t")
-        for more in (
+        wrong: tuple[dict[str, Any], ...] = (
             {"id": 5},
             {"home": []},
             {"address": {"source": 5}},
@@ -237,7 +243,8 @@ class EveryWayTest(NothingIsUnpickled):
             {"reports": [{"type": "OutcomeNoted"}]},
             {"reports": [{"type": "Exit"}]},
             {"cause": 5},
-        ):
+        )
+        for more in wrong:
             with self.subTest(more), self.assertRaisesRegex(CollectionError, "sent what is no test"):
                 plan_test(0, {**SOUND, **more})
         with self.assertRaises(CollectionError):
@@ -330,12 +337,13 @@ class FilesOfChildrenTest(ProjectTestCase):
         capture = Capture(setting, "1")
         path = capture.paths["stdout"]
         self.write("secret", "not for us to read")
-        for name, make in (
+        kinds: tuple[tuple[str, Callable[[], None]], ...] = (
             ("pipe", lambda: os.mkfifo(path)),
             ("link", lambda: os.symlink(os.path.join(self.directory, "secret"), path)),
             ("device", lambda: os.symlink("/dev/zero", path)),
             ("directory", lambda: os.mkdir(path)),
-        ):
+        )
+        for name, make in kinds:
             with self.subTest(name):
                 make()
                 self.assertEqual(read_receipts(path), [])

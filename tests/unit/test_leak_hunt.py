@@ -15,7 +15,7 @@ class HuntTest(unittest.TestCase):
         self.assertRegex(found["identity"], r"^memory blocks grew by \d+, \d+, \d+ in 3 runs$")
 
     def test_what_does_not_is_not(self) -> None:
-        runs = []
+        runs: list[None] = []
         self.assertEqual(growth.hunt(lambda: runs.append(None) or runs.clear(), 5), [])
 
     def test_a_little_is_looked_at_again(self) -> None:

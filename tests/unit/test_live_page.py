@@ -5,13 +5,10 @@ from __future__ import annotations
 import unittest
 
 from isolatedunit.serving import is_loopback
+from tests.support.optional import optional
 from tests.support.projects import ProjectTestCase
 
-try:
-    import starlette
-    import uvicorn
-except ImportError:
-    starlette = uvicorn = None
+starlette, uvicorn = optional("starlette"), optional("uvicorn")
 
 
 @unittest.skipUnless(starlette and uvicorn, "needs the extra web")

@@ -13,7 +13,7 @@ from isolatedunit.options import Options
 from isolatedunit.results import ExitStatus
 from tests.support.scheduling import conclude, plan, reported, settle
 
-SAID = {"attempt": "x", "pid": 1}
+SAID: dict[str, Any] = {"attempt": "x", "pid": 1}
 
 
 NAMES = ("a.X.one", "a.X.two", "a.X.three", "b.X.one")

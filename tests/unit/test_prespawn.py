@@ -99,7 +99,7 @@ class AheadTest(unittest.TestCase):
     def make(self, waiting: Waiting, judge: Any = None) -> Ahead:
         foresight = Foresight(4.0)
         if judge is not None:
-            foresight.judge = judge  # type: ignore[method-assign]
+            foresight.judge = judge
         return Ahead(foresight, waiting.look, waiting.start, lambda: waiting.count, waiting.end)
 
     def test_as_many_wait_as_can_have_work_next(self) -> None:

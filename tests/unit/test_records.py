@@ -6,6 +6,7 @@ import copy
 import pickle
 import unittest
 from dataclasses import asdict, field, fields, replace
+from typing import Any
 
 from isolatedunit.records import record
 
@@ -61,7 +62,8 @@ class RecordTest(unittest.TestCase):
     def test_takes_what_a_dataclass_takes(self) -> None:
         self.assertEqual(Place(1, 2, ["a"]), Place(y=2, x=1, names=["a"]))
         for _ in range(2):  # the first one of its class is made in another way
-            for arguments, values in (((), {}), ((1, 2, [], 3), {}), ((1,), {"x": 2}), ((1,), {"other": 2})):
+            wrong: tuple[Any, ...] = (((), {}), ((1, 2, [], 3), {}), ((1,), {"x": 2}), ((1,), {"other": 2}))
+            for arguments, values in wrong:
                 with self.assertRaises(TypeError):
                     Late(*arguments, **values)
         self.assertIsNone(Late(None).x)

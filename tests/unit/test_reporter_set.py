@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import unittest
 from dataclasses import replace
+from typing import Any
 from unittest.mock import patch
 
 from isolatedunit.errors import OptionError
@@ -19,7 +20,7 @@ from tests.support.projects import ProjectTestCase
 
 
 class AudienceTest(ProjectTestCase):
-    def run_with(self, **options: str) -> tuple[bool, list[str]]:
+    def run_with(self, **options: Any) -> tuple[bool, list[str]]:
         """Tell of a run with these options; gives whether a report was lost, and what was said."""
         said: list[str] = []
         audience = Audience(Options(**options), ORIGIN, Statistics(), said.append, [])
@@ -54,12 +55,12 @@ class PlacesTest(unittest.TestCase):
         check_files(replace(Options(), json="a", tap="b", events="-"))
         for one in FILES:
             with self.assertRaisesRegex(OptionError, "directory that does not exist"):
-                check_files(replace(Options(), **{one: "no/such/x"}))
+                check_files(Options().with_values({one: "no/such/x"}, "a test"))
             for other in FILES:
                 if one != other:
                     for path in ("a", "-"):
                         with self.assertRaisesRegex(OptionError, "writes to; give it another file"):
-                            check_files(replace(Options(), **{one: path, other: path}))
+                            check_files(Options().with_values({one: path, other: path}, "a test"))
 
     @unittest.skipUnless(os.path.exists("/dev/null"), "there is no /dev/null here")
     def test_devices_are_for_everybody(self) -> None:

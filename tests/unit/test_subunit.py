@@ -9,13 +9,10 @@ from typing import Any
 
 from isolatedunit.reporters.subunit import RUN, SubunitReport
 from tests.support.events import EVERY_CONTROL_CHARACTER, ORIGIN, Story, failure
+from tests.support.optional import optional
 from tests.support.subunit_stream import MISSING, read
 
-try:
-    import subunit
-    import testtools
-except ImportError:
-    subunit = testtools = None
+subunit, testtools = optional("subunit"), optional("testtools")
 
 
 @unittest.skipIf(subunit is None, MISSING)

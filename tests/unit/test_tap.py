@@ -7,14 +7,10 @@ import unittest
 
 from isolatedunit.events import RunCancelled
 from tests.support.events import failure
+from tests.support.optional import optional
 from tests.support.tap import TapTestCase, parse_strictly
 
-try:
-    import more_itertools
-    import tap.parser
-    import yaml
-except ImportError:
-    tap = more_itertools = yaml = None
+more_itertools, tap_parser, yaml = optional("more_itertools"), optional("tap.parser"), optional("yaml")
 
 
 class ResultsTest(TapTestCase):
@@ -103,9 +99,12 @@ class ResultsTest(TapTestCase):
 
 
 class ReadersTest(TapTestCase):
-    @unittest.skipIf(tap is None, "tap.py with YAML is not installed: pip install '.[test]'")
+    @unittest.skipIf(
+        tap_parser is None or more_itertools is None or yaml is None,
+        "tap.py with YAML is not installed: pip install '.[test]'",
+    )
     def test_tap_py_reads_it(self) -> None:
-        lines = list(tap.parser.Parser().parse_text(self.tell_everything()))
+        lines = list(tap_parser.Parser().parse_text(self.tell_everything()))
         self.assertNotIn("unknown", {line.category for line in lines})
         results = {line.description.removeprefix("- "): line for line in lines if line.category == "test"}
         self.assertEqual(len(results), 13)
