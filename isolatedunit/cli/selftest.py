@@ -23,7 +23,7 @@ from isolatedunit.config.start_method import usable_start_method
 from isolatedunit.errors import IsolatedUnitError, OptionError
 from isolatedunit.reporters.escaping import on_one_line
 
-ZOO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "zoo")
+ZOO = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "zoo")
 
 FLAGS = (
     "-p",

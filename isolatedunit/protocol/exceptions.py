@@ -22,8 +22,8 @@ BEGIN = "Traceback (most recent call last):"
 LONGEST_CHAIN = 20
 MOST_FRAMES = 1000
 
-_FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+), in (?P<name>.*)$')
-_REPEATED = re.compile(r"^  \[Previous line repeated (\d+) more times?\]$")
+_FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d{1,9}), in (?P<name>.*)$')
+_REPEATED = re.compile(r"^  \[Previous line repeated (\d{1,9}) more times?\]$")
 _LINKS = {
     "The above exception was the direct cause of the following exception:": "cause",
     "During handling of the above exception, another exception occurred:": "context",
@@ -61,9 +61,9 @@ _PLAIN = (ChildError, ChildFailure)
 
 def rebuilt_class(name: str | None, base: type[ChildError]) -> type[ChildError]:
     """A class like *base* that has the name of an exception's, such as ``ValueError`` or ``package.module.Wrong``."""
-    if not name:
+    module, _, short = (name or "").rpartition(".")
+    if not short.isidentifier():
         return base
-    module, _, short = name.rpartition(".")
     cls: Any = _Named(short, (base,), {"__module__": module or "builtins", "__qualname__": short})
     return cls  # type: ignore[no-any-return]
 
@@ -147,7 +147,9 @@ def _parse_frames(lines: list[str], at: int) -> tuple[list[tuple[str, int, str]]
     while at < len(lines) and lines[at].startswith("  "):
         found, repeated = _FRAME.match(lines[at]), _REPEATED.match(lines[at])
         if found is not None:
-            frames.append((found["file"], int(found["line"]), found["name"]))
+            # a child may send anything for the name of a file
+            file = found["file"].replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+            frames.append((file, int(found["line"]), found["name"]))
         elif repeated is not None and frames:
             frames += [frames[-1]] * min(int(repeated[1]), MOST_FRAMES)
         elif not lines[at].startswith("    "):
@@ -171,10 +173,12 @@ def _code_of(file: str, line: int, name: str) -> CodeType:
 
 
 def _first_line(file: str, line: int, name: str) -> int:
-    head = re.compile(rf"\s*(async\s+)?def\s+{re.escape(name)}\b")
-    for number in range(line, 0, -1):
-        if head.match(linecache.getline(file, number)):
-            return number
+    if name.isidentifier():
+        lines = linecache.getlines(file)
+        head = re.compile(rf"\s*(async\s+)?def\s+{name}\b")
+        for number in range(min(line, len(lines)), 0, -1):
+            if head.match(lines[number - 1]):
+                return number
     return line
 
 

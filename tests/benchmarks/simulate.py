@@ -11,6 +11,7 @@ import gc
 import random
 import sys
 import time
+from typing import Any
 
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
@@ -20,7 +21,7 @@ from isolatedunit.model.results import ExitStatus, Output, PlannedTest, SpawnInf
 from isolatedunit.protocol.messages import ChildReady, TestEnded, TestStarted, WorkFinished
 
 TESTS_A_MODULE = 50
-SAID = {"attempt": "", "pid": 1}
+SAID: dict[str, Any] = {"attempt": "", "pid": 1}
 BEGIN = (SlotGranted(), ChildReady(**SAID), TestStarted(**SAID, test=0))
 END = (
     TestEnded(**SAID, test=0, duration=0.1, counted=True, succeeded=True),
@@ -56,8 +57,8 @@ def simulate(count: int, slots: int) -> None:
             attempt = scheduler.next_attempt(now)
             if attempt is None:
                 break
-            for stimulus in BEGIN:
-                attempt.handle(stimulus, now)
+            for first in BEGIN:
+                attempt.handle(first, now)
             running.append(attempt)
             slowest, step = max(slowest, time.perf_counter() - step), time.perf_counter()
         # any of them may be the next to end

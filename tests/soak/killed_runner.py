@@ -14,10 +14,10 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from killing import kill_at, write_suite
-from running import START_METHODS
+from tests.support.killed_runner import kill_at, write_suite
+from tests.support.start_methods import START_METHODS
 
 LATEST = 2.5
 """Seconds: by then every kind of test runs."""

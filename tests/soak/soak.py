@@ -18,11 +18,13 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 import psutil
-from killing import VARIABLE, marked
-from running import environment
+
+from tests.support.command_line import environment
+from tests.support.killed_runner import VARIABLE
+from tests.support.processes import processes_with
 
 TESTS_OF_A_MODULE = 200
 INTERVAL = 1.0
@@ -174,7 +176,7 @@ def main(tests: int) -> int:
         took, made = time.monotonic() - began, outcomes_in(events)
         with open(output.name, "rb") as file:
             last_line = file.read().rstrip().rpartition(b"\n")[2].decode()
-        left = [process.info for process in marked(mark)]
+        left = [process.info for process in processes_with(VARIABLE, mark)]
         files = [name for name in os.listdir(scratch) if name.startswith("isolatedunit-")]
     wrong = {test: (made.get(test), expected.get(test)) for test in expected.keys() | made.keys()}
     wrong = {test: both for test, both in wrong.items() if both[0] != both[1]}

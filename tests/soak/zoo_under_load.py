@@ -12,12 +12,12 @@ import os
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from running import START_METHODS, processes_of_run
-from test_zoo import visit
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from isolatedunit.cli.selftest import ZOO, model, verdict_on
+from tests.process.test_zoo import visit
+from tests.support.processes import processes_of_run
+from tests.support.start_methods import START_METHODS
 
 
 def burn() -> None:

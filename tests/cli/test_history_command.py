@@ -1,0 +1,149 @@
+"""The history command: without these tests, it could list the wrong tests, or fail where there is no history."""
+
+from __future__ import annotations
+
+import json
+import os
+from html.parser import HTMLParser
+
+from isolatedunit.history.store import LONGEST_MESSAGE, Once
+from isolatedunit.history.trends import date_of
+from tests.support.command_line import Completed, environment, run_python
+from tests.support.projects import ProjectTestCase
+
+SUITE = """
+    import os
+    import time
+    import unittest
+
+    class It(unittest.TestCase):
+        def test_flaky(self):
+            self.assertFalse(os.path.exists("odd"), "the <moon> is full")
+
+        def test_bad(self):
+            self.fail("always\\nand ever")
+
+        def test_slow(self):
+            time.sleep(0.2)
+    """
+
+
+def runs(*outcomes: str, duration: float = 1.0) -> tuple[Once, ...]:
+    return tuple(Once(1000.0 + number, duration, outcome, None) for number, outcome in enumerate(outcomes))
+
+
+class Texts(HTMLParser):
+    """The texts of a page, and the names of its elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.elements: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+class CommandTest(ProjectTestCase):
+    def history(self, *arguments: str, **env: str) -> Completed:
+        return run_python("-m", "isolatedunit", "history", *arguments, cwd=self.directory, env=environment(**env))
+
+    def run_some(self) -> None:
+        self.write("test_it.py", SUITE)
+        self.run_here()
+        self.write("odd", "")
+        self.run_here()
+
+    def test_the_lists(self) -> None:
+        self.run_some()
+        ended = self.history()
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        today = date_of(os.stat(os.path.join(self.directory, ".isolatedunit", "history.sqlite3")).st_mtime)[:11]
+        self.assertRegex(ended.output, rf"^3 tests in \.isolatedunit.history.store\.sqlite3, the last run {today}")
+        self.assertRegex(
+            ended.output, r"\nSlowest tests\n-+\nlast run +change +trend +test\n0\.2\d\d s .*test_it\.It\.test_slow\n"
+        )
+        self.assertRegex(ended.output, r"\nFlaky tests\n-+\n[^\n]+\n50% +1 of 2 +\.F +test_it\.It\.test_flaky\n\n")
+        self.assertRegex(ended.output, r"\nTests that fail\n-+\n[^\0]*  2  +failed  test_it\.It\.test_bad +always\n")
+        self.assertLess(
+            ended.output.index("It.test_flaky  ", ended.output.index("Tests that fail")), ended.output.index("always")
+        )
+
+    def test_a_terminal_without_unicode(self) -> None:
+        self.run_some()
+        ended = self.history(PYTHONIOENCODING="ascii")
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        self.assertTrue(ended.output.isascii())
+
+    def test_one_test(self) -> None:
+        self.run_some()
+        ended = self.history("It.test_flaky")
+        self.assertRegex(
+            ended.output,
+            r"^test_it\.It\.test_flaky\n-+\n[-\d]+ [:\d]+  failed .* s\n[-\d]+ [:\d]+  passed .* s\n"
+            r"the last failure:\n  True is not false : the <moon> is full\n$",
+        )
+
+    def test_as_json(self) -> None:
+        self.run_some()
+        found = json.loads(self.history("--json", "-").output)
+        self.assertEqual([one["id"] for one in found["flaky"]], ["test_it.It.test_flaky"])
+        self.assertEqual({len(one["runs"]) for one in found["tests"]}, {2})
+
+    def test_as_a_page(self) -> None:
+        self.run_some()
+        ended = self.history("--html", "history.html")
+        self.assertEqual((ended.exit_code, ended.output), (0, ""))
+        with open(os.path.join(self.directory, "history.html"), encoding="utf-8") as file:
+            page = Texts()
+            page.feed(file.read())
+        self.assertIn("True is not false : the <moon> is full", page.texts)
+        self.assertNotIn("moon", page.elements)
+        self.assertEqual(page.elements.count("table"), 3)
+        self.assertFalse({"script", "link", "img"} & set(page.elements))
+
+    def test_secrets_and_long_messages_are_not_kept(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import os
+            import unittest
+
+            class It(unittest.TestCase):
+                def test(self):
+                    self.fail(os.environ["A_TOKEN"] + "x" * 9999)
+            """,
+        )
+        self.run_here(env=environment(A_TOKEN="abcdefghijkl"))  # noqa: S106 - there is none
+        (test,) = json.loads(self.history("--json", "-").output)["tests"]
+        self.assertNotIn("abcdefghijkl", test["message"])
+        self.assertEqual(len(test["message"]), LONGEST_MESSAGE)
+
+    def test_a_message_that_is_no_unicode(self) -> None:
+        self.write(
+            "test_it.py", "import unittest\nclass It(unittest.TestCase):\n    def test(self): self.fail('\\udc80')\n"
+        )
+        ended = self.run_here()
+        self.assertEqual(ended.exit_code, 1, ended.output)
+        (test,) = json.loads(self.history("--json", "-").output)["tests"]
+        self.assertEqual(test["message"], "\\udc80")
+
+    def test_what_cannot_be_told(self) -> None:
+        for arguments, sentence in (
+            ((), "there is no '.isolatedunit/history.sqlite3'; it is written by a run"),
+            (("--limit", "0"), "--limit: 0 cannot be used; give a number from 1 on."),
+            (("--history", "broken"), "'broken' cannot be read: file is not a database."),
+        ):
+            with self.subTest(arguments):
+                self.write("broken", "this is no database" * 100)
+                ended = self.history(*arguments)
+                self.assertEqual(ended.exit_code, 2)
+                self.assertIn(sentence, ended.output.replace(os.sep, "/"))
+                self.assertNotIn("Traceback", ended.output)
+        self.run_some()
+        self.assertIn("nothing is known of 'nobody' in", self.history("nobody").output)
+        for path in (("no", "such", "h.json"), ()):
+            self.assertEqual(self.history("--json", os.path.join(self.directory, *path)).exit_code, 2)

@@ -1,0 +1,231 @@
+"""The page in a browser: without these tests, it could show a run wrongly, or not to everybody."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, ClassVar
+
+from isolatedunit.model.events import AttemptFinished, AttemptStarted, RunStarted, TestFinished
+from isolatedunit.model.results import AttemptReport, TestReport
+from isolatedunit.reporters.statistics import Statistics
+from isolatedunit.reporters.web.page import HtmlReport
+from tests.support.browser import complaints, needs_browser, open_browser, show_as, violations
+from tests.support.events import ORIGIN
+from tests.support.page import EVIL, Data
+from tests.support.projects import ProjectTestCase
+
+SUITE = f"""
+    import os
+    import time
+    import unittest
+
+    class Shop(unittest.TestCase):
+        def test_passes(self):
+            pass
+
+        def test_fails(self):
+            print("output of the " + "shop")
+            self.assertEqual(100, 120)
+
+        def test_evil(self):
+            raise ValueError({EVIL!r})
+
+        def test_hangs(self):
+            time.sleep(600)
+
+        def test_crashes(self):
+            os.abort()
+
+        def test_leaks(self):
+            self.file = open(__file__)
+
+        def test_flaky(self):
+            if not os.path.exists("been-here"):
+                os.close(os.open("been-here", os.O_CREAT))
+                self.fail("only once")
+
+        @unittest.skip("not today")
+        def test_skipped(self):
+            pass
+    """
+
+
+class DocumentTest(ProjectTestCase):
+    def test_a_run_that_was_written_down_becomes_a_page(self) -> None:
+        self.write(
+            "test_it.py", "import unittest\nclass It(unittest.TestCase):\n    def test(self): self.fail('why')\n"
+        )
+        self.run_here("--events", "it.jsonl")
+        self.run_here("replay", "it.jsonl", "--html", "page.html", report=False)
+        with open(os.path.join(self.directory, "page.html"), encoding="utf-8") as file:
+            (test,) = Data(file.read()).document["tests"]
+        self.assertEqual((test["id"], test["outcome"], test["message"]), ("test_it.It.test", "failed", "why"))
+
+
+@needs_browser
+class BrowserTest(ProjectTestCase):
+    browser: ClassVar[Any]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.browser = open_browser()
+        cls.addClassCleanup(cls.browser.quit)
+
+    def open(self, path: str) -> None:
+        self.browser.get(f"file://{path}")
+        self.wait_for("document.body.dataset.ready === 'yes'")
+
+    def run_suite(self) -> None:
+        self.write("test_shop.py", SUITE)
+        flags = ("--process-timeout", "2", "--retries", "1", "--retry-on", "failed", "--leaks", "warn", "-j", "2")
+        ended = self.run_here(*flags, "--html", "page.html")
+        self.assertEqual(ended.exit_code, 1, ended.output)
+        self.open(os.path.join(self.directory, "page.html"))
+
+    def ask(self, expression: str) -> Any:
+        return self.browser.execute_script(f"return {expression};")
+
+    def wait_for(self, condition: str) -> None:
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.browser, 60, 0.02).until(lambda _: self.ask(condition), condition)
+
+    def tests_shown(self) -> list[str]:
+        names: list[str] = self.ask("[...document.querySelectorAll('#rows button')].map((one) => one.textContent)")
+        return [name.rpartition(".")[2] for name in names]
+
+    def click(self, selector: str) -> None:
+        self.browser.find_element("css selector", selector).click()
+
+    def test_a_run_with_all_kinds_of_trouble(self) -> None:
+        self.run_suite()
+        self.assertEqual(complaints(self.browser), [])
+        self.assertNotEqual(self.browser.title, "owned")
+        counts = self.ask(
+            "[...document.querySelectorAll('#counts li')].map((one) => one.innerText.replace('\\n', ' '))"
+        )
+        self.assertEqual(counts, ["8 tests", "2 passed", "1 skipped", "1 flaky", "3 error", "1 failed"])
+        self.assertEqual(self.ask("document.querySelectorAll('#flakiest li').length"), 1)
+
+        self.assertEqual(self.browser.title, "4 failed · Test run")
+
+        # failures first, and then by name, each with the first words of why
+        self.assertEqual(self.tests_shown()[0], "test_fails")
+        why = self.ask("[...document.querySelectorAll('#rows .why')].map((one) => one.textContent)")
+        self.assertEqual(why[0], "100 != 120")
+        self.assertRegex(why[self.tests_shown().index("test_hangs")], r"^timeout: The test did not end within 2 s")
+        self.click("#heads th:nth-child(2) button")
+        self.assertEqual(self.tests_shown(), sorted(self.tests_shown()))
+        self.click("#heads th:nth-child(2) button")
+        self.assertEqual(self.tests_shown(), sorted(self.tests_shown(), reverse=True))
+        self.assertEqual(
+            self.ask("document.querySelector('#heads th:nth-child(2)').getAttribute('aria-sort')"), "descending"
+        )
+
+        for text, names in (("fails", ["test_fails"]), ("timeout", ["test_hangs"]), ("nothing of this name", [])):
+            box = self.browser.find_element("id", "search")
+            box.clear()
+            box.send_keys(text)
+            self.assertEqual(self.tests_shown(), names)
+        box.clear()
+        box.send_keys(" \b")
+        self.click("#show-passed")
+        self.assertNotIn("test_passes", self.tests_shown())
+
+    def test_one_test(self) -> None:
+        from selenium.webdriver.common.action_chains import ActionChains
+        from selenium.webdriver.common.keys import Keys
+
+        self.run_suite()
+        for name, texts in (
+            ("test_fails", ("AssertionError: 100 != 120", "output of the shop", "Attempts")),
+            ("test_hangs", ("timeout", "The test did not end within 2 s", "in test_hangs")),
+            ("test_leaks", ("Left behind", "test_shop.py:23 in test_leaks")),
+            ("test_evil", ("</script><img src=x onerror=", r"\x1b[2J\ud800")),
+            ("test_crashes", ("SIGABRT", "crash")),
+        ):
+            with self.subTest(name):
+                button = self.browser.find_element("css selector", f"#rows button[title$='{name}']")
+                button.send_keys(Keys.ENTER)
+                shown = self.ask("document.querySelector('dialog[open]').innerText")
+                for text in texts:
+                    self.assertIn(text, shown)
+                self.assertEqual(violations(self.browser), [])
+                ActionChains(self.browser).send_keys(Keys.ESCAPE).perform()
+                self.assertIsNone(self.ask("document.querySelector('dialog[open]')"))
+
+    def test_the_timeline_by_keyboard(self) -> None:
+        from selenium.webdriver.common.keys import Keys
+
+        self.run_suite()
+        timeline = self.browser.find_element("id", "timeline")
+        hints = set()
+        for _ in range(self.ask("data.slices.length")):
+            timeline.send_keys(Keys.ARROW_RIGHT)
+            hints.add(self.ask("document.getElementById('hint').textContent"))
+        self.assertGreaterEqual(len(hints), 8)
+        self.assertTrue(
+            any(re.search(r"test_hangs · error · timeout · [\d.]+ s from [\d.]+ s on", one) for one in hints), hints
+        )
+        timeline.send_keys(Keys.ENTER)
+        self.assertTrue(self.ask("document.querySelector('dialog[open]') !== null"))
+
+    def test_whoever_looks_at_it(self) -> None:
+        self.run_suite()
+        for dark in (False, True):
+            for width in (360, 1280):
+                with self.subTest(dark=dark, width=width):
+                    show_as(self.browser, dark=dark, width=width)
+                    self.assertEqual(violations(self.browser), [])
+                    self.assertLessEqual(self.ask("document.documentElement.scrollWidth"), width)
+        self.assertEqual(complaints(self.browser), [])
+
+    def test_names_can_be_told_apart_on_a_phone(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import unittest
+
+            class ItWithAName(unittest.TestCase):
+                def test_what_comes_of_an_order_that_is_small(self): pass
+                def test_what_comes_of_an_order_that_is_large(self): pass
+            """,
+        )
+        self.run_here("--html", "page.html")
+        self.open(os.path.join(self.directory, "page.html"))
+        show_as(self.browser, dark=False, width=360)
+        self.addCleanup(show_as, self.browser, dark=False)
+        # the ends of the names are in view, their beginnings are not
+        self.assertEqual(
+            self.ask(
+                "[...document.querySelectorAll('#rows .name')].map((one) => {"
+                "  const name = one.getBoundingClientRect(), text = one.firstChild.getBoundingClientRect();"
+                "  return [text.left < name.left - 50, text.right <= name.right + 1]; })"
+            ),
+            [[True, True], [True, True]],
+        )
+
+    def test_twenty_thousand_tests(self) -> None:
+        path = os.path.join(self.directory, "page.html")
+        report = HtmlReport(path, ORIGIN, Statistics().as_dict)
+        report.handle(RunStarted(ORIGIN.time, "run", 20_000, 4, "spawn"))
+        attempt = AttemptReport(
+            1, "passed", None, 0, None, 7, 0.75, 0.1, None, 0.25, {"peak_rss": 2**20}, {}, "spawn", None
+        )
+        for number in range(20_000):
+            time, test = ORIGIN.time + number / 100, f"package.module_{number % 100}.Case.test_{number}"
+            report.handle(AttemptStarted(time, str(number), (test,)))
+            report.handle(
+                TestFinished(time + 0.02, TestReport(test, "passed", duration=(number + 1) / 1e4, attempts=(attempt,)))
+            )
+            report.handle(AttemptFinished(time + 0.03, str(number), (test,), 0.01, 0.03, 2**20, None))
+        report.write()
+        self.open(path)
+        # all of them are there, few of them as elements, and the last can be scrolled to
+        self.assertLess(self.ask("document.querySelectorAll('#rows tr').length"), 100)
+        self.assertEqual(self.ask("document.getElementById('tests').getAttribute('aria-rowcount')"), "20001")
+        self.click("#heads th:nth-child(3) button")
+        self.assertEqual(self.tests_shown()[0], "test_19999")
+        self.ask("document.getElementById('scroll').scrollTo(0, 1e9)")
+        self.wait_for("[...document.querySelectorAll('#rows button')].at(-1).textContent.endsWith('.test_0')")

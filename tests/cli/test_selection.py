@@ -1,0 +1,135 @@
+"""--last-failed, --repeat, --until-failure, --shuffle: without these tests, a run could select the wrong tests."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.command_line import Completed
+from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import per_start_method
+
+SUITE = """
+    import os
+    import unittest
+
+    class It(unittest.TestCase):
+        def test_a(self):
+            self.assertTrue(os.path.exists("mended"))
+
+        def test_b(self):
+            pass
+
+    class Needs(unittest.TestCase):
+        @classmethod
+        def setUpClass(cls):
+            if not os.path.exists("mended"):
+                raise OSError("not mended")
+
+        def test_c(self):
+            pass
+
+        def test_d(self):
+            pass
+    """
+
+
+COUNTING = """
+    import os
+    import unittest
+
+    class It(unittest.TestCase):
+        value = 0
+
+        def test_count(self):
+            type(self).value += 1
+            self.assertEqual(self.value, 1)
+            descriptor = os.open("count", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.write(descriptor, b".")
+            self.assertNotEqual(os.fstat(descriptor).st_size, 4)
+
+        def test_other(self):
+            pass
+    """
+
+
+@per_start_method
+class RunTest(ProjectTestCase):
+    start_method = ""
+
+    def run_with(self, *flags: str) -> Completed:
+        return self.run_here("--start-method", self.start_method, *flags)
+
+    def test_only_those_that_failed_until_they_are_mended(self) -> None:
+        self.write("test_it.py", SUITE)
+        self.write("test_broken.py", "import no_such_module")
+        self.assertEqual(self.run_with().last_line, "1 passed, 3 failed, 0 skipped")
+        again = self.run_with("--last-failed")
+        self.assertEqual(again.last_line, "0 passed, 3 failed, 0 skipped")
+        self.assertIn("isolatedunit: --last-failed: 4 of 5 tests failed the last time\n", again.output)
+        self.write("mended", "")
+        self.write("test_broken.py", "import unittest\nclass C(unittest.TestCase):\n    def test_e(self): pass\n")
+        self.assertEqual(self.run_with("--last-failed").last_line, "4 passed, 0 failed, 0 skipped")
+        ended = self.run_with("--last-failed")
+        self.assertEqual(ended.last_line, "5 passed, 0 failed, 0 skipped")
+        self.assertIn("no test is known to have failed the last time; all 5 are run", ended.output)
+
+    def test_repeated_tests_share_no_process(self) -> None:
+        self.write("test_it.py", COUNTING)
+        for isolation in ("test", "class"):
+            with self.subTest(isolation):
+                self.write("count", "")
+                ended = self.run_with("--repeat", "5", "--isolation", isolation)
+                self.assertEqual(ended.last_line, "9 passed, 1 failed, 0 skipped")
+                self.assertIn("Failed, when it was repeated:\n  test_it.It.test_count: 1 of 5 times\n", ended.output)
+                assert ended.report is not None
+                self.assertEqual(len(ended.report["tests"]), 10)
+
+    def test_a_fixture_that_fails_once_costs_one_time(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import os
+            import unittest
+
+            class It(unittest.TestCase):
+                @classmethod
+                def setUpClass(cls):
+                    if not os.path.exists("been-here"):
+                        os.close(os.open("been-here", os.O_CREAT))
+                        raise OSError("only once")
+
+                def test_it(self):
+                    pass
+            """,
+        )
+        self.assertEqual(self.run_with("--repeat", "3", "-j", "1").last_line, "2 passed, 1 failed, 0 skipped")
+
+    def test_who_failed_once_has_failed(self) -> None:
+        self.write("test_it.py", COUNTING)
+        self.run_with("--repeat", "5")
+        self.assertIn("1 of 2 tests failed the last time", self.run_with("--last-failed").output)
+
+    def test_without_a_history_nobody_knows(self) -> None:
+        ended = self.run_with("--last-failed", "--history", "none")
+        self.assertEqual(ended.exit_code, 2)
+        self.assertIn("isolatedunit: --last-failed: without a history", ended.output)
+
+    def test_until_failure(self) -> None:
+        self.write("test_it.py", COUNTING)
+        ended = self.run_with("--until-failure", "-j", "1", "test_it.It.test_count")
+        self.assertEqual(ended.last_line, "3 passed, 1 failed, 0 skipped")
+        self.assertEqual(ended.exit_code, 1)
+        self.assertNotIn("not run", ended.output)
+
+    def test_a_random_order_can_be_had_again(self) -> None:
+        lines = "".join(f"    def test_{number}(self): pass\n" for number in range(9))
+        self.write("test_it.py", f"import unittest\nclass It(unittest.TestCase):\n{lines}")
+        first = self.run_with("-v", "-j", "1", "--shuffle")
+        (seed,) = set(re.findall(r"--shuffle --seed (\d+)", first.output))
+        self.assertEqual(first.output.count(seed), 2)
+        again = self.run_with("-v", "-j", "1", "--seed", seed)
+        assert again.report is not None
+        self.assertEqual(again.report["run"]["seed"], int(seed))
+        names = [re.findall(r"^(test_\d)", ended.output, re.MULTILINE) for ended in (first, again)]
+        self.assertEqual(names[0], names[1])
+        self.assertEqual(len(set(names[0])), 9)

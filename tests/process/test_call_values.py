@@ -1,0 +1,121 @@
+"""What calls carry: without these tests, large, odd or unpicklable values could break a call, or be copied often."""
+
+from __future__ import annotations
+
+import os
+import unittest
+from typing import Any
+from unittest import mock
+
+from isolatedunit import CarryError, IsolatedTestRunner, RunnerClosed, TestInstance
+from tests.support.calls import CallsCase
+from tests.support.start_methods import START_METHODS
+
+needs_fork = unittest.skipUnless("forkserver" in START_METHODS, "this system cannot fork")
+
+
+class Stubborn:
+    """Cannot be carried: says so with the exception that it was given."""
+
+    def __init__(self, exception: BaseException) -> None:
+        self.exception = exception
+
+    def __reduce__(self) -> Any:
+        raise self.exception
+
+
+class Closed:
+    """Can be carried, and not be opened."""
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+class ReturnedTest(CallsCase):
+    def test_what_a_class_raises_that_is_to_be_carried(self) -> None:
+        for exception in (ValueError("not me"), SystemExit("not me"), KeyboardInterrupt("not me")):
+            result = self.call(lambda test, given=exception: Stubborn(given))
+            self.assertEqual((result.outcome, result.cause), ("error", None))
+            self.assertEqual(
+                result.error, "what the function returned, a Stubborn, cannot be carried to the runner: not me\n"
+            )
+
+    def test_a_value_that_is_too_large(self) -> None:
+        def return_much(test: TestInstance) -> bytes:
+            from isolatedunit.child import function
+
+            function.MAX_CARRIED = 1000
+            return bytes(2000)
+
+        for options in ({}, {"enable_ipc": False}):
+            result = self.call(return_much, **options)
+            self.assertEqual((result.outcome, result.cause), ("error", None))
+            self.assertRegex(result.error or "", "a bytes, cannot be carried .* it takes [0-9]+ bytes, and 1000 are")
+
+    def test_one_that_is_large_but_not_too_large(self) -> None:
+        self.assertEqual(self.value(lambda test, data: data[::-1], b"ab" * 4_000_000), b"ba" * 4_000_000)
+
+    def test_plain_data_also_where_the_value_cannot_be_opened(self) -> None:
+        result = self.call(lambda test: Closed())
+        self.assertTrue(result.success)
+        told = result.to_dict()
+        self.assertRegex(told["test_results"], "cannot be opened here: ValueError")
+        self.assertEqual(told["process_id"], result.process_id)
+
+    def test_its_repr(self) -> None:
+        self.assertRegex(
+            repr(self.call(lambda test: bytes(10_000))),
+            r"^IsolatedTestResult\(success=True, outcome='passed', duration=\d+\.\d{3}, process_id=\d+, "
+            r"attempt_id='[^']+'\)$",
+        )
+        self.assertRegex(repr(self.call(lambda test: dict[str, int]()["key"])), r", error=\"KeyError: 'key'\"\)$")
+        self.assertRegex(
+            repr(self.call(lambda test: os._exit(3))), r"cause='crash'.* error=\"The test's process exited with code 3"
+        )
+
+
+class GivenTest(CallsCase):
+    def test_arguments_that_are_too_large(self) -> None:
+        with (
+            mock.patch("isolatedunit.calls.pool.MAX_WORK_SIZE", 1000),
+            self.assertRaisesRegex(CarryError, "its arguments cannot be carried.* and 1000 are the most"),
+        ):
+            self.runner.submit(len, [bytes(2000)])
+        self.assertEqual(self.value(lambda test: 1), 1)
+
+    @needs_fork
+    def test_a_fork_of_the_runners_process_is_told(self) -> None:
+        self.assertEqual(self.value(lambda test: 1), 1)
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                self.runner.submit(len)
+            except RunnerClosed as exception:
+                os.write(writer, str(exception).encode())
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with open(reader, encoding="utf-8") as told:
+            self.assertRegex(told.read(), f"process {child} is a fork of process {os.getpid()}, .* make a new runner")
+        os.waitpid(child, 0)
+        self.assertEqual(self.value(lambda test: 2), 2)
+
+    def test_a_closed_runner_is_told_as_executors_tell_it(self) -> None:
+        runner = IsolatedTestRunner()
+        runner.shutdown()
+        with self.assertRaisesRegex(RuntimeError, "shut down"):
+            runner.submit(len)
+
+
+class CostTest(CallsCase):
+    start_method = "forkserver"
+
+    @needs_fork
+    def test_what_every_call_needs_is_there_before_its_process_is(self) -> None:
+        def look(test: TestInstance) -> bool:
+            from isolatedunit.handles import tracker
+
+            return test.handle_tracker._baseline is tracker._inherited
+
+        self.assertTrue(self.value(look))

@@ -1,0 +1,474 @@
+"""Leaks in a run: without these tests, they could be charged to the wrong test, or be reported where there are none."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+import unittest
+from typing import Any
+
+from tests.support.command_line import Completed
+from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import START_METHODS
+
+LEAKS = """
+import asyncio, os, socket, subprocess, tempfile, threading, time, unittest
+import isolatedunit
+
+class Leaks(unittest.TestCase):
+    def test_file(self):
+        self.file = open(__file__)  # here: file
+
+    def test_socket(self):
+        self.server = socket.create_server(("127.0.0.1", 0))  # here: socket
+
+    def test_thread(self):
+        threading.Thread(target=time.sleep, args=(1000,)).start()  # here: thread
+
+    def test_process(self):
+        subprocess.Popen(["sleep", "1000"])  # here: process
+
+    def test_temporary(self):
+        self.path = tempfile.mkdtemp()  # here: temporary
+
+    def test_loop(self):
+        self.loop = asyncio.new_event_loop()  # here: loop
+
+    def test_nothing(self):
+        os.environ["CHANGED"] = "yes"
+"""
+
+
+CLEAN = """
+import asyncio, concurrent.futures, http.server, logging, multiprocessing, os, socket, socketserver
+import subprocess, sys, tempfile, threading, unittest, unittest.mock, urllib.request, queue
+
+FORK = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
+
+def square(number):
+    return number * number
+
+class Clean(unittest.TestCase):
+    def files(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("text")
+            file.flush()
+            with open(file.name) as again:
+                self.assertEqual(again.read(), "text")
+
+    def sockets(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            with socket.create_connection(server.getsockname()) as client:
+                other, _ = server.accept()
+                with other:
+                    client.sendall(b"x")
+                    self.assertEqual(other.recv(1), b"x")
+
+    def executors(self):
+        with concurrent.futures.ThreadPoolExecutor(2) as executor:
+            self.assertEqual(list(executor.map(square, range(3))), [0, 1, 4])
+        later = concurrent.futures.ThreadPoolExecutor(2)
+        later.submit(square, 2)
+        later.shutdown(wait=False)
+
+    def servers(self):
+        class Quiet(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, *args):
+                pass
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        with urllib.request.urlopen("http://127.0.0.1:%d/" % server.server_port) as answer:
+            self.assertEqual(answer.status, 200)
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    def loops(self):
+        async def use():
+            server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+            async with server:
+                reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+                self.assertEqual(await reader.read(), b"")
+                writer.close()
+                await writer.wait_closed()
+            await asyncio.to_thread(square, 2)
+            process = await asyncio.create_subprocess_exec(sys.executable, "-S", "-c", "")
+            self.assertEqual(await process.wait(), 0)
+        asyncio.run(use())
+
+    def processes(self):
+        ended = subprocess.run([sys.executable, "-S", "-c", "print(1)"], capture_output=True)
+        self.assertEqual(ended.stdout.strip(), b"1")
+
+    def pools(self):
+        with FORK.Pool(2) as pool:
+            self.assertEqual(pool.map(square, range(3)), [0, 1, 4])
+        self.process = FORK.Process(target=square, args=(2,))
+        self.process.start()
+        self.process.join()
+        queue = FORK.Queue()
+        queue.put(1)
+        self.assertEqual(queue.get(), 1)
+
+    def temporary(self):
+        with tempfile.TemporaryDirectory() as directory:
+            with open(os.path.join(directory, "x"), "w") as file:
+                file.write("x")
+        descriptor, path = tempfile.mkstemp()
+        os.close(descriptor)
+        os.unlink(path)
+        with tempfile.TemporaryFile() as file:
+            file.write(b"x")
+
+    def logs(self):
+        with tempfile.TemporaryDirectory() as directory:
+            handler = logging.FileHandler(os.path.join(directory, "log"))
+            logging.getLogger().addHandler(handler)
+            logging.getLogger("clean").warning("something")
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+
+    def environment(self):
+        with unittest.mock.patch.dict(os.environ, {"CLEAN": "1"}), unittest.mock.patch.object(sys, "path", []):
+            self.assertEqual(os.environ["CLEAN"], "1")
+
+for sort in ("files", "sockets", "executors", "servers", "loops", "processes", "pools", "temporary", "logs",
+             "environment"):
+    for number in range(20):
+        setattr(Clean, "test_%s_%02d" % (sort, number), lambda self, sort=sort: getattr(self, sort)())
+"""
+
+
+class TrackedTestCase(ProjectTestCase):
+    def leaks_of(self, ended: Completed) -> dict[str, list[dict[str, Any]]]:
+        """What each test left open, by the test's name."""
+        return {
+            test_id.rpartition(".")[2]: test["attempts"][-1]["handle_stats"].get("leaks", [])
+            for test_id, test in ended.tests().items()
+        }
+
+    def line_with(self, source: str, text: str) -> int:
+        lines = textwrap.dedent(source).lstrip("\n").splitlines()
+        return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+class LeaksTest(TrackedTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.file = self.write("test_leaks.py", LEAKS)
+
+    def test_each_fails_with_the_line_that_made_it(self) -> None:
+        for method in START_METHODS:
+            with self.subTest(method):
+                ended = self.run_here("--leaks", "fail", "--start-method", method)
+                self.assertEqual(ended.last_line, "1 passed, 6 failed, 0 skipped", ended.output)
+                leaks = self.leaks_of(ended)
+                for kind in ("file", "socket", "thread", "process", "temporary", "loop"):
+                    (leak,) = leaks[f"test_{kind}"]
+                    origin = f"{self.file}:{self.line_with(LEAKS, f'# here: {kind}')} in test_{kind}"
+                    self.assertEqual((leak["kind"], leak["origin"]), (kind, origin))
+                    test = ended.tests()[f"test_leaks.Leaks.test_{kind}"]
+                    self.assertEqual((test["outcome"], test["cause"]), ("failed", "leak"))
+                    self.assertIn(f"from {origin}", test["message"])
+                    self.assertIn(origin, ended.output)
+
+    def test_statistics_and_changes(self) -> None:
+        ended = self.run_here("--track-handles", "on")
+        tests = ended.tests()
+        stats = tests["test_leaks.Leaks.test_process"]["attempts"][0]["handle_stats"]
+        self.assertEqual(
+            (stats["leaked"], stats["cleaned"], stats["forced"], stats["by_kind"]), (1, 1, 0, {"process": 1})
+        )
+        stats = tests["test_leaks.Leaks.test_nothing"]["attempts"][0]["handle_stats"]
+        self.assertEqual(stats["leaked"], 0)
+        self.assertEqual(
+            stats["state_changes"],
+            [{"kind": "environment", "what": "CHANGED", "before": "(not set)", "after": "yes"}],
+        )
+
+    def test_warn(self) -> None:
+        ended = self.run_here("--leaks", "warn")
+        self.assertEqual((ended.exit_code, ended.last_line), (0, "7 passed, 0 failed, 0 skipped"))
+        self.assertRegex(ended.output, r"test_socket left behind: a socket, 127.0.0.1:\d+, listening")
+        self.assertIn(f"{self.file}:{self.line_with(LEAKS, '# here: socket')}", ended.output)
+
+    def test_by_default_only_what_costs_nothing_is_looked_for(self) -> None:
+        leaks = self.leaks_of(self.run_here())
+        self.assertEqual({name for name, found in leaks.items() if found}, {"test_thread", "test_process"})
+
+    def test_ignore_and_off(self) -> None:
+        ended = self.run_here("--leaks", "ignore", "--track-handles", "on")
+        self.assertEqual(ended.last_line, "7 passed, 0 failed, 0 skipped")
+        self.assertNotIn("left behind", ended.output)
+        ended = self.run_here("--leaks", "fail", "--track-handles", "off")
+        self.assertEqual(ended.last_line, "5 passed, 2 failed, 0 skipped")
+
+    def test_per_kind(self) -> None:
+        ended = self.run_here("--leaks", "fail:processes,files")
+        failed = {name.rpartition("_")[2] for name, outcome in ended.outcomes().items() if outcome == "failed"}
+        self.assertEqual(failed, {"process", "file"})
+        self.assertIn("test_thread left behind: a thread", ended.output)
+        self.assertNotIn("test_file left behind", ended.output)
+        ended = self.run_here("--leaks", "fail:proces", report=False)
+        self.assertEqual(ended.exit_code, 2)
+        self.assertIn("'fail:proces' cannot be used", ended.output)
+
+    def test_allowed(self) -> None:
+        self.write(
+            "pyproject.toml",
+            """
+            [tool.isolatedunit]
+            leaks = "fail"
+            allowed_leaks = ["file *test_leaks.py  # it reads itself", "*.test_thread thread"]
+            """,
+        )
+        ended = self.run_here("--allow-leak", "socket *  # the command line's own")
+        self.assertEqual(ended.last_line, "2 passed, 5 failed, 0 skipped", "the command line wins over the file")
+        ended = self.run_here()
+        self.assertEqual(ended.last_line, "3 passed, 4 failed, 0 skipped", ended.output)
+        stats = ended.tests()["test_leaks.Leaks.test_file"]["attempts"][0]["handle_stats"]
+        self.assertEqual((stats["leaked"], stats["by_kind"], stats["leaks"]), (0, {}, []))
+        (allowed,) = stats["allowed"]
+        self.assertEqual((allowed["kind"], allowed["reason"]), ("file", "it reads itself"))
+
+    def test_options_of_one_test(self) -> None:
+        self.write(
+            "test_one.py",
+            """
+            import unittest
+            from isolatedunit import HandleTrackerMixin, IsolatedTestCase, isolated
+
+            class One(unittest.TestCase):
+                @isolated(leaks="fail", allowed_leaks=["file *.cfg"])
+                def test_fails(self):
+                    self.file = open(__file__)
+
+                @isolated(leaks="fail:thread", track_handles="on")
+                def test_warns(self):
+                    self.file = open(__file__)
+
+            class Mixed(HandleTrackerMixin, unittest.TestCase):
+                def test_fails(self):
+                    self.track(object(), kind="client")
+
+                def test_clean(self):
+                    self.track(open(__file__)).close()
+                    with self.handle_tracker.track(open(__file__)):
+                        pass
+
+            class Mild(HandleTrackerMixin, IsolatedTestCase):
+                leaks = "warn"
+
+                def test_warns(self):
+                    self.file = open(__file__)
+            """,
+        )
+        ended = self.run_here("test_one")
+        self.assertEqual(
+            ended.outcomes(),
+            {
+                "test_one.One.test_fails": "failed",
+                "test_one.One.test_warns": "passed",
+                "test_one.Mixed.test_fails": "failed",
+                "test_one.Mixed.test_clean": "passed",
+                "test_one.Mild.test_warns": "passed",
+            },
+            ended.output,
+        )
+        test = ended.tests()["test_one.Mixed.test_fails"]
+        self.assertEqual(test["cause"], "leak")
+        self.assertRegex(test["message"], r"a client, object, from .*test_one.py:\d+ in test_fails")
+        self.assertIn("test_one.Mild.test_warns left behind: a file", ended.output)
+        ended = self.run_here("test_one", "--isolation", "class", "--leaks", "ignore")
+        self.assertEqual(ended.outcomes()["test_one.Mixed.test_fails"], "failed")
+        self.assertEqual(ended.outcomes()["test_one.Mixed.test_clean"], "passed")
+
+
+class LeavingTest(TrackedTestCase):
+    """What the interpreter waits for at its exit, in a child that is about to leave."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.source = """
+            import concurrent.futures, multiprocessing, sys, threading, time, unittest
+
+            KEPT = []
+
+            class Unjoined(unittest.TestCase):
+                def test_process(self):
+                    KEPT.append(multiprocessing.Process(target=time.sleep, args=(1000,), name="Sleeper"))
+                    KEPT[0].start()  # here: process
+
+                def test_busy_executor(self):
+                    KEPT.append(concurrent.futures.ProcessPoolExecutor(1))
+                    KEPT[0].submit(time.sleep, 1000)  # here: busy
+                    while not KEPT[0]._processes:
+                        pass
+
+            class Clean(unittest.TestCase):
+                def test_idle_executor(self):
+                    KEPT.append(concurrent.futures.ProcessPoolExecutor(1))
+                    self.assertEqual(KEPT[0].submit(abs, -1).result(), 1)
+
+                def test_forgotten_executor(self):
+                    self.assertEqual(concurrent.futures.ProcessPoolExecutor(1).submit(abs, -1).result(), 1)
+
+                def test_process_that_ends(self):
+                    KEPT.append(multiprocessing.Process(target=abs, args=(1,)))
+                    KEPT[0].start()
+
+                def test_manager(self):
+                    KEPT.append(multiprocessing.Manager())
+
+                def test_daemon(self):
+                    KEPT.append(multiprocessing.Process(target=time.sleep, args=(1000,), daemon=True))
+                    KEPT[0].start()
+
+                def test_modules_replaced(self):
+                    sys.modules["concurrent.futures.thread"] = sys.modules["concurrent.futures.process"] = 5
+                    thread = threading.Thread(target=time.sleep, args=(1000,), daemon=True)
+                    thread.start()
+            """
+        self.write("test_leaving.py", self.source)
+
+    def test_what_would_be_waited_for_in_vain_is_told_and_ended(self) -> None:
+        ended = self.run_here("test_leaving.Unjoined", "--leaks", "fail")
+        self.assertEqual(ended.last_line, "0 passed, 2 failed, 0 skipped", ended.output)
+        leaks = self.leaks_of(ended)
+        self.assertEqual({leak["kind"] for found in leaks.values() for leak in found}, {"process"})
+        (leak,) = leaks["test_process"]
+        self.assertRegex(leak["identity"], r"\(Sleeper, process \d+\)$")
+        self.assertIn(
+            f"test_leaving.py:{self.line_with(self.source, '# here: process')} in test_process", leak["origin"]
+        )
+        self.assertIn(
+            f":{self.line_with(self.source, '# here: busy')} in test_busy", leaks["test_busy_executor"][0]["origin"]
+        )
+
+    def test_what_ends_at_the_exit_is_let_end(self) -> None:
+        for options in ((), ("--leaks", "fail")):
+            with self.subTest(options):
+                ended = self.run_here("test_leaving.Clean", *options)
+                self.assertEqual({name: leaks for name, leaks in self.leaks_of(ended).items() if leaks}, {})
+                self.assertEqual(ended.last_line, "6 passed, 0 failed, 0 skipped", ended.output)
+
+    def test_a_thread_frees_what_it_held_before_multiprocessing_forgets_it(self) -> None:
+        self.write(
+            "test_late.py",
+            """
+            import multiprocessing, threading, unittest
+
+            NEVER, IS_AT_WORK = threading.Event(), threading.Event()
+
+            def work():
+                # in the test's own process: so its functions for the exit are run there
+                import concurrent.futures.process
+                process = multiprocessing.Process(target=abs, args=(1,))
+                process.start()
+                process.join()
+                IS_AT_WORK.set()
+                while not concurrent.futures.process._global_shutdown:
+                    NEVER.wait(0.001)
+                NEVER.wait(0.01)  # the functions for the exit are next, and take less
+
+            class Late(unittest.TestCase):
+                def test_late(self):
+                    threading.Thread(target=work).start()
+                    IS_AT_WORK.wait()
+            """,
+        )
+        ended = self.run_here("test_late", "--leaks", "fail")
+        self.assertEqual(self.leaks_of(ended), {"test_late": []}, ended.output)
+
+
+class NoFalseAlarmsTest(TrackedTestCase):
+    """Two hundred tests of ten kinds that leave nothing, on busy processors."""
+
+    def test_nothing_is_told(self) -> None:
+        self.write("test_clean.py", CLEAN)
+        jobs = str(2 * (os.cpu_count() or 1))
+        for time in range(3):
+            with self.subTest(time=time):
+                ended = self.run_here(
+                    "--leaks", "fail", "-j", jobs, "--parallel-by", "test", "--process-timeout", "120"
+                )
+                told = {name: leaks for name, leaks in self.leaks_of(ended).items() if leaks}
+                self.assertEqual(told, {})
+                self.assertEqual(ended.last_line, "200 passed, 0 failed, 0 skipped", ended.output)
+                stats = {name: test["attempts"][-1]["handle_stats"] for name, test in ended.tests().items()}
+                changes = {name: found["state_changes"] for name, found in stats.items() if found["state_changes"]}
+                self.assertEqual(changes, {})
+
+    @unittest.skipUnless("spawn" in START_METHODS and sys.platform == "linux", "slow elsewhere")
+    def test_nothing_is_told_of_a_fresh_interpreter(self) -> None:
+        self.write("test_clean.py", CLEAN)
+        names = [f"test_clean.Clean.test_{sort}_00" for sort in ("files", "servers", "loops", "pools", "executors")]
+        ended = self.run_here("--leaks", "fail", "--start-method", "spawn", *names)
+        self.assertEqual(ended.last_line, "5 passed, 0 failed, 0 skipped", ended.output)
+
+    def test_nothing_is_told_of_what_an_import_opened(self) -> None:
+        self.write(
+            "test_import.py",
+            """
+            import socket, unittest
+
+            SERVER = socket.create_server(("127.0.0.1", 0))  # no fork is made with that: each child imports it
+
+            class Import(unittest.TestCase):
+                def test_it(self):
+                    SERVER.getsockname()
+            """,
+        )
+        ended = self.run_here("--leaks", "fail")
+        self.assertEqual(ended.last_line, "1 passed, 0 failed, 0 skipped", ended.output)
+
+    def test_a_test_that_breaks_what_looks_for_leaks(self) -> None:
+        self.write(
+            "test_break.py",
+            """
+            import gc, os, unittest
+
+            class Break(unittest.TestCase):
+                def test_it(self):
+                    self.file = open(__file__)
+                    os.readlink = os.listdir = os.stat = None
+                    gc.get_objects = None
+            """,
+        )
+        ended = self.run_here("--leaks", "fail")
+        self.assertEqual(ended.last_line, "1 passed, 0 failed, 0 skipped", ended.output)
+        stats = ended.tests()["test_break.Break.test_it"]["attempts"][0]["handle_stats"]
+        self.assertIn("'NoneType' object is not callable", stats["incomplete"])
+
+    def test_nothing_is_told_of_a_fixture_that_is_torn_down(self) -> None:
+        self.write(
+            "test_fixture.py",
+            """
+            import socket, tempfile, unittest
+
+            def setUpModule():
+                global server
+                server = socket.create_server(("127.0.0.1", 0))
+
+            def tearDownModule():
+                server.close()
+
+            class Fixtures(unittest.TestCase):
+                @classmethod
+                def setUpClass(cls):
+                    cls.directory = tempfile.TemporaryDirectory()
+                    cls.addClassCleanup(cls.directory.cleanup)
+
+                def test_one(self):
+                    pass
+
+                def test_two(self):
+                    pass
+            """,
+        )
+        for isolation in ("test", "class", "module"):
+            with self.subTest(isolation):
+                ended = self.run_here("--leaks", "fail", "--isolation", isolation)
+                self.assertEqual(ended.last_line, "2 passed, 0 failed, 0 skipped", ended.output)

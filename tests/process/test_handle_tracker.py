@@ -1,0 +1,115 @@
+"""Tracked processes: without these tests, a child process that a test leaves could be missed, or wrongly reported."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+import unittest.mock
+from collections.abc import Callable
+from typing import Any
+
+from isolatedunit import HandleCleanupResult
+from tests.support.handles import line_of, track
+
+SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(1000)"]
+
+
+class LeakTest(unittest.TestCase):
+    """Each kind, left open."""
+
+    def check(self, body: Callable[[], Any], kind: str, identity: str, origin: str | None) -> HandleCleanupResult:
+        found = track(body)
+        self.assertEqual(found.by_kind.get(kind), 1, found)
+        (leak,) = [leak for leak in found.leaks if leak["kind"] == kind]
+        self.assertIn(identity, leak["identity"])
+        if origin is not None:
+            self.assertEqual(leak["origin"], origin)
+        return found
+
+    def test_process(self) -> None:
+        kept: list[Any] = []
+
+        def leak() -> None:
+            kept.append(subprocess.Popen(SLEEPER, stdin=subprocess.PIPE))
+
+        found = self.check(leak, "process", "time.sleep(1000)", line_of(leak, 1))
+        self.assertEqual((found.by_kind, found.cleaned, found.forced), ({"process": 1, "pipe": 1}, 2, 0))
+        self.assertEqual(kept[0].wait(), -signal.SIGTERM)
+
+    def test_process_that_multiprocessing_spawned(self) -> None:
+        kept: list[Any] = []
+
+        def leak() -> None:
+            kept.append(multiprocessing.get_context("spawn").Process(target=time.sleep, args=(1000,), name="Sleeper"))
+            kept[0].start()
+
+        self.check(leak, "process", "(Sleeper, process", line_of(leak, 2))
+        kept[0].join()
+
+    @unittest.skipUnless(hasattr(os, "fork"), "needs fork")
+    def test_fork_that_ignores_sigterm(self) -> None:
+        ready, tell = os.pipe()
+        self.addCleanup(os.close, ready)
+        self.addCleanup(os.close, tell)
+        kept: list[int] = []
+
+        def leak() -> None:
+            kept.append(os.fork())
+            if not kept[-1]:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                os.write(tell, b"x")
+                while True:
+                    signal.pause()
+            os.read(ready, 1)
+
+        found = self.check(leak, "process", "a fork of", line_of(leak, 1))
+        self.assertEqual((found.cleaned, found.forced), (1, 1))
+        self.assertEqual(os.waitpid(kept[0], 0)[1], signal.SIGKILL)
+
+
+class CleanTest(unittest.TestCase):
+    """Each kind, in order."""
+
+    def check(self, body: Callable[[], Any]) -> HandleCleanupResult:
+        found = track(body)
+        self.assertEqual((found.leaked, found.leaks), (0, ()))
+        return found
+
+    def test_process_that_is_about_to_end(self) -> None:
+        kept: list[Any] = []
+        self.check(lambda: kept.append(subprocess.Popen([sys.executable, "-S", "-c", ""])))
+        self.assertEqual(kept[0].wait(), 0, "it was left to its test to wait for it")
+
+    def test_process_that_was_not_waited_for(self) -> None:
+        kept: list[Any] = []
+
+        def use() -> None:
+            kept.append(subprocess.Popen([sys.executable, "-S", "-c", ""], stdout=subprocess.PIPE))
+            kept[0].stdout.read()
+            kept[0].stdout.close()
+
+        self.check(use)
+        kept[0].wait()
+
+    def test_events_that_anybody_may_raise(self) -> None:
+        def use() -> None:
+            for event in ("open", "socket.__new__", "_thread.start_new_thread", "tempfile.mkstemp"):
+                sys.audit(event)
+                sys.audit(event, None)
+            sys.audit("subprocess.Popen", 1, 2, 3, 4)
+
+        self.check(use)
+
+
+class TimeTest(unittest.TestCase):
+    def test_there_is_time_left_to_end_what_does_not_end_by_itself(self) -> None:
+        with unittest.mock.patch("isolatedunit.system.processes.load_per_processor", return_value=100.0):
+            kept: list[Any] = []
+            found = track(lambda: kept.append(subprocess.Popen(SLEEPER)), timeout=1.0)
+        self.assertEqual((found.by_kind, found.cleaned), ({"process": 1}, 1))
+        kept[0].wait()

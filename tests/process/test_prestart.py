@@ -1,0 +1,116 @@
+"""The prestarted interpreter: without these tests, a run could lose it, wait for it, or leave it behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import unittest
+from dataclasses import replace
+
+from isolatedunit.backends.forkserver.prestart import Prestart, make_prestart
+from isolatedunit.backends.interpreter import IS_LEAN
+from isolatedunit.config.options import Options
+from isolatedunit.engine.run import Run
+from isolatedunit.model.events import Event, RunFinished, TestFinished
+from isolatedunit.system.processes import SIGKILL, has_ended, send_signal
+from tests.support.command_line import environment, run_python
+from tests.support.processes import processes_of_run
+
+OPTIONS = replace(Options(), start_method="forkserver")
+
+
+SUITE = """
+import unittest
+class SomeTest(unittest.TestCase):
+    def test_one(self): pass
+    def test_two(self): pass
+"""
+
+
+INTERRUPTED_IMPORT = """
+import sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "isolatedunit.runner":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from isolatedunit.cli.main import main
+sys.exit(main(["--start-method", "forkserver", "test_wire"]))
+"""
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def handle(self, event: Event) -> None:
+        self.events.append(event)
+
+
+@unittest.skipUnless(IS_LEAN and hasattr(os, "fork"), "no template is started here")
+class HeadStartTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.prestarted = Prestart()
+        self.addCleanup(self.prestarted.close)
+
+    def run_it(self) -> list[Event]:
+        heard = Heard()
+        run = Run(OPTIONS, [heard], prestarted=self.prestarted)
+        self.assertEqual(run.id, self.prestarted.run)
+        try:
+            with tempfile.TemporaryDirectory() as directory:
+                with open(os.path.join(directory, "test_some.py"), "w", encoding="utf-8") as file:
+                    file.write(SUITE)
+                run.execute(run.collect({"discover": [directory, "test*.py", None]}))
+        finally:
+            run.close()
+        self.assertEqual(processes_of_run(run.id), [])
+        return heard.events
+
+    def assert_all_passed(self, events: list[Event]) -> None:
+        reports = [event.report for event in events if isinstance(event, TestFinished)]
+        self.assertEqual([report.outcome for report in reports], ["passed", "passed"])
+        self.assertEqual([event.missing for event in events if isinstance(event, RunFinished)], [()])
+
+    def test_a_run_takes_what_there_is(self) -> None:
+        self.assertEqual(len(processes_of_run(self.prestarted.run)), 1)
+        self.assert_all_passed(self.run_it())
+        self.assertIsNone(self.prestarted.take_interpreter())
+
+    def test_an_interpreter_that_ended_meanwhile_is_replaced(self) -> None:
+        (process,) = processes_of_run(self.prestarted.run)
+        send_signal(process.pid, SIGKILL)
+        self.assert_all_passed(self.run_it())
+
+    def test_what_nobody_takes_is_ended_and_removed(self) -> None:
+        (process,) = processes_of_run(self.prestarted.run)
+        assert self.prestarted._scratch is not None
+        path = self.prestarted._scratch.path
+        self.assertTrue(os.path.isdir(path))
+        self.prestarted.close()
+        self.assertTrue(has_ended(process.pid))
+        self.assertFalse(os.path.exists(path))
+
+
+class MakeHeadStartTest(unittest.TestCase):
+    def test_there_is_none_where_no_template_is_needed_or_its_output_is_shown(self) -> None:
+        self.assertIsNone(make_prestart(replace(OPTIONS, start_method="spawn")))
+        self.assertIsNone(make_prestart(replace(OPTIONS, capture=False)))
+
+    @unittest.skipUnless(IS_LEAN and hasattr(os, "fork"), "no template is started here")
+    def test_an_interrupt_while_the_runner_is_imported(self) -> None:
+        with tempfile.TemporaryDirectory() as temporary:
+            ended = run_python("-c", INTERRUPTED_IMPORT, env=environment(TMPDIR=temporary))
+            self.assertEqual(os.listdir(temporary), [])
+        self.assertEqual(ended.exit_code, 130, ended.output)
+        self.assertEqual(ended.output, "isolatedunit: interrupted before the tests were known\n")
+
+    @unittest.skipUnless(IS_LEAN, "there are no such limits here")
+    def test_hardly_any_descriptors_are_allowed(self) -> None:
+        program = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8)); "
+        program += "from isolatedunit.cli.main import main; sys.exit(main(['test_wire']))"
+        with tempfile.TemporaryDirectory() as temporary:
+            ended = run_python("-c", program, env=environment(TMPDIR=temporary))
+            self.assertEqual(os.listdir(temporary), [])
+        self.assertEqual(ended.exit_code, 2, ended.output)
+        self.assertRegex(ended.output, r"^isolatedunit: [^\n]*Too many open files[^\n]*\n$")

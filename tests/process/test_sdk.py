@@ -1,0 +1,96 @@
+"""SDK fixtures in a run: without these tests, cassettes and sessions could get lost between the processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+from unittest import mock
+
+from isolatedunit import (
+    IsolatedTestOptions,
+    IsolatedTestRunner,
+    TestInstance,
+    TestSDKOptions,
+)
+from tests.support.command_line import environment
+from tests.support.paths import SAMPLES
+from tests.support.projects import ProjectTestCase
+from tests.support.sdk import CALLERS, FAKE, SDKCase
+
+
+class CallsTest(SDKCase):
+    """An isolated call, and an isolated test case, with an SDK."""
+
+    def test_a_call_with_an_sdk(self) -> None:
+        def use(test: TestInstance) -> tuple[Any, ...]:
+            return test.sdk.execute_with_sdk("hello"), test.session_id == test.sdk.session_id, os.environ["HOME"]
+
+        options = IsolatedTestOptions(test_sdk_options=TestSDKOptions(sdk=FAKE, replies={"execute": "mocked"}))
+        with mock.patch.dict(os.environ, CALLERS), IsolatedTestRunner(options=options) as runner:
+            first, second = (runner.run_isolated_test(use) for _ in range(2))
+            self.assertTrue(first.success, first.error)
+            self.assertEqual(first.test_results[:2], ("mocked", True))
+            self.assertNotEqual(first.test_results[2], second.test_results[2])
+            self.assertEqual(first.handle_stats["leaked"], 0)
+            assert first.session is not None
+            self.assertEqual(first.session["behavior"], "isolated")
+            self.assertNotEqual(first.session["id"], (second.session or {})["id"])
+            self.assertEqual(first.session["found"].get("FAKE_TOKEN"), "a-***")
+            failed = runner.run_isolated_test(use, options={"test_sdk_options": TestSDKOptions(sdk="nothing")})
+            self.assertIn("'nothing' is not registered", failed.error or "")
+
+    def test_calls_share_a_session_that_is_to_be_shared(self) -> None:
+        options = IsolatedTestOptions(test_sdk_options=TestSDKOptions(sdk=FAKE, session_behavior="shared"))
+        with IsolatedTestRunner(options=options) as runner:
+            ids = {runner.run_isolated_test(lambda test: test.session_id).test_results for _ in range(3)}
+        self.assertEqual(len(ids), 1)
+
+
+class CaseTest(ProjectTestCase):
+    SUITE = """
+        import os
+        import unittest
+        from isolatedunit import IsolatedTestCase, TestSDKOptions
+
+        class WithSDK(IsolatedTestCase):
+            sdk_options = TestSDKOptions(sdk="fake_sdk:Client", mock_level="none", session_behavior="{behavior}")
+
+            def setUp(self):
+                self.assertEqual(self.sdk.session_id, self.session_id)
+                self.addCleanup(lambda: self.assertFalse(self.sdk.closed))
+
+            def test_one(self):
+                self.assertIsNone(self.sdk.client.token)
+                self.handle_tracker.track(open(os.devnull), close=lambda: None)
+                with open({ids!r}, "a") as file:
+                    file.write(self.session_id + chr(10))
+
+            test_two = test_one
+
+        class InHere(IsolatedTestCase):
+            sdk_options = TestSDKOptions(sdk="fake_sdk:Client", process_isolation=False)
+
+            def test_process(self):
+                self.assertEqual(os.environ.get("OUTER", str(os.getpid())), str(os.getpid()))
+                self.assertTrue(self.sdk.calls == [])
+        """
+
+    def ids(self, behavior: str, *command: str) -> list[str]:
+        ids = os.path.join(self.directory, "ids")
+        self.write("test_sdk_sample.py", self.SUITE.format(behavior=behavior, ids=ids))
+        path = os.pathsep.join([SAMPLES, *sys.path])
+        from tests.support.command_line import run_python
+
+        ended = run_python(*command, cwd=self.directory, env=environment(PYTHONPATH=path, **CALLERS))
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        with open(ids, encoding="utf-8") as file:
+            found = file.read().split()
+        os.unlink(ids)
+        return found
+
+    def test_under_any_runner(self) -> None:
+        for command in (("-m", "isolatedunit", "test_sdk_sample"), ("-m", "unittest", "test_sdk_sample")):
+            with self.subTest(command[1]):
+                self.assertEqual(len(set(self.ids("isolated", *command))), 2)
+                self.assertEqual(len(set(self.ids("shared", *command))), 1)

@@ -1,0 +1,324 @@
+"""unittest's semantics: without these tests, a result could be called otherwise than under unittest itself."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import unittest
+import zipapp
+from typing import Any
+
+from tests.support.command_line import environment, run_isolatedunit, run_python
+from tests.support.projects import ProjectTestCase
+from tests.support.semantics import SUITE, count, expected, record
+from tests.support.start_methods import START_METHODS
+
+
+class SameAsUnittestTest(unittest.TestCase):
+    """Everything that unittest tells its result is told, with the same words, once each."""
+
+    maxDiff = None
+
+    def check(self, **options: Any) -> None:
+        told = record("isolatedunit", **options)
+        # in another order: modules run side by side
+        self.assertEqual(count(told["calls"]), count(expected()["calls"]))
+        self.assertEqual(told["counts"], expected()["counts"])
+        self.assertEqual(told["success"], expected()["success"])
+
+    def test_the_suite_has_what_it_takes(self) -> None:
+        kinds = {call[0] for call in expected()["calls"]}
+        self.assertEqual(len(kinds), 9, kinds)
+        self.assertGreater(len(expected()["calls"]), 150)
+
+    def test_each_test_by_itself(self) -> None:
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                self.check(start_method=start_method, max_concurrent_processes=2)
+
+    def test_each_class_by_itself(self) -> None:
+        self.check(isolation="class")
+
+    def test_each_module_by_itself(self) -> None:
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                self.check(isolation="module", start_method=start_method)
+
+    def test_all_together(self) -> None:
+        self.check(isolation="none")
+
+    def test_forks_of_an_interpreter_that_imported_nothing(self) -> None:
+        self.check(fork_after="start")
+
+    def test_tests_of_one_module_at_the_same_time(self) -> None:
+        self.check(parallel_by="test", max_concurrent_processes=3)
+        self.check(parallel_by="class", max_concurrent_processes=3)
+
+
+class HabitsTest(ProjectTestCase):
+    def test_what_python_m_imports_is_there(self) -> None:
+        """Of dulwich's tests: ``import importlib`` alone gives ``importlib.util`` under ``python -m unittest``."""
+        self.write(
+            "test_habit.py",
+            """
+            import importlib
+            import unittest
+
+            class Habit(unittest.TestCase):
+                def test_importlib_util(self):
+                    self.assertIsNotNone(importlib.util.find_spec("json"))
+            """,
+        )
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                ended = self.run_here("test_habit", "--start-method", start_method)
+                self.assertEqual(ended.exit_code, 0, ended.output)
+
+
+class WarningsTest(ProjectTestCase):
+    """The filters that a test has are those that unittest sets before it, over those of its module."""
+
+    def test_a_test_finds_the_same_filters_however_it_is_run(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import unittest, warnings
+
+            warnings.simplefilter("error")
+
+            class T(unittest.TestCase):
+                def show(self):
+                    print([(one[0], one[1] and one[1].pattern, one[2].__name__) for one in warnings.filters])
+                    warnings.simplefilter("ignore")
+
+                test_one = test_two = test_three = show
+            """,
+        )
+        plain = run_python("-m", "unittest", "test_it.T.test_one", cwd=self.directory).output
+        expected = plain[plain.index("[(") :].partition("\n")[0] + "\n"
+        for arguments in (("--start-method", "spawn"), ("-j", "1"), ("--fork-after", "start")):
+            with self.subTest(arguments):
+                tests = self.run_here("test_it", *arguments).tests()
+                self.assertEqual([test["stdout"] for test in tests.values()], [expected] * 3)
+
+
+class OrderTest(ProjectTestCase):
+    """With one process at a time everything comes in unittest's own order."""
+
+    def test_order_of_calls(self) -> None:
+        told = record("isolatedunit", max_concurrent_processes=1)
+        mine = [call for call in told["calls"] if call[0] == "startTest"]
+        theirs = [call for call in expected()["calls"] if call[0] == "startTest"]
+        # what the loader itself made is told first: it is known before anything runs
+        self.assertEqual(
+            [call for call in mine if "unittest.loader" not in call[1]],
+            [call for call in theirs if "unittest.loader" not in call[1]],
+        )
+
+    def test_order_in_the_report(self) -> None:
+        report = run_isolatedunit(cwd=SUITE).report
+        assert report is not None
+        started = [call[1] for call in expected()["calls"] if call[0] == "startTest"]
+        reported = [test["id"] for test in report["tests"] if test["id"] in started]
+        self.assertEqual(reported, [test_id for test_id in started if test_id in reported])
+
+
+class BufferTest(ProjectTestCase):
+    def test_output_of_failed_tests_is_in_their_text(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import sys
+            import unittest
+
+            class It(unittest.TestCase):
+                def test_fails(self):
+                    print("printed by the one that fails")
+                    print("complained", file=sys.stderr)
+                    self.fail()
+
+                def test_passes(self):
+                    print("printed by the one that passes")
+            """,
+        )
+        for arguments in ((), ("-b",)):
+            with self.subTest(arguments):
+                ended = self.run_here(*arguments)
+                self.assertEqual(ended.output.count("Stdout:\nprinted by the one that fails\n"), 1)
+                self.assertEqual(ended.output.count("Stderr:\ncomplained\n"), 1)
+                self.assertNotIn("printed by the one that passes", ended.output)
+
+
+CARRIED = """
+import os
+import unittest
+
+from isolatedunit import IsolatedTestRunner as Ours
+
+STATE = []
+RUNNER = os.environ.setdefault("RUNNER", str(os.getpid()))
+
+def note(what):
+    STATE.append(what)
+    return STATE
+
+class Base(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        note("setUpClass")
+
+    def setUp(self):
+        note("setUp")
+
+class Derived(Base):
+    def setUp(self):
+        super().setUp()
+        self.assertNotEqual(os.getpid(), int(RUNNER))
+
+    def test_one(self):
+        self.assertEqual(note(1), ["setUpClass", "setUp", 1])
+
+    def test_two(self):
+        self.assertEqual(note(2), ["setUpClass", "setUp", 2])
+
+    def test_main(self):
+        self.assertEqual(type(self).__module__, "__main__")
+
+    def test_that_fails(self):
+        self.fail("as it should")
+"""
+
+
+class MainTest(ProjectTestCase):
+    """Tests that are defined in ``__main__``."""
+
+    def test_a_script_with_its_own_tests(self) -> None:
+        path = self.write(
+            "script.py",
+            """
+            import os
+            import unittest
+
+            from isolatedunit import IsolatedTestRunner
+
+            STATE = []
+
+            class Parameterised(unittest.TestCase):
+                def __init__(self, method="test_it", parameter=0):
+                    super().__init__(method)
+                    self.parameter = parameter
+
+                def test_it(self):
+                    STATE.append(self.parameter)
+                    self.assertEqual(STATE, [self.parameter])
+                    self.assertEqual(type(self).__module__, "__main__")
+
+            class Plain(unittest.TestCase):
+                def test_one(self):
+                    STATE.append(1)
+                    self.assertEqual(STATE, [1])
+
+                def test_two(self):
+                    STATE.append(2)
+                    self.assertEqual(STATE, [2])
+
+            def load_tests(loader, tests, pattern):
+                tests.addTest(Parameterised(parameter=7))
+                return tests
+
+            if __name__ == "__main__":
+                unittest.main(testRunner=IsolatedTestRunner, verbosity=2)
+            """,
+        )
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                env = environment(ISOLATEDUNIT_START_METHOD=start_method)
+                ended = run_python(path, cwd=self.directory, env=env)
+                self.assertEqual(ended.exit_code, 0, ended.output)
+                self.assertIn("test_one (__main__.Plain", ended.output)
+                self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped")
+
+    def test_a_folder_and_an_archive_with_their_own_tests(self) -> None:
+        script = """
+            import unittest
+
+            from isolatedunit import IsolatedTestRunner
+
+            import beside
+
+            class It(unittest.TestCase):
+                def test_it(self):
+                    beside.STATE.append(1)
+                    self.assertEqual(beside.STATE, [1])
+                    self.assertEqual((__name__, type(self).__module__), ("__main__", "__main__"))
+
+                def test_that_fails(self):
+                    beside.STATE.append(2)
+                    self.assertEqual(beside.STATE, [])
+
+            if __name__ == "__main__":
+                unittest.main(testRunner=IsolatedTestRunner)
+            """
+        folder = os.path.dirname(self.write("suite/__main__.py", script))
+        self.write("suite/beside.py", "STATE = []\n")
+        archive = os.path.join(self.directory, "suite.pyz")
+        zipapp.create_archive(folder, archive)
+        for what, arguments in (
+            ("folder", ("suite",)),
+            ("archive", ("suite.pyz",)),
+            ("package", ("-m", "suite")),
+        ):
+            for start_method in START_METHODS:
+                with self.subTest(what, start_method=start_method):
+                    env = environment(ISOLATEDUNIT_START_METHOD=start_method)
+                    if what == "package":
+                        env["PYTHONPATH"] += os.pathsep + folder
+                    ended = run_python(*arguments, cwd=self.directory, env=env)
+                    self.assertEqual(ended.last_line, "1 passed, 1 failed, 0 skipped", ended.output)
+                    self.assertIn("AssertionError: Lists differ: [2] != []", ended.output)
+
+    def test_a_script_whose_name_says_nothing(self) -> None:
+        guarded = "\nif __name__ == '__main__':\n    unittest.main(testRunner=Ours)\n"
+        self.check_carried(self.write("run-the-tests", CARRIED + guarded))
+
+    def test_code_that_is_in_no_file(self) -> None:
+        """No other process can import it: a notebook's cells are like that, too."""
+        self.check_carried("-c", textwrap.dedent(CARRIED) + "\nunittest.main(testRunner=Ours)\n")
+        with open(self.write("code", CARRIED + "\nunittest.main(testRunner=Ours)\n"), "rb") as code:
+            self.check_carried("-", stdin=code)
+
+    def check_carried(self, *arguments: str, **options: Any) -> None:
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                if "stdin" in options:
+                    options["stdin"].seek(0)
+                env = environment(ISOLATEDUNIT_START_METHOD=start_method)
+                ended = run_python(*arguments, cwd=self.directory, env=env, **options)
+                self.assertEqual(ended.last_line, "3 passed, 1 failed, 0 skipped", ended.output)
+                self.assertIn("FAIL: test_that_fails (__main__.Derived", ended.output)
+
+    def test_fixtures_of_a_module_that_is_in_no_file(self) -> None:
+        """They cannot run in the test's process, so that it is told that it did not run."""
+        program = textwrap.dedent(CARRIED) + "\ndef setUpModule(): pass\nunittest.main(testRunner=Ours)\n"
+        ended = run_python("-c", program, cwd=self.directory)
+        self.assertEqual(ended.last_line, "0 passed, 4 failed, 0 skipped", ended.output)
+        self.assertIn("its module, which cannot be imported, has a setUpModule", ended.output)
+
+    def test_a_script_without_a_guard_does_not_run_away(self) -> None:
+        path = self.write(
+            "script.py",
+            """
+            import unittest
+
+            from isolatedunit import IsolatedTestRunner
+
+            class It(unittest.TestCase):
+                def test_it(self):
+                    pass
+
+            unittest.main(testRunner=IsolatedTestRunner)
+            """,
+        )
+        ended = run_python(path, cwd=self.directory)
+        self.assertEqual(ended.exit_code, 1, ended.output)
+        self.assertIn('if __name__ == "__main__"', ended.output)

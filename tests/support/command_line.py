@@ -1,0 +1,80 @@
+"""Runs Python and isolatedunit's command in processes of their own, to their end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.paths import PACKAGE_PARENT
+from tests.support.waiting import PATIENCE
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A process that has ended: its exit code, what it printed, and the JSON report if it wrote one."""
+
+    exit_code: int
+    output: str
+    report: dict[str, Any] | None = None
+
+    @property
+    def last_line(self) -> str:
+        return self.output.rstrip("\n").rpartition("\n")[2]
+
+    def tests(self) -> dict[str, dict[str, Any]]:
+        """The report's tests by their ids, none of which occurs twice."""
+        assert self.report is not None, self.output
+        by_id = {test["id"]: test for test in self.report["tests"]}
+        assert len(by_id) == len(self.report["tests"]), "an id occurs twice"
+        return by_id
+
+    def outcomes(self) -> dict[str, str]:
+        """The report's outcomes, by the tests' ids."""
+        return {test_id: test["outcome"] for test_id, test in self.tests().items()}
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment, for another one that uses the same isolatedunit."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ISOLATEDUNIT_")}
+    for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD"):
+        kept.pop(name, None)
+    kept["PYTHONPATH"] = PACKAGE_PARENT
+    return {**kept, **more}
+
+
+def run_python(
+    *arguments: str, cwd: str | None = None, env: Mapping[str, str] | None = None, stdin: Any = subprocess.DEVNULL
+) -> Completed:
+    """Run this Python with the arguments to its end."""
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=dict(env) if env is not None else environment(),
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return Completed(ended.returncode, ended.stdout.decode("utf-8", "backslashreplace"))
+
+
+def run_isolatedunit(
+    *arguments: str, cwd: str | None = None, env: Mapping[str, str] | None = None, report: bool = True
+) -> Completed:
+    """Run ``python -m isolatedunit`` with the arguments, and read its report."""
+    if not report:
+        return run_python("-m", "isolatedunit", *arguments, cwd=cwd, env=env)
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "report.json")
+        ended = run_python("-m", "isolatedunit", *arguments, "--json", path, cwd=cwd, env=env)
+        if not os.path.exists(path):
+            return ended
+        with open(path, encoding="utf-8") as file:
+            return Completed(ended.exit_code, ended.output, json.load(file))

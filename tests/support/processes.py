@@ -1,0 +1,24 @@
+"""Finds the processes of a run, however they were started."""
+
+from __future__ import annotations
+
+import psutil
+
+from isolatedunit.system.processes import RUN_VARIABLE
+
+
+def processes_with(variable: str, value: str) -> list[psutil.Process]:
+    """The processes that live and have *value* in this variable of their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if value in process.environ().get(variable, "") and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def processes_of_run(run: str) -> list[psutil.Process]:
+    """The processes that carry the run's mark."""
+    return processes_with(RUN_VARIABLE, f" {run}")

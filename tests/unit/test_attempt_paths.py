@@ -1,0 +1,154 @@
+"""Every path through an attempt: without these tests, some order of messages and deadlines could leave it undecided."""
+
+from __future__ import annotations
+
+import copy
+import unittest
+from collections.abc import Sequence
+from typing import Any
+
+from isolatedunit.engine.attempt import state_machine as machine
+from isolatedunit.engine.attempt.deadlines import NEVER
+from isolatedunit.engine.attempt.evidence import Evidence
+from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.attempt.stimuli import (
+    CancelRequested,
+    Conclude,
+    DeadlinePassed,
+    Examine,
+    Examined,
+    Kill,
+    LimitExceeded,
+    ProtocolBroken,
+    SlotGranted,
+    SpawnFailed,
+    State,
+    Stimulus,
+)
+from isolatedunit.errors import InvalidTransition
+from isolatedunit.protocol.messages import (
+    HandlesCleaned,
+    LoadStarted,
+)
+from tests.support.attempts import EXITED, READY, RECEIPT, SAID, finished, make, noted, started
+
+
+def every_stimulus() -> Sequence[Stimulus]:
+    """One of each kind, and of those that matter by what they say, one of each."""
+    return (
+        SlotGranted(),
+        SpawnFailed("no"),
+        LoadStarted(**SAID),
+        READY,
+        started(),
+        noted(),
+        noted(None, "setUpClass (pkg.mod.Class)", "addError"),
+        finished(),
+        RECEIPT,
+        HandlesCleaned(**SAID, handle_stats={}),
+        ProtocolBroken("garbage"),
+        LimitExceeded("memory", "too much"),
+        DeadlinePassed(),
+        CancelRequested(),
+        CancelRequested(force=True),
+        EXITED,
+    )
+
+
+def clone(attempt: Attempt) -> Attempt:
+    """A copy that shares nothing which changes; several times faster than `copy.deepcopy`."""
+    twin = copy.copy(attempt)
+    for name in ("story", "collected"):
+        setattr(twin, name, list(getattr(attempt, name)))
+    twin._ladder = None if attempt._ladder is None else list(attempt._ladder)
+    twin.evidence = copy.deepcopy(attempt.evidence)
+    twin._deadlines = copy.copy(attempt._deadlines)
+    twin.conclusion = copy.deepcopy(attempt.conclusion)
+    return twin
+
+
+def handle(attempt: Attempt, stimulus: Any, now: float) -> list[Any]:
+    """What the attempt does about it; where it wants to know how its process fares, that cannot be found out."""
+    actions = attempt.handle(stimulus, now)
+    return attempt.handle(Examined(None), now) if actions == [Examine()] else actions
+
+
+class EverySequenceTest(unittest.TestCase):
+    """All sequences of seven stimuli; from where two of them lead to the same, they are followed once."""
+
+    LENGTH = 7
+    # when it was does not change what happens, and nor does how it came to this
+    IRRELEVANT = (
+        "story",
+        "spawned_at",
+        "ready_at",
+        "finished_at",
+        "ended_at",
+        "deadline",
+        "_patience",
+    )
+
+    def test_every_sequence_concludes_at_most_once_and_never_blocks(self) -> None:
+        self.stimuli = every_stimulus()
+        self.states: set[State] = set()
+        self.explored: set[tuple[int, str]] = set()
+        self.count = 0
+        self.explore(make(), 0)
+        self.assertEqual(self.states, set(State))
+        self.assertGreater(self.count, 1_000)
+
+    def explore(self, attempt: Attempt, depth: int) -> None:
+        known = {name: getattr(attempt, name) for name in Attempt.__slots__ if name not in self.IRRELEVANT}
+        known["evidence"] = {name: getattr(attempt.evidence, name) for name in Evidence.__slots__}
+        known["patience"] = (attempt._deadlines.beating, attempt._deadlines.told_silent)
+        if (depth, repr(known)) in self.explored:
+            return
+        self.explored.add((depth, repr(known)))
+        self.states.add(attempt.state)
+        if attempt.state is State.DONE:
+            self.check_done(attempt)
+            return
+        self.check_way_out(attempt)
+        if depth == self.LENGTH:
+            return
+        for stimulus in self.stimuli:
+            twin = clone(attempt)
+            now = max(depth + 0.0, 0.0 if twin.deadline == NEVER else twin.deadline)
+            self.count += 1
+            try:
+                actions = handle(twin, stimulus, now)
+            except InvalidTransition:
+                continue
+            self.assertEqual(actions.count(Conclude()), int(twin.state is State.DONE))
+            self.explore(twin, depth + 1)
+
+    def check_done(self, attempt: Attempt) -> None:
+        """Every test is accounted for, once; nothing can make it conclude again."""
+        conclusion = attempt.conclusion
+        numbers = [test.number for test, _ in conclusion.settled]
+        numbers += [test.number for test in (*conclusion.remaining, *conclusion.covered, *conclusion.stopped)]
+        self.assertEqual(numbers, [0])
+        for stimulus in self.stimuli:
+            try:
+                self.assertEqual(clone(attempt).handle(stimulus, 99.0), [])
+            except InvalidTransition:
+                continue
+
+    def check_way_out(self, attempt: Attempt) -> None:
+        """Time alone brings a live attempt to a Kill, and the child's end then to DONE."""
+        twin = clone(attempt)
+        if twin.state is State.QUEUED:
+            self.assertEqual(twin.handle(CancelRequested(), 0.0), [Conclude()])
+            return
+        for _ in range(60):
+            self.assertLess(twin.deadline, NEVER, twin.tell_story())
+            if Kill() in handle(twin, DeadlinePassed(), twin.deadline):
+                break
+        else:
+            self.fail(f"time did not end {twin.tell_story()}")
+        self.assertEqual(twin.handle(EXITED, twin.deadline), [Conclude()])
+
+
+class TableTest(unittest.TestCase):
+    def test_every_state_has_its_handlers(self) -> None:
+        self.assertEqual(set(machine._HANDLERS), set(State))

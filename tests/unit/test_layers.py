@@ -1,0 +1,174 @@
+"""Without these tests the layout rots: imports climb or run in circles, the pure part does something, files grow."""
+
+from __future__ import annotations
+
+import ast
+import os
+import unittest
+from collections.abc import Iterator
+
+from tests.support.command_line import run_python
+from tests.support.layers import Sources, find_climbs, find_cycles, find_homeless, find_impure, read_layers
+from tests.support.paths import REPOSITORY
+
+PACKAGE = os.path.join(REPOSITORY, "isolatedunit")
+SOURCES = Sources.below(REPOSITORY)
+MODULES = SOURCES.trees
+LAYERS = read_layers()
+
+STANDALONE = {"isolatedunit.child.orphan_reaper"}
+"""A script that imports nothing of ours."""
+
+LONGEST_FILE = 500
+LONGEST_FUNCTION = 60
+FORBIDDEN_NAMES = {"utils", "helpers", "common", "core", "manager", "base"}
+
+
+def functions_of(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function in *tree*."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+class LayersTest(unittest.TestCase):
+    def test_every_room_stands_on_a_floor(self) -> None:
+        self.assertEqual(find_homeless(SOURCES, LAYERS), [])
+
+    def test_imports_go_down_only(self) -> None:
+        self.assertEqual(find_climbs(SOURCES, LAYERS), [])
+
+    def test_no_import_cycle(self) -> None:
+        self.assertEqual(find_cycles(SOURCES), [])
+
+    def test_the_pure_part_does_nothing(self) -> None:
+        self.assertEqual(find_impure(SOURCES, LAYERS), [])
+
+    def test_planted_violations_are_found(self) -> None:
+        for what, module, text, find in (
+            (
+                "a cycle that only type checkers see",
+                "isolatedunit.model.results",
+                "if TYPE_CHECKING:\n    from isolatedunit.model.events import Event\n",
+                lambda sources: [cycle for cycle in find_cycles(sources) if "isolatedunit.model.results" in cycle],
+            ),
+            (
+                "a climb inside of a function",
+                "isolatedunit.system.processes",
+                "def planted():\n    from isolatedunit.engine import loop\n",
+                lambda sources: find_climbs(sources, LAYERS),
+            ),
+            (
+                "a clock in the pure part",
+                "isolatedunit.engine.attempt.deadlines",
+                "from time import monotonic\n",
+                lambda sources: find_impure(sources, LAYERS),
+            ),
+            (
+                "a way from the pure part to what does something",
+                "isolatedunit.engine.scheduling.slots",
+                "from isolatedunit.system import processes\n",
+                lambda sources: find_impure(sources, LAYERS),
+            ),
+            ("a room on no floor", "isolatedunit.planted", "", lambda sources: find_homeless(sources, LAYERS)),
+        ):
+            with self.subTest(what):
+                self.assertEqual(find(SOURCES), [])
+                self.assertEqual(len(find(SOURCES.adding(module, text))), 1)
+
+    def test_the_folder_is_the_process(self) -> None:
+        """What runs in a child is not imported by what never does, nor the other way round."""
+        parents = ("isolatedunit.engine", "isolatedunit.backends.contract", "isolatedunit.reporters")
+        for name in MODULES:
+            for imported in SOURCES.own_imports(name):
+                if name.startswith(parents) and name != "isolatedunit.backends.interpreter":
+                    self.assertFalse(imported.startswith("isolatedunit.child"), f"{name} imports {imported}")
+                if name.startswith("isolatedunit.child"):
+                    self.assertFalse(imported.startswith(parents), f"{name} imports {imported}")
+
+    def test_the_engine_is_handed_what_it_uses(self) -> None:
+        for name in MODULES:
+            if name.startswith("isolatedunit.engine"):
+                for imported in SOURCES.own_imports(name):
+                    self.assertNotRegex(imported, r"backends\.(?!contract)|reporters|history", name)
+
+    def test_scripts_that_stand_alone(self) -> None:
+        for name in STANDALONE:
+            self.assertEqual(SOURCES.own_imports(name), set())
+
+    def test_a_child_imports_little(self) -> None:
+        """What costs a child tens of milliseconds must not slip in: see the design's reasons."""
+        heavy = {"multiprocess", "dill", "psutil", "dataclasses", "typing", "logging", "asyncio", "subprocess", "enum"}
+        in_child = [name for name in MODULES if name.startswith("isolatedunit.child")]
+        # imported only where handles are tracked, and its result is a dataclass, which unittest imports anyway
+        in_child += [name for name in MODULES if name.startswith("isolatedunit.handles") and "result" not in name]
+        in_child += [
+            "isolatedunit.protocol.messages",
+            "isolatedunit.protocol.channel",
+            "isolatedunit.collection.addresses",
+            "isolatedunit.system.processes",
+        ]
+        for name in in_child:
+            for node in ast.walk(MODULES[name]):
+                if node not in MODULES[name].body:
+                    continue
+                if isinstance(node, ast.Import):
+                    self.assertEqual(heavy & {alias.name.split(".")[0] for alias in node.names}, set(), name)
+                elif isinstance(node, ast.ImportFrom):
+                    self.assertNotIn((node.module or "").split(".")[0], heavy, name)
+
+    def test_a_run_imports_little(self) -> None:
+        """What few runs need is imported by those: a run of one short test would take noticeably longer."""
+        seldom = "asyncio concurrent.futures configparser hashlib platform statistics tomllib uuid "
+        seldom += "isolatedunit.calls.api isolatedunit.calls.pool isolatedunit.sdk"
+        program = "import isolatedunit.cli.main, isolatedunit.backends.forkserver.prestart, isolatedunit.runner, sys; "
+        program += f"print(*sorted(set({seldom.split()}) & sys.modules.keys()))"
+        self.assertEqual(run_python("-c", program).output.split(), [])
+
+
+class StyleTest(unittest.TestCase):
+    def test_files_are_short(self) -> None:
+        for folder, folders, files in os.walk(PACKAGE):
+            folders[:] = [name for name in folders if name != "zoo"]
+            for file in files:
+                if file.endswith(".py"):
+                    with open(os.path.join(folder, file), encoding="utf-8") as source:
+                        self.assertLessEqual(len(source.readlines()), LONGEST_FILE, file)
+
+    def test_functions_are_short(self) -> None:
+        for name, tree in MODULES.items():
+            for function in functions_of(tree):
+                length = (function.end_lineno or function.lineno) - function.lineno + 1
+                self.assertLessEqual(length, LONGEST_FUNCTION, f"{name}.{function.name}")
+
+    def test_names_say_something(self) -> None:
+        for name in MODULES:
+            self.assertEqual(FORBIDDEN_NAMES & set(name.split(".")), set(), name)
+
+    def test_modules_and_public_things_have_docstrings(self) -> None:
+        bare = []
+        for name, tree in MODULES.items():
+            if tree.body and not ast.get_docstring(tree):  # a package's __init__ is empty: children pay for them
+                bare.append(name)
+            for node in ast.walk(tree):
+                if not isinstance(node, (ast.ClassDef, ast.FunctionDef)) or node.name.startswith("_"):
+                    continue
+                overloaded = any(getattr(one, "id", "") == "overload" for one in node.decorator_list)
+                camel_case = isinstance(node, ast.FunctionDef) and node.name != node.name.lower()
+                if not overloaded and not camel_case and node in _public_nodes(tree) and not ast.get_docstring(node):
+                    bare.append(f"{name}.{node.name}")
+        self.assertEqual(bare, [])
+
+
+def _public_nodes(tree: ast.Module) -> list[ast.AST]:
+    """Top-level definitions, and the methods of public classes."""
+    found: list[ast.AST] = []
+    for node in tree.body:
+        found.append(node)
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            found += node.body
+    return found
+
+
+if __name__ == "__main__":
+    unittest.main()

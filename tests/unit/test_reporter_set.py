@@ -1,0 +1,67 @@
+"""Several reports at once: without these tests, one that breaks could cost the others, or the run."""
+
+from __future__ import annotations
+
+import os
+import unittest
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from isolatedunit.config.options import Options
+from isolatedunit.config.output_files import FILES, check_files
+from isolatedunit.errors import OptionError
+from isolatedunit.model.events import Event
+from isolatedunit.reporters.files.tap import TapReport
+from isolatedunit.reporters.registry import ReporterSet
+from isolatedunit.reporters.statistics import Statistics
+from tests.support.events import ORIGIN, Story
+from tests.support.projects import ProjectTestCase
+
+
+class AudienceTest(ProjectTestCase):
+    def run_with(self, **options: Any) -> tuple[bool, list[str]]:
+        """Tell of a run with these options; gives whether a report was lost, and what was said."""
+        said: list[str] = []
+        reporters = ReporterSet(Options(**options), ORIGIN, Statistics(), said.append, [])
+        story = Story(*reporters.listeners)
+        story.begin()
+        story.settle_all_kinds()
+        story.end()
+        return reporters.conclude(), said
+
+    def test_all_reports_at_once(self) -> None:
+        names = [name for name in FILES if name != "subunit"]
+        lost, said = self.run_with(**{name: os.path.join(self.directory, name) for name in names})
+        self.assertFalse(lost)
+        self.assertEqual(said[-1], "3 passed, 7 failed, 1 skipped")
+        self.assertEqual(sorted(os.listdir(self.directory)), sorted(names))
+
+    def test_a_report_that_breaks_costs_itself_only(self) -> None:
+        def handle(_: TapReport, _event: Event) -> None:
+            raise ZeroDivisionError("a bug")
+
+        path = os.path.join(self.directory, "it.xml")
+        with patch.object(TapReport, "handle", handle):
+            lost, said = self.run_with(tap=os.path.join(self.directory, "it.tap"), junit_xml=path)
+        self.assertTrue(lost)
+        self.assertRegex(said[0], r"it.tap' could not be written: ZeroDivisionError\('a bug'\)$")
+        self.assertEqual(said[-1], "3 passed, 7 failed, 1 skipped")
+        self.assertTrue(os.path.exists(path))
+
+
+class PlacesTest(unittest.TestCase):
+    def test_every_report_has_a_place_of_its_own(self) -> None:
+        check_files(replace(Options(), json="a", tap="b", events="-"))
+        for one in FILES:
+            with self.assertRaisesRegex(OptionError, "directory that does not exist"):
+                check_files(Options().with_values({one: "no/such/x"}, "a test"))
+            for other in FILES:
+                if one != other:
+                    for path in ("a", "-"):
+                        with self.assertRaisesRegex(OptionError, "writes to; give it another file"):
+                            check_files(Options().with_values({one: path, other: path}, "a test"))
+
+    @unittest.skipUnless(os.path.exists("/dev/null"), "there is no /dev/null here")
+    def test_devices_are_for_everybody(self) -> None:
+        check_files(replace(Options(), json="/dev/null", tap="/dev/null"))

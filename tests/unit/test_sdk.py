@@ -1,0 +1,270 @@
+"""SDK fixtures: without these tests, a mocked test could reach the network, or leave a session or a credential."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import unittest
+from typing import Any
+from unittest import mock
+
+from isolatedunit import (
+    HandleTracker,
+    IpcError,
+    OptionError,
+    Script,
+    SDKAdapter,
+    TestSDKFactory,
+    TestSDKOptions,
+)
+from isolatedunit.sdk.session import detect, mask
+from tests.support.sdk import CALLERS, FAKE, SDKCase
+
+
+class OptionsTest(unittest.TestCase):
+    def test_defaults(self) -> None:
+        options = TestSDKOptions()
+        self.assertEqual(
+            (options.mock_level, options.session_behavior, options.authentication), ("full_mock", "isolated", "mock")
+        )
+        self.assertTrue(options.process_isolation and options.enable_handle_tracking)
+
+    def test_each_value_is_checked(self) -> None:
+        for values, words in (
+            ({"mock_level": "some"}, "mock_level: 'some' cannot be used; give one of full_mock, recorded"),
+            ({"session_behavior": 5}, "session_behavior: 5 cannot be used"),
+            ({"authentication": None}, "authentication: None cannot be used"),
+            ({"process_isolation": 1}, "process_isolation: 1 cannot be used; give True or False"),
+            ({"mock_level": "recorded"}, "give its file as cassette"),
+            (
+                {"mock_level": "none", "replies": {"execute": 1}},
+                "replies are for mock_level 'full_mock', and not for 'none'",
+            ),
+        ):
+            with self.subTest(values), self.assertRaisesRegex(OptionError, words):
+                TestSDKOptions(**values)
+
+
+class FullMockTest(SDKCase):
+    def test_replies_of_all_kinds(self) -> None:
+        sdk = self.make(
+            replies={
+                "execute": Script("one", LookupError("two"), "three"),
+                "execute_later": "much later",
+                "files.upload": lambda name, data: (name, data),
+            }
+        )
+        self.assertEqual(sdk.execute_with_sdk("prompt", temperature=0.5), "one")
+        with self.assertRaisesRegex(LookupError, "two"):
+            sdk.client.execute("again")
+        self.assertEqual(sdk.client.execute("and again"), "three")
+        self.assertEqual(asyncio.run(sdk.client.execute_later("x")), "much later")
+        self.assertEqual(sdk.client.files.upload("a", b"b"), ("a", b"b"))
+        self.assertEqual(sdk.calls[0], ("execute", ("prompt",), {"temperature": 0.5}))
+        self.assertEqual(sdk.calls[-1], ("files.upload", ("a", b"b"), {}))
+
+    def test_it_refuses_what_the_real_client_would_refuse(self) -> None:
+        client = self.make().client
+        with self.assertRaises(TypeError):
+            client.execute("prompt", wrong=1)
+        with self.assertRaises(AttributeError):
+            client.no_such_method()
+        with self.assertRaises(AttributeError):
+            client.no_such_attribute = 1
+
+    def test_methods_behind_properties(self) -> None:
+        client = self.make("fake_sdk:Deep", replies={"chat.completions.create": "hello"}).client
+        self.assertEqual(client.chat.completions.create(model="m", prompt="p"), "hello")
+        with self.assertRaises(TypeError):
+            client.chat.completions.create(prompt="p")
+        with client as inside:
+            self.assertIs(inside, client)
+
+    def test_arguments_and_replies_that_cannot_be(self) -> None:
+        with self.assertRaisesRegex(OptionError, "Client does not take .*'wrong': 1"):
+            self.make(arguments={"wrong": 1})
+        with self.assertRaisesRegex(OptionError, "Client has no method 'files.delete'"):
+            self.make(replies={"files.delete": 1})
+
+
+class RealClientTest(SDKCase):
+    def test_none_is_the_real_thing_and_is_closed(self) -> None:
+        sdk = self.make(mock_level="none", arguments={"retries": 5})
+        self.assertEqual((sdk.client.retries, sdk.calls), (5, []))
+        self.assertEqual(sdk.execute_with_sdk("hello"), "https://sdk.example: hello (0.0)")
+        sdk.close()
+        self.assertTrue(sdk.client.is_closed and sdk.closed)
+
+    def test_a_client_that_is_closed_by_awaiting(self) -> None:
+        sdk = self.make("fake_sdk:Deep", mock_level="none")
+        sdk.close()
+        self.assertEqual(sdk.client.closed_by, "aclose")
+
+        async def close_it() -> str:
+            inside = self.make("fake_sdk:Deep", mock_level="none")
+            inside.close()
+            return str(inside.client.closed_by)
+
+        self.assertEqual(asyncio.run(close_it()), "aclose")
+
+    def test_the_method_may_be_named_and_may_be_async(self) -> None:
+        sdk = self.make(mock_level="none", execute="execute_later")
+        self.assertEqual(asyncio.run(sdk.execute_with_sdk("x")), "later: x")
+
+    def test_a_client_without_such_a_method(self) -> None:
+        with self.assertRaisesRegex(OptionError, "has none of the methods execute, .*name one with"):
+            self.make("fake_sdk:Silent", mock_level="none").execute_with_sdk("x")
+        with self.assertRaisesRegex(OptionError, "no method 'nothing'"):
+            self.make(mock_level="none", execute="nothing").execute_with_sdk("x")
+
+    def test_a_partial_mock_needs_an_adapter_with_a_server(self) -> None:
+        with self.assertRaisesRegex(OptionError, "GenericAdapter starts no local server"):
+            self.make(mock_level="partial_mock")
+
+    def test_what_an_adapter_starts_is_stopped_in_the_end(self) -> None:
+        from fake_sdk import Client  # type: ignore[import-not-found]
+
+        log: list[str] = []
+
+        class Adapter(SDKAdapter):
+            client_class = Client
+
+            def start_local_server(self, tracker: Any) -> dict[str, Any]:
+                tracker.track("server", close=lambda: log.append("stopped"))
+                return {"base_url": "http://127.0.0.1:1"}
+
+        TestSDKFactory.register("fake", Adapter())
+        self.addCleanup(TestSDKFactory.unregister, "fake")
+        with self.make("fake", mock_level="partial_mock") as sdk:
+            self.assertEqual(sdk.client.base_url, "http://127.0.0.1:1")
+            self.assertEqual(log, [])
+        self.assertEqual(log, ["stopped"])
+
+    def test_a_recording_that_is_not_there(self) -> None:
+        with self.assertRaisesRegex(OptionError, r"there is no recording 'nowhere.yaml'|needs vcrpy; install it with"):
+            self.make(mock_level="recorded", cassette="nowhere.yaml")
+        with (
+            mock.patch.dict(sys.modules, vcr=None),
+            self.assertRaisesRegex(OptionError, r"needs vcrpy; install it with: pip install 'isolatedunit\[sdk\]'"),
+        ):
+            self.make(mock_level="recorded", cassette="nowhere.yaml")
+
+    def test_an_sdk_that_cannot_be_found(self) -> None:
+        for name, words in (
+            ("nothing", "'nothing' is not registered; register an adapter, or give"),
+            ("no_such_module:Client", "cannot be found: No module named"),
+            ("fake_sdk:Nobody", "cannot be found: .*Nobody"),
+        ):
+            with self.subTest(name), self.assertRaisesRegex(OptionError, words):
+                self.make(name)
+        with self.assertRaisesRegex(OptionError, "an instance of SDKAdapter"):
+            TestSDKFactory.register("fake", SDKAdapter)  # type: ignore[arg-type]
+
+
+class SessionTest(SDKCase):
+    def setUp(self) -> None:
+        super().setUp()
+        patched = mock.patch.dict(os.environ, CALLERS)
+        patched.start()
+        self.addCleanup(patched.stop)
+        self.before = dict(os.environ)
+
+    def test_an_isolated_one_sees_nothing_of_the_callers(self) -> None:
+        temporary = tempfile.gettempdir()
+        sdk = self.make(mock_level="none")
+        self.assertIsNone(sdk.client.token)
+        self.assertEqual(os.environ["HARMLESS"], "1")
+        home = os.environ["HOME"]
+        self.assertNotEqual(home, self.before.get("HOME"))
+        self.assertTrue(os.path.isdir(os.environ["XDG_CONFIG_HOME"]))
+        self.assertTrue(os.environ["XDG_RUNTIME_DIR"].startswith(os.path.dirname(home)))
+        self.assertNotIn("SSH_AUTH_SOCK", os.environ)
+        self.assertTrue(tempfile.mkdtemp().startswith(os.environ["TMPDIR"]))
+        self.assertEqual(sdk.session.found["FAKE_TOKEN"], "a-***")
+        sdk.close()
+        self.assertEqual(dict(os.environ), self.before)
+        self.assertEqual(tempfile.gettempdir(), temporary)
+        self.assertFalse(os.path.exists(home))
+
+    def test_each_isolated_one_has_an_id_of_its_own(self) -> None:
+        self.assertNotEqual(self.make().session_id, self.make().session_id)
+
+    def test_authentication_by_the_environment(self) -> None:
+        self.assertEqual(self.make(mock_level="none", authentication="environment").client.token, CALLERS["FAKE_TOKEN"])
+
+    def test_authentication_by_a_mock(self) -> None:
+        from fake_sdk import Client
+
+        class Adapter(SDKAdapter):
+            client_class = Client
+
+            def mock_environment(self) -> dict[str, str]:
+                return {"FAKE_TOKEN": "for tests only"}
+
+        TestSDKFactory.register("fake", Adapter())
+        self.addCleanup(TestSDKFactory.unregister, "fake")
+        self.assertEqual(self.make("fake", mock_level="none").client.token, "for tests only")
+        self.assertIsNone(self.make("fake", mock_level="none", authentication="none").client.token)
+
+    def test_a_detected_one_is_the_callers(self) -> None:
+        sdk = self.make(mock_level="none", session_behavior="detect")
+        self.assertEqual(sdk.client.token, CALLERS["FAKE_TOKEN"])
+        self.assertEqual((sdk.session.behavior, sdk.session.found["FAKE_TOKEN"]), ("detect", "a-***"))
+        self.assertEqual(os.environ["HOME"], self.before["HOME"])
+        sdk = self.make(mock_level="none", session_behavior="detect", authentication="none")
+        self.assertIsNone(sdk.client.token)
+
+    def test_a_shared_one_is_asked_for(self) -> None:
+        options = TestSDKOptions(sdk=FAKE, session_behavior="shared")
+        asked: list[Any] = []
+        sdk = TestSDKFactory.create(options, request=lambda name, value: asked.append((name, value)) or "the-one")
+        self.addCleanup(sdk.close)
+        self.assertEqual((sdk.session_id, asked), ("the-one", [("isolatedunit.session", FAKE)]))
+
+        def nobody(*_: str) -> str:
+            raise IpcError("nobody is there")
+
+        ids = set()
+        for _ in range(2):
+            with TestSDKFactory.create(options, request=nobody) as sdk:
+                ids.add(sdk.session_id)
+        self.assertEqual(len(ids), 1)
+
+    def test_detection(self) -> None:
+        with tempfile.TemporaryDirectory() as home:
+            os.makedirs(os.path.join(home, ".fake"))
+            with open(os.path.join(home, ".fake", "credentials"), "w", encoding="utf-8") as file:
+                file.write("secret")
+            callers = {"HOME": home, "OTHER_API_KEY": "short", "FAKE_PROFILE": "x" * 20, "PATH": "/bin"}
+            self.assertEqual(list(detect([], [], {"AWS_ACCESS_KEY_ID": "AKIA"})), ["AWS_ACCESS_KEY_ID"])
+            found = detect(["FAKE_*"], [".fake/credentials", ".fake/nothing"], callers)
+        self.assertEqual(
+            found,
+            {"FAKE_PROFILE": "xx***", "OTHER_API_KEY": "***", "~/.fake/credentials": "a file of 6 bytes"},
+        )
+        self.assertNotIn("secret", mask("secret"))
+
+
+class TrackingTest(SDKCase):
+    def test_the_tracker_closes_what_the_test_did_not(self) -> None:
+        options = TestSDKOptions(sdk=FAKE, mock_level="none")
+        with HandleTracker() as tracker:
+            sdk = TestSDKFactory.create(options, handle_tracker=tracker)
+        self.assertTrue(sdk.closed and sdk.client.is_closed)
+        assert tracker.result is not None
+        self.assertEqual(tracker.result.leaked, 0)
+
+    def test_unless_it_is_not_to(self) -> None:
+        options = TestSDKOptions(sdk=FAKE, mock_level="none", enable_handle_tracking=False)
+        with HandleTracker() as tracker:
+            sdk = TestSDKFactory.create(options, handle_tracker=tracker)
+        self.assertFalse(sdk.closed)
+        sdk.close()
+
+    def test_a_client_that_cannot_be_made_leaves_nothing_changed(self) -> None:
+        before = dict(os.environ)
+        with self.assertRaises(TypeError):
+            self.make(mock_level="none", arguments={"wrong": 1})
+        self.assertEqual(dict(os.environ), before)

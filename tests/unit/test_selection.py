@@ -1,0 +1,96 @@
+"""Selection: without these tests, shuffled, repeated or failed-last tests could be the wrong ones."""
+
+from __future__ import annotations
+
+import itertools
+import unittest
+
+from isolatedunit.config.options import Options
+from isolatedunit.engine.scheduling.ordering import repeated, shuffled
+from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.engine.scheduling.selection import UNTIL_FAILURE, choose, with_consequences
+from isolatedunit.history.store import Past
+from isolatedunit.model.results import PlannedTest
+
+
+def planned(number: int, name: str) -> PlannedTest:
+    module, cls, _ = name.split(".")
+    return PlannedTest(number, name, name, None, f"{module}.{cls}", module)
+
+
+TESTS = [
+    planned(number, f"{module}.{cls}.test_{method}")
+    for number, (module, cls, method) in enumerate(
+        (module, cls, method) for module in "mno" for cls in "CDE" for method in range(4)
+    )
+]
+
+
+class ShuffleTest(unittest.TestCase):
+    def test_a_seed_gives_one_order(self) -> None:
+        self.assertEqual(shuffled(TESTS, 7), shuffled(TESTS, 7))
+        self.assertEqual(shuffled(TESTS, 7), shuffled(sorted(TESTS, key=lambda one: one.class_id), 7))
+        orders = {tuple(test.id for test in shuffled(TESTS, seed)) for seed in range(20)}
+        self.assertEqual(len(orders), 20)
+
+    def test_none_is_lost_and_classes_stay_together(self) -> None:
+        order = shuffled(TESTS, 3)
+        self.assertEqual(sorted(test.number for test in order), list(range(len(TESTS))))
+        for name in ("class_id", "module"):
+            changes = sum(getattr(a, name) != getattr(b, name) for a, b in itertools.pairwise(order))
+            self.assertEqual(changes + 1, len({getattr(test, name) for test in TESTS}))
+
+    def test_a_seed_is_made_up_once(self) -> None:
+        options = with_consequences(Options(shuffle=True))
+        self.assertIsNotNone(options.seed)
+        self.assertEqual(with_consequences(options), options)
+        self.assertIsNone(with_consequences(Options()).seed)
+
+    def test_what_past_runs_took_does_not_change_it(self) -> None:
+        options = Options(shuffle=True, seed=5)
+        past = {test.id: Past(float(test.number), None, "passed", 1, 0) for test in TESTS}
+        chosen = choose(TESTS, options, past)
+        self.assertEqual(list(chosen.tests), shuffled(TESTS, 5))
+        self.assertTrue(chosen.expectations.changes_nothing)
+        self.assertIn("--shuffle --seed 5", chosen.reminders[0])
+
+    def test_what_failed_may_go_before(self) -> None:
+        options = Options(shuffle=True, seed=5, failed_first=True)
+        last = shuffled(TESTS, 5)[-1]
+        chosen = choose(TESTS, options, {last.id: Past(1.0, None, "failed", 1, 1)})
+        scheduler = Scheduler("run", chosen.tests, options, chosen.expectations)
+        order = []
+        while (attempt := scheduler.next_attempt(0.0)) is not None:
+            order += [test.id for test in attempt.tests]
+        # of each group one test begins: those of the module that has failed, and then as they were shuffled
+        modules = list(dict.fromkeys(test.module for test in shuffled(TESTS, 5)))
+        self.assertEqual([one.partition(".")[0] for one in order], [modules[-1], *modules[:-1]])
+
+
+class RepeatTest(unittest.TestCase):
+    def test_each_time_is_a_test_of_its_own(self) -> None:
+        tests = repeated(TESTS, 3)
+        self.assertEqual(len({test.number for test in tests}), 3 * len(TESTS))
+        self.assertEqual([test.id for test in tests], [test.id for test in TESTS] * 3)
+
+    def test_until_failure(self) -> None:
+        options = with_consequences(Options(until_failure=True))
+        self.assertEqual((options.repeat, options.max_failures), (UNTIL_FAILURE, 1))
+        self.assertEqual(with_consequences(Options(until_failure=True, repeat=7)).repeat, 7)
+
+
+class LastFailedTest(unittest.TestCase):
+    def choose(self, *failed: str) -> list[str]:
+        past = {test_id: Past(0.1, None, "failed", 2, 1) for test_id in failed}
+        past[TESTS[0].id] = Past(0.1, None, "passed", 1, 0)
+        return [test.id for test in choose(TESTS, Options(last_failed=True), past).tests]
+
+    def test_tests_and_what_failed_above_them(self) -> None:
+        self.assertEqual(self.choose("n.D.test_1"), ["n.D.test_1"])
+        self.assertEqual(self.choose("setUpClass (n.D)"), [f"n.D.test_{number}" for number in range(4)])
+        self.assertEqual(len(self.choose("setUpModule (n)")), 12)
+        self.assertEqual(len(self.choose("unittest.loader._FailedTest.n")), 12)
+
+    def test_all_where_none_did(self) -> None:
+        self.assertEqual(len(self.choose()), len(TESTS))
+        self.assertEqual(len(self.choose("gone.C.test")), len(TESTS))
