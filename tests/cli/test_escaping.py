@@ -51,7 +51,7 @@ FILES_SUITE = """
     import sys
     import unittest
 
-    from isolatedunit import channel
+    from isolatedunit.protocol import channel
 
     class Looks(unittest.TestCase):
         def test_it(self):
