@@ -315,7 +315,7 @@ class LaneTest(ProjectTestCase):
 
 def child_of(backend: Any) -> int:
     """The process id of the backend's only lane."""
-    (lane,) = [*backend._busy, *backend._idle]
+    (lane,) = [*backend._pool._busy, *backend._pool._idle]
     return int(lane.process_id)
 
 
