@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 import isolatedunit
-from isolatedunit.config.start_method import usable_start_method
+from isolatedunit.config.start_method import proven_start_methods
 from isolatedunit.system.processes import RUN_VARIABLE
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -25,7 +25,8 @@ SAMPLES = os.path.join(HERE, "samples")
 REPOSITORY = os.path.dirname(HERE)
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.abspath(isolatedunit.__file__)))
 
-START_METHODS = ("spawn", "forkserver") if usable_start_method("auto") == "forkserver" else ("spawn",)
+START_METHODS = proven_start_methods()
+"""What behaviour is tested with: every backend that works here, so that a new one joins with its entry in the table."""
 
 TIMEOUT = 240.0
 """Seconds after which a process that a test started is taken for hanging."""

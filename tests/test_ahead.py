@@ -574,13 +574,13 @@ STARTED_AHEAD = """
     import sys
     from unittest import mock
 
-    from isolatedunit.engine.prespawn import Foresight
+    from isolatedunit.engine.scheduling.idle_forecast import IdleForecast
     from isolatedunit.cli.main import main
     from isolatedunit.system.usage import Processors
 
     if __name__ == "__main__":
         Processors.idle_time = lambda self: 0.0
-        Foresight.judge = lambda self, now, idleness, missing: missing
+        IdleForecast.judge = lambda self, now, idleness, missing: missing
         sys.exit(main())
     """
 """``python -m isolatedunit`` on a machine with nothing else to do."""

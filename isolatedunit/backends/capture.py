@@ -68,10 +68,10 @@ class Capture:
         """How many bytes of output there are, not counting the stacks."""
         return size_of([path for stream, path in self.paths.items() if stream != "stacks"])
 
-    def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
-        """What was written to each stream beyond the bytes that *told* counts; updates *told*."""
+    def read_more(self, seen: dict[str, int]) -> list[tuple[str, str]]:
+        """What was written to each stream beyond the bytes that *seen* counts; updates *seen*."""
         more = []
-        for stream, begin in told.items():
+        for stream, begin in seen.items():
             path = self.paths.get(stream)
             if path is None:
                 continue
@@ -82,7 +82,7 @@ class Capture:
             except OSError:
                 continue
             if data:
-                told[stream] = begin + len(data)
+                seen[stream] = begin + len(data)
                 more.append((stream, _as_text(data)))
         return more
 

@@ -119,8 +119,8 @@ class Child(Protocol):
     def read_output(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
         """The output, cut at these sizes where the tests of a shared process ended, and the stacks."""
 
-    def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
-        """The output beyond the bytes of each stream that *told* counts; updates *told*."""
+    def read_more(self, seen: dict[str, int]) -> list[tuple[str, str]]:
+        """The output beyond the bytes of each stream that *seen* counts; updates *seen*."""
 
     def processes(self) -> list[int]:
         """The ids of the child's processes, its own first; empty if it has none that this system knows."""

@@ -355,9 +355,9 @@ class ForkedChild:
             return [Output()] * max(1, len(cuts)), ""
         return self._capture.read(cuts)
 
-    def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
-        """The output beyond the bytes that *told* counts; updates *told*."""
-        return self._capture.read_more(told)
+    def read_more(self, seen: dict[str, int]) -> list[tuple[str, str]]:
+        """The output beyond the bytes that *seen* counts; updates *seen*."""
+        return self._capture.read_more(seen)
 
     def processes(self) -> list[int]:
         """The ids of the child and of all processes below it; empty until the child has reported its own."""

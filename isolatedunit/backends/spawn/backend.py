@@ -257,9 +257,9 @@ class SpawnChild:
         """The output, cut at these sizes, and the stacks."""
         return self._capture.read(cuts)
 
-    def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
-        """The output beyond the bytes that *told* counts; updates *told*."""
-        return self._capture.read_more(told)
+    def read_more(self, seen: dict[str, int]) -> list[tuple[str, str]]:
+        """The output beyond the bytes that *seen* counts; updates *seen*."""
+        return self._capture.read_more(seen)
 
     def processes(self) -> list[int]:
         """The ids of the child and of all processes below it; empty once it has ended."""
