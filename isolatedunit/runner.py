@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 from unittest.runner import _WritelnDecorator
 
+from isolatedunit.backends.registry import open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
 from isolatedunit.collection.from_suite import plan_suite
 from isolatedunit.config.options import Options
@@ -153,6 +154,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         run = Run(
             self.options,
             reporters.listeners,
+            open_backend,
             warnings=self.warnings,
             answer=self._handlers.answer,
             listens_at_once=bool(self._handlers),

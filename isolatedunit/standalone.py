@@ -10,6 +10,7 @@ import unittest
 from dataclasses import replace
 from typing import Any
 
+from isolatedunit.backends.registry import open_backend
 from isolatedunit.calls.request_handlers import Handlers
 from isolatedunit.collection.from_suite import outcome_of, plan_one
 from isolatedunit.config.options import Options
@@ -27,7 +28,7 @@ class _Session:
         self._numbers = itertools.count()
         # what the child writes is written here, where the foreign runner expects it
         options = replace(load_options(Options()), max_concurrent_processes=1)
-        self._run = Run(options, [self._bridge], answer=Handlers().answer)
+        self._run = Run(options, [self._bridge], open_backend, answer=Handlers().answer)
 
     def run_case(self, test: unittest.TestCase, result: Any) -> None:
         """Run one test in a child and tell *result*."""

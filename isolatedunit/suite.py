@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unittest
 
+from isolatedunit.backends.registry import open_backend
 from isolatedunit.collection.from_suite import plan_suite
 from isolatedunit.config.options import Options
 from isolatedunit.config.sources import load_options
@@ -29,7 +30,7 @@ class IsolatedTestSuite(unittest.TestSuite):
             return super().run(result, debug)
         tests, originals = plan_suite(self)
         bridge = ResultBridge()
-        run = Run(self.options or load_options(Options()), [bridge])
+        run = Run(self.options or load_options(Options()), [bridge], open_backend)
         bridge.connect(result, originals, lambda: run.stop("the result said so"))
         try:
             with heeding_signals(run), hearing_children(result):

@@ -1,7 +1,7 @@
 """The files that a child's output goes to.
 
-Files, and not pipes: nobody has to read while the test writes, and a process that a test leaves
-behind cannot make its end look as if it was still to come.
+They are files and not pipes so that nobody has to read while a test writes, and so that a process that a test leaves
+behind, holding a pipe open, cannot make it look as if the test had not ended.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 class Capture:
     """One set of files: standard output, standard error and stacks.
 
-    Tests that write nothing can have one after another the same set.
+    Tests that write nothing can use the same set one after another.
     """
 
     def __init__(self, setting: Setting, name: str) -> None:
         self.paths = capture_paths(setting.scratch, name, streams=setting.capture)
 
     def read(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
-        """What is in the files: an `Output` for each of *cuts* (one at least), and the stacks.
+        """What is in the files: an `Output` for each of *cuts*, at least one, and the stacks.
 
-        A cut tells how much had been written when a test ended; the last gets all that is left.
+        A cut is the size of each file, in bytes, when a test ended. The last `Output` has everything from there on.
         """
         outputs = []
         begin = {"stdout": 0, "stderr": 0}
@@ -65,13 +65,13 @@ class Capture:
 
     @property
     def size(self) -> int:
-        """How many bytes of output there are."""
+        """How many bytes of output there are, not counting the stacks."""
         return size_of([path for stream, path in self.paths.items() if stream != "stacks"])
 
-    def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
-        """What was written to each stream beyond the bytes that *told* counts; updates that."""
+    def read_more(self, seen: dict[str, int]) -> list[tuple[str, str]]:
+        """What was written to each stream beyond the bytes that *seen* counts; updates *seen*."""
         more = []
-        for stream, begin in told.items():
+        for stream, begin in seen.items():
             path = self.paths.get(stream)
             if path is None:
                 continue
@@ -82,7 +82,7 @@ class Capture:
             except OSError:
                 continue
             if data:
-                told[stream] = begin + len(data)
+                seen[stream] = begin + len(data)
                 more.append((stream, _as_text(data)))
         return more
 
@@ -100,9 +100,9 @@ def _as_text(data: bytes) -> str:
 
 
 def _without_our_frames(stacks: str) -> str:
-    """The stacks as faulthandler writes them, without frames of ours, and those of unittest's that called the test."""
+    """The stacks as faulthandler writes them, without our own frames and without unittest's that called the test."""
     ours = (f'  File "{_PACKAGE}', '  File "<string>", line 1 in <module>')
-    shown = f'  File "{os.path.join(_PACKAGE, "cli", "demo.py")}"'  # takes a user's place
+    shown = f'  File "{os.path.join(_PACKAGE, "cli", "demo.py")}"'  # it plays the user's part
     kept: list[str] = []
     for line in stacks.splitlines(keepends=True):
         if line.startswith(shown) or not line.startswith(ours):
@@ -114,7 +114,7 @@ def _without_our_frames(stacks: str) -> str:
 
 
 def _drop_callers(lines: list[str]) -> None:
-    """Drop unittest's frames at the end of a stack, which begins with what ran, unless it is all that there is."""
+    """Drop unittest's frames at the end of a stack, its outermost ones, unless there are no others."""
     left = len(lines)
     while left and lines[left - 1].startswith(_UNITTEST):
         left -= 1

@@ -1,31 +1,34 @@
-"""How a child comes to be: the contract between the engine and its backends.
+"""The contract between the engine and its backends, which start the processes that tests run in.
 
-The engine knows `Backend` and `Child` and nothing of how they are done.
+The engine knows `Backend` and `Child`, and nothing of how they work. Every backend can do what `Backend` says. What
+only some can do has a protocol of its own, which `Backend.capabilities` announces: `takes_orders(backend)` is true, and
+lets type checkers take *backend* for a `TakesOrders`, where `Capabilities.takes_orders` is set.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from isolatedunit.model.records import record
 from isolatedunit.model.results import ExitStatus, ImportsKey, Output, SpawnInfo
+from isolatedunit.model.start_methods import Capabilities
 from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import Command, Report
 from isolatedunit.system.tempdir import Scratch
 
 KEPT_OUTPUT = 1024 * 1024
-"""How many bytes of what a test writes are kept, for each stream: the beginning and the end."""
+"""How many bytes of each stream of a test's output are kept: its beginning and its end."""
 
 
 @record(frozen=True)
 class Setting:
     """What all children of a run have in common.
 
-    *scratch* is the run's own directory. *warn* takes a sentence for the user; *jobs* is how many
-    children there may be at once. *coverage* is where processes save which lines ran, None where nobody wants to know.
-    *prestarted* may have an interpreter that was started before the run.
+    *scratch* is the run's own directory. *warn* passes a sentence on to the user. *jobs* is the most children that run
+    at once. *coverage* is the directory where processes save which lines they ran, or None if nobody wants to know.
+    *prestarted* may hold an interpreter that was started before the run.
     """
 
     run: str
@@ -42,11 +45,11 @@ class Setting:
 
 @record(frozen=True)
 class ChildSpec:
-    """The child that is wanted: *command* is its work, *home* and *sources* what it needs loaded.
+    """The child to be made: *command* is its work, *home* and *sources* are what it needs loaded.
 
-    *shared_imports* are import statements that *home* and others begin with. *scope* names the stage, a
-    process that has set up fixtures, that the child is forked from; with *ends_scope* it is that
-    process's end. The child *becomes* the stage of this name when its work is done.
+    *shared_imports* are the import statements with which *home* and other homes begin. *scope* names a process that has
+    set up fixtures, and the child is forked from it; with *ends_scope* the child is that process itself, tearing
+    them down. When its work is done, the child *becomes* the fixture process of that name.
     """
 
     attempt: str
@@ -61,24 +64,27 @@ class ChildSpec:
 
 
 class Prestarted(Protocol):
-    """What was begun before the *run* that it is for: see `isolatedunit.backends.forkserver.prestart`."""
+    """An interpreter and a directory that exist before the *run* they are for."""
 
     run: str
 
     def take_scratch(self) -> Scratch:
-        """The run's directory, which is the taker's from now on; once."""
+        """The run's directory. Can be taken once; the taker removes it."""
 
     def take_interpreter(self) -> tuple[Any, Channel] | None:
-        """The first interpreter's process and the channel to it; None where there is none any more."""
+        """The interpreter's process and the channel to it; None if it did not start or was taken before."""
+
+    def close(self) -> None:
+        """End the interpreter and remove the directory, unless they were taken."""
 
 
 class Child(Protocol):
-    """A child of ours, from before it is ready until nothing is left of it.
+    """A process that runs tests, from the order to make it until nothing is left of it.
 
-    *process_id* is what the child says it is; a backend that did not make the process itself
-    makes sure of it before it signals. *sentinel* becomes readable when there is news for `look`,
-    None where the system has no such thing. `look` is also to be called at *look_again_at*. *gone_at* is when it
-    made room for the next, in monotonic seconds; None where the one who tells of its end does not say.
+    *process_id* is what the child itself reports, which may be a lie: a backend that did not start the process itself
+    checks the id before it sends a signal. *sentinel* becomes readable when `look` has something to find; it is None
+    where the system offers nothing to wait for. `look` has to be called at *look_again_at*, too. *gone_at* is when the
+    child's process ended, in monotonic seconds, if whoever waited for it reports that.
     """
 
     channel: Channel
@@ -93,13 +99,13 @@ class Child(Protocol):
 
     @property
     def spawn_info(self) -> SpawnInfo:
-        """How the child came to be."""
+        """How the child was made."""
 
     def look(self, now: float) -> list[Report]:
-        """News of the child that do not come over its own channel; sets `status` when it is gone."""
+        """Find out how the child is, and set `status` once it is gone; returns what its own channel does not report."""
 
     def nudge(self) -> bool:
-        """Ask for a heartbeat; False for a child that sleeps in the kernel, which is not disturbed."""
+        """Ask for a heartbeat; False if the child sleeps in a system call, which a signal would interrupt."""
 
     def dump_stacks(self) -> None:
         """Have every thread write its stack."""
@@ -108,63 +114,93 @@ class Child(Protocol):
         """Ask the child to end."""
 
     def kill(self) -> None:
-        """End the child and everything below it; more thoroughly each time."""
+        """End the child and all processes below it, more thoroughly with each call."""
 
     def read_output(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
-        """What was written, cut where the tests of a shared process ended; and the stacks."""
+        """The output, cut at these sizes where the tests of a shared process ended, and the stacks."""
 
-    def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
-        """What was written since *told*, the bytes of each stream that were read already; updates it."""
+    def read_more(self, seen: dict[str, int]) -> list[tuple[str, str]]:
+        """The output beyond the bytes of each stream that *seen* counts; updates *seen*."""
 
     def processes(self) -> list[int]:
-        """The ids of the child's processes, its own first; empty when it is not known or not there."""
+        """The ids of the child's processes, its own first; empty if it has none that this system knows."""
 
     def written(self) -> int:
-        """How many bytes have been written to its standard output and standard error."""
+        """How many bytes it has written to standard output and standard error."""
 
     def close(self) -> None:
-        """Let go of all that is held for the child."""
+        """Release everything that is held for the child."""
 
 
 class Backend(Protocol):
-    """Makes children in one way. *takes_orders* tells whether `order` may succeed."""
+    """Makes children in one way."""
 
-    name: str
-    takes_orders: bool
-
-    @property
-    def waiting(self) -> int:
-        """How many processes were started ahead, and wait for work."""
-
-    def processes(self) -> list[int]:
-        """Those that are its children's or wait, without what is below them; empty where it starts none ahead."""
+    capabilities: Capabilities
 
     def spawn(self, spec: ChildSpec) -> Child:
-        """Begin to make a child, or give the one that was ordered; raises `SpawnError`."""
-
-    def order(self, spec: ChildSpec, after: Child) -> bool:
-        """Have a child begin as soon as *after* is gone, before `spawn` asks for it; False where that cannot be."""
-
-    def withdraw(self, spec: ChildSpec) -> None:
-        """The child that was ordered is not wanted; it is ended if it has begun."""
-
-    def pids_with_successor(self) -> list[int]:
-        """The processes that begin, by themselves, a child that was ordered."""
-
-    def prepare(self, shared_imports: Collection[ImportsKey]) -> None:
-        """Begin to import what children are going to have imported, and let go of what they are not."""
-
-    def start_ahead(self) -> None:
-        """Begin to make a process for a child that will be wanted soon, if that saves anything later."""
-
-    def end_waiting(self) -> None:
-        """End the processes that wait."""
+        """Begin to make a child, or hand over the one that was ordered for this attempt; raises `SpawnError`."""
 
     def renew_files(self) -> None:
-        """The run's directory was removed and made anew: what waits is to have other files, or to end."""
+        """Use new output files from now on: the run's directory was removed, and has been made again."""
 
     def close(self) -> None:
-        """End everything that is left, and return when it is gone."""
+        """End all processes, and return when they are gone."""
+
+
+class TakesOrders(Backend, Protocol):
+    """A backend that can have a child begin the moment the one before it is gone, with no word from the runner."""
+
+    def order(self, spec: ChildSpec, after: Child) -> bool:
+        """Have a child begin as soon as *after* is gone, before `spawn` asks for it; False if that is not possible."""
+
+    def withdraw(self, spec: ChildSpec) -> None:
+        """Cancel the child that was ordered; it is ended if it has begun."""
+
+    def pids_with_successor(self) -> list[int]:
+        """The processes that will begin an ordered child by themselves."""
+
+
+class Prespawns(Backend, Protocol):
+    """A backend that can start processes before there is work for them."""
+
+    @property
+    def prespawned(self) -> int:
+        """How many processes wait for work."""
+
+    def prespawn(self) -> None:
+        """Begin to start a process that will wait for work, if that saves time later."""
+
+    def end_prespawned(self) -> None:
+        """End the processes that wait for work."""
+
+    def processes(self) -> list[int]:
+        """The processes of children and those that wait for work, without what is below them."""
+
+
+class SharesImports(Backend, Protocol):
+    """A backend that can import once what several modules begin with."""
+
+    def share_imports(self, wanted: Collection[ImportsKey]) -> None:
+        """Begin to import *wanted*, and end the processes that hold other shared imports."""
+
+
+def takes_orders(backend: Backend) -> TypeGuard[TakesOrders]:
+    """Whether the backend is a `TakesOrders`."""
+    return backend.capabilities.takes_orders
+
+
+def prespawns(backend: Backend) -> TypeGuard[Prespawns]:
+    """Whether the backend is a `Prespawns`."""
+    return backend.capabilities.prespawns
+
+
+def shares_imports(backend: Backend) -> TypeGuard[SharesImports]:
+    """Whether the backend is a `SharesImports`."""
+    return backend.capabilities.shares_imports
+
+
+OpenBackend = Callable[[str, Setting], Backend]
+"""Opens the backend of a start method: `isolatedunit.backends.registry.open_backend`, handed to the engine."""
 
 
 def capture_paths(directory: str, name: str, *, streams: bool) -> dict[str, str]:

@@ -1,11 +1,11 @@
-"""A fresh interpreter, started through multiprocess's spawn context and connected to us.
+"""Starts fresh interpreters through multiprocess's spawn context, each with a Connection to this process.
 
-multiprocess's own child imports multiprocess, and with it dill, before it does anything: about 75 of
-the 110 ms that it takes. `LeanPopen` is the context's Popen with another command line: its child
-imports our bootstrap and nothing else, and speaks the Connection's wire format by itself. What the
-child is to be comes over the Connection, never on the command line.
+multiprocess's own child imports multiprocess, and dill with it, before it does anything else: about 75 of the 110 ms
+that it takes to start. `LeanPopen` is the context's Popen with another command line: its child imports our bootstrap
+and nothing else, and speaks the Connection's wire format without multiprocess. What the child has to know comes over
+the Connection, never on the command line, which every user of the machine can read.
 
-Where there is no ``os.posix_spawn``, as on Windows, multiprocess's own way is taken.
+Where there is no ``os.posix_spawn``, as on Windows, interpreters are started in multiprocess's own way.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ if IS_LEAN:
 
         def _launch(self, process_obj: LeanProcess) -> None:
             source = process_obj.descriptor
-            # dup2 onto itself would leave the descriptor closed on exec
+            # the descriptor is closed on exec, and dup2 onto the same number would leave it so
             target = 3 if source != 3 else 4
-            # "" would be the user's folder, where there may be modules with names of the standard library's
+            # -c puts "" into sys.path, the user's folder, where a module may have the name of one of the standard
+            # library's: it must not be there while the bootstrap is imported
             program = (
                 f"import sys; parent = {PACKAGE_PARENT!r}; sys.path.insert(0, parent); import isolatedunit; "
                 "sys.path[:] = [*(one for one in sys.path if one not in ('', parent)), parent]; "
@@ -62,11 +63,11 @@ if IS_LEAN:
                 try:
                     self.sentinel = os.pidfd_open(self.pid)
                 except OSError:
-                    return  # it is looked at now and then instead
+                    return  # without a sentinel, the process is looked at now and then
                 self.finalizer = util.Finalize(self, os.close, (self.sentinel,))
 
         def poll(self, flag: int = os.WNOHANG) -> int | None:
-            """The exit code when the process has ended; notes what the kernel says it used."""
+            """The exit code, or None while the process runs; keeps what the kernel reports that it used."""
             while self.returncode is None:
                 try:
                     if hasattr(os, "wait4"):
@@ -85,11 +86,11 @@ if IS_LEAN:
             return self.returncode
 
     class LeanProcess(context.SpawnProcess):  # type: ignore[misc]
-        """A process of the spawn context that takes no object over, only a descriptor."""
+        """A process of the spawn context that is passed no object, only a descriptor."""
 
         def __init__(self, descriptor: int, role: str, environment: dict[str, str], capture: Mapping[str, str]) -> None:
-            # a daemon for multiprocess's exit handler in this process: it must not wait for it.
-            # The child knows nothing of that and may have children of its own.
+            # multiprocess's exit handler in this process would wait for one that is no daemon. The child does not know
+            # that it is called one, so it may have children of its own.
             super().__init__(daemon=True)
             self.descriptor = descriptor
             self.role = role
@@ -110,9 +111,9 @@ def _posix_spawn(executable: str | bytes, arguments: list[Any], environment: dic
 
 
 def start_interpreter(setting: Setting, role: str, mark: str, capture: Mapping[str, str]) -> tuple[Any, Channel]:
-    """Start an interpreter in *role*; gives the process and the channel to it. Raises `SpawnError`.
+    """Start an interpreter in *role*; returns the process and the channel to it. Raises `SpawnError`.
 
-    *mark* is what the process and all below it carry in their environment, to be found by.
+    The process and all below it carry *mark* in their environment, so that they can be found.
     """
     process, channel = launch(mark, role, capture)
     prepare(channel, setting, role, capture)
@@ -120,7 +121,7 @@ def start_interpreter(setting: Setting, role: str, mark: str, capture: Mapping[s
 
 
 def launch(mark: str, role: str, capture: Mapping[str, str]) -> tuple[Any, Channel]:
-    """The same, of an interpreter that waits to be told by `prepare` for what run it is to be that."""
+    """Start an interpreter that waits for `prepare` to send it what it needs; returns as `start_interpreter` does."""
     environment = {**os.environ, RUN_VARIABLE: add_mark(mark)}
     ours = theirs = None
     try:
@@ -143,7 +144,7 @@ def launch(mark: str, role: str, capture: Mapping[str, str]) -> tuple[Any, Chann
 
 
 def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str, str]) -> None:
-    """Tell an interpreter what it is to be; raises `OSError` where it has ended."""
+    """Send an interpreter that was launched what it needs to know of the run; raises `OSError` if it has ended."""
     channel.send(
         Prepare(
             role=role,
@@ -159,7 +160,7 @@ def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str,
 
 
 def _be_child(connection: Any, environment: dict[str, str]) -> None:
-    """What multiprocess's own child is given to run."""
+    """Run in a child that multiprocess started in its own way."""
     from isolatedunit.child import bootstrap
 
     os.environ[RUN_VARIABLE] = environment[RUN_VARIABLE]

@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from isolatedunit.backends.registry import open_backend
 from isolatedunit.calls.api import IsolatedTestOptions, IsolatedTestResult
 from isolatedunit.calls.request_handlers import Handlers
 from isolatedunit.config.options import Options
@@ -250,7 +251,8 @@ class _Bridge:
 def _serve(state: _State) -> None:
     """The thread's work: run what is given until there is no more."""
     try:
-        run = Run(state.options, [*state.listeners, _Bridge(state)], answer=state.handlers.answer, listens_at_once=True)
+        listeners = [*state.listeners, _Bridge(state)]
+        run = Run(state.options, listeners, open_backend, answer=state.handlers.answer, listens_at_once=True)
     except BaseException as exception:
         _fail_all(state, exception)
         return

@@ -22,6 +22,7 @@ Row = tuple[str, str, str]
 
 def config_command(argv: Sequence[str]) -> int:
     """``isolatedunit config TEST...``: print the options that tests will have, and where each comes from."""
+    from isolatedunit.backends.registry import open_backend
     from isolatedunit.collection.plan import report_known
     from isolatedunit.engine.run import Run
     from isolatedunit.system.signals import heeding_signals
@@ -29,7 +30,7 @@ def config_command(argv: Sequence[str]) -> int:
     options, names, origins, _ = parse_all(argv)
     if not names:
         raise OptionError("config: no test is named; name a test, a class or a module, as for a run.")
-    run = Run(options, [])
+    run = Run(options, [], open_backend)
     try:
         with heeding_signals(run):
             planned = run.collect({"names": names})

@@ -22,7 +22,7 @@ from isolatedunit.reporters.terminal.streams import (
 )
 
 if TYPE_CHECKING:
-    from isolatedunit.backends.forkserver.prestart import Prestart
+    from isolatedunit.backends.contract import Prestarted
     from isolatedunit.reporters.files.event_log import PastRun
     from isolatedunit.reporters.terminal.progress import Display
     from isolatedunit.reporters.web.live import LivePage
@@ -81,12 +81,13 @@ def _make_runner(options: Options, stream: Any) -> IsolatedTestRunner:
     )
 
 
-def _begin_template(options: Options, closing: ExitStack) -> Prestart | None:
+def _begin_template(options: Options, closing: ExitStack) -> Prestarted | None:
     try:
-        from isolatedunit.backends.forkserver.prestart import make_prestart
+        from isolatedunit.backends.registry import make_prestart
+
+        prestarted = make_prestart(options)
     except OSError:  # for want of descriptors, say; who needs what is imported there tries it again
         return None
-    prestarted = make_prestart(options)
     if prestarted is not None:
         closing.callback(prestarted.close)
     return prestarted

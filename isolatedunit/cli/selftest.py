@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from isolatedunit.config.start_method import usable_start_method
+from isolatedunit.config.start_method import proven_start_methods
 from isolatedunit.errors import IsolatedUnitError, OptionError
 from isolatedunit.reporters.escaping import on_one_line
 
@@ -65,7 +65,7 @@ class Verdict:
 
 def selftest_command(arguments: Sequence[str]) -> int:
     """The command; gives the exit code: 0, or 1 where something does not hold. Raises `OptionError`."""
-    methods = start_methods()
+    methods = proven_start_methods()
     parser = argparse.ArgumentParser(
         prog="isolatedunit selftest",
         description="Run tests that misbehave in every way there is, and tell whether each comes to what it should.",
@@ -93,11 +93,6 @@ def selftest_command(arguments: Sequence[str]) -> int:
     lines, wrong = table_of(expected, made)
     print("\n".join(lines))
     return int(wrong > 0)
-
-
-def start_methods() -> tuple[str, ...]:
-    """Those that this system has."""
-    return ("spawn", "forkserver") if usable_start_method("auto") == "forkserver" else ("spawn",)
 
 
 def _matches(test: str, pattern: str) -> bool:

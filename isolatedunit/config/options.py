@@ -37,6 +37,7 @@ from isolatedunit.config.converters import (
 from isolatedunit.config.leak_policy import read_policy
 from isolatedunit.config.output_options import Showing, option
 from isolatedunit.errors import OptionError
+from isolatedunit.model.start_methods import START_METHODS
 
 
 def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
@@ -112,7 +113,7 @@ class Options(Showing):
     )
     start_method: str = option(
         "auto",
-        Choice("auto", "spawn", "forkserver"),
+        Choice("auto", *START_METHODS),
         "how that process comes to be: a fresh interpreter, or a fork of a pristine template; auto is "
         "forkserver on Linux and spawn elsewhere",
         "--start-method",

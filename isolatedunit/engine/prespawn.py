@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from isolatedunit.backends.contract import Backend
+from isolatedunit.backends.contract import Prespawns
 from isolatedunit.engine.scheduling.idle_forecast import IdleForecast, Idleness
 from isolatedunit.model.moments import NEVER
 from isolatedunit.system.usage import Processors
@@ -50,7 +50,7 @@ class Prespawner:
         return self._forecast.next_look
 
 
-def start_ahead_with(backend: Backend, slots: int) -> Prespawner:
+def prespawner_for(backend: Prespawns, slots: int) -> Prespawner:
     """What keeps processes of *backend* waiting for *slots* tests at a time."""
     processors = Processors()
     share = min(float(slots), processors.count)
@@ -63,4 +63,4 @@ def start_ahead_with(backend: Backend, slots: int) -> Prespawner:
         own = 0.0 if share >= processors.installed else processors.used_by_children(backend.processes())
         return Idleness(idle, own)
 
-    return Prespawner(IdleForecast(share), look, backend.start_ahead, lambda: backend.waiting, backend.end_waiting)
+    return Prespawner(IdleForecast(share), look, backend.prespawn, lambda: backend.prespawned, backend.end_prespawned)

@@ -8,8 +8,16 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from isolatedunit.backends.contract import Backend, ChildSpec, Prestarted, Setting
-from isolatedunit.backends.registry import open_backend
+from isolatedunit.backends.contract import (
+    Backend,
+    ChildSpec,
+    OpenBackend,
+    Prestarted,
+    Setting,
+    prespawns,
+    shares_imports,
+    takes_orders,
+)
 from isolatedunit.collection import import_path
 from isolatedunit.collection.addresses import is_importing_main
 from isolatedunit.collection.plan import Plan, report_known
@@ -19,7 +27,7 @@ from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.launch import Preparation
 from isolatedunit.engine.loop import Loop
 from isolatedunit.engine.orders import Orders
-from isolatedunit.engine.prespawn import Prespawner, start_ahead_with
+from isolatedunit.engine.prespawn import Prespawner, prespawner_for
 from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduling.ordering import Expectations
 from isolatedunit.engine.scheduling.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
@@ -40,6 +48,7 @@ from isolatedunit.model.events import (
 )
 from isolatedunit.model.moments import NEVER
 from isolatedunit.model.results import ImportsKey, PlannedTest
+from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.protocol.messages import CollectTests, Reply, Requested
 from isolatedunit.system import processes
 from isolatedunit.system.tempdir import Scratch, remove_left_over
@@ -52,14 +61,15 @@ MAX_DEPTH = 4
 class Run:
     """One run, or several with the same options: `collect` tests, `execute` them, `close`.
 
-    *warnings* is the category of `warnings.simplefilter` that tests run under, or None. From what was *prestarted*
-    come the run's id, its directory and its first interpreter.
+    *open_backend* opens the backend of a start method. *warnings* is the category of `warnings.simplefilter` that tests
+    run under, or None. From what was *prestarted* come the run's id, its directory and its first interpreter.
     """
 
     def __init__(
         self,
         options: Options,
         listeners: Sequence[Listener],
+        open_backend: OpenBackend,
         *,
         warnings: str | None = None,
         answer: Callable[[Requested, Callable[[Reply], None]], None] | None = None,
@@ -81,6 +91,7 @@ class Run:
         self.jobs = count_jobs(options)
         self.interrupts = 0
         self._told: set[str] = set()
+        self._open_backend = open_backend
         self._backends: dict[str, Backend] = {}
         self.shared_imports = SharedImportsPlan()
         watchdog = None if options.watchdog_timeout is None else Watchdog(options.watchdog_timeout)
@@ -205,14 +216,17 @@ class Run:
         """Run the tests, in the order that *expectations* of them suggest; tell the listeners of each."""
         self.shared_imports.plan(tests)
         if self.shared_imports.expected:
-            self._backend_for("forkserver").prepare(self.shared_imports.kept)
+            self._share_imports(self.shared_imports.kept)
         known = [test for test in tests if test.reports]
         unknown = [test for test in tests if not test.reports]
         scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs)
         self._rules = StopRules(self.options, self._loop.now)
         self._loop.tell([self._describe_start(len(tests), shard)])
-        if self.options.fork_after == "fixtures" and self._start_method == "spawn":
-            self.warn("fork_after=fixtures does nothing with start_method=spawn: each process runs its fixtures itself")
+        if self.options.fork_after == "fixtures" and not capabilities_of(self._start_method).holds_fixtures:
+            self.warn(
+                f"fork_after=fixtures does nothing with start_method={self._start_method}: "
+                "each process runs its fixtures itself"
+            )
         told = 0
         for test in known:
             if not scheduler.cancelled:
@@ -235,12 +249,17 @@ class Run:
     def expect_shared_imports(self, shared_imports: Sequence[ImportsKey]) -> None:
         """These are likely to be wanted: begin, while tests are listed, as many as there is a slot for besides that."""
         if (
-            self._start_method == "forkserver"
+            capabilities_of(self._start_method).shares_imports
             and self.options.fork_after != "start"
             and shared_imports[: self.jobs - 1]
         ):
             self.shared_imports.expected = tuple(shared_imports[: self.jobs - 1])
-            self._backend_for("forkserver").prepare(self.shared_imports.expected)
+            self._share_imports(self.shared_imports.expected)
+
+    def _share_imports(self, wanted: Sequence[ImportsKey]) -> None:
+        backend = self._backend_for(self._start_method)
+        if shares_imports(backend):
+            backend.share_imports(wanted)
 
     def _describe_start(self, planned: int, shard: tuple[int, int, str] | None = None) -> RunStarted:
         now, options = self._loop.now, self.options
@@ -270,18 +289,18 @@ class Run:
 
     def _wait(self, scheduler: Scheduler, until: float) -> None:
         """Let the loop turn once; what can be started ahead is started before."""
-        if self._start_method == "spawn" and "spawn" in self._backends:
+        backend = self._backends.get(self._start_method)
+        if backend is not None and prespawns(backend):
             if self._ahead is None:
-                self._ahead = start_ahead_with(self._backends["spawn"], self.jobs)
+                self._ahead = prespawner_for(backend, self.jobs)
             until = min(until, self._ahead.turn(self._loop.now, self._loop.occupied, scheduler.unbegun))
         self._loop.turn(min(until, scheduler.next_wakeup or NEVER))
 
     def _do_as_asked(self) -> None:
         if self._is_to_suspend:
             self._is_to_suspend = False
-            self._loop.suspend(
-                [process_id for backend in self._backends.values() for process_id in backend.pids_with_successor()]
-            )
+            ordering = [backend for backend in self._backends.values() if takes_orders(backend)]
+            self._loop.suspend([process_id for backend in ordering for process_id in backend.pids_with_successor()])
         if self._is_to_inspect:
             self._is_to_inspect = False
             self._loop.inspect()
@@ -373,7 +392,7 @@ class Run:
     def _backend_for(self, wanted: str) -> Backend:
         name = usable_start_method(wanted)
         if name not in self._backends:
-            self._backends[name] = open_backend(
+            self._backends[name] = self._open_backend(
                 name,
                 Setting(
                     run=self.id,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from isolatedunit.model.records import record
+from isolatedunit.model.start_methods import Capabilities, capabilities_of
 
 LEAST_SAVING = 1.0
 """Seconds below which nothing is advised: nobody changes how a suite runs for less."""
@@ -63,12 +64,17 @@ class Ledger:
 
 @record(frozen=True)
 class IsolationMode:
-    """How the run was isolated, which is what advice is about; *can_fork* tells whether this system can."""
+    """How the run was isolated, which is what advice is about; *usable* are the start methods that this system has."""
 
     isolation: str = "test"
-    start_method: str = "spawn"
+    start_method: str = ""
     fork_after: str = "import"
-    can_fork: bool = False
+    usable: tuple[str, ...] = ()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the start method of the run can do."""
+        return capabilities_of(self.start_method)
 
 
 def advise(imports: Ledger, fixtures: Ledger, total: float, isolation_mode: IsolationMode) -> list[str]:
@@ -99,17 +105,16 @@ def _ways(kind: str, isolation_mode: IsolationMode) -> list[str]:
     """The options with which the fixtures of a class or module run less often than now."""
     wider = {"class": ("test",), "module": ("test", "class")}[kind]
     ways = [f"--isolation {kind}"] if isolation_mode.isolation in wider else []
-    if isolation_mode.start_method == "forkserver" and isolation_mode.fork_after != "fixtures":
+    if isolation_mode.capabilities.holds_fixtures and isolation_mode.fork_after != "fixtures":
         ways.append("--fork-after fixtures")
     return ways
 
 
 def _for_imports(costs: Sequence[Cost], isolation_mode: IsolationMode) -> Iterable[tuple[float, str]]:
-    if isolation_mode.start_method != "spawn":
+    if isolation_mode.capabilities.has_templates:
         return  # a template imports a module once, if that is possible at all
     ways = ["--isolation module"] if isolation_mode.isolation in ("test", "class") else []
-    if isolation_mode.can_fork:
-        ways.append("--start-method forkserver")
+    ways += [f"--start-method {name}" for name in isolation_mode.usable if capabilities_of(name).has_templates]
     for cost in costs if ways else ():
         yield cost.saving, f"{cost.name} was imported {_tell(cost.times, cost.seconds, ways, cost.saving)}"
 

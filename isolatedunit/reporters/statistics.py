@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
-from isolatedunit.config.start_method import usable_start_method
+from isolatedunit.config.start_method import proven_start_methods
 from isolatedunit.model.events import (
     AttemptFinished,
     AttemptStarted,
@@ -20,7 +20,7 @@ from isolatedunit.reporters.costs import IsolationMode, Ledger, advise
 
 PHASES = ("spawn", "import", "fixtures", "tests", "cleanup")
 
-_CAN_FORK = usable_start_method("auto") == "forkserver"
+_USABLE = proven_start_methods()
 
 
 class Statistics:
@@ -64,7 +64,7 @@ class Statistics:
             self._queued[str(event.number)] = event.time
         elif isinstance(event, RunStarted):
             self._jobs, self._run_began = event.jobs, event.time
-            self._isolation_mode = IsolationMode(event.isolation, event.start_method, event.fork_after, _CAN_FORK)
+            self._isolation_mode = IsolationMode(event.isolation, event.start_method, event.fork_after, _USABLE)
             self._runs += 1
         elif isinstance(event, RunFinished):
             self._jobs = 0

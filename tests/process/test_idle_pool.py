@@ -168,9 +168,9 @@ class ReserveTest(ProjectTestCase):
         interpreter.channel.close()
         wait_until(lambda: interpreter.is_gone, "it to see that its channel was closed")
 
-    def test_no_warden_no_interpreter(self) -> None:
+    def test_no_reaper_no_interpreter(self) -> None:
         with (
-            mock.patch.object(OrphanReaper, "watch", side_effect=OSError("none left")),
+            mock.patch("subprocess.Popen", side_effect=OSError("none left")),
             self.assertRaises(SpawnError) as told,
         ):
             self.start()

@@ -194,7 +194,7 @@ class LaneTest(ProjectTestCase):
 
 def child_of(backend: Any) -> int:
     """The process id of the backend's only lane."""
-    lanes: list[Any] = [*backend._busy, *backend._idle]
+    lanes: list[Any] = [*backend._pool._busy, *backend._pool._idle]
     (lane,) = lanes
     return int(lane.process_id)
 

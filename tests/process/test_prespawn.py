@@ -38,7 +38,7 @@ needs_lean = unittest.skipUnless(IS_LEAN, "interpreters are started ahead where 
 
 
 def _all_idle(_now: float, _idleness: Idleness, missing: int) -> int:
-    """In place of `Foresight.judge`: the processors have nothing to do, whatever else this machine does now."""
+    """In place of `IdleForecast.judge`: the processors have nothing to do, whatever else this machine does now."""
     return missing
 
 
@@ -259,13 +259,13 @@ STARTED_AHEAD = """
     import sys
     from unittest import mock
 
-    from isolatedunit.engine.prespawn import Foresight
+    from isolatedunit.engine.scheduling.idle_forecast import IdleForecast
     from isolatedunit.cli.main import main
     from isolatedunit.system.usage import Processors
 
     if __name__ == "__main__":
         Processors.idle_time = lambda self: 0.0
-        Foresight.judge = lambda self, now, idleness, missing: missing
+        IdleForecast.judge = lambda self, now, idleness, missing: missing
         sys.exit(main())
     """
 """``python -m isolatedunit`` on a machine with nothing else to do."""

@@ -7,8 +7,9 @@ import tempfile
 import unittest
 from dataclasses import replace
 
-from isolatedunit.backends.forkserver.prestart import Prestart, make_prestart
+from isolatedunit.backends.forkserver.prestart import Prestart
 from isolatedunit.backends.interpreter import IS_LEAN
+from isolatedunit.backends.registry import make_prestart, open_backend
 from isolatedunit.config.options import Options
 from isolatedunit.engine.run import Run
 from isolatedunit.model.events import Event, RunFinished, TestFinished
@@ -55,7 +56,7 @@ class HeadStartTest(unittest.TestCase):
 
     def run_it(self) -> list[Event]:
         heard = Heard()
-        run = Run(OPTIONS, [heard], prestarted=self.prestarted)
+        run = Run(OPTIONS, [heard], open_backend, prestarted=self.prestarted)
         self.assertEqual(run.id, self.prestarted.run)
         try:
             with tempfile.TemporaryDirectory() as directory:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import unittest
 
-from isolatedunit.config.start_method import usable_start_method
+from isolatedunit.config.start_method import proven_start_methods
 
-START_METHODS = ("spawn", "forkserver") if usable_start_method("auto") == "forkserver" else ("spawn",)
+START_METHODS = proven_start_methods()
+"""What behaviour is tested with: every backend that works here, so that a new one joins with its entry in the table."""
 
 
 def per_start_method(cls: type[unittest.TestCase]) -> None:

@@ -98,7 +98,7 @@ class AdviceTest(unittest.TestCase):
     def test_imports_of_fresh_interpreters(self) -> None:
         imports = ledger(times=40, heavy=0.5)
         for isolation_mode, ways in (
-            (IsolationMode(can_fork=True), "--isolation module or --start-method forkserver"),
+            (IsolationMode(usable=("spawn", "forkserver")), "--isolation module or --start-method forkserver"),
             (IsolationMode(), "--isolation module"),
         ):
             (advice,) = advise(imports, Ledger(), 40.0, isolation_mode)

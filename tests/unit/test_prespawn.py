@@ -100,7 +100,7 @@ class Waiting:
 
 
 def _all_idle(_now: float, _idleness: Idleness, missing: int) -> int:
-    """In place of `Foresight.judge`: the processors have nothing to do, whatever else this machine does now."""
+    """In place of `IdleForecast.judge`: the processors have nothing to do, whatever else this machine does now."""
     return missing
 
 

@@ -1,17 +1,18 @@
-"""A child that a lane forks, from the order to the last of what it left behind."""
+"""A child that a template forks, from the order to the end of the last process that it left behind."""
 
 from __future__ import annotations
 
 import _socket
 import os
 import signal
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from multiprocess.connection import Connection
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import ChildSpec
+from isolatedunit.backends.forkserver.template_pool import TemplatePool
 from isolatedunit.backends.forkserver.templates import ModuleTemplate
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.moments import NEVER
@@ -28,23 +29,26 @@ from isolatedunit.protocol.messages import (
 )
 from isolatedunit.system import processes
 
-if TYPE_CHECKING:
-    from isolatedunit.backends.forkserver.backend import ForkServerBackend
+START_METHOD = "forkserver"
 
 
 class ForkedChild:
-    """A child that a lane forks: its lane's Connection is its sentinel."""
+    """A child that a template of *pool* forks; *closed* is called with it when it has been closed.
 
-    def __init__(self, backend: ForkServerBackend, spec: ChildSpec) -> None:
+    The template waits for the process, so its Connection is the child's sentinel.
+    """
+
+    def __init__(self, pool: TemplatePool, spec: ChildSpec, closed: Callable[[ForkedChild], object]) -> None:
         self.process_id: int | None = None
         self.look_again_at = NEVER
         self.status: ExitStatus | None = None
         self.gone_at: float | None = None
         self.channel: Channel
-        self._backend = backend
+        self._pool = pool
         self._spec = spec
-        self._below = spec.scope  # the stage that the lane is a fork of
-        self._lane: ModuleTemplate | None = None
+        self._closed = closed
+        self._below = spec.scope  # the fixture process that the template is a fork of
+        self._template: ModuleTemplate | None = None
         self._ordered_from: ModuleTemplate | None = None
         self._capture: Capture
         self._loading = False
@@ -54,57 +58,58 @@ class ForkedChild:
 
     @property
     def attempt(self) -> str:
-        """The attempt that it is for."""
+        """The attempt that the child is for."""
         return self._spec.attempt
 
     @property
     def sentinel(self) -> Any:
-        """The lane's Connection."""
-        return None if self._lane is None else self._lane.connection.channel
+        """The template's Connection; None while the child has no template."""
+        return None if self._template is None else self._template.connection.channel
 
     @property
     def spawn_info(self) -> SpawnInfo:
-        """A fork, after an import, after fixtures or after nothing."""
+        """When the child was forked: after an import, after fixtures or right after the start."""
         if self._spec.scope or self._spec.becomes:
-            return SpawnInfo("forkserver", self._spec.fork_after)
-        return SpawnInfo("forkserver", "start" if self._home() is None else "import")
+            return SpawnInfo(START_METHOD, self._spec.fork_after)
+        return SpawnInfo(START_METHOD, "start" if self._home() is None else "import")
 
     def _home(self) -> dict[str, Any] | None:
-        """What the lane is to import for this child; None for nothing."""
-        if self._spec.scope or self._spec.fork_after == "start" or self._backend.is_unsafe(self._spec.home):
+        """What the template has to import for this child; None for nothing."""
+        if self._spec.scope or self._spec.fork_after == "start" or self._pool.is_unsafe(self._spec.home):
             return None
         return self._spec.home
 
     def begin(self) -> None:
-        """Give the order to fork; raises `SpawnError`."""
+        """Order a template to fork the child; raises `SpawnError`."""
         home = self._home()
         theirs = self._open_channel()
         try:
             key = self._spec.scope or repr(home)
-            lane = self._backend.take_lane(key, self._spec)
+            template = self._pool.take_template(key, self._spec)
             try:
-                self._order(lane, home, theirs)
+                self._order(template, home, theirs)
             except OSError:
-                # it was idle, and somebody ended it meanwhile
-                self._backend.drop_lane(lane)
-                lane = self._backend.take_lane(key, self._spec, new=True)
-                self._order(lane, home, theirs)
+                # an idle template may have been killed meanwhile; whether it was shows only when it is used
+                self._pool.drop_template(template)
+                template = self._pool.take_template(key, self._spec, new=True)
+                self._order(template, home, theirs)
         except (OSError, SpawnError) as exception:
             self.channel.close()
             lost = isinstance(exception, SpawnError) and exception.fixtures_lost
             raise SpawnError(f"there is no template to fork from: {exception}", fixtures_lost=lost) from exception
         finally:
             os.close(theirs)
-        self._lane, self._capture = lane, lane.capture
-        if lane.shared_imports is not None and lane.process_id is None:
-            # the trunk may import for a while before it forks the lane: that is to be told
+        self._template, self._capture = template, template.capture
+        if template.shared_imports is not None and template.process_id is None:
+            # The template with the shared imports may import for a while before it forks this one. Nobody reports
+            # that time as loading, and it would count as a spawn that takes too long.
             self._waits_for_shared_imports = True
             self.look_again_at = 0.0
 
     def _open_channel(self) -> int:
-        """Give the child its work; what is returned is the descriptor of the child's end of its Connection."""
+        """Make the child's Connection and put its work into it; returns the descriptor of the child's end."""
         try:
-            # as multiprocess's Pipe() does, which makes an object of either end; this one is only passed on
+            # what multiprocess's Pipe() does, but for an object for the child's end, which is only passed on
             ours, theirs = (end.detach() for end in _socket.socketpair())
         except OSError as exception:
             raise SpawnError(f"there is no pipe to a child: {exception}") from exception
@@ -117,69 +122,78 @@ class ForkedChild:
             raise
         return theirs
 
-    def _order(self, lane: ModuleTemplate, home: dict[str, Any] | None, descriptor: int) -> None:
-        lane.connection.send(self._order_to(lane, home), descriptor)
+    def _order(self, template: ModuleTemplate, home: dict[str, Any] | None, descriptor: int) -> None:
+        template.connection.send(self._order_to(template, home), descriptor)
 
-    def _order_to(self, lane: ModuleTemplate, home: dict[str, Any] | None, **more: Any) -> ForkChild:
+    def _order_to(self, template: ModuleTemplate, home: dict[str, Any] | None, **more: Any) -> ForkChild:
         sources = list(self._spec.sources) if home is not None else []
-        lane.note_order(sources)
-        return ForkChild(attempt=self._spec.attempt, home=home, sources=sources, capture=lane.capture.paths, **more)
+        template.note_order(sources)
+        return ForkChild(attempt=self._spec.attempt, home=home, sources=sources, capture=template.capture.paths, **more)
 
     # ---- ordered ahead
 
     def order_after(self, before: ForkedChild) -> bool:
-        """Have the lane of *before* fork this child as soon as that one is gone; False where it cannot at once."""
-        lane, home = before._lane, self._home()
-        if lane is None or lane.successor is not None or repr(home) != lane.home:
+        """Have the template of *before* fork this child as soon as that one is gone; False if it could not at once."""
+        template, home = before._template, self._home()
+        if template is None or template.successor is not None or repr(home) != template.home:
             return False
-        if not lane.has_loaded(self._spec.sources):
+        if not template.has_loaded(self._spec.sources):
             return False
-        lane.spare = lane.spare or self._backend.new_capture()
+        template.spare = template.spare or self._pool.new_capture()
         try:
             theirs = self._open_channel()
         except (SpawnError, MemoryError):
             return False
         try:
-            lane.connection.send(self._order_to(lane, home, spare=lane.spare.paths), theirs)
+            template.connection.send(self._order_to(template, home, spare=template.spare.paths), theirs)
         except (OSError, MemoryError):
             self.channel.close()
             return False
         finally:
             os.close(theirs)
-        self._ordered_from = lane
-        lane.successor = self
+        self._ordered_from = template
+        template.successor = self
         return True
 
     def take_over(self) -> None:
-        """It is wanted now: the one before is gone. Raises `SpawnError`."""
-        if self._lane is None:
-            # the lane was lost with the one before, and has not come to this one
+        """The one before is gone, and this child's attempt begins. Raises `SpawnError`."""
+        if self._template is None:
+            # the template was lost with the one before, and never came to this one
             self._ordered_from = None
             self.channel.close()
             self.begin()
-        elif self._lane.has_news:
+        elif self._template.has_news:
+            # what this child did was heard together with the end of the one before, and no sentinel will announce it
             self.look_again_at = 0.0
 
+    def take_template(self, template: ModuleTemplate) -> None:
+        """The one before is gone: *template* forks this child now, or has done so already."""
+        self._template, self._capture = template, template.capture
+
     def withdraw(self) -> None:
-        """It is not wanted: its lane forks nothing for it, or is ended with what it has forked."""
+        """Cancel a child that was ordered: its template does not fork it, or is ended if it has.
+
+        Closing our end of the child's Connection is what cancels it, since the template looks for that before it forks.
+        Whether it looked before or after cannot be known, so the template is not used again.
+        """
         self.channel.close()
-        lane = self._ordered_from
-        if self._lane is not None:
-            self._lane.is_spoiled = True
-            self._give_back_lane()
-        elif lane is not None and lane.successor is self:
-            lane.is_spoiled = True
-            lane.successor = None
+        template = self._ordered_from
+        if self._template is not None:
+            self._template.is_spoiled = True
+            self._give_back_template()
+        elif template is not None and template.successor is self:
+            template.is_spoiled = True
+            template.successor = None
 
     def look(self, now: float) -> list[Report]:
-        """News from the lane."""
-        lane = self._lane
-        if lane is None:
+        """Find out from the template how the child is; returns what it reports about loading the child's module."""
+        template = self._template
+        if template is None:
             return []
         news = self._news_of_its_own()
-        for report in lane.hear():
+        for report in template.hear():
             if isinstance(report, ChildReady):
-                lane.process_id = report.pid
+                template.process_id = report.pid
             elif isinstance(report, LoadStarted):
                 self._loading = True
                 news.append(report)
@@ -192,12 +206,12 @@ class ForkedChild:
             elif isinstance(report, (ChildReaped, FixtureProcessReady)):
                 self._note_end(report)
                 return news
-        if lane.connection.channel.ended:
-            news += self._lose_lane(lane)
+        if template.connection.channel.ended:
+            news += self._lose_template(template)
         return news
 
     def _news_of_its_own(self) -> list[Report]:
-        """What it knows without having been told."""
+        """What follows from the state of things, and no process reports."""
         self.look_again_at = NEVER
         if not self._waits_for_shared_imports:
             return []
@@ -205,12 +219,12 @@ class ForkedChild:
         return [LoadStarted(attempt=self._spec.attempt, pid=0)]
 
     def _begin_again(self, why: str | None, *, is_unsafe: bool = True) -> None:
-        """Have the child made in another way; import its home itself, where no lane can do that for it."""
+        """Make the child once more. If its home is unsafe to fork from, it imports that itself this time."""
         self._loading = False
         if is_unsafe:
             assert self._spec.home is not None
-            self._backend.mark_unsafe(self._spec.home, why)
-        self._drop_lane()
+            self._pool.mark_unsafe(self._spec.home, why)
+        self._drop_template()
         self.channel.close()
         try:
             self.begin()
@@ -222,7 +236,7 @@ class ForkedChild:
         self.look_again_at = 0.0
 
     def _note_end(self, report: ChildReaped | FixtureProcessReady) -> None:
-        assert self._lane is not None and isinstance(report, ChildReaped)
+        assert self._template is not None and isinstance(report, ChildReaped)
         peak, leftovers = report.peak_rss, tuple(report.leftovers)
         if report.status is None:
             self.status = ExitStatus(peak_rss=peak, leftovers=leftovers)
@@ -230,80 +244,82 @@ class ForkedChild:
             known = processes.describe_end(report.status, report.cpu_time, peak)
             self.status = ExitStatus(known.exit_code, known.signal, known.cpu_time, peak, leftovers)
         self.gone_at = report.at
-        self._lane.note_loaded()
+        self._template.note_loaded()
         if any(report.captured.values()):
-            # what is written there is this attempt's, or was removed by it; the next one gets files of its own
+            # the attempt wrote to its files or removed them: they stay its own, and the next child gets others
             self._wrote = True
-            self._lane.capture, self._lane.spare = self._lane.spare or self._backend.new_capture(), None
-        self._give_back_lane()
+            self._template.capture, self._template.spare = self._template.spare or self._pool.new_capture(), None
+        self._give_back_template()
 
-    def _give_back_lane(self) -> None:
-        """The lane goes to the one that it forks next, or to whoever wants it."""
-        assert self._lane is not None
-        lane, self._lane = self._lane, None
-        successor, lane.successor = lane.successor, None
-        if lane.is_spoiled:
-            self._backend.end_lane(lane)
+    def _give_back_template(self) -> None:
+        """Pass the template on to the child that it forks next, or else back to the pool."""
+        assert self._template is not None
+        template, self._template = self._template, None
+        successor, template.successor = template.successor, None
+        if template.is_spoiled:
+            self._pool.end_template(template)
         elif successor is not None:
-            successor._lane, successor._capture = lane, lane.capture
+            successor.take_template(template)
         else:
-            self._backend.return_lane(lane)
+            self._pool.return_template(template)
 
-    def _lose_lane(self, lane: ModuleTemplate) -> list[Report]:
-        """The lane is gone: its test, or the import that it was at, ended it."""
-        self._drop_lane()
-        heard = self.channel.receive_rest() if self._ordered_from is lane else []
-        if self._ordered_from is lane and not heard:
-            # it ended before it came to this one
+    def _lose_template(self, template: ModuleTemplate) -> list[Report]:
+        """The template is gone: the test killed it, or the import that it was busy with ended it."""
+        self._drop_template()
+        heard = self.channel.receive_rest() if self._ordered_from is template else []
+        if self._ordered_from is template and not heard:
+            # it ended before it came to this child
             self._ordered_from = None
             self._begin_again(None, is_unsafe=False)
             return []
-        if lane.shared_imports is not None and lane.process_id is None:
-            # it never was: what its trunk was to import ended that, or forbids forks from it
-            lane.shared_imports.give_up()
+        if template.shared_imports is not None and template.process_id is None:
+            # It never existed. The template with the shared imports was to fork it, and was ended by one of them, or
+            # must not fork after them; then it just closes the Connection.
+            template.shared_imports.give_up()
             self._begin_again(None, is_unsafe=False)
             return []
         self._wrote = True
         if self._loading:
             if not self._kills:
-                # in a child of its own the import will end that, and it will be told how
+                # The import ended the template, which nobody waits for. In the child, it ends a process whose exit
+                # status is known, and the attempt reports how.
                 self._begin_again(None)
                 return []
             assert self._spec.home is not None
-            self._backend.mark_unsafe(self._spec.home, None)
-        self._backend.end_orphans(lane, self._below)
+            self._pool.mark_unsafe(self._spec.home, None)
+        self._pool.end_orphans(template, self._below)
         self._vanish()
         return heard
 
-    def _drop_lane(self) -> None:
-        if self._lane is not None:
-            self._backend.drop_lane(self._lane)
-            self._lane = None
+    def _drop_template(self) -> None:
+        if self._template is not None:
+            self._pool.drop_template(self._template)
+            self._template = None
 
     def _known_id(self) -> int | None:
-        """The child's id, which the child has told, if it is that of a process of the lane's."""
-        if self._lane is None or self._lane.process_id is None or self.process_id is None:
+        """The id that the child reports, if it is that of a child of the template's: a test may report any number."""
+        if self._template is None or self._template.process_id is None or self.process_id is None:
             return None
-        return self.process_id if processes.parent_of(self.process_id) == self._lane.process_id else None
+        return self.process_id if processes.parent_of(self.process_id) == self._template.process_id else None
 
     def nudge(self) -> bool:
-        """Ask for a heartbeat, unless the child sleeps."""
+        """Ask for a heartbeat; False if the child sleeps in the kernel."""
         known = self._known_id()
         return known is None or processes.nudge(known)
 
     def dump_stacks(self) -> None:
-        """Have every thread write its stack: the child's, or those of the lane that loads."""
+        """Have every thread of the child write its stack, or of the template if that is still loading."""
         if processes.DUMP_STACKS is None:
             return
         target = self._known_id()
-        if target is None and self._loading and self._lane is not None:
-            target = self._lane.process_id
+        if target is None and self._loading and self._template is not None:
+            target = self._template.process_id
         if target is not None:
-            processes.send_signal(target, signal.SIGCONT)
+            processes.send_signal(target, signal.SIGCONT)  # a stopped process would not act on the other one
             processes.send_signal(target, processes.DUMP_STACKS)
 
     def terminate(self) -> None:
-        """Ask the child to end; a lane that does not get there is ended with what is below it."""
+        """Ask the child to end. While there is none, its template is killed together with what is below it."""
         known = self._known_id()
         if known is None:
             self.kill()
@@ -311,50 +327,51 @@ class ForkedChild:
             processes.terminate_group(known)
 
     def kill(self) -> None:
-        """End the child and all that it started; the second time, and while it loads, its lane too."""
+        """Kill the child and all that it started; from the second time on, or while it loads, its template, too."""
         self._kills += 1
-        lane = self._lane
-        if lane is None or lane.process_id is None:
-            if lane is not None:
-                # what it was to be forked from is what hangs
-                if lane.shared_imports is not None:
-                    lane.shared_imports.give_up()
+        template = self._template
+        if template is None or template.process_id is None:
+            if template is not None:
+                # the template has not even been forked, so what hangs is the process that was to fork it
+                if template.shared_imports is not None:
+                    template.shared_imports.give_up()
                 elif self._spec.scope:
-                    self._backend.kill_fixture_process(self._spec.scope)
-                self._drop_lane()
+                    self._pool.kill_fixture_process(self._spec.scope)
+                self._drop_template()
                 self._vanish()
             return
-        below = processes.processes_below(lane.process_id)
-        if lane.successor is not None and lane.has_reaped(self._spec.attempt):
-            self.look_again_at = 0.0  # it is gone; what is below the lane may be the one that follows
+        below = processes.processes_below(template.process_id)
+        if template.successor is not None and template.has_reaped(self._spec.attempt):
+            # the child is gone: what is below the template now may be its successor, which must not be killed for it
+            self.look_again_at = 0.0
             return
         processes.kill_all(below)
         if self._kills > 1 or self.process_id is None:
-            processes.send_signal(lane.process_id, processes.SIGKILL)
+            processes.send_signal(template.process_id, processes.SIGKILL)
 
     def read_output(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
-        """What was written; the lane has told whether anything was."""
+        """The output and the stacks; files that stayed empty, as the template reported, are not even opened."""
         if self.status is not None and not self._wrote:
             return [Output()] * max(1, len(cuts)), ""
         return self._capture.read(cuts)
 
-    def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
-        """What was written since."""
-        return self._capture.read_more(told)
+    def read_more(self, seen: dict[str, int]) -> list[tuple[str, str]]:
+        """The output beyond the bytes that *seen* counts; updates *seen*."""
+        return self._capture.read_more(seen)
 
     def processes(self) -> list[int]:
-        """The child and all below it."""
+        """The ids of the child and of all processes below it; empty until the child has reported its own."""
         known = self._known_id()
         return [] if known is None else [known, *(one.pid for one in processes.processes_below(known))]
 
     def written(self) -> int:
-        """What is in its lane's files, which are the child's alone once it has written to them."""
-        return 0 if self._lane is None else self._capture.size
+        """How many bytes are in its template's files, which are the child's alone once it has written to them."""
+        return 0 if self._template is None else self._capture.size
 
     def close(self) -> None:
-        """Let go of the Connection, and of files that nobody writes to any more."""
+        """Close the Connection, and remove files that nobody writes to any more."""
         self.channel.close()
-        self._drop_lane()
+        self._drop_template()
         if self._wrote:
             self._capture.remove()
-        self._backend.forget(self)
+        self._closed(self)

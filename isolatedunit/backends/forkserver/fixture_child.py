@@ -1,7 +1,7 @@
-"""The children that set up fixtures for others, and tear them down: one process, seen twice.
+"""The children that set up fixtures for others, and that tear them down: one process, which the engine sees twice.
 
-To the engine both are children like any other, with a beginning and an end. The first one's end is
-that it has become a stage, which lanes are forked from; the second one begins in that stage.
+To the engine both are children like any other, with a beginning and an end. The first one's end is that it has become a
+fixture process, which templates are forked from; the second one begins in that process.
 """
 
 from __future__ import annotations
@@ -19,69 +19,71 @@ from isolatedunit.protocol.messages import ChildReaped, EndFixtureProcess, Fixtu
 
 
 class OpeningChild(ForkedChild):
-    """A lane's child that sets up fixtures, and becomes a stage if that went well."""
+    """A child that sets up fixtures, and becomes a fixture process if that goes well."""
 
     _connection: TemplateConnection | None = None
 
-    def _order(self, lane: ModuleTemplate, home: dict[str, Any] | None, descriptor: int) -> None:
+    def _order(self, template: ModuleTemplate, home: dict[str, Any] | None, descriptor: int) -> None:
         ours, theirs = multiprocess.Pipe()
+        order = self._order_to(template, home, becomes_fixture_process=True)
         try:
-            lane.connection.send(self._order_to(lane, home, becomes_fixture_process=True), descriptor, theirs.fileno())
+            template.connection.send(order, descriptor, theirs.fileno())
         except OSError:
             ours.close()
             raise
         finally:
             theirs.close()
-        self._let_go()
+        self._close_connection()  # there is one if this is not the first try
         self._connection = TemplateConnection(Channel(ours))
 
     def _note_end(self, report: ChildReaped | FixtureProcessReady) -> None:
         if isinstance(report, ChildReaped):
             super()._note_end(report)
             return
-        assert self._connection is not None and self._lane is not None
-        lane = self._lane
-        self._backend.add_fixture_process(self._spec.becomes, FixtureProcess(self._connection, lane, self._spec.scope))
-        self._connection = self._lane = None
-        self._wrote = True  # nobody else may write where what the fixtures started may go on writing
-        lane.capture = self._backend.new_capture()
+        assert self._connection is not None and self._template is not None
+        template = self._template
+        fixture_process = FixtureProcess(self._connection, template, self._spec.scope)
+        self._pool.add_fixture_process(self._spec.becomes, fixture_process)
+        # the template is not given back: it waits for the fixture process until that is torn down
+        self._connection = self._template = None
+        self._wrote = True  # the files stay this attempt's, since what the fixtures started may go on writing to them
+        template.capture = self._pool.new_capture()
         self.status = ExitStatus(exit_code=0)
 
-    def _let_go(self) -> None:
+    def _close_connection(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def close(self) -> None:
-        """Let go of what is not the stage's."""
-        self._let_go()
+        """Close what is not the fixture process's."""
+        self._close_connection()
         super().close()
 
 
 class ClosingChild(ForkedChild):
-    """A stage that tears down its fixtures, and ends."""
+    """A fixture process that tears down its fixtures, and ends."""
 
     def begin(self) -> None:
-        """Give the order; raises `SpawnError` when there is no such stage any more."""
-        scope = self._backend.scope(self._spec.scope)
-        self._backend.take_fixture_process(self._spec.scope)
-        self._lane, self._below = scope.lane, scope.below
-        self._capture, self._wrote = self._backend.new_capture(), True
+        """Order the fixture process to tear down; raises `SpawnError` if it is gone."""
+        fixture_process = self._pool.fixture_process(self._spec.scope)
+        self._pool.remove_fixture_process(self._spec.scope)
+        self._template, self._below = fixture_process.template, fixture_process.below
+        self._capture, self._wrote = self._pool.new_capture(), True
         ours, theirs = multiprocess.Pipe()
         self.channel = Channel(ours)
         self.channel.send(self._spec.command)
+        order = EndFixtureProcess(attempt=self._spec.attempt, capture=self._capture.paths)
         try:
-            scope.connection.send(
-                EndFixtureProcess(attempt=self._spec.attempt, capture=self._capture.paths), theirs.fileno()
-            )
+            fixture_process.connection.send(order, theirs.fileno())
         except OSError as exception:
             self.channel.close()
-            self._drop_lane()
+            self._drop_template()
             raise SpawnError(f"the process with the fixtures has ended: {exception}", fixtures_lost=True) from exception
         finally:
             theirs.close()
-            scope.connection.close()
+            fixture_process.connection.close()
 
     def _note_end(self, report: ChildReaped | FixtureProcessReady) -> None:
         super()._note_end(report)
-        self._wrote = True
+        self._wrote = True  # the report's sizes are those of the files that the template knows, which are not these

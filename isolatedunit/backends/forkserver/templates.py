@@ -7,15 +7,12 @@ import os
 import socket
 from collections import deque
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.protocol.channel import Channel, to_frame
 from isolatedunit.protocol.messages import ChildReady, ChildReaped, Command, Report, encode
 from isolatedunit.system import processes
-
-if TYPE_CHECKING:
-    from isolatedunit.backends.forkserver.child import ForkedChild
 
 
 class TemplateConnection:
@@ -26,32 +23,43 @@ class TemplateConnection:
         self._socket = socket.socket(fileno=os.dup(channel.fileno()))
 
     def send(self, command: Command, *descriptors: int) -> None:
-        """Send a command and descriptors to keep; raises `OSError` when the template is gone."""
+        """Send a command, and descriptors for the template to keep; raises `OSError` if the template is gone."""
         data = to_frame(encode(command))
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
-        # a template reads one command at a time and has few to read: there is always room
+        # a template has few commands to read, and reads one at a time: there is always room for another
         if self._socket.sendmsg([data], rights) != len(data):
             raise BlockingIOError("a template does not read its commands")
 
     @property
     def is_closed(self) -> bool:
-        """Whether the template is gone, and all that it said is heard."""
+        """Whether the template is gone and everything that it reported has been heard."""
         self.channel.receive_rest()
         return self.channel.ended
 
     def close(self) -> None:
-        """The template sees the end of its commands."""
+        """Close both ends that are ours; the template sees the end of its commands, and leaves."""
         self._socket.close()
         self.channel.close()
 
 
-class ModuleTemplate:
-    """A template that tests are forked from, one at a time. *home* is what it has imported, or the name of the
-    fixture scope whose process it is a fork of.
+class Successor(Protocol):
+    """The child that a template will fork by itself as soon as the one before is gone."""
 
-    *shared_imports* is what it was forked from; None for the base template and for fixture processes. *successor* is
-    the child that was ordered ahead, which it forks as soon as the one before is gone. *is_spoiled* means that it has
-    begun what nobody wants any more.
+    @property
+    def attempt(self) -> str:
+        """The attempt that it is for."""
+
+    def take_template(self, template: ModuleTemplate) -> None:
+        """The one before is gone, and the template belongs to this child."""
+
+
+class ModuleTemplate:
+    """A template that tests are forked from, one at a time.
+
+    *home* is what it has imported, or the name of the fixture process that it is a fork of. *shared_imports* is the
+    template that it was forked from, or None if that is the base template or a fixture process. *spare* are the files
+    for the output of the *successor*, should there be anything in those of the child before. *is_spoiled* means that
+    the template has begun a child that nobody wants any more.
     """
 
     def __init__(
@@ -63,52 +71,53 @@ class ModuleTemplate:
         self.shared_imports = shared_imports
         self.process_id: int | None = None
         self.spare: Capture | None = None
-        self.successor: ForkedChild | None = None
+        self.successor: Successor | None = None
         self.is_spoiled = False
-        self._told: deque[Report] = deque()
+        self._reports: deque[Report] = deque()
         self._ordered: set[str] = set()
         self._loaded: set[str] | None = None
 
     def hear(self) -> list[Report]:
-        """What it has said, up to what is about the successor: that is kept."""
-        self._told += self.connection.channel.receive()
-        told = []
-        while self._told and (self.successor is None or self._told[0].attempt != self.successor.attempt):
-            told.append(self._told.popleft())
-        return told
+        """What the template has reported up to the first report about its successor, which is kept with the rest."""
+        self._reports += self.connection.channel.receive()
+        heard = []
+        while self._reports and (self.successor is None or self._reports[0].attempt != self.successor.attempt):
+            heard.append(self._reports.popleft())
+        return heard
 
     @property
     def has_news(self) -> bool:
-        """Whether it said more than was asked for, or has ended: nothing will be there to wait for."""
-        return bool(self._told) or self.connection.channel.ended
+        """Whether there are kept reports, or the template has ended: its Connection will not become readable again."""
+        return bool(self._reports) or self.connection.channel.ended
 
     def has_reaped(self, attempt: str) -> bool:
-        """Whether it has waited for this attempt's child, and may have forked the next."""
-        self._told += self.connection.channel.receive()
-        return any(isinstance(report, ChildReaped) and report.attempt == attempt for report in self._told)
+        """Whether the template has waited for this attempt's child, and so may have forked the next."""
+        self._reports += self.connection.channel.receive()
+        return any(isinstance(report, ChildReaped) and report.attempt == attempt for report in self._reports)
 
     def note_order(self, sources: Collection[dict[str, Any]]) -> None:
-        """It has been told to load these, if it has not."""
+        """The template was told to load these."""
         self._ordered.update(map(repr, sources))
 
     def note_loaded(self) -> None:
-        """It has loaded all that it was told to."""
+        """The template has loaded all that it was told to."""
         self._loaded = set(self._ordered)
 
     def has_loaded(self, sources: Collection[dict[str, Any]]) -> bool:
-        """Whether a child with these can be forked at once."""
+        """Whether a child that needs these can be forked at once."""
         return self._loaded is not None and self._loaded.issuperset(map(repr, sources))
 
 
 class FixtureProcess:
-    """A process that has set up fixtures: a template that *lane* forked, and waits for.
+    """A process that has set up fixtures, and forks templates that find them set up.
 
-    *below* is the stage that the lane is a fork of.
+    It is a child of *template*, which waits for its end. *below* names the fixture process that *template* is itself a
+    fork of, as a class's is of its module's; it is empty if there is none.
     """
 
-    def __init__(self, connection: TemplateConnection, lane: ModuleTemplate, below: str) -> None:
+    def __init__(self, connection: TemplateConnection, template: ModuleTemplate, below: str) -> None:
         self.connection = connection
-        self.lane = lane
+        self.template = template
         self.below = below
 
     @property
@@ -118,7 +127,7 @@ class FixtureProcess:
 
 
 class SharedImports:
-    """A template that has imported what several modules begin with."""
+    """A template that has imported what several modules begin with; their templates are forks of it."""
 
     def __init__(self, connection: TemplateConnection) -> None:
         self.connection = connection
@@ -126,13 +135,13 @@ class SharedImports:
         self.failed = False
 
     def hear(self) -> None:
-        """Take notice of what it has said: only which process it is."""
+        """Take note of the only thing that it reports: which process it is."""
         for report in self.connection.channel.receive():
             if isinstance(report, ChildReady):
                 self.process_id = report.pid
 
     def give_up(self) -> None:
-        """Nothing is forked from it any more; it may hang."""
+        """Fork nothing from it any more, and kill it: it may hang in one of its imports."""
         self.hear()
         self.failed = True
         self.connection.close()

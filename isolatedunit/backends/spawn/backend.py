@@ -1,6 +1,6 @@
-"""Each child is a fresh interpreter: works everywhere, and costs an interpreter's start.
+"""Each child is a fresh interpreter. This works everywhere, and costs the time that an interpreter takes to start.
 
-That may be paid ahead, where it is cheap: see `isolatedunit.engine.prespawn`.
+Where that time costs nothing, interpreters are started before they are needed: see `isolatedunit.engine.prespawn`.
 """
 
 from __future__ import annotations
@@ -8,31 +8,34 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from isolatedunit.backends.capture import Capture
-from isolatedunit.backends.contract import Child, ChildSpec, Setting
+from isolatedunit.backends.contract import Backend, ChildSpec, Prespawns, Setting
 from isolatedunit.backends.interpreter import IS_LEAN
 from isolatedunit.backends.spawn.idle_pool import IdlePool, Interpreter
 from isolatedunit.backends.spawn.orphan_reaper import OrphanReaper
 from isolatedunit.errors import SpawnError
-from isolatedunit.model.results import ExitStatus, ImportsKey, Output, SpawnInfo
+from isolatedunit.model.moments import NEVER
+from isolatedunit.model.results import ExitStatus, Output, SpawnInfo
+from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.protocol.messages import Report
 from isolatedunit.system import processes
 
+START_METHOD = "spawn"
+
 _LOOK_INTERVAL = 0.02
+"""Seconds between two looks at a child that has ended, or whose end this system does not announce."""
+
 _STOPPED_INTERVAL = 0.5
-"""Seconds between two looks whether a child has stopped, to be traced by this process: nothing else tells that."""
-
-_NEVER = float("inf")
+"""Seconds between two looks at a child that runs: no sentinel shows that it has stopped to be traced by its parent."""
 
 
-class SpawnBackend:
+class SpawnBackend(Prespawns):
     """Makes children that are fresh interpreters."""
 
-    name = "spawn"
-    takes_orders = False
+    capabilities = capabilities_of(START_METHOD)
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -44,58 +47,47 @@ class SpawnBackend:
         self._strays: dict[int, set[int]] = {}
 
     def spawn(self, spec: ChildSpec) -> SpawnChild:
-        """Send its work to an interpreter that waits, or else to a new one; raises `SpawnError`."""
+        """Send its work to an interpreter that waits for some, or else to a new one; raises `SpawnError`."""
         interpreter = self._idle_pool.take() or self._start(spec.attempt)
         child = SpawnChild(self, interpreter, getattr(spec.command, "settings", {}).get("cleanup_timeout"))
         self._children.add(child)
         interpreter.channel.send(spec.command)
         return child
 
-    def order(self, spec: ChildSpec, after: Child) -> bool:
-        """What an interpreter's start costs can be paid ahead, where that is cheap: see `start_ahead`."""
-        return False
-
-    def withdraw(self, spec: ChildSpec) -> None:
-        """None is ordered."""
-
-    def pids_with_successor(self) -> list[int]:
-        """Nor does anything begin by itself."""
-        return []
-
     def _start(self, mark: str) -> Interpreter:
         self._count += 1
         return Interpreter(self._setting, Capture(self._setting, str(self._count)), mark, self._orphan_reaper)
 
     @property
-    def waiting(self) -> int:
+    def prespawned(self) -> int:
         """How many interpreters wait for work."""
         return len(self._idle_pool)
 
     def processes(self) -> list[int]:
-        """The children, and the interpreters that wait."""
+        """The children, and the interpreters that wait for work."""
         return [*(child.known_id for child in self._children), *self._idle_pool.process_ids]
 
-    def start_ahead(self) -> None:
-        """Start an interpreter that waits for its work; where that fails, who needs it will meet it again."""
+    def prespawn(self) -> None:
+        """Start an interpreter that will wait for work.
+
+        What fails here is not reported: the child that needs the interpreter will run into it again.
+        """
         if IS_LEAN:
             try:
                 self._idle_pool.add(self._start(f"{self._setting.run}/ahead#{self._count + 1}"))
             except SpawnError:
                 pass
 
-    def prepare(self, shared_imports: Collection[ImportsKey]) -> None:
-        """Each interpreter imports for itself."""
-
-    def end_waiting(self) -> None:
-        """End the interpreters that wait."""
+    def end_prespawned(self) -> None:
+        """End the interpreters that wait for work."""
         self._idle_pool.end_all()
 
     def renew_files(self) -> None:
-        """Those that wait have opened theirs."""
+        """End the interpreters that wait for work: they opened their files when they started."""
         self._idle_pool.end_all()
 
     def forget(self, child: SpawnChild) -> None:
-        """The child is gone."""
+        """The child has been closed."""
         self._children.discard(child)
         for stray, suspects in list(self._strays.items()):
             suspects.discard(child.known_id)
@@ -103,10 +95,10 @@ class SpawnBackend:
                 self._end_stray(stray)
 
     def is_stray_of(self, child: SpawnChild, process_id: int) -> bool:
-        """Whether an orphan with a session and an environment of its own must be what this child left behind.
+        """Whether this child must have left behind an orphan that has a session and an environment of its own.
 
-        Where several run it can be anybody's: it is ended when none of them is there any more. In a process that is
-        not the runner's alone there may be others' orphans.
+        Nothing about such an orphan says whose it is. If several children run, it may be any of theirs, and it is ended
+        once all of them are gone. In a process that is not the runner's alone, it may be somebody else's altogether.
         """
         if not processes.owns_process or process_id in self._strays:
             return False
@@ -132,20 +124,20 @@ class SpawnBackend:
             processes.kill_all(below)
 
     def is_known(self, process_id: int) -> bool:
-        """Whether this is a child of ours, and not what one left behind."""
+        """Whether this process was started by this backend, and not left behind by a child."""
         if process_id == self._orphan_reaper.process_id or self._idle_pool.knows(process_id):
             return True
         return any(child.known_id == process_id for child in self._children)
 
     def close(self) -> None:
-        """End what is left."""
+        """End everything that is left, and return when it is gone."""
         for child in list(self._children):
             child.kill()
         self._idle_pool.close()
         deadline = time.monotonic() + 5.0
         while self._children and time.monotonic() < deadline:
             for child in list(self._children):
-                child.look(_NEVER)
+                child.look(NEVER)
                 if child.status is not None:
                     child.close()
             time.sleep(0.002)
@@ -166,7 +158,7 @@ class SpawnChild:
         self.look_again_at = time.monotonic() + _STOPPED_INTERVAL if self.sentinel is not None else 0.0
         self.status: ExitStatus | None = None
         self.gone_at: float | None = None
-        self.spawn_info = SpawnInfo("spawn")
+        self.spawn_info = SpawnInfo(START_METHOD)
         self._backend = backend
         self._interpreter = interpreter
         self._process = interpreter.process
@@ -179,7 +171,7 @@ class SpawnChild:
         self._ended: ExitStatus | None = None
 
     def look(self, now: float) -> list[Report]:
-        """Sets `status` when the process is gone and nothing that it left behind is there any more."""
+        """Set `status` once the process and everything that it left behind are gone; returns no news."""
         if self._ended is None:
             exit_code = self._process._popen.poll()
             if exit_code is None:
@@ -194,7 +186,7 @@ class SpawnChild:
                 self._ended.exit_code,
                 self._ended.signal,
                 None if self._ended.cpu_time is None else self._ended.cpu_time + self._used_by_orphans,
-                None,  # the kernel's figure begins with our own size; the child tells its own
+                None,  # the kernel starts counting at the size of this process; the child reports its own peak
                 tuple(self._leftovers.values()),
             )
         elif self._grace_until is not None and now >= self._grace_until:
@@ -210,12 +202,12 @@ class SpawnChild:
         return processes.describe_end(exit_code, cpu_time)
 
     def _orphans(self) -> list[int]:
-        """The processes that the child left behind; waits for those that have ended since."""
+        """The processes that the child left behind and that still run. Those that have ended are waited for."""
         found = []
         for process_id in processes.children_of_this_process():
             if self._backend.is_known(process_id):
                 continue
-            # one that has ended has no environment any more
+            # a process that has ended has no environment any more, so those seen before have to be remembered
             if not (
                 process_id in self._seen
                 or processes.belongs_to(process_id, session=self.known_id, mark=self._interpreter.mark)
@@ -234,11 +226,11 @@ class SpawnChild:
         return found
 
     def nudge(self) -> bool:
-        """Ask for a heartbeat, unless the child sleeps."""
+        """Ask for a heartbeat; False if the child sleeps in the kernel."""
         return self._ended is not None or processes.nudge(self.known_id)
 
     def dump_stacks(self) -> None:
-        """Have every thread write its stack, also of a process that was stopped."""
+        """Have every thread write its stack, even if the process was stopped."""
         if processes.DUMP_STACKS is not None:
             self._signal(getattr(signal, "SIGCONT", 0))
             self._signal(processes.DUMP_STACKS)
@@ -257,29 +249,34 @@ class SpawnChild:
             processes.kill_all(below)
 
     def _signal(self, signal_number: int) -> None:
-        # not waited for yet, so its id is still its own
+        # once it has been waited for, its id may be another process's
         if self._ended is None:
             processes.send_signal(self.known_id, signal_number)
 
     def read_output(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
-        """What was written."""
+        """The output, cut at these sizes, and the stacks."""
         return self._capture.read(cuts)
 
-    def read_more(self, told: dict[str, int]) -> list[tuple[str, str]]:
-        """What was written since."""
-        return self._capture.read_more(told)
+    def read_more(self, seen: dict[str, int]) -> list[tuple[str, str]]:
+        """The output beyond the bytes that *seen* counts; updates *seen*."""
+        return self._capture.read_more(seen)
 
     def processes(self) -> list[int]:
-        """The child and all below it."""
+        """The ids of the child and of all processes below it; empty once it has ended."""
         if self._ended is not None:
             return []
         return [self.known_id, *(one.pid for one in processes.processes_below(self.known_id))]
 
     def written(self) -> int:
-        """What is in its files."""
+        """How many bytes are in its files."""
         return self._capture.size
 
     def close(self) -> None:
-        """Let go of the process and its files."""
+        """Release the process, and remove its files."""
         self._interpreter.close()
         self._backend.forget(self)
+
+
+def open_backend(setting: Setting) -> Backend:
+    """As `isolatedunit.backends.registry` has it."""
+    return SpawnBackend(setting)

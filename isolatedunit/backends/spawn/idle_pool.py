@@ -1,8 +1,9 @@
-"""Interpreters that are started before there is work for them, and wait for it.
+"""Interpreters that were started before there was work for them, and wait for it.
 
-One that waits is blocked in a read and uses no processor. It began with the environment, the limits and all else
-that this process had then; where one that began now would have something else, it is ended and not used. What is of
-its test and not of the run, such as a memory limit or a control group, comes with the work, as for any other.
+A waiting interpreter is blocked in a read and uses no processor time. It inherited the environment, the limits and
+everything else that this process had when it started. If one that is started now would inherit something else, the
+waiting one is ended and not used. What belongs to a test and not to the run, such as a memory limit or a control group,
+comes with the work, as it does for every child.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LEAVE_TIMEOUT = 5.0
 
 @record(frozen=True)
 class InheritedState:
-    """What a new process has from this one, and what a test may see of it; what `Setting` holds does not change."""
+    """What a new process inherits from this one and a test can see, but for what `Setting` fixes for the whole run."""
 
     environment: dict[str, str]
     directory: str | None
@@ -38,19 +39,19 @@ class InheritedState:
 
     @classmethod
     def of_now(cls) -> InheritedState:
-        """Those of this moment."""
+        """What a process would inherit that is started at this moment."""
         try:
             directory = os.getcwd()
-        except OSError:  # somebody removed it
+        except OSError:  # it was removed
             directory = None
         command = (os.fsdecode(spawn.get_executable()), *util._args_from_interpreter_flags())
         return cls(dict(os.environ), directory, command, inherited())
 
 
 class Interpreter:
-    """A process that was told who it is, and will do the one command that it is sent.
+    """A process that is ready for work, and will carry out the one command that it is sent.
 
-    It and all below it carry *mark* in their environment. Raises `SpawnError`.
+    It and all processes below it carry *mark* in their environment. Raises `SpawnError`.
     """
 
     def __init__(self, setting: Setting, capture: Capture, mark: str, orphan_reaper: OrphanReaper) -> None:
@@ -64,7 +65,7 @@ class Interpreter:
         self._orphan_reaper = orphan_reaper
         try:
             orphan_reaper.watch(self.process_id)
-        except OSError as exception:  # nobody would end it if this process was killed
+        except OSError as exception:  # nobody would end the interpreter if this process was killed
             self.kill()
             self.process._popen.wait()
             self.close()
@@ -72,17 +73,17 @@ class Interpreter:
 
     @property
     def is_gone(self) -> bool:
-        """Whether it has ended."""
+        """Whether the process has ended."""
         return self.process._popen.poll() is not None
 
     def kill(self) -> None:
-        """End it, and what it has started by itself."""
+        """Kill the process, and those that it has started in its process group."""
         if not self.is_gone:
             processes.send_signal(self.process_id, processes.SIGKILL)
             processes.kill_group(self.process_id)
 
     def close(self) -> None:
-        """Let go of it, and of its files; it is gone, or about to be."""
+        """Release the process, which is gone or about to be, and remove its files."""
         self.channel.close()
         self.capture.remove()
         self.process._popen.poll()
@@ -91,7 +92,7 @@ class Interpreter:
 
 
 class IdlePool:
-    """The interpreters that wait, and those that were to be ended and are not gone yet."""
+    """The interpreters that wait, and those that were killed and are not gone yet."""
 
     def __init__(self) -> None:
         self._waiting: deque[Interpreter] = deque()
@@ -102,15 +103,15 @@ class IdlePool:
 
     @property
     def process_ids(self) -> list[int]:
-        """Those that wait."""
+        """The ids of those that wait."""
         return [one.process_id for one in self._waiting]
 
     def add(self, interpreter: Interpreter) -> None:
-        """One more waits."""
+        """Have one more interpreter wait."""
         self._waiting.append(interpreter)
 
     def take(self) -> Interpreter | None:
-        """The one that has waited longest and is what would be started now; None if there is none."""
+        """The one that has waited longest and has inherited what a new one would; None if there is none."""
         self._reap()
         if not self._waiting:
             return None
@@ -123,7 +124,7 @@ class IdlePool:
         return None
 
     def end_all(self) -> None:
-        """End those that wait."""
+        """Kill those that wait."""
         while self._waiting:
             self._end(self._waiting.popleft())
 
@@ -138,11 +139,11 @@ class IdlePool:
             interpreter.close()
 
     def knows(self, process_id: int) -> bool:
-        """Whether this is one of them."""
+        """Whether this process is one of these interpreters."""
         return any(one.process_id == process_id for one in (*self._waiting, *self._ending))
 
     def close(self) -> None:
-        """End all, and return when they are gone."""
+        """Kill all, and return when they are gone."""
         self.end_all()
         deadline = time.monotonic() + _LEAVE_TIMEOUT
         while self._ending and time.monotonic() < deadline:

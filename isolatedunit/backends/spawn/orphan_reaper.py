@@ -1,7 +1,7 @@
-"""Starts the process that ends the children of a run whose runner was killed.
+"""The runner's side of the orphan reaper, a process that ends the children of a run whose runner was killed.
 
-Templates watch over what they fork. A spawned child has nobody but the runner, and what it starts
-in sessions of its own would outlive them both.
+Templates watch over what they fork. A spawned child has nobody but the runner, and what it starts in sessions of their
+own would outlive both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from isolatedunit.backends.interpreter import PACKAGE_PARENT
 
 
 class OrphanReaper:
-    """Tells the warden, a process of its own, whom to watch over. POSIX only; elsewhere does nothing."""
+    """Starts the reaper and tells it which processes to watch over. Does nothing on systems other than POSIX."""
 
     def __init__(self, setting: Setting) -> None:
         self.process_id: int | None = None
@@ -23,30 +23,36 @@ class OrphanReaper:
         self._setting = setting
 
     def watch(self, process_id: int) -> None:
-        """From now on this process, and all that is marked as the run's, ends with the runner; raises `OSError`."""
-        self._tell(f"+{process_id}\n")
+        """Have this process, and all that carry the run's mark, end with the runner.
 
-    def forget(self, process_id: int) -> None:
-        """This process is gone: its id may become another's."""
-        if self._process is not None:
-            self._tell(f"-{process_id}\n")
-
-    def _tell(self, line: str) -> None:
+        Raises `OSError` if the reaper cannot be started.
+        """
         if os.name != "posix":
             return
+        line = f"+{process_id}\n"
+        if not self._tell(line):
+            self._start()  # it is the first process to be watched over, or somebody ended the reaper
+            self._tell(line)
+
+    def forget(self, process_id: int) -> None:
+        """Watch over this process no longer: it is gone, and its id may become another's."""
+        self._tell(f"-{process_id}\n")
+
+    def _tell(self, line: str) -> bool:
+        """Write a line to the reaper; False if there is none, or none any more."""
+        if self._process is None or self._process.stdin is None:
+            return False
         try:
-            if self._process is None:
-                self._start()
-            assert self._process is not None and self._process.stdin is not None
             self._process.stdin.write(line.encode("ascii"))
         except OSError:
-            # it cannot be started now, or somebody ended it; the next one watches over what comes then
             self._process = None
+            return False
+        return True
 
     def _start(self) -> None:
         script = os.path.join(PACKAGE_PARENT, "isolatedunit", "child", "orphan_reaper.py")
         self._process = subprocess.Popen(  # noqa: S603 - our own script
-            # it needs nothing but the standard library, so it need not look for anything else
+            # it needs only the standard library, so that it can do without what -I and -S leave out
             [sys.executable, "-I", "-S", script, self._setting.run, self._setting.scratch, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -57,9 +63,7 @@ class OrphanReaper:
         self.process_id = self._process.pid
 
     def close(self) -> None:
-        """Dismiss the warden: the run is over in good order."""
-        if self._process is None:
-            return
+        """Dismiss the reaper: the run has come to its proper end."""
         self._tell("done\n")
         process, self._process = self._process, None
         if process is None or process.stdin is None:

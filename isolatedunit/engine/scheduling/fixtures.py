@@ -16,6 +16,7 @@ from isolatedunit.config.options import Options
 from isolatedunit.config.start_method import usable_start_method
 from isolatedunit.model.records import record
 from isolatedunit.model.results import AttemptReport, PlannedTest
+from isolatedunit.model.start_methods import capabilities_of
 
 if TYPE_CHECKING:
     from isolatedunit.engine.attempt.state_machine import Attempt
@@ -268,5 +269,5 @@ def _wants_scope(test: PlannedTest, options: Options) -> bool:
         and options.isolation == "test"
         and not options.hunt_leaks  # who runs a test many times runs its fixtures as often
         and "function" not in test.address
-        and usable_start_method(options.start_method) == "forkserver"
+        and capabilities_of(usable_start_method(options.start_method)).holds_fixtures
     )

@@ -17,6 +17,7 @@ from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, RunFinished, RunStarted, TestFinished
 from isolatedunit.model.records import record
 from isolatedunit.model.results import Counts, TestReport
+from isolatedunit.model.start_methods import capabilities_of
 
 FORMAT = "isolatedunit-report/1"
 
@@ -121,7 +122,7 @@ class JsonReport:
             "jobs": self._run.jobs if self._run else None,
             "isolation": origin.isolation,
             "start_method": start_method,
-            "fork_after": origin.fork_after if start_method == "forkserver" else None,
+            "fork_after": origin.fork_after if capabilities_of(start_method).has_templates else None,
             "python": origin.python,
             "platform": origin.platform,
             "seed": origin.seed,

@@ -1,0 +1,63 @@
+"""The start methods, and what each of them can do: plain data, for whoever has to ask before a backend is open.
+
+The table stands here and not beside the backends because options, reporters and the scheduler, which are all below
+them, ask it. It knows names only: `isolatedunit.backends.registry` finds the code.
+"""
+
+from __future__ import annotations
+
+from isolatedunit.model.records import record
+
+
+@record(frozen=True)
+class Capabilities:
+    """What a backend can do beyond starting a process for each test; by default, nothing.
+
+    *has_templates*: a template imports a module once and children are forked from it, when ``fork_after`` says.
+    *holds_fixtures*: a process that has set up fixtures can be kept, and tests can be forked from it. *shares_imports*,
+    *takes_orders* and *prespawns* announce the protocols of those names in `isolatedunit.backends.contract`.
+    *prestarts*: an interpreter can be started before there is a run, while the runner is still being imported.
+    """
+
+    has_templates: bool = False
+    holds_fixtures: bool = False
+    shares_imports: bool = False
+    takes_orders: bool = False
+    prespawns: bool = False
+    prestarts: bool = False
+
+
+@record(frozen=True)
+class StartMethod:
+    """One value of the option ``start_method``, and what this system must have for it.
+
+    *needs* are functions of `os`, and *requirement* says the same for the user. *default_on* are the platforms, as
+    `sys.platform` names them, where ``auto`` chooses it; elsewhere it is used only if it is asked for by name. A start
+    method that is the default nowhere is as good as any on every system that has what it needs.
+    """
+
+    capabilities: Capabilities = Capabilities()
+    needs: tuple[str, ...] = ()
+    requirement: str = ""
+    default_on: tuple[str, ...] = ()
+
+
+START_METHODS: dict[str, StartMethod] = {
+    "spawn": StartMethod(Capabilities(prespawns=True)),
+    "forkserver": StartMethod(
+        Capabilities(has_templates=True, holds_fixtures=True, shares_imports=True, takes_orders=True, prestarts=True),
+        needs=("fork", "wait4"),
+        requirement="a system that can fork",
+        default_on=("linux",),
+    ),
+}
+"""Every start method. The first one needs nothing of the system: it is what remains where no other can be used.
+
+A new backend is a folder in ``isolatedunit/backends`` with this name, and one entry here.
+"""
+
+
+def capabilities_of(start_method: str) -> Capabilities:
+    """What this start method can do; nothing is known of one that only the report of another version names."""
+    known = START_METHODS.get(start_method)
+    return Capabilities() if known is None else known.capabilities

@@ -1,0 +1,239 @@
+"""Without these tests the engine and the reporters learn the names of backends again, and a new one does not fit in."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import unittest
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+from layers import Sources
+from running import REPOSITORY, START_METHODS, ProjectTestCase
+
+from isolatedunit import IsolatedTestRunner
+from isolatedunit.backends import contract
+from isolatedunit.backends.contract import Backend, Child, ChildSpec, Setting
+from isolatedunit.backends.registry import open_backend
+from isolatedunit.config.start_method import proven_start_methods, usable_start_method
+from isolatedunit.errors import BackendUnavailable
+from isolatedunit.model import start_methods
+from isolatedunit.model.events import Event, Warned
+from isolatedunit.model.events import TestFinished as Finished
+from isolatedunit.model.start_methods import Capabilities, StartMethod, capabilities_of
+
+ABOVE = ("engine", "reporters", "history", "calls", "cli", "runner", "suite", "standalone", "result_bridge", "case")
+"""The rooms that must not name a backend."""
+
+ALSO_A_PHASE_AND_A_CAUSE = {"spawn"}
+"""Start methods whose name means something else, too; as that it may be used."""
+
+PROTOCOLS = {
+    "takes_orders": contract.TakesOrders,
+    "prespawns": contract.Prespawns,
+    "shares_imports": contract.SharesImports,
+}
+"""What the capabilities announce that are protocols."""
+
+
+def find_named_backends(sources: Sources) -> list[tuple[str, int]]:
+    """Where a module above the backends names one: the module and the line."""
+    names = start_methods.START_METHODS
+    return [
+        (module, line)
+        for module, tree in sources.trees.items()
+        if module.split(".")[1:2] and module.split(".")[1] in ABOVE
+        for line in sorted({*_lines_with_imports(tree), *_lines_with_names(tree, names)})
+    ]
+
+
+def _lines_with_imports(tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        imported = []
+        if isinstance(node, ast.ImportFrom):
+            imported = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            imported = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            imported = [node.value]
+        if any(re.match(r"isolatedunit\.backends\.(?!contract|registry)", name) for name in imported):
+            yield node.lineno
+
+
+def _lines_with_names(tree: ast.Module, names: Any) -> Iterator[int]:
+    unambiguous = "|".join(set(names) - ALSO_A_PHASE_AND_A_CAUSE)
+    for node, ancestors in _walk_with_ancestors(tree, ()):
+        for field in ("id", "attr", "name", "arg"):  # of variables, attributes, functions, parameters
+            if re.search(unambiguous, str(getattr(node, field, ""))):
+                yield node.lineno
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        if ancestors and isinstance(ancestors[-1], ast.Expr):
+            continue  # a docstring
+        if re.search(rf"\b({unambiguous})\b|start.method\W{{1,2}}({'|'.join(names)})\b", node.value) or (
+            node.value in names and not any(map(_is_about_phases_or_causes, ancestors))
+        ):
+            yield node.lineno
+
+
+def _walk_with_ancestors(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[Any, tuple[ast.AST, ...]]]:
+    """Every node, and the nodes from its own statement down to it."""
+    for child in ast.iter_child_nodes(node):
+        path = (node,) if isinstance(node, ast.stmt) else (*above, node)
+        yield child, path
+        yield from _walk_with_ancestors(child, path)
+
+
+def _is_about_phases_or_causes(node: ast.AST) -> bool:
+    if isinstance(node, (ast.Dict, ast.Tuple, ast.JoinedStr)):  # among other phases or causes
+        others = {"import", "run", "cleanup", "crash"}
+        return any(isinstance(one, ast.Constant) and one.value in others for one in ast.walk(node))
+    if isinstance(node, ast.Subscript):
+        return getattr(node.value, "id", "") == "phases"
+    if isinstance(node, ast.Call):
+        return getattr(node.func, "attr", "") == "_end_because"
+    named = [getattr(node, "target", None), *getattr(node, "targets", ())]
+    words = {getattr(node, "arg", None), *(getattr(one, "id", None) for one in named)}
+    return bool(words & {"cause", "phase", "phases"})
+
+
+class NamesTest(unittest.TestCase):
+    """Who is above the backends asks what they can do, and not which they are."""
+
+    sources = Sources.below(REPOSITORY)
+
+    def test_nobody_above_names_a_backend(self) -> None:
+        self.assertEqual(find_named_backends(self.sources), [])
+
+    def test_planted_names_are_found(self) -> None:
+        for text in (
+            'if options.start_method == "spawn": pass',
+            'if options.start_method in ("auto", "forkserver"): pass',
+            'backends["spawn"].close()',
+            'backend_for("forkserver")',
+            'def start(start_method="spawn"): pass',
+            'ways = ["--start-method forkserver"]',
+            'ways = ["--start-method spawn"]',
+            "is_forkserver = True",
+            "if backend.uses_forkserver: pass",
+            "from isolatedunit.backends.spawn.backend import SpawnBackend",
+            "def later():\n    import isolatedunit.backends.forkserver.prestart",
+            'importlib.import_module("isolatedunit.backends.spawn.backend")',
+        ):
+            with self.subTest(text):
+                self.assertEqual(len(find_named_backends(self.sources.adding("isolatedunit.engine.loop", text))), 1)
+
+    def test_phases_and_causes_are_no_backends(self) -> None:
+        for text in ('cause = "crash" if lost else "spawn"', 'PHASES = ("spawn", "import")', 'finish(cause="spawn")'):
+            with self.subTest(text):
+                self.assertEqual(find_named_backends(self.sources.adding("isolatedunit.engine.loop", text)), [])
+
+
+class CapabilitiesTest(ProjectTestCase):
+    """What a backend announces is what it has."""
+
+    def test_each_has_what_it_announces_and_nothing_else(self) -> None:
+        for name in START_METHODS:
+            backend: Any = open_backend(
+                name, Setting("run", self.directory, 1, True, (), ("test",), self.directory, print)
+            )
+            self.addCleanup(backend.close)
+            self.assertEqual(backend.capabilities, capabilities_of(name))
+            own = {one for one in dir(Backend) if not one.startswith("_")}
+            for capability, protocol in PROTOCOLS.items():
+                with self.subTest(name, capability=capability):
+                    announced = getattr(backend.capabilities, capability)
+                    methods = {one for one in vars(protocol) if not one.startswith("_")} - own
+                    self.assertTrue(methods)
+                    self.assertEqual({one for one in methods if hasattr(backend, one)}, methods if announced else set())
+                    self.assertEqual(getattr(contract, capability)(backend), announced)
+
+    def test_nothing_is_known_of_what_only_a_report_names(self) -> None:
+        self.assertEqual(capabilities_of("teleport"), Capabilities())
+
+    def test_a_new_one_is_an_entry_in_the_table(self) -> None:
+        new = {"toy": StartMethod(), "other": StartMethod(needs=("no_such_function",), requirement="a wish")}
+        auto = usable_start_method("auto")
+        with mock.patch.dict(start_methods.START_METHODS, new):
+            self.assertEqual(usable_start_method("toy"), "toy")
+            self.assertEqual(usable_start_method("auto"), auto)
+            self.assertEqual(proven_start_methods(), (*START_METHODS, "toy"))
+            with self.assertRaisesRegex(BackendUnavailable, "'other' needs a wish; use 'spawn'"):
+                usable_start_method("other")
+
+
+class LeastBackend:
+    """A backend that can do what every backend can, and nothing else."""
+
+    capabilities = Capabilities()
+
+    def __init__(self, other: Backend) -> None:
+        self._other = other
+
+    def spawn(self, spec: ChildSpec) -> Child:
+        return self._other.spawn(spec)
+
+    def renew_files(self) -> None:
+        self._other.renew_files()
+
+    def close(self) -> None:
+        self._other.close()
+
+
+class Heard:
+    """Keeps the events: a listener."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def handle(self, event: Event) -> None:
+        self.events.append(event)
+
+
+class LeastTest(ProjectTestCase):
+    """The engine asks for nothing that a backend does not announce."""
+
+    def test_what_every_backend_can_do_is_enough(self) -> None:
+        self.write(
+            "test_some.py",
+            """
+            import unittest
+
+            def setUpModule():
+                pass
+
+            class Some(unittest.TestCase):
+                def test_a(self): pass
+                def test_b(self): self.fail("no")
+                def test_c(self): raise SystemExit(3)
+                def test_d(self): pass
+            """,
+        )
+        for name in START_METHODS:
+            for fork_after in ("import", "fixtures"):
+                with self.subTest(name, fork_after=fork_after):
+                    heard = Heard()
+                    runner = IsolatedTestRunner(
+                        io.StringIO(), listeners=[heard], start_method="auto", fork_after=fork_after, history=None
+                    )
+                    least = {"least": StartMethod()}
+                    with (
+                        mock.patch.dict(start_methods.START_METHODS, least, clear=True),
+                        mock.patch("isolatedunit.config.start_method._PORTABLE", "least"),
+                        mock.patch(
+                            "isolatedunit.runner.open_backend",
+                            lambda _, setting, name=name: LeastBackend(open_backend(name, setting)),
+                        ),
+                    ):
+                        runner.run_source({"discover": [self.directory, "test*.py", None]})
+                    outcomes = [one.report.outcome for one in heard.events if isinstance(one, Finished)]
+                    self.assertEqual(outcomes, ["passed", "failed", "error", "passed"])
+                    warned = [one.text for one in heard.events if isinstance(one, Warned)]
+                    said = any("fork_after=fixtures does nothing with start_method=least" in text for text in warned)
+                    self.assertEqual(said, fork_after == "fixtures")
+
+
+if __name__ == "__main__":
+    unittest.main()
