@@ -348,7 +348,7 @@ BAD_SUITE = """
     import time
     import unittest
 
-    from isolatedunit import channel
+    from isolatedunit.protocol import channel
     from isolatedunit.protocol.messages import Heartbeat, encode
 
     def write(data):
@@ -398,7 +398,7 @@ PAYLOAD = """
     import unittest
 
     import isolatedunit
-    from isolatedunit import channel
+    from isolatedunit.protocol import channel
     from isolatedunit.protocol.messages import CallNoted, HandlesCleaned, Requested, ValueReported, encode
 
     class Payload:
@@ -483,7 +483,7 @@ class EndToEndTest(ProjectTestCase):
             import os
             import time
 
-            from isolatedunit import channel
+            from isolatedunit.protocol import channel
 
             said = b'{"type":"TestsCollected","attempt":"","pid":%d,"tests":[{"id":5}],"last":true}' % os.getpid()
             os.write(channel.current.descriptor, channel.to_frame(said))

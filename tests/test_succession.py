@@ -196,8 +196,7 @@ class LaneTest(ProjectTestCase):
             lambda *_: None,
             lambda: None,
         )
-        more = {"receipt": os.path.join(self.scratch, "receipt"), "shared": False, "track_handles": False}
-        self.settings = {**preparation.settings(options), **more}
+        self.settings = preparation.settings(options, receipt=os.path.join(self.scratch, "receipt"))
         setting = Setting(
             "run", self.scratch, 1, True, (self.directory, *sys.path), ("test",), self.directory, lambda _: None
         )
