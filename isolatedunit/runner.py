@@ -161,9 +161,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             prestarted=self.prestarted,
         )
         try:
-            with heeding_signals(run):
+            with heeding_signals(run.control):
                 if self.live is not None:
-                    self.live.connect(run)
+                    self.live.connect(run.control)
                 if history is not None and source is not None:
                     run.expect_shared_imports(history.read_shared_imports(source))
                 tests, originals = plan(run)
@@ -171,7 +171,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 result = self._run_planned(dispatch, reporters)
         finally:
             run.close()
-            self.interrupted = run.interrupts > 0
+            self.interrupted = run.control.interrupts > 0
             self.not_run = reporters.summary.not_run
         for line in run.measured:
             self.stream.writeln(line)
@@ -219,7 +219,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         stop_reason = "a test failed (--failfast)" if self.failfast else "the result said so (shouldStop)"
 
         def dispatch(result: Any) -> None:
-            bridge.connect(result, originals, lambda: run.stop(stop_reason))
+            bridge.connect(result, originals, lambda: run.control.stop(stop_reason))
             for reminder in chosen.reminders:
                 run.warn(reminder)
             with hearing_children(result):

@@ -7,7 +7,7 @@ import unittest
 from typing import Any
 
 from isolatedunit.config.options import Options, check
-from isolatedunit.engine.launch import Preparation
+from isolatedunit.engine.launch import Launcher
 from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
 from isolatedunit.errors import ProtocolError
 from isolatedunit.instrumentation.instruments import Measuring
@@ -18,7 +18,7 @@ from isolatedunit.protocol.messages import COMMANDS, RunTest, decode, encode
 def made_for(options: Options, **of_attempt: Any) -> ChildSettings:
     """What a run with these options tells its children."""
     measuring = Measuring(options, lambda name: f"/scratch/{name}")
-    launch: Any = Preparation("run", None, SharedImportsPlan(), measuring, "default", print, print)  # type: ignore[arg-type]
+    launch: Any = Launcher("run", None, SharedImportsPlan(), measuring, "default", print)  # type: ignore[arg-type]
     made: ChildSettings = launch.settings(options, **of_attempt)
     return made
 

@@ -20,7 +20,7 @@ from isolatedunit.backends.registry import open_backend
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import ChildExited, SlotGranted, SpawnFailed
-from isolatedunit.engine.launch import Preparation
+from isolatedunit.engine.launch import Launcher
 from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
 from isolatedunit.instrumentation.instruments import Measuring
@@ -187,13 +187,12 @@ class LaneTest(ProjectTestCase):
         options = Options()
         self.scratch = os.path.join(self.directory, "scratch")
         os.mkdir(self.scratch)
-        preparation = Preparation(
+        preparation = Launcher(
             "run",
             mock.Mock(path=self.scratch),
             SharedImportsPlan(),
             Measuring(options, lambda name: name),
             None,
-            lambda *_: None,
             lambda: None,
         )
         self.settings = preparation.settings(options, receipt=os.path.join(self.scratch, "receipt"))

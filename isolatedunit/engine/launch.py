@@ -1,4 +1,4 @@
-"""Makes of an attempt what the loop runs: its child's work, and where that child begins."""
+"""Makes of an attempt what the loop runs: the work of its child, and what that child is made from."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _LONGEST_INTERVAL = 1e9
 _Number = TypeVar("_Number", int, float)
 
 
-class Preparation:
-    """For the attempts of one run, whose files are in *scratch*; *restore_files* is called when these are to be used.
+class Launcher:
+    """Prepares the attempts of the run with the id *run*, whose files are in *scratch*.
 
-    *warnings* is the category of `warnings.simplefilter` that tests run under, or None. *settle* hears of each
-    attempt that is over.
+    *restore_files* is called before these files are used, since a test may have removed them. *warnings* is the
+    category of `warnings.simplefilter` that tests run under, or None.
     """
 
     def __init__(
@@ -39,7 +39,6 @@ class Preparation:
         shared_imports: SharedImportsPlan,
         measuring: Measuring,
         warnings: str | None,
-        settle: Callable[[Running, Scheduler], None],
         restore_files: Callable[[], None],
     ) -> None:
         self._run = run
@@ -47,14 +46,13 @@ class Preparation:
         self._shared_imports = shared_imports
         self._measuring = measuring
         self._warnings = warnings
-        self._settle = settle
         self._restore_files = restore_files
         self._count = 0
         self._looked_for_groups = False
         self._groups_in: str | None = None
 
-    def prepare(self, attempt: Attempt, scheduler: Scheduler) -> Running:
-        """What the loop is to run for *attempt*."""
+    def prepare(self, attempt: Attempt, scheduler: Scheduler, settle: Callable[[Running], None]) -> Running:
+        """What the loop runs for *attempt*, which *scheduler* handed out; *settle* is called when it is over."""
         self._count += 1
         self._restore_files()
         place = scheduler.place(attempt)
@@ -74,7 +72,7 @@ class Preparation:
         )
 
         def conclude(running: Running) -> None:
-            self._settle(running, scheduler)
+            settle(running)
             if directory is not None:
                 processes.remove_tree(directory)
             if group is not None:
