@@ -14,10 +14,11 @@ from unittest.runner import _WritelnDecorator
 from isolatedunit.backends.registry import open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
 from isolatedunit.collection.from_suite import plan_suite
+from isolatedunit.config.consequences import with_consequences
 from isolatedunit.config.options import Options
 from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run
-from isolatedunit.engine.scheduling.selection import choose, with_consequences
+from isolatedunit.engine.scheduling.selection import choose
 from isolatedunit.history.store import History
 from isolatedunit.model.events import Listener
 from isolatedunit.model.results import PlannedTest, TestReport

@@ -8,10 +8,11 @@ import unittest
 
 from running import Completed, ProjectTestCase, per_start_method
 
+from isolatedunit.config.consequences import UNTIL_FAILURE, with_consequences
 from isolatedunit.config.options import Options
 from isolatedunit.engine.scheduling.ordering import repeated, shuffled
 from isolatedunit.engine.scheduling.scheduler import Scheduler
-from isolatedunit.engine.scheduling.selection import UNTIL_FAILURE, choose, with_consequences
+from isolatedunit.engine.scheduling.selection import choose
 from isolatedunit.model.past import Past
 from isolatedunit.model.results import PlannedTest
 

@@ -335,8 +335,21 @@ class HandlesCleaned(Report):
     handle_stats: dict[str, Any]
 
 
+PHASES = {
+    "_callSetUp": "setUp",
+    "_callTestMethod": "body",
+    "_callTearDown": "tearDown",
+    "_callCleanup": "cleanup",
+    "_handleClassSetUp": "setUpClass",
+    "_tearDownPreviousClass": "tearDownClass",
+    "_handleModuleFixture": "setUpModule",
+    "_handleModuleTearDown": "tearDownModule",
+}
+"""The phases by the functions of unittest that run them."""
+
+
 class Heartbeat(Report):
-    """The child's interpreter still gets to run Python code; *phase* is the function of unittest that runs."""
+    """The child's interpreter still gets to run Python code; *phase* is a key of `PHASES`, or empty."""
 
     phase: str = ""
 
