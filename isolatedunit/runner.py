@@ -14,10 +14,11 @@ from unittest.runner import _WritelnDecorator
 from isolatedunit.backends.registry import open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
 from isolatedunit.collection.from_suite import plan_suite
+from isolatedunit.config.consequences import with_consequences
 from isolatedunit.config.options import Options
 from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run
-from isolatedunit.engine.scheduling.selection import choose, with_consequences
+from isolatedunit.engine.scheduling.selection import choose
 from isolatedunit.history.store import History
 from isolatedunit.model.events import Listener
 from isolatedunit.model.results import PlannedTest, TestReport
@@ -161,9 +162,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             prestarted=self.prestarted,
         )
         try:
-            with heeding_signals(run):
+            with heeding_signals(run.control):
                 if self.live is not None:
-                    self.live.connect(run)
+                    self.live.connect(run.control)
                 if history is not None and source is not None:
                     run.expect_shared_imports(history.read_shared_imports(source))
                 tests, originals = plan(run)
@@ -171,7 +172,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 result = self._run_planned(dispatch, reporters)
         finally:
             run.close()
-            self.interrupted = run.interrupts > 0
+            self.interrupted = run.control.interrupts > 0
             self.not_run = reporters.summary.not_run
         for line in run.measured:
             self.stream.writeln(line)
@@ -219,7 +220,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         stop_reason = "a test failed (--failfast)" if self.failfast else "the result said so (shouldStop)"
 
         def dispatch(result: Any) -> None:
-            bridge.connect(result, originals, lambda: run.stop(stop_reason))
+            bridge.connect(result, originals, lambda: run.control.stop(stop_reason))
             for reminder in chosen.reminders:
                 run.warn(reminder)
             with hearing_children(result):

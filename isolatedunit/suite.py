@@ -31,12 +31,12 @@ class IsolatedTestSuite(unittest.TestSuite):
         tests, originals = plan_suite(self)
         bridge = ResultBridge()
         run = Run(self.options or load_options(Options()), [bridge], open_backend)
-        bridge.connect(result, originals, lambda: run.stop("the result said so"))
+        bridge.connect(result, originals, lambda: run.control.stop("the result said so"))
         try:
-            with heeding_signals(run), hearing_children(result):
+            with heeding_signals(run.control), hearing_children(result):
                 run.execute(tests)
         finally:
             run.close()
-        if run.interrupts:
+        if run.control.interrupts:
             raise KeyboardInterrupt
         return result

@@ -15,7 +15,7 @@ from isolatedunit.model.records import record
 from isolatedunit.model.results import ExitStatus, ImportsKey, Output, SpawnInfo
 from isolatedunit.model.start_methods import Capabilities
 from isolatedunit.protocol.channel import Channel
-from isolatedunit.protocol.messages import Command, Report
+from isolatedunit.protocol.messages import Report, Work
 from isolatedunit.system.tempdir import Scratch
 
 KEPT_OUTPUT = 1024 * 1024
@@ -53,7 +53,7 @@ class ChildSpec:
     """
 
     attempt: str
-    command: Command
+    command: Work
     home: dict[str, Any] | None = None
     sources: tuple[dict[str, Any], ...] = ()
     fork_after: str = "import"

@@ -23,7 +23,7 @@ from isolatedunit.calls.api import IsolatedTestOptions, IsolatedTestResult
 from isolatedunit.calls.request_handlers import Handlers
 from isolatedunit.config.options import Options
 from isolatedunit.engine.run import Run
-from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.engine.service import Service
 from isolatedunit.errors import CarryError, IsolatedUnitError, RunnerClosed
 from isolatedunit.model.events import AttemptStarted, Event, Listener, TestFinished
 from isolatedunit.model.results import PlannedTest
@@ -91,12 +91,12 @@ class _State:
     closed: bool = False
     process_id: int = field(default_factory=os.getpid)
     thread: threading.Thread | None = None
-    run: Run | None = None
+    service: Service | None = None
 
     def wake_up(self) -> None:
-        run = self.run
-        if run is not None:
-            run.wake_up()
+        service = self.service
+        if service is not None:
+            service.wake_up()
 
 
 class CallPool:
@@ -257,33 +257,32 @@ def _serve(state: _State) -> None:
         _fail_all(state, exception)
         return
     try:
-        state.run = run
-        run.serve(lambda scheduler: _take(state, run, scheduler))
+        service = state.service = run.open_service()
+        service.serve(lambda: _pass_on(state, service))
     except BaseException as exception:
         _fail_all(state, exception)
     finally:
-        state.run = None
+        state.service = None
         run.close()
         state.handlers.close()
         _fail_all(state, IsolatedUnitError("the call was lost: this is a bug of isolatedunit"))
 
 
-def _take(state: _State, run: Run, scheduler: Scheduler) -> bool:
-    """Give the scheduler what came meanwhile; False when no more will come."""
+def _pass_on(state: _State, service: Service) -> bool:
+    """Pass on the calls and cancellations that have come meanwhile; False when no more will come."""
     with state.lock:
         while state.waiting:
             call = state.waiting.popleft()
             if call.future.cancelled():
                 _drop(state, call)
             else:
-                run.queue(scheduler, call.planned)
+                service.add(call.planned)
         closed = state.closed
     while state.to_cancel:
         number = state.to_cancel.popleft()
         call_to_drop = state.calls.get(number)
         if call_to_drop is not None:
-            scheduler.drop(number)
-            run.cancel_test(number, "its future was cancelled")
+            service.cancel(number, "its future was cancelled")
             _drop(state, call_to_drop)
     return not closed
 

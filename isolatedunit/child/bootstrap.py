@@ -71,7 +71,7 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
         _make_way()
         template.Template(pipe, scratch=prepare.scratch).serve()
     _make_way()
-    worker.execute(pipe, pipe.receive(), spawned=True)
+    worker.execute(pipe, pipe.receive_work(), spawned=True)
 
 
 def _get_ready() -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isolatedunit.handles.tracker import HandleTracker
+    from isolatedunit.protocol.child_settings import ChildSettings
+    from isolatedunit.protocol.messages import Work
 
 try:
     import resource
@@ -24,8 +26,6 @@ except ImportError:  # Windows has no limits that a process sets for itself
 
 MEMORY_HEADROOM = 2
 """How often its memory limit a process may reserve: the stacks of threads, above all, are reserved and hardly used."""
-
-_LIMITS = ("cpu_limit", "max_open_files", "memory_limit", "cgroup")
 
 EXECUTOR_GRACE = 2.0
 """Seconds that the processes of an idle executor get to end, times the load per processor."""
@@ -49,11 +49,11 @@ def take_hold() -> None:
         _threading.update(enumerate=threading.enumerate, main_thread=threading.main_thread)
 
 
-def prepare(work: Any) -> None:
+def prepare(work: Work) -> None:
     """In a template, before it forks a child for *work*: do what each child would have to do in its place."""
     global _is_prepared
     is_call = isinstance(work, RunFunction)
-    if _is_prepared or not (is_call or getattr(work, "settings", {}).get("track_handles")):
+    if _is_prepared or not (is_call or work.settings.track_handles):
         return
     _is_prepared = True
     if is_call:  # which is always tracked
@@ -71,40 +71,34 @@ def note_import() -> None:
     _is_prepared = False
 
 
-def make_tracker(settings: dict[str, Any]) -> HandleTracker | None:
+def make_tracker(settings: ChildSettings) -> HandleTracker | None:
     """What finds all that the tests leave open, and the lines that opened it; None where that is not wanted."""
-    if not settings["track_handles"]:
+    if not settings.track_handles:
         return None
     from isolatedunit.handles import tracker  # only here: most children do without
 
     made = tracker.HandleTracker(in_new_process=True)
-    if not settings["shared"]:
+    if not settings.shares_process:
         tracker.current = made
     return made
 
 
-def are_limited(settings: dict[str, Any]) -> bool:
-    """Whether `limit` has anything to do."""
-    return [settings.get(name) for name in _LIMITS] != [None] * len(_LIMITS)
-
-
-def limit(settings: dict[str, Any]) -> None:
+def limit(settings: ChildSettings) -> None:
     """Let the kernel hold this process to the CPU seconds, the descriptors and the memory of *settings*."""
     if resource is None:
         return
-    seconds, descriptors, size = (settings.get(name) for name in ("cpu_limit", "max_open_files", "memory_limit"))
-    if seconds is not None:
+    if settings.cpu_limit is not None:
         # SIGXCPU at the limit; SIGKILL a second later, for who handles SIGXCPU
-        soft = max(1, int(seconds + 0.999))
+        soft = max(1, int(settings.cpu_limit + 0.999))
         _lower(resource.RLIMIT_CPU, soft, soft + 1)
-    if descriptors is not None:
+    if settings.max_open_files is not None:
         # the runner's own have numbers above any limit that a test may be given
-        _lower(resource.RLIMIT_NOFILE, descriptors, None)
-    if settings.get("cgroup") is not None:
-        cgroups.join(settings["cgroup"])
-    if size is not None and sys.platform == "linux":
+        _lower(resource.RLIMIT_NOFILE, settings.max_open_files, None)
+    if settings.cgroup is not None:
+        cgroups.join(settings.cgroup)
+    if settings.memory_limit is not None and sys.platform == "linux":
         # the watcher counts what is resident, but it looks only now and then: this ends what grows faster
-        private = _private_size() + MEMORY_HEADROOM * size
+        private = _private_size() + MEMORY_HEADROOM * settings.memory_limit
         _lower(resource.RLIMIT_DATA, private, None)
 
 

@@ -184,7 +184,7 @@ class _Notebook:
 def _run_here(test: Any, command: CollectTests) -> list[dict[str, Any]]:
     """Run a test that unittest's loader made to tell what it met: there is no user code in it."""
     notebook = _Notebook()
-    settings = {"failfast": False, "buffer": False, "tb_locals": command.settings["tb_locals"]}
+    settings = command.settings.but(failfast=False, buffer=False)
     recorder = Recorder(notebook, [test], settings)  # type: ignore[arg-type]
     test.run(recorder)
     recorder.finish_silent()

@@ -147,7 +147,7 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> FixtureSnapshot:
             Suite(),
             Recorder(reporter, [], work.settings),
         )
-        filter_warnings(work.settings["warnings"])
+        filter_warnings(work.settings.warnings)
         fixture_snapshot.set_up(suite, test, recorder)
         if reporter.is_twin:
             _exit(0)  # a fork that came back from the fixture

@@ -64,6 +64,8 @@ def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> A
     except Exception as exception:
         raise TypeError(f"{command.name} cannot be had in this process: {exception!r}") from exception
     session_id = command.attempt.replace("/", "-").replace("#", "-")
+    directory = command.settings.directory
+    assert directory is not None
     sdk = None
     if sdk_options is not None:
         from isolatedunit.sdk import TestSDKFactory
@@ -76,9 +78,9 @@ def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> A
         handle_tracker=tracker,
         ipc=ipc,
         attempt_id=command.attempt,
-        temporary_directory=command.settings["directory"],
+        temporary_directory=directory,
     )
-    os.makedirs(instance.temporary_directory, mode=0o700, exist_ok=True)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
     try:
         return _run_to_end(function, instance, args)
     finally:

@@ -31,6 +31,7 @@ from isolatedunit.child.recorder import Recorder
 from isolatedunit.child.reporter import Reporter, forms_for
 from isolatedunit.collection.addresses import Finder, find_class
 from isolatedunit.protocol.channel import PipeEnd
+from isolatedunit.protocol.child_settings import ChildSettings
 from isolatedunit.protocol.messages import COMMANDS, ChildReady, RunTest, decode, encode
 
 TYPE_CHECKING = False
@@ -42,7 +43,6 @@ __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
 _exit = os._exit
 
-_TELLING = ("failfast", "buffer", "tb_locals", "shared")
 _MAKING = ("__new__", "__del__", "__getattribute__", "__setattr__", "addTypeEqualityFunc")
 _METACLASSES = (type, abc.ABCMeta)
 
@@ -61,7 +61,7 @@ class Prepared:
     One serves all tests with the same settings: a template never runs it, and each of its forks has its own.
     """
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: ChildSettings) -> None:
         self.has_limits = self.stopped = False
         self.fixtures: dict[str, float] | None = None
         self.reporter: Reporter
@@ -104,11 +104,11 @@ def prepare(pipe: PipeEnd, work: RunTest, finder: Finder, home: dict[str, Any]) 
     if test is None:
         return None
     cleanup.take_hold()
-    key = tuple([settings.get(name) for name in _TELLING])
+    key = settings.failfast, settings.buffer, settings.tb_locals, settings.shares_process
     prepared = _kept.get(key)
     if prepared is None:
         prepared = _kept[key] = Prepared(settings)
-    prepared.has_limits = cleanup.are_limited(settings)
+    prepared.has_limits = settings.has_limits
     reporter = Reporter(pipe, work.attempt, forms_for(work.attempt))
     prepared.take(reporter, test)
     take_settings(pipe, settings, reporter)
@@ -122,9 +122,9 @@ def note_import() -> None:
     receipt.note_import()
 
 
-def _is_everyday(settings: dict[str, Any]) -> bool:
-    is_looked_at = settings["track_handles"] or settings.get("profile") is not None or settings.get("hunt_leaks")
-    return not is_looked_at and settings.get("memory_growth_limit") is None
+def _is_everyday(settings: ChildSettings) -> bool:
+    is_looked_at = settings.track_handles or settings.profiler is not None or settings.hunt_leaks
+    return not is_looked_at and settings.memory_growth_limit is None
 
 
 def _make(address: dict[str, Any], finder: Finder) -> unittest.TestCase | None:
@@ -172,7 +172,7 @@ def _static(cls: type, name: str) -> Any:
     return None
 
 
-def run_prepared(prepared: Prepared, settings: dict[str, Any]) -> None:
+def run_prepared(prepared: Prepared, settings: ChildSettings) -> None:
     """Run, in the child, the test that its template has made ready, and give the receipt."""
     reporter = prepared.reporter
     if prepared.has_limits:
@@ -200,14 +200,15 @@ def rehearse(times: int = 16) -> None:
     """
     if saves_lines():
         return  # which what a child does at its end would end here
-    settings: dict[str, Any] = {
-        "ipc": True,
-        "receipt": None,
-        "heartbeat_interval": 1.0,
-        "cleanup_timeout": None,
-        "warnings": "default",
-        **dict.fromkeys(("failfast", "buffer", "tb_locals", "shared", "track_handles"), False),
-    }
+    settings = ChildSettings(
+        failfast=False,
+        buffer=False,
+        tb_locals=False,
+        warnings="default",
+        ipc=True,
+        heartbeat_interval=1.0,
+        cleanup_timeout=None,
+    )
     test = {"home": _HOME, "address": {"class": f"{__name__}:_Rehearsed", "method": "runTest"}}
     command = RunTest(attempt="rehearsal", tests=[test], settings=settings)
     descriptor = os.open(os.devnull, os.O_WRONLY)
@@ -225,7 +226,7 @@ def rehearse(times: int = 16) -> None:
 def _run_through(work: RunTest, pipe: PipeEnd) -> None:
     ready = prepare(pipe, work, Finder(), _HOME)
     assert ready is not None
-    filter_warnings_once(work.settings["warnings"])
+    filter_warnings_once(work.settings.warnings)
     ready.reporter.begin()
     ready.reporter.hold(ChildReady, at=time.monotonic())
     run_prepared(ready, work.settings)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from isolatedunit.child.reporter import Reporter
     from isolatedunit.handles.tracker import HandleTracker
     from isolatedunit.protocol.channel import PipeEnd
+    from isolatedunit.protocol.child_settings import ChildSettings
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
@@ -31,18 +32,18 @@ _filtered: str | None = None
 """The category of the filters that are in force; None where they have to be set again."""
 
 
-def take_settings(pipe: PipeEnd, settings: dict[str, Any], reporter: Reporter) -> None:
+def take_settings(pipe: PipeEnd, settings: ChildSettings, reporter: Reporter) -> None:
     """Let the reports go the way that the runner wants to hear them."""
-    pipe.receipt = settings["receipt"]
-    if settings["ipc"]:
-        arm_heartbeat(reporter.beat, settings["heartbeat_interval"])
+    pipe.receipt = settings.receipt
+    if settings.ipc:
+        arm_heartbeat(reporter.beat, settings.heartbeat_interval)
     else:
         pipe.only_receipt = True
 
 
 def finish(
     reporter: Reporter,
-    settings: dict[str, Any],
+    settings: ChildSettings,
     spawned: bool,
     tracker: HandleTracker | None = None,
     grown: Sequence[dict[str, Any]] = (),
@@ -64,9 +65,9 @@ def finish(
         if tracker is None:
             cleanup.run_exit_functions()
         else:
-            with tracker.leaving(settings["cleanup_timeout"]):
+            with tracker.leaving(settings.cleanup_timeout):
                 cleanup.run_exit_functions()
-    found = cleanup.clean() if tracker is None else _finish_tracker(tracker, settings["cleanup_timeout"])
+    found = cleanup.clean() if tracker is None else _finish_tracker(tracker, settings.cleanup_timeout)
     reporter.send(HandlesCleaned, handle_stats=_with_leaks(found, grown))
 
 

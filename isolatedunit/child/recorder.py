@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from isolatedunit.child.reporter import Reporter
+    from isolatedunit.protocol.child_settings import ChildSettings
 
     ExcInfo = tuple[type[BaseException], BaseException, Any] | tuple[None, None, None]
 
@@ -52,17 +53,17 @@ class Recorder(unittest.TestResult):
     It is a complete `unittest.TestResult` besides: tests look at their result's lists.
     """
 
-    def __init__(self, reporter: Reporter, tests: list[Any], settings: dict[str, Any]) -> None:
+    def __init__(self, reporter: Reporter, tests: list[Any], settings: ChildSettings) -> None:
         super().__init__()
-        self.failfast = settings["failfast"]
-        self.buffer = settings["buffer"]
-        self.tb_locals = settings["tb_locals"]
+        self.failfast = settings.failfast
+        self.buffer = settings.buffer
+        self.tb_locals = settings.tb_locals
         self.finished: set[int] = set()
         self.noted: set[int] = set()
         self.fixture_failed = False
         self.fixture_seconds: dict[str, float] = {}
         self._running_fixtures: list[tuple[str, float]] = []
-        self._shares_process = settings.get("shared", False)
+        self._shares_process = settings.shares_process
         self.take(reporter, tests)
         self._running: int | None = None
         self._counted = False

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
     from isolatedunit.child.prebuilt import Prepared
     from isolatedunit.protocol.channel import PipeEnd
-    from isolatedunit.protocol.messages import Command, Report, SetUpFixture
+    from isolatedunit.protocol.messages import Command, Report, SetUpFixture, Work
 
 REMOVED = -1
 """The size of a file that has no name any more: nobody could read what else is written there."""
@@ -220,7 +220,7 @@ class Template:
             return
         pipe = channel.PipeEnd(descriptor)
         # read here and not in the child: what it does not do itself, it need not copy pages for
-        work = pipe.receive()
+        work = pipe.receive_work()
         prepared = self._prepare(command, pipe, work)
         this = os.getpid()
         process_id = self._fork(collects_garbage=self._collects_garbage, keeps_socket=own is not None)
@@ -243,7 +243,7 @@ class Template:
                 os._exit(1)
         # little is done here until the child has ended: each page that is touched meanwhile is copied
         _close(descriptor, own)
-        self._await_child(command.attempt, process_id, getattr(work, "settings", {}).get("cleanup_timeout"))
+        self._await_child(command.attempt, process_id, work.settings.cleanup_timeout)
         heartbeat.disarm_heartbeat()
 
     def _choose_capture(self, command: ForkChild) -> dict[str, str]:
@@ -254,11 +254,11 @@ class Template:
             raise RunnerGone  # there is no place for its files; the runner has another lane fork it
         return command.spare if any(self._sizes) else command.capture
 
-    def _prepare(self, command: ForkChild, pipe: PipeEnd, work: Command) -> Prepared | None:
+    def _prepare(self, command: ForkChild, pipe: PipeEnd, work: Work) -> Prepared | None:
         cleanup.prepare(work)
         if not isinstance(work, RunTest) or not self._has_loaded_all or command.home is None:
             return None
-        receipt.filter_warnings_once(work.settings["warnings"])
+        receipt.filter_warnings_once(work.settings.warnings)
         if self._fixture_snapshot is not None or self._finder is None:
             return None
         return prepare(pipe, work, self._finder, command.home)
@@ -286,7 +286,7 @@ class Template:
             assert self._fixture_snapshot is not None
             self._take_capture(command.capture)
             pipe = channel.PipeEnd(descriptor)
-            work = pipe.receive()
+            work = pipe.receive_work()
             self._end_lanes()
             if self._collects_garbage:
                 gc.enable()

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from isolatedunit.child.prebuilt import Prepared
     from isolatedunit.handles.tracker import HandleTracker
     from isolatedunit.protocol.channel import PipeEnd
-    from isolatedunit.protocol.messages import Command
+    from isolatedunit.protocol.child_settings import ChildSettings
+    from isolatedunit.protocol.messages import Work
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
@@ -54,7 +55,7 @@ _exit, _getpid, _clock = os._exit, os.getpid, time.monotonic
 
 def execute(
     pipe: PipeEnd,
-    command: Command,
+    command: Work,
     *,
     finder: Finder | None = None,
     fixture_snapshot: FixtureSnapshot | None = None,
@@ -75,11 +76,11 @@ def execute(
     try:
         reporter.hold(ChildReady, at=reporter.ready_at)
         if prepared is not None:
-            run_prepared(prepared, command.settings)  # type: ignore[attr-defined]
+            run_prepared(prepared, command.settings)
         elif isinstance(command, CollectTests):
             from isolatedunit.child import collector
 
-            arm_heartbeat(reporter.beat, command.settings["heartbeat_interval"])
+            arm_heartbeat(reporter.beat, command.settings.heartbeat_interval)
             collector.collect(command, reporter)
             save_lines()
         elif isinstance(command, (RunTest, RunFunction)):
@@ -119,7 +120,7 @@ def _run_tests(
     settings = command.settings
     tracker = cleanup.make_tracker(settings)
     grown: list[dict[str, Any]] = []
-    end_profile = None if settings["profile"] is None else _begin_profile(*settings["profile"])
+    end_profile = _begin_profile(settings)
     recorder = _run_suite(command, reporter, finder, fixture_snapshot, tracker, grown)
     if end_profile is not None and not reporter.is_twin:
         end_profile()
@@ -134,10 +135,13 @@ def _run_tests(
     finish(reporter, settings, spawned, tracker, grown, stopped=stopped, fixtures=fixtures)
 
 
-def _begin_profile(profiler: str, directory: str) -> Callable[[], None]:
+def _begin_profile(settings: ChildSettings) -> Callable[[], None] | None:
+    """Begin to profile this process, if that is asked for; what ends it and saves the profile."""
+    if settings.profiler is None or settings.profile_directory is None:
+        return None
     from isolatedunit.instrumentation.profiler import begin
 
-    return begin(profiler, os.path.join(directory, f"{_getpid()}-{_clock():.9f}"))
+    return begin(settings.profiler, os.path.join(settings.profile_directory, f"{_getpid()}-{_clock():.9f}"))
 
 
 def _run_suite(
@@ -161,7 +165,7 @@ def _run_suite(
     cleanup.take_hold()
     recorder = Recorder(reporter, tests, command.settings)
     try:
-        filter_warnings_once(command.settings["warnings"])
+        filter_warnings_once(command.settings.warnings)
         measuring = _begin_to_measure(command, reporter, finder)
         if tracker is not None:
             tracker.start()
@@ -182,8 +186,7 @@ def _begin_to_measure(
     command: RunTest, reporter: Reporter, finder: Finder
 ) -> Callable[[], list[dict[str, Any]]] | None:
     """Begin to look at the growth of this process, if that is asked for; what tells it when the tests are done."""
-    settings = command.settings
-    times, limit = settings.get("hunt_leaks"), settings.get("memory_growth_limit")
+    times, limit = command.settings.hunt_leaks, command.settings.memory_growth_limit
     if not times and limit is None:
         return None
     from isolatedunit.child import leak_hunt

@@ -32,7 +32,7 @@ def config_command(argv: Sequence[str]) -> int:
         raise OptionError("config: no test is named; name a test, a class or a module, as for a run.")
     run = Run(options, [], open_backend)
     try:
-        with heeding_signals(run):
+        with heeding_signals(run.control):
             planned = run.collect({"names": names})
     finally:
         run.close()

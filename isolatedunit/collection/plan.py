@@ -45,8 +45,8 @@ class Plan:
         self._error: CollectionError | None = None
         self._shared: dict[str, Any] = {}
 
-    def take(self, report: TestsCollected) -> None:
-        """Plan what *report* tells of, unless it or one before made no sense."""
+    def add(self, report: TestsCollected) -> None:
+        """Plan the tests in *report*, unless it or one before made no sense."""
         try:
             if report.error is not None:
                 raise CollectionError(report.error)

@@ -1,10 +1,10 @@
-"""Makes of an attempt what the loop runs: its child's work, and where that child begins."""
+"""Makes of an attempt what the loop runs: the work of its child, and what that child is made from."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from isolatedunit.backends.contract import ChildSpec
 from isolatedunit.config.options import Options
@@ -14,17 +14,22 @@ from isolatedunit.engine.scheduling.fixtures import Placement
 from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
 from isolatedunit.instrumentation.instruments import Measuring
-from isolatedunit.protocol.messages import Command, RunFunction, RunTest, SetUpFixture, TearDownFixture
+from isolatedunit.model.schema import LARGEST
+from isolatedunit.protocol.child_settings import ChildSettings
+from isolatedunit.protocol.messages import RunFunction, RunTest, SetUpFixture, TearDownFixture, Work
 from isolatedunit.system import processes
 from isolatedunit.system.cgroups import ControlGroup, find_parent
 from isolatedunit.system.tempdir import Scratch
 
+_LONGEST_INTERVAL = 1e9
+_Number = TypeVar("_Number", int, float)
 
-class Preparation:
-    """For the attempts of one run, whose files are in *scratch*; *restore_files* is called when these are to be used.
 
-    *warnings* is the category of `warnings.simplefilter` that tests run under, or None. *settle* hears of each
-    attempt that is over.
+class Launcher:
+    """Prepares the attempts of the run with the id *run*, whose files are in *scratch*.
+
+    *restore_files* is called before these files are used, since a test may have removed them. *warnings* is the
+    category of `warnings.simplefilter` that tests run under, or None.
     """
 
     def __init__(
@@ -34,7 +39,6 @@ class Preparation:
         shared_imports: SharedImportsPlan,
         measuring: Measuring,
         warnings: str | None,
-        settle: Callable[[Running, Scheduler], None],
         restore_files: Callable[[], None],
     ) -> None:
         self._run = run
@@ -42,37 +46,41 @@ class Preparation:
         self._shared_imports = shared_imports
         self._measuring = measuring
         self._warnings = warnings
-        self._settle = settle
         self._restore_files = restore_files
         self._count = 0
         self._looked_for_groups = False
         self._groups_in: str | None = None
 
-    def prepare(self, attempt: Attempt, scheduler: Scheduler) -> Running:
-        """What the loop is to run for *attempt*."""
+    def prepare(self, attempt: Attempt, scheduler: Scheduler, settle: Callable[[Running], None]) -> Running:
+        """What the loop runs for *attempt*, which *scheduler* handed out; *settle* is called when it is over."""
         self._count += 1
         self._restore_files()
-        receipt = os.path.join(self._scratch.path, f"{self._count}.receipt")
-        settings = {**self.settings(attempt.options), "receipt": receipt, "shared": len(attempt.tests) > 1}
-        settings["track_handles"] = any(scheduler.options_of(test).tracks_handles for test in attempt.tests)
         place = scheduler.place(attempt)
-        spec = self._spec(attempt, place, settings)
         # what has set up fixtures lives on when its attempt is over
         limit = None if place.becomes or place.ends_scope else attempt.options.memory_limit
         group = self._make_control_group(limit)
-        if group is not None:
-            settings["cgroup"] = group.members
+        receipt = os.path.join(self._scratch.path, f"{self._count}.receipt")
+        is_call = any("function" in test.address for test in attempt.tests)
+        directory = os.path.join(self._scratch.path, f"{self._count}.files") if is_call else None
+        settings = self.settings(
+            attempt.options,
+            receipt=receipt,
+            shares_process=len(attempt.tests) > 1,
+            track_handles=any(scheduler.options_of(test).tracks_handles for test in attempt.tests),
+            cgroup=None if group is None else group.members,
+            directory=directory,
+        )
 
         def conclude(running: Running) -> None:
-            self._settle(running, scheduler)
-            if "directory" in settings:
-                processes.remove_tree(settings["directory"])
+            settle(running)
+            if directory is not None:
+                processes.remove_tree(directory)
             if group is not None:
                 group.remove()
 
-        return Running(attempt, spec, receipt, conclude, group)
+        return Running(attempt, self._spec(attempt, place, settings), receipt, conclude, group)
 
-    def _spec(self, attempt: Attempt, place: Placement, settings: dict[str, Any]) -> ChildSpec:
+    def _spec(self, attempt: Attempt, place: Placement, settings: ChildSettings) -> ChildSpec:
         home: dict[str, Any] | None = place.tests[0].home
         if any(test.home != home for test in place.tests):
             home = None  # no template has what all of them need
@@ -107,7 +115,7 @@ class Preparation:
         except OSError:
             return None
 
-    def _command(self, attempt: Attempt, place: Placement, settings: dict[str, Any]) -> Command:
+    def _command(self, attempt: Attempt, place: Placement, settings: ChildSettings) -> Work:
         if place.ends_scope:
             return TearDownFixture(attempt=attempt.id, settings=settings)
         if place.becomes:
@@ -116,26 +124,33 @@ class Preparation:
             return SetUpFixture(attempt=attempt.id, kind=kind, test=test, settings=settings)
         address = attempt.tests[0].address
         if "function" in address:
-            settings["directory"] = os.path.join(self._scratch.path, f"{self._count}.files")
             name = attempt.tests[0].name
             return RunFunction(attempt=attempt.id, function=address["function"], name=name, settings=settings)
         tests = [{"home": test.home, "address": test.address} for test in attempt.tests]
         return RunTest(attempt=attempt.id, tests=tests, settings=settings)
 
-    def settings(self, options: Options) -> dict[str, Any]:
-        """What a child has to know of its options."""
-        return {
-            "profile": None if self._measuring.profile is None else [options.profiler, self._measuring.profile],
-            "failfast": options.failfast,
-            "buffer": options.buffer,
-            "tb_locals": options.tb_locals,
-            "warnings": self._warnings,
-            "heartbeat_interval": options.heartbeat_interval,
-            "cpu_limit": options.cpu_limit,
-            "memory_limit": options.memory_limit,
-            "max_open_files": options.max_open_files,
-            "ipc": options.enable_ipc,
-            "cleanup_timeout": options.cleanup_timeout,
-            "memory_growth_limit": options.memory_growth_limit,
-            "hunt_leaks": options.hunt_leaks,
-        }
+    def settings(self, options: Options, **of_attempt: Any) -> ChildSettings:
+        """What a child has to know of its *options*, and *of_attempt*, the fields that each attempt has of its own."""
+        profile = self._measuring.profile
+        return ChildSettings(
+            failfast=options.failfast,
+            buffer=options.buffer,
+            tb_locals=options.tb_locals,
+            warnings=self._warnings,
+            ipc=options.enable_ipc,
+            heartbeat_interval=min(options.heartbeat_interval, _LONGEST_INTERVAL),
+            cleanup_timeout=_bounded(options.cleanup_timeout),
+            cpu_limit=_bounded(options.cpu_limit),
+            memory_limit=_bounded(options.memory_limit),
+            max_open_files=_bounded(options.max_open_files),
+            memory_growth_limit=_bounded(options.memory_growth_limit),
+            hunt_leaks=options.hunt_leaks,
+            profiler=None if profile is None else options.profiler,
+            profile_directory=profile,
+            **of_attempt,
+        )
+
+
+def _bounded(limit: _Number | None) -> _Number | None:
+    """The limit; None for one beyond all that a child's system could count up to."""
+    return None if limit is None or limit >= LARGEST else limit

@@ -46,13 +46,13 @@ from isolatedunit.engine.monitor import (
     show_stacks,
     stop_with,
 )
+from isolatedunit.engine.publisher import Publisher
 from isolatedunit.engine.running import Running
 from isolatedunit.engine.selector import Waiter
 from isolatedunit.engine.watchdog import Watchdog
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.events import (
     AttemptStarted,
-    Event,
     Listener,
     OutputWritten,
     ResourcesSampled,
@@ -101,15 +101,14 @@ class Loop:
         self._answer = answer
         self._listens_at_once = listens_at_once
         self._replies: deque[tuple[Running, Reply]] = deque()
-        self._listeners = listeners
         self._clock = clock
+        self.publisher = Publisher(listeners, lambda: self.now)
         self._suspended_for = 0.0
         self._oom_watch = OomWatch()
         self._watchdog = watchdog
         self._longest_wait = _LONGEST_WAIT if watchdog is None else watchdog.longest_wait
         self._waiter = Waiter()
         self._running: dict[str, Running] = {}
-        self._interrupts = 0
         self._wakeup_read: int | None = None
         self._wakeup_write: int | None = None
         if sys.platform != "win32":  # where what has no handle is looked at in between anyway
@@ -133,12 +132,6 @@ class Loop:
         used = {name: used_by(child.processes()) for name, child in children.items() if child is not None}
         return {name: one.rss for name, one in used.items() if one is not None}
 
-    def tell(self, events: Sequence[Event]) -> None:
-        """Tell the listeners."""
-        for event in events:
-            for listener in self._listeners:
-                listener.handle(event)
-
     # ---- from signal handlers and other threads
 
     def wake_up(self) -> None:
@@ -156,7 +149,7 @@ class Loop:
         attempt = running.attempt
         self._running[attempt.id] = running
         is_logged = attempt.options.enable_process_logging
-        self.tell([AttemptStarted(self.now, attempt.id, attempt.evidence.names, is_logged)])
+        self.publisher.publish([AttemptStarted(self.now, attempt.id, attempt.evidence.names, is_logged)])
         self._feed(running, SlotGranted(running.since))
 
     def cancel(self, reason: str, *, force: bool = False, test: int | None = None, attempt: str | None = None) -> None:
@@ -192,7 +185,7 @@ class Loop:
             (one.name, one.attempt.state.value, now - one.attempt.spawned_at, stacks)
             for one, stacks in zip(chosen, shown, strict=True)
         ]
-        self.tell([RunInspected(now, tuple(tests))])
+        self.publisher.publish([RunInspected(now, tuple(tests))])
 
     def _listen_to_all(self) -> None:
         """Hear what has been said and was not heard yet: who runs, above all."""
@@ -346,7 +339,7 @@ class Loop:
             return
         used = used_by(running.child.processes()) if has_limits(options) else None
         if used is not None:
-            self.tell([ResourcesSampled(now, running.attempt.id, used.rss, used.cpu_time)])
+            self.publisher.publish([ResourcesSampled(now, running.attempt.id, used.rss, used.cpu_time)])
         excess = find_excess(options, used, running.child.written())
         if excess is not None:
             self._feed(running, excess)
@@ -356,7 +349,7 @@ class Loop:
         if running.child is None:
             return
         for stream, text in running.child.read_more(running.told):
-            self.tell([OutputWritten(self.now, running.attempt.id, stream, text)])
+            self.publisher.publish([OutputWritten(self.now, running.attempt.id, stream, text)])
 
     # ---- what goes out
 
@@ -386,7 +379,7 @@ class Loop:
         if isinstance(action, Spawn):
             self._spawn(running)
         elif isinstance(action, Announce):
-            self.tell([action.event])
+            self.publisher.publish([action.event])
         elif isinstance(action, Answer):
             self._ask(running, action.request)
         elif isinstance(action, Examine):
@@ -447,7 +440,7 @@ class Loop:
         if attempt.options.tells_output:
             self._tell_output(running)
         del self._running[attempt.id]
-        self.tell([describe(attempt, running.spec, running.spawn_info, self.now)])
+        self.publisher.publish([describe(attempt, running.spec, running.spawn_info, self.now)])
         try:
             running.concluded(running)
         finally:

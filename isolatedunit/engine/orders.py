@@ -8,45 +8,62 @@ from isolatedunit.backends.contract import Backend, TakesOrders, takes_orders
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.model.records import record
+
+
+@record(frozen=True)
+class _Order:
+    following: Running
+    before: Running
+    backend: TakesOrders
 
 
 class Orders:
-    """Has backends told what follows, and keeps it until its slot is free. *prepare* makes of an attempt what runs."""
+    """The children of *scheduler*'s attempts that are ordered, and begin when their slots are free.
 
-    def __init__(self, backend_for: Callable[[str], Backend], prepare: Callable[[Attempt, Scheduler], Running]) -> None:
+    *backend_for* gives the backend of a start method, *prepare* makes of an attempt what the loop runs.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, backend_for: Callable[[str], Backend], prepare: Callable[[Attempt], Running]
+    ) -> None:
+        self._scheduler = scheduler
         self._backend_for = backend_for
         self._prepare = prepare
-        self._ordered: dict[str, tuple[Running, Running, TakesOrders]] = {}
+        self._orders: dict[str, _Order] = {}
 
-    def order_after(self, before: Running, scheduler: Scheduler) -> None:
-        """Order what follows *before*, which runs, if there is anything."""
+    def order_after(self, before: Running) -> None:
+        """Order what follows *before*, which runs, if anything is certain to."""
         if before.child is None:
             return
         backend = self._backend_for(before.attempt.options.start_method)
         if not takes_orders(backend):
             return
-        attempt = scheduler.successor_of(before.attempt)
+        attempt = self._scheduler.successor_of(before.attempt)
         if attempt is None:
             return
-        following = self._prepare(attempt, scheduler)
+        following = self._prepare(attempt)
         is_same = self._backend_for(attempt.options.start_method) is backend
         if is_same and backend.order(following.spec, before.child):
-            self._ordered[attempt.id] = following, before, backend
+            self._orders[attempt.id] = _Order(following, before, backend)
         else:
-            scheduler.cancel_successor_of(before.attempt)
+            self._scheduler.cancel_successor_of(before.attempt)
 
-    def take(self, attempt: Attempt) -> Running | None:
-        """What was ordered for this attempt, which begins now."""
-        following, before, _ = self._ordered.pop(attempt.id, (None, None, None))
-        if following is not None and before is not None and before.child is not None:
-            gone_at = before.child.gone_at
-            following.since = None if gone_at is None else max(gone_at, before.attempt.spawned_at)
-        return following
+    def pop(self, attempt: Attempt) -> Running | None:
+        """What was ordered for this attempt, which begins now; None if nothing was."""
+        order = self._orders.pop(attempt.id, None)
+        if order is None:
+            return None
+        before = order.before
+        gone_at = None if before.child is None else before.child.gone_at
+        # a child's own report of its end may name any time
+        order.following.since = None if gone_at is None else max(gone_at, before.attempt.spawned_at)
+        return order.following
 
-    def withdraw(self, scheduler: Scheduler) -> None:
-        """Have those forgotten, or ended, that the scheduler does not want any more."""
-        cancelled = scheduler.lookahead.cancelled
+    def withdraw_cancelled(self) -> None:
+        """Withdraw the orders for attempts that the scheduler does not want any more."""
+        cancelled = self._scheduler.lookahead.cancelled
         while cancelled:
-            following, _, backend = self._ordered.pop(cancelled.pop().id, (None, None, None))
-            if following is not None and backend is not None:
-                backend.withdraw(following.spec)
+            order = self._orders.pop(cancelled.pop().id, None)
+            if order is not None:
+                order.backend.withdraw(order.following.spec)

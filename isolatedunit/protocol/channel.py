@@ -19,7 +19,7 @@ import select
 import struct
 
 from isolatedunit.errors import ProtocolError
-from isolatedunit.protocol.messages import COMMANDS, REPORTS, decode, encode
+from isolatedunit.protocol.messages import COMMANDS, REPORTS, Work, decode, encode
 from isolatedunit.system.processes import open_regular
 
 TYPE_CHECKING = False
@@ -265,6 +265,13 @@ class PipeEnd:
         """The next command; raises `EOFError` when the parent is gone."""
         (length,) = _LENGTH.unpack(self._read_exactly(_LENGTH.size))
         command: Command = decode(self._read_exactly(length), COMMANDS)  # type: ignore[assignment]
+        return command
+
+    def receive_work(self) -> Work:
+        """The child's work, which is the next command; raises `EOFError` when the parent is gone."""
+        command = self.receive()
+        if not isinstance(command, Work):
+            raise ProtocolError(f"a child was sent {command!r:.80} in place of its work")
         return command
 
     def poll(self, timeout: float) -> bool:

@@ -5,13 +5,10 @@ child to its parent and are in the past tense. Every message names the attempt i
 (``run/test#attempt``) and every report the process that sent it, since a test may fork and return
 twice.
 
-The parent never unpickles what a child sent: a child may be corrupt. :func:`decode` therefore
-checks the name, the fields, their types and those of the items in them, refuses numbers that no clock and
-no counter gives, and raises :class:`ProtocolError` for all else.
+The parent never unpickles what a child sent: a child may be corrupt. :func:`decode` therefore checks all of a
+message, as `isolatedunit.model.schema` does, and raises :class:`ProtocolError` for what is none.
 
-This module is imported in every child, also in a freshly spawned one, so it imports next to
-nothing: dataclasses and typing would cost a spawned child 13 ms. :class:`Message` gives its
-subclasses what a dataclass would, from their annotations, without generating code.
+This module is imported in every child, also in a freshly spawned one, so it imports next to nothing.
 """
 
 from __future__ import annotations
@@ -19,42 +16,30 @@ from __future__ import annotations
 import json
 
 from isolatedunit.errors import ProtocolError
+from isolatedunit.model.schema import Typed, read
+from isolatedunit.protocol.child_settings import ChildSettings
 
 TYPE_CHECKING = False  # as type checkers read it, without importing typing into every child
 if TYPE_CHECKING:
-    from typing import Any, ClassVar
-
-    from typing_extensions import dataclass_transform
-else:
-
-    def dataclass_transform(**_options: Any) -> Any:
-        """At run time :class:`Message` does the work itself."""
-        return lambda cls: cls
-
-
-_JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (float, int),
-    "bool": (bool,),
-    "dict": (dict,),
-    "list": (list,),
-    "None": (type(None),),
-}
-_LARGEST = 2**63
-"""Numbers stay below: beyond are those that SQLite, a division or strict JSON has no place for."""
+    from typing import Any
 
 _DEEPEST = 200
 """How many lists and objects may be inside of one another: what is decoded here must also be encoded,
 copied and shown again, which takes more of the stack than decoding."""
 
-_encode_json = json.JSONEncoder(separators=(",", ":")).encode
+
+def _plain(value: object) -> dict[str, Any]:
+    """The fields of a typed value inside of a message."""
+    if isinstance(value, Typed):
+        return value.__dict__
+    raise TypeError(f"{value!r:.80} cannot be sent")
+
+
+_encode_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
 _make_encoder = getattr(json.encoder, "c_make_encoder", None)
 if _make_encoder is not None:
     # what JSONEncoder.encode makes anew for each document, and uses once
-    _make_chunks = _make_encoder(
-        None, json.JSONEncoder().default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
-    )
+    _make_chunks = _make_encoder(None, _plain, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True)
 
     def _encode_json(o: Any) -> str:
         return "".join(_make_chunks(o, 0))
@@ -64,44 +49,8 @@ if _make_encoder is not None:
 _scan_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
-@dataclass_transform(kw_only_default=True, eq_default=True)
-class Message:
-    """A value with named, typed fields; a subclass declares them as a dataclass would."""
-
-    fields: ClassVar[dict[str, tuple[type, ...]]] = {}
-    defaults: ClassVar[dict[str, Any]] = {}
-    items: ClassVar[dict[str, tuple[type, ...]]] = {}
-    keys: ClassVar[dict[str, frozenset[str]]] = {}
-
-    def __init_subclass__(cls, **keys: frozenset[str]) -> None:
-        cls.fields, cls.defaults, cls.items = dict(cls.fields), dict(cls.defaults), dict(cls.items)
-        cls.keys = keys
-        for name, annotation in cls.__annotations__.items():
-            parts = [part.strip() for part in annotation.split("|")]
-            cls.fields[name] = tuple(kind for part in parts for kind in _JSON_TYPES[part.split("[")[0]])
-            for part in parts:
-                # "dict[str, int]" has items that are checked, those of "dict[str, Any]" are their reader's matter
-                item = part.partition("[")[2].removeprefix("str,").strip().rstrip("]").split("[")[0]
-                if item in _JSON_TYPES:
-                    cls.items[name] = _JSON_TYPES[item]
-            if name in cls.__dict__:
-                cls.defaults[name] = cls.__dict__[name]
-
-    def __init__(self, **values: Any) -> None:
-        self.__dict__ = {**self.defaults, **values}
-        if self.__dict__.keys() != self.fields.keys():
-            odd = sorted(self.__dict__.keys() ^ self.fields.keys())
-            raise TypeError(f"{type(self).__name__} has the fields {sorted(self.fields)}: see {odd}")
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.__dict__ == other.__dict__
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value!r:.80}" for name, value in self.__dict__.items())
-        return f"{type(self).__name__}({shown})"
+class Message(Typed):
+    """Something that a parent says to a child, or a child to its parent."""
 
 
 class Command(Message):
@@ -128,7 +77,13 @@ class Prepare(Command):
     coverage: str | None = None
 
 
-class CollectTests(Command):
+class Work(Command):
+    """What a child is there for: it does this as its *settings* say, reports on it, and ends."""
+
+    settings: ChildSettings
+
+
+class CollectTests(Work):
     """List the tests that *source* names (see :mod:`isolatedunit.collection.addresses`), in order.
 
     *known_bad* has, for modules whose import ended an earlier collector, what happened then.
@@ -136,17 +91,15 @@ class CollectTests(Command):
 
     source: dict[str, Any]
     known_bad: dict[str, dict[str, str]]
-    settings: dict[str, Any]
 
 
-class RunTest(Command):
+class RunTest(Work):
     """Run these tests, one after another, as one ``unittest.TestSuite``."""
 
     tests: list[dict[str, Any]]
-    settings: dict[str, Any]
 
 
-class RunFunction(Command):
+class RunFunction(Work):
     """Call the *function* that dill carried, in base64, with the arguments that it carried along.
 
     *name* is what tracebacks and reports call it.
@@ -154,22 +107,18 @@ class RunFunction(Command):
 
     function: str
     name: str
-    settings: dict[str, Any]
 
 
-class SetUpFixture(Command):
+class SetUpFixture(Work):
     """Run the fixture that *test* needs, ``setUpModule`` or ``setUpClass`` as *kind* (``module``, ``class``)
     says, and become the stage that lanes are forked from."""
 
     kind: str
     test: dict[str, Any]
-    settings: dict[str, Any]
 
 
-class TearDownFixture(Command):
+class TearDownFixture(Work):
     """Run the fixture's counterpart and the cleanups, and end."""
-
-    settings: dict[str, Any]
 
 
 class Reply(Command):
@@ -272,11 +221,14 @@ class TestStarted(Report):
     test: int
 
 
+SUBTEST_KEYS = frozenset(("id", "description", "parameters"))
+"""What is told of every subtest."""
+
 PARAMETER = "parameter "
 """What the names of a subtest's parameters begin with among what is told of it."""
 
 
-class OutcomeNoted(Report, subtest=frozenset(("id", "description", "parameters"))):
+class OutcomeNoted(Report):
     """unittest told the result something else than a success; sent at once, as it may be the last word.
 
     *kind* is the result's method (``addFailure`` ...). *test* is None for a *fixture*. *text* is
@@ -295,8 +247,12 @@ class OutcomeNoted(Report, subtest=frozenset(("id", "description", "parameters")
 
     KINDS = ("addError", "addExpectedFailure", "addFailure", "addSkip", "addUnexpectedSuccess")
 
+    def makes_sense(self) -> bool:
+        """Whether a subtest has all that tells it from others."""
+        return self.subtest is None or self.subtest.keys() >= SUBTEST_KEYS
 
-class TestEnded(Report, written=frozenset(("stdout", "stderr"))):
+
+class TestEnded(Report):
     """The test ended, its own cleanups done; the fixtures' may still come.
 
     *duration* is in seconds, as unittest measures it. *counted* tells whether unittest called
@@ -309,6 +265,10 @@ class TestEnded(Report, written=frozenset(("stdout", "stderr"))):
     counted: bool
     succeeded: bool
     written: dict[str, int] | None = None
+
+    def makes_sense(self) -> bool:
+        """Whether both streams were looked at, if any was."""
+        return self.written is None or self.written.keys() >= {"stdout", "stderr"}
 
 
 class WorkFinished(Report):
@@ -375,8 +335,21 @@ class HandlesCleaned(Report):
     handle_stats: dict[str, Any]
 
 
+PHASES = {
+    "_callSetUp": "setUp",
+    "_callTestMethod": "body",
+    "_callTearDown": "tearDown",
+    "_callCleanup": "cleanup",
+    "_handleClassSetUp": "setUpClass",
+    "_tearDownPreviousClass": "tearDownClass",
+    "_handleModuleFixture": "setUpModule",
+    "_handleModuleTearDown": "tearDownModule",
+}
+"""The phases by the functions of unittest that run them."""
+
+
 class Heartbeat(Report):
-    """The child's interpreter still gets to run Python code; *phase* is the function of unittest that runs."""
+    """The child's interpreter still gets to run Python code; *phase* is a key of `PHASES`, or empty."""
 
     phase: str = ""
 
@@ -426,7 +399,11 @@ class ChildReaped(Report):
 
 
 def _closed_set(family: type[Message]) -> dict[str, type[Message]]:
-    return {cls.__name__: cls for cls in family.__subclasses__()}
+    """The messages of a family by their names; classes that only others are made from are none."""
+    found: dict[str, type[Message]] = {}
+    for cls in family.__subclasses__():
+        found |= _closed_set(cls) or {cls.__name__: cls}
+    return found
 
 
 COMMANDS = _closed_set(Command)
@@ -450,35 +427,10 @@ def decode(data: bytes, known: dict[str, type[Message]]) -> Message:
         cls = known[values.pop("type")]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError, StopIteration) as exception:
         raise ProtocolError(f"not one of {', '.join(known)}: {data[:120]!r}") from exception
-    fields = cls.fields
-    for name, value in values.items():
-        # bool passes for int in Python, and nowhere else
-        kind = type(value)
-        if name not in fields or kind not in fields[name]:
-            raise ProtocolError(f"{cls.__name__} has no field {name!r} with {value!r:.80}")
-        if kind is float or kind is int:
-            # a value that a test sends may be any; as nan is neither of the two
-            if not -_LARGEST <= value < _LARGEST and dict not in fields[name]:
-                raise ProtocolError(f"{cls.__name__} has {value!r:.80} in {name!r}, which is no number of ours")
-        elif (kind is dict or kind is list) and (name in cls.items or name in cls.keys):
-            _check_items(cls, name, value)
-    message = cls.__new__(cls)
-    message.__dict__ = {**cls.defaults, **values}
-    if len(message.__dict__) != len(fields):
-        missing = fields.keys() - message.__dict__.keys()
-        raise ProtocolError(f"{cls.__name__} came without {sorted(missing)}")
-    return message
-
-
-def _check_items(cls: type[Message], name: str, value: dict[str, Any] | list[Any]) -> None:
-    """Whether the items of a field are of the type that it says, and those that it must have are there."""
-    kinds = cls.items.get(name)
-    if kinds is not None:
-        for item in value.values() if type(value) is dict else value:
-            if type(item) not in kinds or (isinstance(item, int) and not -_LARGEST <= item < _LARGEST):
-                raise ProtocolError(f"{cls.__name__} has {item!r:.80} among the items of {name!r}")
-    if name in cls.keys and not cls.keys[name] <= set(value):
-        raise ProtocolError(f"{cls.__name__} has {value!r:.80} in {name!r} and not {sorted(cls.keys[name])}")
+    try:
+        return read(cls, values)
+    except ValueError as exception:
+        raise ProtocolError(str(exception)) from exception
 
 
 def _is_deep(value: Any) -> bool:

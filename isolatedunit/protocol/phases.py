@@ -6,21 +6,11 @@ import os
 import sys
 import unittest
 
+from isolatedunit.protocol.messages import PHASES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
-
-PHASES = {
-    "_callSetUp": "setUp",
-    "_callTestMethod": "body",
-    "_callTearDown": "tearDown",
-    "_callCleanup": "cleanup",
-    "_handleClassSetUp": "setUpClass",
-    "_tearDownPreviousClass": "tearDownClass",
-    "_handleModuleFixture": "setUpModule",
-    "_handleModuleTearDown": "tearDownModule",
-}
-"""The phases by the functions of unittest that run them."""
 
 _current_frames = sys._current_frames  # a test may patch it
 _directory = os.path.dirname(unittest.__file__)

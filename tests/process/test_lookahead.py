@@ -16,7 +16,7 @@ from multiprocess.connection import wait
 from isolatedunit.backends.contract import Child, ChildSpec, Setting
 from isolatedunit.backends.registry import open_backend
 from isolatedunit.config.options import Options
-from isolatedunit.engine.launch import Preparation
+from isolatedunit.engine.launch import Launcher
 from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
 from isolatedunit.instrumentation.instruments import Measuring
 from isolatedunit.protocol.messages import RunTest
@@ -66,17 +66,15 @@ class LaneTest(ProjectTestCase):
         options = Options()
         self.scratch = os.path.join(self.directory, "scratch")
         os.mkdir(self.scratch)
-        preparation = Preparation(
+        launcher = Launcher(
             "run",
             mock.Mock(path=self.scratch),
             SharedImportsPlan(),
             Measuring(options, lambda name: name),
             None,
-            lambda *_: None,
             lambda: None,
         )
-        more = {"receipt": os.path.join(self.scratch, "receipt"), "shared": False, "track_handles": False}
-        self.settings = {**preparation.settings(options), **more}
+        self.settings = launcher.settings(options, receipt=os.path.join(self.scratch, "receipt"))
         setting = Setting(
             "run", self.scratch, 1, True, (self.directory, *sys.path), ("test",), self.directory, lambda _: None
         )

@@ -227,7 +227,9 @@ class RunnersEnd:
                     break
 
                 def settle(running: Running) -> None:
-                    loop.tell(scheduler.settle(running.attempt, running.collect_output(), running.spawn_info, loop.now))
+                    outputs = running.collect_output()
+                    events = scheduler.settle(running.attempt, outputs, running.spawn_info, loop.now)
+                    loop.publisher.publish(events)
 
                 spec = ChildSpec(attempt.id, Exit())
                 loop.start(Running(attempt, spec, "/nowhere/receipt", settle))

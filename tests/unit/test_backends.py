@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from layers import Sources
-from running import REPOSITORY, START_METHODS, ProjectTestCase
-
 from isolatedunit import IsolatedTestRunner
 from isolatedunit.backends import contract
 from isolatedunit.backends.contract import Backend, Child, ChildSpec, Setting
@@ -23,6 +20,10 @@ from isolatedunit.model import start_methods
 from isolatedunit.model.events import Event, Warned
 from isolatedunit.model.events import TestFinished as Finished
 from isolatedunit.model.start_methods import Capabilities, StartMethod, capabilities_of
+from tests.support.layers import Sources
+from tests.support.paths import REPOSITORY
+from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import START_METHODS
 
 ABOVE = ("engine", "reporters", "history", "calls", "cli", "runner", "suite", "standalone", "result_bridge", "case")
 """The rooms that must not name a backend."""

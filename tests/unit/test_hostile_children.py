@@ -253,8 +253,8 @@ class EveryWayTest(NothingIsUnpickled):
     def test_a_list_that_goes_wrong_on_its_way(self) -> None:
         plan = Plan()
         for tests in ([SOUND], [{"id": 5}], [SOUND]):
-            plan.take(TestsCollected(attempt="", pid=1, tests=tests))
-        plan.take(TestsCollected(attempt="", pid=1, tests=[], error="it failed", last=True))
+            plan.add(TestsCollected(attempt="", pid=1, tests=tests))
+        plan.add(TestsCollected(attempt="", pid=1, tests=[], error="it failed", last=True))
         with self.assertRaisesRegex(CollectionError, "sent what is no test"):
             plan.finish()
 
@@ -264,7 +264,7 @@ class EveryWayTest(NothingIsUnpickled):
         for number in range(2):
             described = {"id": f"m.C.{number}", "home": home, "address": {**address, "method": f"{number}"}}
             tests = json.loads(json.dumps([{**SOUND, **described, "prefix": ["import os"]}]))
-            plan.take(TestsCollected(attempt="", pid=1, tests=tests))
+            plan.add(TestsCollected(attempt="", pid=1, tests=tests))
         one, other = plan.finish()
         self.assertEqual([(test.number, test.id) for test in (one, other)], [(0, "m.C.0"), (1, "m.C.1")])
         self.assertEqual((one.address["method"], other.address["method"], other.home), ("0", "1", home))

@@ -22,9 +22,11 @@ from isolatedunit.protocol.channel import (
     read_receipts,
     to_frame,
 )
+from isolatedunit.protocol.child_settings import ChildSettings
 from isolatedunit.protocol.messages import (
     COMMANDS,
     REPORTS,
+    SUBTEST_KEYS,
     ChildReady,
     Exit,
     Heartbeat,
@@ -54,15 +56,34 @@ VALUES: dict[str, Any] = {
 }
 
 
+SETTINGS = ChildSettings(
+    failfast=False,
+    buffer=False,
+    tb_locals=False,
+    warnings=None,
+    ipc=True,
+    heartbeat_interval=1.0,
+    cleanup_timeout=10,
+)
+
+STRUCTURED: dict[str, Any] = {
+    "settings": SETTINGS,
+    "subtest": dict.fromkeys(SUBTEST_KEYS, "text"),
+    "written": {"stdout": 1, "stderr": 2},
+    "known_bad": {"module": {"cause": "crash"}},
+    "tests": [{}],
+    **{name: ["text"] for name in ("argv", "path", "prefix", "sys_path")},
+    **{name: {"stdout": "text"} for name in ("capture", "spare")},
+    **{name: [{"a": 1}] for name in ("leftovers", "sources")},
+}
+
+
 def example(cls: type[Message]) -> Message:
     """A message of this class, with something in every field."""
     values = {}
     for name, kinds in cls.fields.items():
         kind = next(kind.__name__ for kind in kinds if kind is not type(None))
-        values[name] = VALUES[kind]
-        if name in cls.items:
-            item = VALUES[cls.items[name][0].__name__]
-            values[name] = [item] if kind == "list" else dict.fromkeys(cls.keys.get(name, ("a",)), item)
+        values[name] = STRUCTURED.get(name, VALUES[kind])
     return cls(**values)
 
 
@@ -183,7 +204,7 @@ class ChannelTest(ProjectTestCase):
         self.assertEqual(self.child.receive(), Exit())
 
     def test_a_command_that_does_not_fit_is_sent_in_parts(self) -> None:
-        command = RunTest(attempt="a", tests=[{"text": "x" * 5_000_000}], settings={})
+        command = RunTest(attempt="a", tests=[{"text": "x" * 5_000_000}], settings=SETTINGS)
         self.channel.send(command)
         self.assertTrue(self.channel.has_unsent)
         received = bytearray()

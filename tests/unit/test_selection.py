@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import unittest
 
+from isolatedunit.config.consequences import UNTIL_FAILURE, with_consequences
 from isolatedunit.config.options import Options
 from isolatedunit.engine.scheduling.ordering import repeated, shuffled
 from isolatedunit.engine.scheduling.scheduler import Scheduler
-from isolatedunit.engine.scheduling.selection import UNTIL_FAILURE, choose, with_consequences
+from isolatedunit.engine.scheduling.selection import choose
 from isolatedunit.history.store import Past
 from isolatedunit.model.results import PlannedTest
 

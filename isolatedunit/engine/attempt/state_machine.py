@@ -49,6 +49,7 @@ from isolatedunit.model import events
 from isolatedunit.model.moments import NEVER
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.messages import (
+    PHASES,
     CallNoted,
     ChildFailed,
     ChildReady,
@@ -68,7 +69,6 @@ from isolatedunit.protocol.messages import (
     ValueReported,
     WorkFinished,
 )
-from isolatedunit.protocol.phases import PHASES
 
 
 class Attempt:

@@ -8,29 +8,9 @@ from dataclasses import replace
 from isolatedunit.config.options import Options
 from isolatedunit.engine.scheduling.ordering import Expectations, cut, repeated, shuffled
 from isolatedunit.engine.scheduling.units import group_of
-from isolatedunit.errors import OptionError
 from isolatedunit.model.past import Past, failed_last
 from isolatedunit.model.records import record
 from isolatedunit.model.results import PlannedTest
-
-UNTIL_FAILURE = 100
-"""How often each test runs with ``until_failure``, where ``repeat`` does not say it."""
-
-_SEEDS = 10**6  # short enough to be typed
-
-
-def with_consequences(options: Options) -> Options:
-    """The options, with what follows from some of them for others; raises `OptionError`."""
-    if options.until_failure:
-        times = options.repeat if options.repeat > 1 else UNTIL_FAILURE
-        options = replace(options, repeat=times, max_failures=options.max_failures or 1)
-    if options.shuffle and options.seed is None:
-        import secrets  # here, as it brings all of OpenSSL along
-
-        options = replace(options, seed=secrets.randbelow(_SEEDS))
-    if options.last_failed and options.history is None:
-        raise OptionError("--last-failed: without a history nobody knows what failed; leave out --history none.")
-    return replace(options, shuffle=True) if options.seed is not None else options
 
 
 @record(frozen=True)

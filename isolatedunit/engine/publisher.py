@@ -1,0 +1,28 @@
+"""Hands the events of a run to its listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from isolatedunit.model.events import Event, Listener, Warned
+
+
+class Publisher:
+    """Hands events to *listeners*, in this order; *now* gives the time of warnings."""
+
+    def __init__(self, listeners: Sequence[Listener], now: Callable[[], float]) -> None:
+        self._listeners = listeners
+        self._now = now
+        self._warnings: set[str] = set()
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Hand each event to every listener."""
+        for event in events:
+            for listener in self._listeners:
+                listener.handle(event)
+
+    def warn(self, text: str) -> None:
+        """Warn the user, once for each *text*."""
+        if text not in self._warnings:
+            self._warnings.add(text)
+            self.publish([Warned(self._now(), text)])

@@ -1,0 +1,263 @@
+"""Values with named, typed fields, and one way to read them from plain data that nobody has looked at yet.
+
+What a child sends, what a collector says of a test, and the lines of a file of events are read here. `read` takes
+plain data as JSON has it, and makes of it a `Typed` value or a record (see `isolatedunit.model.records`): it checks
+the names of the fields, their types and those of the items in them, and raises `ValueError` for all else.
+
+Children import this module, also freshly spawned ones, so it imports next to nothing: dataclasses and typing would
+cost a spawned child 13 ms. `Typed` gives its subclasses what a dataclass would, from their annotations, without
+generating code. All annotations are strings here, so this module reads them itself.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False  # as type checkers read it, without importing typing into every child
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, ClassVar, TypeVar
+
+    from typing_extensions import Self, dataclass_transform
+
+    Kinds = tuple[type, ...]
+    Inner = dict[type, Callable[[Any], Any]]
+    T = TypeVar("T")
+else:
+
+    def dataclass_transform(**_options: Any) -> Any:
+        """At run time :class:`Typed` does the work itself."""
+        return lambda cls: cls
+
+
+LARGEST = 2**63
+"""Numbers stay below: beyond are those that SQLite, a division or strict JSON has no place for."""
+
+
+class _AnyKind(tuple):  # type: ignore[type-arg]
+    """The kinds of a field that may have any value."""
+
+    def __contains__(self, _kind: object) -> bool:
+        return True
+
+
+_ANY = _AnyKind()
+_SCALARS: dict[str, Kinds] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (float, int),
+    "bool": (bool,),
+    "None": (type(None),),
+}
+_shapes: dict[tuple[str, str], tuple[Kinds, Inner]] = {}
+_tables: dict[type, _Table] = {}
+
+
+@dataclass_transform(kw_only_default=True, eq_default=True)
+class Typed:
+    """A value with named, typed fields; a subclass declares them as a dataclass would.
+
+    *fields* has the types that the value of each may have in JSON, *inner* what reads those that have a structure,
+    *defaults* those that need not be given. A subclass may have a method ``makes_sense``, which tells of what was read
+    whether it does.
+    """
+
+    fields: ClassVar[dict[str, Kinds]] = {}
+    inner: ClassVar[dict[str, Inner]] = {}
+    defaults: ClassVar[dict[str, Any]] = {}
+    is_checked: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        cls.fields, cls.inner, cls.defaults = dict(cls.fields), dict(cls.inner), dict(cls.defaults)
+        cls.is_checked = hasattr(cls, "makes_sense")
+        names = vars(sys.modules[cls.__module__])
+        for name, annotation in cls.__annotations__.items():
+            _add_field(cls, name, annotation, names)
+            if name in cls.__dict__:
+                cls.defaults[name] = cls.__dict__[name]
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__ = {**self.defaults, **values}
+        if self.__dict__.keys() != self.fields.keys():
+            odd = sorted(self.__dict__.keys() ^ self.fields.keys())
+            raise TypeError(f"{type(self).__name__} has the fields {sorted(self.fields)}: see {odd}")
+
+    def but(self, **values: Any) -> Self:
+        """The same, but for these *values*."""
+        return type(self)(**{**self.__dict__, **values})
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r:.80}" for name, value in self.__dict__.items())
+        return f"{type(self).__name__}({shown})"
+
+
+class _Table:
+    """What `Typed` keeps of its subclasses, of a record."""
+
+    def __init__(self, cls: Any) -> None:
+        from dataclasses import MISSING  # its record has imported that
+
+        self.fields: dict[str, Kinds] = {}
+        self.inner: dict[str, Inner] = {}
+        self.required: set[str] = set()
+        self.is_checked = hasattr(cls, "makes_sense")
+        names = vars(sys.modules[cls.__module__])
+        for name, declared in cls.__dataclass_fields__.items():
+            _add_field(self, name, declared.type, names)
+            if declared.default is MISSING and declared.default_factory is MISSING:
+                self.required.add(name)
+
+
+def read(cls: type[T], values: dict[str, Any]) -> T:
+    """The *cls* that *values* make, a `Typed` value or a record; *values* must not be used any more.
+
+    A `Typed` value refuses fields that it does not have, a record leaves them out: a later version may have more.
+    Raises `ValueError`.
+    """
+    if not issubclass(cls, Typed):
+        of_record: T = _read_record(cls, values)
+        return of_record
+    fields = cls.fields
+    for name, value in values.items():
+        # bool passes for int in Python, and nowhere else
+        kind = type(value)
+        if name not in fields or kind not in fields[name]:
+            raise ValueError(f"{cls.__name__} has no field {name!r} with {value!r:.80}")
+        if kind is float or kind is int:
+            # where an object is allowed the value may be any; nan is on neither side
+            if not -LARGEST <= value < LARGEST and dict not in fields[name]:
+                raise ValueError(f"{cls.__name__} has {value!r:.80} in {name!r}, which is too large for any field")
+        elif (kind is dict or kind is list) and name in cls.inner:
+            values[name] = _read_inner(cls, name, value)
+    made: T = cls.__new__(cls)
+    made.__dict__ = {**cls.defaults, **values}
+    if len(made.__dict__) != len(fields):
+        raise ValueError(f"{cls.__name__} came without {sorted(fields.keys() - made.__dict__.keys())}")
+    if cls.is_checked and not made.makes_sense():  # type: ignore[attr-defined]
+        raise ValueError(f"{made!r:.200} makes no sense")
+    return made
+
+
+def _read_record(cls: Any, values: Mapping[str, Any]) -> Any:
+    table = _tables.get(cls)
+    if table is None:
+        table = _tables[cls] = _Table(cls)
+    known = {}
+    for name, kinds in table.fields.items():
+        if name in values:
+            value = values[name]
+            try:
+                known[name] = fit(value, kinds, table.inner.get(name))
+            except ValueError as exception:
+                raise ValueError(f"{cls.__name__} has in {name!r}: {exception}") from None
+        elif name in table.required:
+            raise ValueError(f"{cls.__name__} came without {name!r}")
+    made = cls(**known)
+    if table.is_checked and not made.makes_sense():
+        raise ValueError(f"{made!r:.200} makes no sense")
+    return made
+
+
+def _read_inner(cls: type[Typed], name: str, value: Any) -> Any:
+    reader = cls.inner[name].get(type(value))
+    try:
+        return value if reader is None else reader(value)
+    except ValueError as exception:
+        raise ValueError(f"{cls.__name__} has in {name!r}: {exception}") from None
+
+
+def fit(value: Any, kinds: Kinds, inner: Inner | None = None) -> Any:
+    """*value*, if its type is one of *kinds*, with what is inside as *inner* reads it; raises `ValueError`."""
+    kind = type(value)
+    if kind not in kinds:
+        raise ValueError(f"{value!r:.80} is no {' or '.join(one.__name__ for one in kinds)}")
+    if kind is float or kind is int:
+        if not -LARGEST <= value < LARGEST and dict not in kinds:
+            raise ValueError(f"{value!r:.80} is too large")
+    elif inner and kind in inner:
+        return inner[kind](value)
+    return value
+
+
+# ---- annotations
+
+
+def _add_field(table: Any, name: str, annotation: str, names: Mapping[str, Any]) -> None:
+    kinds, inner = _shape_of(annotation, names)
+    table.fields[name] = kinds
+    if inner:
+        table.inner[name] = inner
+
+
+def _shape_of(annotation: str, names: Mapping[str, Any]) -> tuple[Kinds, Inner]:
+    """The types that *annotation* allows, and what reads those of them that have a structure."""
+    key = names["__name__"], annotation
+    if key not in _shapes:
+        kinds: Kinds = ()
+        inner: Inner = {}
+        for part in _split(annotation, "|"):
+            if part == "Any":
+                return _ANY, {}
+            word, _, rest = part.partition("[")
+            if word in _SCALARS:
+                kinds += _SCALARS[word]
+                continue
+            kind, reader = _structure_of(word, _split(rest[:-1], ","), names)
+            kinds += (kind,)
+            if reader is not None:
+                inner[kind] = reader
+        _shapes[key] = kinds, inner
+    return _shapes[key]
+
+
+def _structure_of(
+    word: str, arguments: list[str], names: Mapping[str, Any]
+) -> tuple[type, Callable[[Any], Any] | None]:
+    """The type that has this structure in JSON, and what reads it; None where nothing inside is looked at."""
+    if word == "dict":
+        return dict, _reader_of_items(dict, _shape_of(arguments[1], names))
+    if word == "list":
+        return list, _reader_of_items(list, _shape_of(arguments[0], names))
+    if word == "tuple":
+        if arguments[-1] == "...":
+            return list, _reader_of_items(tuple, _shape_of(arguments[0], names))
+        shapes = [_shape_of(argument, names) for argument in arguments]
+        return list, lambda value: _read_tuple(value, shapes)
+    cls = names[word]
+    if hasattr(cls, "__dataclass_fields__") or issubclass(cls, Typed):
+        return dict, lambda value: read(cls, value)
+    return cls, None
+
+
+def _reader_of_items(container: type, shape: tuple[Kinds, Inner]) -> Callable[[Any], Any] | None:
+    """What reads a dict, list or tuple with items of this *shape*."""
+    kinds, inner = shape
+    if kinds is _ANY:
+        return tuple if container is tuple else None
+    if container is dict:
+        return lambda value: {name: fit(item, kinds, inner) for name, item in value.items()}
+    return lambda value: container([fit(item, kinds, inner) for item in value])
+
+
+def _read_tuple(value: list[Any], shapes: list[tuple[Kinds, Inner]]) -> tuple[Any, ...]:
+    if len(value) != len(shapes):
+        raise ValueError(f"{value!r:.80} has {len(value)} items and not {len(shapes)}")
+    return tuple([fit(item, *shape) for item, shape in zip(value, shapes, strict=True)])
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """What *separator* separates in an annotation, outside of brackets."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if character == separator and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
