@@ -8,7 +8,9 @@ import os
 import re
 import stat
 import unittest
+from typing import Any
 from unittest import mock
+from unittest.runner import _WritelnDecorator
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ from isolatedunit.reporters.console import Slowest, Summary, table_of
 from isolatedunit.reporters.files import write_atomically
 from isolatedunit.reporters.printable import printable
 from isolatedunit.reporters.secrets import Secrets
-from isolatedunit.reporters.streams import ColouringStream, HarmlessStream
+from isolatedunit.reporters.streams import ColouringStream, HarmlessStream, RetellingStream
 from isolatedunit.statistics import Statistics
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\r\b\x7f\x9b31m\x00\u202e"
@@ -175,6 +177,21 @@ class ConsoleTest(ProjectTestCase):
             stream.write("\x1b[1mok")
         self.assertEqual(below.getvalue(), "\x1b[32mok\x1b[0m\\x1b[1mok")
         self.assertFalse(stream.isatty())
+
+    def test_unittest_leaves_the_colours_to_us(self) -> None:
+        """Python 3.14 and later would colour their words above, to be shown as escapes."""
+
+        def get_theme(*, force_no_color: bool = False, **_: Any) -> str:
+            return "plain" if force_no_color else "coloured"
+
+        with mock.patch.object(unittest.runner, "get_theme", get_theme, create=True):
+            ours = HarmlessStream(io.StringIO())
+            HarmlessStream(io.StringIO())
+            ask: Any = vars(unittest.runner)["get_theme"]
+            retold = RetellingStream(_WritelnDecorator(ours), lambda: 0.0)
+            self.assertEqual([ask(tty_file=stream) for stream in (ours, retold)], ["plain", "plain"])
+            self.assertEqual([ask(tty_file=io.StringIO()), ask()], ["coloured", "coloured"])
+            self.assertIs(ask.theme_of, get_theme)
 
 
 class PrivateFilesTest(ProjectTestCase):
