@@ -17,6 +17,7 @@ from running import (
     ProjectTestCase,
     environment,
     processes_of_run,
+    run_python,
     wait_until,
 )
 
@@ -239,6 +240,17 @@ class EventsTest(ProjectTestCase):
         result, _ = self.run_source("test_lean", start_method="forkserver")
         self.assertEqual([text for _, text in result.errors + result.failures], [])
         self.assertEqual(result.testsRun, 2)
+
+    def test_ctypes_brings_no_threading_into_a_template(self) -> None:
+        """From Python 3.14 on it imports sysconfig, and that threading; this one does on each Python."""
+        self.write("ctypes.py", "import sysconfig as of_system")
+        source = (
+            "import sys, isolatedunit.child.bootstrap, ctypes; assert ctypes.__file__.startswith(sys.argv[1]), ctypes; "
+            "print(*{'sysconfig', 'threading'} & sys.modules.keys()); get_path = ctypes.of_system.get_path; "
+            "print(ctypes.of_system.get_python_version(), get_path is sys.modules['sysconfig'].get_path)"
+        )
+        ended = run_python("-S", "-c", source, self.directory, cwd=self.directory)
+        self.assertEqual(ended.output, f"\n{sys.version_info[0]}.{sys.version_info[1]} True\n")
 
     def test_a_template_that_is_killed_costs_its_test_and_no_other(self) -> None:
         self.write(
