@@ -5,7 +5,9 @@ from __future__ import annotations
 import _thread
 import os
 import signal
+import sys
 import time
+import types
 
 from isolatedunit.system import processes
 
@@ -15,11 +17,35 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-try:
-    # now, since it must not be imported while a test runs
-    import ctypes
-except ImportError:
-    ctypes = None  # type: ignore[assignment]
+
+class _Later(types.ModuleType):
+    """Stands for the module of this name, which is imported when something of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(__import__(self.__name__), name)
+
+
+def _import_ctypes() -> Any:
+    """The module `ctypes`, or None where there is none, imported without `threading`.
+
+    From Python 3.14 on it imports sysconfig, for one line that only Cygwin runs, and sysconfig imports `threading`,
+    whose hooks would run in every fork.
+    """
+    later = _Later("sysconfig")
+    given = sys.modules.setdefault("sysconfig", later)
+    try:
+        import ctypes
+    except ImportError:
+        return None
+    finally:
+        if given is later and sys.modules.get("sysconfig") is later:
+            del sys.modules["sysconfig"]
+    return ctypes
+
+
+ctypes = _import_ctypes()  # now, since it must not be imported while a test runs
 
 _allocate_lock, _sleep = _thread.allocate_lock, time.sleep  # a test may replace them in their modules
 _getpid = os.getpid

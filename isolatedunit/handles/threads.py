@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import types
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _hold: dict[str, Any] = {}
+_referrers_of = gc.get_referrers
 
 
 def _threading() -> dict[str, Any]:
@@ -73,7 +75,21 @@ def pending_tasks() -> list[Any]:
                 break
             except RuntimeError:
                 continue
-    return found
+    return found + [task for task in _tasks_of_c() if not task.done() and task not in found]
+
+
+def _tasks_of_c() -> list[Any]:
+    """The tasks that are in lists of asyncio's C part only, as they are from Python 3.14 on.
+
+    It can be asked for those of one loop, but not which loops there are. An object refers to its class, so that these
+    are found as the collector of garbage would find them, without a page being written to.
+    """
+    if not hasattr(sys.modules.get("asyncio.tasks"), "_c_all_tasks"):
+        return []
+    kinds: list[type] = [sys.modules["_asyncio"].Task]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    return [one for one in _referrers_of(*kinds) if type(one) in kinds]
 
 
 def describe_task(task: Any) -> tuple[str, tuple[str, int, str] | None]:

@@ -14,7 +14,7 @@ from typing import Any
 from isolatedunit import IsolatedTestRunner
 from isolatedunit.model.events import ChildUnresponsive, Event, ResourcesSampled, RunCancelled, RunStarted, Warned
 from isolatedunit.model.events import TestSlow as Slow
-from tests.support.command_line import environment
+from tests.support.command_line import environment, run_python
 from tests.support.processes import processes_of_run
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
@@ -235,6 +235,17 @@ class EventsTest(ProjectTestCase):
         result, _ = self.run_source("test_lean", start_method="forkserver")
         self.assertEqual([text for _, text in result.errors + result.failures], [])
         self.assertEqual(result.testsRun, 2)
+
+    def test_ctypes_brings_no_threading_into_a_template(self) -> None:
+        """From Python 3.14 on it imports sysconfig, and that threading; this one does on each Python."""
+        self.write("ctypes.py", "import sysconfig as of_system")
+        source = (
+            "import sys, isolatedunit.child.bootstrap, ctypes; assert ctypes.__file__.startswith(sys.argv[1]), ctypes; "
+            "print(*{'sysconfig', 'threading'} & sys.modules.keys()); get_path = ctypes.of_system.get_path; "
+            "print(ctypes.of_system.get_python_version(), get_path is sys.modules['sysconfig'].get_path)"
+        )
+        ended = run_python("-S", "-c", source, self.directory, cwd=self.directory)
+        self.assertEqual(ended.output, f"\n{sys.version_info[0]}.{sys.version_info[1]} True\n")
 
     def test_a_template_that_is_killed_costs_its_test_and_no_other(self) -> None:
         self.write(

@@ -6,7 +6,9 @@ import io
 import os
 import stat
 import unittest
+from typing import Any
 from unittest import mock
+from unittest.runner import _WritelnDecorator
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.files.json_report import write_atomically
 from isolatedunit.reporters.redaction import Secrets
 from isolatedunit.reporters.statistics import Statistics
-from isolatedunit.reporters.terminal.streams import ColouringStream, EscapingStream
+from isolatedunit.reporters.terminal.streams import ColouringStream, ElapsedRewriter, EscapingStream
 from isolatedunit.reporters.terminal.summary import Slowest, Summary, table_of
 from tests.support.control_characters import controls_in
 from tests.support.events import Story
@@ -44,6 +46,21 @@ class ConsoleTest(ProjectTestCase):
             stream.write("\x1b[1mok")
         self.assertEqual(below.getvalue(), "\x1b[32mok\x1b[0m\\x1b[1mok")
         self.assertFalse(stream.isatty())
+
+    def test_unittest_leaves_the_colours_to_us(self) -> None:
+        """Python 3.14 and later would colour their words above, to be shown as escapes."""
+
+        def get_theme(*, force_no_color: bool = False, **_: Any) -> str:
+            return "plain" if force_no_color else "coloured"
+
+        with mock.patch.object(unittest.runner, "get_theme", get_theme, create=True):
+            ours = EscapingStream(io.StringIO())
+            EscapingStream(io.StringIO())
+            ask: Any = vars(unittest.runner)["get_theme"]
+            retold = ElapsedRewriter(_WritelnDecorator(ours), lambda: 0.0)
+            self.assertEqual([ask(tty_file=stream) for stream in (ours, retold)], ["plain", "plain"])
+            self.assertEqual([ask(tty_file=io.StringIO()), ask()], ["coloured", "coloured"])
+            self.assertIs(ask.theme_of, get_theme)
 
 
 class PrivateFilesTest(ProjectTestCase):

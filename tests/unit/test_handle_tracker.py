@@ -202,6 +202,25 @@ class LeakTest(unittest.TestCase):
         self.check(leak, "task", "lingering", line_of(linger, 1))
         kept[0]._log_destroy_pending = False
 
+    def test_task_of_a_class_that_is_none_of_asyncios(self) -> None:
+        class Task(asyncio.Task[None]):
+            pass
+
+        async def linger() -> None:
+            await asyncio.sleep(1000)
+
+        kept: list[Any] = []
+
+        def leak() -> None:
+            loop = asyncio.new_event_loop()
+            loop.set_task_factory(lambda loop, coroutine, **more: Task(coroutine, loop=loop, **more))
+            kept.append(loop.create_task(linger(), name="lingering"))
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+
+        self.check(leak, "task", "lingering", line_of(linger, 1))
+        kept[0]._log_destroy_pending = False
+
     def test_tracked_handle_that_stays_open(self) -> None:
         class Client:
             closed = False

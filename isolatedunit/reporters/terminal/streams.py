@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unittest.runner
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
@@ -120,15 +121,37 @@ class ColouringStream:
         return line
 
 
+def _keep_unittest_plain() -> None:
+    """Have unittest's text result send no colours to a `EscapingStream`, which would show them as text.
+
+    From Python 3.14 on unittest colours its own words. It asks the environment and the descriptor whether to, for which
+    a stream cannot answer. Nothing changes for other streams, nor on older Pythons.
+    """
+    theme_of: Callable[..., Any] | None = getattr(unittest.runner, "get_theme", None)
+    if theme_of is None or hasattr(theme_of, "theme_of"):
+        return
+
+    def get_theme(*, tty_file: Any = None, **choices: Any) -> Any:
+        if getattr(tty_file, "escapes_colours", False):
+            choices["force_no_color"] = True
+        return theme_of(tty_file=tty_file, **choices)
+
+    get_theme.theme_of = theme_of  # type: ignore[attr-defined]
+    unittest.runner.get_theme = get_theme  # type: ignore[attr-defined]
+
+
 class EscapingStream:
     """Passes text on; what a terminal would obey is shown to it instead.
 
     A colouring of ours belongs below, so that it is sent. That this is no terminal is said to who would colour above.
     """
 
+    escapes_colours = True
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._obeys_text = False
+        _keep_unittest_plain()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
