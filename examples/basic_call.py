@@ -1,4 +1,4 @@
-"""A function in a process of its own: the shortest way to an isolated test. Run it as a program."""
+"""Runs a function in a process of its own: the shortest way to an isolated test. Run this file as a program."""
 
 import os
 
@@ -8,7 +8,7 @@ settings = {"mode": "quick"}
 
 
 def pollute(test):
-    """Change what nobody should, and tell where that was done."""
+    """Change global state, and return what this process sees of it."""
     settings["mode"] = "polluted"
     os.environ["MODE"] = "polluted"
     print("written in", test.temporary_directory)

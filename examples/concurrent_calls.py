@@ -1,4 +1,4 @@
-"""Several isolated tests at once, awaited together; at most three have a process at the same time."""
+"""Runs several isolated tests at once and awaits them together; at most three processes exist at the same time."""
 
 import asyncio
 

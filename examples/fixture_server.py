@@ -1,7 +1,7 @@
-"""What isolated tests share on purpose: the runner hosts it once, and each test asks for its part.
+"""Shares a resource between isolated tests: the runner hosts it once, and each test asks for its part.
 
-Here that is an allocator of ports and of names for databases. It lives in the runner's process, so that two
-tests that run at the same time never get the same.
+The resource is an allocator of ports and database names. It lives in the runner's process, so two tests that
+run at the same time never get the same port or name.
 """
 
 import itertools
@@ -18,7 +18,7 @@ class Allocator:
         self._numbers = itertools.count(1)
 
     def port(self, _):
-        """A port that is free now, and was given to nobody."""
+        """Return a free port that no other test has."""
         while True:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
@@ -28,7 +28,7 @@ class Allocator:
                 return port
 
     def database(self, test):
-        """A name for a database, seeded for this test."""
+        """Return a database name for this test that no other test has."""
         return f"{test}_{next(self._numbers):03}"
 
 

@@ -1,4 +1,4 @@
-"""A call with an SDK of its own: what it gets is said by options, here a mock of a class of the standard library."""
+"""Calls a function with an SDK of its own. The options choose a mock of a class of the standard library."""
 
 import logging
 

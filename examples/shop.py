@@ -1,4 +1,4 @@
-"""A small shop, written as much old code is: with its settings in a module's globals."""
+"""A small shop, written like much old code: its settings are global variables of the module."""
 
 import os
 
@@ -7,7 +7,7 @@ _carts = {}
 
 
 def price(amount):
-    """What is to be paid, as the shop shows it."""
+    """Return the price to pay, as the shop displays it."""
     to_pay = amount * (1 - settings["discount"])
     if os.environ.get("SHOP_REGION") == "UK":
         to_pay *= 1.2
@@ -15,5 +15,5 @@ def price(amount):
 
 
 def cart(customer):
-    """The customer's cart, made when it is first asked for."""
+    """Return the customer's cart; the first call for a customer creates it."""
     return _carts.setdefault(customer, [])

@@ -1,7 +1,7 @@
-"""Isolation that is part of the tests: it holds under any runner, in an IDE too.
+"""Tests that are isolated under any runner, including an IDE.
 
-``python -m unittest test_isolated_case`` and ``pytest test_isolated_case.py`` run each of these
-tests in a process of its own as well.
+``python -m unittest test_isolated_case`` and ``pytest test_isolated_case.py`` run the isolated tests in
+processes of their own, too.
 """
 
 import os
@@ -15,7 +15,7 @@ from isolatedunit import IsolatedTestCase, isolated
 
 
 class RegionTest(IsolatedTestCase):
-    """All of its tests are isolated. Attributes set the options of this class."""
+    """All tests of this class are isolated. Attributes set its options."""
 
     process_timeout = 10.0
 
@@ -28,7 +28,7 @@ class RegionTest(IsolatedTestCase):
 
 
 class BackgroundTest(unittest.TestCase):
-    """An ordinary test case, of which one test is isolated."""
+    """An ordinary test case with one isolated test."""
 
     @isolated(process_timeout=5.0, leaks="ignore")
     def test_a_thread_that_never_ends(self):

@@ -1,7 +1,7 @@
-"""A legacy suite: every test is right by itself, and together they fail.
+"""A legacy suite: each test is correct, but together they fail.
 
-``python -m unittest test_legacy_shop`` shows three failures, in the order that it happens to have.
-``python -m isolatedunit test_legacy_shop`` shows none, in any order, and nothing was changed.
+``python -m unittest test_legacy_shop`` reports three failures, in the order in which it runs the tests.
+``python -m isolatedunit test_legacy_shop`` reports none, in any order, without a change to the tests.
 """
 
 import os

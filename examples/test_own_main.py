@@ -1,6 +1,6 @@
-"""A test file with a main of its own: ``python test_own_main.py`` runs it, with unittest's options.
+"""A test file that calls ``unittest.main`` itself: ``python test_own_main.py`` runs it, with unittest's options.
 
-All that makes its tests isolated is the ``testRunner`` in the last line.
+The ``testRunner`` in the last line is all that isolates its tests.
 """
 
 import sys

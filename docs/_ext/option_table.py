@@ -43,13 +43,13 @@ def describe(name: str) -> Iterator[str]:
     yield f"``{name}``"
     words = f"{metadata['help'][0].upper()}{metadata['help'][1:]}."
     # the help of an option that is on by default is that of the flag which turns it off
-    yield f"   {'When it is turned off: ' if TABLE[name].default is True else ''}{words}"
+    yield f"   {'If it is off: ' if TABLE[name].default is True else ''}{words}"
     yield ""
     if metadata["flags"] or "flags_set" in metadata:
-        yield f"   | On the command line {describe_flags(name)}"
-    yield f"   | In the environment {' or '.join(f'``ISOLATEDUNIT_{key.upper()}``' for key in keys)}"
-    yield f"   | In a file {' or '.join(f'``{key}``' for key in keys)}: {expectation(name)}"
-    yield f"   | By default {describe_default(TABLE[name].default)}"
+        yield f"   | Command line: {describe_flags(name)}"
+    yield f"   | Environment: {' or '.join(f'``ISOLATEDUNIT_{key.upper()}``' for key in keys)}"
+    yield f"   | File: {' or '.join(f'``{key}``' for key in keys)}, {expectation(name)}"
+    yield f"   | Default: {describe_default(TABLE[name].default)}"
     if name in PER_TEST:
         yield "   | Also for a class or a method"
     yield ""

@@ -1,6 +1,6 @@
-"""Tests of a program over boto3 at all four mock levels. Needs ``pip install 'isolatedunit[examples]'``.
+"""Tests a program that uses boto3, at all four mock levels. Needs ``pip install 'isolatedunit[examples]'``.
 
-``partial_mock`` runs against a server of moto's on loopback, which the fixture starts in each child.
+With ``partial_mock`` the tests use a moto server on loopback, which the adapter starts in each child.
 """
 
 import importlib.util
@@ -25,7 +25,7 @@ NOT_RETRIED = {"AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 class NotesAdapter(SDKAdapter):
-    """What isolatedunit has to know of boto3."""
+    """Describes the boto3 program to isolatedunit."""
 
     client_class = Notes
     session_patterns = ("AWS_*", "BOTO_*")

@@ -1,4 +1,4 @@
-"""What stands in for the weather service on loopback, and the adapter that starts it."""
+"""A local replacement for the weather service, and the adapter that starts it."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ TEMPERATURES = {"London": 11.5, "Rome": 19.0}
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the service does."""
+    """Answers requests like the real service."""
 
     def do_GET(self):
         city = self.path.rpartition("/")[2]
@@ -27,11 +27,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args):
-        """Say nothing."""
+        """Log nothing."""
 
 
 class WeatherAdapter(SDKAdapter):
-    """What isolatedunit has to know of the weather SDK."""
+    """Describes the weather SDK to isolatedunit."""
 
     client_class = weather.WeatherClient
     session_patterns = ("WEATHER_*",)

@@ -1,4 +1,4 @@
-"""Tests of an SDK at all four mock levels. Needs ``pip install 'isolatedunit[examples]'``."""
+"""Tests an SDK at all four mock levels. Needs ``pip install 'isolatedunit[examples]'``."""
 
 import importlib.util
 import os
@@ -20,7 +20,7 @@ from isolatedunit import IsolatedTestCase, TestSDKOptions  # noqa: E402
 
 
 class FullMockTest(IsolatedTestCase):
-    """No HTTP at all: the client is a mock that refuses what the real one would refuse."""
+    """No HTTP: the client is a mock that refuses the calls that the real client would refuse."""
 
     sdk_options = TestSDKOptions(sdk="weather", replies={"execute": 20.0})
 
@@ -34,7 +34,7 @@ class FullMockTest(IsolatedTestCase):
 
 
 class RecordedTest(IsolatedTestCase):
-    """The real client; HTTP comes from a recording."""
+    """The real client, with HTTP replayed from a recording."""
 
     sdk_options = TestSDKOptions(sdk="weather", mock_level="recorded", cassette=os.path.join(HERE, "weather.yaml"))
 
@@ -43,7 +43,7 @@ class RecordedTest(IsolatedTestCase):
 
 
 class PartialMockTest(IsolatedTestCase):
-    """The real client over a real server, which each test starts for itself."""
+    """The real client, connected to a real server that each test starts for itself."""
 
     sdk_options = TestSDKOptions(sdk="weather", mock_level="partial_mock")
 
@@ -59,7 +59,7 @@ class PartialMockTest(IsolatedTestCase):
 
 
 class RealTest(IsolatedTestCase):
-    """The real thing. Here that is a server of our own; elsewhere it would be the service."""
+    """The real client and a real service; here it is a local server, elsewhere the actual service."""
 
     sdk_options = TestSDKOptions(sdk="weather", mock_level="none", arguments={"base_url": "http://127.0.0.1:9"})
 
@@ -68,7 +68,7 @@ class RealTest(IsolatedTestCase):
             self.sdk.execute_with_sdk("London")
 
     def test_a_service_that_can(self):
-        # what the tracker is given it closes when the test is done
+        # the tracker closes what it is given when the test is done
         server = service.WeatherAdapter().start_local_server(self.handle_tracker)
         client = self.handle_tracker.track(service.weather.WeatherClient(**server))
         self.assertEqual(client.execute("London"), 11.5)

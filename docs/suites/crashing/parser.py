@@ -1,9 +1,9 @@
-"""Stands for an extension written in C: what it does with deep nesting is not what its authors meant."""
+"""Stands for a C extension that crashes on nested input."""
 
 import ctypes
 
 
 def parse(text):
     if text.startswith("[["):
-        ctypes.string_at(0)  # reads what nobody gave it
+        ctypes.string_at(0)  # reads memory that it does not own
     return text.strip("[]").split(",")

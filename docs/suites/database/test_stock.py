@@ -9,7 +9,7 @@ from isolatedunit import isolated
 
 @isolated(fork_after="fixtures")
 class StockTest(unittest.TestCase):
-    """The database is filled once; each test has a copy of its own, and needs to wait for nobody."""
+    """The database is filled once. Each test has its own copy and does not wait for others."""
 
     @classmethod
     def setUpClass(cls):
@@ -23,7 +23,7 @@ class StockTest(unittest.TestCase):
 
     def setUp(self):
         own = shutil.copy(self.filled, os.path.join(self.directory, self.id()))
-        self.connection = sqlite3.connect(own)  # after the fork: a connection is not to be shared
+        self.connection = sqlite3.connect(own)  # after the fork: a connection must not be shared
         self.addCleanup(self.connection.close)
 
     def pieces(self):
