@@ -29,11 +29,15 @@ def need_coverage() -> None:
 
 
 def begin(directory: str) -> Any:
-    """Begin to measure this process, and all that is forked from it; they save their data into *directory*."""
+    """Begin to measure this process, and all that is forked from it; they save their data into *directory*.
+
+    isolatedunit's own files are left out, unless the configuration names it in ``source_pkgs``.
+    """
     import coverage
 
     measurement = coverage.Coverage(data_file=os.path.join(directory, "lines"), data_suffix=True)
-    measurement.set_option("run:omit", [*(measurement.get_option("run:omit") or ()), OWN_FILES])  # type: ignore
+    if "isolatedunit" not in (measurement.get_option("run:source_pkgs") or ()):  # type: ignore[operator]
+        measurement.set_option("run:omit", [*(measurement.get_option("run:omit") or ()), OWN_FILES])  # type: ignore
     if os.name == "posix":
         measurement.set_option("run:sigterm", True)  # a test that is ended has run some lines, too
     measurement.start()

@@ -17,7 +17,7 @@ from tests.support.browser import complaints, needs_browser, open_browser, viola
 from tests.support.command_line import environment
 from tests.support.optional import optional
 from tests.support.projects import ProjectTestCase
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 starlette, uvicorn = optional("starlette"), optional("uvicorn")
 
@@ -64,7 +64,7 @@ class Live:
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str]:
         """Send a request as it is; gives the status and the text."""
-        connection = http.client.HTTPConnection(self.host, timeout=60)
+        connection = http.client.HTTPConnection(self.host, timeout=PATIENCE)
         with contextlib.closing(connection):
             sent = None if body is None else json.dumps(body)
             connection.request(method, path, sent, {name.replace("_", "-"): text for name, text in headers.items()})
@@ -80,7 +80,7 @@ class Live:
 
     def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """What a page is told, to the end of the run."""
-        connection = http.client.HTTPConnection(self.host, timeout=60)
+        connection = http.client.HTTPConnection(self.host, timeout=PATIENCE)
         with contextlib.closing(connection):
             connection.request("GET", f"/events?token={self.token}")
             response = connection.getresponse()
@@ -94,7 +94,7 @@ class Live:
 
     def end(self) -> str:
         """Wait for the run's end; gives what else it printed."""
-        return self.process.communicate(timeout=120)[1]
+        return self.process.communicate(timeout=PATIENCE)[1]
 
 
 @unittest.skipUnless(starlette and uvicorn, "needs the extra web")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
+import textwrap
 from typing import Any, ClassVar
 
 from isolatedunit.model.events import AttemptFinished, AttemptStarted, RunStarted, TestFinished
@@ -11,6 +13,7 @@ from isolatedunit.model.results import AttemptReport, TestReport
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.web.page import HtmlReport
 from tests.support.browser import complaints, needs_browser, open_browser, show_as, violations
+from tests.support.command_line import run_isolatedunit
 from tests.support.events import ORIGIN
 from tests.support.page import EVIL, Data
 from tests.support.projects import ProjectTestCase
@@ -65,23 +68,27 @@ class DocumentTest(ProjectTestCase):
 
 @needs_browser
 class BrowserTest(ProjectTestCase):
+    """One browser, and the page of one run, for all of these tests: each of them opens it anew."""
+
     browser: ClassVar[Any]
+    page: ClassVar[str]
 
     @classmethod
     def setUpClass(cls) -> None:
+        directory = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(directory.cleanup)
+        with open(os.path.join(directory.name, "test_shop.py"), "w", encoding="utf-8") as file:
+            file.write(textwrap.dedent(SUITE))
+        flags = ("--process-timeout", "2", "--retries", "1", "--retry-on", "failed", "--leaks", "warn", "-j", "2")
+        ended = run_isolatedunit(*flags, "--html", "page.html", cwd=directory.name)
+        assert ended.exit_code == 1, ended.output
+        cls.page = os.path.join(directory.name, "page.html")
         cls.browser = open_browser()
         cls.addClassCleanup(cls.browser.quit)
 
     def open(self, path: str) -> None:
         self.browser.get(f"file://{path}")
         self.wait_for("document.body.dataset.ready === 'yes'")
-
-    def run_suite(self) -> None:
-        self.write("test_shop.py", SUITE)
-        flags = ("--process-timeout", "2", "--retries", "1", "--retry-on", "failed", "--leaks", "warn", "-j", "2")
-        ended = self.run_here(*flags, "--html", "page.html")
-        self.assertEqual(ended.exit_code, 1, ended.output)
-        self.open(os.path.join(self.directory, "page.html"))
 
     def ask(self, expression: str) -> Any:
         return self.browser.execute_script(f"return {expression};")
@@ -91,7 +98,7 @@ class BrowserTest(ProjectTestCase):
 
         WebDriverWait(self.browser, 60, 0.02).until(lambda _: self.ask(condition), condition)
 
-    def tests_shown(self) -> list[str]:
+    def names_shown(self) -> list[str]:
         names: list[str] = self.ask("[...document.querySelectorAll('#rows button')].map((one) => one.textContent)")
         return [name.rpartition(".")[2] for name in names]
 
@@ -99,7 +106,7 @@ class BrowserTest(ProjectTestCase):
         self.browser.find_element("css selector", selector).click()
 
     def test_a_run_with_all_kinds_of_trouble(self) -> None:
-        self.run_suite()
+        self.open(self.page)
         self.assertEqual(complaints(self.browser), [])
         self.assertNotEqual(self.browser.title, "owned")
         counts = self.ask(
@@ -111,14 +118,14 @@ class BrowserTest(ProjectTestCase):
         self.assertEqual(self.browser.title, "4 failed · Test run")
 
         # failures first, and then by name, each with the first words of why
-        self.assertEqual(self.tests_shown()[0], "test_fails")
+        self.assertEqual(self.names_shown()[0], "test_fails")
         why = self.ask("[...document.querySelectorAll('#rows .why')].map((one) => one.textContent)")
         self.assertEqual(why[0], "100 != 120")
-        self.assertRegex(why[self.tests_shown().index("test_hangs")], r"^timeout: The test did not end within 2 s")
+        self.assertRegex(why[self.names_shown().index("test_hangs")], r"^timeout: The test did not end within 2 s")
         self.click("#heads th:nth-child(2) button")
-        self.assertEqual(self.tests_shown(), sorted(self.tests_shown()))
+        self.assertEqual(self.names_shown(), sorted(self.names_shown()))
         self.click("#heads th:nth-child(2) button")
-        self.assertEqual(self.tests_shown(), sorted(self.tests_shown(), reverse=True))
+        self.assertEqual(self.names_shown(), sorted(self.names_shown(), reverse=True))
         self.assertEqual(
             self.ask("document.querySelector('#heads th:nth-child(2)').getAttribute('aria-sort')"), "descending"
         )
@@ -127,17 +134,17 @@ class BrowserTest(ProjectTestCase):
             box = self.browser.find_element("id", "search")
             box.clear()
             box.send_keys(text)
-            self.assertEqual(self.tests_shown(), names)
+            self.assertEqual(self.names_shown(), names)
         box.clear()
         box.send_keys(" \b")
         self.click("#show-passed")
-        self.assertNotIn("test_passes", self.tests_shown())
+        self.assertNotIn("test_passes", self.names_shown())
 
     def test_one_test(self) -> None:
         from selenium.webdriver.common.action_chains import ActionChains
         from selenium.webdriver.common.keys import Keys
 
-        self.run_suite()
+        self.open(self.page)
         for name, texts in (
             ("test_fails", ("AssertionError: 100 != 120", "output of the shop", "Attempts")),
             ("test_hangs", ("timeout", "The test did not end within 2 s", "in test_hangs")),
@@ -158,7 +165,7 @@ class BrowserTest(ProjectTestCase):
     def test_the_timeline_by_keyboard(self) -> None:
         from selenium.webdriver.common.keys import Keys
 
-        self.run_suite()
+        self.open(self.page)
         timeline = self.browser.find_element("id", "timeline")
         hints = set()
         for _ in range(self.ask("data.slices.length")):
@@ -172,7 +179,7 @@ class BrowserTest(ProjectTestCase):
         self.assertTrue(self.ask("document.querySelector('dialog[open]') !== null"))
 
     def test_whoever_looks_at_it(self) -> None:
-        self.run_suite()
+        self.open(self.page)
         for dark in (False, True):
             for width in (360, 1280):
                 with self.subTest(dark=dark, width=width):
@@ -226,6 +233,6 @@ class BrowserTest(ProjectTestCase):
         self.assertLess(self.ask("document.querySelectorAll('#rows tr').length"), 100)
         self.assertEqual(self.ask("document.getElementById('tests').getAttribute('aria-rowcount')"), "20001")
         self.click("#heads th:nth-child(3) button")
-        self.assertEqual(self.tests_shown()[0], "test_19999")
+        self.assertEqual(self.names_shown()[0], "test_19999")
         self.ask("document.getElementById('scroll').scrollTo(0, 1e9)")
         self.wait_for("[...document.querySelectorAll('#rows button')].at(-1).textContent.endsWith('.test_0')")

@@ -14,7 +14,7 @@ from typing import Any
 from isolatedunit.reporters.files.event_log import FORMAT
 from tests.support.command_line import environment
 from tests.support.projects import ProjectTestCase
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 TROUBLE = r"""
     import os
@@ -184,7 +184,7 @@ class ReplayTest(ProjectTestCase):
             lambda: os.path.exists(path) and b"ChildStarted" in read_bytes(path).partition(b"test_hangs")[2], "it"
         )
         process.send_signal(signal.SIGINT)
-        _, output = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=PATIENCE)
         shown = self.run_here("replay", "it.jsonl", "--json", "shown.json", report=False)
         self.assertEqual((shown.exit_code, process.returncode), (130, 130))
         self.assertEqual(shown.output, without_commands(output.decode()))

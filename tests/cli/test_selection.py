@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.support.command_line import Completed
 from tests.support.projects import ProjectTestCase
-from tests.support.start_methods import per_start_method
 
 SUITE = """
     import os
@@ -52,24 +50,18 @@ COUNTING = """
     """
 
 
-@per_start_method
 class RunTest(ProjectTestCase):
-    start_method = ""
-
-    def run_with(self, *flags: str) -> Completed:
-        return self.run_here("--start-method", self.start_method, *flags)
-
     def test_only_those_that_failed_until_they_are_mended(self) -> None:
         self.write("test_it.py", SUITE)
         self.write("test_broken.py", "import no_such_module")
-        self.assertEqual(self.run_with().last_line, "1 passed, 3 failed, 0 skipped")
-        again = self.run_with("--last-failed")
+        self.assertEqual(self.run_here().last_line, "1 passed, 3 failed, 0 skipped")
+        again = self.run_here("--last-failed")
         self.assertEqual(again.last_line, "0 passed, 3 failed, 0 skipped")
         self.assertIn("isolatedunit: --last-failed: 4 of 5 tests failed the last time\n", again.output)
         self.write("mended", "")
         self.write("test_broken.py", "import unittest\nclass C(unittest.TestCase):\n    def test_e(self): pass\n")
-        self.assertEqual(self.run_with("--last-failed").last_line, "4 passed, 0 failed, 0 skipped")
-        ended = self.run_with("--last-failed")
+        self.assertEqual(self.run_here("--last-failed").last_line, "4 passed, 0 failed, 0 skipped")
+        ended = self.run_here("--last-failed")
         self.assertEqual(ended.last_line, "5 passed, 0 failed, 0 skipped")
         self.assertIn("no test is known to have failed the last time; all 5 are run", ended.output)
 
@@ -78,7 +70,7 @@ class RunTest(ProjectTestCase):
         for isolation in ("test", "class"):
             with self.subTest(isolation):
                 self.write("count", "")
-                ended = self.run_with("--repeat", "5", "--isolation", isolation)
+                ended = self.run_here("--repeat", "5", "--isolation", isolation)
                 self.assertEqual(ended.last_line, "9 passed, 1 failed, 0 skipped")
                 self.assertIn("Failed, when it was repeated:\n  test_it.It.test_count: 1 of 5 times\n", ended.output)
                 assert ended.report is not None
@@ -102,21 +94,21 @@ class RunTest(ProjectTestCase):
                     pass
             """,
         )
-        self.assertEqual(self.run_with("--repeat", "3", "-j", "1").last_line, "2 passed, 1 failed, 0 skipped")
+        self.assertEqual(self.run_here("--repeat", "3", "-j", "1").last_line, "2 passed, 1 failed, 0 skipped")
 
     def test_who_failed_once_has_failed(self) -> None:
         self.write("test_it.py", COUNTING)
-        self.run_with("--repeat", "5")
-        self.assertIn("1 of 2 tests failed the last time", self.run_with("--last-failed").output)
+        self.run_here("--repeat", "5")
+        self.assertIn("1 of 2 tests failed the last time", self.run_here("--last-failed").output)
 
     def test_without_a_history_nobody_knows(self) -> None:
-        ended = self.run_with("--last-failed", "--history", "none")
+        ended = self.run_here("--last-failed", "--history", "none")
         self.assertEqual(ended.exit_code, 2)
         self.assertIn("isolatedunit: --last-failed: without a history", ended.output)
 
     def test_until_failure(self) -> None:
         self.write("test_it.py", COUNTING)
-        ended = self.run_with("--until-failure", "-j", "1", "test_it.It.test_count")
+        ended = self.run_here("--until-failure", "-j", "1", "test_it.It.test_count")
         self.assertEqual(ended.last_line, "3 passed, 1 failed, 0 skipped")
         self.assertEqual(ended.exit_code, 1)
         self.assertNotIn("not run", ended.output)
@@ -124,10 +116,10 @@ class RunTest(ProjectTestCase):
     def test_a_random_order_can_be_had_again(self) -> None:
         lines = "".join(f"    def test_{number}(self): pass\n" for number in range(9))
         self.write("test_it.py", f"import unittest\nclass It(unittest.TestCase):\n{lines}")
-        first = self.run_with("-v", "-j", "1", "--shuffle")
+        first = self.run_here("-v", "-j", "1", "--shuffle")
         (seed,) = set(re.findall(r"--shuffle --seed (\d+)", first.output))
         self.assertEqual(first.output.count(seed), 2)
-        again = self.run_with("-v", "-j", "1", "--seed", seed)
+        again = self.run_here("-v", "-j", "1", "--seed", seed)
         assert again.report is not None
         self.assertEqual(again.report["run"]["seed"], int(seed))
         names = [re.findall(r"^(test_\d)", ended.output, re.MULTILINE) for ended in (first, again)]

@@ -22,12 +22,13 @@ from isolatedunit import (
     RunnerClosed,
     TestInstance,
 )
+from isolatedunit.model.events import AttemptStarted
 from isolatedunit.system.processes import processes_below
 from tests.support.calls import CallsCase
 from tests.support.command_line import run_python
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS, per_start_method
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 
 def of_a_module(test: TestInstance, *args: Any) -> tuple[int, tuple[Any, ...]]:
@@ -266,7 +267,8 @@ class ExecutorTest(CallsCase):
     def test_cancelling_a_task_ends_the_process(self) -> None:
         async def cancel() -> None:
             task = asyncio.ensure_future(self.runner.run_isolated_test_async(lambda test: time.sleep(1000)))
-            await asyncio.sleep(0.1)
+            while not self.listener.of(AttemptStarted):
+                await asyncio.sleep(0)
             task.cancel()
             with self.assertRaises(asyncio.CancelledError):
                 await task
@@ -284,7 +286,7 @@ class ExecutorTest(CallsCase):
             time.sleep(1000)
 
         future = self.runner.submit(hang)
-        self.assertTrue(started.wait(30))
+        self.assertTrue(started.wait(PATIENCE))
         self.assertTrue(future.running())
         self.assertTrue(future.cancel())
         with self.assertRaises(CancelledError):

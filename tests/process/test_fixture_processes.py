@@ -22,6 +22,14 @@ LEAVE = "subprocess.Popen(['sleep', '1001'], start_new_session=True)"
 LIVES = "self.assertEqual(running(self.server.pid), 'S')"
 
 
+ONLY_A_TEST_ONE = """
+[isolatedunit.overrides.hanging]
+tests = test_it.A.test_one
+process_timeout = 1
+"""
+"""The others have all the time that they need on a busy machine."""
+
+
 class ProcessesTest(FixturesTestCase):
     def test_what_a_fixture_starts_lives_until_it_is_torn_down(self) -> None:
         for how in ("", ", start_new_session=True"):
@@ -135,7 +143,8 @@ class ProcessesTest(FixturesTestCase):
         for victim, cause, times in ((module, "crash", 2), (f"parent_of({module})", "timeout", 1)):
             with self.subTest(victim):
                 self.make_module("test_it", test_one=f"os.kill({victim}, signal.SIGKILL); time.sleep(1000)")
-                ended = self.run_fixtures("-j", "1", "--process-timeout", "2")
+                self.write("setup.cfg", ONLY_A_TEST_ONE if cause == "timeout" else "")
+                ended = self.run_fixtures("-j", "1")
                 told = {test_id: (test["outcome"], test["cause"]) for test_id, test in ended.tests().items()}
                 self.assertEqual(told.pop("test_it.A.test_one"), ("error", cause), ended.output)
                 rest = ("test_it.A.test_two", "test_it.B.test_one", "test_it.B.test_two")

@@ -320,6 +320,10 @@ WAYS: dict[str, tuple[str, str, str | None]] = {
 }
 
 
+ALL_TESTS = ["A.test_one", "A.test_two", "B.test_one", "B.test_two"]
+ALL_NOTED = [SET_UP, *of_class("A"), *of_class("B"), TORN_DOWN]
+
+
 class SpawnTest(FixturesTestCase):
     def test_where_nothing_is_forked_it_is_told_that_it_does_nothing(self) -> None:
         self.make_module("test_it")
@@ -332,41 +336,42 @@ class FailingTest(FixturesTestCase):
     """Each way to fail, in each fixture: one report, and everything else goes on."""
 
     def check(self, fixture: str, *, tests: list[str], noted: list[str]) -> None:
-        for way, (code, outcome, cause) in WAYS.items():
+        """Run a module for each way in which its fixture can fail: *tests* and *noted* are of its classes A and B."""
+        for way, (code, _, _) in WAYS.items():
+            self.make_module(f"test_{way}", self.make_class(f"{way}A", **{fixture: code}), self.make_class(f"{way}B"))
+            if fixture.endswith("Module"):
+                classes = self.make_class(f"{way}A"), self.make_class(f"{way}B")
+                self.make_module(f"test_{way}", *classes, **{fixture: code})
+        self.make_module("test_good", self.make_class("goodA"), self.make_class("goodB"))
+        ended = self.run_fixtures("-j", "2", "--process-timeout", "2")
+        journal = self.journal()
+        told = {test_id: (test["outcome"], test["cause"]) for test_id, test in ended.tests().items()}
+        for way, (_, outcome, cause) in (*WAYS.items(), ("good", ("", "passed", None))):
             with self.subTest(way):
-                self.make_module("test_it", **{fixture: code})
-                self.make_module("test_other", self.make_class("C"))
-                ended = self.run_fixtures("-j", "2", "--process-timeout", "1.5")
-                place = "test_it.A" if fixture.endswith("Class") else "test_it"
-                told = {test_id: (test["outcome"], test["cause"]) for test_id, test in ended.tests().items()}
-                self.assertEqual(told.pop(f"{fixture} ({place})"), (outcome, cause), ended.output)
-                expected = [f"test_it.{test}" for test in tests] + ["test_other.C.test_one", "test_other.C.test_two"]
-                self.assertEqual(told, dict.fromkeys(expected, ("passed", None)))
-                # the other module's notes may come anywhere between
-                of_others = ["setUpModule of test_other", *of_class("C"), "tearDownModule of test_other"]
-                self.assertEqual([line for line in self.journal() if line not in of_others], noted)
-                if outcome == "error":
-                    self.assertEqual(ended.exit_code, 1)
+                module = f"test_{way}"
+                mine = {test_id: what for test_id, what in told.items() if f"{module}." in test_id or module in test_id}
+                if way != "good":
+                    place = f"{module}.{way}A" if fixture.endswith("Class") else module
+                    self.assertEqual(mine.pop(f"{fixture} ({place})"), (outcome, cause), ended.output)
+                wanted = tests if way != "good" else ALL_TESTS
+                self.assertEqual(mine, {f"{module}.{way}{test}": ("passed", None) for test in wanted})
+                lines = [line for line in journal if line.endswith(f" of {module}") or way in line.partition(" of ")[0]]
+                wanted = noted if way != "good" else ALL_NOTED
+                self.assertEqual([line.replace(module, "test_it").replace(way, "") for line in lines], wanted)
+        self.assertEqual(ended.exit_code, 1)
 
     def test_in_setupclass(self) -> None:
-        self.check(
-            "setUpClass",
-            tests=["B.test_one", "B.test_two"],
-            noted=[SET_UP, "setUpClass A", *of_class("B"), TORN_DOWN],
-        )
+        noted = [SET_UP, "setUpClass A", *of_class("B"), TORN_DOWN]
+        self.check("setUpClass", tests=["B.test_one", "B.test_two"], noted=noted)
 
     def test_in_teardownclass(self) -> None:
-        tests = ["A.test_one", "A.test_two", "B.test_one", "B.test_two"]
-        noted = [SET_UP, *of_class("A"), *of_class("B"), TORN_DOWN]
-        self.check("tearDownClass", tests=tests, noted=noted)
+        self.check("tearDownClass", tests=ALL_TESTS, noted=ALL_NOTED)
 
     def test_in_setupmodule(self) -> None:
         self.check("setUpModule", tests=[], noted=[SET_UP])
 
     def test_in_teardownmodule(self) -> None:
-        tests = ["A.test_one", "A.test_two", "B.test_one", "B.test_two"]
-        noted = [SET_UP, *of_class("A"), *of_class("B"), TORN_DOWN]
-        self.check("tearDownModule", tests=tests, noted=noted)
+        self.check("tearDownModule", tests=ALL_TESTS, noted=ALL_NOTED)
 
     def test_a_fixture_that_hangs_is_told_with_its_stack(self) -> None:
         self.make_module("test_it", setUpClass=HANG)
@@ -376,15 +381,24 @@ class FailingTest(FixturesTestCase):
         self.assertIn("test_it.py", message)
 
     def test_tests_that_crash_hang_and_leave(self) -> None:
-        for code, cause in ((CRASH, "crash"), (HANG, "timeout"), ("os._exit(0)", "crash")):
-            with self.subTest(code):
-                self.make_module("test_it", test_one=code)
-                ended = self.run_fixtures("--process-timeout", "1", "-j", "1")
-                told = {test_id: test["cause"] for test_id, test in ended.tests().items()}
-                self.assertEqual(told.pop("test_it.A.test_one"), cause)
-                self.assertEqual(set(told.values()), {None})
-                self.assertEqual(len(told), 3)
-                self.assertEqual(self.journal(), [SET_UP, *of_class("A"), *of_class("B"), TORN_DOWN])
+        for way in ("crash", "hang", "leave"):
+            self.make_module(
+                f"test_{way}", self.make_class(f"{way}A", test_one=WAYS[way][0]), self.make_class(f"{way}B")
+            )
+        ended = self.run_fixtures("--process-timeout", "2", "-j", "3")
+        told = {test_id: test["cause"] for test_id, test in ended.tests().items()}
+        journal = self.journal()
+        for way in ("crash", "hang", "leave"):
+            with self.subTest(way):
+                self.assertEqual(told.pop(f"test_{way}.{way}A.test_one"), WAYS[way][2])
+                noted = [line.replace(way, "") for line in journal if way in line and " of " not in line]
+                self.assertEqual(noted, [*of_class("A"), *of_class("B")])
+                self.assertEqual(
+                    [line for line in journal if line.endswith(f" of test_{way}")][1:],
+                    [f"tearDownModule of test_{way}"],
+                )
+        self.assertEqual(set(told.values()), {None})
+        self.assertEqual(len(told), 9)
 
     def test_retries_end_before_the_fixtures_do(self) -> None:
         self.make_module("test_it", test_one="self.assertTrue(os.path.exists('tried') or open('tried', 'w').close())")

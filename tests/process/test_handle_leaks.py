@@ -389,17 +389,13 @@ class NoFalseAlarmsTest(TrackedTestCase):
     def test_nothing_is_told(self) -> None:
         self.write("test_clean.py", CLEAN)
         jobs = str(2 * (os.cpu_count() or 1))
-        for time in range(3):
-            with self.subTest(time=time):
-                ended = self.run_here(
-                    "--leaks", "fail", "-j", jobs, "--parallel-by", "test", "--process-timeout", "120"
-                )
-                told = {name: leaks for name, leaks in self.leaks_of(ended).items() if leaks}
-                self.assertEqual(told, {})
-                self.assertEqual(ended.last_line, "200 passed, 0 failed, 0 skipped", ended.output)
-                stats = {name: test["attempts"][-1]["handle_stats"] for name, test in ended.tests().items()}
-                changes = {name: found["state_changes"] for name, found in stats.items() if found["state_changes"]}
-                self.assertEqual(changes, {})
+        ended = self.run_here("--leaks", "fail", "-j", jobs, "--parallel-by", "test", "--process-timeout", "120")
+        told = {name: leaks for name, leaks in self.leaks_of(ended).items() if leaks}
+        self.assertEqual(told, {})
+        self.assertEqual(ended.last_line, "200 passed, 0 failed, 0 skipped", ended.output)
+        stats = {name: test["attempts"][-1]["handle_stats"] for name, test in ended.tests().items()}
+        changes = {name: found["state_changes"] for name, found in stats.items() if found["state_changes"]}
+        self.assertEqual(changes, {})
 
     @unittest.skipUnless("spawn" in START_METHODS and sys.platform == "linux", "slow elsewhere")
     def test_nothing_is_told_of_a_fresh_interpreter(self) -> None:

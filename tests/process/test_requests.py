@@ -15,6 +15,7 @@ from isolatedunit.model.events import ProgressMade, ValueSent
 from tests.support.calls import CallsCase
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import per_start_method
+from tests.support.waiting import PATIENCE
 
 
 @per_start_method
@@ -33,7 +34,7 @@ class Requests(CallsCase):
         self.assertEqual(self.value(lambda test: test.ipc.request("later", 1)), 2)
 
     def test_several_threads_get_their_own_replies(self) -> None:
-        release = threading.Barrier(4, timeout=30)
+        release = threading.Barrier(4, timeout=PATIENCE)
 
         def answer(value: int) -> int:
             release.wait()  # none is answered before all four have asked
@@ -81,7 +82,7 @@ class Requests(CallsCase):
         result = self.call(lambda test: test.ipc.request("plain", (1, 2), pickled=True))
         self.assertIn("has to be registered with pickled=True", result.error or "")
         self.assertEqual(self.value(lambda test: test.ipc.request("any", b"bytes", pickled=True)), {"got": b"bytes"})
-        result = self.call(lambda test: test.ipc.request("any", iter(()), pickled=True))
+        result = self.call(lambda test: test.ipc.request("any", (n for n in [0]), pickled=True))
         self.assertIn("the value of 'any', a generator, cannot be carried", result.error or "")
 
     def test_progress_and_values_are_events(self) -> None:
@@ -114,7 +115,7 @@ class Requests(CallsCase):
 
         def answer(value: str) -> str:
             if value == "late":
-                asked_again.wait(30)
+                asked_again.wait(PATIENCE)
             else:
                 asked_again.set()
             return value
@@ -244,11 +245,11 @@ class ProcessLoggingTest(CallsCase):
         logger.setLevel(logging.INFO)
         self.addCleanup(logger.setLevel, level)
         self.addCleanup(logger.removeHandler, handler)
-        self.runner.on_request("seen", lambda _: seen.wait(30))
+        self.runner.on_request("seen", lambda _: seen.wait(PATIENCE))
 
         def speak(test: TestInstance) -> bool:
             print("still running", flush=True)
-            answer: bool = test.ipc.request("seen", timeout=30)
+            answer: bool = test.ipc.request("seen", timeout=PATIENCE)
             print("and a line without an end", end="")
             return answer
 

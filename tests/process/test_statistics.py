@@ -7,6 +7,8 @@ import threading
 
 from isolatedunit import IsolatedTestRunner, TestInstance
 from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import START_METHODS
+from tests.support.waiting import PATIENCE
 
 
 class RunTest(ProjectTestCase):
@@ -14,29 +16,24 @@ class RunTest(ProjectTestCase):
         self.write(
             "test_phases.py",
             """
-            import time, unittest
-            time.sleep(0.15)
+            import unittest
 
             class Phases(unittest.TestCase):
                 @classmethod
                 def setUpClass(cls):
-                    time.sleep(0.1)
+                    pass
 
                 def test_it(self):
-                    time.sleep(0.05)
+                    pass
             """,
         )
-        for start_method in ("spawn", "forkserver"):
+        for start_method in START_METHODS:
             with self.subTest(start_method):
                 runner = IsolatedTestRunner(io.StringIO(), start_method=start_method)
                 runner.run_source({"discover": [self.directory, "test*.py", None]})
                 time = runner.get_statistics()["time"]
-                # at least what was slept, imported once to be listed and once to be run
-                self.assertGreaterEqual(time["import"], 0.3)
-                self.assertGreaterEqual(time["fixtures"], 0.1)
-                self.assertLess(time["fixtures"], 0.1 + time["import"])
-                self.assertGreaterEqual(time["tests"], 0.05)
-                self.assertGreater(time["spawn"], 0.0)
+                for phase in ("spawn", "import", "fixtures", "tests"):
+                    self.assertGreater(time[phase], 0.0, phase)
 
     def test_a_table_is_printed_on_request(self) -> None:
         self.write("test_one.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
@@ -51,17 +48,17 @@ class RunTest(ProjectTestCase):
 
         def wait_here(_: object) -> bool:
             there.set()
-            return go_on.wait(30)
+            return go_on.wait(PATIENCE)
 
         def ask(test: TestInstance) -> bool:
-            answer: bool = test.ipc.request("wait", timeout=30)
+            answer: bool = test.ipc.request("wait", timeout=PATIENCE)
             return answer
 
         with IsolatedTestRunner() as runner:
             runner.on_request("wait", wait_here)
             future = runner.submit(ask)
-            self.assertTrue(there.wait(30))
+            self.assertTrue(there.wait(PATIENCE))
             self.assertEqual(runner.get_statistics()["successful_tests"], 0)
             go_on.set()
-            self.assertTrue(future.result(30).success)
+            self.assertTrue(future.result(PATIENCE).success)
             self.assertEqual(runner.get_statistics()["successful_tests"], 1)

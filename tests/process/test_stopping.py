@@ -17,7 +17,7 @@ import psutil
 from tests.support.command_line import Completed, environment, run_python
 from tests.support.processes import processes_of_run
 from tests.support.projects import ProjectTestCase
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 MIXED = """
 import os, time, unittest
@@ -128,7 +128,7 @@ class SignalsTest(ProjectTestCase):
     def end(self, runner: subprocess.Popen[str]) -> Completed:
         import json
 
-        output, _ = runner.communicate(timeout=60)
+        output, _ = runner.communicate(timeout=PATIENCE)
         report = json.loads(self.read("report.json"))
         self.assertEqual(processes_of_run(report["run"]["id"]), [])
         return Completed(runner.returncode, output, report)

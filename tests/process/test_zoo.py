@@ -65,12 +65,9 @@ class ZooTest(unittest.TestCase):
                 self.assertGreater(attempt["memory_usage"]["peak_rss"], 1_000_000)
                 self.assertTrue(attempt["exit_code"] == 0 or attempt["signal"], attempt)
 
-    def test_spawned(self) -> None:
-        self.check("spawn")
+    def test_spawned_with_handles_tracked(self) -> None:
+        self.check("spawn", "--track-handles", "on")
 
     @unittest.skipUnless("forkserver" in START_METHODS, "this system cannot fork")
     def test_forked(self) -> None:
         self.check("forkserver")
-
-    def test_with_handles_tracked(self) -> None:
-        self.check(START_METHODS[-1], "--track-handles", "on")

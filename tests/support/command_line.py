@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.paths import PACKAGE_PARENT
+from tests.support.paths import MEASURED, PACKAGE_PARENT
 from tests.support.waiting import PATIENCE
 
 
@@ -45,6 +45,8 @@ def environment(**more: str) -> dict[str, str]:
     for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD"):
         kept.pop(name, None)
     kept["PYTHONPATH"] = PACKAGE_PARENT
+    if "COVERAGE_OF_COMMANDS" in os.environ:
+        kept["PYTHONPATH"] = os.pathsep.join([MEASURED, PACKAGE_PARENT])
     return {**kept, **more}
 
 

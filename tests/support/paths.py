@@ -8,6 +8,7 @@ import isolatedunit
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SAMPLES = os.path.join(TESTS, "samples")
+MEASURED = os.path.join(TESTS, "support", "measured")
 FAULTS = os.path.join(TESTS, "faults")
 SCHEMAS = os.path.join(TESTS, "schemas")
 REPOSITORY = os.path.dirname(TESTS)

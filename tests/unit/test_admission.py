@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 from collections.abc import Mapping, Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from isolatedunit.config.options import Options
@@ -15,6 +15,7 @@ from isolatedunit.engine.scheduling.ordering import Expectations
 from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.system.cgroups import MemoryLimits
 from isolatedunit.system.usage import FreeMemory
+from tests.support.examples import examples
 from tests.support.projects import ProjectTestCase
 from tests.support.scheduling import conclude, ids, plan, settle
 
@@ -158,7 +159,7 @@ class ScheduleTest(unittest.TestCase):
         st.integers(1, 5),
         st.randoms(use_true_random=False),
     )
-    @settings(deadline=None, max_examples=200)
+    @examples(100)
     def test_every_test_runs_and_memory_is_never_overdrawn_but_by_one_alone(
         self, drawn: list[int], gibibytes: int, slots: int, chance: object
     ) -> None:

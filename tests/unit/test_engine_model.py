@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -52,6 +50,7 @@ from isolatedunit.protocol.messages import (
     WorkFinished,
 )
 from isolatedunit.system.usage import Condition
+from tests.support.examples import examples
 
 PID = 4711
 
@@ -426,13 +425,7 @@ def fixture_of(kind: str, attempt: Attempt) -> str:
     return f"{kind} ({test.module if kind.endswith('Module') else test.class_id})"
 
 
-EngineMachine.TestCase.settings = settings(
-    max_examples=int(os.environ.get("EXAMPLES_OF_THE_MODEL", "250")),
-    stateful_step_count=60,
-    deadline=None,
-    derandomize=True,
-    print_blob=False,
-)
+EngineMachine.TestCase.settings = examples(100, stateful_step_count=60)
 
 
 class EngineTest(EngineMachine.TestCase):  # type: ignore[misc,valid-type]

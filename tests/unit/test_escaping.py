@@ -23,11 +23,13 @@ from isolatedunit.reporters.terminal.streams import ColouringStream, ElapsedRewr
 from isolatedunit.reporters.terminal.summary import Slowest, Summary, table_of
 from tests.support.control_characters import controls_in
 from tests.support.events import Story
+from tests.support.examples import examples
 from tests.support.projects import ProjectTestCase
 
 
 class ConsoleTest(ProjectTestCase):
     @given(st.text())
+    @examples(100)
     def test_any_text(self, text: str) -> None:
         shown = printable(text)
         self.assertEqual(controls_in(shown), set())

@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Any
 from unittest import mock
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from isolatedunit.cli.merge import merge
@@ -23,6 +23,7 @@ from isolatedunit.engine.scheduling.units import group_of
 from isolatedunit.errors import OptionError
 from isolatedunit.history.store import KEPT_FOR, History, Row
 from isolatedunit.model.results import PlannedTest
+from tests.support.examples import examples
 from tests.support.projects import ProjectTestCase
 from tests.support.scheduling import conclude, settle
 
@@ -211,7 +212,7 @@ class CutTest(unittest.TestCase):
         st.lists(st.tuples(st.integers(0, 6), st.none() | st.floats(0.0, 100.0)), max_size=40),
         st.integers(1, 5),
     )
-    @settings(deadline=None, max_examples=200)
+    @examples(100)
     def test_every_test_is_in_one_part(self, drawn: list[tuple[int, float | None]], of: int) -> None:
         tests = [planned(number, f"m{module}") for number, (module, _) in enumerate(drawn)]
         seconds = {test.id: cost for test, (_, cost) in zip(tests, drawn, strict=True) if cost is not None}

@@ -15,14 +15,14 @@ from unittest import mock
 
 import dill
 import psutil
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import KEPT_OUTPUT
 from isolatedunit.collection.plan import Plan, plan_test
+from isolatedunit.engine import loop
 from isolatedunit.engine.attempt.evidence import MAX_NOTED, MAX_NOTES
-from isolatedunit.engine.loop import MAX_REPORTS
 from isolatedunit.errors import CollectionError, ProtocolError
 from isolatedunit.history.store import History
 from isolatedunit.model.results import TestReport
@@ -43,10 +43,11 @@ from isolatedunit.protocol.messages import (
     decode,
     encode,
 )
+from tests.support.examples import examples
 from tests.support.hostile_children import ABSURD, PASSING, READY, SAID, RunnersEnd, frames, nested, random_stream
 from tests.support.projects import ProjectTestCase
 
-FRAMES = 100_000
+FRAMES = 20_000
 
 
 SOUND = {"id": "m.C.t", "name": "t", "description": None, "class_id": "m.C", "module": "m"}
@@ -77,7 +78,7 @@ class NothingIsUnpickled(unittest.TestCase):
 
 
 class RandomFramesTest(NothingIsUnpickled):
-    def test_100_000_frames_cost_nobody_but_who_sent_them(self) -> None:
+    def test_random_frames_cost_nobody_but_who_sent_them(self) -> None:
         chance = random.Random(20_000)
         streams: dict[int, list[bytes]] = {}
         sent = 0
@@ -101,9 +102,9 @@ class RandomFramesTest(NothingIsUnpickled):
 
     def test_several_tests_a_child(self) -> None:
         chance = random.Random(1)
-        streams = {number: [random_stream(chance, 40)] for number in range(300)}
+        streams = {number: [random_stream(chance, 40)] for number in range(100)}
         reports = RunnersEnd(streams, tests_each=3, isolation="class", retries=1).run()
-        self.assertEqual(len(reports), 900)
+        self.assertEqual(len(reports), 300)
 
 
 VALUES = st.one_of(
@@ -133,14 +134,14 @@ def report_frames(draw: Any) -> bytes:
 
 class HypothesisTest(NothingIsUnpickled):
     @given(st.lists(report_frames() | st.binary(max_size=40) | st.binary(max_size=40).map(to_frame), max_size=12))
-    @settings(max_examples=400, deadline=None, derandomize=True)
+    @examples(100)
     def test_a_child_that_may_say_anything(self, said: list[bytes]) -> None:
         reports = RunnersEnd({0: [READY, *said], 1: [PASSING]}).run()
         self.assertEqual(len(reports), 2)
         self.assertEqual((reports["m1.C.test_1"].outcome, reports["m1.C.test_1"].cause), ("passed", None))
 
     @given(st.binary(max_size=300), st.integers(1, 50))
-    @settings(max_examples=300, deadline=None, derandomize=True)
+    @examples(100)
     def test_bytes_in_any_pieces(self, data: bytes, size: int) -> None:
         whole, cut = FrameReader(doubts=True), FrameReader(doubts=True)
         at_once = whole.feed(data)
@@ -307,9 +308,10 @@ class WithoutEndTest(NothingIsUnpickled):
         self.assertLess(written, 2 * MEBIBYTE)
 
     def test_messages_without_end(self) -> None:
-        report, _ = self.endless(frames(Heartbeat(**SAID)) * 1000)
+        with mock.patch.object(loop, "MAX_REPORTS", 20_000):
+            report, _ = self.endless(frames(Heartbeat(**SAID)) * 1000)
         self.assertEqual(report.cause, "ipc")
-        self.assertIn(f"more than {MAX_REPORTS:,} messages", report.message)
+        self.assertIn("more than 20,000 messages", report.message)
 
     def test_failures_without_end(self) -> None:
         report, _ = self.endless(frames(noted(text="x" * 1000)) * 100)
@@ -318,7 +320,8 @@ class WithoutEndTest(NothingIsUnpickled):
         self.assertLess(sum(len(note.text) for note in report.notes), MAX_NOTED + 2 * MEBIBYTE)
 
     def test_questions_without_end(self) -> None:
-        report, _ = self.endless(frames(Requested(**SAID, correlation=1, name="x")) * 1000)
+        with mock.patch.object(loop, "MAX_REPORTS", 20_000):
+            report, _ = self.endless(frames(Requested(**SAID, correlation=1, name="x")) * 1000)
         self.assertEqual(report.cause, "ipc")
 
     def test_values_without_end_are_not_kept(self) -> None:

@@ -9,7 +9,7 @@ import unittest
 from typing import Any
 
 import multiprocess
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from isolatedunit.errors import ProtocolError
@@ -38,6 +38,7 @@ from isolatedunit.protocol.messages import (
     decode,
     encode,
 )
+from tests.support.examples import examples
 from tests.support.projects import ProjectTestCase
 
 STARTED = TestStarted(attempt="run/0#1", pid=1, test=0)
@@ -145,7 +146,7 @@ class MessageTest(unittest.TestCase):
             lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
         )
     )
-    @settings(max_examples=200, deadline=None)
+    @examples(100)
     def test_no_json_is_anything_but_a_report_or_refused(self, value: Any) -> None:
         import json
 
@@ -158,7 +159,7 @@ class MessageTest(unittest.TestCase):
 
 class FrameTest(unittest.TestCase):
     @given(st.lists(st.binary(max_size=50), max_size=10), st.randoms(use_true_random=False))
-    @settings(max_examples=200, deadline=None)
+    @examples(100)
     def test_in_whatever_pieces_it_arrives(self, messages: list[bytes], chance: random.Random) -> None:
         stream = b"".join(map(to_frame, messages))
         reader = FrameReader()
