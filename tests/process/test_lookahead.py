@@ -172,6 +172,19 @@ class LaneTest(ProjectTestCase):
         self.assertEqual(second.status.exit_code, 0)
         self.assertEqual(self.read("begun"), ["test_a", "test_b", "test_c"])
 
+    def test_one_that_was_heard_of_does_not_begin_again_when_its_template_is_lost(self) -> None:
+        first = self.backend.spawn(self.spec("b"))
+        self.assertTrue(self.backend.order(self.spec("d"), first))
+        self.write("go", "")
+        self.wait_for_end(first)
+        second = self.backend.spawn(self.spec("d"))
+        wait_until(second.channel.receive, "what it says")
+        wait_until(lambda: "test_d" in self.read("begun"), "the one that was ordered")
+        second.channel.receive()
+        os.kill(child_of(self.backend), signal.SIGKILL)
+        self.wait_for_end(second)
+        self.assertEqual(self.read("begun"), ["test_a", "test_b", "test_d"])
+
     def test_a_kill_of_what_is_gone_does_not_meet_what_follows(self) -> None:
         first = self.backend.spawn(self.spec("b"))
         self.assertTrue(self.backend.order(self.spec("d"), first))

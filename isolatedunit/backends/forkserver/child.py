@@ -267,8 +267,9 @@ class ForkedChild:
         """The template is gone: the test killed it, or the import that it was busy with ended it."""
         self._drop_template()
         heard = self.channel.receive_rest() if self._ordered_from is template else []
-        if self._ordered_from is template and not heard:
-            # it ended before it came to this child
+        if self._ordered_from is template and not self.channel.received:
+            # It ended before it came to this child, which has never been heard of. Had the loop heard it earlier, there
+            # would be nothing left to hear now, and the test would begin a second time.
             self._ordered_from = None
             self._begin_again(None, is_unsafe=False)
             return []
