@@ -15,8 +15,8 @@ from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
 from isolatedunit.model.events import Event, TestFinished
 from isolatedunit.model.results import Note, PlannedTest, TestReport
+from isolatedunit.model.subtests import PARAMETER
 from isolatedunit.protocol.exceptions import ChildError, ExcInfo, rebuild
-from isolatedunit.protocol.messages import PARAMETER
 from isolatedunit.reporters.terminal.failures import Telling
 
 _HAS_DURATIONS = sys.version_info >= (3, 12)

@@ -9,8 +9,8 @@ import traceback
 import unittest
 from unittest.case import _subtest_msg_sentinel  # type: ignore[attr-defined]
 
+from isolatedunit.model.subtests import PARAMETER
 from isolatedunit.protocol.messages import (
-    PARAMETER,
     FixtureStarted,
     OutcomeNoted,
     TestEnded,

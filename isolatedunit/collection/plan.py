@@ -1,37 +1,41 @@
-"""What the process that lists the tests says of each, looked at before it is believed. No I/O, no clock."""
+"""Plans the tests that a collector describes, which is not believed before it is looked at: no I/O, no clock."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from isolatedunit.errors import CollectionError, ProtocolError
+from isolatedunit.errors import CollectionError
 from isolatedunit.model.results import Note, PlannedTest, TestReport, worst_outcome
-from isolatedunit.protocol.messages import REPORTS, TestsCollected, decode
-
-_DESCRIBED: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("id", "name", "class_id", "module"), (str,)),
-    **dict.fromkeys(("description", "cause"), (str, type(None))),
-    **dict.fromkeys(("home", "address", "overrides"), (dict,)),
-    **dict.fromkeys(("reports", "prefix"), (list,)),
-    "fixtures": (bool,),
-}
+from isolatedunit.model.schema import Typed, read
+from isolatedunit.protocol.messages import REPORTS, TestsCollected
 
 _OF_ONE_TEST = ("id", "method", "occurrence")
 """What an address has that no other test's has."""
 
 
-def _check_description(test: Mapping[str, Any]) -> None:
-    """What a collector says of a test is not believed before it is looked at, either."""
-    kinds = _DESCRIBED.items()
-    sound = all(type(test[name]) in kind for name, kind in kinds if name in test or kind == (str,))
-    sound = sound and all(type(one) is str and len(one.split()) > 1 for one in test.get("prefix", ()))
-    sound = sound and type(test.get("address", {}).get("source", {})) is dict
-    if not sound:
-        raise ProtocolError("a field is not there, or not of its type")
-    for report in test.get("reports", ()):
-        decode(json.dumps({**report, "attempt": "", "pid": 0}).encode(), REPORTS)
+class TestDescription(Typed):
+    """A test as a collector describes it; the fields are those of `PlannedTest`."""
+
+    __test__ = False  # pytest: this is not a test
+
+    id: str
+    name: str
+    class_id: str
+    module: str
+    description: str | None = None
+    home: dict[str, Any] = {}  # noqa: RUF012 - a default like any other; nobody changes it
+    address: dict[str, Any] = {}  # noqa: RUF012
+    overrides: dict[str, Any] = {}  # noqa: RUF012
+    reports: list[dict[str, Any]] = []  # noqa: RUF012
+    cause: str | None = None
+    prefix: list[str] = []  # noqa: RUF012
+    fixtures: bool = True
+
+    def makes_sense(self) -> bool:
+        """Whether its source can be one, and each statement of its prefix imports something."""
+        has_source = type(self.address.get("source", {})) is dict
+        return has_source and all(len(statement.split()) > 1 for statement in self.prefix)
 
 
 class Plan:
@@ -66,31 +70,37 @@ class Plan:
         return self._shared.setdefault(value if type(value) is str else repr(value), value)
 
 
-def plan_test(number: int, test: Mapping[str, Any], share: Callable[[Any], Any] = lambda value: value) -> PlannedTest:
+def plan_test(number: int, test: dict[str, Any], share: Callable[[Any], Any] = lambda value: value) -> PlannedTest:
     """A test as a collector described it; raises `CollectionError` for what is none. *share* gives a value's twin."""
     try:
-        _check_description(test)
-    except (ProtocolError, KeyError, TypeError, ValueError) as exception:
+        described = read(TestDescription, dict(test))
+        for report in described.reports:
+            # one that a child sends names its attempt and its process, too
+            read(REPORTS[report["type"]], {**_without_type(report), "attempt": "", "pid": 0})
+    except (KeyError, TypeError, ValueError) as exception:
         raise CollectionError(
             f"listing the tests failed: the process that does it sent what is no test ({exception}): {test!r:.200}"
         ) from exception
+    address = described.address.items()
     return PlannedTest(
         number=number,
-        id=test["id"],
-        name=test["name"],
-        description=test.get("description"),
-        class_id=share(test["class_id"]),
-        module=share(test["module"]),
-        home=share(test.get("home", {})),
-        address={
-            name: value if name in _OF_ONE_TEST else share(value) for name, value in test.get("address", {}).items()
-        },
-        overrides=share(test.get("overrides", {})),
-        reports=tuple(test.get("reports", ())),
-        cause=test.get("cause"),
-        prefix=share(tuple(test.get("prefix", ()))),
-        fixtures=test.get("fixtures", True),
+        id=described.id,
+        name=described.name,
+        description=described.description,
+        class_id=share(described.class_id),
+        module=share(described.module),
+        home=share(described.home),
+        address={name: value if name in _OF_ONE_TEST else share(value) for name, value in address},
+        overrides=share(described.overrides),
+        reports=tuple(described.reports),
+        cause=described.cause,
+        prefix=share(tuple(described.prefix)),
+        fixtures=described.fixtures,
     )
+
+
+def _without_type(report: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in report.items() if name != "type"}
 
 
 def report_known(test: PlannedTest) -> TestReport:

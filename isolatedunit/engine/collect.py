@@ -12,7 +12,8 @@ from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.control import Control
 from isolatedunit.engine.loop import Loop
 from isolatedunit.engine.running import Running
-from isolatedunit.engine.scheduling.scheduler import SPAWN_BACKOFF, SPAWN_TRIES
+from isolatedunit.engine.scheduling.backlog import SPAWN_BACKOFF
+from isolatedunit.engine.scheduling.settler import SPAWN_TRIES
 from isolatedunit.errors import CollectionError, Interrupted, IsolatedUnitError
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.child_settings import ChildSettings

@@ -11,7 +11,7 @@ from dataclasses import field
 from typing import Any, Protocol
 
 from isolatedunit.model.records import record
-from isolatedunit.model.results import Note, TestReport
+from isolatedunit.model.results import OUTCOMES, Note, TestReport
 
 
 @record(frozen=True)
@@ -183,6 +183,10 @@ class RetryScheduled(Event):
     stdout: str = ""
     stderr: str = ""
     fixture: str | None = None
+
+    def makes_sense(self) -> bool:
+        """Whether there is such an outcome."""
+        return self.outcome in OUTCOMES
 
 
 @record(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import Any
 
 from isolatedunit.model.records import record
+from isolatedunit.model.subtests import SUBTEST_KEYS
 
 OUTCOMES = ("passed", "expectedFailure", "skipped", "unexpectedSuccess", "failed", "error")
 """Every outcome, from best to worst: a test with several notes has the worst of their outcomes."""
@@ -82,6 +83,10 @@ class Note:
     exception: str | None = None
     subtest: dict[str, str] | None = None
 
+    def makes_sense(self) -> bool:
+        """Whether unittest has such a method, and a subtest has all that tells it from others."""
+        return self.kind in OUTCOME_OF_NOTE and (self.subtest is None or self.subtest.keys() >= SUBTEST_KEYS)
+
     @property
     def outcome(self) -> str:
         """The outcome that unittest gives it."""
@@ -151,6 +156,10 @@ class AttemptReport:
     start_method: str
     fork_after: str | None
 
+    def makes_sense(self) -> bool:
+        """Whether there is such an outcome."""
+        return self.outcome in OUTCOMES
+
 
 @record()
 class TestReport:
@@ -178,6 +187,10 @@ class TestReport:
     place: float = 0.0
     returned: str | None = None
     session: dict[str, Any] | None = None
+
+    def makes_sense(self) -> bool:
+        """Whether there is such an outcome."""
+        return self.outcome in OUTCOMES
 
     @property
     def is_fixture(self) -> bool:

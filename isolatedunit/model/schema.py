@@ -72,6 +72,8 @@ class Typed:
         cls.is_checked = hasattr(cls, "makes_sense")
         names = vars(sys.modules[cls.__module__])
         for name, annotation in cls.__annotations__.items():
+            if hasattr(Typed, name):
+                raise TypeError(f"{cls.__name__} cannot have a field {name!r}, which is an attribute of Typed itself")
             _add_field(cls, name, annotation, names)
             if name in cls.__dict__:
                 cls.defaults[name] = cls.__dict__[name]

@@ -17,6 +17,7 @@ import json
 
 from isolatedunit.errors import ProtocolError
 from isolatedunit.model.schema import Typed, read
+from isolatedunit.model.subtests import SUBTEST_KEYS
 from isolatedunit.protocol.child_settings import ChildSettings
 
 TYPE_CHECKING = False  # as type checkers read it, without importing typing into every child
@@ -219,13 +220,6 @@ class TestStarted(Report):
     """The test with this place in the command's list runs now."""
 
     test: int
-
-
-SUBTEST_KEYS = frozenset(("id", "description", "parameters"))
-"""What is told of every subtest."""
-
-PARAMETER = "parameter "
-"""What the names of a subtest's parameters begin with among what is told of it."""
 
 
 class OutcomeNoted(Report):

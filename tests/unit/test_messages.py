@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isolatedunit.errors import ProtocolError
+from isolatedunit.model.subtests import SUBTEST_KEYS
 from isolatedunit.protocol.channel import (
     MAX_MESSAGE_SIZE,
     Channel,
@@ -26,7 +27,6 @@ from isolatedunit.protocol.child_settings import ChildSettings
 from isolatedunit.protocol.messages import (
     COMMANDS,
     REPORTS,
-    SUBTEST_KEYS,
     ChildReady,
     Exit,
     Heartbeat,

@@ -40,7 +40,12 @@ print(*sorted(set(sys.modules) - before))
 
 def loaded_by_pure_part(root: str) -> list[str]:
     """The modules that a fresh interpreter loads with the pure packages of the copy in *root*."""
-    pure = [name for name in Sources.below(root).trees if name.startswith(tuple(PURE))]
+    pure = [
+        f"{package}.{file[:-3]}"
+        for package in PURE
+        for file in sorted(os.listdir(os.path.join(root, *package.split("."))))
+        if file.endswith(".py") and file != "__init__.py"
+    ]
     # without site, so that nothing that is installed here is loaded beforehand
     command = [sys.executable, "-I", "-S", "-c", PROGRAM, root, *pure]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

@@ -15,7 +15,7 @@ class LineTest(unittest.TestCase):
             line, waiting, order = ReadyQueue(), list[Place](), 0
             for _ in range(50):
                 if waiting and chance.random() < 0.4:
-                    self.assertEqual(line.take(), waiting.pop(waiting.index(min(waiting))))
+                    self.assertEqual(line.pop(), waiting.pop(waiting.index(min(waiting))))
                 else:
                     # mostly new ones, sometimes one that was there before
                     order += 1

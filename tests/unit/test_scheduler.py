@@ -8,7 +8,9 @@ from typing import Any
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import ChildExited, DeadlinePassed, SlotGranted, SpawnFailed
-from isolatedunit.engine.scheduling.scheduler import SPAWN_BACKOFF, SPAWN_TRIES, Scheduler
+from isolatedunit.engine.scheduling.backlog import SPAWN_BACKOFF
+from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.engine.scheduling.settler import SPAWN_TRIES
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, RetryScheduled
 from isolatedunit.model.events import TestFinished as Finished

@@ -10,7 +10,8 @@ from typing import Any
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import CancelRequested, ChildExited, SlotGranted, SpawnFailed
-from isolatedunit.engine.scheduling.scheduler import SPAWN_TRIES, Scheduler
+from isolatedunit.engine.scheduling.scheduler import Scheduler
+from isolatedunit.engine.scheduling.settler import SPAWN_TRIES
 from isolatedunit.model.events import Event, Warned
 from isolatedunit.model.results import ExitStatus
 from isolatedunit.protocol.messages import ChildReady, HandlesCleaned, OutcomeNoted, WorkFinished

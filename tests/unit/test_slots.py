@@ -98,11 +98,11 @@ class RoomTest(unittest.TestCase):
         needs = [Needs(2, ("x",)), Needs(1, ("x",))]
         for one in needs:
             self.assertTrue(slots_left.has(one))
-            slots_left.take(one)
+            slots_left.occupy(one)
         self.assertEqual(slots_left.full_group(needs[0]), "x")
         self.assertFalse(slots_left.has(Needs()))
         for one in needs:
-            slots_left.give_back(one)
+            slots_left.release(one)
         self.assertIsNone(slots_left.full_group(needs[0]))
         self.assertTrue(slots_left.has(Needs(exclusive=True)))
 

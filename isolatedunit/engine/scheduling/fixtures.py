@@ -57,6 +57,11 @@ class FixtureScope:
     history: tuple[AttemptReport, ...] = ()
     lost: int = 0
 
+    def begin_set_up(self) -> Fixture:
+        """Its set-up begins now; the fixture to be run for it."""
+        self.standing = Standing.SETTING_UP
+        return Fixture(self, "setUp")
+
     @property
     def kind(self) -> str:
         """``class`` or ``module``."""

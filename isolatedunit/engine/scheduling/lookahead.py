@@ -11,16 +11,12 @@ with retries, fixtures, or a run that ends with its first failure, nothing is or
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.scheduling.slots import ORDINARY
 from isolatedunit.engine.scheduling.units import OptionsOf, Unit
 from isolatedunit.model.records import record
-
-if TYPE_CHECKING:
-    pass
 
 
 @record(frozen=True)
@@ -66,8 +62,8 @@ class Lookahead:
         """Whether one is to begin now, before all others: its slot is free."""
         return bool(self._due)
 
-    def take(self) -> tuple[Unit, Attempt]:
-        """The one that is to begin now."""
+    def pop_due(self) -> tuple[Unit, Attempt]:
+        """Remove and return the unit that begins now, and the attempt that was ordered for it."""
         ordered = self._next.pop(self._due.popleft())
         return ordered.unit, ordered.attempt
 

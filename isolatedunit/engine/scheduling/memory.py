@@ -101,7 +101,7 @@ class Admission:
         self.delayed += place != self._taken  # who was about to begin has been counted
         bisect.insort(self._parked, (need, place))
 
-    def take_fitting(self, now: float) -> Place | None:
+    def pop_fitting(self, now: float) -> Place | None:
         """The largest that waits and fits now, which waits no more; None if there is none, or no telling yet."""
         if not self._parked:
             return None

@@ -33,7 +33,7 @@ class Settlement:
         if text is not None:
             self.events.append(Warned(self.now, text))
 
-    def tell_retry(
+    def note_retry(
         self,
         test: str,
         notes: Sequence[Note],
@@ -43,10 +43,10 @@ class Settlement:
         place: int = 0,
         fixture: str | None = None,
     ) -> None:
-        """Another attempt is to follow: with all that came of this one, since no report will have it."""
+        """Another attempt follows: add an event with all that came of this one, since no report will have it."""
         output = self.outputs[place]
-        told = (test, outcome, cause, left, tuple(notes), output.stdout, output.stderr, fixture)
-        self.events.append(RetryScheduled(self.now, self.attempt.id, *told))
+        facts = (test, outcome, cause, left, tuple(notes), output.stdout, output.stderr, fixture)
+        self.events.append(RetryScheduled(self.now, self.attempt.id, *facts))
 
     def facts(self, outcome: str, cause: str | None) -> AttemptReport:
         """What there is to say about the attempt's process, to a test with this outcome."""

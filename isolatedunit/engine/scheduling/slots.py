@@ -66,16 +66,16 @@ class SlotPool:
             return False
         return self._used + min(needs.slots, self._slots) <= self._slots
 
-    def take(self, needs: Needs) -> None:
-        """It begins."""
+    def occupy(self, needs: Needs) -> None:
+        """What needs this begins."""
         self._running += 1
         self._used += min(needs.slots, self._slots)
         self._is_taken = needs.exclusive
         for name in needs.groups:
             self._members[name] = self._members.get(name, 0) + 1
 
-    def give_back(self, needs: Needs) -> None:
-        """It is over."""
+    def release(self, needs: Needs) -> None:
+        """What needed this is over."""
         self._running -= 1
         self._used -= min(needs.slots, self._slots)
         self._is_taken = False
@@ -112,8 +112,8 @@ class ReadyQueue:
         """Whether somebody waits who is taken before this one."""
         return any(line and line[0] < place for line in (self._in_order, self._others))
 
-    def take(self) -> Place:
-        """Take the lowest; there has to be one."""
+    def pop(self) -> Place:
+        """Remove and return the lowest place; there has to be one."""
         if self._others and not (self._in_order and self._in_order[0] < self._others[0]):
             return heapq.heappop(self._others)
         return self._in_order.popleft()

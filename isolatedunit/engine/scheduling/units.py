@@ -94,6 +94,15 @@ def attempt_at(unit: Unit, run: str, options_of: OptionsOf, *, in_haste: bool = 
     return attempt
 
 
+def fixture_unit(fixture: Fixture, group: str) -> Unit:
+    """The unit in *group* that runs the fixture; a set-up that failed before is a further try."""
+    scope = fixture.scope
+    needs = Needs.of([scope.options])
+    if fixture.sets_up:
+        return Unit(scope.tests, scope.options, group, needs, scope.number, history=scope.history, fixture=fixture)
+    return Unit(scope.tests, scope.options, group, needs, fixture=fixture)
+
+
 def units_of(tests: Iterable[PlannedTest], options: Options, options_of: OptionsOf) -> Iterator[Unit]:
     """The tests in units, in order: neighbours that share a process become one."""
     neighbours: list[PlannedTest] = []

@@ -9,10 +9,8 @@ from __future__ import annotations
 import functools
 import json
 import math
-import types
-import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
@@ -28,7 +26,8 @@ from isolatedunit.model.events import (
     TestFinished,
     Warned,
 )
-from isolatedunit.model.results import OUTCOME_OF_NOTE, OUTCOMES, AttemptReport, Note, PlannedTest, TestReport
+from isolatedunit.model.results import PlannedTest, TestReport
+from isolatedunit.model.schema import read
 from isolatedunit.reporters.files.json_report import Origin
 from isolatedunit.reporters.files.sink import Outlet
 
@@ -131,12 +130,10 @@ class PastRun:
             header = _load(next(iter(self._lines), b""))
             if header.get("format") != FORMAT:
                 raise ValueError
-            values = {name: header[name] for name in _ORIGIN if name != "seed" or name in header}
-            values["started_at"] = datetime.fromisoformat(header["started_at"])
-            hints = typing.get_type_hints(Origin)
-            if values["started_at"].tzinfo is None:
+            started_at = datetime.fromisoformat(header["started_at"])
+            if started_at.tzinfo is None:
                 raise ValueError
-            self.origin = Origin(**{name: _fit(hints[name], value) for name, value in values.items()})
+            self.origin = read(Origin, {**header, "started_at": started_at})
             self.shown = {name: value for name, value in dict(header["shown"]).items() if name in SHOWN}
         except (ValueError, KeyError, TypeError):
             raise OptionError(f"replay: {path!r} has no events of the format {FORMAT}.") from None
@@ -160,7 +157,7 @@ class PastRun:
             yield Warned(time, f"{self._path} is cut off: {problem}; what follows it is not known")
 
 
-def read_event(line: Mapping[str, Any]) -> Event | None:
+def read_event(line: dict[str, Any]) -> Event | None:
     """The event that *line* tells, None for one that a later version of isolatedunit has and this one has not.
 
     Raises `ValueError`, `KeyError` or `TypeError` for what is no event.
@@ -168,81 +165,17 @@ def read_event(line: Mapping[str, Any]) -> Event | None:
     event_type = EVENTS.get(line["event"])
     if event_type is None:
         return None
-    event: Event = _fit(event_type, line)
-    return event
+    return read(event_type, line)
 
 
 def _load(line: bytes) -> dict[str, Any]:
     if not line.endswith(b"\n"):
         raise ValueError("the line has no end")
-    value: dict[str, Any] = _of_type(dict, json.loads(line, parse_constant=_refuse))
+    value: dict[str, Any] = json.loads(line, parse_constant=_refuse)
+    if type(value) is not dict:
+        raise TypeError(f"{value!r:.80} is no object")
     return value
 
 
 def _refuse(word: str) -> None:
     raise ValueError(word)
-
-
-@functools.cache
-def _fields_of(kind: type) -> dict[str, tuple[Any, bool]]:
-    """The type of each field of the dataclass, and whether it has to be there."""
-    hints = typing.get_type_hints(kind)
-    return {
-        one.name: (hints[one.name], one.default is MISSING and one.default_factory is MISSING) for one in fields(kind)
-    }
-
-
-def _fit(hint: Any, value: Any) -> Any:
-    """*value*, which JSON told, as one of the type *hint*; raises `ValueError`, `KeyError` or `TypeError`."""
-    if hint is Any:
-        return value
-    if isinstance(hint, types.UnionType):
-        wanted = [one for one in typing.get_args(hint) if one is not types.NoneType]
-        return None if value is None else _fit(wanted[0], value)
-    if is_dataclass(hint):
-        return _fit_dataclass(typing.cast(type, hint), value)
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is dict:
-        return {key: _fit(arguments[1], item) for key, item in _of_type(dict, value).items()}
-    if origin is tuple:
-        items = _of_type(list, value)
-        wanted = [arguments[0]] * len(items) if arguments[-1] is Ellipsis else list(arguments)
-        return tuple(_fit(one, item) for one, item in zip(wanted, items, strict=True))
-    return value if hint is float and type(value) is int else _of_type(hint, value)
-
-
-def _of_type(wanted: type, value: Any) -> Any:
-    if type(value) is not wanted:
-        raise TypeError(f"{value!r} is no {wanted.__name__}")
-    return value
-
-
-def _fit_dataclass(kind: type, value: Any) -> Any:
-    _of_type(dict, value)
-    values = {}
-    for name, (hint, required) in _fields_of(kind).items():
-        if required or name in value:
-            values[name] = _fit(hint, value[name])
-    check = _CHECKS.get(kind)
-    if check is not None and not check(values):
-        raise ValueError(f"{values!r} makes no sense")
-    return kind(**values)
-
-
-def _is_outcome(values: dict[str, Any]) -> bool:
-    return values["outcome"] in OUTCOMES
-
-
-def _is_note(values: dict[str, Any]) -> bool:
-    subtest = values.get("subtest")
-    named = subtest is None or {"id", "description", "parameters"} <= subtest.keys()
-    return named and values["kind"] in OUTCOME_OF_NOTE
-
-
-_CHECKS: dict[type, Callable[[dict[str, Any]], bool]] = {
-    TestReport: _is_outcome,
-    AttemptReport: _is_outcome,
-    events.RetryScheduled: _is_outcome,
-    Note: _is_note,
-}
-"""What the type of a value does not say about it."""

@@ -1,0 +1,195 @@
+"""Decides what becomes of the tests and fixtures of an attempt that is over: no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from isolatedunit.engine.attempt.stimuli import SpawnFailed, TestRecord
+from isolatedunit.engine.scheduling.backlog import Backlog
+from isolatedunit.engine.scheduling.fixtures import Fixture, FixtureScopes, Standing
+from isolatedunit.engine.scheduling.settlement import (
+    Settlement,
+    fail_for_leaks,
+    fail_if_flaky,
+    judge_leaks,
+    retries_left,
+)
+from isolatedunit.engine.scheduling.slots import Needs
+from isolatedunit.engine.scheduling.units import OptionsOf, Unit
+from isolatedunit.model.events import TestFinished
+from isolatedunit.model.results import GOOD, PASSING, Note, Output, PlannedTest, TestReport, worst_outcome
+
+SPAWN_TRIES = 3
+"""How often a child is tried to be made before its tests are reported."""
+
+
+class Settler:
+    """Reports what has come to an end, and puts the rest back into *backlog*.
+
+    *unreported* are the tests without a report, by their numbers. Nothing is tried again when the run is *cancelled*.
+    """
+
+    def __init__(
+        self, tests: Sequence[PlannedTest], options_of: OptionsOf, backlog: Backlog, scopes: FixtureScopes
+    ) -> None:
+        self.unreported = {test.number: test for test in tests}
+        self.cancelled = False
+        self._options_of = options_of
+        self._backlog = backlog
+        self._scopes = scopes
+        self._spawn_budget = 20 + len(tests) // 10
+        self._reported_fixtures: set[tuple[int, str]] = set()
+        self._covered: set[tuple[int, str]] = set()
+
+    def expect(self, test: PlannedTest) -> None:
+        """One more test is going to be settled."""
+        self._spawn_budget += 1
+        self.unreported[test.number] = test
+
+    def covers(self, test: PlannedTest) -> bool:
+        """Whether the test does not run since a fixture that it needs has failed, and was reported in its place."""
+        return bool(self._covered) and any(
+            (test.turn, f"({name})") in self._covered for name in (test.class_id, test.module)
+        )
+
+    def without_covered(self, tests: Iterable[PlannedTest]) -> list[PlannedTest]:
+        """Those of the tests that no failed fixture covers."""
+        return [test for test in tests if not self.covers(test)] if self._covered else list(tests)
+
+    def settle(self, done: Settlement) -> None:
+        """Report, or put back, all that the attempt was to run; adds to the events of *done*."""
+        conclusion = done.attempt.conclusion
+        if conclusion.spawn_failure is not None:
+            self._settle_spawn_failure(done, conclusion.spawn_failure)
+            return
+        failing, warnings = judge_leaks(done, self._options_of)
+        self._settle_fixtures(done)
+        self._settle_tests(done, failing)
+        done.events += warnings
+        remaining = conclusion.remaining
+        if remaining:
+            # a child may say that it has done the second test and not the first: an id is for one attempt only
+            repeated = done.unit.repeated + (remaining[0] is done.unit.tests[0])
+            self._backlog.put_back(replace(done.unit, tests=remaining, spawn_tries=0, repeated=repeated))
+        fixture = done.unit.fixture
+        if fixture is not None and fixture.scope.standing is not Standing.TO_SET_UP:  # as when it is tried again
+            done.warn(self._scopes.conclude(fixture, done.attempt))
+
+    def _settle_spawn_failure(self, done: Settlement, failure: SpawnFailed) -> None:
+        tries = done.unit.spawn_tries + 1
+        fixture = done.unit.fixture
+        if failure.fixtures_lost:
+            done.warn(self._scopes.lose(self._scopes.used_by(fixture or done.unit.tests[0])))
+        # fixtures that are lost are set up again, if there is anything to set them up for
+        lasting = failure.lasting or (failure.fixtures_lost and fixture is not None and not fixture.sets_up)
+        affordable = failure.fixtures_lost or self._spawn_budget > 0
+        if not lasting and tries < SPAWN_TRIES and affordable and not self.cancelled:
+            self._spawn_budget -= not failure.fixtures_lost
+            self._backlog.put_back(replace(done.unit, spawn_tries=tries))
+            return
+        often = "" if tries == 1 else f" ({tries} tries)"
+        text = f"The test could not be started{often}: {failure.text}.\n"
+        if fixture is not None:
+            self._do_without_fixture(done, fixture, f"could not be run{often}: {failure.text}", failure)
+            return
+        for test in done.unit.tests:
+            self._finish(done, test, TestRecord(notes=[Note("addError", text, text)], cause="spawn"), done.outputs[0])
+
+    def _do_without_fixture(self, done: Settlement, fixture: Fixture, why: str, failure: SpawnFailed) -> None:
+        if fixture.sets_up:
+            done.warn(self._scopes.refuse(fixture, why))
+            return
+        text = f"{fixture.id} {why}.\n"
+        cause = "crash" if failure.fixtures_lost else "spawn"
+        done.attempt.conclusion.fixtures[fixture.id] = ([Note("addError", text, text)], cause)
+        self._settle_fixtures(done)
+        fixture.scope.standing = Standing.GONE
+
+    def _settle_fixtures(self, done: Settlement) -> None:
+        tests = done.unit.tests
+        turn = tests[0].turn if tests else 0
+        for fixture, (notes, cause) in done.attempt.conclusion.fixtures.items():
+            outcome = worst_outcome(notes, succeeded=False)
+            if fixture.startswith("setUp"):
+                if outcome not in GOOD and self._retry_fixture(done, fixture, notes, cause):
+                    continue
+                # a child speaks for the class and the module of its own tests, and for no others
+                name = fixture.partition(" ")[2]
+                if any(name in (f"({test.class_id})", f"({test.module})") for test in tests):
+                    self._covered.add((turn, name))
+            if (turn, fixture) in self._reported_fixtures:
+                continue  # unittest reports it once, and another process of ours met it again
+            self._reported_fixtures.add((turn, fixture))
+            report = TestReport(
+                id=fixture,
+                outcome=outcome,
+                cause=cause,
+                notes=tuple(notes),
+                counted=False,
+                stdout=done.outputs[0].stdout,
+                stderr=done.outputs[0].stderr,
+                attempts=(*done.unit.history, done.facts(outcome, cause)),
+                place=tests[0].number - 0.5 if fixture.startswith("setUp") else tests[-1].number + 0.5,
+            )
+            done.events.append(TestFinished(done.now, report))
+
+    def _retry_fixture(self, done: Settlement, fixture: str, notes: Sequence[Note], cause: str | None) -> bool:
+        unit, conclusion = done.unit, done.attempt.conclusion
+        outcome = worst_outcome(notes, succeeded=False)
+        left = retries_left(unit.options, unit.number, outcome, cause)
+        if left <= 0 or self.cancelled:
+            return False
+        if unit.fixture is not None:
+            unit.fixture.try_again(done.facts(outcome, cause))
+            done.note_retry(fixture, notes, outcome, cause, left - 1, fixture=fixture)
+            return True
+        if not conclusion.covered:
+            return False
+        covered, conclusion.covered = conclusion.covered, []
+        self._backlog.retry(replace(unit, tests=covered, number=unit.number + 1), done.now)
+        done.note_retry(covered[0].id, notes, outcome, cause, left - 1, fixture=fixture)
+        return True
+
+    def _settle_tests(self, done: Settlement, leaks: list[dict[str, Any]]) -> None:
+        settled = done.attempt.conclusion.settled
+        for place, (test, record) in enumerate(settled):
+            options = self._options_of(test)
+            if leaks and place == len(settled) - 1:
+                fail_for_leaks(leaks, record)
+            if options.memory_limit is not None and any(note.exception == "MemoryError" for note in record.notes):
+                record.cause = record.cause or "memory"  # the kernel gave it no more than that
+            outcome = worst_outcome(record.notes, succeeded=record.succeeded)
+            left = retries_left(options, done.unit.number, outcome, record.cause)
+            if outcome in GOOD or left <= 0 or self.cancelled:
+                if outcome in PASSING and options.flaky == "fail":
+                    fail_if_flaky(done.unit.history, record)
+                self._finish(done, test, record, done.outputs[place])
+                continue
+            history = (*done.unit.history, done.facts(outcome, record.cause))
+            again = Unit([test], options, done.unit.group, Needs.of([options]), done.unit.number + 1, history=history)
+            self._backlog.retry(again, done.now)
+            done.note_retry(test.id, record.notes, outcome, record.cause, left - 1, place)
+
+    def _finish(self, done: Settlement, test: PlannedTest, record: TestRecord, output: Output) -> None:
+        outcome = worst_outcome(record.notes, succeeded=record.succeeded)
+        report = TestReport(
+            id=test.id,
+            outcome=outcome,
+            cause=record.cause,
+            duration=record.duration,
+            notes=tuple(record.notes),
+            counted=record.counted,
+            succeeded=record.succeeded,
+            stdout=output.stdout,
+            stderr=output.stderr,
+            attempts=(*done.unit.history, done.facts(outcome, record.cause)),
+            planned=test,
+            place=test.number,
+            returned=done.attempt.evidence.returned,
+            session=done.attempt.evidence.session,
+        )
+        self.unreported.pop(test.number, None)
+        self._scopes.finish(test)
+        done.events.append(TestFinished(done.now, report))
