@@ -46,7 +46,8 @@ if IS_LEAN:
             program = (
                 f"import sys; parent = {PACKAGE_PARENT!r}; sys.path.insert(0, parent); import isolatedunit; "
                 "sys.path[:] = [*(one for one in sys.path if one not in ('', parent)), parent]; "
-                f"from isolatedunit.child.bootstrap import main; main({target}, {process_obj.role!r})"
+                "from isolatedunit.child.sealing import enter; "
+                f"enter('isolatedunit.child.bootstrap').main({target}, {process_obj.role!r})"
             )
             executable = spawn.get_executable()
             arguments = [executable, *util._args_from_interpreter_flags(), "-c", program]
@@ -161,7 +162,7 @@ def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str,
 
 def _be_child(connection: Any, environment: dict[str, str]) -> None:
     """Run in a child that multiprocess started in its own way."""
-    from isolatedunit.child import bootstrap
+    from isolatedunit.child.sealing import enter
 
     os.environ[RUN_VARIABLE] = environment[RUN_VARIABLE]
-    bootstrap.main_over_connection(connection)
+    enter("isolatedunit.child.bootstrap").main_over_connection(connection)

@@ -6,6 +6,7 @@ import _thread
 import atexit
 import sys
 import time
+from types import ModuleType
 
 from isolatedunit.protocol.messages import RunFunction
 from isolatedunit.system import cgroups, processes
@@ -33,9 +34,9 @@ EXECUTOR_GRACE = 2.0
 THREAD_GRACE = 0.1
 """Seconds that a thread gets which was told to end, and not waited for."""
 
-_clock, _sleep = time.monotonic, time.sleep  # a test may replace them in their module
-_count_threads = _thread._count
 _threading: dict[str, Any] = {}
+"""What `threading` knows of threads: its own functions for that call what a test may have replaced."""
+
 _is_prepared = False
 
 
@@ -45,8 +46,16 @@ def take_hold() -> None:
     `threading` is not imported for that: what it does in each fork costs as much as a short test.
     """
     threading = sys.modules.get("threading")
-    if isinstance(threading, type(sys)) and not _threading:
-        _threading.update(enumerate=threading.enumerate, main_thread=threading.main_thread)
+    if isinstance(threading, ModuleType) and not _threading:
+        try:
+            main, tables = threading.main_thread(), (threading._active, threading._limbo)
+        except Exception:  # the first to import it was a test that left something else in its place
+            return
+        _threading.update(main=main, tables=tables)
+
+
+def _known_threads() -> list[threading.Thread]:
+    return [thread for table in _threading["tables"] for thread in list(table.values())]
 
 
 def prepare(work: Work) -> None:
@@ -136,19 +145,19 @@ def peak_rss() -> int | None:
 
 def is_clean() -> bool:
     """Whether no thread but this one runs and nothing is registered for the exit."""
-    return _count_threads() == 0 and atexit._ncallbacks() == 0
+    return _thread._count() == 0 and atexit._ncallbacks() == 0
 
 
 def what_a_fork_loses() -> str | None:
     """What this process has that no fork of it would have; None if there is nothing."""
-    threading = sys.modules.get("threading")
-    threads = [thread.name for thread in threading.enumerate()[1:]] if threading is not None else []
+    take_hold()
+    threads = [str(one.name) for one in _known_threads() if one is not _threading["main"]] if _threading else []
     if threads:
         return f"a thread running ({', '.join(threads)})"
-    if _count_threads():
+    if _thread._count():
         return "a thread running"
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and asyncio._get_running_loop() is not None:
+    events: Any = sys.modules.get("_asyncio")
+    if events is not None and events._get_running_loop() is not None:
         return "an event loop running"
     return None
 
@@ -158,27 +167,32 @@ def run_exit_functions() -> None:
     try:
         atexit._run_exitfuncs()
     except BaseException:
-        sys.excepthook(*sys.exc_info())
+        try:
+            sys.excepthook(*sys.exc_info())
+        except BaseException:  # that one is anybody's, too
+            return
 
 
-def let_threads_end() -> None:
+def let_threads_end(timeout: float | None) -> None:
     """Give executors, and threads that are about to end, the time to: the interpreter has no limit for that.
+
+    That is at most a quarter of *timeout*, the seconds that all of the cleanup may take.
 
     Of threads it matters where multiprocessing is in use. Its function for the exit forgets which descriptors belong to
     the processes that it started, so that whoever frees one of them after it leaves its pipes open.
     """
-    let_executors_end()
+    let_executors_end(timeout)
     take_hold()
     if not _threading or not any(name in sys.modules for name in ("multiprocessing.util", "multiprocess.util")):
         return
     try:
-        deadline = _clock() + THREAD_GRACE * processes.load_per_processor()
-        while _clock() < deadline:
-            known = _threading["enumerate"]()
+        deadline = time.monotonic() + THREAD_GRACE * processes.load_per_processor()
+        while time.monotonic() < deadline:
+            known = _known_threads()
             # a thread that has left `threading` still frees what it held
-            if _count_threads() < len(known) and not any(map(_outlives_its_test, known)):
+            if _thread._count() < len(known) and not any(map(_outlives_its_test, known)):
                 break
-            _sleep(0.001)
+            time.sleep(0.001)
     except Exception:  # a test may have left anything in the place of threads
         return
 
@@ -188,20 +202,19 @@ def clean() -> dict[str, Any]:
     take_hold()  # of what the test itself was the first to import
     if not _threading:
         return {"leaked": 0, "by_kind": {}, "leaks": []}
-    let_executors_end()
-    deadline = _clock() + THREAD_GRACE
+    deadline = time.monotonic() + THREAD_GRACE
     while True:
-        left = [thread for thread in _threading["enumerate"]() if _outlives_its_test(thread)]
-        if not left or _clock() > deadline:
+        left = [thread for thread in _known_threads() if _outlives_its_test(thread)]
+        if not left or time.monotonic() > deadline:
             break
-        _sleep(0.002)
+        time.sleep(0.002)
     leaks = [{"kind": "thread", "identity": _describe(thread)} for thread in left]
     return {"leaked": len(leaks), "by_kind": {"thread": len(leaks)} if leaks else {}, "leaks": leaks}
 
 
 def _outlives_its_test(thread: threading.Thread) -> bool:
     # a daemon thread is one that the interpreter does not wait for at its exit either
-    return thread is not _threading["main_thread"]() and not thread.daemon and thread.is_alive()
+    return thread is not _threading["main"] and not thread.daemon and thread.is_alive()
 
 
 def _describe(thread: threading.Thread) -> str:
@@ -210,26 +223,27 @@ def _describe(thread: threading.Thread) -> str:
     return f"{thread.name} ({name})" if name and f"({name}" not in thread.name else thread.name
 
 
-def let_executors_end() -> None:
+def let_executors_end(timeout: float | None) -> None:
     """Tell idle workers of executors to end, as the interpreter does at its exit before it does anything else.
 
     Those of a ``ProcessPoolExecutor`` do not end by themselves, and multiprocessing waits for them.
     """
-    threads: Any = sys.modules.get("concurrent.futures.thread")
-    processes: Any = sys.modules.get("concurrent.futures.process")
+    of_threads: Any = sys.modules.get("concurrent.futures.thread")
+    of_processes: Any = sys.modules.get("concurrent.futures.process")
     try:
-        if threads is not None:
-            threads._shutdown = True
-            for queue in list(threads._threads_queues.values()):
+        if of_threads is not None:
+            of_threads._shutdown = True
+            for queue in list(of_threads._threads_queues.values()):
                 queue.put(None)
-        if processes is not None:
-            processes._global_shutdown = True
-            managers = dict(processes._threads_wakeups)
+        if of_processes is not None:
+            of_processes._global_shutdown = True
+            managers = dict(of_processes._threads_wakeups)
             for waking in managers.values():
                 waking.wakeup()
             # before multiprocessing closes the queue over which a manager tells its workers
-            deadline = _clock() + EXECUTOR_GRACE * processes.load_per_processor()
+            grace = EXECUTOR_GRACE * processes.load_per_processor()
+            deadline = time.monotonic() + (grace if timeout is None else min(grace, timeout / 4))
             for manager in managers:
-                manager.join(max(0.0, deadline - _clock()))
+                manager.join(max(0.0, deadline - time.monotonic()))
     except Exception:  # a test may have left anything in their place
         return

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
-_clock, _exit = time.monotonic, os._exit
-
 
 class FixtureSnapshot:
     """The fixtures of the class of *test*, or of its module, as *kind* says: set up in this process, or in one
@@ -140,8 +138,8 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> FixtureSnapshot:
         test = _find(work, finder)
         if test is None:
             reporter.send(WorkFinished, clean=True, unsafe="")
-            _exit(0)
-        reporter.found_at = _clock()
+            os._exit(0)
+        reporter.found_at = time.monotonic()
         fixture_snapshot, suite, recorder = (
             FixtureSnapshot(test, work.kind),
             Suite(),
@@ -150,7 +148,7 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> FixtureSnapshot:
         filter_warnings(work.settings.warnings)
         fixture_snapshot.set_up(suite, test, recorder)
         if reporter.is_twin:
-            _exit(0)  # a fork that came back from the fixture
+            os._exit(0)  # a fork that came back from the fixture
         if recorder.fixture_failed:
             finish(reporter, work.settings, spawned=False, fixtures=recorder.fixture_seconds)
             _leave()
@@ -158,14 +156,14 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> FixtureSnapshot:
         if why is not None:
             fixture_snapshot.tear_down(suite, recorder)
         heartbeat.disarm_heartbeat()
-        timing = {"found_after": reporter.found_at - reporter.ready_at, "elapsed": _clock() - reporter.ready_at}
+        timing = {"found_after": reporter.found_at - reporter.ready_at, "elapsed": time.monotonic() - reporter.ready_at}
         reporter.send(WorkFinished, clean=True, unsafe=why, fixtures=recorder.fixture_seconds, **timing)
         if why is not None:
             _leave()
         return fixture_snapshot
     except BaseException as exception:
         reporter.send(ChildFailed, text=format_exception(exception, whole=True))
-        _exit(1)
+        os._exit(1)
 
 
 def end(pipe: PipeEnd, work: TearDownFixture, fixture_snapshot: FixtureSnapshot) -> NoReturn:
@@ -177,13 +175,13 @@ def end(pipe: PipeEnd, work: TearDownFixture, fixture_snapshot: FixtureSnapshot)
         recorder = Recorder(reporter, [], work.settings)
         fixture_snapshot.tear_down(Suite(), recorder)
         if reporter.is_twin:
-            _exit(0)
+            os._exit(0)
         finish(reporter, work.settings, spawned=False, fixtures=recorder.fixture_seconds)
         _leave()
     except BaseException as exception:
         reporter.send(ChildFailed, text=format_exception(exception, whole=True))
     finally:
-        _exit(1)
+        os._exit(1)
 
 
 def _take_up(pipe: PipeEnd, work: SetUpFixture | TearDownFixture, reporter: Reporter) -> None:
@@ -215,4 +213,4 @@ def _is_found_by_name(cls: type) -> bool:
 
 def _leave() -> NoReturn:
     flush_standard_streams()
-    _exit(0)
+    os._exit(0)

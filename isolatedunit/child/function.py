@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 import time
+import types
 import unittest
 
 from isolatedunit.child import recorder
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 __unittest = True  # leaves this module's frames out of tracebacks
 
+_ITERABLE_COROUTINE = 0x100
+"""Among a function's flags, what ``types.coroutine`` sets; `inspect` knows them by name, and is anybody's to patch."""
+
 CARRY_ERROR = "isolatedunit.errors.CarryError"
 
 MAX_CARRIED = MAX_MESSAGE_SIZE - 4096
 """The most that a returned value may be, in bytes, as it is carried; the rest is for the message around it."""
-
-_clock = time.perf_counter
 
 
 def rehearse() -> None:
@@ -47,7 +48,7 @@ def rehearse() -> None:
 def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> None:
     """Call the command's function and report what came of it; *tracker* is its ``handle_tracker``."""
     reporter.send(TestStarted, test=0)
-    started = _clock()
+    started = time.perf_counter()
     try:
         value = _call(command, reporter, tracker)
     except BaseException as exception:
@@ -55,7 +56,7 @@ def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> No
         succeeded = False
     else:
         succeeded = _return(reporter, value)
-    reporter.hold(TestEnded, test=0, duration=_clock() - started, counted=True, succeeded=succeeded)
+    reporter.hold(TestEnded, test=0, duration=time.perf_counter() - started, counted=True, succeeded=succeeded)
 
 
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
@@ -90,7 +91,7 @@ def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> A
 
 def _run_to_end(function: Callable[..., Any], instance: TestInstance, args: tuple[Any, ...]) -> Any:
     value = function(instance, *args)
-    if inspect.isawaitable(value):
+    if _is_awaitable(value):
         import asyncio
 
         async def wait() -> Any:
@@ -98,6 +99,12 @@ def _run_to_end(function: Callable[..., Any], instance: TestInstance, args: tupl
 
         return asyncio.run(wait())
     return value
+
+
+def _is_awaitable(value: Any) -> bool:
+    if isinstance(value, types.GeneratorType):  # of a coroutine of before ``async``
+        return bool(value.gi_code.co_flags & _ITERABLE_COROUTINE)
+    return hasattr(type(value), "__await__")
 
 
 def _return(reporter: Reporter, value: Any) -> bool:

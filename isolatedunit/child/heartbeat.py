@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # what `signal` has in C: an enum is anybody's to patch
 import _thread
 import os
-import signal
 import sys
 import time
 import types
@@ -47,8 +47,11 @@ def _import_ctypes() -> Any:
 
 ctypes = _import_ctypes()  # now, since it must not be imported while a test runs
 
-_allocate_lock, _sleep = _thread.allocate_lock, time.sleep  # a test may replace them in their modules
-_getpid = os.getpid
+_MAX_BIRTH = 1.0
+"""Seconds that whoever starts a heart waits for it, at most."""
+
+_make_callback: Any = None if ctypes is None else ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_start_thread: Any = None if ctypes is None else ctypes.pythonapi.PyThread_start_new_thread
 
 _heart: Heart | tuple[Callable[[], None], float] | None = None
 
@@ -61,46 +64,56 @@ class Heart:
     knows of, since tests count theirs, and that no signal reaches, since tests block theirs. It
     ends before a fork, since Python 3.12 warns of forking with a second thread; the runner nudges
     again when it hears nothing.
+
+    Such a thread makes the state that Python keeps of it as its first step, with the interpreter's lock not held. If
+    memory is traced at that moment, and the test stops that meanwhile, the thread writes to what is freed
+    (python/cpython#128679). So `start` returns when that step is done: the test, whose thread it is called in, stops
+    nothing meanwhile.
     """
 
     def __init__(self, beat: Callable[[], None], interval: float) -> None:
         self._beat = beat
         self._interval = interval
-        self._process_id = _getpid()
-        self._stop = _allocate_lock()
+        self._process_id = os.getpid()
+        self._stop = _thread.allocate_lock()
+        self._born = _thread.allocate_lock()
         self._beating = False
         self._watches_forks = False
         self._callback: Any = None
 
     def start(self) -> None:
         """Begin to beat, with a beat."""
-        if self._beating or _getpid() != self._process_id:
+        if self._beating or os.getpid() != self._process_id:
             return
         self._beating = True
-        self._stop = _allocate_lock()
+        self._stop, self._born = _thread.allocate_lock(), _thread.allocate_lock()
         self._stop.acquire()
+        self._born.acquire()
         if hasattr(os, "register_at_fork") and not self._watches_forks:
             self._watches_forks = True
             os.register_at_fork(before=self.stop)
-        if ctypes is None:
+        if _make_callback is None:
             _thread.start_new_thread(self._run, (None,))
         else:
-            self._callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._run)
-            ctypes.pythonapi.PyThread_start_new_thread(self._callback, None)
+            self._callback = _make_callback(self._run)
+            _start_thread(self._callback, None)
+        # not for the first beat: what is sent with it may be locked by what this interrupted
+        self._born.acquire(True, _MAX_BIRTH)
 
     def stop(self) -> None:
         """Stop beating; returns when the thread is about to end."""
-        if not self._beating or _getpid() != self._process_id:
+        if not self._beating or os.getpid() != self._process_id:
             return
         self._stop.release()
         for _ in range(1000):
             if not self._beating:
                 return
-            _sleep(0.0001)
+            time.sleep(0.0001)
 
     def _run(self, _: Any) -> None:
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        if hasattr(_signal, "pthread_sigmask"):
+            _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+        self._born.release()
         self._beat()
         while not self._stop.acquire(True, self._interval):
             self._beat()
@@ -126,7 +139,7 @@ def disarm_heartbeat() -> None:
 def answer_nudges() -> None:
     """Let `resources.NUDGE` start the heart of whatever child this process is, or forks."""
     if processes.NUDGE is not None:
-        signal.signal(processes.NUDGE, _on_nudge)
+        _signal.signal(processes.NUDGE, _on_nudge)
 
 
 def _on_nudge(_signal: int, _frame: FrameType | None) -> None:

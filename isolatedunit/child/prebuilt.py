@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
-_exit = os._exit
-
 _MAKING = ("__new__", "__del__", "__getattribute__", "__setattr__", "addTypeEqualityFunc")
 _METACLASSES = (type, abc.ABCMeta)
 
@@ -180,7 +178,7 @@ def run_prepared(prepared: Prepared, settings: ChildSettings) -> None:
     reporter.found_at = reporter.ready_at
     prepared.run()
     if reporter.is_twin:
-        _exit(0)
+        os._exit(0)
     finish(reporter, settings, spawned=False, stopped=prepared.stopped, fixtures=prepared.fixtures)
 
 

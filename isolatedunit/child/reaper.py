@@ -18,8 +18,6 @@ LEAVE_GRACE = 1.0
 STOPPED_CHECK_INTERVAL = 500
 """Milliseconds between two looks whether a child has stopped, to be traced."""
 
-# a user's module, imported by a template, may replace them in their modules
-_clock, _sleep, _wait4, _waitpid, _close = time.monotonic, time.sleep, os.wait4, os.waitpid, os.close
 _pidfd_open, _make_poll = getattr(os, "pidfd_open", None), getattr(select, "poll", None)
 
 
@@ -53,7 +51,7 @@ class Watch:
         try:
             while True:
                 ready = () if descriptor is None else poll.poll(STOPPED_CHECK_INTERVAL)
-                ended, status, usage = _wait4(process_id, 0 if descriptor is None else os.WNOHANG)
+                ended, status, usage = os.wait4(process_id, 0 if descriptor is None else os.WNOHANG)
                 if ended and not os.WIFSTOPPED(status):
                     return status, usage
                 if ended:  # it wants to be traced
@@ -66,7 +64,7 @@ class Watch:
         finally:
             if descriptor is not None:
                 poll.unregister(descriptor)
-                _close(descriptor)
+                os.close(descriptor)
 
     def is_hung_up(self, descriptor: int) -> bool:
         """Whether the other end of a Connection is closed."""
@@ -81,7 +79,7 @@ class Watch:
 def reap_quietly() -> None:
     """Wait for every child that has ended."""
     try:
-        while _waitpid(-1, os.WNOHANG)[0]:
+        while os.waitpid(-1, os.WNOHANG)[0]:
             pass
     except ChildProcessError:
         pass
@@ -99,9 +97,9 @@ def end_leftovers(
         # with no subreaper, what is in the test's group is all that can be found
         in_group = not is_subreaper and processes.kill_group(process_id)
         return [{"pid": None, "command": "(in the test's process group)"}] if in_group else [], used[0]
-    deadline = _clock() + processes.leftover_grace(cleanup_timeout)
-    while _clock() < deadline:
-        _sleep(0.005)
+    deadline = time.monotonic() + processes.leftover_grace(cleanup_timeout)
+    while time.monotonic() < deadline:
+        time.sleep(0.005)
         if not have_children(used):
             return [], used[0]
     found: dict[int, dict[str, Any]] = {}
@@ -109,7 +107,7 @@ def end_leftovers(
         for child in processes.children_of_this_process():
             found.setdefault(child, processes.describe_process(child))
             processes.send_signal(child, processes.SIGKILL)
-        _sleep(0.001)
+        time.sleep(0.001)
     return list(found.values()), used[0]
 
 
@@ -117,7 +115,7 @@ def have_children(used: list[float] | None = None) -> bool:
     """Whether this process has children; waits for those that have ended, and adds to *used* their CPU seconds."""
     try:
         while True:
-            process_id, _, usage = _wait4(-1, os.WNOHANG)
+            process_id, _, usage = os.wait4(-1, os.WNOHANG)
             if not process_id:
                 return True
             if used is not None:
@@ -128,8 +126,9 @@ def have_children(used: list[float] | None = None) -> bool:
 
 def end_all_below(grace: float) -> None:
     """Return when this process has no children left, SIGKILLing them after *grace* seconds."""
-    deadline = _clock() + grace
+    deadline = time.monotonic() + grace
     while have_children():
-        if _clock() > deadline:
-            processes.kill_all(processes.processes_below(os.getpid()))
-        _sleep(0.002)
+        if time.monotonic() > deadline:
+            for process_id in processes.ids_below(os.getpid()):
+                processes.send_signal(process_id, processes.SIGKILL)
+        time.sleep(0.002)

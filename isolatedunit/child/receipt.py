@@ -1,17 +1,16 @@
-"""What a child does around its tests: settings before them, and the receipt after them.
-
-What is needed once a test has run is taken hold of at import: a test may patch it or clear ``sys.modules``.
-"""
+"""What a child does around its tests: settings before them, and the receipt after them."""
 
 from __future__ import annotations
 
 import atexit
+import re
 import sys
 import time
 import warnings
 
 from isolatedunit.child import cleanup
 from isolatedunit.child.heartbeat import arm_heartbeat
+from isolatedunit.child.tracebacks import as_text
 from isolatedunit.protocol.messages import HandlesCleaned, WorkFinished
 
 TYPE_CHECKING = False
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
-_clock = time.monotonic
+_OLD_NAMES = re.compile(r"Please use assert\w+ instead.", re.IGNORECASE)
 
 _filtered: str | None = None
 """The category of the filters that are in force; None where they have to be set again."""
@@ -49,26 +48,44 @@ def finish(
     grown: Sequence[dict[str, Any]] = (),
     **more: Any,
 ) -> None:
-    """Give the receipt, and look after what is left: in one, where that is nothing."""
+    """Give the receipt, and look after what is left: in one, where that is nothing.
+
+    The outcome is known by now. What fails here is a matter of what is found, and never the test's.
+    """
     save_lines()
     clean = cleanup.is_clean()
     peak = cleanup.peak_rss() if spawned else None
-    found_after, elapsed = max(0.0, reporter.found_at - reporter.ready_at), _clock() - reporter.ready_at
+    found_after, elapsed = max(0.0, reporter.found_at - reporter.ready_at), time.monotonic() - reporter.ready_at
     is_all = clean and tracker is None and not grown
     reporter.hold(WorkFinished, clean=is_all, found_after=found_after, elapsed=elapsed, peak_rss=peak, **more)
     if is_all:
         reporter.flush()
         return
+    try:
+        found = _look_after(reporter, settings, tracker, clean)
+    except Exception as exception:  # after a test that left nothing as it was
+        found = without_look(exception)
+    reporter.send(HandlesCleaned, handle_stats=_with_leaks(found, grown))
+
+
+def without_look(exception: BaseException) -> dict[str, Any]:
+    """What is found where *exception* ended the looking."""
+    why = f"{type(exception).__name__}: {as_text(exception)}"
+    return {"leaked": 0, "by_kind": {}, "leaks": [], "incomplete": why}
+
+
+def _look_after(
+    reporter: Reporter, settings: ChildSettings, tracker: HandleTracker | None, clean: bool
+) -> dict[str, Any]:
     if not clean or (tracker is not None and not _has_nothing(tracker)):
         reporter.flush()  # from now on the runner's clock for the cleanup runs
-        cleanup.let_threads_end()
+        cleanup.let_threads_end(settings.cleanup_timeout)
         if tracker is None:
             cleanup.run_exit_functions()
         else:
             with tracker.leaving(settings.cleanup_timeout):
                 cleanup.run_exit_functions()
-    found = cleanup.clean() if tracker is None else _finish_tracker(tracker, settings.cleanup_timeout)
-    reporter.send(HandlesCleaned, handle_stats=_with_leaks(found, grown))
+    return cleanup.clean() if tracker is None else _finish_tracker(tracker, settings.cleanup_timeout)
 
 
 def save_lines() -> None:
@@ -93,9 +110,8 @@ def _finish_tracker(tracker: HandleTracker, timeout: float | None) -> dict[str, 
     try:
         # less than there is: what is found must be told before the time is over
         return tracker.finish(None if timeout is None else timeout * 0.8).to_dict()
-    except Exception as exception:  # after a test that left nothing as it was; that is no fault of its outcome
-        # without a traceback, as what formats one may be broken, too
-        return {**cleanup.clean(), "incomplete": f"{type(exception).__name__}: {exception}"}
+    except Exception as exception:
+        return {**without_look(exception), **cleanup.clean()}
 
 
 def _with_leaks(found: dict[str, Any], more: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -108,11 +124,21 @@ def _with_leaks(found: dict[str, Any], more: Sequence[dict[str, Any]]) -> dict[s
 
 
 def filter_warnings(category: str | None) -> None:
-    """What unittest's own runner does; nobody is left to see its filters when this process ends."""
+    """Filter as unittest's own runner does; nobody is left to see the filters when this process ends."""
     if category:
-        warnings.simplefilter(category)  # type: ignore[arg-type]
+        _insert_filter(category, None, Warning)
         if sys.version_info < (3, 12) and category in ("default", "always"):
-            warnings.filterwarnings("module", category=DeprecationWarning, message=r"Please use assert\w+ instead.")
+            _insert_filter("module", _OLD_NAMES, DeprecationWarning)
+
+
+def _insert_filter(action: str, message: re.Pattern[str] | None, category: type[Warning]) -> None:
+    """Put a filter in front of all others, without `warnings`' own functions: a module may have replaced those."""
+    filters: Any = warnings.filters
+    entry = (action, message, category, None, 0)
+    if entry in filters:
+        filters.remove(entry)
+    filters.insert(0, entry)
+    warnings._filters_mutated()  # type: ignore[attr-defined]
 
 
 def filter_warnings_once(category: str | None) -> None:
@@ -135,7 +161,7 @@ def flush_standard_streams() -> None:
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         try:
             stream.flush()  # type: ignore[union-attr]
-        except Exception:
+        except BaseException:  # a stream of the test's may do anything
             continue
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-import traceback
 import unittest
 from unittest.case import _subtest_msg_sentinel  # type: ignore[attr-defined]
 
+from isolatedunit.child import tracebacks
+from isolatedunit.child.streams import duplicate
 from isolatedunit.model.subtests import PARAMETER
 from isolatedunit.protocol.messages import (
     FixtureStarted,
@@ -31,9 +32,6 @@ MAX_TEXT = 1024 * 1024
 
 _MAX_MESSAGE = 2000
 _OUR_FRAME = f'  File "{os.path.dirname(os.path.abspath(__file__))}'
-_clock = time.perf_counter  # a test may replace them in their modules
-_fstat = os.fstat
-_format_exception = traceback.format_exception
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
@@ -63,7 +61,7 @@ class Recorder(unittest.TestResult):
         self.fixture_failed = False
         self.fixture_seconds: dict[str, float] = {}
         self._running_fixtures: list[tuple[str, float]] = []
-        self._shares_process = settings.shares_process
+        self._written = _Written() if settings.shares_process else None
         self.take(reporter, tests)
         self._running: int | None = None
         self._counted = False
@@ -86,25 +84,33 @@ class Recorder(unittest.TestResult):
         self._begin(test)
 
     def stopTest(self, test: unittest.TestCase) -> None:
-        super().stopTest(test)
+        try:
+            super().stopTest(test)
+        finally:
+            self._end(test)
+
+    def _end(self, test: unittest.TestCase) -> None:
         number = self._number(test)
         if number is None:
             return
         if self._duration is None:
-            self._duration = _clock() - self._started if self._counted else 0.0
+            self._duration = self._took()
         # where nothing was noted, an exception is on its way through unittest: see note_escaped
         if number in self.noted:
             self._finish(number)
 
     def addDuration(self, test: unittest.TestCase, elapsed: float) -> None:
-        self._duration = elapsed
+        self._duration = self._took()  # unittest's clock is within reach: it may have stood still, or jumped
+
+    def _took(self) -> float:
+        return time.perf_counter() - self._started if self._counted else 0.0
 
     def addSuccess(self, test: unittest.TestCase) -> None:
-        super().addSuccess(test)
         self._succeeded = True
         number = self._number(test)
         if number is not None:
             self.noted.add(number)
+        super().addSuccess(test)
 
     def addError(self, test: Any, err: Any) -> None:
         self._note(test, "addError", err, self.errors, super().addError)
@@ -121,7 +127,7 @@ class Recorder(unittest.TestResult):
 
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
         super().addSkip(test, reason)
-        reason = cut(_as_text(reason))
+        reason = cut(tracebacks.as_text(reason))
         parent = getattr(test, "test_case", None)
         if parent is None:
             self._report(test, kind="addSkip", text=reason, message=reason)
@@ -145,12 +151,12 @@ class Recorder(unittest.TestResult):
     def fixture_starts(self, fixture: str) -> None:
         """A fixture with user code in it is about to run."""
         self._reporter.send(FixtureStarted, fixture=fixture)
-        self._running_fixtures.append((fixture, _clock()))
+        self._running_fixtures.append((fixture, time.perf_counter()))
 
     def fixture_ended(self) -> None:
         """The fixture that started last has ended; what it took is not that of one which began before and goes on."""
         fixture, began = self._running_fixtures.pop()
-        took = _clock() - began
+        took = time.perf_counter() - began
         self.fixture_seconds[fixture] = self.fixture_seconds.get(fixture, 0.0) + took
         self._running_fixtures = [(name, since + took) for name, since in self._running_fixtures]
 
@@ -185,7 +191,7 @@ class Recorder(unittest.TestResult):
         self._duration = None
         self._succeeded = False
         self._reporter.send(TestStarted, test=number)
-        self._started = _clock()
+        self._started = time.perf_counter()
 
     def _finish(self, number: int) -> None:
         if number in self.finished:
@@ -199,7 +205,7 @@ class Recorder(unittest.TestResult):
             duration=duration,
             counted=self._counted,
             succeeded=self._succeeded,
-            written=_written_so_far() if self._shares_process else None,
+            written=None if self._written is None else self._written.so_far(),
         )
         self._counted = self._succeeded = False
         self._duration = None
@@ -209,19 +215,22 @@ class Recorder(unittest.TestResult):
         return self._numbers.get(id(test), self._running)
 
     def _note(self, test: Any, kind: str, err: Any, kept: list[Any], add: Any, subtest: Any = None) -> None:
+        count, text = len(kept), None
         try:
             add(test, err)
             text = kept[-1][1]
-        except Exception as exception:  # the traceback module met something that defies it
-            text = f"{_name_of(err[1])}: {_message_of(err[1])}\n(its traceback could not be made: {exception!r:.200})\n"
-            kept.append((test, text))
+        except BaseException:  # a local variable whose repr raises; a `traceback` that is a mock
+            pass
+        if type(text) is not str or not text:
+            text = format_exception(err[1], shows_locals=self.tb_locals)
+            kept[count:] = [(test, text)]
         self._report(test, kind=kind, **describe_exception(err[1], text), subtest=subtest)
 
     def _report(self, test: Any, **note: Any) -> None:
         number = self._number(test)
         if number is None:
             self.fixture_failed = True
-            self._report_note(fixture=str(test), **note)
+            self._report_note(fixture=tracebacks.as_text(test), **note)
         else:
             self.noted.add(number)
             self._report_note(test=number, **note)
@@ -234,8 +243,9 @@ def describe_exception(exception: BaseException, text: str | None = None) -> dic
     """The fields of an `OutcomeNoted` that tell of *exception*."""
     if text is None:
         text = format_exception(exception)
-    message = _without_our_frames(_message_of(exception))  # the loader's holds a traceback
-    return {"text": cut(_without_our_frames(text)), "message": message, "exception": _name_of(exception)}
+    message = _without_our_frames(cut(tracebacks.as_text(exception), _MAX_MESSAGE))  # the loader's holds a traceback
+    name = tracebacks.name_of(type(exception))
+    return {"text": cut(_without_our_frames(text)), "message": message, "exception": name}
 
 
 def _without_our_frames(text: str) -> str:
@@ -254,40 +264,44 @@ def _without_our_frames(text: str) -> str:
     return "".join(kept)
 
 
-def format_exception(exception: BaseException, *, whole: bool = False) -> str:
-    """The traceback, without the frames of ours and of unittest that it begins with."""
+def format_exception(exception: BaseException, *, whole: bool = False, shows_locals: bool = False) -> str:
+    """The traceback, without the frames of ours and of unittest that it begins with unless the *whole* is wanted."""
     trace = exception.__traceback__
     while not whole and trace is not None and "__unittest" in trace.tb_frame.f_globals:
         trace = trace.tb_next
-    return "".join(_format_exception(type(exception), exception, trace))
+    return tracebacks.format_chain(exception, trace, shows_locals=shows_locals)
 
 
-def _written_so_far() -> dict[str, int]:
-    return {"stdout": _fstat(1).st_size, "stderr": _fstat(2).st_size}
+class _Written:
+    """Counts the bytes that this process has written, for tests that share it; one may close descriptors 1 and 2."""
+
+    def __init__(self) -> None:
+        self._descriptors = {"stdout": duplicate(1), "stderr": duplicate(2)}
+        self._sizes = dict.fromkeys(self._descriptors, 0)
+
+    def so_far(self) -> dict[str, int]:
+        """How many bytes that are, by stream; as many as last time where nobody knows."""
+        for name, descriptor in self._descriptors.items():
+            try:
+                self._sizes[name] = os.fstat(descriptor).st_size
+            except OSError:
+                continue
+        return dict(self._sizes)
 
 
 def _describe(subtest: Any) -> dict[str, str]:
     told = {
-        "id": _as_text(subtest.id()),
-        "description": _as_text(subtest),
-        "parameters": _as_text(subtest._subDescription()),
+        "id": _ask(subtest.id),
+        "description": tracebacks.as_text(subtest),
+        "parameters": _ask(subtest._subDescription),
     }
     if subtest._message is not _subtest_msg_sentinel:
-        told["message"] = _as_text(subtest._message)
-    return {**told, **{f"{PARAMETER}{name}": repr(value) for name, value in subtest.params.items()}}
+        told["message"] = tracebacks.as_text(subtest._message)
+    return {**told, **{f"{PARAMETER}{name}": tracebacks.show(value) for name, value in subtest.params.items()}}
 
 
-def _message_of(exception: BaseException) -> str:
-    return cut(_as_text(exception), _MAX_MESSAGE)
-
-
-def _name_of(exception: BaseException) -> str:
-    cls = type(exception)
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _as_text(thing: object) -> str:
+def _ask(method: Any) -> str:
     try:
-        return str(thing)
-    except Exception:
-        return f"<{type(thing).__name__} whose str() failed>"
+        return tracebacks.as_text(method())
+    except Exception as exception:  # a parameter whose repr raises
+        return f"<{tracebacks.name_of(type(exception))}>"

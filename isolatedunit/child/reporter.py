@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     Held = tuple[type[Report], dict[str, Any]]
 
-_getpid, _clock = os.getpid, time.monotonic  # a test may replace them in their modules
-
 LONGEST = 1e9
 """Seconds below which there is place for them."""
 
@@ -35,33 +33,36 @@ OPEN: dict[str, Any] = {name: 33333333333333333300 + number for number, name in 
 class Reporter:
     """Sends this process's reports; says nothing in a fork of it.
 
-    With *forms*, what a test that passes says is filled in where it would be encoded: in a fork, the code
-    that encodes is not even touched.
+    *ended* counts the tests whose end was reported. With *forms*, what a test that passes says is filled in where it
+    would be encoded: in a fork, the code that encodes is not even touched.
     """
 
     def __init__(self, pipe: PipeEnd, attempt: str, forms: FrameTemplates | None = None) -> None:
         self.ready_at = self.found_at = 0.0
-        self.process_id = _getpid()
+        self.process_id = os.getpid()
         self._pipe = pipe
         self._attempt = attempt
         self._name = attempt.encode("ascii", "replace")
         self._forms = forms
         self._thread = _thread.get_ident()
         self._held: list[Held] = []
+        self.ended = 0
 
     def begin(self) -> None:
         """This process, which may be a fork of the one where the reporter was made, is the child from now on."""
-        self.ready_at = _clock()
-        self.process_id = _getpid()
+        self.ready_at = time.monotonic()
+        self.process_id = os.getpid()
 
     @property
     def is_twin(self) -> bool:
         """Whether this is not the child any more, but a fork of it that came back from a test."""
-        return _getpid() != self.process_id
+        return os.getpid() != self.process_id
 
     def hold(self, report: type[Report], /, **fields: Any) -> None:
         """Keep a report, to be sent together with the next: each one sent wakes the runner up."""
         self._held.append((report, fields))
+        if report is TestEnded:
+            self.ended += 1
 
     def send(self, report: type[Report], /, **fields: Any) -> None:
         """Send a report, after those that are held."""

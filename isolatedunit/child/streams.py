@@ -63,6 +63,16 @@ def move_out_of_the_way(descriptor: int) -> int:
     return moved
 
 
+def duplicate(descriptor: int) -> int:
+    """Another descriptor, with a high number, for what *descriptor* refers to; itself where there can be none."""
+    if fcntl is not None:
+        try:
+            return int(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH_DESCRIPTOR))
+        except OSError:  # too few descriptors allowed, or a fixture closed it
+            pass
+    return descriptor
+
+
 def write_through() -> None:
     """Let nothing wait in a buffer: what was written before a crash is what explains it."""
     for name, descriptor in (("stdout", 1), ("stderr", 2)):

@@ -73,9 +73,6 @@ PARENT_CHECK_INTERVAL = 1
 _READ_SIZE = 4096  # most commands are shorter; much more is a lot to be taken and given back for each
 _RIGHTS_SIZE = _socket.CMSG_SPACE(4 * 4)  # for four descriptors
 
-# a user's module, imported here, may replace them in their modules
-_clock, _sleep, _fstat = time.monotonic, time.sleep, os.fstat
-
 
 class Template:
     """One template; `serve` does what the runner says until the run is over or the runner is gone.
@@ -177,7 +174,7 @@ class Template:
     def grow(self, command: ForkTemplate) -> None:
         """Become a trunk: execute what several modules begin with. What fails there is left to them."""
         sockets = open_sockets()
-        started = _clock()
+        started = time.monotonic()
         self._holds_shared_imports = True
         gc.freeze()
         gc.enable()
@@ -188,7 +185,7 @@ class Template:
             self._unsafe = what_forbids_forking(sockets)
         except BaseException as exception:
             self._unsafe = f"an exception ({exception!r:.200})"
-        self._shared_imports_duration = _clock() - started
+        self._shared_imports_duration = time.monotonic() - started
 
     def _fork(self, *, collects_garbage: bool = False, keeps_socket: bool = False) -> int:
         """Fork; in the child, close what is this template's."""
@@ -296,13 +293,13 @@ class Template:
 
     def _end_lanes(self, is_meant: Callable[[int], bool] = lambda _: True) -> None:
         """Return when those lanes are gone: the runner has closed its Connections to them."""
-        deadline = _clock() + LEAVE_GRACE
+        deadline = time.monotonic() + LEAVE_GRACE
         self._reap()
         while left := [lane for lane in self._lanes if is_meant(lane)]:
-            if _clock() > deadline:
+            if time.monotonic() > deadline:
                 for lane in left:
                     processes.send_signal(lane, processes.SIGKILL)
-            _sleep(0.001)
+            time.sleep(0.001)
             self._reap()
 
     def _end_strays(self, lost: int) -> None:
@@ -312,7 +309,7 @@ class Template:
             for stray in strays:
                 processes.send_signal(stray, processes.SIGKILL)
                 processes.reap(stray)
-            _sleep(0.001)
+            time.sleep(0.001)
 
     def _reap(self) -> None:
         """Wait for what has ended; a stage only for lanes, since the fixtures wait for what they started."""
@@ -338,11 +335,12 @@ class Template:
         self._sizes = list(captured.values())
         if leftovers or status is None or any(self._sizes) or not is_plain(attempt):
             ending = {"status": status, "cpu_time": cpu_time, "peak_rss": peak}
-            self._report(ChildReaped, attempt, leftovers=leftovers, captured=captured, at=_clock(), **ending)
+            self._report(ChildReaped, attempt, leftovers=leftovers, captured=captured, at=time.monotonic(), **ending)
             return
         form = self._forms.get(len(attempt)) or self._make_form(len(attempt), captured)
-        numbers = {b"status": status, b"cpu_time": cpu_time, b"peak_rss": peak, b"pid": os.getpid(), b"at": _clock()}
-        self._pipe.send_frames(form % {b"attempt": attempt.encode("ascii"), **numbers})
+        measured = {b"status": status, b"cpu_time": cpu_time, b"peak_rss": peak}
+        about = {b"attempt": attempt.encode("ascii"), b"pid": os.getpid(), b"at": time.monotonic()}
+        self._pipe.send_frames(form % {**about, **measured})
 
     def _make_form(self, length: int, captured: dict[str, int]) -> bytes:
         """For children with names of this length that have left nothing, and written nothing."""
@@ -364,7 +362,7 @@ class Template:
     def _size_of(self, name: str) -> int:
         """How many bytes are in one of the files that output is captured in; `REMOVED` where a test removed it."""
         try:
-            status = _fstat(self._captured[name])
+            status = os.fstat(self._captured[name])
         except OSError:
             return 0
         return status.st_size if status.st_nlink else REMOVED
@@ -378,7 +376,7 @@ class Template:
         """Import what the children shall have; False when no child can be forked from that."""
         self._report(LoadStarted, command.attempt)
         sockets = open_sockets()
-        started = _clock()
+        started = time.monotonic()
         if self._finder is None:
             self._finder = Finder()
         gc.freeze()
@@ -396,15 +394,15 @@ class Template:
         _collect_new_garbage()
         unsafe = what_forbids_forking(sockets)
         took, self._shared_imports_duration = self._shared_imports_duration, 0.0
-        duration = _clock() - started
+        duration = time.monotonic() - started
         self._report(LoadFinished, command.attempt, duration=duration, shared_imports_duration=took, unsafe=unsafe)
         return unsafe is None
 
     def _is_orphaned(self) -> bool:
         """Whether the runner is gone: it may only have let go of this template. Its end is seen a little later here."""
-        deadline = _clock() + LEAVE_GRACE
-        while os.getppid() == self._parent and _clock() < deadline:
-            _sleep(0.001)
+        deadline = time.monotonic() + LEAVE_GRACE
+        while os.getppid() == self._parent and time.monotonic() < deadline:
+            time.sleep(0.001)
         return os.getppid() != self._parent
 
     def _leave(self, clean_exit: bool) -> NoReturn:

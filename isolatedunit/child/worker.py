@@ -1,8 +1,4 @@
-"""Runs the tests of one command in this process, tells what happened, and leaves.
-
-What is needed once a test has run is taken hold of at import: a test may patch it, clear
-``sys.modules`` or leave nothing to import from.
-"""
+"""Runs the tests of one command in this process, reports what happened, and leaves."""
 
 from __future__ import annotations
 
@@ -19,6 +15,7 @@ from isolatedunit.child.receipt import (
     flush_standard_streams,
     save_lines,
     take_settings,
+    without_look,
 )
 from isolatedunit.child.recorder import Recorder, describe_exception, format_exception
 from isolatedunit.child.reporter import Reporter
@@ -29,11 +26,13 @@ from isolatedunit.protocol.messages import (
     ChildFailed,
     ChildReady,
     CollectTests,
+    HandlesCleaned,
     OutcomeNoted,
     RunFunction,
     RunTest,
     TestEnded,
     TestStarted,
+    WorkFinished,
 )
 
 TYPE_CHECKING = False
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
     from isolatedunit.protocol.messages import Work
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
-
-_exit, _getpid, _clock = os._exit, os.getpid, time.monotonic
 
 
 def execute(
@@ -96,10 +93,19 @@ def execute(
             raise TypeError(f"a worker has nothing to do with {command!r}")
         code = 0
     except BaseException as exception:
-        reporter.send(ChildFailed, text=format_exception(exception, whole=True))
+        _report_failure(reporter, command, exception)
     finally:
         flush_standard_streams()
-        _exit(code)
+        os._exit(code)
+
+
+def _report_failure(reporter: Reporter, command: Work, exception: BaseException) -> None:
+    """Our own code failed: a bug of ours, but none of tests that have ended. Their outcomes stand."""
+    if isinstance(command, RunTest) and command.tests and reporter.ended == len(command.tests):
+        reporter.hold(WorkFinished)
+        reporter.send(HandlesCleaned, handle_stats=without_look(exception))
+    else:
+        reporter.send(ChildFailed, text=format_exception(exception, whole=True))
 
 
 def _call_function(command: RunFunction, reporter: Reporter, spawned: bool) -> None:
@@ -125,7 +131,7 @@ def _run_tests(
     if end_profile is not None and not reporter.is_twin:
         end_profile()
     if reporter.is_twin:
-        _exit(0)
+        os._exit(0)
     stopped = recorder is not None and recorder.shouldStop
     fixtures = None if recorder is None else recorder.fixture_seconds or None
     if tracker is None:
@@ -141,7 +147,7 @@ def _begin_profile(settings: ChildSettings) -> Callable[[], None] | None:
         return None
     from isolatedunit.instrumentation.profiler import begin
 
-    return begin(settings.profiler, os.path.join(settings.profile_directory, f"{_getpid()}-{_clock():.9f}"))
+    return begin(settings.profiler, os.path.join(settings.profile_directory, f"{os.getpid()}-{time.monotonic():.9f}"))
 
 
 def _run_suite(
@@ -161,7 +167,7 @@ def _run_suite(
         except BaseException as exception:
             _report_lost(reporter, number, exception)
             return None
-    reporter.found_at = _clock()
+    reporter.found_at = time.monotonic()
     cleanup.take_hold()
     recorder = Recorder(reporter, tests, command.settings)
     try:
@@ -208,7 +214,7 @@ class _Silent(unittest.TestResult):
         """Nobody is told."""
 
     def fixture_ended(self) -> None:
-        """Nor of this."""
+        """Nobody is told."""
 
 
 def _report_lost(reporter: Reporter, number: int, exception: BaseException) -> None:

@@ -223,7 +223,8 @@ def _spec_of_main_in(container: str) -> Any:
 
         @staticmethod
         def exec_module(module: Any) -> None:
-            """Run it."""
+            """Run it, with everybody's builtins: in a child, those here are sealed."""
+            vars(module)["__builtins__"] = sys.modules["builtins"]
             exec(archive.get_code("__main__"), vars(module))  # noqa: S102 - as the import system does
 
     return importlib.util.spec_from_loader("__mp_main__", Loader(), origin=found.origin)  # type: ignore[arg-type]

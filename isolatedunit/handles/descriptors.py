@@ -30,6 +30,9 @@ _PYTHONS_OWN = (
     "/dev/random",
     "anon_inode:[pidfd]",  # asyncio's, of a child that nobody waited for, which the loop's end forgets
 )
+_OF_A_HUB = ("anon_inode:[eventpoll]", "anon_inode:[eventfd]")
+"""What gevent waits with, from its first use to the end of the process: nobody is to close it."""
+
 _LAST_STANDARD = 2
 
 
@@ -200,6 +203,8 @@ def describe(descriptor: int, identity: Identity, ledger: Ledger, owners: Owners
         return "socket", _describe_socket(descriptor), origin
     path = _path_of(descriptor)
     if path in _PYTHONS_OWN or descriptor in owners.of_multiprocessing:
+        return None
+    if path in _OF_A_HUB and "gevent._gevent_c_hub_local" in sys.modules:
         return None
     origin = ledger.descriptor_origin(descriptor, path, identity)
     if stat.S_ISFIFO(mode):

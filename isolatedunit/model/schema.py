@@ -16,6 +16,7 @@ import sys
 TYPE_CHECKING = False  # as type checkers read it, without importing typing into every child
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import ModuleType
     from typing import Any, ClassVar, TypeVar
 
     from typing_extensions import Self, dataclass_transform
@@ -70,11 +71,11 @@ class Typed:
     def __init_subclass__(cls) -> None:
         cls.fields, cls.inner, cls.defaults = dict(cls.fields), dict(cls.inner), dict(cls.defaults)
         cls.is_checked = hasattr(cls, "makes_sense")
-        names = vars(sys.modules[cls.__module__])
+        module = sys.modules[cls.__module__]
         for name, annotation in cls.__annotations__.items():
             if hasattr(Typed, name):
                 raise TypeError(f"{cls.__name__} cannot have a field {name!r}, which is an attribute of Typed itself")
-            _add_field(cls, name, annotation, names)
+            _add_field(cls, name, annotation, module)
             if name in cls.__dict__:
                 cls.defaults[name] = cls.__dict__[name]
 
@@ -109,9 +110,9 @@ class _Table:
         self.inner: dict[str, Inner] = {}
         self.required: set[str] = set()
         self.is_checked = hasattr(cls, "makes_sense")
-        names = vars(sys.modules[cls.__module__])
+        module = sys.modules[cls.__module__]
         for name, declared in cls.__dataclass_fields__.items():
-            _add_field(self, name, declared.type, names)
+            _add_field(self, name, declared.type, module)
             if declared.default is MISSING and declared.default_factory is MISSING:
                 self.required.add(name)
 
@@ -190,16 +191,16 @@ def fit(value: Any, kinds: Kinds, inner: Inner | None = None) -> Any:
 # ---- annotations
 
 
-def _add_field(table: Any, name: str, annotation: str, names: Mapping[str, Any]) -> None:
-    kinds, inner = _shape_of(annotation, names)
+def _add_field(table: Any, name: str, annotation: str, module: ModuleType) -> None:
+    kinds, inner = _shape_of(annotation, module)
     table.fields[name] = kinds
     if inner:
         table.inner[name] = inner
 
 
-def _shape_of(annotation: str, names: Mapping[str, Any]) -> tuple[Kinds, Inner]:
+def _shape_of(annotation: str, module: ModuleType) -> tuple[Kinds, Inner]:
     """The types that *annotation* allows, and what reads those of them that have a structure."""
-    key = names["__name__"], annotation
+    key = module.__name__, annotation
     if key not in _shapes:
         kinds: Kinds = ()
         inner: Inner = {}
@@ -210,7 +211,7 @@ def _shape_of(annotation: str, names: Mapping[str, Any]) -> tuple[Kinds, Inner]:
             if word in _SCALARS:
                 kinds += _SCALARS[word]
                 continue
-            kind, reader = _structure_of(word, _split(rest[:-1], ","), names)
+            kind, reader = _structure_of(word, _split(rest[:-1], ","), module)
             kinds += (kind,)
             if reader is not None:
                 inner[kind] = reader
@@ -218,20 +219,18 @@ def _shape_of(annotation: str, names: Mapping[str, Any]) -> tuple[Kinds, Inner]:
     return _shapes[key]
 
 
-def _structure_of(
-    word: str, arguments: list[str], names: Mapping[str, Any]
-) -> tuple[type, Callable[[Any], Any] | None]:
+def _structure_of(word: str, arguments: list[str], module: ModuleType) -> tuple[type, Callable[[Any], Any] | None]:
     """The type that has this structure in JSON, and what reads it; None where nothing inside is looked at."""
     if word == "dict":
-        return dict, _reader_of_items(dict, _shape_of(arguments[1], names))
+        return dict, _reader_of_items(dict, _shape_of(arguments[1], module))
     if word == "list":
-        return list, _reader_of_items(list, _shape_of(arguments[0], names))
+        return list, _reader_of_items(list, _shape_of(arguments[0], module))
     if word == "tuple":
         if arguments[-1] == "...":
-            return list, _reader_of_items(tuple, _shape_of(arguments[0], names))
-        shapes = [_shape_of(argument, names) for argument in arguments]
+            return list, _reader_of_items(tuple, _shape_of(arguments[0], module))
+        shapes = [_shape_of(argument, module) for argument in arguments]
         return list, lambda value: _read_tuple(value, shapes)
-    cls = names[word]
+    cls = getattr(module, word)  # and not of its dictionary, which in a child is empty
     if hasattr(cls, "__dataclass_fields__") or issubclass(cls, Typed):
         return dict, lambda value: read(cls, value)
     return cls, None

@@ -259,7 +259,7 @@ class PipeEnd:
         self.receipt: str | None = None
         self.only_receipt = False
         self._identity = _identify(descriptor)
-        self._lock = _allocate_lock()
+        self._lock = _thread.allocate_lock()
 
     def receive(self) -> Command:
         """The next command; raises `EOFError` when the parent is gone."""
@@ -281,12 +281,12 @@ class PipeEnd:
         return bool(poll.poll(timeout * 1000))
 
     def _read_exactly(self, size: int) -> bytes:
-        data = _read(self.descriptor, size)
+        data = os.read(self.descriptor, size)
         if len(data) == size:
             return data
         pieces = bytearray(data)  # bytes would be copied with each piece that comes
         while len(pieces) < size:
-            more = _read(self.descriptor, size - len(pieces))
+            more = os.read(self.descriptor, size - len(pieces))
             if not more:
                 raise EOFError
             pieces += more
@@ -316,11 +316,11 @@ class PipeEnd:
     def _write_receipt(self, data: memoryview) -> None:
         if self.receipt is None:
             return
-        descriptor = _open(self.receipt, _RECEIPT_FLAGS, 0o600)
+        descriptor = os.open(self.receipt, _RECEIPT_FLAGS, 0o600)
         try:
             _write_all(descriptor, data)
         finally:
-            _close(descriptor)
+            os.close(descriptor)
 
 
 class ConnectionEnd(PipeEnd):
@@ -330,7 +330,7 @@ class ConnectionEnd(PipeEnd):
         self._connection = connection
         self.receipt = None
         self.only_receipt = False
-        self._lock = _allocate_lock()
+        self._lock = _thread.allocate_lock()
 
     def receive(self) -> Command:
         """The next command; raises `EOFError` when the parent is gone."""
@@ -354,17 +354,14 @@ class ConnectionEnd(PipeEnd):
                 self._write_receipt(memoryview(b"".join([to_frame(data) for data in encoded])))
 
 
-# Taken hold of before any test runs: a test may replace them in their modules.
-_allocate_lock = _thread.allocate_lock
 _poll: Any = getattr(select, "poll", None)  # where there is none, there is no PipeEnd either
-_close, _fstat, _open, _read, _write = os.close, os.fstat, os.open, os.read, os.write
 _RECEIPT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 def _identify(descriptor: int) -> tuple[int, int] | None:
     """What the descriptor refers to, None when it refers to nothing."""
     try:
-        status = _fstat(descriptor)
+        status = os.fstat(descriptor)
     except OSError:
         return None
     return status.st_dev, status.st_ino
@@ -372,4 +369,4 @@ def _identify(descriptor: int) -> tuple[int, int] | None:
 
 def _write_all(descriptor: int, data: memoryview) -> None:
     while data:
-        data = data[_write(descriptor, data) :]
+        data = data[os.write(descriptor, data) :]

@@ -12,13 +12,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-_current_frames = sys._current_frames  # a test may patch it
 _directory = os.path.dirname(unittest.__file__)
 
 
 def phase_of(thread: int) -> str:
     """The key of the phase that this thread is in, the innermost where tests run tests; empty for none."""
-    frame: FrameType | None = _current_frames().get(thread)
+    frame: FrameType | None = sys._current_frames().get(thread)
     while frame is not None:
         if frame.f_code.co_name in PHASES and frame.f_code.co_filename.startswith(_directory):
             return frame.f_code.co_name

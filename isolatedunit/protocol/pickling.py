@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import binascii
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def to_dill(test: Any) -> str:
     """The test itself in base64; raises what dill raises for what it cannot carry."""
-    import base64
-
     import dill
 
-    return base64.b64encode(dill.dumps(test)).decode("ascii")
+    return _as_text(dill.dumps(test))
 
 
 def carry(thing: Any) -> str:
@@ -20,21 +22,21 @@ def carry(thing: Any) -> str:
     Functions of a script or a notebook, lambdas and closures go with no more of their module's
     globals than they use: all of them would drag along whatever else stands there.
     """
-    import base64
-
     import dill
 
     try:
         data = dill.dumps(thing, recurse=True)
     except Exception:  # some classes are only carried together with all that their module has
         data = dill.dumps(thing)
-    return base64.b64encode(data).decode("ascii")
+    return _as_text(data)
 
 
 def undill(data: str) -> Any:
     """The object that `to_dill` or `carry` carried."""
-    import base64
-
     import dill
 
-    return dill.loads(base64.b64decode(data))  # noqa: S301 - in a child only, and its parent made it
+    return dill.loads(binascii.a2b_base64(data))  # noqa: S301 - in a child only, and its parent made it
+
+
+def _as_text(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode("ascii")

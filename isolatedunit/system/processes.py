@@ -54,9 +54,8 @@ _PTRACE_DETACH = 17
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
-_prctl: Callable[..., int] | None = None
-_getppid = os.getppid
-_waitpid, _wait4 = getattr(os, "waitpid", None), getattr(os, "wait4", None)  # a test may replace them
+_waitpid, _wait4 = getattr(os, "waitpid", None), getattr(os, "wait4", None)  # not on every system
+_library: _Library | None = None
 
 
 def add_mark(mark: str) -> str:
@@ -71,10 +70,14 @@ def run_depth() -> int:
 
 def children_of_this_process() -> list[int]:
     """The processes whose parent this one is, the ended ones too; empty where ``/proc`` is missing."""
+    return _children_in_proc("self")
+
+
+def _children_in_proc(process: str | int) -> list[int]:
     children: list[int] = []
     try:
-        for task in os.listdir("/proc/self/task"):
-            with open(f"/proc/self/task/{task}/children", "rb") as file:
+        for task in os.listdir(f"/proc/{process}/task"):
+            with open(f"/proc/{process}/task/{task}/children", "rb") as file:
                 children += map(int, file.read().split())
     except OSError:
         pass
@@ -205,34 +208,51 @@ def terminate_group(leader: int) -> None:
             send_signal(leader, signal_number)
 
 
+class _Library:
+    """What of the C library Python offers no other way to; a template has it before it runs any user code."""
+
+    def __init__(self) -> None:
+        import ctypes
+
+        # it does not wait for anything, so that the interpreter's lock need not be let go of
+        self.prctl: Any = ctypes.PyDLL(None).prctl
+        self.ptrace: Any = ctypes.CDLL(None).ptrace
+        self.make_int: Any = ctypes.c_int
+        self.make_pointer: Any = ctypes.c_void_p
+        self.make_buffer: Any = ctypes.create_string_buffer
+        self.refer_to: Any = ctypes.byref
+
+
+def get_library() -> _Library | None:
+    """What there is of the C library; None on systems other than Linux, and without ctypes."""
+    global _library
+    if _library is None and sys.platform == "linux":
+        try:
+            _library = _Library()
+        except (ImportError, OSError, AttributeError):
+            return None
+    return _library
+
+
 def become_subreaper(value: bool) -> bool:
     """Become the parent of every descendant whose own parent ends, or stop it; what it was before.
 
     Linux only; elsewhere orphans are not to be found, and it is always False.
     """
-    global _prctl
-    if sys.platform != "linux":
-        return False
-    try:
-        import ctypes
-
-        # it does not wait for anything, so that the interpreter's lock need not be let go of
-        _prctl = ctypes.PyDLL(None).prctl
-    except (ImportError, OSError, AttributeError):
+    library = get_library()
+    if library is None:
         return False
     before = is_subreaper()
-    _prctl(_PR_SET_CHILD_SUBREAPER, int(value), 0, 0, 0)
+    library.prctl(_PR_SET_CHILD_SUBREAPER, int(value), 0, 0, 0)
     return before
 
 
 def is_subreaper() -> bool:
     """Whether this process becomes the parent of its orphaned descendants."""
-    if _prctl is None:
+    if _library is None:
         return False
-    import ctypes
-
-    value = ctypes.c_int()
-    _prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(value), 0, 0, 0)
+    value = _library.make_int()
+    _library.prctl(_PR_GET_CHILD_SUBREAPER, _library.refer_to(value), 0, 0, 0)
     return bool(value.value)
 
 
@@ -241,10 +261,10 @@ def die_with_parent(parent: int) -> None:
 
     Where the system cannot do that, nothing happens. What this process starts does not have that from it.
     """
-    if _prctl is None:
+    if _library is None:
         return
-    _prctl(_PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
-    if _getppid() != parent:
+    _library.prctl(_PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
         os._exit(1)
 
 
@@ -254,15 +274,13 @@ def let_go(process_id: int, wait_status: int) -> None:
     A child can tell the kernel so by itself (``PTRACE_TRACEME``), and then stops at each signal, until it is dealt with
     here. It is given the signal, and not traced any more.
     """
-    signal_number = os.WSTOPSIG(wait_status)
-    try:
-        import ctypes
-
-        # what an exec stops for is no signal to anybody
-        data = ctypes.c_void_p(0 if signal_number == signal.SIGTRAP else signal_number)
-        ctypes.CDLL(None).ptrace(_PTRACE_DETACH, process_id, ctypes.c_void_p(0), data)
-    except (ImportError, OSError, AttributeError):
+    library = get_library()
+    if library is None:
         return  # it stays where it is, until it is out of time
+    signal_number = os.WSTOPSIG(wait_status)
+    # what an exec stops for is no signal to anybody
+    data = library.make_pointer(0 if signal_number == signal.SIGTRAP else signal_number)
+    library.ptrace(_PTRACE_DETACH, process_id, library.make_pointer(0), data)
 
 
 def load_per_processor() -> float:
@@ -304,6 +322,16 @@ def threads_of(process_id: int) -> tuple[str, dict[int, float]] | None:
             return str(process.status()), threads
 
     return _look(process_id, ask)
+
+
+def ids_below(process_id: int) -> list[int]:
+    """The ids of all descendants of a process; from ``/proc`` where that exists: a test may have patched psutil."""
+    if sys.platform != "linux":
+        return [process.pid for process in processes_below(process_id)]
+    found = [process_id]
+    for one in found:
+        found += [child for child in _children_in_proc(one) if child not in found]
+    return found[1:]
 
 
 def kill_all(processes: Iterable[psutil.Process]) -> None:

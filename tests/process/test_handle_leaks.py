@@ -424,18 +424,25 @@ class NoFalseAlarmsTest(TrackedTestCase):
         self.write(
             "test_break.py",
             """
-            import gc, os, unittest
+            import gc, os, threading, unittest
 
             class Break(unittest.TestCase):
-                def test_it(self):
+                def test_functions(self):
                     self.file = open(__file__)
                     os.readlink = os.listdir = os.stat = None
                     gc.get_objects = None
+
+                def test_what_is_left(self):
+                    self.thread = threading.Thread(target=threading.Event().wait)
+                    self.thread.start()
+                    self.thread.is_alive = None
             """,
         )
         ended = self.run_here("--leaks", "fail")
-        self.assertEqual(ended.last_line, "1 passed, 0 failed, 0 skipped", ended.output)
-        stats = ended.tests()["test_break.Break.test_it"]["attempts"][0]["handle_stats"]
+        self.assertEqual(ended.last_line, "1 passed, 1 failed, 0 skipped", ended.output)
+        (leak,) = self.leaks_of(ended)["test_functions"]
+        self.assertEqual((leak["kind"], os.path.basename(leak["identity"])), ("file", "test_break.py"))
+        stats = ended.tests()["test_break.Break.test_what_is_left"]["attempts"][0]["handle_stats"]
         self.assertIn("'NoneType' object is not callable", stats["incomplete"])
 
     def test_nothing_is_told_of_a_fixture_that_is_torn_down(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _socket
 import os
-import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +27,7 @@ from isolatedunit.protocol.messages import (
     Report,
 )
 from isolatedunit.system import processes
+from isolatedunit.system.stacks import ask_for_stacks
 
 START_METHOD = "forkserver"
 
@@ -310,14 +310,11 @@ class ForkedChild:
 
     def dump_stacks(self) -> None:
         """Have every thread of the child write its stack, or of the template if that is still loading."""
-        if processes.DUMP_STACKS is None:
-            return
         target = self._known_id()
         if target is None and self._loading and self._template is not None:
             target = self._template.process_id
         if target is not None:
-            processes.send_signal(target, signal.SIGCONT)  # a stopped process would not act on the other one
-            processes.send_signal(target, processes.DUMP_STACKS)
+            ask_for_stacks(target)
 
     def terminate(self) -> None:
         """Ask the child to end. While there is none, its template is killed together with what is below it."""

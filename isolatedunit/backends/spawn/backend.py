@@ -5,7 +5,6 @@ Where that time costs nothing, interpreters are started before they are needed: 
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from isolatedunit.model.results import ExitStatus, Output, SpawnInfo
 from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.protocol.messages import Report
 from isolatedunit.system import processes
+from isolatedunit.system.stacks import ask_for_stacks
 
 START_METHOD = "spawn"
 
@@ -231,9 +231,8 @@ class SpawnChild:
 
     def dump_stacks(self) -> None:
         """Have every thread write its stack, even if the process was stopped."""
-        if processes.DUMP_STACKS is not None:
-            self._signal(getattr(signal, "SIGCONT", 0))
-            self._signal(processes.DUMP_STACKS)
+        if self._ended is None:  # not waited for yet, so its id is still its own
+            ask_for_stacks(self.known_id)
 
     def terminate(self) -> None:
         """Ask the child to end."""

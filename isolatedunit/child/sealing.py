@@ -1,0 +1,226 @@
+"""The sealed part of a child: what runs there after user code, out of reach of whatever that did to its process.
+
+Tests replace ``open``, ``sorted`` and ``os.getpid`` and leave them so. pyfakefs, freezegun and others go further and
+search the dictionaries of all modules for functions, whatever their names are there: a module that keeps
+``_write = os.write`` keeps nothing. So in a child the modules of `SEALED` are executed a second way. Each has a
+dictionary of globals that is no module's, with builtins of its own in it, and every import in them goes through
+`_World`: for a module of `SEALED` it gives the sealed one, for one of `HELD` a copy of what was in that module before
+any user code ran, its Python functions bound to that copy. All else (what only some tests need, what is the user's) it
+imports as usual, and is the exception: ``tests/test_sealed.py`` knows each.
+
+The same files are ordinary modules in the runner's process, and look like it in a child: what stands in its
+``sys.modules`` under their names has nothing in its dictionary, and looks up each attribute in the sealed globals.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from importlib.machinery import ModuleSpec, PathFinder
+from types import FunctionType, ModuleType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+SEALED = frozenset(
+    f"isolatedunit.{room}.{name}"
+    for room, names in (
+        (
+            "child",
+            "bootstrap cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt reaper "
+            "receipt recorder reporter streams suite template tracebacks worker",
+        ),
+        ("collection", "addresses import_path overrides"),
+        ("handles", "descriptors leaving origins processes state threads tracker"),
+        ("model", "schema"),
+        ("protocol", "channel child_settings messages phases pickling"),
+        ("system", "cgroups processes secrets"),
+    )
+    for name in names.split()
+)
+"""The modules whose code may run after user code. Their exceptions and plain values are those of everybody."""
+
+_HELD = """
+    _ast _io _locale _signal _socket _thread _warnings _weakref abc array atexit binascii errno faulthandler fcntl gc
+    genericpath importlib importlib.machinery importlib.util io itertools json json.encoder ntpath os posixpath resource
+    select signal stat struct sys time types unittest unittest.case unittest.loader unittest.main unittest.util warnings
+    """
+HELD = frozenset(_HELD.split())
+"""Modules of the standard library of which the sealed part has what was in them before any user code ran."""
+
+LIVE = {
+    "os": ("environ",),
+    "sys": (
+        *("argv", "path", "excepthook", "warnoptions", "flags"),
+        *(f"{under}{name}{under}" for name in ("stdin", "stdout", "stderr") for under in ("", "__")),
+    ),
+    "warnings": ("filters",),
+}
+"""What is the process's state, and not a tool: it is looked up, and set, in the module itself."""
+
+
+class Held:
+    """What a module had in it when this was made; its Python functions see that, and not the module."""
+
+    def __init__(self, world: _World, module: ModuleType) -> None:
+        name, held = module.__name__, self.__dict__
+        held["__held__"] = module
+        held["__builtins__"] = world.builtins
+        live = LIVE.get(name, ())
+        for key, value in list(vars(module).items()):
+            if key == "__builtins__" or key in live:
+                continue
+            is_own = type(value) is FunctionType and value.__globals__ is vars(module)
+            held[key] = _bind(value, held) if is_own else value
+
+    def __getattr__(self, name: str) -> Any:
+        held = self.__dict__
+        if name in LIVE.get(held["__name__"], ()):
+            return getattr(held["__held__"], name)
+        raise AttributeError(f"module {held['__name__']!r} has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.__dict__["__held__"], name, value)
+
+
+def _bind(function: FunctionType, inside: dict[str, Any]) -> FunctionType:
+    """The function, with other globals."""
+    bound = FunctionType(function.__code__, inside, function.__name__, function.__defaults__, function.__closure__)
+    bound.__kwdefaults__ = function.__kwdefaults__
+    return bound
+
+
+class _Namespace:
+    """Sealed globals with a module's looks; only sealed code has it."""
+
+    def __init__(self, inside: dict[str, Any]) -> None:
+        self.__dict__ = inside
+
+
+class _World:
+    """All that is sealed in this process."""
+
+    def __init__(self, root: ModuleType) -> None:
+        self._modules = sys.modules
+        self._import = builtins.__import__
+        self._root = root.__path__[0]
+        self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_here}
+        self._held: dict[str, Held] = {}
+        self._loaded: dict[str, Any] = {}
+        for name in HELD:  # all of them, before any is held: a package gets an attribute with each of its modules
+            try:
+                self._import(name)
+            except ImportError:  # of another system
+                continue
+        for name in HELD & self._modules.keys():
+            self._held[name] = Held(self, self._modules[name])
+        for held in self._held.values():  # which know each other
+            for key, value in list(held.__dict__.items()):
+                if type(value) is ModuleType and key != "__held__":
+                    held.__dict__[key] = self._held.get(value.__name__, value)
+
+    def import_here(
+        self,
+        name: str,
+        _globals: Any = None,
+        _locals: Any = None,
+        fromlist: Sequence[str] | None = None,
+        level: int = 0,
+    ) -> Any:
+        """What an import in sealed code gives: takes the place of ``__import__`` in its builtins."""
+        if name == __name__:
+            return _Namespace(globals())
+        if name in SEALED:
+            return self.load(name)
+        if name in self._held:
+            return self._held[name if fromlist else name.partition(".")[0]]
+        if fromlist and any(f"{name}.{one}" in SEALED for one in fromlist):
+            return _Namespace({one: self._import_from(name, one) for one in fromlist})
+        return self._import(name, None, None, fromlist or (), level)
+
+    def _import_from(self, package: str, name: str) -> Any:
+        if f"{package}.{name}" in SEALED:
+            return self.load(f"{package}.{name}")
+        return getattr(self._import(package, None, None, (name,)), name)
+
+    def load(self, name: str) -> Any:
+        """The sealed module, executed when it is first asked for."""
+        if name not in self._loaded:
+            _, *folders, _ = name.split(".")
+            spec: Any = PathFinder.find_spec(name, ["/".join((self._root, *folders))])
+            self._execute(name, spec)
+        return self._loaded[name]
+
+    def copy(self, name: str) -> dict[str, Any]:
+        """The globals of a module of the standard library that is executed once more, for sealed code alone."""
+        if name not in self._loaded:
+            self._import(name)
+            self._execute(name, self._modules[name].__spec__)
+        inside: dict[str, Any] = self._loaded[name].__dict__
+        return inside
+
+    def _execute(self, name: str, spec: Any) -> None:
+        inside = {
+            "__name__": name,
+            "__builtins__": self.builtins,
+            "__file__": spec.origin,
+            "__spec__": spec,
+            "__package__": name.rpartition(".")[0],
+        }
+        self._loaded[name] = _Namespace(inside)
+        code = spec.loader.get_code(name)
+        try:
+            exec(code, inside)  # noqa: S102 - as the import system does
+        except BaseException:
+            del self._loaded[name]
+            raise
+
+    def show(self, name: str) -> None:
+        """Put what looks like the module where imports of unsealed code find it, those of a test among them."""
+        facade: Any = ModuleType(name)
+        facade.__file__ = "/".join((self._root, *name.split(".")[1:])) + ".py"
+        facade.__spec__ = ModuleSpec(name, None, origin=facade.__file__)
+
+        def look_up(attribute: str) -> Any:
+            # who goes through all modules asks for such names, and shall not load what nobody needs
+            inside = {} if attribute.startswith("__") else self.load(name).__dict__
+            if attribute not in inside:
+                raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+            return inside[attribute]
+
+        facade.__getattr__ = look_up
+        package, _, last = name.rpartition(".")
+        self._import(package)
+        self._modules[name] = facade
+        setattr(self._modules[package], last, facade)
+
+
+_world: _World | None = None
+
+
+def enter(name: str) -> Any:
+    """Seal this process's part of ours, and return *name* of it. To be called before any user code has run."""
+    spec: Any = __spec__
+    inside: dict[str, Any] = {"__name__": __name__, "__builtins__": {**vars(builtins)}, "__spec__": spec}
+    exec(spec.loader.get_code(__name__), inside)  # noqa: S102 - this very module must be out of reach, too
+    world = inside["_world"] = inside["_World"](sys.modules["isolatedunit"])
+    for sealed in SEALED:
+        world.show(sealed)
+    return world.load(name)
+
+
+def copy_of(name: str, **replaced: Any) -> Any:
+    """A module of the standard library that nobody else has, with these of its globals *replaced*."""
+    from importlib.util import module_from_spec
+
+    if _world is not None:
+        inside = _world.copy(name)
+    else:
+        spec: Any = __import__(name).__spec__
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        inside = vars(module)
+    inside.update(replaced)
+    return _Namespace(inside)

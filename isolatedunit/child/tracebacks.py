@@ -1,0 +1,85 @@
+"""Tracebacks as text, whatever a test did to `traceback`, to `linecache`, or to the objects that they show."""
+
+from __future__ import annotations
+
+from isolatedunit.child.sealing import copy_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+MAX_FILE = 16 * 1024 * 1024
+"""The largest source file of which lines are shown, in bytes."""
+
+
+class _Lines:
+    """Takes `linecache`'s place, which reads with whatever a test has left of ``open``."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, list[str]] = {}
+        self._loaders: dict[str, Any] = {}
+
+    def lazycache(self, filename: str, module_globals: Any) -> None:
+        """Remember who has the source, where that is no file but part of an archive."""
+        loader = module_globals.get("__loader__") if type(module_globals) is dict else None
+        if hasattr(loader, "get_source"):
+            self._loaders[filename] = loader, module_globals.get("__name__")
+
+    def checkcache(self, filename: str) -> None:
+        """Read the file anew: what is kept is for one traceback, and no more."""
+        self._files.pop(filename, None)
+
+    def getline(self, filename: str, number: int) -> str:
+        """The line with its end; empty where there is none."""
+        if filename not in self._files:
+            self._files[filename] = self._read(filename)
+        lines = self._files[filename]
+        return f"{lines[number - 1]}\n" if 0 < number <= len(lines) else ""
+
+    def _read(self, filename: str) -> list[str]:
+        try:
+            with open(filename, "rb") as file:
+                text = file.read(MAX_FILE).decode("utf-8-sig", "replace")
+        except (OSError, ValueError):
+            try:
+                loader, name = self._loaders[filename]
+                text = loader.get_source(name) or ""
+            except Exception:  # that is anybody's code
+                return []
+        return [line.rstrip("\r") for line in text.split("\n")]
+
+
+def show(thing: object) -> str:
+    """What ``repr`` gives; where that raises, whatever that is, it costs this one object its looks."""
+    try:
+        return repr(thing)
+    except BaseException:
+        return f"<local repr() failed: {type(thing).__name__}>"
+
+
+def as_text(thing: object) -> str:
+    """What ``str`` gives; where that raises, whatever that is, a word for it."""
+    try:
+        return str(thing)
+    except BaseException:
+        return f"<{type(thing).__name__} whose str() failed>"
+
+
+_traceback: Any = copy_of("traceback", linecache=_Lines(), repr=show)
+
+
+def format_chain(exception: BaseException, trace: TracebackType | None, *, shows_locals: bool = False) -> str:
+    """The exception, its causes, and their stacks, that of itself beginning with *trace*; with local variables if
+    it *shows_locals*."""
+    cls = type(exception)
+    try:
+        made = _traceback.TracebackException(cls, exception, trace, capture_locals=shows_locals, compact=True)
+        return "".join(made.format())
+    except BaseException as failure:
+        return f"{name_of(cls)}: {as_text(exception)}\n(its traceback could not be made: {show(failure):.200})\n"
+
+
+def name_of(cls: type) -> str:
+    """The class's name as a traceback has it."""
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"

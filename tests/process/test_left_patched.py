@@ -1,0 +1,476 @@
+"""Without these tests a test that leaves ``open`` or a clock replaced gets a verdict of ours in place of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import unittest
+from collections.abc import Callable
+from typing import Any
+
+from tests.support.command_line import run_python
+from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import START_METHODS
+
+WAYS = (
+    *(("--start-method", method) for method in START_METHODS),
+    ("--isolation", "class"),
+    ("--leaks", "fail"),
+)
+
+LEFT_REPLACED = """
+    import unittest
+    from unittest import mock
+
+    def raising(text):
+        return mock.Mock(side_effect=AssertionError(text))
+
+    class LeftTest(unittest.TestCase):
+        def replace(self, **replacements):
+            for name, replacement in replacements.items():
+                mock.patch(name.replace("__", "."), replacement).start()
+
+    class OpenTest(LeftTest):
+        def test_reads(self):
+            self.replace(builtins__open=mock.mock_open(read_data="text"))
+            self.assertEqual(open("anything").read(), "text")
+
+        def test_no_such_file(self):
+            self.replace(builtins__open=mock.Mock(side_effect=FileNotFoundError("anything")))
+            self.assertRaises(FileNotFoundError, open, "anything")
+
+        def test_refused(self):
+            self.replace(builtins__open=raising("no files"), io__open=raising("no files"))
+
+        def test_fails(self):
+            self.replace(builtins__open=raising("no files"))
+            self.fail("its own message")
+
+    class OthersTest(LeftTest):
+        def test_system(self):
+            self.replace(os__listdir=mock.Mock(return_value=["x"]), os__getpid=mock.Mock(return_value=1))
+
+        def test_clocks(self):
+            few = lambda: mock.Mock(side_effect=[1.0, 2.0])
+            self.replace(time__time=few(), time__monotonic=few(), time__sleep=raising("no sleep"))
+
+        def test_order(self):
+            self.replace(builtins__sorted=raising("no order"), builtins__map=raising("no map"))
+
+        def test_unittest_itself(self):
+            self.replace(traceback__TracebackException=raising("no traceback"), linecache__getline=raising("no lines"))
+            self.fail("its own message")
+    """
+
+# what freezegun does, with nothing but Python: each global of any module that is one of the clocks is replaced
+FROZEN = """
+    import _thread
+    import sys
+    import time
+    import unittest
+
+    CLOCKS = [time.time, time.monotonic, time.perf_counter]
+
+    def frozen():
+        return 2_000_000_000.0
+
+    def freeze():
+        found = []
+        for module in list(sys.modules.values()):
+            if getattr(module, "__name__", __name__) == __name__:
+                continue
+            for name, value in list(vars(module).items()):
+                if any(value is clock for clock in CLOCKS):
+                    found.append((module, name, value))
+                    setattr(module, name, frozen)
+        return found
+
+    def thaw(found):
+        for one in found:
+            setattr(*one)
+
+    class WholeClassTest(unittest.TestCase):
+        @classmethod
+        def setUpClass(cls):
+            cls.addClassCleanup(thaw, freeze())
+
+        def test_takes_a_second(self):
+            lock = _thread.allocate_lock()
+            lock.acquire()
+            lock.acquire(True, 1)
+
+    class LeftTest(unittest.TestCase):
+        def test_left_frozen(self):
+            freeze()
+    """
+
+# each module replaces what its name says when it is imported
+AT_IMPORT = {
+    "getpid": "os.getpid = lambda: 4711",
+    "fork": "del os.fork",
+    "poll": """
+class poll:
+    def register(self, *_):
+        pass
+    def poll(self, *_):
+        raise SystemError("(libev) epoll_wait: Bad file descriptor")
+select.poll = poll""",
+    "clock": "time.monotonic = time.sleep = None",
+    "fstat": "os.fstat = os.waitpid = os.wait4 = os.close = None",
+}
+
+CLOSES = """
+    import os
+    import unittest
+
+    class ClosesTest(unittest.TestCase):
+        def test_a_before(self):
+            print("said before", flush=True)
+
+        def test_b_closes(self):
+            os.close(1)
+
+        def test_c_after(self):
+            pass
+
+        def test_d_fails(self):
+            self.fail("after it was closed")
+    """
+
+DEFIANT = """
+    import unittest
+
+    class Defiant:
+        def __getattribute__(self, name):
+            raise RuntimeError("no attributes")
+        def __repr__(self):
+            raise RuntimeError("no repr")
+
+    class NoText(Exception):
+        def __str__(self):
+            raise ValueError("no text")
+        __repr__ = __str__
+
+    class Ends(Exception):
+        def __str__(self):
+            raise SystemExit(3)
+
+    class Endless(Exception):
+        def __str__(self):
+            return str(self)
+
+    class DefiantTest(unittest.TestCase):
+        def test_local(self):
+            defiant, plain = Defiant(), "a plain value"
+            self.fail("with a local")
+
+        def test_no_text(self):
+            raise NoText
+
+        def test_ends(self):
+            raise Ends
+
+        def test_endless(self):
+            raise Endless
+
+        def test_circle(self):
+            error = ValueError("circle")
+            error.__cause__ = KeyError("inner")
+            error.__cause__.__context__ = error
+            error.__notes__ = [Defiant(), 7, "a note"]
+            raise error
+
+        def test_subtest(self):
+            with self.subTest(defiant=Defiant()):
+                self.fail("in a subtest")
+
+        def test_passes(self):
+            self.kept = Defiant()
+    """
+
+
+class LeftPatchedTest(ProjectTestCase):
+    def check(self, *flags: str, passed: int, failed: int) -> dict[str, dict[str, Any]]:
+        ended = self.run_here(*flags)
+        self.assertEqual(ended.last_line, f"{passed} passed, {failed} failed, 0 skipped", ended.output)
+        self.assertNotIn("bug of isolatedunit", ended.output)
+        tests = ended.tests()
+        self.assertEqual({test["cause"] for test in tests.values()}, {None}, ended.output)
+        return tests
+
+    def test_functions_left_replaced(self) -> None:
+        self.write("test_left.py", LEFT_REPLACED)
+        for way in WAYS:
+            with self.subTest(way):
+                tests = self.check("test_left", *way, passed=6, failed=2)
+                for name in ("OpenTest.test_fails", "OthersTest.test_unittest_itself"):
+                    self.assertEqual(tests[f"test_left.{name}"]["outcome"], "failed")
+                    self.assertIn('self.fail("its own message")', str(tests[f"test_left.{name}"]["traceback"]))
+
+    def test_a_clock_that_is_searched_for(self) -> None:
+        self.write("test_frozen.py", FROZEN)
+        for way in WAYS:
+            with self.subTest(way):
+                tests = self.check("test_frozen", *way, passed=2, failed=0)
+                whole, left = (float(str(test["duration"])) for _, test in sorted(tests.items(), reverse=True))
+                self.assertTrue(1.0 <= whole < 100.0, whole)  # and neither nothing nor the seconds since 1970
+                self.assertTrue(0.0 <= left < 100.0, left)
+
+    def test_what_a_module_replaces_when_it_is_imported(self) -> None:
+        for name, statements in AT_IMPORT.items():
+            body = "\n    def test_1(self):\n        pass\n\n    def test_2(self):\n        self.fail('its own')\n"
+            head = f"import os\nimport select\nimport time\nimport unittest\n{statements}\n\n"
+            self.write(f"test_{name}.py", f"{head}class T(unittest.TestCase):{body}")
+        for way in WAYS:
+            with self.subTest(way):
+                self.check(*(f"test_{name}" for name in AT_IMPORT), *way, passed=len(AT_IMPORT), failed=len(AT_IMPORT))
+
+    def test_a_test_that_closes_standard_output(self) -> None:
+        self.write("test_closes.py", CLOSES)
+        for method in START_METHODS:
+            for isolation in ("test", "class", "module", "none"):
+                with self.subTest(method, isolation=isolation):
+                    way = ("--start-method", method, "--isolation", isolation)
+                    tests = self.check("test_closes", *way, passed=3, failed=1)
+                    self.assertIn("after it was closed", str(tests["test_closes.ClosesTest.test_d_fails"]["message"]))
+                    self.assertEqual(tests["test_closes.ClosesTest.test_a_before"]["stdout"], "said before\n")
+
+    def test_objects_that_defy_being_shown(self) -> None:
+        self.write("test_defiant.py", DEFIANT)
+        for way in WAYS:
+            for flags in ((), ("--locals",)):
+                with self.subTest(way, flags=flags):
+                    tests = self.check("test_defiant", *way, *flags, passed=1, failed=6)
+                    for name, test in tests.items():
+                        told = f"{test['traceback']}{test['subtests']}"
+                        if name.endswith("test_subtest"):
+                            self.assertIn("in a subtest", told)
+                        elif not name.endswith("test_passes"):
+                            self.assertRegex(told, rf'test_defiant.py", line \d+, in {name.rpartition(".")[2]}')
+                    local = str(tests["test_defiant.DefiantTest.test_local"]["traceback"])
+                    self.assertEqual("plain = 'a plain value'" in local, bool(flags))
+
+
+class SignalsTest(ProjectTestCase):
+    @unittest.skipUnless(hasattr(unittest, "signals") and "forkserver" in START_METHODS, "Linux and the like only")
+    def test_stacks_of_a_test_that_blocks_all_signals(self) -> None:
+        self.write(
+            "test_blocks.py",
+            """
+            import signal
+            import time
+            import unittest
+
+            class Blocks(unittest.TestCase):
+                def test_hangs(self):
+                    for which in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+                        signal.setitimer(which, 0)
+                    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+                    while True:
+                        time.sleep(60)
+            """,
+        )
+        for method in START_METHODS:
+            with self.subTest(method):
+                ended = self.run_here("test_blocks", "--start-method", method, "--process-timeout", "2")
+                (test,) = ended.tests().values()
+                self.assertEqual(test["cause"], "timeout")
+                self.assertRegex(ended.output, r'test_blocks.py", line \d+ in test_hangs')
+
+    def test_memory_tracing_while_the_heartbeat_begins(self) -> None:
+        """The heartbeat's thread makes its state while the test, in which memory is traced, stops that."""
+        self.write(
+            "test_traces.py",
+            """
+            import time
+            import tracemalloc
+            import unittest
+
+            class Traces(unittest.TestCase):
+                def test_starts_and_stops(self):
+                    end = time.monotonic() + 0.5
+                    while time.monotonic() < end:
+                        tracemalloc.start()
+                        kept = [bytearray(100) for _ in range(50)]
+                        tracemalloc.stop()
+                    self.assertEqual(len(kept), 50)
+            """,
+        )
+        flags = ("--repeat", "12", "-j", "4", "--heartbeat-interval", "0.1")
+        ended = self.run_here("test_traces", *flags)
+        self.assertEqual(ended.last_line, "12 passed, 0 failed, 0 skipped", ended.output)
+
+
+def needs(package: str) -> Callable[[Any], Any]:
+    """Skip where the package is not installed."""
+    found = importlib.util.find_spec(package.replace("-", "_"))
+    return unittest.skipIf(found is None, f"{package} is not installed")
+
+
+class PackagesTest(ProjectTestCase):
+    """Packages that search all modules for functions, or replace them in C."""
+
+    def check(self, text: str, passed: int, failed: int = 0) -> None:
+        self.write("test_it.py", text)
+        for way in WAYS:
+            with self.subTest(way):
+                ended = self.run_here("test_it", *way)
+                self.assertEqual(ended.last_line, f"{passed} passed, {failed} failed, 0 skipped", ended.output)
+                for name, test in ended.tests().items():
+                    self.assertIsNone(test["cause"], ended.output)
+                    self.assertTrue(0.0 <= float(test["duration"]) < 100.0, test)
+                    method = name.rpartition(".")[2]
+                    if test["outcome"] != "passed":
+                        self.assertRegex(str(test["traceback"]), rf'test_it.py", line \d+, in {method}')
+
+    @needs("pyfakefs")
+    def test_pyfakefs(self) -> None:
+        self.check(
+            """
+            import os
+            import unittest
+            from pyfakefs.fake_filesystem_unittest import TestCase, TestCaseMixin, patchfs
+
+            class FakeTest(TestCase):
+                def setUp(self):
+                    self.setUpPyfakefs()
+
+                def test_files(self):
+                    self.assertFalse(os.path.exists("/etc/passwd"))
+                    self.fs.create_file("/a/b", contents="x")
+                    self.assertEqual(open("/a/b").read(), "x")
+
+                def test_fails(self):
+                    self.assertEqual(os.listdir("/"), ["nothing"])
+
+                def test_error(self):
+                    open("/missing")
+
+                def test_prints(self):
+                    print("from within")
+
+                def test_left_open(self):
+                    self.left = open("/left", "w")
+
+            class ClassTest(TestCase):
+                @classmethod
+                def setUpClass(cls):
+                    cls.setUpClassPyfakefs()
+                    cls.fake_fs().create_file("/shared", contents="s")
+
+                def test_shared(self):
+                    self.assertEqual(open("/shared").read(), "s")
+
+            class LeftTest(unittest.TestCase, TestCaseMixin):
+                def test_left_fake(self):
+                    self.setUpPyfakefs()
+                    os.makedirs("/w/x")
+                    os.chdir("/w/x")
+
+            class DecoratorTest(unittest.TestCase):
+                @patchfs
+                def test_decorated(self, fake):
+                    fake.create_dir("/only")
+                    self.assertTrue(os.path.isdir("/only"))
+            """,
+            passed=6,
+            failed=2,
+        )
+
+    @needs("freezegun")
+    def test_freezegun(self) -> None:
+        self.check(
+            """
+            import time
+            import unittest
+            from freezegun import freeze_time
+
+            @freeze_time("2030-01-01")
+            class FrozenTest(unittest.TestCase):
+                def test_frozen(self):
+                    self.assertEqual(time.gmtime().tm_year, 2030)
+
+                def test_fails(self):
+                    self.fail("on purpose")
+
+            class LeftTest(unittest.TestCase):
+                def test_left_frozen(self):
+                    freeze_time("2030-01-01").start()
+            """,
+            passed=2,
+            failed=1,
+        )
+
+    @needs("time-machine")
+    def test_time_machine(self) -> None:
+        self.check(
+            """
+            import time
+            import unittest
+            import time_machine
+
+            class TravelTest(unittest.TestCase):
+                def test_left_in_the_future(self):
+                    time_machine.travel("2030-01-01T00:00+0000", tick=False).start()
+                    self.assertEqual(time.gmtime().tm_year, 2030)
+
+                @time_machine.travel(0, tick=False)
+                def test_fails(self):
+                    self.fail("on purpose")
+            """,
+            passed=1,
+            failed=1,
+        )
+
+    @needs("gevent")
+    def test_gevent(self) -> None:
+        self.check(
+            """
+            import gevent.monkey
+            gevent.monkey.patch_all()
+            import gevent
+            import subprocess
+            import unittest
+
+            class PatchedTest(unittest.TestCase):
+                def test_sleeps(self):
+                    gevent.sleep(0.01)
+
+                def test_starts_a_process(self):
+                    self.assertEqual(subprocess.call(["true"]), 0)
+
+                def test_fails(self):
+                    self.fail("on purpose")
+            """,
+            passed=2,
+            failed=1,
+        )
+
+    @needs("gevent")
+    def test_the_runner_under_gevent(self) -> None:
+        self.write("test_it.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self):\n        pass\n")
+        ended = run_python("-m", "gevent.monkey", "--module", "isolatedunit", "test_it", cwd=self.directory)
+        self.assertTrue(re.search("1 passed, 0 failed, 0 skipped", ended.output), ended.output)
+
+    @needs("eventlet")
+    def test_eventlet(self) -> None:
+        self.check(
+            """
+            import eventlet
+            eventlet.monkey_patch()
+            import unittest
+
+            class PatchedTest(unittest.TestCase):
+                def test_sleeps(self):
+                    eventlet.sleep(0.01)
+
+                def test_fails(self):
+                    self.fail("on purpose")
+            """,
+            passed=1,
+            failed=1,
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()
