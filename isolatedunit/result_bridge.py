@@ -17,7 +17,7 @@ from isolatedunit.model.events import Event, TestFinished
 from isolatedunit.model.results import Note, PlannedTest, TestReport
 from isolatedunit.model.subtests import PARAMETER
 from isolatedunit.protocol.exceptions import ChildError, ExcInfo, rebuild
-from isolatedunit.reporters.terminal.failures import Telling
+from isolatedunit.reporters.terminal.failures import FailureFormatter
 
 _HAS_DURATIONS = sys.version_info >= (3, 12)
 """Whether this Python's unittest calls ``addDuration``: where it does not, a result's method may have no base."""
@@ -66,18 +66,20 @@ class ReportedSubTest(_SubTest):  # type: ignore[misc]
     __module__ = "unittest.case"
     __qualname__ = "_SubTest"
 
-    def __init__(self, test: Any, told: Mapping[str, str]) -> None:
+    def __init__(self, test: Any, described: Mapping[str, str]) -> None:
         self.test_case = test
         self.failureException = test.failureException
-        self._told = told
-        self._message: Any = told.get("message", _subtest_msg_sentinel)
+        self._described = described
+        self._message: Any = described.get("message", _subtest_msg_sentinel)
         self.params = {
-            name.removeprefix(PARAMETER): _Shown(shown) for name, shown in told.items() if name.startswith(PARAMETER)
+            name.removeprefix(PARAMETER): _Shown(shown)
+            for name, shown in described.items()
+            if name.startswith(PARAMETER)
         }
 
     def id(self) -> str:
         """unittest's id of the subtest."""
-        return self._told["id"]
+        return self._described["id"]
 
     def shortDescription(self) -> str | None:
         """The first line of the test's docstring."""
@@ -85,21 +87,21 @@ class ReportedSubTest(_SubTest):  # type: ignore[misc]
         return description
 
     def _subDescription(self) -> str:
-        return self._told["parameters"]
+        return self._described["parameters"]
 
     def __str__(self) -> str:
-        return self._told["description"]
+        return self._described["description"]
 
 
 class ResultBridge:
-    """Tells a unittest result of each report as if the test had run here: a listener.
+    """Calls the methods of a unittest result for each report as if the test had run here: a listener.
 
-    `connect` says which result; *stop* is called when that says ``shouldStop``. *echo* writes what
-    a test wrote to this process's own streams, in place of into its error text. *telling* is how failures are told.
+    `connect` says which result; *stop* is called when that has ``shouldStop``. *echo* writes the output of tests to
+    this process's own streams, not into their error texts. *formatter* makes these texts.
     """
 
-    def __init__(self, telling: Telling = Telling(), *, echo: bool = False) -> None:  # noqa: B008 - it never changes
-        self._telling = telling
+    def __init__(self, formatter: FailureFormatter | None = None, *, echo: bool = False) -> None:
+        self._formatter = FailureFormatter() if formatter is None else formatter
         self._echo = echo
         self._result: Any = None
         self._tests: Mapping[int, Any] = {}
@@ -107,7 +109,7 @@ class ResultBridge:
         self._may_measure = False
 
     def connect(self, result: Any, tests: Mapping[int, Any], stop: Callable[[], None]) -> None:
-        """From now on tell *result*; *tests* are those that exist in this process, by their number."""
+        """Report to *result* from now on; *tests* are those that exist in this process, by their number."""
         self._result, self._tests, self._stop = result, tests, stop
         self._may_measure = getattr(type(result), "startTest", None) not in _READ_NO_CLOCK
 
@@ -124,8 +126,8 @@ class ResultBridge:
         if self._echo:
             sys.stdout.write(report.stdout)
             sys.stderr.write(report.stderr)
-        told_already = self._echo or getattr(result, "buffer", False)
-        texts = replace(self._telling, has_output=told_already).texts(report) if report.notes else []
+        has_output = self._echo or getattr(result, "buffer", False)
+        texts = replace(self._formatter, has_output=has_output).texts(report) if report.notes else []
         if report.is_fixture:
             for note, text in zip(report.notes, texts, strict=True):
                 self._add(test, note, text)
@@ -194,7 +196,7 @@ def start_earlier(result: Any, test: Any, duration: float) -> None:
             attributes[name] = earlier(value)
 
 
-class _TellsChildsText(unittest.TestResult):
+class _ShowsChildErrors(unittest.TestResult):
     """Put into a result class's ancestry, in front of `unittest.TestResult`: texts from a child
     are taken as they are, since there is no traceback here that they could be made from."""
 
@@ -205,14 +207,14 @@ class _TellsChildsText(unittest.TestResult):
 
 
 @contextlib.contextmanager
-def hearing_children(result: Any) -> Iterator[None]:
-    """While this lasts, *result* takes texts from children as they are."""
+def showing_child_errors(result: Any) -> Iterator[None]:
+    """Have *result* show the texts of children's errors as they are, as long as this lasts."""
     cls = type(result)
-    if not isinstance(result, unittest.TestResult) or issubclass(cls, _TellsChildsText):
+    if not isinstance(result, unittest.TestResult) or issubclass(cls, _ShowsChildErrors):
         yield
         return
     names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
-    bases = (_TellsChildsText,) if cls is unittest.TestResult else (cls, _TellsChildsText)
+    bases = (_ShowsChildErrors,) if cls is unittest.TestResult else (cls, _ShowsChildErrors)
     result.__class__ = type(cls.__name__, bases, names)
     try:
         yield

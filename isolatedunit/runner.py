@@ -22,15 +22,16 @@ from isolatedunit.engine.scheduling.selection import choose
 from isolatedunit.history.store import History
 from isolatedunit.model.events import Listener
 from isolatedunit.model.results import PlannedTest, TestReport
-from isolatedunit.reporters.files.json_report import Origin
-from isolatedunit.reporters.redaction import Discreet
+from isolatedunit.reporters.contract import Origin
+from isolatedunit.reporters.escaping import printable, without_commands
 from isolatedunit.reporters.registry import ReporterSet, writes_reports
 from isolatedunit.reporters.statistics import Statistics
-from isolatedunit.reporters.terminal.annotations import Annotations, system_of
-from isolatedunit.reporters.terminal.failures import Telling, no_command, tellers_of
+from isolatedunit.reporters.terminal.annotations import OBEYING_SYSTEMS, Annotations, system_of
+from isolatedunit.reporters.terminal.failures import FailureFormatter, make_printers, no_command
 from isolatedunit.reporters.terminal.log import ProcessLog
-from isolatedunit.reporters.terminal.streams import ElapsedRewriter, EscapingStream
-from isolatedunit.result_bridge import ResultBridge, hearing_children
+from isolatedunit.reporters.terminal.streams import FilteredStream, rewrite_elapsed
+from isolatedunit.reporters.timeline import Timeline
+from isolatedunit.result_bridge import ResultBridge, showing_child_errors
 from isolatedunit.system.signals import heeding_signals
 
 if TYPE_CHECKING:
@@ -71,13 +72,15 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         **values: Any,
     ) -> None:
         more = {"durations": durations} if sys.version_info >= (3, 12) else {}
-        stream = EscapingStream(sys.stderr if stream is None else stream)  # type: ignore[assignment]
+        stream = FilteredStream(sys.stderr if stream is None else stream, printable)  # type: ignore[assignment]
         unittest.TextTestRunner.__init__(
             self, stream, descriptions, verbosity, failfast, buffer, resultclass, warnings, tb_locals=tb_locals, **more
         )
         self.statistics = Statistics()
         self._listeners = tuple(listeners)
-        IsolatedCaller.__init__(self, [self.statistics, ProcessLog(), *self._listeners], test_sdk_options)
+        calls = Timeline()
+        self.statistics.follow(calls)
+        IsolatedCaller.__init__(self, [calls, self.statistics, ProcessLog(), *self._listeners], test_sdk_options)
         if options is None:
             options = load_options(Options())
         else:
@@ -138,11 +141,11 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
         def dispatch(result: Any) -> None:
             bridge.connect(result, {}, lambda: None)
-            with hearing_children(result):
-                reporters.hear(past.events())
+            with showing_child_errors(result):
+                reporters.publish(past.events())
 
         result = self._run_planned(dispatch, reporters, is_past=True)
-        self.interrupted = reporters.summary.interrupted
+        self.interrupted = reporters.timeline.interrupted
         self._conclude(reporters)
         return result
 
@@ -151,7 +154,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     ) -> Any:
         path, shard = self.options.history, self.options.shard
         history = None if path is None else History(path, only_reads=shard is not None)
-        reporters, bridge = self._gather(Origin.of(self.options, writes_reports(self.options)), history)
+        reporters, bridge = self._gather(Origin.of(self.options, names_system=writes_reports(self.options)), history)
         run = Run(
             self.options,
             reporters.listeners,
@@ -173,7 +176,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         finally:
             run.close()
             self.interrupted = run.control.interrupts > 0
-            self.not_run = reporters.summary.not_run
+            self.not_run = reporters.timeline.not_run
         for line in run.measured:
             self.stream.writeln(line)
         if history is not None and source is not None:
@@ -184,18 +187,29 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         return result
 
     def _gather(self, origin: Origin, history: History | None = None) -> tuple[ReporterSet, ResultBridge]:
-        telling = Telling(self.options.show_output, self.buffer, self.command_for)
-        bridge = ResultBridge(telling)
-        shown: list[Listener] = [one for one in (self.display, self.live) if one is not None]
+        formatter = FailureFormatter(self.options.show_output, self.buffer, self.command_for)
+        bridge = ResultBridge(formatter)
         options = replace(self.options, verbosity=self.verbosity, durations=self.durations)
-        kept = [] if history is None else [Discreet([history])]
-        more: list[Listener] = [*kept, *self._listeners, *shown, bridge]
-        more += tellers_of(options, telling, self.stream.writeln, on_terminal=self.display is not None)
+        write_line = self.stream.writeln
+        others: list[Listener] = [*self._listeners, bridge]
+        others += make_printers(options, formatter, write_line, on_terminal=self.display is not None)
         system = system_of(self.options.annotations) if self.annotates else None
         if system is not None:
-            self.stream.goes_to(system)
-            more.append(Annotations(system, self.stream.write_as_it_is))
-        return ReporterSet(options, origin, self.statistics, self.stream.writeln, more, self.command_for_failed), bridge
+            if system in OBEYING_SYSTEMS:
+                self.stream.add_filter(without_commands)
+            others.append(Annotations(system, self.stream.write_unfiltered))
+        reporters = ReporterSet(
+            options,
+            origin,
+            self.statistics,
+            write_line,
+            display=self.display,
+            live=self.live,
+            redacted=[] if history is None else [history],
+            others=others,
+            rerun_command=self.command_for_failed,
+        )
+        return reporters, bridge
 
     def _conclude(self, reporters: ReporterSet) -> None:
         self.report_lost = reporters.conclude()
@@ -212,7 +226,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         """What runs those of the tests that are chosen, in the order that was chosen."""
         chosen = choose(tests, self.options, {} if history is None else history.read())
         if self.display is not None:
-            self.display.expect(chosen.expectations.seconds)
+            self.display.estimate.expect(chosen.expectations.seconds)
         self.planned_in_all_shards = len(tests)
         for note in chosen.notes:
             self.stream.writeln(f"isolatedunit: {note}")
@@ -223,7 +237,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             bridge.connect(result, originals, lambda: run.control.stop(stop_reason))
             for reminder in chosen.reminders:
                 run.warn(reminder)
-            with hearing_children(result):
+            with showing_child_errors(result):
                 run.execute(chosen.tests, chosen.expectations, chosen.shard)
 
         return dispatch
@@ -236,7 +250,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
         stream = self.stream
         if is_past or self.options.events is not None:  # a run is to look the same when it is shown again
-            self.stream = _WritelnDecorator(ElapsedRewriter(stream, lambda: reporters.summary.seconds))
+            self.stream = _WritelnDecorator(FilteredStream(stream, rewrite_elapsed(lambda: reporters.timeline.seconds)))
         try:
             return super().run(dispatch)  # type: ignore[arg-type]
         finally:

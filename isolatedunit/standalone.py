@@ -16,7 +16,7 @@ from isolatedunit.collection.from_suite import outcome_of, plan_one
 from isolatedunit.config.options import Options
 from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run
-from isolatedunit.result_bridge import ResultBridge, hearing_children
+from isolatedunit.result_bridge import ResultBridge, showing_child_errors
 
 
 class _Session:
@@ -34,7 +34,7 @@ class _Session:
         """Run one test in a child and tell *result*."""
         planned = plan_one(next(self._numbers), test)
         self._bridge.connect(result, {planned.number: test}, lambda: None)
-        with hearing_children(result), outcome_of(test, result):
+        with showing_child_errors(result), outcome_of(test, result):
             self._run.execute([planned])
 
     def close(self) -> None:

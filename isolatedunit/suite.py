@@ -9,7 +9,7 @@ from isolatedunit.collection.from_suite import plan_suite
 from isolatedunit.config.options import Options
 from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run
-from isolatedunit.result_bridge import ResultBridge, hearing_children
+from isolatedunit.result_bridge import ResultBridge, showing_child_errors
 from isolatedunit.system.signals import heeding_signals
 
 
@@ -33,7 +33,7 @@ class IsolatedTestSuite(unittest.TestSuite):
         run = Run(self.options or load_options(Options()), [bridge], open_backend)
         bridge.connect(result, originals, lambda: run.control.stop("the result said so"))
         try:
-            with heeding_signals(run.control), hearing_children(result):
+            with heeding_signals(run.control), showing_child_errors(result):
                 run.execute(tests)
         finally:
             run.close()

@@ -10,7 +10,6 @@ from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 
-from isolatedunit.cli.parser import SECTIONS
 from isolatedunit.config.options import ALIASES, PER_TEST, TABLE, expectation
 
 
@@ -62,8 +61,8 @@ class OptionTable(Directive):
         """The nodes in the directive's place."""
         lines: list[str] = []
         for name in TABLE:
-            if name in SECTIONS:
-                title = SECTIONS[name]
+            title = TABLE[name].metadata.get("section")
+            if title is not None:
                 lines += [f".. rubric:: {title[0].upper()}{title[1:]}", ""]
             lines += describe(name)
         container = nodes.container()

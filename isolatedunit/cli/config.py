@@ -12,7 +12,7 @@ from isolatedunit.config.options import PER_TEST, TABLE, Options, overriding
 from isolatedunit.engine.scheduling.units import OptionsOf
 from isolatedunit.errors import OptionError
 from isolatedunit.model.results import PlannedTest
-from isolatedunit.reporters.terminal.streams import LosslessStream
+from isolatedunit.reporters.terminal.streams import FilteredStream, keep_encodable
 
 BY_DEFAULT = "default"
 IN_CODE = "its class or method"
@@ -40,7 +40,7 @@ def config_command(argv: Sequence[str]) -> int:
     if failed is not None and failed.notes:
         message = failed.notes[0].message.strip().rpartition("\n")[2]
         raise OptionError(f"config: {failed.id.rpartition('.')[2]!r} cannot be loaded, name what can: {message}")
-    print("\n".join(explain(planned, options, origins)), file=LosslessStream(sys.stdout))
+    print("\n".join(explain(planned, options, origins)), file=FilteredStream(sys.stdout, keep_encodable(sys.stdout)))
     return SUCCESS if planned else NO_TESTS
 
 

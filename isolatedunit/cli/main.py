@@ -16,7 +16,7 @@ from isolatedunit.cli.parser import parse_all
 from isolatedunit.cli.run import run_tests
 from isolatedunit.errors import BackendUnavailable, CollectionError, Interrupted, IsolatedUnitError, OptionError
 from isolatedunit.reporters.escaping import printable
-from isolatedunit.reporters.terminal.streams import LosslessStream
+from isolatedunit.reporters.terminal.streams import FilteredStream, keep_encodable
 from isolatedunit.system import processes
 
 BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
@@ -46,30 +46,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         processes.owns_process = argv is None
         return run_tests(parse_all(arguments))
     except (OptionError, CollectionError, BackendUnavailable) as exception:
-        print(printable(f"isolatedunit: {exception}"), file=LosslessStream(sys.stderr))
+        _print_error(str(exception))
         return USAGE
     except (Interrupted, KeyboardInterrupt):  # the second comes where no run heeds signals yet
-        print("isolatedunit: interrupted before the tests were known", file=sys.stderr)
+        _print_error("interrupted before the tests were known")
         return INTERRUPTED
     except IsolatedUnitError as exception:
-        print(printable(f"isolatedunit: {exception}"), file=LosslessStream(sys.stderr))
+        _print_error(str(exception))
         return INTERNAL
     except ModuleNotFoundError as exception:
         if exception.name not in BASE_DEPENDENCIES:
             return report_bug()
-        print(
-            f"isolatedunit: it needs the package {exception.name!r}, which {sys.executable} does not have; "
-            f"install it with: {os.path.basename(sys.executable)} -m pip install {exception.name}",
-            file=LosslessStream(sys.stderr),
+        _print_error(
+            f"it needs the package {exception.name!r}, which {sys.executable} does not have; "
+            f"install it with: {os.path.basename(sys.executable)} -m pip install {exception.name}"
         )
         return USAGE
     except Exception as exception:
         return _explain(exception)
 
 
+def _print_error(text: str) -> None:
+    print(f"isolatedunit: {text}", file=FilteredStream(sys.stderr, printable, keep_encodable(sys.stderr)))
+
+
 def _explain(exception: Exception) -> int:
     if isinstance(exception, OSError) and exception.errno in (errno.EMFILE, errno.ENFILE):
-        print(f"isolatedunit: {exception.strerror}; allow more of them (ulimit -n).", file=sys.stderr)
+        _print_error(f"{exception.strerror}; allow more of them (ulimit -n).")
         return USAGE
     return report_bug()
 
@@ -78,6 +81,6 @@ def report_bug() -> int:
     """Print the exception that is handled now, for a report to us; gives the exit code."""
     import traceback
 
-    print("isolatedunit: this is a bug of isolatedunit; please report it, with what follows.", file=sys.stderr)
+    _print_error("this is a bug of isolatedunit; please report it, with what follows.")
     traceback.print_exc()
     return INTERNAL

@@ -35,21 +35,6 @@ commands, each with a --help of its own:
 """
 
 
-SECTIONS = {
-    "verbosity": "options of unittest",
-    "start_directory": "options for discovery",
-    "isolation": "isolation",
-    "process_timeout": "limits",
-    "groups": "which tests, and in which order",
-    "retries": "retries, and when to stop",
-    "leaks": "what tests leave behind",
-    "capture": "on the terminal",
-    "json": "files for other programs",
-    "profile": "measuring",
-}
-"""The options in the table with which sections of ``--help`` begin, and their titles."""
-
-
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence."""
 
@@ -76,13 +61,15 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", metavar="FILE", help="read this .toml or .cfg file for options, and no other")
     section: Any = parser
     for name, option in TABLE.items():
-        if name in SECTIONS:
-            section = parser.add_argument_group(SECTIONS[name])
-        _add_option(section, name, option.metadata, option.default)
+        if "section" in option.metadata:
+            section = parser.add_argument_group(option.metadata["section"])
+        add_option(section, name)
     return parser
 
 
-def _add_option(group: Any, name: str, metadata: Any, default: Any) -> None:
+def add_option(group: Any, name: str) -> None:
+    """Add the flags of the option *name*, if it has any, to a parser or to a group of its arguments."""
+    metadata, default = TABLE[name].metadata, TABLE[name].default
     flags: tuple[str, ...] = metadata["flags"]
     if not flags and "flags_set" not in metadata:
         return  # it makes sense for some tests only, so that files and classes say it

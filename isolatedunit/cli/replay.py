@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from isolatedunit.cli.parser import Wanted
+from isolatedunit.cli.parser import Wanted, add_option
 from isolatedunit.cli.run import run_tests
 from isolatedunit.config.options import TABLE, Options, read
-from isolatedunit.config.output_files import FILES, check_files
+from isolatedunit.config.output_files import REPORTS, check_files
 from isolatedunit.errors import OptionError
 from isolatedunit.reporters.files.event_log import PastRun
 
@@ -26,13 +26,8 @@ def replay_command(arguments: Sequence[str]) -> int:
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("file", metavar="FILE", help="what --events FILE has written; - reads standard input")
-    parser.add_argument("-v", "--verbose", dest="verbosity", action="store_const", const=2, help="a line a test")
-    parser.add_argument("-q", "--quiet", dest="verbosity", action="store_const", const=0, help="no dots")
-    parser.add_argument("--durations", metavar="N", help=TABLE["durations"].metadata["help"])
-    parser.add_argument("--stats", action="store_const", const=True, help=TABLE["stats"].metadata["help"])
-    for name in FILES:
-        metadata = TABLE[name].metadata
-        parser.add_argument(*metadata["flags"], dest=name, metavar="FILE", help=metadata["help"])
+    for name in ("verbosity", "durations", "stats", *REPORTS):
+        add_option(parser, name)
     given = vars(parser.parse_args(arguments))
     path = given.pop("file")
     _spare(path, given)
@@ -57,7 +52,7 @@ def _options_of(past: PastRun, given: dict[str, Any], path: str) -> Options:
 
 def _spare(path: str, given: dict[str, Any]) -> None:
     """See that no report is written over what is read."""
-    for name in FILES:
+    for name in REPORTS:
         target = given.get(name)
         if target is not None and path != "-" and os.path.realpath(target) == os.path.realpath(path):
             flag = TABLE[name].metadata["flags"][0]

@@ -5,19 +5,21 @@ from __future__ import annotations
 import gc
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit.cli.exit_codes import FAILURE, INTERNAL, INTERRUPTED, NO_TESTS, SUCCESS
 from isolatedunit.cli.parser import Wanted
 from isolatedunit.config.options import Options
-from isolatedunit.config.output_files import FILES
+from isolatedunit.config.output_files import REPORTS
 from isolatedunit.errors import BackendUnavailable
+from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.terminal.streams import (
-    ColouringStream,
-    DotlessStream,
-    EscapingStream,
-    LosslessStream,
+    Filter,
+    FilteredStream,
+    add_colours,
+    drop_letters,
     is_terminal,
+    keep_encodable,
     wants_colour,
 )
 
@@ -33,14 +35,14 @@ def _display_of(options: Options) -> Display | None:
     """The drawing of what runs, where there is a terminal for it that nothing else writes to."""
     if not (options.progress and options.capture and options.verbosity) or not is_terminal(sys.stderr):
         return None
-    if any(getattr(options, name) == "-" for name in FILES):
+    if any(getattr(options, name) == "-" for name in REPORTS):
         return None
     from isolatedunit.reporters.terminal.progress import Display
 
     return Display(sys.stderr, colour=wants_colour(options.color, sys.stderr))
 
 
-def _serve(options: Options, stream: TextIO) -> LivePage:
+def _serve(options: Options, stream: Any) -> LivePage:
     """Begin to serve the page of the run, and say where; raises `OptionError`."""
     from isolatedunit.reporters.web.live import LivePage
 
@@ -51,12 +53,13 @@ def _serve(options: Options, stream: TextIO) -> LivePage:
 
 
 def _stream_for(options: Options, display: Display | None) -> Any:
-    stream: Any = LosslessStream(sys.stderr if display is None else display.stream)  # type: ignore[arg-type]
-    if wants_colour(options.color, sys.stderr):
-        stream = ColouringStream(stream)
+    filters: list[Filter] = []
     if options.verbosity == 1 and (display is not None or options.show_output == "live"):
-        stream = DotlessStream(stream)  # the bar tells more, and lines of tests do not begin behind dots
-    return stream
+        filters.append(drop_letters)  # the bar shows more, and lines of tests do not begin behind letters
+    if wants_colour(options.color, sys.stderr):
+        filters.append(add_colours())
+    stream = sys.stderr if display is None else display.stream
+    return FilteredStream(stream, *filters, keep_encodable(stream))
 
 
 def _make_runner(options: Options, stream: Any) -> IsolatedTestRunner:
@@ -93,7 +96,7 @@ def _begin_template(options: Options, closing: ExitStack) -> Prestarted | None:
     return prestarted
 
 
-def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: TextIO, closing: ExitStack) -> None:
+def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: ExitStack) -> None:
     """Give the runner what only a run of the present has: a live page, and the commands that run tests again."""
     from isolatedunit.cli.rerun import Again
 
@@ -117,7 +120,7 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
             import logging
 
             # a program has handlers of its own; the command shows what was asked for
-            logging.basicConfig(level=logging.INFO, format="%(message)s", stream=EscapingStream(stream))
+            logging.basicConfig(level=logging.INFO, format="%(message)s", stream=FilteredStream(stream, printable))
         runner = _make_runner(options, stream)
         runner.display, runner.annotates, runner.prestarted = display, is_run, prestarted
         if is_run:

@@ -7,14 +7,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from isolatedunit.config.leak_policy import KINDS, read_policy
 from isolatedunit.model.results import CAUSES
 
 Reader = Callable[[Any], Any]
+_Reader = TypeVar("_Reader", bound=Reader)
+
+_EXPECTED: dict[Reader, str] = {}
 
 
+def expects(words: str) -> Callable[[_Reader], _Reader]:
+    """Decorate a reader with what it expects, as an error message says it after "expected"."""
+
+    def decorate(reader: _Reader) -> _Reader:
+        _EXPECTED[reader] = words
+        return reader
+
+    return decorate
+
+
+def expectation_of(reader: Reader) -> str:
+    """What *reader* expects, in words."""
+    return f"one of {', '.join(reader.words)}" if isinstance(reader, Choice) else _EXPECTED[reader]
+
+
+@expects("a number of seconds, such as 30 or 2.5, or none")
 def seconds(value: Any) -> float | None:
     """A positive number of seconds, or None for no limit."""
     if value is None or (isinstance(value, str) and value.lower() == "none"):
@@ -27,6 +46,7 @@ def seconds(value: Any) -> float | None:
     return number
 
 
+@expects("a number of seconds, such as 1 or 0.5")
 def some_seconds(value: Any) -> float:
     """A positive number of seconds."""
     number = seconds(value)
@@ -38,6 +58,7 @@ def some_seconds(value: Any) -> float:
 _UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 
+@expects("a size, such as 512M or 2G, or none")
 def size(value: Any) -> int | None:
     """A number of bytes, also as ``512M``, or None for no limit."""
     if value is None or (isinstance(value, str) and value.lower() == "none"):
@@ -55,6 +76,7 @@ def size(value: Any) -> int | None:
     return int(number)
 
 
+@expects("auto, or a whole number from 1 on")
 def jobs(value: Any) -> int | str:
     """``auto``, or how many."""
     if value == "auto":
@@ -65,6 +87,7 @@ def jobs(value: Any) -> int | str:
     return number
 
 
+@expects("a whole number from 0 on")
 def whole(value: Any) -> int:
     """A whole number, not negative."""
     if isinstance(value, (bool, float)):
@@ -75,6 +98,7 @@ def whole(value: Any) -> int:
     return number
 
 
+@expects("a whole number from 0 on")
 def whole_or_none(value: Any) -> int | None:
     """A whole number, not negative, or None."""
     return None if value is None else whole(value)
@@ -84,6 +108,7 @@ _WORDS_FOR_YES = ("true", "yes", "on", "1")
 _WORDS_FOR_NO = ("false", "no", "off", "0")
 
 
+@expects("true or false")
 def flag(value: Any) -> bool:
     """Yes or no."""
     if isinstance(value, bool):
@@ -94,6 +119,7 @@ def flag(value: Any) -> bool:
     return word in _WORDS_FOR_YES
 
 
+@expects("a text")
 def text(value: Any) -> str | None:
     """Any text, or None."""
     if value is not None and not isinstance(value, str):
@@ -101,6 +127,7 @@ def text(value: Any) -> str | None:
     return value
 
 
+@expects("a list of texts")
 def texts(value: Any) -> tuple[str, ...]:
     """Several texts; in one text, one a line."""
     if isinstance(value, str):
@@ -110,17 +137,20 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+@expects("a list of patterns")
 def patterns(value: Any) -> tuple[str, ...]:
     """Patterns of test names; what has no ``*`` in it may stand anywhere in the name, as unittest has it."""
     return tuple(pattern if "*" in pattern else f"*{pattern}*" for pattern in texts(value))
 
 
+@expects("the name of a file, or none")
 def text_or_none(value: Any) -> str | None:
     """A text, or None for ``none``."""
     checked = text(value)
     return None if checked is None or checked.lower() == "none" else checked
 
 
+@expects("a whole number from 1 on")
 def count(value: Any) -> int:
     """A whole number from 1 on."""
     number = whole(value)
@@ -129,6 +159,7 @@ def count(value: Any) -> int:
     return number
 
 
+@expects("a whole number from 1 on, or none")
 def count_or_none(value: Any) -> int | None:
     """A whole number from 1 on, or None for no limit."""
     if value is None or (isinstance(value, str) and value.lower() == "none"):
@@ -140,6 +171,7 @@ RETRIED = ("failed", "error", "unexpectedSuccess", *(cause for cause in CAUSES i
 """What `retry_on` may name: the outcomes that make a run fail, and the causes."""
 
 
+@expects(f"one or more of {', '.join(RETRIED)}, with commas between them")
 def retry_reasons(value: Any) -> tuple[str, ...]:
     """Outcomes and causes; in one text, with commas between them."""
     words = [word.strip() for one in ([value] if isinstance(value, str) else value) for word in one.split(",")]
@@ -148,6 +180,7 @@ def retry_reasons(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
+@expects("names with a whole number from 1 on each, such as database=2")
 def group_limits(value: Any) -> tuple[tuple[str, int], ...]:
     """How many tests of each named group may run at once: a table, or texts such as ``database=2``."""
     if isinstance(value, Mapping):
@@ -168,6 +201,7 @@ def _split_limit(line: str) -> tuple[str, str]:
     return name.strip(), limit.strip()
 
 
+@expects("a port, or host:port, such as 8000 or 127.0.0.1:8000")
 def address(value: Any) -> tuple[str, int] | None:
     """``8000`` or ``host:8000``, as host and port; the host is this machine's own where it is left out."""
     if value is None or isinstance(value, tuple):
@@ -178,6 +212,7 @@ def address(value: Any) -> tuple[str, int] | None:
     return host or "127.0.0.1", int(port)
 
 
+@expects("K/N, such as 1/4, with K from 1 to N")
 def shard(value: Any) -> tuple[int, int] | None:
     """``K/N``: the K-th of N parts."""
     if value is None:
@@ -194,26 +229,7 @@ def shard(value: Any) -> tuple[int, int] | None:
     return checked
 
 
-EXPECTED: dict[Reader, str] = {
-    address: "a port, or host:port, such as 8000 or 127.0.0.1:8000",
-    seconds: "a number of seconds, such as 30 or 2.5, or none",
-    some_seconds: "a number of seconds, such as 1 or 0.5",
-    size: "a size, such as 512M or 2G, or none",
-    jobs: "auto, or a whole number from 1 on",
-    whole: "a whole number from 0 on",
-    whole_or_none: "a whole number from 0 on",
-    count: "a whole number from 1 on",
-    count_or_none: "a whole number from 1 on, or none",
-    retry_reasons: f"one or more of {', '.join(RETRIED)}, with commas between them",
-    group_limits: "names with a whole number from 1 on each, such as database=2",
-    flag: "true or false",
-    text: "a text",
-    texts: "a list of texts",
-    text_or_none: "the name of a file, or none",
-    shard: "K/N, such as 1/4, with K from 1 to N",
-    patterns: "a list of patterns",
-    read_policy: f"auto, ignore, warn or fail, also for some kinds, as fail:process,thread (of {', '.join(KINDS)})",
-}
+expects(f"auto, ignore, warn or fail, also for some kinds, as fail:process,thread (of {', '.join(KINDS)})")(read_policy)
 
 
 class Choice:

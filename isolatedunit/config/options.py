@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from isolatedunit.config.converters import (
-    EXPECTED,
     Choice,
     Reader,
     count,
     count_or_none,
+    expectation_of,
+    expects,
     flag,
     group_limits,
     jobs,
@@ -35,11 +36,12 @@ from isolatedunit.config.converters import (
     whole_or_none,
 )
 from isolatedunit.config.leak_policy import read_policy
-from isolatedunit.config.output_options import Showing, option
+from isolatedunit.config.output_options import OutputOptions, option
 from isolatedunit.errors import OptionError
 from isolatedunit.model.start_methods import START_METHODS
 
 
+@expects("tables with a pattern as tests and options for what matches it")
 def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     """Tables, each with a pattern under ``tests`` and options that may be set per test; raises `OptionError`."""
     found = []
@@ -58,7 +60,7 @@ def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Showing):
+class Options(OutputOptions):
     """The options of a run, or of one test in it. Times are seconds, sizes bytes."""
 
     # ---- unittest's own
@@ -66,37 +68,39 @@ class Options(Showing):
         1,
         whole,
         "0 is quiet, 1 prints a dot a test, 2 a line a test",
-        group="unittest",
         flags_set=((("-v", "--verbose"), 2, "a line a test"), (("-q", "--quiet"), 0, "no dots")),
+        section="options of unittest",
     )
-    failfast: bool = option(False, flag, "stop on first fail or error", "-f", "--failfast", group="unittest")
+    failfast: bool = option(False, flag, "stop on first fail or error", "-f", "--failfast")
     catchbreak: bool = option(
         False,
         flag,
         "on Ctrl-C, let the tests that run finish; the second time they are ended",
         "-c",
         "--catch",
-        group="unittest",
     )
-    buffer: bool = option(
-        False, flag, "put the output of failed tests into their error text", "-b", "--buffer", group="unittest"
-    )
+    buffer: bool = option(False, flag, "put the output of failed tests into their error text", "-b", "--buffer")
     patterns: tuple[str, ...] = option(
         (),
         patterns,
         "only run tests which match the given substring or pattern",
         "-k",
         metavar="PATTERN",
-        group="unittest",
     )
-    tb_locals: bool = option(False, flag, "show local variables in tracebacks", "--locals", group="unittest")
+    tb_locals: bool = option(False, flag, "show local variables in tracebacks", "--locals")
     durations: int | None = option(
-        None, whole_or_none, "show the N slowest test cases (N=0 for all)", "--durations", metavar="N", group="unittest"
+        None, whole_or_none, "show the N slowest test cases (N=0 for all)", "--durations", metavar="N"
     )
     start_directory: str = option(
-        ".", text, "directory to start discovery", "-s", "--start-directory", metavar="DIR", group="discovery"
+        ".",
+        text,
+        "directory to start discovery",
+        "-s",
+        "--start-directory",
+        metavar="DIR",
+        section="options for discovery",
     )
-    pattern: str = option("test*.py", text, "pattern to match test files", "-p", "--pattern", group="discovery")
+    pattern: str = option("test*.py", text, "pattern to match test files", "-p", "--pattern")
     top_level_directory: str | None = option(
         None,
         text,
@@ -104,12 +108,16 @@ class Options(Showing):
         "-t",
         "--top-level-directory",
         metavar="DIR",
-        group="discovery",
     )
 
     # ---- isolation
     isolation: str = option(
-        "test", Choice("test", "class", "module", "none"), "how much runs in one process", "--isolation", per_test=True
+        "test",
+        Choice("test", "class", "module", "none"),
+        "how much runs in one process",
+        "--isolation",
+        per_test=True,
+        section="isolation",
     )
     start_method: str = option(
         "auto",
@@ -145,7 +153,13 @@ class Options(Showing):
 
     # ---- time and space
     process_timeout: float | None = option(
-        30.0, seconds, "how long a test may take, its fixtures apart", "--process-timeout", metavar="S", per_test=True
+        30.0,
+        seconds,
+        "how long a test may take, its fixtures apart",
+        "--process-timeout",
+        metavar="S",
+        per_test=True,
+        section="limits",
     )
     spawn_timeout: float | None = option(
         5.0,
@@ -242,6 +256,7 @@ class Options(Showing):
         "how many tests of a group may run at once; one, where nothing is said",
         "--group-limit",
         metavar="NAME=N",
+        section="which tests, and in which order",
     )
     exclusive: bool = option(False, flag, "nothing else runs while the test does", per_test=True)
     slots: int = option(1, count, "how many of the processes that may run at once the test stands for", per_test=True)
@@ -281,7 +296,13 @@ class Options(Showing):
 
     # ---- what becomes of the results
     retries: int = option(
-        0, whole, "how often a test that did not come out well is tried again", "--retries", metavar="N", per_test=True
+        0,
+        whole,
+        "how often a test that did not come out well is tried again",
+        "--retries",
+        metavar="N",
+        per_test=True,
+        section="retries, and when to stop",
     )
     retry_on: tuple[str, ...] = option(
         (),
@@ -325,6 +346,7 @@ class Options(Showing):
         "--leaks",
         metavar="auto|ignore|warn|fail[:KINDS]",
         per_test=True,
+        section="what tests leave behind",
     )
     allowed_leaks: tuple[str, ...] = option(
         (),
@@ -374,14 +396,8 @@ class Options(Showing):
         per_test=True,
     )
 
-    overrides: tuple[tuple[str, Mapping[str, Any]], ...] = field(
-        default=(),
-        metadata={
-            "read": _read_overrides,
-            "help": "patterns of tests' ids, each with options for the tests that match",
-            "flags": (),
-            "per_test": False,
-        },
+    overrides: tuple[tuple[str, Mapping[str, Any]], ...] = option(
+        (), _read_overrides, "patterns of tests' ids, each with options for the tests that match"
     )
 
     @property
@@ -399,10 +415,10 @@ class Options(Showing):
         return replace(self, **check(values, where)) if values else self
 
 
-_OF_SHOWING = {one.name for one in fields(Showing)}
+_OUTPUT_OPTIONS = {one.name for one in fields(OutputOptions)}
 # what is inherited comes last: --help and the documentation have this order
 TABLE: dict[str, Field[Any]] = {
-    one.name: one for one in sorted(fields(Options), key=lambda one: one.name in _OF_SHOWING)
+    one.name: one for one in sorted(fields(Options), key=lambda one: one.name in _OUTPUT_OPTIONS)
 }
 ALIASES: dict[str, str] = {one.metadata["alias"]: name for name, one in TABLE.items() if "alias" in one.metadata}
 PER_TEST: frozenset[str] = frozenset(name for name, one in TABLE.items() if one.metadata["per_test"])
@@ -443,9 +459,4 @@ def overriding(overrides: Iterable[tuple[str, Mapping[str, Any]]], test_id: str)
 
 def expectation(name: str) -> str:
     """What a value of the option has to be, for a sentence."""
-    reader = TABLE[name].metadata["read"]
-    if name == "overrides":
-        return "tables with a pattern as tests and options for what matches it"
-    if isinstance(reader, Choice):
-        return f"one of {', '.join(reader.words)}"
-    return EXPECTED[reader]
+    return expectation_of(TABLE[name].metadata["read"])

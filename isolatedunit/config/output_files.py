@@ -10,14 +10,14 @@ from isolatedunit.errors import OptionError
 HISTORY = os.path.join(".isolatedunit", "history.sqlite3")
 """Where the command keeps the history, unless told otherwise."""
 
-FILES = ("json", "junit_xml", "events", "tap", "subunit", "trace", "html")
-"""The options that name a file to write a run to; ``-`` is standard output."""
+REPORTS: dict[str, str] = {name: one.metadata["writer"] for name, one in TABLE.items() if "writer" in one.metadata}
+"""The options that name a file to write a report to, ``-`` for standard output, and the class that writes it."""
 
 
 def check_files(options: Options) -> None:
     """See that every report has a place, before anything runs; raises `OptionError`."""
     taken: dict[str, str] = {}
-    for name in FILES:
+    for name in REPORTS:
         path: str | None = getattr(options, name)
         if path is None:
             continue

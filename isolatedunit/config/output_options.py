@@ -9,18 +9,32 @@ from isolatedunit.config.converters import Choice, Reader, address, flag, text
 
 
 def option(default: Any, read: Reader, words: str, *flags: str, per_test: bool = False, **more: Any) -> Any:
-    """A field with what there is to know of its option."""
+    """A field of `Options`, with all that there is to know about its option.
+
+    *read* makes the value from what a source has, *words* are its help, *flags* its names on the command line; one
+    without flags is set in files, in the environment, by classes and by programs. *per_test* says whether a class, a
+    method or an override may set it. *more* may have a ``metavar``, an ``alias``, a ``section`` with the title of the
+    section that begins with this option, ``flag_alone`` with the value of a flag without one, and ``flags_set`` for
+    several flags with values of their own.
+    """
     metadata = {"read": read, "help": words, "flags": flags, "per_test": per_test, **more}
     return field(default=default, metadata=metadata)
 
 
+def report(flag_name: str, writer: str, words: str, **more: Any) -> Any:
+    """An option that names a file to write a report to; *writer* is ``module:class`` in `isolatedunit.reporters`."""
+    return option(None, text, words, flag_name, metavar="FILE", writer=writer, **more)
+
+
 # what ``dataclass`` would write and compile for it, it does for all fields together, in `Options`
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
-class Showing:
+class OutputOptions:
     """What is shown of a run, where, and which files are written."""
 
     # ---- on the terminal
-    capture: bool = option(True, flag, "let tests write straight to the terminal", "--no-capture")
+    capture: bool = option(
+        True, flag, "let tests write straight to the terminal", "--no-capture", section="on the terminal"
+    )
     show_output: str = option(
         "failed",
         Choice("failed", "all", "live", "never"),
@@ -51,32 +65,31 @@ class Showing:
     stats: bool = option(False, flag, "print what the run's processes cost, as a table", "--stats")
 
     # ---- in files
-    json: str | None = option(None, text, "write the run as one JSON document", "--json", metavar="FILE")
-    junit_xml: str | None = option(
-        None, text, "write the run as JUnit XML, for Jenkins and its like", "--junit-xml", metavar="FILE"
+    json: str | None = report(
+        "--json",
+        "files.json_report:JsonReport",
+        "write the run as one JSON document",
+        section="files for other programs",
     )
-    events: str | None = option(
-        None, text, "write down each event when it happens, for isolatedunit replay", "--events", metavar="FILE"
+    junit_xml: str | None = report(
+        "--junit-xml", "files.junit:JUnitReport", "write the run as JUnit XML, for Jenkins and its like"
     )
-    tap: str | None = option(
-        None, text, "write the results in the Test Anything Protocol, as they come", "--tap", metavar="FILE"
+    events: str | None = report(
+        "--events", "files.event_log:EventLog", "write down each event when it happens, for isolatedunit replay"
     )
-    subunit: str | None = option(
-        None,
-        text,
-        "write the results as subunit v2, as they come; needs the extra subunit",
+    tap: str | None = report(
+        "--tap", "files.tap:TapReport", "write the results in the Test Anything Protocol, as they come"
+    )
+    subunit: str | None = report(
         "--subunit",
-        metavar="FILE",
+        "files.subunit:SubunitReport",
+        "write the results as subunit v2, as they come; needs the extra subunit",
     )
-    trace: str | None = option(
-        None, text, "write when what ran, for Perfetto or chrome://tracing", "--trace", metavar="FILE"
+    trace: str | None = report(
+        "--trace", "files.trace:TraceReport", "write when what ran, for Perfetto or chrome://tracing"
     )
-    html: str | None = option(
-        None,
-        text,
-        "write the run as one page that needs nothing else: a timeline, and all tests",
-        "--html",
-        metavar="FILE",
+    html: str | None = report(
+        "--html", "web.page:HtmlReport", "write the run as one page that needs nothing else: a timeline, and all tests"
     )
     serve: tuple[str, int] | None = option(
         None,
@@ -97,6 +110,7 @@ class Showing:
         "--profile",
         metavar="DIR",
         flag_alone="isolatedunit-profile",
+        section="measuring",
     )
     profiler: str = option(
         "cProfile",

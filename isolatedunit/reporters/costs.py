@@ -35,7 +35,7 @@ class Cost:
         return self.seconds * (1.0 - self.runs / self.times)
 
 
-class Ledger:
+class CostTable:
     """Adds up costs by name."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class IsolationMode:
         return capabilities_of(self.start_method)
 
 
-def advise(imports: Ledger, fixtures: Ledger, total: float, isolation_mode: IsolationMode) -> list[str]:
+def advise(imports: CostTable, fixtures: CostTable, total: float, isolation_mode: IsolationMode) -> list[str]:
     """What would save time, the most first; *total* are the seconds that all processes took together."""
     found = [
         *_for_fixtures(fixtures.slowest_first(), isolation_mode),

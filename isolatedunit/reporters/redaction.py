@@ -48,8 +48,8 @@ class Secrets:
         return value
 
 
-class Discreet:
-    """Tells *listeners* the events, without secrets: a listener."""
+class Redactor:
+    """Passes events on to *listeners* without secrets: a listener."""
 
     def __init__(self, listeners: list[Listener]) -> None:
         self._listeners = listeners
@@ -57,7 +57,6 @@ class Discreet:
 
     def handle(self, event: Event) -> None:
         """Pass *event* on."""
-        if self._listeners:
-            event = self._secrets.hide(event)
-            for listener in self._listeners:
-                listener.handle(event)
+        event = self._secrets.hide(event)
+        for listener in self._listeners:
+            listener.handle(event)

@@ -1,4 +1,4 @@
-"""Counts what a run costs: a listener."""
+"""Counts what runs cost: a listener, for several runs and calls together."""
 
 from __future__ import annotations
 
@@ -6,87 +6,51 @@ from array import array
 from typing import Any
 
 from isolatedunit.config.start_method import proven_start_methods
-from isolatedunit.model.events import (
-    AttemptFinished,
-    AttemptStarted,
-    Event,
-    RunFinished,
-    RunStarted,
-    TestFinished,
-    TestQueued,
-)
+from isolatedunit.model.events import AttemptFinished, Event, RunStarted, TestFinished
 from isolatedunit.model.results import Counts
-from isolatedunit.reporters.costs import IsolationMode, Ledger, advise
-
-PHASES = ("spawn", "import", "fixtures", "tests", "cleanup")
+from isolatedunit.reporters.costs import CostTable, IsolationMode, advise
+from isolatedunit.reporters.timeline import PHASES, SlotUse, Timeline
 
 _USABLE = proven_start_methods()
 
 
 class Statistics:
-    """What a run, or several with the same statistics, has cost so far. Seconds and bytes.
+    """The costs of a run, or of several runs and calls, so far. Times are seconds, sizes bytes.
 
-    The figures may be asked for at any time, also while a run is on.
+    It adds up what attempts cost; outcomes and the use of slots it reads from the timelines that it was told to
+    `follow`. The figures may be asked for at any time, also while a run is on.
     """
 
     def __init__(self) -> None:
-        self.counts = Counts()
         self.processes_spawned = 0
         self.spawn_times = array("d")
         self.peak_memory = 0
         self.peak_memory_test: str | None = None
         self.phases = dict.fromkeys(PHASES, 0.0)
         self.failures_by_cause: dict[str, int] = {}
-        self._imports, self._fixtures = Ledger(), Ledger()
+        self._imports, self._fixtures = CostTable(), CostTable()
         self._isolation_mode = IsolationMode()
         self._runs = 0
-        self._busy = self._slots = 0.0  # seconds, of attempts and of slots that there were
-        self._jobs = 0
-        self._last = 0.0
-        self._run_began = 0.0
-        self._began: dict[str, float] = {}
-        self._queued: dict[str, float] = {}
-        self._waited = 0.0
-        self._waits = 0
+        self._followed: list[tuple[Counts, SlotUse]] = []
+
+    def follow(self, timeline: Timeline) -> None:
+        """Add the outcomes of *timeline*'s run, and how it uses its slots."""
+        self._followed.append((timeline.counts, timeline.slot_use))
 
     def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
-        if self._jobs:
-            self._slots += self._jobs * max(0.0, event.time - self._last)
-        self._last = event.time
-        if isinstance(event, TestFinished):
-            self._count_test(event)
-        elif isinstance(event, AttemptStarted):
-            self._begin(event)
-        elif isinstance(event, AttemptFinished):
-            self._count_attempt(event)
-        elif isinstance(event, TestQueued):
-            self._queued[str(event.number)] = event.time
+        """Add what *event* costs."""
+        if isinstance(event, AttemptFinished):
+            self._add_attempt(event)
+        elif isinstance(event, TestFinished):
+            cause = event.report.cause
+            if cause is not None:
+                self.failures_by_cause[cause] = self.failures_by_cause.get(cause, 0) + 1
         elif isinstance(event, RunStarted):
-            self._jobs, self._run_began = event.jobs, event.time
             self._isolation_mode = IsolationMode(event.isolation, event.start_method, event.fork_after, _USABLE)
             self._runs += 1
-        elif isinstance(event, RunFinished):
-            self._jobs = 0
 
-    def _count_test(self, event: TestFinished) -> None:
-        self.counts.add(event.report)
-        cause = event.report.cause
-        if cause is not None:
-            self.failures_by_cause[cause] = self.failures_by_cause.get(cause, 0) + 1
-
-    def _begin(self, event: AttemptStarted) -> None:
-        self._began[event.attempt] = event.time
-        number, _, attempt = event.attempt.rpartition("/")[2].partition("#")
-        if attempt == "1" and number.isdigit():
-            self._waited += event.time - self._queued.pop(number, self._run_began)
-            self._waits += 1
-
-    def _count_attempt(self, event: AttemptFinished) -> None:
+    def _add_attempt(self, event: AttemptFinished) -> None:
         self.processes_spawned += 1
-        began = self._began.pop(event.attempt, None)
-        if began is not None and self._jobs:
-            self._busy += event.time - began
         if event.spawn_time is not None:
             self.spawn_times.append(event.spawn_time)
         for phase, seconds in event.phases.items():
@@ -100,29 +64,32 @@ class Statistics:
     def as_dict(self) -> dict[str, Any]:
         """The figures as plain values.
 
-        *average*, *median* and *slowest* ``_spawn_time`` are from the order to make a process to its
-        first sign of life. ``slots_busy`` is the share of the time that slots were in use, from 0 to 1,
+        *average*, *median* and *slowest* ``_spawn_time`` are measured from the order to start a process to
+        its first sign of life. ``slots_busy`` is the share of the time that slots were in use, from 0 to 1,
         ``average_queue_time`` how long a test waited for its slot. ``time`` has the seconds of all
-        attempts together by phase, and ``time_lost_to_isolation`` is all of that but the tests. ``imports``
-        and ``fixtures`` tell how often each ran and what that took in all, the slowest first; ``advice``
-        what would save some of it.
+        attempts together by phase, and ``time_lost_to_isolation`` is all of that except the tests. ``imports``
+        and ``fixtures`` say how often each ran and how long that took in total, the slowest first; ``advice``
+        says what would save time.
         """
         times = sorted(self.spawn_times)
         total = sum(self.phases.values())
-        running = sum(self._last - began for began in list(self._began.values())) if self._jobs else 0.0
+        followed = list(self._followed)  # another thread may start a run
+        counts, uses = [pair[0] for pair in followed], [pair[1] for pair in followed]
+        offered, busy = sum(use.offered for use in uses), sum(use.busy for use in uses)
+        waited, waits = sum(use.waited for use in uses), sum(use.waits for use in uses)
         return {
             "total_processes_spawned": self.processes_spawned,
-            "successful_tests": self.counts.passed,
-            "failed_tests": self.counts.failed,
-            "skipped_tests": self.counts.skipped,
+            "successful_tests": sum(one_run.passed for one_run in counts),
+            "failed_tests": sum(one_run.failed for one_run in counts),
+            "skipped_tests": sum(one_run.skipped for one_run in counts),
             "failures_by_cause": dict(self.failures_by_cause),
             "average_spawn_time": sum(times) / len(times) if times else 0.0,
             "median_spawn_time": _median(times),
             "slowest_spawn_time": max(times, default=0.0),
             "peak_memory_usage": self.peak_memory,
             "peak_memory_test": self.peak_memory_test,
-            "slots_busy": min(1.0, (self._busy + running) / self._slots) if self._slots else 0.0,
-            "average_queue_time": self._waited / self._waits if self._waits else 0.0,
+            "slots_busy": min(1.0, busy / offered) if offered else 0.0,
+            "average_queue_time": waited / waits if waits else 0.0,
             "time": dict(self.phases),
             "time_lost_to_isolation": total - self.phases["tests"],
             "imports": self._imports.as_rows("module"),

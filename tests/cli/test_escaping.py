@@ -10,7 +10,7 @@ import stat
 import unittest
 
 from isolatedunit import IsolatedTestRunner
-from isolatedunit.config.output_files import FILES
+from isolatedunit.config.output_files import REPORTS
 from tests.support.command_line import environment
 from tests.support.control_characters import EVIL, controls_in
 from tests.support.projects import ProjectTestCase
@@ -192,10 +192,10 @@ class SecretsTest(ProjectTestCase):
                     self.fail(os.environ["DB_PASSWORD"] + " all may see")
             """,
         )
-        files = [f"--{name.replace('_', '-')}=as.{name}" for name in FILES]
+        files = [f"--{name.replace('_', '-')}=as.{name}" for name in REPORTS]
         flags = ("--locals", "--track-handles=on", *files)
         self.run_here("test_tells", *flags, report=False, env=environment(**ENVIRONMENT))
-        for name in FILES:
+        for name in REPORTS:
             with self.subTest(name):
                 with open(os.path.join(self.directory, f"as.{name}"), "rb") as file:
                     text = file.read()

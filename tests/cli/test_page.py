@@ -10,11 +10,10 @@ from typing import Any, ClassVar
 
 from isolatedunit.model.events import AttemptFinished, AttemptStarted, RunStarted, TestFinished
 from isolatedunit.model.results import AttemptReport, TestReport
-from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.web.page import HtmlReport
 from tests.support.browser import complaints, needs_browser, open_browser, show_as, violations
 from tests.support.command_line import run_isolatedunit
-from tests.support.events import ORIGIN
+from tests.support.events import ORIGIN, context
 from tests.support.page import EVIL, Data
 from tests.support.projects import ProjectTestCase
 
@@ -215,18 +214,19 @@ class BrowserTest(ProjectTestCase):
 
     def test_twenty_thousand_tests(self) -> None:
         path = os.path.join(self.directory, "page.html")
-        report = HtmlReport(path, ORIGIN, Statistics().as_dict)
-        report.handle(RunStarted(ORIGIN.time, "run", 20_000, 4, "spawn"))
+        given = context(path)
+        report, timeline = HtmlReport(given), given.timeline
+        timeline.handle(RunStarted(ORIGIN.time, "run", 20_000, 4, "spawn"))
         attempt = AttemptReport(
             1, "passed", None, 0, None, 7, 0.75, 0.1, None, 0.25, {"peak_rss": 2**20}, {}, "spawn", None
         )
         for number in range(20_000):
             time, test = ORIGIN.time + number / 100, f"package.module_{number % 100}.Case.test_{number}"
-            report.handle(AttemptStarted(time, str(number), (test,)))
-            report.handle(
+            timeline.handle(AttemptStarted(time, str(number), (test,)))
+            timeline.handle(
                 TestFinished(time + 0.02, TestReport(test, "passed", duration=(number + 1) / 1e4, attempts=(attempt,)))
             )
-            report.handle(AttemptFinished(time + 0.03, str(number), (test,), 0.01, 0.03, 2**20, None))
+            timeline.handle(AttemptFinished(time + 0.03, str(number), (test,), 0.01, 0.03, 2**20, None))
         report.write()
         self.open(path)
         # all of them are there, few of them as elements, and the last can be scrolled to

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+from isolatedunit.config.options import Options
 from isolatedunit.model.events import (
     AttemptFinished,
     AttemptStarted,
@@ -18,7 +19,8 @@ from isolatedunit.model.events import (
     TestFinished,
 )
 from isolatedunit.model.results import AttemptReport, Note, PlannedTest, TestReport
-from isolatedunit.reporters.files.json_report import Origin
+from isolatedunit.reporters.contract import Origin, ReportContext
+from isolatedunit.reporters.timeline import Timeline
 
 ORIGIN = Origin(
     started_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc),
@@ -49,6 +51,11 @@ ATTEMPT = AttemptReport(
 
 EVERY_CONTROL_CHARACTER = "".join(map(chr, (*range(0x20), *range(0x7F, 0xA0)))) + "\udfff\ud800\ufffe\uffff\u2028"
 """What makes a file invalid, or a terminal do something."""
+
+
+def context(path: str = "unused", **more: Any) -> ReportContext:
+    """What a report is made from; its timeline has to hear the events before the report does."""
+    return ReportContext(path, ORIGIN, Options(), Timeline(ORIGIN.time), **more)
 
 
 def failure(text: str = "boom", kind: str = "addFailure", **more: Any) -> Note:

@@ -46,10 +46,12 @@ from isolatedunit.protocol.messages import (
     decode,
     encode,
 )
-from isolatedunit.reporters.files.json_report import JsonReport, Origin
+from isolatedunit.reporters.contract import Origin, ReportContext
+from isolatedunit.reporters.files.json_report import JsonReport
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.summary import Summary
-from isolatedunit.runner import ResultBridge, hearing_children
+from isolatedunit.reporters.timeline import Timeline
+from isolatedunit.runner import ResultBridge, showing_child_errors
 
 NEVER = float("inf")
 PID = 4711
@@ -182,11 +184,13 @@ class RunnersEnd:
         ]  # fmt: skip
         self.backend = TalkingBackend(lambda attempt: streams[self._number_of(attempt) // tests_each])
         self.statistics = Statistics()
-        self.json = JsonReport("-", Origin.of(self.options), self.statistics.as_dict)
+        origin = Origin.of(self.options)
+        self.timeline = Timeline(origin.time)
+        self.json = JsonReport(ReportContext("-", origin, self.options, self.timeline, self.statistics.as_dict))
         self.heard = Reports()
         self.stream = io.StringIO()
         self.result = unittest.TextTestResult(_Writeln(self.stream), True, 2)  # type: ignore[type-var]
-        self.summary = Summary(self.stream.write)
+        self.summary = Summary(self.timeline, self.stream.write)
 
     @staticmethod
     def _number_of(attempt: str) -> int:
@@ -196,7 +200,7 @@ class RunnersEnd:
         """Hear all of it; gives the reports by the tests' ids, each of which is there once."""
         bridge = ResultBridge()
         bridge.connect(self.result, {}, lambda: None)
-        listeners: list[Listener] = [self.statistics, self.json, self.summary, self.heard, *more, bridge]
+        listeners: list[Listener] = [self.timeline, self.statistics, self.summary, self.heard, *more, bridge]
         clock = count(step=TICK)  # nobody has to wait for what is only a matter of time
         loop = Loop(
             lambda _: self.backend,  # type: ignore[arg-type,return-value]
@@ -207,7 +211,7 @@ class RunnersEnd:
         )
         scheduler = Scheduler("run", self.tests, self.options)
         try:
-            with hearing_children(self.result):
+            with showing_child_errors(self.result):
                 self._execute(loop, scheduler)
         finally:
             loop.close()

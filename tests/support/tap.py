@@ -13,7 +13,7 @@ from typing import Any
 from isolatedunit.model.events import Warned
 from isolatedunit.model.results import Note
 from isolatedunit.reporters.files.tap import TapReport
-from tests.support.events import EVERY_CONTROL_CHARACTER, Story, failure
+from tests.support.events import EVERY_CONTROL_CHARACTER, Story, context, failure
 
 _RESULT = re.compile(
     r"(?P<not>not )?ok (?P<number>\d+) - (?P<name>[^#]*?)( # (?P<word>SKIP|TODO)( (?P<reason>\S.*))?)?"
@@ -89,8 +89,9 @@ class TapTestCase(unittest.TestCase):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.path = os.path.join(directory.name, "it.tap")
-        self.report = TapReport(self.path)
-        self.story = Story(self.report)
+        given = context(self.path)
+        self.report = TapReport(given)
+        self.story = Story(given.timeline, self.report)
         self.story.begin()
 
     def text(self) -> str:

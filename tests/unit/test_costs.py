@@ -15,7 +15,7 @@ from isolatedunit.engine.costs import describe
 from isolatedunit.model.events import AttemptFinished, RunStarted
 from isolatedunit.model.results import SpawnInfo
 from isolatedunit.protocol.messages import Exit, LoadFinished, LoadStarted, WorkFinished
-from isolatedunit.reporters.costs import LEAST_SAVING, LEAST_SHARE, IsolationMode, Ledger, advise
+from isolatedunit.reporters.costs import LEAST_SAVING, LEAST_SHARE, CostTable, IsolationMode, advise
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.summary import SLOWEST_SHOWN, table_of
 from tests.support.attempts import EXITED, READY, SAID, drive, finished, make, started
@@ -26,25 +26,25 @@ FORK = IsolationMode(start_method="forkserver")
 CLASS, MODULE = "setUpClass (a.X)", "setUpModule (a)"
 
 
-def ledger(*, run: int = 1, times: int = 1, **seconds: float) -> Ledger:
+def cost_table(*, run: int = 1, times: int = 1, **seconds: float) -> CostTable:
     """*times* times what each of *seconds* took, in the names of Python's a blank is ``__``."""
-    made = Ledger()
+    made = CostTable()
     for _ in range(times):
         made.add(run, seconds)
     return made
 
 
-def of_fixtures(times: int, **seconds: float) -> Ledger:
+def of_fixtures(times: int, **seconds: float) -> CostTable:
     """What fixtures of the class ``a.X``, or of the module ``a``, took each time."""
-    made = Ledger()
+    made = CostTable()
     for _ in range(times):
         made.add(1, {f"{step} ({'a.X' if step.endswith('Class') else 'a'})": one for step, one in seconds.items()})
     return made
 
 
 class AdviceTest(unittest.TestCase):
-    def advise(self, fixtures: Ledger, isolation_mode: IsolationMode = FORK, total: float = 10.0) -> list[str]:
-        return advise(Ledger(), fixtures, total, isolation_mode)
+    def advise(self, fixtures: CostTable, isolation_mode: IsolationMode = FORK, total: float = 10.0) -> list[str]:
+        return advise(CostTable(), fixtures, total, isolation_mode)
 
     def test_what_the_issue_has_for_an_example(self) -> None:
         (advice,) = self.advise(of_fixtures(40, setUpClass=1.025))
@@ -96,17 +96,17 @@ class AdviceTest(unittest.TestCase):
         self.assertEqual([advice.split()[0] for advice in self.advise(fixtures)], ["setUpModule", "setUpClass"])
 
     def test_imports_of_fresh_interpreters(self) -> None:
-        imports = ledger(times=40, heavy=0.5)
+        imports = cost_table(times=40, heavy=0.5)
         for isolation_mode, ways in (
             (IsolationMode(usable=("spawn", "forkserver")), "--isolation module or --start-method forkserver"),
             (IsolationMode(), "--isolation module"),
         ):
-            (advice,) = advise(imports, Ledger(), 40.0, isolation_mode)
+            (advice,) = advise(imports, CostTable(), 40.0, isolation_mode)
             self.assertEqual(advice, f"heavy was imported 40 times, 20 s in all: {ways} would save about 20 s")
-        self.assertEqual(advise(imports, Ledger(), 40.0, FORK), [])
+        self.assertEqual(advise(imports, CostTable(), 40.0, FORK), [])
 
     def test_once_in_each_of_several_runs_is_not_too_often(self) -> None:
-        fixtures = Ledger()
+        fixtures = CostTable()
         for run in range(1, 11):
             fixtures.add(run, {CLASS: 5.0})
         self.assertEqual(self.advise(fixtures), [])

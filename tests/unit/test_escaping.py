@@ -19,8 +19,9 @@ from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.files.json_report import write_atomically
 from isolatedunit.reporters.redaction import Secrets
 from isolatedunit.reporters.statistics import Statistics
-from isolatedunit.reporters.terminal.streams import ColouringStream, ElapsedRewriter, EscapingStream
+from isolatedunit.reporters.terminal.streams import FilteredStream, add_colours, rewrite_elapsed
 from isolatedunit.reporters.terminal.summary import Slowest, Summary, table_of
+from isolatedunit.reporters.timeline import Timeline
 from tests.support.control_characters import controls_in
 from tests.support.events import Story
 from tests.support.examples import examples
@@ -43,7 +44,7 @@ class ConsoleTest(ProjectTestCase):
     def test_ours_below_theirs(self) -> None:
         below = io.StringIO()
         with mock.patch.dict(os.environ, {"FORCE_COLOR": "1"}):
-            stream = EscapingStream(ColouringStream(below))  # type: ignore[arg-type]
+            stream = FilteredStream(FilteredStream(below, add_colours()), printable)
             stream.write("ok")
             stream.write("\x1b[1mok")
         self.assertEqual(below.getvalue(), "\x1b[32mok\x1b[0m\\x1b[1mok")
@@ -56,10 +57,10 @@ class ConsoleTest(ProjectTestCase):
             return "plain" if force_no_color else "coloured"
 
         with mock.patch.object(unittest.runner, "get_theme", get_theme, create=True):
-            ours = EscapingStream(io.StringIO())
-            EscapingStream(io.StringIO())
+            ours = FilteredStream(io.StringIO())
+            FilteredStream(io.StringIO())
             ask: Any = vars(unittest.runner)["get_theme"]
-            retold = ElapsedRewriter(_WritelnDecorator(ours), lambda: 0.0)
+            retold = FilteredStream(_WritelnDecorator(ours), rewrite_elapsed(lambda: 0.0))
             self.assertEqual([ask(tty_file=stream) for stream in (ours, retold)], ["plain", "plain"])
             self.assertEqual([ask(tty_file=io.StringIO()), ask()], ["coloured", "coloured"])
             self.assertIs(ask.theme_of, get_theme)
@@ -109,8 +110,9 @@ class NamesTest(unittest.TestCase):
         name = "m.C.test_\nEVIL\x1b[2J"
         said: list[str] = []
         statistics = Statistics()
-        summary, slowest = Summary(said.append, repeats=True), Slowest()
-        story = Story(summary, slowest, statistics)
+        timeline = Timeline()
+        summary, slowest = Summary(timeline, said.append, repeats=True), Slowest()
+        story = Story(timeline, summary, slowest, statistics)
         story.begin()
         story.attempt(name)
         story.settle(name, "failed")

@@ -13,16 +13,15 @@ import unittest
 from dataclasses import fields, replace
 from typing import Any
 
-from isolatedunit.config.options import Options
 from isolatedunit.errors import OptionError
 from isolatedunit.model import events
 from isolatedunit.model.events import Event, RunFinished, Warned
 from isolatedunit.model.results import Note, TestReport
-from isolatedunit.reporters.files.event_log import EVENTS, FORMAT, Journal, PastRun
+from isolatedunit.reporters.files.event_log import EVENTS, FORMAT, EventLog, PastRun
 from isolatedunit.reporters.files.json_report import JsonReport
 from isolatedunit.reporters.files.junit import JUnitReport
 from isolatedunit.reporters.files.sink import Outlet
-from tests.support.events import EVERY_CONTROL_CHARACTER, ORIGIN, Story, failure, planned
+from tests.support.events import EVERY_CONTROL_CHARACTER, ORIGIN, Story, context, failure, planned
 
 
 class Collector:
@@ -43,7 +42,7 @@ class JournalTestCase(unittest.TestCase):
         self.collector = Collector()
 
     def write(self, *told: Event) -> bytes:
-        journal = Journal(self.path, ORIGIN, Options())
+        journal = EventLog(context(self.path))
         for event in told:
             journal.handle(event)
         journal.write()
@@ -117,7 +116,7 @@ class FormatTest(JournalTestCase):
         self.assertEqual(event.value, {"a": ["nan", "-inf"], "b": 1.0})
 
     def test_each_event_is_there_at_once(self) -> None:
-        journal = Journal(self.path, ORIGIN, Options())
+        journal = EventLog(context(self.path))
         for number in range(3):
             journal.handle(Warned(float(number), "text"))
             with open(self.path, "rb") as file:
@@ -185,9 +184,10 @@ class ReadingTest(JournalTestCase):
         told = self.read(self.write(*self.a_run()))
         documents = []
         for heard in (self.collector.events, told):
-            json_report, junit = JsonReport("x", ORIGIN, dict), JUnitReport("x", ORIGIN)
+            given = context("-")
+            json_report, junit = JsonReport(given), JUnitReport(given)
             for event in heard:
-                json_report.handle(event)
+                given.timeline.handle(event)
                 junit.handle(event)
             documents.append((json_report.document(), junit.document()))
         self.assertEqual(*documents)

@@ -9,7 +9,7 @@ from typing import Any
 
 from isolatedunit.model.events import RunCancelled
 from isolatedunit.reporters.files.junit import JUnitReport
-from tests.support.events import ATTEMPT, EVERY_CONTROL_CHARACTER, ORIGIN, Story, failure, planned
+from tests.support.events import ATTEMPT, EVERY_CONTROL_CHARACTER, Story, context, failure, planned
 from tests.support.optional import optional
 from tests.support.paths import SCHEMAS
 
@@ -22,8 +22,9 @@ SCHEMA = os.path.join(SCHEMAS, "junit-10.xsd")
 
 class JUnitTestCase(unittest.TestCase):
     def setUp(self) -> None:
-        self.report = JUnitReport("unused.xml", ORIGIN)
-        self.story = Story(self.report)
+        given = context()
+        self.report = JUnitReport(given)
+        self.story = Story(given.timeline, self.report)
         self.story.begin()
 
     def root(self) -> ElementTree.Element:
@@ -178,8 +179,9 @@ class CharactersTest(JUnitTestCase):
     def test_each_character_by_itself(self) -> None:
         for code in (*range(0x20), 0x7F, *range(0x80, 0xA0), 0xD800, 0xDC00, 0xDFFF, 0xFFFE, 0xFFFF, 0x1F600):
             with self.subTest(hex(code)):
-                report = JUnitReport("unused.xml", ORIGIN)
-                story = Story(report)
+                given = context()
+                report = JUnitReport(given)
+                story = Story(given.timeline, report)
                 story.settle("a.A.test_it", "failed", failure(f"<{chr(code)}>"), stdout=chr(code))
                 element = ElementTree.fromstring(report.document().encode()).find(".//failure")
                 kept = code in (0x09, 0x0A, 0x1F600)
@@ -206,7 +208,7 @@ class ReadersTest(JUnitTestCase):
         schema.validate(self.tell_everything().decode())
         with self.assertRaises(xmlschema.XMLSchemaValidationError):  # it does look
             schema.validate('<testsuites><testsuite name="x"/></testsuites>')
-        empty = JUnitReport("unused.xml", ORIGIN)
+        empty = JUnitReport(context())
         schema.validate(empty.document())
 
     @unittest.skipIf(xunit2 is None, "junitparser is not installed: pip install '.[test]'")

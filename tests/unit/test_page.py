@@ -7,9 +7,9 @@ import os
 
 from isolatedunit.model.events import AttemptFinished, AttemptStarted, Event, RunFinished, RunStarted, TestFinished
 from isolatedunit.model.results import AttemptReport, Note, TestReport
-from isolatedunit.reporters.statistics import Statistics
-from isolatedunit.reporters.web.page import LONGEST_OUTPUT, HtmlReport, PageData, page_of
-from tests.support.events import ORIGIN
+from isolatedunit.reporters.timeline import Timeline
+from isolatedunit.reporters.web.page import LONGEST_OUTPUT, HtmlReport, describe_news, page_of
+from tests.support.events import ORIGIN, context
 from tests.support.page import EVIL, Data
 from tests.support.projects import ProjectTestCase
 
@@ -17,13 +17,16 @@ from tests.support.projects import ProjectTestCase
 class DocumentTest(ProjectTestCase):
     def page(self, *reports: TestReport) -> str:
         path = os.path.join(self.directory, "page.html")
-        report = HtmlReport(path, ORIGIN, Statistics().as_dict)
-        report.handle(RunStarted(ORIGIN.time, "run", len(reports), 1, "spawn"))
+        given = context(path)
+        report, timeline = HtmlReport(given), given.timeline
+        timeline.handle(RunStarted(ORIGIN.time, "run", len(reports), 1, "spawn"))
         for number, one in enumerate(reports):
-            report.handle(AttemptStarted(ORIGIN.time + number, str(number), (one.id,)))
-            report.handle(TestFinished(ORIGIN.time + number + 0.5, one))
-            report.handle(AttemptFinished(ORIGIN.time + number + 0.75, str(number), (one.id,), 0.1, 0.75, 2**20, None))
-        report.handle(RunFinished(ORIGIN.time + 10.0, ()))
+            timeline.handle(AttemptStarted(ORIGIN.time + number, str(number), (one.id,)))
+            timeline.handle(TestFinished(ORIGIN.time + number + 0.5, one))
+            timeline.handle(
+                AttemptFinished(ORIGIN.time + number + 0.75, str(number), (one.id,), 0.1, 0.75, 2**20, None)
+            )
+        timeline.handle(RunFinished(ORIGIN.time + 10.0, ()))
         report.write()
         with open(path, encoding="utf-8") as file:
             return file.read()
@@ -47,21 +50,22 @@ class DocumentTest(ProjectTestCase):
         self.assertEqual((one["slot"], one["begin"], one["end"], one["outcome"]), (1, 0.0, 0.75, "passed"))
 
     def test_a_piece_of_the_timeline_is_told_once_it_is_known_what_came_of_it(self) -> None:
-        data = PageData(ORIGIN, dict)
+        timeline = Timeline(ORIGIN.time)
+        timeline.keep_spans()
         outcomes: list[str] = []
 
         def take(*events: Event) -> list[str]:
             for event in events:
-                data.handle(event)
-            outcomes.extend(one["outcome"] for one in data.news(len(outcomes))["slices"])
+                timeline.handle(event)
+            outcomes.extend(one["outcome"] for one in describe_news(timeline, ORIGIN, len(outcomes))["slices"])
             return outcomes
 
         time = ORIGIN.time
         for number in range(3):
             take(AttemptStarted(time, str(number), (f"m.C.test_{number}",)))
-        self.assertEqual(data.place_of("1"), {"slot": 2, "begin": 0.0})
+        self.assertEqual((timeline.running["1"].slot, timeline.running["1"].begin), (2, time))
         self.assertEqual(take(AttemptFinished(time, "1", ("m.C.test_1",), 0.1, 0.5, 2**20, None)), [])
-        self.assertEqual(data.place_of("1"), {})
+        self.assertNotIn("1", timeline.running)
         self.assertEqual(take(AttemptFinished(time, "0", ("m.C.test_0",), 0.1, 0.5, 2**20, None)), [])
         self.assertEqual(take(TestFinished(time, TestReport("m.C.test_0", "failed"))), ["failed"])
         self.assertEqual(take(TestFinished(time, TestReport("m.C.test_1", "passed"))), ["failed", "passed"])

@@ -14,7 +14,7 @@ from isolatedunit import result_bridge  # not its classes: unittest would take o
 from isolatedunit.model.events import TestFinished
 from isolatedunit.model.results import Note, PlannedTest, TestReport
 from isolatedunit.protocol.exceptions import ChildError, ChildFailure, rebuild
-from isolatedunit.result_bridge import ReportedTest, ResultBridge, hearing_children
+from isolatedunit.result_bridge import ReportedTest, ResultBridge, showing_child_errors
 
 
 def raise_nested() -> None:
@@ -169,7 +169,7 @@ class Measuring(unittest.TestResult):
 class BridgeTest(unittest.TestCase):
     def replay(self, result: unittest.TestResult, *reports: TestReport) -> None:
         bridge = ResultBridge()
-        with hearing_children(result):
+        with showing_child_errors(result):
             bridge.connect(result, {}, lambda: None)
             for report in reports:
                 bridge.handle(TestFinished(0.0, report))

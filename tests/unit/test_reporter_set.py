@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from isolatedunit.config.options import Options
-from isolatedunit.config.output_files import FILES, check_files
+from isolatedunit.config.output_files import REPORTS, check_files
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event
 from isolatedunit.reporters.files.tap import TapReport
@@ -23,7 +23,7 @@ class AudienceTest(ProjectTestCase):
     def run_with(self, **options: Any) -> tuple[bool, list[str]]:
         """Tell of a run with these options; gives whether a report was lost, and what was said."""
         said: list[str] = []
-        reporters = ReporterSet(Options(**options), ORIGIN, Statistics(), said.append, [])
+        reporters = ReporterSet(Options(**options), ORIGIN, Statistics(), said.append)
         story = Story(*reporters.listeners)
         story.begin()
         story.settle_all_kinds()
@@ -31,7 +31,7 @@ class AudienceTest(ProjectTestCase):
         return reporters.conclude(), said
 
     def test_all_reports_at_once(self) -> None:
-        names = [name for name in FILES if name != "subunit"]
+        names = [name for name in REPORTS if name != "subunit"]
         lost, said = self.run_with(**{name: os.path.join(self.directory, name) for name in names})
         self.assertFalse(lost)
         self.assertEqual(said[-1], "3 passed, 7 failed, 1 skipped")
@@ -53,10 +53,10 @@ class AudienceTest(ProjectTestCase):
 class PlacesTest(unittest.TestCase):
     def test_every_report_has_a_place_of_its_own(self) -> None:
         check_files(replace(Options(), json="a", tap="b", events="-"))
-        for one in FILES:
+        for one in REPORTS:
             with self.assertRaisesRegex(OptionError, "directory that does not exist"):
                 check_files(Options().with_values({one: "no/such/x"}, "a test"))
-            for other in FILES:
+            for other in REPORTS:
                 if one != other:
                     for path in ("a", "-"):
                         with self.assertRaisesRegex(OptionError, "writes to; give it another file"):

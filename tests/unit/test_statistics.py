@@ -7,6 +7,7 @@ import unittest
 from isolatedunit.model.events import (
     AttemptFinished,
     AttemptStarted,
+    Event,
     RunFinished,
     RunStarted,
     TestFinished,
@@ -15,17 +16,21 @@ from isolatedunit.model.events import (
 from isolatedunit.model.results import TestReport
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.summary import table_of
+from isolatedunit.reporters.timeline import Timeline
 
 
 class FiguresTest(unittest.TestCase):
     def setUp(self) -> None:
-        self.statistics = Statistics()
+        self.timeline, self.statistics = Timeline(), Statistics()
+        self.statistics.follow(self.timeline)
+
+    def hear(self, event: Event) -> None:
+        self.timeline.handle(event)
+        self.statistics.handle(event)
 
     def attempt(self, name: str, begin: float, end: float, spawn_time: float, peak: int = 0, **phases: float) -> None:
-        self.statistics.handle(AttemptStarted(begin, f"run/{name}", (name,)))
-        self.statistics.handle(
-            AttemptFinished(end, f"run/{name}", (name,), spawn_time, end - begin, peak, None, phases)
-        )
+        self.hear(AttemptStarted(begin, f"run/{name}", (name,)))
+        self.hear(AttemptFinished(end, f"run/{name}", (name,), spawn_time, end - begin, peak, None, phases))
 
     def test_nothing_has_run(self) -> None:
         figures = self.statistics.as_dict()
@@ -46,22 +51,22 @@ class FiguresTest(unittest.TestCase):
 
     def test_slots_and_queue(self) -> None:
         statistics = self.statistics
-        statistics.handle(RunStarted(10.0, "run", 2, 2, "spawn"))
-        statistics.handle(AttemptStarted(10.0, "run/0#1", ("a",)))
+        self.hear(RunStarted(10.0, "run", 2, 2, "spawn"))
+        self.hear(AttemptStarted(10.0, "run/0#1", ("a",)))
         self.assertEqual(statistics.as_dict()["slots_busy"], 0.0)
-        statistics.handle(TestQueued(11.0, 5))
+        self.hear(TestQueued(11.0, 5))
         self.assertAlmostEqual(statistics.as_dict()["slots_busy"], 0.5)  # one of two, so far
-        statistics.handle(AttemptStarted(14.0, "run/5#1", ("b",)))
+        self.hear(AttemptStarted(14.0, "run/5#1", ("b",)))
         for end, name in ((15.0, "run/0#1"), (20.0, "run/5#1")):
-            statistics.handle(AttemptFinished(end, name, ("x",), 0.1, 1.0, None, None))
-        statistics.handle(RunFinished(20.0, ()))
-        statistics.handle(TestFinished(100.0, TestReport("x", "passed")))  # between two runs no slot is idle
+            self.hear(AttemptFinished(end, name, ("x",), 0.1, 1.0, None, None))
+        self.hear(RunFinished(20.0, ()))
+        self.hear(TestFinished(100.0, TestReport("x", "passed")))  # between two runs no slot is idle
         figures = statistics.as_dict()
         self.assertAlmostEqual(figures["slots_busy"], (5 + 6) / 20)
         self.assertAlmostEqual(figures["average_queue_time"], (0 + 3) / 2)
 
     def test_a_second_attempt_is_not_a_second_wait(self) -> None:
-        self.statistics.handle(RunStarted(0.0, "run", 1, 1, "spawn"))
+        self.hear(RunStarted(0.0, "run", 1, 1, "spawn"))
         self.attempt("0#1", 1.0, 2.0, 0.1)
         self.attempt("0#2", 50.0, 51.0, 0.1)
         self.assertEqual(self.statistics.as_dict()["average_queue_time"], 1.0)
@@ -70,7 +75,7 @@ class FiguresTest(unittest.TestCase):
         self.attempt("0#1", 0.0, 1.0, 0.1, spawn=0.1, tests=0.5, cleanup=0.2)
         self.attempt("1#1", 0.0, 1.0, 0.1, spawn=0.1, fixtures=0.3, tests=0.5)
         for outcome, cause in (("error", "crash"), ("error", "crash"), ("error", "timeout"), ("failed", None)):
-            self.statistics.handle(TestFinished(1.0, TestReport("x", outcome, cause)))
+            self.hear(TestFinished(1.0, TestReport("x", outcome, cause)))
         figures = self.statistics.as_dict()
         self.assertEqual(figures["failures_by_cause"], {"crash": 2, "timeout": 1})
         self.assertAlmostEqual(figures["time"]["tests"], 1.0)

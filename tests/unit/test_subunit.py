@@ -8,7 +8,7 @@ import unittest
 from typing import Any
 
 from isolatedunit.reporters.files.subunit import RUN, SubunitReport
-from tests.support.events import EVERY_CONTROL_CHARACTER, ORIGIN, Story, failure
+from tests.support.events import EVERY_CONTROL_CHARACTER, ORIGIN, Story, context, failure
 from tests.support.optional import optional
 from tests.support.subunit_stream import MISSING, read
 
@@ -21,8 +21,9 @@ class ResultsTest(unittest.TestCase):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.path = os.path.join(directory.name, "it.subunit")
-        self.report = SubunitReport(self.path, ORIGIN)
-        self.story = Story(self.report)
+        given = context(self.path)
+        self.report = SubunitReport(given)
+        self.story = Story(given.timeline, self.report)
         self.story.begin()
 
     def told(self) -> dict[str, dict[str, Any]]:

@@ -22,8 +22,9 @@ from isolatedunit.model.results import AttemptReport, Note, PlannedTest, TestRep
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.annotations import MOST, Annotations, place_of, system_of
 from isolatedunit.reporters.terminal.failures import LiveOutput, short_name_of
-from isolatedunit.reporters.terminal.streams import ColouringStream, wants_colour
+from isolatedunit.reporters.terminal.streams import FilteredStream, add_colours, wants_colour
 from isolatedunit.reporters.terminal.summary import FAILED_SHOWN, LONGEST_FAILURE, Slowest, Summary
+from isolatedunit.reporters.timeline import Timeline
 from tests.support.projects import ProjectTestCase
 
 
@@ -61,7 +62,8 @@ class EndTest(ProjectTestCase):
     """What is said when all is over."""
 
     def test_a_long_list_and_long_lines_are_cut(self) -> None:
-        summary = Summary(lambda _: None)
+        timeline = Timeline()
+        summary = Summary(timeline, lambda _: None)
         for number in range(FAILED_SHOWN + 5):
             note = Note("addError", "text", "x" * 500 + "\n\x1b[2J", "ValueError")
             summary.handle(TestFinished(1.0, TestReport(f"m.C.test_{number}", "error", notes=(note,))))
@@ -70,11 +72,14 @@ class EndTest(ProjectTestCase):
         self.assertEqual(max(map(len, lines)), LONGEST_FAILURE)
 
     def test_a_repeated_test_is_listed_once(self) -> None:
-        summary = Summary(lambda _: None, repeats=True)
+        timeline = Timeline()
+        summary = Summary(timeline, lambda _: None, repeats=True)
         for outcome in ("passed", "failed", "failed", "failed"):
             for name in ("a", "b"):
                 planned = PlannedTest(1, f"m.C.test_{name}", name, None, "m.C", "m")
-                summary.handle(TestFinished(1.0, TestReport(planned.id, outcome, planned=planned)))
+                event = TestFinished(1.0, TestReport(planned.id, outcome, planned=planned))
+                timeline.handle(event)
+                summary.handle(event)
         lines = summary.lines(Statistics().as_dict())
         self.assertEqual(lines[:3], ["Failed:", "  FAIL  m.C.test_a", "  FAIL  m.C.test_b"])
         self.assertEqual(lines[3:6:2], ["Failed, when it was repeated:", "  m.C.test_b: 3 of 4 times"])
@@ -116,7 +121,7 @@ class ColourTest(ProjectTestCase):
     def test_tracebacks(self) -> None:
         stream = io.StringIO()
         text = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    g()\n    ~^^\nValueError: no\n'
-        ColouringStream(stream).write(text)
+        FilteredStream(stream, add_colours()).write(text)
         coloured = stream.getvalue()
         self.assertEqual(re.sub("\x1b\\[\\d+m", "", coloured), text)
         self.assertIn('File "\x1b[35ma.py\x1b[0m", line \x1b[35m3\x1b[0m, in \x1b[35mf\x1b[0m\n', coloured)

@@ -15,15 +15,16 @@ from isolatedunit.model.events import (
     TestSlow,
 )
 from isolatedunit.reporters.files.trace import TraceReport
-from tests.support.events import EVERY_CONTROL_CHARACTER, ORIGIN, Story
+from tests.support.events import EVERY_CONTROL_CHARACTER, ORIGIN, Story, context
 from tests.support.trace import TraceTestCase
 
 
 class ShapesTest(TraceTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.report = TraceReport(os.path.join(self.directory, "trace.json"), ORIGIN)
-        self.story = Story(self.report)
+        given = context(os.path.join(self.directory, "trace.json"))
+        self.report = TraceReport(given)
+        self.story = Story(given.timeline, self.report)
 
     def start(self, number: int, *tests: str) -> None:
         self.story.tell(AttemptStarted, f"run/{number}#1", tests)
@@ -132,11 +133,12 @@ class ShapesTest(TraceTestCase):
 
     def test_many_attempts_at_odd_times(self) -> None:
         """Times that binary fractions cannot hold end and begin at the same microsecond all the same."""
-        report = TraceReport("unused", ORIGIN)
+        given = context()
+        report = TraceReport(given)
         time = ORIGIN.time
         for number in range(500):
-            report.handle(AttemptStarted(time, f"run/{number}#1", ("a",)))
+            given.timeline.handle(AttemptStarted(time, f"run/{number}#1", ("a",)))
             began, time = time, time + 0.000_333_3 * (number % 7)
             phases = {"spawn": (time - began) / 3, "tests": (time - began) / 3, "cleanup": (time - began) / 3}
-            report.handle(AttemptFinished(time, f"run/{number}#1", ("a",), 0.0, 0.0, 5, None, phases))
+            given.timeline.handle(AttemptFinished(time, f"run/{number}#1", ("a",), 0.0, 0.0, 5, None, phases))
         self.check(report.document())

@@ -14,7 +14,6 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from isolatedunit.config.options import Options
 from isolatedunit.errors import OptionError
 from isolatedunit.model import events
 from isolatedunit.model.events import (
@@ -28,7 +27,7 @@ from isolatedunit.model.events import (
 )
 from isolatedunit.model.results import PlannedTest, TestReport
 from isolatedunit.model.schema import read
-from isolatedunit.reporters.files.json_report import Origin
+from isolatedunit.reporters.contract import Origin, ReportContext
 from isolatedunit.reporters.files.sink import Outlet
 
 FORMAT = "isolatedunit-events/1"
@@ -51,18 +50,18 @@ EVENTS: dict[str, type[Event]] = {
 _ORIGIN = ("time", "python", "platform", "isolation", "start_method", "fork_after", "seed")
 
 
-class Journal:
-    """Writes each event when it is told of it: a listener."""
+class EventLog:
+    """Writes each event as soon as it hears it: a listener."""
 
-    def __init__(self, path: str, origin: Origin, options: Options) -> None:
-        self.path = path
-        self._outlet = Outlet(path)
+    def __init__(self, context: ReportContext) -> None:
+        self._outlet = Outlet(context.path)
+        origin = context.origin
         self._put(
             {
                 "format": FORMAT,
                 "started_at": origin.started_at.isoformat(),
                 **{name: getattr(origin, name) for name in _ORIGIN},
-                "shown": {name: getattr(options, name) for name in SHOWN},
+                "shown": {name: getattr(context.options, name) for name in SHOWN},
             }
         )
 
@@ -107,11 +106,11 @@ def _without_nan(value: Any) -> Any:
     return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class Partial(Journal):
+class PartialResults(EventLog):
     """The results so far, beside a report that is written at the end: what is left of a run that is killed."""
 
     def handle(self, event: Event) -> None:
-        """Write down what came of tests; what their processes cost is told at the end only."""
+        """Write the results of tests; only the report at the end has what their processes cost."""
         if isinstance(event, RESULTS):
             super().handle(event)
 

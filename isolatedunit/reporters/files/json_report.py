@@ -6,95 +6,52 @@ import json
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict
-from datetime import datetime, timedelta, timezone
+from contextlib import suppress
+from dataclasses import asdict, replace
 from typing import Any
 
-from isolatedunit.config.options import Options
 from isolatedunit.errors import OptionError
-from isolatedunit.model.events import Event, RunFinished, RunStarted, TestFinished
-from isolatedunit.model.records import record
-from isolatedunit.model.results import Counts, TestReport
+from isolatedunit.model.events import Event
+from isolatedunit.model.results import TestReport
 from isolatedunit.model.start_methods import capabilities_of
+from isolatedunit.reporters.contract import GuardedReport, Origin, ReportContext
+from isolatedunit.reporters.timeline import Timeline
 
 FORMAT = "isolatedunit-report/1"
 
 
-@record(frozen=True)
-class Origin:
-    """When, where and how a run came to be: what its reports tell and no event does.
+class JsonReport:
+    """Writes a run as one JSON document: see the report format in the documentation.
 
-    *time* is that of the events' clock at *started_at*.
+    While the run goes on, the results so far are in a file beside it, for the case that the runner is killed.
     """
 
-    started_at: datetime
-    time: float
-    python: str
-    platform: str
-    isolation: str
-    start_method: str
-    fork_after: str
-    seed: int | None = None
+    def __init__(self, context: ReportContext) -> None:
+        self._context = context
+        context.timeline.keep_reports()
+        path = context.path
+        is_file = path not in ("", "-") and (os.path.isfile(path) or not os.path.exists(path))
+        self._partial_path = f"{path}.partial"
+        self._partial = None
+        if is_file:
+            from isolatedunit.reporters.files.event_log import PartialResults
 
-    @classmethod
-    def of(cls, options: Options, tells_system: bool = True) -> Origin:
-        """That of a run which begins now, in this process; without the system, where nobody will tell of that."""
-        python = system = ""
-        if tells_system:
-            import platform  # here, as it takes a while, and to look at the system takes even longer
-
-            python, system = platform.python_version(), platform.platform()
-        return cls(
-            started_at=datetime.now(timezone.utc),
-            time=time.monotonic(),
-            python=python,
-            platform=system,
-            isolation=options.isolation,
-            start_method=options.start_method,
-            fork_after=options.fork_after,
-            seed=options.seed,
-        )
-
-    def at(self, event_time: float) -> datetime:
-        """The time of day of an event."""
-        return self.started_at + timedelta(seconds=event_time - self.time)
-
-
-class JsonReport:
-    """Gathers a run, and `write`s it as one JSON document: see the report format in the documentation."""
-
-    def __init__(self, path: str, origin: Origin, statistics: Callable[[], dict[str, Any]]) -> None:
-        self.path = path
-        self._origin = origin
-        self._statistics = statistics
-        self._last = origin.time
-        self._run: RunStarted | None = None
-        self._reports: list[TestReport] = []
-        self._counts = Counts()
-        self._missing: tuple[str, ...] = ()
-        self.not_run: tuple[str, ...] = ()
-        self._finished = False
+            partial = PartialResults(replace(context, path=self._partial_path))
+            self._partial = GuardedReport(self._partial_path, partial)
 
     def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
-        self._last = event.time
-        if isinstance(event, TestFinished):
-            self._reports.append(event.report)
-            self._counts.add(event.report)
-        elif isinstance(event, RunStarted):
-            self._run = event
-        elif isinstance(event, RunFinished):
-            self._missing, self.not_run, self._finished = event.missing, event.not_run, True
+        """Write the result in *event*, if it has one, to the file beside the report."""
+        if self._partial is not None:
+            self._partial.handle(event)
 
     def document(self) -> dict[str, Any]:
         """The report as plain values."""
-        counts, by_outcome = self._counts, self._counts.by_outcome
-        reports = sorted(self._reports, key=lambda report: report.place)
+        timeline = self._context.timeline
+        counts, by_outcome = timeline.counts, timeline.counts.by_outcome
+        reports = sorted(timeline.reports, key=lambda report: report.place)
         return {
             "format": FORMAT,
-            "run": self.describe_run(),
+            "run": describe_run(self._context.origin, timeline),
             "counts": {
                 "tests": counts.tests,
                 "passed": by_outcome["passed"],
@@ -105,34 +62,40 @@ class JsonReport:
                 "unexpectedSuccess": by_outcome["unexpectedSuccess"],
                 "flaky": counts.flaky,
             },
-            "statistics": self._statistics(),
+            "statistics": self._context.statistics(),
             "tests": [describe_report(report) for report in reports],
-            "missing": list(self._missing),
-            "not_run": list(self.not_run),
-        }
-
-    def describe_run(self) -> dict[str, Any]:
-        """What the report tells of the run as such."""
-        origin = self._origin
-        start_method = self._run.start_method if self._run else origin.start_method
-        return {
-            "id": self._run.run if self._run else None,
-            "started_at": origin.started_at.isoformat(),
-            "duration": self._last - origin.time,
-            "jobs": self._run.jobs if self._run else None,
-            "isolation": origin.isolation,
-            "start_method": start_method,
-            "fork_after": origin.fork_after if capabilities_of(start_method).has_templates else None,
-            "python": origin.python,
-            "platform": origin.platform,
-            "seed": origin.seed,
-            "shard": None if self._run is None else describe_shard(self._run.shard),
-            "cut_off": not self._finished,
+            "missing": list(timeline.missing),
+            "not_run": list(timeline.not_run),
         }
 
     def write(self) -> None:
         """Write the document, whole or not at all, readable by its owner only; raises `OSError`."""
-        write_whole(self.path, json.dumps(self.document(), indent=1) + "\n")
+        if self._partial is not None:
+            self._partial.write()
+        write_whole(self._context.path, json.dumps(self.document(), indent=1) + "\n")
+        if self._partial is not None:
+            with suppress(OSError):
+                os.unlink(self._partial_path)
+
+
+def describe_run(origin: Origin, timeline: Timeline) -> dict[str, Any]:
+    """The run itself, without its tests, as the JSON report has it."""
+    run = timeline.run
+    start_method = origin.start_method if run is None else run.start_method
+    return {
+        "id": None if run is None else run.run,
+        "started_at": origin.started_at.isoformat(),
+        "duration": timeline.last - origin.time,
+        "jobs": None if run is None else run.jobs,
+        "isolation": origin.isolation,
+        "start_method": start_method,
+        "fork_after": origin.fork_after if capabilities_of(start_method).has_templates else None,
+        "python": origin.python,
+        "platform": origin.platform,
+        "seed": origin.seed,
+        "shard": None if run is None else describe_shard(run.shard),
+        "cut_off": not timeline.is_finished,
+    }
 
 
 def describe_shard(shard: tuple[int, int, str] | None) -> dict[str, Any] | None:

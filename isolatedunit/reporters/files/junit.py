@@ -10,11 +10,12 @@ from dataclasses import field
 from types import MappingProxyType
 from xml.sax.saxutils import XMLGenerator
 
-from isolatedunit.model.events import AttemptStarted, Event, RetryScheduled, RunCancelled, RunFinished, TestFinished
+from isolatedunit.model.events import AttemptStarted, Event, RetryScheduled
 from isolatedunit.model.records import record
 from isolatedunit.model.results import OUTCOMES, PASSING, AttemptReport, Note, TestReport
+from isolatedunit.reporters.contract import ReportContext
 from isolatedunit.reporters.escaping import printable
-from isolatedunit.reporters.files.json_report import Origin, write_whole
+from isolatedunit.reporters.files.json_report import write_whole
 
 _FIXTURE = re.compile(r"(\w+) \((.+)\)", re.DOTALL)
 
@@ -112,36 +113,28 @@ class _Suite:
 
 
 class JUnitReport:
-    """Gathers a run, and `write`s it as one JUnit document, a suite for each class: a listener."""
+    """Writes a run as one JUnit document, with a suite for each class."""
 
-    def __init__(self, path: str, origin: Origin) -> None:
-        self.path = path
-        self._origin = origin
+    def __init__(self, context: ReportContext) -> None:
+        self._path = context.path
+        self._origin = context.origin
+        self._timeline = context.timeline
+        self._timeline.keep_reports()
         self._began: dict[str, float] = {}
         self._tries: dict[str, list[_Try]] = {}
-        self._reports: list[TestReport] = []
-        self._why_not_run = ""
-        self._not_run: Sequence[str] = ()
-        self._finished = False
 
     def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
-        if isinstance(event, TestFinished):
-            self._reports.append(event.report)
-        elif isinstance(event, RetryScheduled):
-            one = _Try(event.outcome, event.cause, event.notes, event.stdout, event.stderr)
-            self._tries.setdefault(event.fixture or event.test, []).append(one)
+        """Note when each test began, and the attempts that were not its last."""
+        if isinstance(event, RetryScheduled):
+            attempt = _Try(event.outcome, event.cause, event.notes, event.stdout, event.stderr)
+            self._tries.setdefault(event.fixture or event.test, []).append(attempt)
         elif isinstance(event, AttemptStarted):
             for test in event.tests:
                 self._began.setdefault(test, event.time)
-        elif isinstance(event, RunCancelled):
-            self._why_not_run = f", since {event.reason}"
-        elif isinstance(event, RunFinished):
-            self._not_run, self._finished = event.not_run, True
 
     def write(self) -> None:
         """Write the document, whole or not at all, readable by its owner only; raises `OSError`."""
-        write_whole(self.path, self.document())
+        write_whole(self._path, self.document())
 
     def document(self) -> str:
         """The report as XML."""
@@ -154,15 +147,17 @@ class JUnitReport:
 
     def _suites(self) -> list[_Suite]:
         suites: dict[str, _Suite] = {}
-        for report in sorted(self._reports, key=lambda report: report.place):
+        for report in sorted(self._timeline.reports, key=lambda report: report.place):
             last = _Try(report.outcome, report.cause, report.notes, report.stdout, report.stderr)
             class_name, name = _names_of(report)
             case = _Case(class_name, name, report, [*self._tries.get(report.id, ()), last])
             suites.setdefault(class_name, _Suite(class_name)).cases.append(case)
-        for test_id in self._not_run:
-            case = _not_run(test_id, f"not run{self._why_not_run}")
+        stopped = self._timeline.stopped
+        why = "not run" if stopped is None else f"not run, since {stopped.reason}"
+        for test_id in self._timeline.not_run:
+            case = _not_run(test_id, why)
             suites.setdefault(case.class_name, _Suite(case.class_name)).cases.append(case)
-        if not self._finished:
+        if not self._timeline.is_finished:
             suites["isolatedunit"] = _Suite("isolatedunit", [_cut_off()])
         return list(suites.values())
 

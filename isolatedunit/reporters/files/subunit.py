@@ -10,9 +10,16 @@ from typing import Any
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, RunFinished, TestFinished
 from isolatedunit.model.results import TestReport
+from isolatedunit.reporters.contract import ReportContext
 from isolatedunit.reporters.escaping import on_one_line, printable
-from isolatedunit.reporters.files.json_report import Origin
 from isolatedunit.reporters.files.sink import Outlet
+
+try:
+    from subunit.v2 import StreamResultToBytes
+except ImportError as _exception:
+    raise OptionError(
+        "--subunit needs the package python-subunit; install it with: pip install 'isolatedunit[subunit]'."
+    ) from _exception
 
 STATUS = {
     "passed": "success",
@@ -31,18 +38,11 @@ _LONGEST_PIECE = 2**20
 
 
 class SubunitReport:
-    """Writes each result when it is told of it: a listener. Raises `OptionError` without python-subunit."""
+    """Writes each result as soon as it hears it: a listener."""
 
-    def __init__(self, path: str, origin: Origin) -> None:
-        try:
-            from subunit.v2 import StreamResultToBytes
-        except ImportError as exception:
-            raise OptionError(
-                "--subunit needs the package python-subunit; install it with: pip install 'isolatedunit[subunit]'."
-            ) from exception
-        self.path = path
-        self._origin = origin
-        self._outlet = Outlet(path)
+    def __init__(self, context: ReportContext) -> None:
+        self._origin = context.origin
+        self._outlet = Outlet(context.path)
         self._finished = False
         self._buffer = io.BytesIO()
         self._packets: Any = StreamResultToBytes(self._buffer)

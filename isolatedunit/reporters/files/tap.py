@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from isolatedunit.model.events import Event, RunCancelled, RunFinished, TestFinished, Warned
+from isolatedunit.model.events import Event, RunFinished, TestFinished, Warned
 from isolatedunit.model.results import GOOD, TestReport
+from isolatedunit.reporters.contract import ReportContext
 from isolatedunit.reporters.escaping import on_one_line
 from isolatedunit.reporters.files.sink import Outlet
 
@@ -17,11 +18,10 @@ from isolatedunit.reporters.files.sink import Outlet
 class TapReport:
     """Writes each result when it is told of it: a listener."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._outlet = Outlet(path)
+    def __init__(self, context: ReportContext) -> None:
+        self._outlet = Outlet(context.path)
+        self._timeline = context.timeline
         self._count = 0
-        self._interrupted: str | None = None
         self._put("TAP version 13")
 
     def handle(self, event: Event) -> None:
@@ -31,12 +31,11 @@ class TapReport:
             self._put(*_lines_of(event.report, self._count))
         elif isinstance(event, Warned):
             self._put(f"# {on_one_line(event.text)}")
-        elif isinstance(event, RunCancelled) and event.interrupted:
-            self._interrupted = event.reason
         elif isinstance(event, RunFinished):
             self._put(*(f"# not run: {on_one_line(test)}" for test in event.not_run))
-            if self._interrupted is not None:
-                self._put(f"Bail out! {on_one_line(self._interrupted)}")
+            stopped = self._timeline.stopped
+            if stopped is not None and self._timeline.interrupted:
+                self._put(f"Bail out! {on_one_line(stopped.reason)}")
             self._put(f"1..{self._count}" if self._count else "1..0 # SKIP no test ran")
 
     def write(self) -> None:

@@ -19,6 +19,9 @@ from isolatedunit.reporters.terminal.failures import HEADINGS
 SYSTEMS = {"github": ("GITHUB_ACTIONS", "true"), "gitlab": ("GITLAB_CI", "true"), "azure": ("TF_BUILD", "True")}
 """How each system says to what it runs that it does."""
 
+OBEYING_SYSTEMS = ("github", "azure")
+"""The systems that take a line of a job's log for a command, whoever wrote it."""
+
 MOST = 50
 """How many failures are marked: the systems show no more of a job."""
 

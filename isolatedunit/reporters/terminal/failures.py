@@ -13,41 +13,49 @@ from isolatedunit.model.results import TestReport
 _DOUBLE, _SINGLE = "=" * 70, "-" * 70
 
 
-def tellers_of(
-    options: Options, telling: Telling, say: Callable[[str], object], *, on_terminal: bool
+def make_printers(
+    options: Options, formatter: FailureFormatter, write_line: Callable[[str], object], *, on_terminal: bool
 ) -> list[Listener]:
-    """Who prints something while the run is on, as the options ask for; *on_terminal* says that somebody watches."""
+    """The listeners that print while the run goes on, as the options ask; *on_terminal* says that somebody watches."""
     failures = options.show_failures == "immediate" or (options.show_failures == "auto" and on_terminal)
-    tellers: list[Listener] = [LiveOutput(say)] if options.show_output == "live" else []
+    printers: list[Listener] = [LiveOutput(write_line)] if options.show_output == "live" else []
     if failures or options.show_output == "all":
-        tellers.append(AsTheyHappen(say, telling, failures=failures, all_output=options.show_output == "all"))
-    return tellers
+        all_output = options.show_output == "all"
+        printers.append(ImmediateFailures(write_line, formatter, failures=failures, all_output=all_output))
+    return printers
 
 
-class AsTheyHappen:
-    """Prints each failure when it has happened, as unittest does when all is over: with *say*, line for line.
+class ImmediateFailures:
+    """Prints each failure as soon as it has happened, as unittest does at the end of a run: a listener.
 
-    With *all_output*, the output of each other test, too.
+    With *all_output* it also prints the output of all other tests.
     """
 
-    def __init__(self, say: Callable[[str], object], telling: Telling, *, failures: bool, all_output: bool) -> None:
-        self._say = say
-        self._telling = telling
+    def __init__(
+        self,
+        write_line: Callable[[str], object],
+        formatter: FailureFormatter,
+        *,
+        failures: bool,
+        all_output: bool,
+    ) -> None:
+        self._write_line = write_line
+        self._formatter = formatter
         self._shows_failures = failures
         self._shows_output = all_output
 
     def handle(self, event: Event) -> None:
-        """Print what there is to print of a test that was settled."""
+        """Print the failures, or the output, of a test that was settled."""
         if not isinstance(event, TestFinished):
             return
         report = event.report
         failed = [place for place, note in enumerate(report.notes) if note.kind in HEADINGS]
         if failed and self._shows_failures:
-            texts = self._telling.texts(report)
+            texts = self._formatter.texts(report)
             for place in failed:
                 note = report.notes[place]
                 if note.kind == "addUnexpectedSuccess":  # unittest has a heading for it only
-                    texts[place] = self._telling.of_unexpected_success(report)
+                    texts[place] = self._formatter.unexpected_success(report)
                 name = describe(report) if note.subtest is None else note.subtest["description"]
                 self._print(f"{HEADINGS[note.kind]}: {name}", texts[place])
         elif self._shows_output and not (failed and report.notes):
@@ -56,17 +64,17 @@ class AsTheyHappen:
                 self._print(f"OUTPUT: {describe(report)}", output.removeprefix("\n"))
 
     def _print(self, heading: str, text: str) -> None:
-        self._say("\n" + _DOUBLE)
-        self._say(heading)
-        self._say(_SINGLE)
-        self._say(text)
+        self._write_line("\n" + _DOUBLE)
+        self._write_line(heading)
+        self._write_line(_SINGLE)
+        self._write_line(text)
 
 
 class LiveOutput:
-    """Prints what tests write, as it comes, each line with its test's short name before it."""
+    """Prints what tests write as soon as a line is complete, with the test's short name in front: a listener."""
 
-    def __init__(self, say: Callable[[str], object]) -> None:
-        self._say = say
+    def __init__(self, write_line: Callable[[str], object]) -> None:
+        self._write_line = write_line
         self._names: dict[str, str] = {}
         self._parts: dict[tuple[str, str], str] = {}
 
@@ -90,7 +98,7 @@ class LiveOutput:
         *lines, rest = (self._parts.get((attempt, stream), "") + text).split("\n")
         self._parts[attempt, stream] = rest
         for line in lines:
-            self._say(f"[{self._names.get(attempt, attempt)}] {line}")
+            self._write_line(f"[{self._names.get(attempt, attempt)}] {line}")
 
 
 def describe(report: TestReport) -> str:
@@ -112,15 +120,15 @@ HEADINGS = {"addError": "ERROR", "addFailure": "FAIL", "addUnexpectedSuccess": "
 
 
 def no_command(_: TestReport) -> None:
-    """Nobody knows how to run a test again."""
+    """Give no command, where nothing knows how to run a test again."""
     return
 
 
 @record(frozen=True)
-class Telling:
-    """How failures are told: with the tests' output or not, and with the command that runs them again, if there is one.
+class FailureFormatter:
+    """Makes the texts of failures: with the tests' output or not, and with the command that runs a test again.
 
-    *has_output* says that the text from the child has the output already: with unittest's ``-b`` it does.
+    *has_output* says that the text from the child includes the output already: with unittest's ``-b`` it does.
     """
 
     show_output: str = "failed"
@@ -140,8 +148,8 @@ class Telling:
                 break
         return texts
 
-    def of_unexpected_success(self, report: TestReport) -> str:
-        """What there is to say of a test that was to fail, and passed."""
+    def unexpected_success(self, report: TestReport) -> str:
+        """The text of a test that passed although it was expected to fail."""
         command = self.command_for(report)
         return "It was to fail, and passed." + ("" if command is None else f"\n\nTo run it again: {command}\n")
 

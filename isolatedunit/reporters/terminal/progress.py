@@ -18,22 +18,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from isolatedunit.model.events import (
-    AttemptFinished,
-    AttemptStarted,
-    ChildStarted,
-    ChildUnresponsive,
-    Event,
-    PhaseSeen,
-    ProgressMade,
-    RunFinished,
-    RunStarted,
-    TestFinished,
-    TestSlow,
-)
-from isolatedunit.model.records import record
-from isolatedunit.model.results import Counts
+from isolatedunit.model.events import Event, RunFinished, RunStarted, TestFinished
 from isolatedunit.reporters.escaping import on_one_line
+from isolatedunit.reporters.timeline import Span, Timeline
 from isolatedunit.system import processes
 
 INTERVAL = 0.1
@@ -51,81 +38,33 @@ WIDE = 70
 _LEAST_KNOWN = 0.5  # of the tests, for what past runs took to tell anything of this one
 
 
-@record()
-class Shown:
-    """An attempt that runs, as it is shown."""
-
-    test: str
-    began_at: float
-    process_id: int | None = None
-    phase: str = "spawn"
-    told: str = ""
-    is_slow: bool = False
-    is_silent: bool = False
-
-
-class State:
-    """What there is to show: told of events, asked by who draws. No I/O, and no clock but the events' own."""
+class TimeEstimate:
+    """Estimates how long the rest of a run takes, from past runs or else from its own pace."""
 
     def __init__(self) -> None:
-        self.planned = 0
-        self.jobs = 1
-        self.began_at = 0.0
-        self.counts = Counts()
-        self.running: dict[str, Shown] = {}
         self._expected: Mapping[str, float] = {}
         self._remaining = 0.0
 
     def expect(self, seconds: Mapping[str, float]) -> None:
-        """Tests of this run took so many *seconds* in past runs, by their ids."""
+        """Take *seconds*, by the ids of the tests, for what tests of this run take: past runs took that long."""
         self._expected, self._remaining = seconds, sum(seconds.values())
 
-    def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
-        if isinstance(event, RunStarted):
-            self.planned, self.jobs, self.began_at = event.planned, event.jobs, event.time
-        elif isinstance(event, AttemptStarted):
-            self.running[event.attempt] = Shown(event.tests[0] if event.tests else "", event.time)
-        elif isinstance(event, AttemptFinished):
-            self.running.pop(event.attempt, None)
-        elif isinstance(event, TestFinished):
-            self.counts.add(event.report)
-            self._remaining -= self._expected.get(event.report.id, 0.0)
-        else:
-            shown = self.running.get(getattr(event, "attempt", ""))
-            if shown is not None:
-                _tell(shown, event)
+    def finish(self, test_id: str) -> None:
+        """Leave out a test that is done."""
+        self._remaining -= self._expected.get(test_id, 0.0)
 
-    @property
-    def done(self) -> int:
-        """How many tests were settled."""
-        return min(self.counts.tests, self.planned)
-
-    def time_left(self, now: float) -> float | None:
-        """The seconds that the rest will take, as far as past tests, or else past runs, let expect; None if unknown."""
-        elapsed, left = now - self.began_at, self.planned - self.done
-        if not left or not self.planned:
+    def seconds_left(self, timeline: Timeline, now: float) -> float | None:
+        """The seconds that the rest of the run probably takes, None if nobody can know yet."""
+        elapsed, left = now - timeline.began_at, timeline.planned - timeline.done
+        if not left or not timeline.planned:
             return 0.0
-        if self._expected and len(self._expected) >= self.planned * _LEAST_KNOWN:
+        if self._expected and len(self._expected) >= timeline.planned * _LEAST_KNOWN:
             total = sum(self._expected.values())
             spent = total - self._remaining
             # as much slower, or faster, than expected as it was so far
-            pace = max(elapsed * self.jobs / spent, 0.1) if spent > total * 0.05 and self.done else 1.0
-            return max(self._remaining, 0.0) * pace / self.jobs
-        return elapsed / self.done * left if self.done and elapsed > 1.0 else None
-
-
-def _tell(shown: Shown, event: Event) -> None:
-    if isinstance(event, ChildStarted):
-        shown.process_id, shown.phase = event.process_id, ""
-    elif isinstance(event, PhaseSeen):
-        shown.test, shown.phase, shown.is_silent = event.test or shown.test, event.phase, False
-    elif isinstance(event, ProgressMade):
-        shown.test, shown.told = event.test, f"{event.fraction:.0%} {event.text}".strip()
-    elif isinstance(event, TestSlow):
-        shown.test, shown.is_slow = event.test, True
-    elif isinstance(event, ChildUnresponsive):
-        shown.test, shown.is_silent = event.test, True
+            pace = max(elapsed * timeline.jobs / spent, 0.1) if spent > total * 0.05 and timeline.done else 1.0
+            return max(self._remaining, 0.0) * pace / timeline.jobs
+        return elapsed / timeline.done * left if timeline.done and elapsed > 1.0 else None
 
 
 class Above:
@@ -173,23 +112,21 @@ class Display:
     def __init__(self, stream: TextIO, *, colour: bool) -> None:
         self._console = Console(file=stream, force_terminal=True, no_color=not colour, highlight=False)
         self.stream = Above(stream)
-        self.state = State()
+        self.estimate = TimeEstimate()
+        self.timeline = Timeline()
         self._ahead = 0.0  # of the events' clock, which stands still while the run is suspended
-        self._lock = threading.Lock()
-        self._live: Live | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
-    def expect(self, seconds: Mapping[str, float]) -> None:
-        """Tests of this run took so many *seconds* in past runs, by their ids."""
-        with self._lock:
-            self.state.expect(seconds)
+    def follow(self, timeline: Timeline) -> None:
+        """Show the run of *timeline*, which hears each event before the display does."""
+        self.timeline = timeline
 
     def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
-        with self._lock:
-            self._ahead = time.monotonic() - event.time
-            self.state.handle(event)
+        """Start or end the drawing, and keep the clock and the estimate up to date."""
+        self._ahead = time.monotonic() - event.time
+        if isinstance(event, TestFinished):
+            self.estimate.finish(event.report.id)
         if isinstance(event, RunStarted) and self._thread is None:
             self._thread = threading.Thread(target=self._draw_often, name="isolatedunit-progress", daemon=True)
             self._thread.start()
@@ -219,13 +156,11 @@ class Display:
 
     def drawing(self, now: float) -> Group:
         """What is shown at the time *now*."""
-        with self._lock:
-            state = self.state
-            running = sorted(state.running.values(), key=lambda one: one.began_at)
-            rows = [one for one in running if now - one.began_at >= SHOWN_AFTER]
-            most = max(1, min(MOST_ROWS, self._console.height - 4))
-            head = self._head(now, len(running))
-            lines = [_row_of(one, now) for one in rows[:most]]
+        running = self.timeline.running_spans()
+        rows = [span for span in running if now - span.begin >= SHOWN_AFTER]
+        most = max(1, min(MOST_ROWS, self._console.height - 4))
+        head = self._head(now, len(running))
+        lines = [_row_of(span, now) for span in rows[:most]]
         table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         widths = (13, 9, 9) if self._console.width >= WIDE else (9,)
@@ -237,38 +172,38 @@ class Display:
         return Group(head, *([table] if lines else []), *more)
 
     def _head(self, now: float, running: int) -> Table:
-        state, counts = self.state, self.state.counts
-        left = state.time_left(now)
-        told = [f"{state.done}/{state.planned}", f"{running} running"]
+        timeline, counts = self.timeline, self.timeline.counts
+        left = self.estimate.seconds_left(timeline, now)
+        words = [f"{timeline.done}/{timeline.planned}", f"{running} running"]
         if counts.skipped:
-            told.append(f"{counts.skipped} skipped")
-        text = Text(", ".join(told))
+            words.append(f"{counts.skipped} skipped")
+        text = Text(", ".join(words))
         if counts.failed:
             text.append(f", {counts.failed} failed", style="bold red")
-        text.append(f"  {_as_clock(now - state.began_at)}", style="dim")
+        text.append(f"  {_as_clock(now - timeline.began_at)}", style="dim")
         if left is not None:
             text.append(f", {_as_clock(left)} left", style="dim")
         head = Table.grid(padding=(0, 2), expand=True)
         head.add_column(ratio=1)
         head.add_column(no_wrap=True)
         finished = "red" if counts.failed else "green"
-        bar = ProgressBar(total=max(state.planned, 1), completed=state.done, complete_style=finished)
+        bar = ProgressBar(total=max(timeline.planned, 1), completed=timeline.done, complete_style=finished)
         head.add_row(bar, text)
         return head
 
 
-def _row_of(shown: Shown, now: float) -> tuple[Text, Text, Text, Text]:
-    name = Text(on_one_line(_shorten(shown.test)))
-    if shown.told:
-        name.append(f"  {on_one_line(shown.told)}", style="dim")
-    mark, style = shown.phase, ""
-    if shown.is_silent:
+def _row_of(span: Span, now: float) -> tuple[Text, Text, Text, Text]:
+    name = Text(on_one_line(_shorten(span.test)))
+    if span.progress:
+        name.append(f"  {on_one_line(span.progress)}", style="dim")
+    mark, style = span.phase, ""
+    if span.is_silent:
         mark, style = "unresponsive", "bold red"
-    elif shown.is_slow:
-        mark, style = f"slow {shown.phase}".strip(), "yellow"
-    used = None if shown.process_id is None else processes.use_of(shown.process_id)
+    elif span.is_slow:
+        mark, style = f"slow {span.phase}".strip(), "yellow"
+    used = None if span.process_id is None else processes.use_of(span.process_id)
     memory = "" if used is None else f"{used[0] / 2**20:.0f} MiB"
-    return name, Text(mark, style=style), Text(f"{now - shown.began_at:.1f} s"), Text(memory)
+    return name, Text(mark, style=style), Text(f"{now - span.begin:.1f} s"), Text(memory)
 
 
 def _shorten(test: str) -> str:

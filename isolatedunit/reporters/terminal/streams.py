@@ -1,4 +1,9 @@
-"""What stands between unittest's text result and the terminal: colours, escapes, and what else changes text."""
+"""What stands between unittest's text result and the terminal: one wrapper of a stream, and the filters it applies.
+
+A filter gets what is written with one call and gives what to write in its place. unittest writes each of its own
+words with a call of its own, so that a filter takes text for such a word only when it is the whole of what is
+written: text from tests is never taken for it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ import unittest.runner
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from isolatedunit.reporters.escaping import printable, without_commands
+Filter = Callable[[str], str]
 
 _GREEN, _RED, _YELLOW = "GREEN", "RED", "YELLOW"  # colorama's names
 LETTERS = (".", "F", "E", "s", "x", "u")
@@ -66,63 +71,8 @@ def is_terminal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> 
     return environment.get("TERM") != "dumb" and isatty is not None and bool(isatty())
 
 
-class DotlessStream:
-    """Passes text on, but for unittest's letter a test."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        """Write *text*, unless it is a dot or the like."""
-        return len(text) if text in LETTERS else self._stream.write(text)
-
-
-class ColouringStream:
-    """Passes on what unittest's text result writes, its own words in colour.
-
-    unittest writes each of its words with a call of its own, so that a word is one only when it is
-    the whole of what is written: text from tests is never taken for it.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        import colorama  # here, since without colours nobody has to have it
-
-        colorama.just_fix_windows_console()
-        self._fore, self._reset = colorama.Fore, colorama.Style.RESET_ALL
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        """Write, in colour if it is one of unittest's words."""
-        if "\n" in text[:-1]:
-            return self._stream.write("\n".join(map(self._colour_line, text.split("\n"))))
-        colour = _COLOURS.get(text)
-        if colour is None:
-            colour = next((colour for word, colour in _COLOURS_OF_BEGINNINGS if text.startswith(word)), None)
-        if colour is not None:
-            text = f"{getattr(self._fore, colour)}{text}{self._reset}"
-        return self._stream.write(text)
-
-    def _colour_line(self, line: str) -> str:
-        """A line of a failure's text: of a traceback, or of what stands below."""
-        for pattern, colours in _LINES:
-            match = pattern.fullmatch(line)
-            if match is not None:
-                parts = zip(match.groups(), colours, strict=True)
-                return "".join(
-                    f"{getattr(self._fore, colour)}{part}{self._reset}" if colour and part else part or ""
-                    for part, colour in parts
-                )
-        return line
-
-
 def _keep_unittest_plain() -> None:
-    """Have unittest's text result send no colours to a `EscapingStream`, which would show them as text.
+    """Have unittest's text result send no colours to a `FilteredStream`, which may show them as text.
 
     From Python 3.14 on unittest colours its own words. It asks the environment and the descriptor whether to, for which
     a stream cannot answer. Nothing changes for other streams, nor on older Pythons.
@@ -132,7 +82,7 @@ def _keep_unittest_plain() -> None:
         return
 
     def get_theme(*, tty_file: Any = None, **choices: Any) -> Any:
-        if getattr(tty_file, "escapes_colours", False):
+        if getattr(tty_file, "takes_no_colours", False):
             choices["force_no_color"] = True
         return theme_of(tty_file=tty_file, **choices)
 
@@ -140,69 +90,94 @@ def _keep_unittest_plain() -> None:
     unittest.runner.get_theme = get_theme  # type: ignore[attr-defined]
 
 
-class EscapingStream:
-    """Passes text on; what a terminal would obey is shown to it instead.
+class FilteredStream:
+    """Passes text to *stream* through *filters*, the first of them first. It is never a terminal: who writes to it
+    must not colour anything, since the filters might not let that through."""
 
-    A colouring of ours belongs below, so that it is sent. That this is no terminal is said to who would colour above.
-    """
+    takes_no_colours = True
 
-    escapes_colours = True
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._obeys_text = False
+    def __init__(self, stream: Any, *filters: Filter) -> None:
         _keep_unittest_plain()
+        self._stream = stream
+        self._filters = list(filters)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def isatty(self) -> bool:
-        """No."""
+        """Whether this is a terminal: it is not."""
         return False
 
-    def write(self, text: str) -> int:
-        """Write *text*, its control characters as escapes."""
-        text = printable(text)
-        return self._stream.write(without_commands(text) if self._obeys_text else text)
-
-    def goes_to(self, system: str) -> None:
-        """What is written goes to this system that runs builds: what it would obey is shown to it from now on, too."""
-        self._obeys_text = system in ("github", "azure")
-
-    def write_as_it_is(self, text: str) -> int:
-        """Write what is ours, and has to be obeyed."""
-        return self._stream.write(text)
-
-
-class LosslessStream:
-    """Passes text on; shows as escapes what the stream's encoding has no bytes for."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+    def add_filter(self, added: Filter) -> None:
+        """Apply one more filter from now on, after the others."""
+        self._filters.append(added)
 
     def write(self, text: str) -> int:
-        """Write all of *text*, one way or another."""
+        """Write what the filters make of *text*."""
+        for apply in self._filters:
+            text = apply(text)
+        return self.write_unfiltered(text) if text else 0
+
+    def write_unfiltered(self, text: str) -> int:
+        """Write *text* past the filters: what has to arrive as it is, such as a command to a CI system."""
+        written: int = self._stream.write(text)
+        return written
+
+
+def drop_letters(text: str) -> str:
+    """Leave out unittest's letter for each test."""
+    return "" if text in LETTERS else text
+
+
+def keep_encodable(stream: Any) -> Filter:
+    """A filter that makes escapes of the characters for which *stream*'s encoding has no bytes."""
+    encoding: str | None = getattr(stream, "encoding", None)
+    if encoding is None or getattr(stream, "errors", "strict") != "strict":
+        return lambda text: text
+
+    def escape(text: str) -> str:
         try:
-            return self._stream.write(text)
+            text.encode(encoding)
         except UnicodeEncodeError:
-            encoding = getattr(self._stream, "encoding", None) or "ascii"
-            return self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            return text.encode(encoding, "backslashreplace").decode(encoding)
+        return text
+
+    return escape
 
 
-class ElapsedRewriter:
-    """Passes text on, but for how long unittest says that the tests took: that becomes what *seconds* gives."""
+def rewrite_elapsed(seconds: Callable[[], float]) -> Filter:
+    """A filter that puts what *seconds* gives into unittest's line on how long the tests took."""
 
-    def __init__(self, stream: Any, seconds: Callable[[], float]) -> None:
-        self._stream = stream
-        self._seconds = seconds
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> Any:
-        """Write *text*, with the seconds that are to be told if it is the whole of unittest's line on them."""
+    def rewrite(text: str) -> str:
         match = _RAN.fullmatch(text)
-        return self._stream.write(text if match is None else f"{match[1]}{self._seconds():.3f}s")
+        return text if match is None else f"{match[1]}{seconds():.3f}s"
+
+    return rewrite
+
+
+def add_colours() -> Filter:
+    """A filter that colours unittest's own words, and the lines of tracebacks."""
+    import colorama  # here, since without colours nobody has to have it
+
+    colorama.just_fix_windows_console()
+
+    def colour_part(part: str, colour: str) -> str:
+        return f"{getattr(colorama.Fore, colour)}{part}{colorama.Style.RESET_ALL}" if colour and part else part
+
+    def colour_line(line: str) -> str:
+        for pattern, colours in _LINES:
+            match = pattern.fullmatch(line)
+            if match is not None:
+                parts = zip(match.groups(), colours, strict=True)
+                return "".join(colour_part(part or "", colour) for part, colour in parts)
+        return line
+
+    def colour(text: str) -> str:
+        if "\n" in text[:-1]:
+            return "\n".join(map(colour_line, text.split("\n")))
+        found = _COLOURS.get(text)
+        if found is None:
+            found = next((colour for word, colour in _COLOURS_OF_BEGINNINGS if text.startswith(word)), "")
+        return colour_part(text, found)
+
+    return colour

@@ -6,9 +6,10 @@ import heapq
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from isolatedunit.model.events import Event, RunCancelled, RunFinished, RunInspected, RunStarted, TestFinished, Warned
-from isolatedunit.model.results import Counts, TestReport
+from isolatedunit.model.events import Event, RunCancelled, RunInspected, TestFinished
+from isolatedunit.model.results import TestReport
 from isolatedunit.reporters.escaping import on_one_line
+from isolatedunit.reporters.timeline import Timeline
 
 SLOWEST_SHOWN = 10
 """How many of the imports, and of the fixtures, that took longest have a line in the statistics."""
@@ -71,12 +72,12 @@ class Slowest:
         """A table, the slowest first."""
         head = f"{'process':>9} {'spawn':>9} {'test':>9} {'cleanup':>9} {'CPU':>9} {'memory':>9}"
         table = ["Slowest tests, in seconds and MiB", "-" * 70, head]
-        for _, _, report in sorted(self._slowest, reverse=True, key=lambda one: one[:2]):
+        for _, _, report in sorted(self._slowest, reverse=True, key=lambda entry: entry[:2]):
             last = report.attempts[-1]
             times = (last.duration, last.spawn_time, report.duration, last.cleanup_time, last.cpu_time)
             peak = last.memory_usage.get("peak_rss")
             memory = "-" if peak is None else f"{peak / 2**20:.1f}"
-            cells = ["-" if one is None else f"{one:.3f}" for one in times]
+            cells = ["-" if seconds is None else f"{seconds:.3f}" for seconds in times]
             table.append(" ".join(f"{cell:>9}" for cell in (*cells, memory)) + f"  {on_one_line(report.id)}")
         return [*table, "-" * 70] if self._slowest else []
 
@@ -127,58 +128,42 @@ def _slowest(title: str, name: str, costs: Sequence[Mapping[str, Any]]) -> list[
 
 
 class Summary:
-    """Remembers what to say when the run is over: a listener. *say* prints a line at once.
+    """Prints what ends a run or asks about it, and makes the lines for its end: a listener.
 
-    *seconds* is how long the run took so far, *interrupted* whether that was ended by a Ctrl-C. Where each
-    test *repeats*, it is counted how often it failed. *again* is the command that runs those that failed again.
+    It reads *timeline*, which hears each event before it does. *write_line* prints a line at once. *lets_finish* says
+    what a Ctrl-C does to the tests that run. Where each test *repeats*, the lines say how often it failed.
+    *rerun_command* runs the tests that failed again.
     """
 
     def __init__(
         self,
-        say: Callable[[str], object],
+        timeline: Timeline,
+        write_line: Callable[[str], object],
         *,
         lets_finish: bool = False,
         repeats: bool = False,
-        again: str | None = None,
+        rerun_command: str | None = None,
     ) -> None:
-        self._say = say
-        self._again = again
+        self._timeline = timeline
+        self._write_line = write_line
+        self._rerun_command = rerun_command
         self._lets_finish = lets_finish
-        self._warnings: list[str] = []
-        self._counts = Counts()
         self._flaky: list[TestReport] = []
         self._failed: list[tuple[float, str]] = []
         self._failures = 0
         self._repeated: dict[str, list[bool]] | None = {} if repeats else None
-        self._stopped: RunCancelled | None = None
-        self.not_run: tuple[str, ...] = ()
-        self._began: float | None = None
-        self.seconds = 0.0
-        self.interrupted = False
 
     def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
-        if self._began is not None:
-            self.seconds = event.time - self._began
-        if isinstance(event, RunStarted):
-            self._began = event.time
-        elif isinstance(event, Warned):
-            self._warnings.append(event.text)
-        elif isinstance(event, RunCancelled):
-            self._stopped = event
-            if event.interrupted:
-                self.interrupted = True
-                meaning = "may finish (once more: ended)" if self._lets_finish else "are ended (once more: killed)"
-                self._say(f"\nisolatedunit: interrupted: the tests that run {meaning}")
+        """Print what *event* asks for, and note a test that failed."""
+        if isinstance(event, TestFinished):
+            self._add(event.report)
         elif isinstance(event, RunInspected):
-            self._say(_tell_running(event))
-        elif isinstance(event, RunFinished):
-            self.not_run = event.not_run
-        elif isinstance(event, TestFinished):
-            self._take(event.report)
+            self._write_line(_format_running(event))
+        elif isinstance(event, RunCancelled) and event.interrupted:
+            meaning = "may finish (once more: ended)" if self._lets_finish else "are ended (once more: killed)"
+            self._write_line(f"\nisolatedunit: interrupted: the tests that run {meaning}")
 
-    def _take(self, report: TestReport) -> None:
-        self._counts.add(report)
+    def _add(self, report: TestReport) -> None:
         if report.flaky:
             self._flaky.append(report)
         if self._repeated is not None and not report.is_fixture:
@@ -187,17 +172,18 @@ class Summary:
         if report.outcome in FAILING and not failed_before:
             self._failures += 1
             if self._failures <= FAILED_SHOWN:
-                self._failed.append((report.place, _tell_failure(report)))
+                self._failed.append((report.place, _format_failure(report)))
 
     def lines(self, statistics: Mapping[str, Any]) -> list[str]:
-        """The warnings, a line on what isolation took, and the counts."""
-        lines = [f"isolatedunit: {warning}" for warning in self._warnings]
-        lines += [f"isolatedunit: flaky: {_tell_flaky(report)}" for report in self._flaky]
-        if not (self._counts.tests or self.not_run):
+        """The warnings, what needs attention, a line on what isolation took, and the counts."""
+        timeline = self._timeline
+        lines = [f"isolatedunit: {warning}" for warning in timeline.warnings]
+        lines += [f"isolatedunit: flaky: {_format_flaky(report)}" for report in self._flaky]
+        if not (timeline.counts.tests or timeline.not_run):
             lines.append("isolatedunit: no test ran")  # unittest itself may say OK
-        lines += self._tell_not_run()
-        lines += self._tell_failed()
-        lines += self._tell_repeated()
+        lines += self._format_not_run()
+        lines += self._format_failed()
+        lines += self._format_repeated()
         count = statistics["total_processes_spawned"]
         took = f"Isolation: {count} process{'' if count == 1 else 'es'}"
         if statistics["average_spawn_time"]:
@@ -205,19 +191,19 @@ class Summary:
         if statistics["peak_memory_usage"]:
             peak, test = statistics["peak_memory_usage"] / 2**20, statistics["peak_memory_test"]
             took += f", the largest used {peak:.1f} MiB ({on_one_line(test)})"
-        return [*lines, took, str(self._counts)]
+        return [*lines, took, str(timeline.counts)]
 
-    def _tell_failed(self) -> list[str]:
+    def _format_failed(self) -> list[str]:
         if self._failures < 2:
-            return []  # a single one is told just above
+            return []  # a single one stands just above
         more = self._failures - len(self._failed)
         lines = ["Failed:", *(line for _, line in sorted(self._failed)), *([f"  and {more} more"] if more else [])]
-        return lines if self._again is None else [*lines, f"To run these again: {self._again}"]
+        return lines if self._rerun_command is None else [*lines, f"To run these again: {self._rerun_command}"]
 
-    def _tell_repeated(self) -> list[str]:
+    def _format_repeated(self) -> list[str]:
         """Which tests failed, and which of them not always."""
         times = [(test, sum(failed), len(failed)) for test, failed in (self._repeated or {}).items() if any(failed)]
-        times.sort(key=lambda one: (-one[1] / one[2], one[0]))
+        times.sort(key=lambda counted: (-counted[1] / counted[2], counted[0]))
         lines = [f"  {on_one_line(test)}: {failed} of {count} times" for test, failed, count in times[:FAILED_SHOWN]]
         more = len(times) - len(lines)
         return [
@@ -226,16 +212,17 @@ class Summary:
             *([f"  and {more} more"] if more else []),
         ]
 
-    def _tell_not_run(self) -> list[str]:
-        if not self.not_run:
+    def _format_not_run(self) -> list[str]:
+        not_run, stopped = self._timeline.not_run, self._timeline.stopped
+        if not not_run:
             return []
-        count, reason = len(self.not_run), "" if self._stopped is None else f", since {self._stopped.reason}"
-        shown = [f"  {on_one_line(test_id)}" for test_id in self.not_run[:NOT_RUN_SHOWN]]
+        count, reason = len(not_run), "" if stopped is None else f", since {stopped.reason}"
+        shown = [f"  {on_one_line(test_id)}" for test_id in not_run[:NOT_RUN_SHOWN]]
         more = [f"  and {count - NOT_RUN_SHOWN} more"] if count > NOT_RUN_SHOWN else []
         return [f"isolatedunit: {count} test{' was' if count == 1 else 's were'} not run{reason}:", *shown, *more]
 
 
-def _tell_failure(report: TestReport) -> str:
+def _format_failure(report: TestReport) -> str:
     """A failure on one line: what it is, and the first words of why."""
     worst = next((note for note in report.notes if note.outcome == report.outcome), None)
     why = report.message.strip().partition("\n")[0]
@@ -250,7 +237,7 @@ def _tell_failure(report: TestReport) -> str:
     return line if len(line) <= LONGEST_FAILURE else line[: LONGEST_FAILURE - 3] + "..."
 
 
-def _tell_running(event: RunInspected) -> str:
+def _format_running(event: RunInspected) -> str:
     lines = [f"\nisolatedunit: {len(event.running)} running"]
     for test, state, age, stacks in event.running:
         lines.append(f"{on_one_line(test)}: {state}, for {age:.1f} s")
@@ -258,6 +245,7 @@ def _tell_running(event: RunInspected) -> str:
     return "\n".join(lines)
 
 
-def _tell_flaky(report: TestReport) -> str:
-    tries = [f"{one.outcome} ({one.cause})" if one.cause else one.outcome for one in report.attempts[:-1]]
+def _format_flaky(report: TestReport) -> str:
+    before = report.attempts[:-1]
+    tries = [f"{attempt.outcome} ({attempt.cause})" if attempt.cause else attempt.outcome for attempt in before]
     return f"{on_one_line(report.id)} passed at try {len(report.attempts)}, after {', '.join(tries)}"

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, RunFinished, RunInspected, TestFinished
+from isolatedunit.reporters.contract import Origin
 from isolatedunit.reporters.escaping import on_one_line, printable
-from isolatedunit.reporters.files.json_report import Origin, describe_report
-from isolatedunit.reporters.redaction import Secrets
-from isolatedunit.reporters.terminal.progress import State
-from isolatedunit.reporters.web.page import PageData, describe_test, page_of
+from isolatedunit.reporters.files.json_report import describe_report
+from isolatedunit.reporters.timeline import Span, Timeline
+from isolatedunit.reporters.web.page import describe_news, describe_test, page_of
 from isolatedunit.system import processes
 
 if TYPE_CHECKING:
@@ -100,9 +100,8 @@ class LivePage:
             raise OptionError(f"--serve: {host}:{port} cannot be listened to: {exception}.") from exception
         self._port: int = self._socket.getsockname()[1]
         self.address = f"http://{host}:{self._port}/?token={self._token}"
-        self._data = PageData(Origin.of(options), dict)
-        self._state = State()
-        self._secrets = Secrets()
+        self._origin = Origin.of(options)
+        self._timeline = Timeline(self._origin.time)
         self._lock = threading.Lock()
         self._tests: list[dict[str, Any]] = []
         self._planned: dict[str, PlannedTest] = {}
@@ -130,6 +129,11 @@ class LivePage:
         """From now on this is the run that buttons are about."""
         self._run = run
 
+    def follow(self, timeline: Timeline) -> None:
+        """From now on show the run of *timeline*, which hears each event before the page does, and no secrets."""
+        timeline.keep_spans()
+        self._timeline = timeline
+
     def close(self) -> None:
         """Tell the clients that it is over, and end; more than once does no harm."""
         self._is_over = True
@@ -141,12 +145,9 @@ class LivePage:
         self._socket.close()
 
     def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
-        event = self._secrets.hide(event)
+        """Keep what the timeline does not: tests as the page shows them, and what its buttons need."""
         with self._lock:
             self._ahead = time.monotonic() - event.time
-            self._data.handle(event)
-            self._state.handle(event)
             if isinstance(event, TestFinished):
                 self._tests.append(describe_test(describe_report(event.report)))
                 if event.report.planned is not None:
@@ -161,32 +162,33 @@ class LivePage:
 
     def _document(self) -> dict[str, Any]:
         with self._lock:
-            document = self._data.news()
+            document = describe_news(self._timeline, self._origin)
             # in the order in which they were settled, since clients are told of what comes after
             return {**document, "tests": list(self._tests), "live": {"token": self._token}}
 
     def _news(self, tests: int, slices: int) -> dict[str, Any]:
         """What came after so many *tests* and *slices*."""
         with self._lock:
-            document = self._data.news(slices)
+            document = describe_news(self._timeline, self._origin, slices)
             now = time.monotonic() - self._ahead
-            running = [
-                {
-                    "attempt": attempt,
-                    "test": on_one_line(one.test),
-                    "age": now - one.began_at,
-                    "phase": one.phase,
-                    "process": one.process_id,
-                    **self._data.place_of(attempt),
-                }
-                for attempt, one in self._state.running.items()
-            ]
+            running = [self._describe_running(span, now) for span in self._timeline.running_spans()]
             news = {**document, "tests": self._tests[tests:], "running": running}
-        for one in running:  # asked without the lock, since it takes its time
-            process = one.pop("process")
+        for described in running:  # asked without the lock, since it takes its time
+            process = described.pop("process")
             used = processes.use_of(process) if isinstance(process, int) else None
-            one["memory"] = None if used is None else used[0]
+            described["memory"] = None if used is None else used[0]
         return news
+
+    def _describe_running(self, span: Span, now: float) -> dict[str, Any]:
+        return {
+            "attempt": span.attempt,
+            "test": on_one_line(span.test),
+            "age": now - span.begin,
+            "phase": span.phase,
+            "process": span.process_id,
+            "slot": span.slot,
+            "begin": span.begin - self._origin.time,
+        }
 
     async def _events(self, tests: int, slices: int) -> AsyncIterator[str]:
         while True:

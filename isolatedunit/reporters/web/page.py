@@ -10,15 +10,15 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 from isolatedunit.config.leak_policy import tell_leak
-from isolatedunit.model.events import AttemptFinished, Event, RunFinished
+from isolatedunit.reporters.contract import Origin, ReportContext
 from isolatedunit.reporters.escaping import on_one_line, printable
-from isolatedunit.reporters.files.json_report import JsonReport, Origin, write_whole
-from isolatedunit.reporters.files.trace import Slice, TraceReport
+from isolatedunit.reporters.files.json_report import describe_report, describe_run, write_whole
+from isolatedunit.reporters.timeline import Span, Timeline
 
 TITLE = "Test run"
 
@@ -28,65 +28,33 @@ LONGEST_OUTPUT = 100_000
 _OF_AN_ATTEMPT = ("number", "outcome", "cause", "exit_code", "signal", "process_id", "duration", "spawn_time")
 
 
-class PageData:
-    """Gathers what the page shows: a listener. Times are seconds since the run began, sizes bytes."""
+def describe_news(timeline: Timeline, origin: Origin, after: int = 0) -> dict[str, Any]:
+    """All that the page shows but the tests: of the attempts those that were settled *after* so many others.
 
-    def __init__(self, origin: Origin, statistics: Callable[[], dict[str, Any]]) -> None:
-        self._origin = origin
-        self._report = JsonReport("", origin, statistics)
-        self._trace = TraceReport("", origin)
-        self._ended: list[Slice] = []
-        self._unsettled: list[Slice] = []  # they have ended, and what became of their tests is told next
+    Times are seconds since the run began, sizes bytes.
+    """
+    return {
+        "run": describe_run(origin, timeline),
+        "not_run": list(timeline.not_run),
+        "slices": [describe_span(span, origin) for span in timeline.settled[after:]],
+    }
 
-    def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
-        self._report.handle(event)
-        self._trace.handle(event)
-        if isinstance(event, AttemptFinished):
-            ended = self._trace.ended
-            if ended is not None and ended.attempt == event.attempt:
-                self._unsettled.append(ended)
-        if self._unsettled:
-            is_over = isinstance(event, RunFinished)
-            known = [one for one in self._unsettled if is_over or len(one.outcomes) >= len(one.tests)]
-            self._ended += known
-            self._unsettled = [one for one in self._unsettled if one not in known]
 
-    def document(self) -> dict[str, Any]:
-        """All of it, as plain values."""
-        report = self._report.document()
-        self._ended += self._unsettled  # of a run that was cut off
-        self._unsettled = []
-        return {**self.news(), "tests": [describe_test(test) for test in report["tests"]]}
-
-    def news(self, after: int = 0) -> dict[str, Any]:
-        """All but the tests, and of the slices those that ended *after* so many others."""
-        return {
-            "run": self._report.describe_run(),
-            "not_run": list(self._report.not_run),
-            "slices": [self.describe_slice(one) for one in self._ended[after:]],
-        }
-
-    def place_of(self, attempt: str) -> dict[str, Any]:
-        """Where the timeline shows an attempt that runs; nothing of one that does not."""
-        place = self._trace.place_of(attempt)
-        return {} if place is None else {"slot": place[0], "begin": place[1] - self._origin.time}
-
-    def describe_slice(self, one: Slice) -> dict[str, Any]:
-        """An attempt as the timeline shows it."""
-        begin = one.begin - self._origin.time
-        outcomes = one.outcomes.values()
-        worst = next((kind for kind in ("error", "failed", "unexpectedSuccess") if kind in outcomes), None)
-        return {
-            "slot": one.slot,
-            "begin": begin,
-            "end": begin if one.end is None else one.end - self._origin.time,
-            "tests": [on_one_line(test) for test in one.tests],
-            "outcome": worst or next(iter(outcomes), "skipped" if one.cause is None else "error"),
-            "cause": one.cause,
-            "phases": one.phases,
-            "memory": one.peak_rss,
-        }
+def describe_span(span: Span, origin: Origin) -> dict[str, Any]:
+    """An attempt as the page's timeline shows it."""
+    begin = span.begin - origin.time
+    outcomes = span.outcomes.values()
+    worst = next((outcome for outcome in ("error", "failed", "unexpectedSuccess") if outcome in outcomes), None)
+    return {
+        "slot": span.slot,
+        "begin": begin,
+        "end": begin if span.end is None else span.end - origin.time,
+        "tests": [on_one_line(test) for test in span.tests],
+        "outcome": worst or next(iter(outcomes), "skipped" if span.cause is None else "error"),
+        "cause": span.cause,
+        "phases": span.phases,
+        "memory": span.peak_rss or 0,
+    }
 
 
 def describe_test(test: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,16 +116,21 @@ def _digest_of(script: str) -> str:
 
 
 class HtmlReport:
-    """Gathers a run, and `write`s it as a page: a listener."""
+    """Writes a run as a page."""
 
-    def __init__(self, path: str, origin: Origin, statistics: Callable[[], dict[str, Any]]) -> None:
-        self.path = path
-        self._data = PageData(origin, statistics)
+    def __init__(self, context: ReportContext) -> None:
+        self._context = context
+        context.timeline.keep_reports()
+        context.timeline.keep_spans()
 
-    def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
-        self._data.handle(event)
+    def document(self) -> dict[str, Any]:
+        """What the page shows, as plain values."""
+        timeline, origin = self._context.timeline, self._context.origin
+        reports = sorted(timeline.reports, key=lambda report: report.place)
+        news = describe_news(timeline, origin)
+        news["slices"] += [describe_span(span, origin) for span in timeline.unsettled.values()]  # a run was cut off
+        return {**news, "tests": [describe_test(describe_report(report)) for report in reports]}
 
     def write(self) -> None:
         """Write the page, whole or not at all, readable by its owner only; raises `OSError`."""
-        write_whole(self.path, page_of(self._data.document()))
+        write_whole(self._context.path, page_of(self.document()))

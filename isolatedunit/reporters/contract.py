@@ -1,0 +1,110 @@
+"""What a report is made from, and what the run asks of who writes one.
+
+A report format is a class that takes a `ReportContext` and can ``write``. One that writes as the run goes also has
+``handle`` and hears each event; another one reads the timeline when the run is over. An option in
+`isolatedunit.config.output_options` names the class.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any, Protocol
+
+from isolatedunit.config.options import Options
+from isolatedunit.model.events import Event
+from isolatedunit.model.records import record
+from isolatedunit.reporters.timeline import Timeline
+
+
+@record(frozen=True)
+class Origin:
+    """When, where and with which options a run was started, as reports say and no event does.
+
+    *time* is what the events' clock showed at *started_at*.
+    """
+
+    started_at: datetime
+    time: float
+    python: str
+    platform: str
+    isolation: str
+    start_method: str
+    fork_after: str
+    seed: int | None = None
+
+    @classmethod
+    def of(cls, options: Options, *, names_system: bool = True) -> Origin:
+        """The origin of a run that starts now in this process; without the system's name unless a report needs it."""
+        python = system = ""
+        if names_system:
+            import platform  # here, as it takes a while, and to look at the system takes even longer
+
+            python, system = platform.python_version(), platform.platform()
+        return cls(
+            started_at=datetime.now(timezone.utc),
+            time=time.monotonic(),
+            python=python,
+            platform=system,
+            isolation=options.isolation,
+            start_method=options.start_method,
+            fork_after=options.fork_after,
+            seed=options.seed,
+        )
+
+    def at(self, event_time: float) -> datetime:
+        """The time of day of an event."""
+        return self.started_at + timedelta(seconds=event_time - self.time)
+
+
+@record(frozen=True)
+class ReportContext:
+    """What the writer of a report may use: the *path* to write to (``-`` is standard output), and the run.
+
+    The *timeline* and all events that a writer hears are free of secrets. *statistics* gives the run's costs so far.
+    """
+
+    path: str
+    origin: Origin
+    options: Options
+    timeline: Timeline
+    statistics: Callable[[], dict[str, Any]] = dict
+
+
+class ReportWriter(Protocol):
+    """Writes a run to a file in one format; made from a `ReportContext`."""
+
+    def write(self) -> None:
+        """Write what is not written yet, since the run is over; raises `OSError`."""
+
+
+class GuardedReport:
+    """Keeps a report from doing harm to the run: an exception in *writer* costs the report, and becomes `problem`."""
+
+    def __init__(self, path: str, writer: ReportWriter) -> None:
+        self.path = path
+        self.problem: Exception | None = None
+        self._writer = writer
+        self._handle: Callable[[Event], None] | None = getattr(writer, "handle", None)
+
+    @property
+    def hears_events(self) -> bool:
+        """Whether the writer wants to hear events."""
+        return self._handle is not None
+
+    def handle(self, event: Event) -> None:
+        """Pass *event* to the writer, unless the report is lost."""
+        if self.problem is None and self._handle is not None:
+            try:
+                self._handle(event)
+            except Exception as exception:
+                self.problem = exception
+
+    def write(self) -> None:
+        """Have the report written, unless it is lost."""
+        if self.problem is None:
+            try:
+                self._writer.write()
+            except Exception as exception:
+                self.problem = exception
