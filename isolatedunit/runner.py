@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from isolatedunit.calls.api import IsolatedTestOptions
     from isolatedunit.reporters.files.event_log import PastRun
     from isolatedunit.reporters.terminal.progress import Display
+    from isolatedunit.reporters.terminal.progress_lines import ProgressLines
     from isolatedunit.reporters.web.live import LivePage
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
@@ -111,6 +112,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.live: LivePage | None = None
         self.prestarted: Prestarted | None = None
         self.display: Display | None = None
+        self.progress_lines: ProgressLines | None = None
         self.command_for: Callable[[TestReport], str | None] = no_command
         self.command_for_failed: str | None = None
 
@@ -203,7 +205,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             origin,
             self.statistics,
             write_line,
-            display=self.display,
+            display=self.display or self.progress_lines,
             live=self.live,
             redacted=[] if history is None else [history],
             others=others,

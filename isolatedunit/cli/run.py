@@ -27,15 +27,29 @@ if TYPE_CHECKING:
     from isolatedunit.backends.contract import Prestarted
     from isolatedunit.reporters.files.event_log import PastRun
     from isolatedunit.reporters.terminal.progress import Display
+    from isolatedunit.reporters.terminal.progress_lines import ProgressLines
     from isolatedunit.reporters.web.live import LivePage
     from isolatedunit.runner import IsolatedTestRunner
 
 
+def _shows_progress(options: Options) -> bool:
+    """Whether progress is wanted, and nothing else writes to where it is shown."""
+    wanted = options.progress and options.capture and options.verbosity
+    return bool(wanted) and not any(getattr(options, name) == "-" for name in REPORTS)
+
+
+def _progress_lines_of(options: Options, stream: Any) -> ProgressLines | None:
+    """The lines that show now and then how far the run is, where there is no terminal."""
+    if not _shows_progress(options) or is_terminal(sys.stderr):
+        return None
+    from isolatedunit.reporters.terminal.progress_lines import ProgressLines
+
+    return ProgressLines(stream, after_dots=options.verbosity == 1 and options.show_output != "live")
+
+
 def _display_of(options: Options) -> Display | None:
     """The drawing of what runs, where there is a terminal for it that nothing else writes to."""
-    if not (options.progress and options.capture and options.verbosity) or not is_terminal(sys.stderr):
-        return None
-    if any(getattr(options, name) == "-" for name in REPORTS):
+    if not _shows_progress(options) or not is_terminal(sys.stderr):
         return None
     from isolatedunit.reporters.terminal.progress import Display
 
@@ -123,6 +137,9 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
             logging.basicConfig(level=logging.INFO, format="%(message)s", stream=FilteredStream(stream, printable))
         runner = _make_runner(options, stream)
         runner.display, runner.annotates, runner.prestarted = display, is_run, prestarted
+        runner.progress_lines = _progress_lines_of(options, stream) if is_run else None
+        if runner.progress_lines is not None:
+            closing.callback(runner.progress_lines.close)
         if is_run:
             _equip(runner, wanted, stream, closing)
         source: dict[str, Any] = {"names": list(names)}

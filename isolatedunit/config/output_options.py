@@ -48,7 +48,12 @@ class OutputOptions:
         "whether failures are also shown as they happen, or only when the run is over; auto does on a terminal",
         "--show-failures",
     )
-    progress: bool = option(True, flag, "show no progress on a terminal, but a dot a test", "--no-progress")
+    progress: bool = option(
+        True,
+        flag,
+        "show no progress: only a dot a test on a terminal, and no line every 30 s elsewhere",
+        "--no-progress",
+    )
     color: str = option(
         "auto",
         Choice("auto", "always", "never"),

@@ -12,9 +12,9 @@ import unittest
 from isolatedunit import IsolatedTestRunner
 from isolatedunit.config.output_files import REPORTS
 from tests.support.command_line import environment
-from tests.support.control_characters import EVIL, controls_in
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
+from tests.support.unwelcome_text import EVIL, SECRETS, controls_in
 
 EVIL_SUITE = f"""
     import sys
@@ -80,14 +80,13 @@ COMMANDS_SUITE = """
 class ConsoleTest(ProjectTestCase):
     def test_nothing_that_a_test_writes_is_obeyed(self) -> None:
         self.write("test_evil.py", EVIL_SUITE)
-        for method in START_METHODS:
-            for flags in ((), ("-v",), ("-b",), ("--durations", "0", "-v"), ("--process-logging",)):
-                with self.subTest(method, flags=flags):
-                    ended = self.run_here("test_evil", "--start-method", method, *flags)
-                    self.assertEqual(controls_in(ended.output), set(), ended.output)
-                    self.assertNotIn("\u202e", ended.output)
-                    self.assertIn("\\x1b]0;owned\\x07\\x1b[2J\\r\\x08\\x7f\\x9b31m\\x00\\u202e", ended.output)
-                    self.assertEqual(len(ended.tests()), 6)
+        for flags in ((), ("-b",), ("--durations", "0", "-v"), ("--process-logging",)):
+            with self.subTest(flags=flags):
+                ended = self.run_here("test_evil", *flags)
+                self.assertEqual(controls_in(ended.output), set(), ended.output)
+                self.assertNotIn("\u202e", ended.output)
+                self.assertIn("\\x1b]0;owned\\x07\\x1b[2J\\r\\x08\\x7f\\x9b31m\\x00\\u202e", ended.output)
+                self.assertEqual(len(ended.tests()), 6)
 
     def test_a_system_that_runs_builds_obeys_no_test(self) -> None:
         self.write("test_evil.py", COMMANDS_SUITE)
@@ -168,14 +167,6 @@ class PrivateFilesTest(ProjectTestCase):
         return stat.S_IMODE(os.stat(os.path.join(self.directory, name)).st_mode)
 
 
-ENVIRONMENT = {
-    "MY_API_TOKEN": "hush-hush-hush",
-    "DB_PASSWORD": "hush-hush",
-    "TOKENIZERS": "on",
-    "PLAIN": "all may see",
-}
-
-
 class SecretsTest(ProjectTestCase):
     def test_a_report_does_not_tell_them(self) -> None:
         self.write(
@@ -194,7 +185,7 @@ class SecretsTest(ProjectTestCase):
         )
         files = [f"--{name.replace('_', '-')}=as.{name}" for name in REPORTS]
         flags = ("--locals", "--track-handles=on", *files)
-        self.run_here("test_tells", *flags, report=False, env=environment(**ENVIRONMENT))
+        self.run_here("test_tells", *flags, report=False, env=environment(**SECRETS))
         for name in REPORTS:
             with self.subTest(name):
                 with open(os.path.join(self.directory, f"as.{name}"), "rb") as file:

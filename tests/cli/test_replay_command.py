@@ -145,12 +145,8 @@ class ReplayTest(ProjectTestCase):
     def test_a_runner_that_is_killed(self) -> None:
         self.write("test_it.py", TROUBLE)
         path = os.path.join(self.directory, "it.jsonl")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "isolatedunit", "-j", "1", "-k", "test_expected", "-k", "hangs", "--events", path],
-            cwd=self.directory,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        process = self.start_here(
+            "-j", "1", "-k", "test_expected", "-k", "hangs", "--events", path, stderr=subprocess.DEVNULL
         )
 
         def has_begun_to_hang() -> bool:
@@ -173,13 +169,7 @@ class ReplayTest(ProjectTestCase):
     def test_a_run_that_is_interrupted(self) -> None:
         self.write("test_it.py", TROUBLE)
         path = os.path.join(self.directory, "it.jsonl")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "isolatedunit", "-k", "hangs", "--events", path, "--json", "ran.json"],
-            cwd=self.directory,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        process = self.start_here("-k", "hangs", "--events", path, "--json", "ran.json", stderr=subprocess.PIPE)
         wait_until(
             lambda: os.path.exists(path) and b"ChildStarted" in read_bytes(path).partition(b"test_hangs")[2], "it"
         )
@@ -192,14 +182,7 @@ class ReplayTest(ProjectTestCase):
 
     def test_a_reader_that_leaves(self) -> None:
         self.write("test_it.py", TROUBLE)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "isolatedunit", "-k", "test_skipped", "--events", "-"],
-            cwd=self.directory,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        process = self.start_here("-k", "test_skipped", "--events", "-", stderr=subprocess.PIPE)
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         with process.stderr as stream:

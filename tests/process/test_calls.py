@@ -122,8 +122,7 @@ class Functions(CallsCase):
         self.assertEqual(result.to_dict()["test_results"], result.process_id)
 
 
-@per_start_method
-class Troubles(CallsCase):
+class TroublesTest(CallsCase):
     def test_an_exception(self) -> None:
         def fail(test: TestInstance) -> None:
             dict[str, int]()["missing"]

@@ -6,12 +6,11 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 
 from tests.support.command_line import environment
 from tests.support.processes import processes_of_run
 from tests.support.projects import ProjectTestCase
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 SUITE = """
 import os, time, unittest
@@ -31,22 +30,15 @@ class Together(unittest.TestCase):
 
 class SideBySideTest(ProjectTestCase):
     def begin(self, mine: str, other: str) -> subprocess.Popen[bytes]:
-        runner = subprocess.Popen(
-            [sys.executable, "-m", "isolatedunit", "--json", f"{mine}.json"],
-            cwd=self.directory,
-            env=environment(MINE=mine, OTHER=other),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        return self.start_here(
+            "--json", f"{mine}.json", env=environment(MINE=mine, OTHER=other), stdout=subprocess.DEVNULL
         )
-        self.addCleanup(runner.wait)
-        self.addCleanup(runner.kill)
-        return runner
 
     def test_two_runs_in_one_folder_do_not_harm_each_other(self) -> None:
         self.write("test_together.py", SUITE)
         runners = [self.begin("a", "b"), self.begin("b", "a")]
         for mine, runner in zip("ab", runners, strict=True):
-            self.assertEqual(runner.wait(60), 1)
+            self.assertEqual(runner.wait(PATIENCE), 1)
             with open(os.path.join(self.directory, f"{mine}.json"), encoding="utf-8") as file:
                 report = json.load(file)
             outcomes = {test["id"].rpartition(".")[2]: test["outcome"] for test in report["tests"]}

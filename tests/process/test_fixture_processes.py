@@ -6,9 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
 
-from tests.support.command_line import environment
 from tests.support.fixture_projects import SET_UP, TORN_DOWN, FixturesTestCase, of_class
 from tests.support.processes import processes_of_run
 from tests.support.waiting import PATIENCE, wait_until
@@ -207,25 +205,7 @@ class RefusedTest(FixturesTestCase):
 class InterruptedTest(FixturesTestCase):
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a run, and wait until something says that it hangs."""
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "isolatedunit",
-                "test_it",
-                "--fork-after",
-                "fixtures",
-                "--json",
-                "report.json",
-                *arguments,
-            ],
-            cwd=self.directory,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        self.addCleanup(process.kill)
+        process = self.start_here("test_it", "--fork-after", "fixtures", "--json", "report.json", *arguments)
         self.wait_for("hangs", process)
         return process
 

@@ -10,26 +10,15 @@ import sys
 import time
 import unittest
 import unittest.mock
-from collections.abc import Callable
 from typing import Any
 
-from isolatedunit import HandleCleanupResult
-from tests.support.handles import line_of, track
+from tests.support.handles import CleanCase, LeakCase, line_of, track
 
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(1000)"]
 
 
-class LeakTest(unittest.TestCase):
+class LeakTest(LeakCase):
     """Each kind, left open."""
-
-    def check(self, body: Callable[[], Any], kind: str, identity: str, origin: str | None) -> HandleCleanupResult:
-        found = track(body)
-        self.assertEqual(found.by_kind.get(kind), 1, found)
-        (leak,) = [leak for leak in found.leaks if leak["kind"] == kind]
-        self.assertIn(identity, leak["identity"])
-        if origin is not None:
-            self.assertEqual(leak["origin"], origin)
-        return found
 
     def test_process(self) -> None:
         kept: list[Any] = []
@@ -72,13 +61,8 @@ class LeakTest(unittest.TestCase):
         self.assertEqual(os.waitpid(kept[0], 0)[1], signal.SIGKILL)
 
 
-class CleanTest(unittest.TestCase):
+class CleanTest(CleanCase):
     """Each kind, in order."""
-
-    def check(self, body: Callable[[], Any]) -> HandleCleanupResult:
-        found = track(body)
-        self.assertEqual((found.leaked, found.leaks), (0, ()))
-        return found
 
     def test_process_that_is_about_to_end(self) -> None:
         kept: list[Any] = []

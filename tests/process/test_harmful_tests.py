@@ -144,15 +144,14 @@ class HarmTest(ProjectTestCase):
         """Start a forked test that hangs, and kill the runner with what is so many generations below it; gives the
         run's id."""
         self.write("test_hangs.py", HANGS)
-        runner = subprocess.Popen(
-            [sys.executable, "-m", "isolatedunit", "--start-method", "forkserver", "--history", "none"],
-            cwd=self.directory,
+        runner = self.start_here(
+            "--start-method",
+            "forkserver",
+            "--history",
+            "none",
             env=environment(TMPDIR=self.directory),
-            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
         )
-        self.addCleanup(runner.kill)
         found = wait_until(
             lambda: [name for name in os.listdir(self.directory) if name.startswith("running")], "the test to run"
         )

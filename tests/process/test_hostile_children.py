@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 import psutil
 
-from tests.support.command_line import environment
 from tests.support.processes import processes_of_run
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
@@ -118,13 +116,7 @@ class EndToEndTest(ProjectTestCase):
         import json
         import subprocess
 
-        process = subprocess.Popen(
-            [sys.executable, "-m", "isolatedunit", *arguments, "--json", "report.json"],
-            cwd=self.directory,
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = self.start_here(*arguments, "--json", "report.json", stdout=subprocess.DEVNULL)
         peak = 0
 
         def has_ended() -> bool:

@@ -74,23 +74,26 @@ class LimitsTest(ProjectTestCase):
         return {name.rpartition(".")[2]: test for name, test in ended.tests().items()}
 
     def test_each_ends_at_its_limit(self) -> None:
-        for method in START_METHODS:
-            with self.subTest(method):
-                tests = self.run_limited("--start-method", method)
-                found = {name: (test["outcome"], test["cause"]) for name, test in tests.items()}
-                self.assertEqual(
-                    found,
-                    {
-                        "test_output": ("error", "output"),
-                        "test_error_output": ("error", "output"),
-                        "test_processes": ("error", "processes"),
-                        "test_files": ("error", None),
-                        "test_memory_slowly": ("error", "memory"),
-                        "test_memory_at_once": ("error", "memory"),
-                        "test_within_its_own": ("passed", None),
-                    },
-                )
-                self.check_messages(tests)
+        tests = self.run_limited()
+        found = {name: (test["outcome"], test["cause"]) for name, test in tests.items()}
+        self.assertEqual(
+            found,
+            {
+                "test_output": ("error", "output"),
+                "test_error_output": ("error", "output"),
+                "test_processes": ("error", "processes"),
+                "test_files": ("error", None),
+                "test_memory_slowly": ("error", "memory"),
+                "test_memory_at_once": ("error", "memory"),
+                "test_within_its_own": ("passed", None),
+            },
+        )
+        self.check_messages(tests)
+
+    def test_a_fresh_interpreter_has_them_too(self) -> None:
+        names = [f"test_greedy.Greedy.test_{name}" for name in ("files", "memory_at_once")]
+        tests = self.run_limited("--start-method", "spawn", *names)
+        self.assertEqual([test["cause"] for test in tests.values()], [None, "memory"])
 
     def test_cpu_time_of_children_counts_together(self) -> None:
         self.write(
@@ -104,10 +107,8 @@ class LimitsTest(ProjectTestCase):
                         subprocess.run([sys.executable, "-c", program], check=True)
             """,
         )
-        for method in START_METHODS:
-            with self.subTest(method):
-                (test,) = self.run_here("--cpu-limit", "1", "--start-method", method, "test_busy").tests().values()
-                self.assertEqual((test["outcome"], test["cause"]), ("error", "cpu"))
+        (test,) = self.run_here("--cpu-limit", "1", "test_busy").tests().values()
+        self.assertEqual((test["outcome"], test["cause"]), ("error", "cpu"))
 
     def test_cpu_time_of_children_that_have_ended_is_seen_while_the_test_runs(self) -> None:
         self.write(

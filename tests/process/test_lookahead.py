@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 import unittest
@@ -78,7 +77,7 @@ class LaneTest(ProjectTestCase):
         setting = Setting(
             "run", self.scratch, 1, True, (self.directory, *sys.path), ("test",), self.directory, lambda _: None
         )
-        self.backend = open_backend("forkserver", setting)
+        self.backend: Any = open_backend("forkserver", setting)
         self.addCleanup(self.backend.close)
         # the lane has to be there and to have imported the module
         self.wait_for_end(self.backend.spawn(self.spec("a"))).close()
@@ -303,14 +302,7 @@ class RunTestsTest(ProjectTestCase):
                     open("c", "w").close()
             """,
         )
-        process = subprocess.Popen(
-            [sys.executable, "-m", "isolatedunit", "-c", "-v", "-j", "1", "test_them"],
-            cwd=self.directory,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process = self.start_here("-c", "-v", "-j", "1", "test_them", start_new_session=True)
         wait_until(lambda: os.path.exists(os.path.join(self.directory, "b")), "the test")
         os.kill(process.pid, signal.SIGINT)
         # it says so as soon as it has heard, and the order is withdrawn with that

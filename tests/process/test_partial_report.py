@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import unittest
 
-from tests.support.command_line import environment
 from tests.support.projects import ProjectTestCase
 from tests.support.waiting import wait_until
 
@@ -41,15 +39,7 @@ class PartialTest(ProjectTestCase):
     @unittest.skipUnless(hasattr(signal, "SIGKILL"), "POSIX")
     def test_a_killed_run_leaves_what_had_finished(self) -> None:
         self.write("test_suite.py", SUITE)
-        runner = subprocess.Popen(
-            [sys.executable, "-m", "isolatedunit", "-j", "1", "--json", "report.json"],
-            cwd=self.directory,
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.addCleanup(runner.wait)
-        self.addCleanup(runner.kill)
+        runner = self.start_here("-j", "1", "--json", "report.json", stdout=subprocess.DEVNULL)
         wait_until(lambda: os.path.exists(self.path("waits")), "the last test to begin")
         # which may begin before the runner has written what came of the one before
         wait_until(lambda: "for a reason" in self.read("report.json.partial"), "what came of the others to be written")

@@ -17,13 +17,13 @@ import psutil
 from isolatedunit import IsolatedTestRunner
 from isolatedunit.backends.interpreter import IS_LEAN
 from isolatedunit.backends.spawn.idle_pool import IdlePool, Interpreter
-from isolatedunit.engine.prespawn import IdleForecast, Idleness
+from isolatedunit.engine.scheduling.idle_forecast import IdleForecast, Idleness
 from isolatedunit.model.events import AttemptStarted, Event
 from isolatedunit.model.events import TestFinished as Finished
 from isolatedunit.system.processes import RUN_VARIABLE
 from isolatedunit.system.usage import Processors
-from tests.support.calls import Listener
 from tests.support.command_line import environment
+from tests.support.events import EventRecorder
 from tests.support.processes import processes_of_run
 from tests.support.projects import ProjectTestCase
 from tests.support.waiting import wait_until
@@ -74,7 +74,7 @@ class RunTest(ProjectTestCase):
 
     def run_all(self, listeners: Sequence[Any] = (), **options: Any) -> dict[str, Any]:
         """The reports of the tests here, by their methods' names."""
-        heard = Listener()
+        heard = EventRecorder()
         self.stream = io.StringIO()
         runner = IsolatedTestRunner(
             self.stream, listeners=[*listeners, heard], **{"start_method": "spawn", "history": None, **options}

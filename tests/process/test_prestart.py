@@ -15,6 +15,7 @@ from isolatedunit.engine.run import Run
 from isolatedunit.model.events import Event, RunFinished, TestFinished
 from isolatedunit.system.processes import SIGKILL, has_ended, send_signal
 from tests.support.command_line import environment, run_python
+from tests.support.events import EventRecorder
 from tests.support.processes import processes_of_run
 
 OPTIONS = replace(Options(), start_method="forkserver")
@@ -40,14 +41,6 @@ sys.exit(main(["--start-method", "forkserver", "test_wire"]))
 """
 
 
-class Heard:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def handle(self, event: Event) -> None:
-        self.events.append(event)
-
-
 @unittest.skipUnless(IS_LEAN and hasattr(os, "fork"), "no template is started here")
 class HeadStartTest(unittest.TestCase):
     def setUp(self) -> None:
@@ -55,7 +48,7 @@ class HeadStartTest(unittest.TestCase):
         self.addCleanup(self.prestarted.close)
 
     def run_it(self) -> list[Event]:
-        heard = Heard()
+        heard = EventRecorder()
         run = Run(OPTIONS, [heard], open_backend, prestarted=self.prestarted)
         self.assertEqual(run.id, self.prestarted.run)
         try:

@@ -30,9 +30,8 @@ SUITE = """
     """
 
 
-@per_start_method
-class ProfileTest(ProjectTestCase):
-    start_method = ""
+class ProfileTestCase(ProjectTestCase):
+    start_method = "auto"
 
     def profile(self, *flags: str, directory: str = "isolatedunit-profile") -> str:
         self.write("test_it.py", SUITE)
@@ -48,6 +47,9 @@ class ProfileTest(ProjectTestCase):
         self.assertLessEqual({"work", "test_a", "test_b"}, set(functions))
         self.assertGreater(functions["work"][3], 0.0)
 
+
+@per_start_method
+class Profile(ProfileTestCase):
     def test_calls_of_all_processes_are_counted_together(self) -> None:
         directory = self.profile("--profile")
         self.check_stats(directory)
@@ -61,6 +63,8 @@ class ProfileTest(ProjectTestCase):
         self.check_stats(self.profile("--profile=there", "test_it", directory="there"))
         self.check_stats(self.profile("--profile", "test_it"))
 
+
+class ProfilerTest(ProfileTestCase):
     @unittest.skipUnless(importlib.util.find_spec("pyinstrument"), "needs the extra profile")
     def test_samples(self) -> None:
         directory = self.profile("--profile", "--profiler", "pyinstrument")
@@ -76,5 +80,5 @@ class ProfileTest(ProjectTestCase):
         self.assertEqual(ended.exit_code, 2)
         self.assertIn("--profile: 'a-file' cannot be made: ", ended.output)
         self.write("test_it.py", "import unittest")
-        ended = self.run_here("--profile", "--start-method", self.start_method)
+        ended = self.run_here("--profile")
         self.assertIn("there is no profile: no test came to its end", ended.output)

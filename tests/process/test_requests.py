@@ -25,6 +25,8 @@ class Requests(CallsCase):
         for value in (5, "text", [1, [None]], 1.5, "\ud800"):
             self.assertEqual(self.value(lambda test, v: test.ipc.request("double", v), value), value * 2)
 
+
+class RequestsTest(CallsCase):
     def test_an_async_handler(self) -> None:
         async def later(value: int) -> int:
             await asyncio.sleep(0)

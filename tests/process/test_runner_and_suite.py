@@ -9,8 +9,8 @@ import unittest
 from typing import Any
 
 from isolatedunit import IsolatedTestRunner, IsolatedTestSuite, OptionError, Options
-from isolatedunit.model.events import Event
 from isolatedunit.model.events import TestFinished as Finished
+from tests.support.events import EventRecorder
 from tests.support.recording_result import RecordingResult
 from tests.support.sample_suite import faces_suite
 from tests.support.start_methods import START_METHODS
@@ -129,14 +129,7 @@ class RunnerTest(unittest.TestCase):
             self.assertIn(part, str(caught.exception))
 
     def test_listeners_hear_of_everything(self) -> None:
-        class Listener:
-            def __init__(self) -> None:
-                self.events: list[Event] = []
-
-            def handle(self, event: Event) -> None:
-                self.events.append(event)
-
-        listener = Listener()
+        listener = EventRecorder()
         self.run_suite(faces_suite.Plain("test_fails"), listeners=[listener])
         names = [type(event).__name__ for event in listener.events]
         self.assertEqual(

@@ -229,13 +229,7 @@ class TrunkTest(ProjectTestCase):
             ),
         )
         path = os.pathsep.join([self.installed, *sys.path])
-        runner = subprocess.Popen(
-            [sys.executable, "-m", "isolatedunit", "discover", "-s", "tests"],
-            cwd=self.directory,
-            env=environment(PYTHONPATH=path),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        runner = self.start_here("discover", "-s", "tests", env=environment(PYTHONPATH=path), stdout=subprocess.DEVNULL)
         wait_until(lambda: os.path.exists(mark) and os.path.getsize(mark), "the test to begin")
         with open(mark, encoding="utf-8") as file:
             run = file.read().split()[-1].split("/")[0]

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 import unittest
 from functools import partial
@@ -14,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from tests.support.command_line import Completed, environment, run_python
+from tests.support.command_line import Completed, run_python
 from tests.support.processes import processes_of_run
 from tests.support.projects import ProjectTestCase
 from tests.support.waiting import PATIENCE, wait_until
@@ -103,18 +102,7 @@ class SignalsTest(ProjectTestCase):
         self.report = os.path.join(self.directory, "report.json")
         with contextlib.suppress(FileNotFoundError):
             os.remove(os.path.join(self.directory, "began"))  # by a run before
-        runner = subprocess.Popen(
-            [sys.executable, "-m", "isolatedunit", "--json", self.report, *arguments],
-            cwd=self.directory,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            **{"preexec_fn": heed_signals, **more},
-        )
-        self.addCleanup(runner.wait)
-        self.addCleanup(runner.kill)
-        self.addCleanup(lambda: runner.stdout and runner.stdout.close())
+        runner = self.start_here("--json", self.report, *arguments, text=True, **{"preexec_fn": heed_signals, **more})
         self.child = int(wait_until(lambda: self.read("began"), "the test to begin"))
         return runner
 

@@ -15,6 +15,7 @@ from isolatedunit import IsolatedTestRunner
 from isolatedunit.model.events import ChildUnresponsive, Event, ResourcesSampled, RunCancelled, RunStarted, Warned
 from isolatedunit.model.events import TestSlow as Slow
 from tests.support.command_line import environment, run_python
+from tests.support.events import EventRecorder
 from tests.support.processes import processes_of_run
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
@@ -73,15 +74,7 @@ class SignalTest(ProjectTestCase):
         running = os.path.join(self.directory, "running")
         if os.path.exists(running):
             os.unlink(running)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "isolatedunit", "test_hanging", "--json", "report.json", *arguments],
-            cwd=self.directory,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        self.addCleanup(process.kill)
+        process = self.start_here("test_hanging", "--json", "report.json", *arguments)
         wait_until(lambda: os.path.exists(running) or process.poll() is not None, "the test to hang")
         self.assertIsNone(process.poll())
         with open(running, encoding="ascii") as file:
@@ -129,22 +122,11 @@ class SignalTest(ProjectTestCase):
                     wait_until(lambda: not processes_of_run(self.run_id), "the processes of the run to end")
 
 
-class Listener:
-    """Keeps all events."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def handle(self, event: Event) -> None:
-        self.events.append(event)
-
-    def of(self, kind: type[Event]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-
 class EventsTest(ProjectTestCase):
-    def run_source(self, *names: str, listener: Listener | None = None, **options: Any) -> tuple[Any, Listener]:
-        listener = listener or Listener()
+    def run_source(
+        self, *names: str, listener: EventRecorder | None = None, **options: Any
+    ) -> tuple[Any, EventRecorder]:
+        listener = listener or EventRecorder()
         before = os.getcwd()
         os.chdir(self.directory)
         sys.path.insert(0, self.directory)
@@ -179,7 +161,7 @@ class EventsTest(ProjectTestCase):
             """,
         )
 
-        class LetsGo(Listener):
+        class LetsGo(EventRecorder):
             """A test that was reported as slow may end."""
 
             directory = self.directory

@@ -6,20 +6,7 @@ import unittest
 from typing import Any
 
 from isolatedunit import IsolatedTestResult, IsolatedTestRunner
-from isolatedunit.model.events import Event
-
-
-class Listener:
-    """Keeps every event."""
-
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-
-    def handle(self, event: Event) -> None:
-        self.events.append(event)
-
-    def of(self, kind: type) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
+from tests.support.events import EventRecorder
 
 
 class CallsCase(unittest.TestCase):
@@ -28,7 +15,7 @@ class CallsCase(unittest.TestCase):
     start_method = "auto"
 
     def setUp(self) -> None:
-        self.listener = Listener()
+        self.listener = EventRecorder()
         self.runner = IsolatedTestRunner(
             start_method=self.start_method, max_concurrent_processes=2, listeners=[self.listener]
         )

@@ -70,6 +70,21 @@ def planned(test_id: str, number: int = 0) -> PlannedTest:
     return PlannedTest(number, test_id, f"{name} ({test_id})", None, class_id, class_id.rpartition(".")[0])
 
 
+class EventRecorder:
+    """A listener that keeps every event."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def handle(self, event: Event) -> None:
+        """Keep *event*."""
+        self.events.append(event)
+
+    def of(self, kind: type[Event]) -> list[Any]:
+        """The events of this kind, in their order."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
 class Story:
     """Tells a listener, or several, of a run: an event each second."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unittest
 from collections.abc import Callable
 from typing import Any
 
@@ -21,3 +22,27 @@ def track(body: Callable[[], Any], timeout: float = 10.0) -> HandleCleanupResult
     found = tracker.finish(timeout)
     del kept
     return found
+
+
+class LeakCase(unittest.TestCase):
+    """Tests of what is left open."""
+
+    def check(self, body: Callable[[], Any], kind: str, identity: str, origin: str | None) -> HandleCleanupResult:
+        """Run *body*, which has to leave one handle of the *kind*, whose identity and origin these are."""
+        found = track(body)
+        self.assertEqual(found.by_kind.get(kind), 1, found)
+        (leak,) = [leak for leak in found.leaks if leak["kind"] == kind]
+        self.assertIn(identity, leak["identity"])
+        if origin is not None:
+            self.assertEqual(leak["origin"], origin)
+        return found
+
+
+class CleanCase(unittest.TestCase):
+    """Tests of what leaves nothing."""
+
+    def check(self, body: Callable[[], Any]) -> HandleCleanupResult:
+        """Run *body*, which has to leave nothing."""
+        found = track(body)
+        self.assertEqual((found.leaked, found.leaks), (0, ()))
+        return found

@@ -51,7 +51,7 @@ from isolatedunit.reporters.files.json_report import JsonReport
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.summary import Summary
 from isolatedunit.reporters.timeline import Timeline
-from isolatedunit.runner import ResultBridge, showing_child_errors
+from isolatedunit.result_bridge import ResultBridge, showing_child_errors
 
 NEVER = float("inf")
 PID = 4711

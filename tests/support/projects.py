@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import textwrap
 import unittest
 from collections.abc import Mapping
+from typing import Any
 
-from tests.support.command_line import Completed, run_isolatedunit
+from tests.support.command_line import Completed, environment, run_isolatedunit
 
 
 class ProjectTestCase(unittest.TestCase):
@@ -33,6 +36,27 @@ class ProjectTestCase(unittest.TestCase):
         changed = os.stat(path).st_mtime - 100_000 + self.written
         os.utime(path, (changed, changed))
         return path
+
+    def start_here(self, *arguments: str, **more: Any) -> subprocess.Popen[Any]:
+        """Start ``python -m isolatedunit`` in the project; it is killed after the test, if it still runs.
+
+        What it prints goes to a pipe, ``stdout``, unless *more*, which is for `subprocess.Popen`, says otherwise.
+        """
+        options: dict[str, Any] = {
+            "cwd": self.directory,
+            "env": environment(),
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            **more,
+        }
+        process = subprocess.Popen([sys.executable, "-m", "isolatedunit", *arguments], **options)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                self.addCleanup(stream.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
 
     def run_here(self, *arguments: str, env: Mapping[str, str] | None = None, report: bool = True) -> Completed:
         """Run ``python -m isolatedunit`` in the project."""

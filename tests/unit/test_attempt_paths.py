@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from isolatedunit.engine.attempt import state_machine as machine
-from isolatedunit.engine.attempt.deadlines import NEVER
 from isolatedunit.engine.attempt.evidence import Evidence
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import (
@@ -26,6 +25,7 @@ from isolatedunit.engine.attempt.stimuli import (
     Stimulus,
 )
 from isolatedunit.errors import InvalidTransition
+from isolatedunit.model.moments import NEVER
 from isolatedunit.protocol.messages import (
     HandlesCleaned,
     LoadStarted,

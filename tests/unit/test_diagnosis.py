@@ -8,7 +8,7 @@ from isolatedunit.engine.attempt.diagnosis import Look, diagnose, join_stacks, o
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import Announce, DeadlinePassed, DumpStacks, Examine, Examined, SlotGranted
 from isolatedunit.model.events import Warned
-from isolatedunit.system.usage import Condition
+from isolatedunit.model.usage import Condition
 from tests.support.attempts import READY, drive, make, started
 
 

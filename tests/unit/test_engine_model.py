@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from isolatedunit.config.options import Options
-from isolatedunit.engine.attempt.deadlines import NEVER
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import (
     CancelRequested,
@@ -36,7 +35,9 @@ from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.engine.scheduling.units import group_of
 from isolatedunit.model.events import Event, RetryScheduled
 from isolatedunit.model.events import TestFinished as Finished
+from isolatedunit.model.moments import NEVER
 from isolatedunit.model.results import ExitStatus, Output, PlannedTest, SpawnInfo
+from isolatedunit.model.usage import Condition
 from isolatedunit.protocol.messages import (
     ChildReady,
     FixtureStarted,
@@ -49,7 +50,6 @@ from isolatedunit.protocol.messages import (
     TestStarted,
     WorkFinished,
 )
-from isolatedunit.system.usage import Condition
 from tests.support.examples import examples
 
 PID = 4711

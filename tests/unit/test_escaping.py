@@ -22,10 +22,10 @@ from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.streams import FilteredStream, add_colours, rewrite_elapsed
 from isolatedunit.reporters.terminal.summary import Slowest, Summary, table_of
 from isolatedunit.reporters.timeline import Timeline
-from tests.support.control_characters import controls_in
 from tests.support.events import Story
 from tests.support.examples import examples
 from tests.support.projects import ProjectTestCase
+from tests.support.unwelcome_text import SECRETS, controls_in
 
 
 class ConsoleTest(ProjectTestCase):
@@ -85,19 +85,11 @@ class PrivateFilesTest(ProjectTestCase):
         self.assertEqual(list(History(path).read()), ["x"])
 
 
-ENVIRONMENT = {
-    "MY_API_TOKEN": "hush-hush-hush",
-    "DB_PASSWORD": "hush-hush",
-    "TOKENIZERS": "on",
-    "PLAIN": "all may see",
-}
-
-
 class SecretsTest(ProjectTestCase):
     def test_values_of_secrets(self) -> None:
         value = {"a": ["hush-hush-hush", "x hush-hush y", 5, None], "b": ("on all may see",)}
         self.assertEqual(
-            Secrets(ENVIRONMENT).hide(value),
+            Secrets(SECRETS).hide(value),
             {"a": ["(hidden: MY_API_TOKEN)", "x (hidden: DB_PASSWORD) y", 5, None], "b": ("on all may see",)},
         )
         self.assertEqual(Secrets({}).hide(value), value)

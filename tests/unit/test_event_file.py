@@ -21,17 +21,7 @@ from isolatedunit.reporters.files.event_log import EVENTS, FORMAT, EventLog, Pas
 from isolatedunit.reporters.files.json_report import JsonReport
 from isolatedunit.reporters.files.junit import JUnitReport
 from isolatedunit.reporters.files.sink import Outlet
-from tests.support.events import EVERY_CONTROL_CHARACTER, ORIGIN, Story, context, failure, planned
-
-
-class Collector:
-    """Keeps the events that it hears."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def handle(self, event: Event) -> None:
-        self.events.append(event)
+from tests.support.events import EVERY_CONTROL_CHARACTER, ORIGIN, EventRecorder, Story, context, failure, planned
 
 
 class JournalTestCase(unittest.TestCase):
@@ -39,7 +29,7 @@ class JournalTestCase(unittest.TestCase):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.path = os.path.join(directory.name, "events.jsonl")
-        self.collector = Collector()
+        self.collector = EventRecorder()
 
     def write(self, *told: Event) -> bytes:
         journal = EventLog(context(self.path))

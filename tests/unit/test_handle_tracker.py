@@ -21,24 +21,15 @@ from collections.abc import Callable
 from multiprocessing import shared_memory
 from typing import Any
 
-from isolatedunit import HandleCleanupResult, HandleTracker
+from isolatedunit import HandleTracker
 from isolatedunit.handles.origins import UNKNOWN
-from tests.support.handles import line_of, track
+from tests.support.handles import CleanCase, LeakCase, line_of, track
 
 HERE = __file__
 
 
-class LeakTest(unittest.TestCase):
+class LeakTest(LeakCase):
     """Each kind, left open."""
-
-    def check(self, body: Callable[[], Any], kind: str, identity: str, origin: str | None) -> HandleCleanupResult:
-        found = track(body)
-        self.assertEqual(found.by_kind.get(kind), 1, found)
-        (leak,) = [leak for leak in found.leaks if leak["kind"] == kind]
-        self.assertIn(identity, leak["identity"])
-        if origin is not None:
-            self.assertEqual(leak["origin"], origin)
-        return found
 
     def test_file(self) -> None:
         def leak() -> Any:
@@ -247,13 +238,8 @@ class LeakTest(unittest.TestCase):
         os.rmdir(kept[0])
 
 
-class CleanTest(unittest.TestCase):
+class CleanTest(CleanCase):
     """Each kind, in order."""
-
-    def check(self, body: Callable[[], Any]) -> HandleCleanupResult:
-        found = track(body)
-        self.assertEqual((found.leaked, found.leaks), (0, ()))
-        return found
 
     def test_nothing(self) -> None:
         self.assertEqual(self.check(lambda: None).to_dict()["state_changes"], [])

@@ -16,8 +16,9 @@ from isolatedunit.engine.monitor import (
     find_excess,
     seconds_between_looks,
 )
+from isolatedunit.model.usage import Usage
 from isolatedunit.system import usage
-from isolatedunit.system.usage import Usage, count_oom_kills
+from isolatedunit.system.usage import count_oom_kills
 from tests.support.projects import ProjectTestCase
 
 

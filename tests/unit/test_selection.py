@@ -10,7 +10,7 @@ from isolatedunit.config.options import Options
 from isolatedunit.engine.scheduling.ordering import repeated, shuffled
 from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.engine.scheduling.selection import choose
-from isolatedunit.history.store import Past
+from isolatedunit.model.past import Past
 from isolatedunit.model.results import PlannedTest
 
 
