@@ -41,15 +41,8 @@ if IS_LEAN:
             source = process_obj.descriptor
             # the descriptor is closed on exec, and dup2 onto the same number would leave it so
             target = 3 if source != 3 else 4
-            # -c puts "" into sys.path, the user's folder, where a module may have the name of one of the standard
-            # library's: it must not be there while the bootstrap is imported
-            program = (
-                f"import sys; parent = {PACKAGE_PARENT!r}; sys.path.insert(0, parent); import isolatedunit; "
-                "sys.path[:] = [*(one for one in sys.path if one not in ('', parent)), parent]; "
-                "from isolatedunit.child.sealing import enter; "
-                f"enter('isolatedunit.child.bootstrap').main({target}, {process_obj.role!r})"
-            )
             executable = spawn.get_executable()
+            program = program_of(target, process_obj.role)
             arguments = [executable, *util._args_from_interpreter_flags(), "-c", program]
             actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, source, target)]
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -101,6 +94,18 @@ if IS_LEAN:
         @staticmethod
         def _Popen(process_obj: LeanProcess) -> LeanPopen:
             return LeanPopen(process_obj)
+
+
+def program_of(descriptor: int, role: str) -> str:
+    """What an interpreter runs with ``-c`` to become a child in *role*, whose end of the Connection is *descriptor*."""
+    # -c puts "" into sys.path, the user's folder, where a module may have the name of one of the standard library's: it
+    # must not be there while the bootstrap is imported
+    return (
+        f"import sys; parent = {PACKAGE_PARENT!r}; sys.path.insert(0, parent); import isolatedunit; "
+        "sys.path[:] = [*(one for one in sys.path if one not in ('', parent)), parent]; "
+        "from isolatedunit.child.sealing import enter; "
+        f"enter('isolatedunit.child.bootstrap').main({descriptor}, {role!r})"
+    )
 
 
 def _posix_spawn(executable: str | bytes, arguments: list[Any], environment: dict[str, str], actions: Any) -> int:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
 import unittest
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from isolatedunit import IsolatedTestRunner
 from isolatedunit.backends import contract
-from isolatedunit.backends.contract import Backend, Child, ChildSpec, Setting
+from isolatedunit.backends.contract import Backend, Setting
 from isolatedunit.backends.registry import open_backend
 from isolatedunit.config.start_method import proven_start_methods, usable_start_method
 from isolatedunit.errors import BackendUnavailable
 from isolatedunit.model import start_methods
-from isolatedunit.model.events import Event, Warned
-from isolatedunit.model.events import TestFinished as Finished
 from isolatedunit.model.start_methods import Capabilities, StartMethod, capabilities_of
 from tests.support.layers import Sources
 from tests.support.paths import REPOSITORY
@@ -51,6 +47,7 @@ def find_named_backends(sources: Sources) -> list[tuple[str, int]]:
 
 
 def _lines_with_imports(tree: ast.Module) -> Iterator[int]:
+    node: Any
     for node in ast.walk(tree):
         imported = []
         if isinstance(node, ast.ImportFrom):
@@ -163,77 +160,6 @@ class CapabilitiesTest(ProjectTestCase):
             self.assertEqual(proven_start_methods(), (*START_METHODS, "toy"))
             with self.assertRaisesRegex(BackendUnavailable, "'other' needs a wish; use 'spawn'"):
                 usable_start_method("other")
-
-
-class LeastBackend:
-    """A backend that can do what every backend can, and nothing else."""
-
-    capabilities = Capabilities()
-
-    def __init__(self, other: Backend) -> None:
-        self._other = other
-
-    def spawn(self, spec: ChildSpec) -> Child:
-        return self._other.spawn(spec)
-
-    def renew_files(self) -> None:
-        self._other.renew_files()
-
-    def close(self) -> None:
-        self._other.close()
-
-
-class Heard:
-    """Keeps the events: a listener."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def handle(self, event: Event) -> None:
-        self.events.append(event)
-
-
-class LeastTest(ProjectTestCase):
-    """The engine asks for nothing that a backend does not announce."""
-
-    def test_what_every_backend_can_do_is_enough(self) -> None:
-        self.write(
-            "test_some.py",
-            """
-            import unittest
-
-            def setUpModule():
-                pass
-
-            class Some(unittest.TestCase):
-                def test_a(self): pass
-                def test_b(self): self.fail("no")
-                def test_c(self): raise SystemExit(3)
-                def test_d(self): pass
-            """,
-        )
-        for name in START_METHODS:
-            for fork_after in ("import", "fixtures"):
-                with self.subTest(name, fork_after=fork_after):
-                    heard = Heard()
-                    runner = IsolatedTestRunner(
-                        io.StringIO(), listeners=[heard], start_method="auto", fork_after=fork_after, history=None
-                    )
-                    least = {"least": StartMethod()}
-                    with (
-                        mock.patch.dict(start_methods.START_METHODS, least, clear=True),
-                        mock.patch("isolatedunit.config.start_method._PORTABLE", "least"),
-                        mock.patch(
-                            "isolatedunit.runner.open_backend",
-                            lambda _, setting, name=name: LeastBackend(open_backend(name, setting)),
-                        ),
-                    ):
-                        runner.run_source({"discover": [self.directory, "test*.py", None]})
-                    outcomes = [one.report.outcome for one in heard.events if isinstance(one, Finished)]
-                    self.assertEqual(outcomes, ["passed", "failed", "error", "passed"])
-                    warned = [one.text for one in heard.events if isinstance(one, Warned)]
-                    said = any("fork_after=fixtures does nothing with start_method=least" in text for text in warned)
-                    self.assertEqual(said, fork_after == "fixtures")
 
 
 if __name__ == "__main__":
