@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from isolatedunit.engine.attempt.leftovers import Leftovers
 from isolatedunit.engine.attempt.stimuli import ChildExited, Conclusion, TestRecord
 from isolatedunit.model.results import GOOD, ExitStatus, Note, PlannedTest
 from isolatedunit.protocol.messages import OutcomeNoted, TestEnded, WorkFinished
@@ -25,7 +26,7 @@ class Evidence:
     """
 
     __slots__ = (
-        *("tests", "current", "receipt", "lost_channel", "cause", "cause_text", "status", "stacks", "handle_stats"),
+        *("tests", "current", "receipt", "lost_channel", "cause", "cause_text", "status", "stacks", "leftovers"),
         *("returned", "session", "_records", "_fixtures", "_last_finished", "_only_fixture", "_noted", "_characters"),
     )
 
@@ -38,7 +39,7 @@ class Evidence:
         self.cause_text = ""
         self.status = _NOT_ENDED
         self.stacks = ""
-        self.handle_stats: dict[str, Any] = {}
+        self.leftovers = Leftovers()
         self.returned: str | None = None
         self.session: dict[str, Any] | None = None
         self._records = [TestRecord() for _ in tests]
@@ -110,41 +111,7 @@ class Evidence:
     def note_end(self, exited: ChildExited) -> None:
         """The child is gone; what it left running was ended."""
         self.status, self.stacks = exited.status, exited.stacks
-        if not exited.status.leftovers:
-            return
-        told = {leak["identity"] for leak in self.handle_stats.get("leaks", ())}
-        left = [_describe(one) for one in exited.status.leftovers]
-        self.add_leaks([{"kind": "process", "identity": one} for one in left if one not in told])
-
-    def take_handle_stats(self, stats: dict[str, Any]) -> None:
-        """What the child told of its handles, without leaks that make no sense: it may tell anything."""
-        self.handle_stats = {name: stats[name] for name, kind in _STATS.items() if type(stats.get(name)) is kind}
-        for name in ("leaks", "state_changes"):
-            if name in self.handle_stats:
-                self.handle_stats[name] = [one for one in self.handle_stats[name] if _has_texts(one)]
-        if stats:
-            leaks = [leak for leak in self.handle_stats.pop("leaks", ()) if "kind" in leak and "identity" in leak]
-            self.handle_stats |= {"leaked": 0, "by_kind": {}, "leaks": []}
-            self.add_leaks(leaks)
-
-    def add_leaks(self, leaks: Sequence[dict[str, Any]]) -> None:
-        """Something was left behind."""
-        if not leaks:
-            return
-        by_kind = dict(self.handle_stats.get("by_kind", {}))
-        for leak in leaks:
-            by_kind[leak["kind"]] = by_kind.get(leak["kind"], 0) + 1
-        everything = [*self.handle_stats.get("leaks", []), *leaks]
-        self.handle_stats = {**self.handle_stats, "leaked": len(everything), "by_kind": by_kind, "leaks": everything}
-
-    def allow_leaks(self, allowed: Sequence[dict[str, Any]]) -> None:
-        """These of the leaks are no matter; each has the reason for that."""
-        if not allowed:
-            return
-        pardoned = [{name: value for name, value in leak.items() if name != "reason"} for leak in allowed]
-        left = [leak for leak in self.handle_stats.get("leaks", ()) if leak not in pardoned]
-        self.handle_stats = {**self.handle_stats, "leaked": 0, "by_kind": {}, "leaks": [], "allowed": list(allowed)}
-        self.add_leaks(left)
+        self.leftovers.note_end(exited.status)
 
     def conclude(self, cpu_limit: float | None, lasted: float = 0.0, *, failfast: bool = False) -> Conclusion:
         """What came of each test. Without a receipt somebody is charged with the child's end.
@@ -221,20 +188,6 @@ class Evidence:
             self.blame("cpu", f"The test used more than the {cpu_limit:g} s of CPU time that it may.")
         else:
             self.blame("crash", f"The test's process {self.status} before the test was finished.")
-
-
-def _describe(leftover: dict[str, Any]) -> str:
-    process_id, command = leftover.get("pid"), leftover.get("command") or "?"
-    return str(command) if process_id is None else f"{command} (process {process_id})"
-
-
-_COUNTS = ("opened", "closed", "leaked", "cleaned", "forced")
-_STATS: dict[str, type] = {**dict.fromkeys(_COUNTS, int), "leaks": list, "state_changes": list, "incomplete": str}
-"""What a child may tell of its handles; ``by_kind`` follows from the leaks."""
-
-
-def _has_texts(told: Any) -> bool:
-    return type(told) is dict and all(type(text) is str for text in told.values())
 
 
 def _is_covered(test: PlannedTest, conclusion: Conclusion) -> bool:

@@ -303,7 +303,7 @@ class Attempt:
         self.evidence.current = None
         self.peak_rss, self.own_memory = report.peak_rss, report.own_memory
         if report.clean:
-            self.evidence.handle_stats = {"leaked": 0, "by_kind": {}, "leaks": []}
+            self.evidence.leftovers.note_clean()
         return self._leave(now)
 
     def _leave(self, now: float) -> list[Action]:
@@ -370,8 +370,7 @@ class Attempt:
         return self._end_because("spawn", self._spawn_failure.text, now)
 
     def _exiting_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
-        identity = f"the process had not ended {now - self.finished_at:.1f} s after its test"
-        self.evidence.add_leaks([{"kind": "exit", "identity": identity}])
+        self.evidence.leftovers.note_no_end(now - self.finished_at)
         return self._climb(now, [(Terminate(), self.options.terminate_grace)])
 
     def _cancel(self, request: CancelRequested, now: float) -> list[Action]:
@@ -405,7 +404,7 @@ class Attempt:
 
     def _handles_cleaned(self, report: HandlesCleaned, now: float) -> list[Action]:
         if self._hear(report, now):
-            self.evidence.take_handle_stats(report.handle_stats)
+            self.evidence.leftovers.note_found_by_child(report.handle_stats)
         return []
 
     def _ignore(self, _: Stimulus, _now: float) -> list[Action]:
