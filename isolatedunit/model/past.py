@@ -37,5 +37,5 @@ def units_above(test: PlannedTest) -> tuple[str, ...]:
 
 def failed_last(tests: Sequence[PlannedTest], past: Mapping[str, Past]) -> list[PlannedTest]:
     """Those of the tests that failed the last time that they ran, or could not be run since something else failed."""
-    failed = {test_id for test_id, one in past.items() if one.failed}
+    failed = {test_id for test_id, before in past.items() if before.failed}
     return [test for test in tests if test.id in failed or not failed.isdisjoint(units_above(test))]

@@ -48,14 +48,14 @@ def _make_init(cls: Any) -> Any:
     """What ``dataclass`` would have made: a function with the fields as its parameters, which sets them."""
     known: dict[str, Any] = {"_not_given": MISSING}
     parameters, lines = ["self"], ["    pass"]  # some have no fields
-    for one in fields(cls):
-        name, value = one.name, one.name
-        if one.default_factory is not MISSING:
-            known[f"_make_{name}"] = one.default_factory
+    for declared in fields(cls):
+        name, value = declared.name, declared.name
+        if declared.default_factory is not MISSING:
+            known[f"_make_{name}"] = declared.default_factory
             parameters.append(f"{name}=_not_given")
             value = f"_make_{name}() if {name} is _not_given else {name}"
-        elif one.default is not MISSING:
-            known[f"_default_of_{name}"] = one.default
+        elif declared.default is not MISSING:
+            known[f"_default_of_{name}"] = declared.default
             parameters.append(f"{name}=_default_of_{name}")
         else:
             parameters.append(name)

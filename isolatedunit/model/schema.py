@@ -179,7 +179,7 @@ def fit(value: Any, kinds: Kinds, inner: Inner | None = None) -> Any:
     """*value*, if its type is one of *kinds*, with what is inside as *inner* reads it; raises `ValueError`."""
     kind = type(value)
     if kind not in kinds:
-        raise ValueError(f"{value!r:.80} is no {' or '.join(one.__name__ for one in kinds)}")
+        raise ValueError(f"{value!r:.80} is no {' or '.join(allowed.__name__ for allowed in kinds)}")
     if kind is float or kind is int:
         if not -LARGEST <= value < LARGEST and dict not in kinds:
             raise ValueError(f"{value!r:.80} is too large")

@@ -105,7 +105,7 @@ class FrameReader:
 
 
 def _may_be_large(beginning: bytearray) -> bool:
-    return any(beginning.startswith(one) or one.startswith(beginning) for one in _CARRIERS)
+    return any(beginning.startswith(carrier) or carrier.startswith(beginning) for carrier in _CARRIERS)
 
 
 _BEGINNING = _LENGTH.size + max(map(len, _CARRIERS))

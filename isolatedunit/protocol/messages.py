@@ -431,8 +431,8 @@ def _is_deep(value: Any) -> bool:
     """Whether more than `_DEEPEST` lists and objects are inside of one another."""
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
-        inner = [one.values() if type(one) is dict else one for one in level if type(one) in (dict, list)]
-        level = [one for several in inner for one in several]
+        inner = [item.values() if type(item) is dict else item for item in level if type(item) in (dict, list)]
+        level = [item for items in inner for item in items]
         if not level:
             return False
     return True

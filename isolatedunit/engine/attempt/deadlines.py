@@ -24,7 +24,7 @@ class Deadlines:
     started_at: float = NEVER
     heard_at: float = NEVER
     beating: bool = False
-    told_silent: bool = False
+    reported_silent: bool = False
     stretched: bool = False
 
     @property
@@ -51,10 +51,10 @@ class Deadlines:
         self.out_of_time += more
         return True
 
-    def hear(self, now: float) -> None:
+    def note_sign_of_life(self, now: float) -> None:
         """The child was heard of."""
         self.heard_at = now
-        self.told_silent = False
+        self.reported_silent = False
 
     def becomes_slow(self, now: float) -> bool:
         """Whether it is time to tell that what runs is slow; only once."""
@@ -77,9 +77,9 @@ class Deadlines:
 
     def becomes_silent(self, now: float, interval: float) -> bool:
         """Whether it is time to tell that the child is silent; only once while that lasts."""
-        if now - self.heard_at < BEATS_TO_MISS * interval or self.told_silent:
+        if now - self.heard_at < BEATS_TO_MISS * interval or self.reported_silent:
             return False
-        self.told_silent = True
+        self.reported_silent = True
         return True
 
 

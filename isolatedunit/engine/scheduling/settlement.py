@@ -92,7 +92,8 @@ def retries_left(options: Options, number: int, outcome: str, cause: str | None)
 
 def fail_if_flaky(history: Sequence[AttemptReport], record: TestRecord) -> None:
     """The test fails, if it did so before it passed."""
-    tries = [f"{one.outcome} ({one.cause})" if one.cause else one.outcome for one in history if one.outcome not in GOOD]
+    failed = [attempt for attempt in history if attempt.outcome not in GOOD]
+    tries = [f"{attempt.outcome} ({attempt.cause})" if attempt.cause else attempt.outcome for attempt in failed]
     if tries:
         text = f"The test passed only at try {len(history) + 1}. Before that: {', '.join(tries)}."
         record.notes.append(Note("addFailure", f"{text}\n", text))
