@@ -1,4 +1,4 @@
-"""What is known about an attempt, and the conclusion that it allows. No I/O, no clock."""
+"""What is known about an attempt, and the conclusion that follows from it: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from isolatedunit.protocol.messages import OutcomeNoted, TestEnded, WorkFinished
 
 MAX_NOTES = 20_000
 MAX_NOTED = 16 * 1024 * 1024
-"""How many notes, and characters in them, a child may send for each of its tests: the runner has to keep them."""
+"""How many notes, and characters in them, a child may send for each of its tests; the runner keeps them in memory."""
 
 _NOT_ENDED = ExitStatus()
 
 
 class Evidence:
-    """What a child's reports, and its end, tell about its *tests*.
+    """What is known about *tests* from their child's reports, and from its end.
 
     *cause* is why the attempt was ended, if it was: the first cause stays. *current* is what runs:
-    the place of a test, or unittest's id of a fixture. Where a fixture is all that the child is to
-    run, there are no tests, and `expect` says which.
+    the place of a test, or unittest's id of a fixture. A child that runs only a fixture has no tests; `expect` names
+    the fixture.
     """
 
     __slots__ = (
@@ -49,12 +49,12 @@ class Evidence:
         self._noted = self._characters = 0
 
     def expect(self, fixture: str) -> None:
-        """This fixture is all that the child is to run."""
+        """The child runs only this fixture."""
         self.current = self._only_fixture = fixture
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The ids of what the child is to run."""
+        """The ids of the tests that the child runs, or of its fixture."""
         if self._only_fixture is not None:
             return (self._only_fixture,)
         return tuple(test.id for test in self.tests)
@@ -73,13 +73,13 @@ class Evidence:
         self.current = place
 
     def makes_sense(self, report: OutcomeNoted) -> bool:
-        """Whether unittest could have told this, of a test that there is or of a fixture."""
+        """Whether unittest could have noted this, about one of the tests or about a fixture."""
         return report.kind in report.KINDS and (
             self.has(report.test) if report.fixture is None else report.subtest is None
         )
 
     def note(self, report: OutcomeNoted) -> bool:
-        """unittest told something about a test or a fixture; False where that is more than can be kept."""
+        """Keep a note about a test or a fixture; returns False if that is more than can be kept."""
         self._noted += 1
         self._characters += len(report.text) + len(report.message)
         count = max(1, len(self.tests))
@@ -104,7 +104,7 @@ class Evidence:
         self._last_finished = report.test
 
     def blame(self, cause: str, text: str) -> None:
-        """The attempt is ended because of this, unless there was another cause before."""
+        """The attempt is ended for this cause, unless there was another cause before."""
         if self.cause is None:
             self.cause, self.cause_text = cause, text
 
@@ -114,11 +114,11 @@ class Evidence:
         self.leftovers.note_end(exited.status)
 
     def conclude(self, cpu_limit: float | None, lasted: float = 0.0, *, failfast: bool = False) -> Conclusion:
-        """What came of each test. Without a receipt somebody is charged with the child's end.
+        """What became of each test. Without a receipt, one of them is charged with the child's end.
 
-        The child *lasted* so many seconds from when it was ready. A test that did not come to its own end took what
-        those before it have left of that.
-        That it stopped before the last test is believed with *failfast*: then the run stops, too.
+        The child *lasted* so many seconds after it was ready; a test that did not come to its own end took all of that
+        except the durations of those before it. A child may claim that ``shouldStop`` ended it before its last test:
+        that is believed only with *failfast*, when the whole run stops, too.
         """
         conclusion = Conclusion(fixtures={fixture: (notes, None) for fixture, notes in self._fixtures.items()})
         charged = None if self.receipt is not None else self._charge(conclusion, cpu_limit)
@@ -150,14 +150,14 @@ class Evidence:
         return any(note.outcome not in GOOD for note in notes)
 
     def _charge(self, conclusion: Conclusion, cpu_limit: float | None) -> int | None:
-        """Whose fault the end without a receipt is: the test's at this place; None for a fixture's."""
+        """The place of the test whose fault the end without a receipt is; None if it was a fixture's."""
         if self.cause is None:
             self._explain_end(cpu_limit)
         fixture = self.current if isinstance(self.current, str) else None
         text = self.cause_text if fixture is None else f"{self.cause_text} It happened in {fixture}."
         stacks = f"\n\n{self.stacks.rstrip()}" if self.stacks else ""
         note = Note("addError", f"{text}{stacks}\n", text)
-        # one that none of the tests needs is no reason not to run them: they would be tried for ever
+        # a fixture that none of the tests needs must not keep them from running: they would be tried for ever
         is_needed = fixture is not None and any(_needs(test, fixture) for test in self.tests)
         if fixture is not None and (is_needed or self._only_fixture is not None):
             notes, _ = conclusion.fixtures.get(fixture, ([], None))
@@ -174,7 +174,7 @@ class Evidence:
         return place
 
     def _note_overuse(self, record: TestRecord, cpu_limit: float | None) -> None:
-        """The kernel holds each process to the limit by itself; here is what the test's all used that it waited for."""
+        """Charge the test with the CPU time of all its processes: the kernel limits only that of each one by itself."""
         used = self.status.cpu_time or 0.0
         if cpu_limit is not None and used > cpu_limit:
             self.blame("cpu", f"The test used {used:.1f} s of CPU time and may use {cpu_limit:g}.")
@@ -182,7 +182,7 @@ class Evidence:
             record.cause = record.cause or self.cause
 
     def _explain_end(self, cpu_limit: float | None) -> None:
-        # the kernel sends SIGXCPU at the limit, and SIGKILL to who has a handler for that
+        # the kernel sends SIGXCPU at the limit, and SIGKILL a second later to a process that handles it
         used = self.status.cpu_time or 0.0
         if cpu_limit is not None and (self.status.signal == "SIGXCPU" or used >= cpu_limit):
             self.blame("cpu", f"The test used more than the {cpu_limit:g} s of CPU time that it may.")
