@@ -197,19 +197,18 @@ def let_threads_end(timeout: float | None) -> None:
         return
 
 
-def clean() -> dict[str, Any]:
-    """Tell which threads are left; they end with the process."""
+def find_threads() -> list[dict[str, str]]:
+    """The threads that are left, as leaks; they end with the process."""
     take_hold()  # of what the test itself was the first to import
     if not _threading:
-        return {"leaked": 0, "by_kind": {}, "leaks": []}
+        return []
     deadline = time.monotonic() + THREAD_GRACE
     while True:
         left = [thread for thread in _known_threads() if _outlives_its_test(thread)]
         if not left or time.monotonic() > deadline:
             break
         time.sleep(0.002)
-    leaks = [{"kind": "thread", "identity": _describe(thread)} for thread in left]
-    return {"leaked": len(leaks), "by_kind": {"thread": len(leaks)} if leaks else {}, "leaks": leaks}
+    return [{"kind": "thread", "identity": _describe(thread)} for thread in left]
 
 
 def _outlives_its_test(thread: threading.Thread) -> bool:

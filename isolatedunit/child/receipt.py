@@ -65,13 +65,14 @@ def finish(
         found = _look_after(reporter, settings, tracker, clean)
     except Exception as exception:  # after a test that left nothing as it was
         found = without_look(exception)
-    reporter.send(HandlesCleaned, handle_stats=_with_leaks(found, grown))
+    # nothing is counted here: the engine does that, with what is found once this process is gone
+    reporter.send(HandlesCleaned, handle_stats={**found, "leaks": [*found.get("leaks", ()), *grown]})
 
 
 def without_look(exception: BaseException) -> dict[str, Any]:
     """What is found where *exception* ended the looking."""
     why = f"{type(exception).__name__}: {as_text(exception)}"
-    return {"leaked": 0, "by_kind": {}, "leaks": [], "incomplete": why}
+    return {"incomplete": why}
 
 
 def _look_after(
@@ -85,7 +86,9 @@ def _look_after(
         else:
             with tracker.leaving(settings.cleanup_timeout):
                 cleanup.run_exit_functions()
-    return cleanup.clean() if tracker is None else _finish_tracker(tracker, settings.cleanup_timeout)
+    if tracker is None:
+        return {"leaks": cleanup.find_threads()}
+    return _finish_tracker(tracker, settings.cleanup_timeout)
 
 
 def save_lines() -> None:
@@ -111,16 +114,7 @@ def _finish_tracker(tracker: HandleTracker, timeout: float | None) -> dict[str, 
         # less than there is: what is found must be told before the time is over
         return tracker.finish(None if timeout is None else timeout * 0.8).to_dict()
     except Exception as exception:
-        return {**without_look(exception), **cleanup.clean()}
-
-
-def _with_leaks(found: dict[str, Any], more: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    if not more:
-        return found
-    by_kind = dict(found["by_kind"])
-    for leak in more:
-        by_kind[leak["kind"]] = by_kind.get(leak["kind"], 0) + 1
-    return {**found, "leaked": found["leaked"] + len(more), "by_kind": by_kind, "leaks": [*found["leaks"], *more]}
+        return {**without_look(exception), "leaks": cleanup.find_threads()}
 
 
 def filter_warnings(category: str | None) -> None:

@@ -11,7 +11,7 @@ from isolatedunit.model.schema import Typed, read
 from isolatedunit.protocol.messages import REPORTS, TestsCollected
 
 _OF_ONE_TEST = ("id", "method", "occurrence")
-"""What an address has that no other test's has."""
+"""The parts of an address that no other test has."""
 
 
 class TestDescription(Typed):
@@ -39,9 +39,9 @@ class TestDescription(Typed):
 
 
 class Plan:
-    """The tests that a process lists, taken as it tells of them.
+    """Plans the tests that a collector lists, report by report.
 
-    What many tests have in common is kept once: of a hundred thousand, each has the same few modules and classes.
+    What many tests have in common is kept once: a hundred thousand tests have the same few modules and classes.
     """
 
     def __init__(self) -> None:
@@ -60,18 +60,18 @@ class Plan:
             self._error = self._error or exception
 
     def finish(self) -> list[PlannedTest]:
-        """All of them; raises `CollectionError` for what made no sense."""
+        """All planned tests; raises `CollectionError` for the first that made no sense."""
         if self._error is not None:
             raise self._error
         return self._tests
 
     def _share(self, value: Any) -> Any:
-        """An equal value, which others have, too."""
+        """The first value that was equal to this one, so that equal values are one object."""
         return self._shared.setdefault(value if type(value) is str else repr(value), value)
 
 
 def plan_test(number: int, test: dict[str, Any], share: Callable[[Any], Any] = lambda value: value) -> PlannedTest:
-    """A test as a collector described it; raises `CollectionError` for what is none. *share* gives a value's twin."""
+    """Plan the test that a collector described, or raise `CollectionError`. *share* gives the value to keep for one."""
     try:
         described = read(TestDescription, dict(test))
         for report in described.reports:
@@ -104,7 +104,7 @@ def _without_type(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def report_known(test: PlannedTest) -> TestReport:
-    """The report on a test that unittest's loader made, and that listing the tests ran."""
+    """The report on a test that unittest's loader made, and that ran while the tests were listed."""
     notes = []
     last: dict[str, Any] = {}
     for report in test.reports:

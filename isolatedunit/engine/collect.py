@@ -64,7 +64,7 @@ class Collection:
             module = _find_culprit(attempt)
             evidence = attempt.evidence
             if module is None or module in known_bad:
-                raise CollectionError(f"listing the tests failed: {evidence.cause_text}\n{attempt.tell_story()}")
+                raise CollectionError(f"listing the tests failed: {evidence.cause_text}\n{attempt.format_story()}")
             text = f"Importing it ended the process that lists the tests. {evidence.cause_text}\n{evidence.stacks}"
             known_bad[module] = {"cause": str(attempt.cause), "text": text.rstrip()}
 

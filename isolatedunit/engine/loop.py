@@ -130,7 +130,7 @@ class Loop:
         """The bytes of memory that the processes of these attempts have resident, as far as they run already."""
         children = {name: self._running[name].child for name in attempts if name in self._running}
         used = {name: used_by(child.processes()) for name, child in children.items() if child is not None}
-        return {name: one.rss for name, one in used.items() if one is not None}
+        return {name: usage.rss for name, usage in used.items() if usage is not None}
 
     # ---- from signal handlers and other threads
 
@@ -157,7 +157,7 @@ class Loop:
         chosen = [
             running
             for running in self._running.values()
-            if (test is None or any(one.number == test for one in running.attempt.tests))
+            if (test is None or any(planned.number == test for planned in running.attempt.tests))
             and attempt in (None, running.attempt.id)
         ]
         for running in chosen:
@@ -179,11 +179,11 @@ class Loop:
         """Tell what runs now, for how long, and where each thread of it stands."""
         self._listen_to_all()
         chosen = [running for running in self._running.values() if running.child is not None]
-        shown = show_stacks((one.stacks, one.child) for one in chosen if one.child is not None)
+        shown = show_stacks((running.stacks, running.child) for running in chosen if running.child is not None)
         now = self.now
         tests = [
-            (one.name, one.attempt.state.value, now - one.attempt.spawned_at, stacks)
-            for one, stacks in zip(chosen, shown, strict=True)
+            (running.name, running.attempt.state.value, now - running.attempt.spawned_at, stacks)
+            for running, stacks in zip(chosen, shown, strict=True)
         ]
         self.publisher.publish([RunInspected(now, tuple(tests))])
 
@@ -207,7 +207,7 @@ class Loop:
             running, kind = data
             # what came before it in this turn may have ended it
             if running.attempt.state is not State.DONE:
-                self._try(running, self._hear if kind == "channel" else self._look)
+                self._try(running, self._receive if kind == "channel" else self._look)
         self._send_replies()
         for running in list(self._running.values()):
             self._try(running, self._check_times)
@@ -251,7 +251,7 @@ class Loop:
         """Hear the child's reports as they come, from now on."""
         if running.listen_at != NEVER and running.child is not None:
             running.listen_at = NEVER
-            self._hear(running)
+            self._receive(running)
             if running.attempt.state is not State.DONE:
                 self._register(running)
 
@@ -259,7 +259,7 @@ class Loop:
         for action in running.attempt.handle(stimulus, self.now):
             self._perform(running, action)
 
-    def _hear(self, running: Running) -> None:
+    def _receive(self, running: Running) -> None:
         child = running.child
         if child is None:
             return
@@ -323,7 +323,7 @@ class Loop:
         if running.group is not None and running.group.killed_for_memory:
             self._feed(running, over_memory(running.group.peak, running.group.memory))
             return
-        others = [(one.attempt.current, one.child) for one in self._running.values() if one is not running]
+        others = [(other.attempt.current, other.child) for other in self._running.values() if other is not running]
         blamed = self._oom_watch.blame(
             running.attempt.current, size, [(name, child) for name, child in others if child is not None]
         )
@@ -334,7 +334,7 @@ class Loop:
         options = running.attempt.options
         running.sample_at = now + (seconds_between_looks(options) or NEVER)
         if options.tells_output:
-            self._tell_output(running)
+            self._publish_output(running)
         if running.child is None or running.attempt.state not in (State.SPAWNING, State.RUNNING):
             return
         used = used_by(running.child.processes()) if has_limits(options) else None
@@ -344,11 +344,11 @@ class Loop:
         if excess is not None:
             self._feed(running, excess)
 
-    def _tell_output(self, running: Running) -> None:
-        """Tell what the attempt's processes have written since this was told last."""
+    def _publish_output(self, running: Running) -> None:
+        """Publish what the attempt's processes have written since the last time."""
         if running.child is None:
             return
-        for stream, text in running.child.read_more(running.told):
+        for stream, text in running.child.read_more(running.published):
             self.publisher.publish([OutputWritten(self.now, running.attempt.id, stream, text)])
 
     # ---- what goes out
@@ -438,7 +438,7 @@ class Loop:
         running.listen_at = running.sample_at = NEVER
         attempt = running.attempt
         if attempt.options.tells_output:
-            self._tell_output(running)
+            self._publish_output(running)
         del self._running[attempt.id]
         self.publisher.publish([describe(attempt, running.spec, running.spawn_info, self.now)])
         try:

@@ -32,7 +32,7 @@ class Running:
         self.since: float | None = None
         self.sample_at = NEVER
         self.listen_at = NEVER
-        self.told = {"stdout": 0, "stderr": 0}
+        self.published = {"stdout": 0, "stderr": 0}
         self.stacks = Stacks()
         self.group = group
         self.asked = 0

@@ -1,8 +1,8 @@
-"""What the engine tells its listeners: plain values, in the past tense.
+"""The events that the engine publishes to its listeners: plain values, named in the past tense.
 
 A listener is anything with a ``handle(event)`` method. The unittest result of a run is one of
-them, through a bridge; the reports and the statistics are others. Times are seconds of the
-monotonic clock that the engine was given.
+them, by way of a bridge; the reports and the statistics are others. Times are seconds of the
+engine's monotonic clock.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RunStarted(Event):
 class AttemptStarted(Event):
     """An attempt got its slot; *tests* are the ids of what it is to run.
 
-    *process_logging* tells whether its process is to be logged.
+    *process_logging* says whether the life of its process is logged.
     """
 
     attempt: str
@@ -72,7 +72,7 @@ class TestSlow(Event):
 
 @record(frozen=True)
 class ChildUnresponsive(Event):
-    """Nothing was heard from a child for five heartbeats: it may be busy in C code, or stuck."""
+    """A child has sent nothing for five heartbeats: it may be busy in C code, or stuck."""
 
     attempt: str
     test: str
@@ -81,7 +81,7 @@ class ChildUnresponsive(Event):
 
 @record(frozen=True)
 class PhaseSeen(Event):
-    """A heartbeat told in which of unittest's phases a test is, such as ``setUp`` or ``body``; empty for none."""
+    """A heartbeat named the phase of unittest that a test is in, such as ``setUp`` or ``body``; empty for none."""
 
     attempt: str
     test: str
@@ -90,7 +90,7 @@ class PhaseSeen(Event):
 
 @record(frozen=True)
 class ProgressMade(Event):
-    """A test told how far it is: *fraction* from 0 to 1, and a *text*."""
+    """A test reported its progress: a *fraction* from 0 to 1, and a *text*."""
 
     attempt: str
     test: str
@@ -100,10 +100,10 @@ class ProgressMade(Event):
 
 @record(frozen=True)
 class ValueSent(Event):
-    """A test told something under a *name* that its author chose.
+    """A test sent a value, under a *name* that its author chose.
 
-    *pickled* is a value in dill's bytes, in base64, where plain data were not enough: opening that
-    runs what the test put into it.
+    *pickled* is the value pickled by dill, in base64, if it is more than plain data. Unpickling it
+    runs whatever code the test has put into it.
     """
 
     attempt: str
@@ -115,7 +115,7 @@ class ValueSent(Event):
 
 @record(frozen=True)
 class OutputWritten(Event):
-    """A test's process wrote *text* to *stream*, ``stdout`` or ``stderr``; told as it comes, if asked for."""
+    """A test's process wrote *text* to *stream*, ``stdout`` or ``stderr``; published as it comes, if asked for."""
 
     attempt: str
     stream: str
@@ -133,7 +133,7 @@ class ResourcesSampled(Event):
 
 @record(frozen=True)
 class RunInspected(Event):
-    """Somebody wanted to see what runs: of each attempt the test, its state, its age in seconds, its stacks."""
+    """The user asked what is running: for each attempt its test, its state, its age in seconds and its stacks."""
 
     running: tuple[tuple[str, str, float, str], ...]
 
@@ -142,9 +142,9 @@ class RunInspected(Event):
 class AttemptFinished(Event):
     """An attempt's process is gone; *tests* are the ids of what it ran.
 
-    *phases* tells where its *duration* went, as far as that is known: ``spawn``, ``import``,
-    ``fixtures`` of classes and modules, ``tests`` with their own, ``cleanup``. *imports* has the
-    seconds that what was imported for it took, by module, *fixtures* those of each fixture.
+    *phases* splits its *duration*, as far as that is known, into seconds for ``spawn``, ``import``,
+    ``fixtures`` of classes and modules, ``tests`` with their own fixtures, and ``cleanup``. *imports* has the
+    seconds that importing each module took, *fixtures* those of each fixture, by unittest's id.
     """
 
     attempt: str
@@ -160,7 +160,7 @@ class AttemptFinished(Event):
 
 @record(frozen=True)
 class TestQueued(Event):
-    """A test that came while the run was on waits for its slot: the one with this *number*."""
+    """The test with this *number*, which was added during the run, waits for its slot."""
 
     __test__ = False
 
@@ -169,9 +169,9 @@ class TestQueued(Event):
 
 @record(frozen=True)
 class RetryScheduled(Event):
-    """A test did not come out well and is tried again; *notes*, *stdout* and *stderr* are what it told.
+    """A test did not pass and is tried again; *notes*, *stdout* and *stderr* are those of the attempt that failed.
 
-    *fixture* is unittest's id of what failed where it was not the test itself but what it needs.
+    *fixture* is unittest's id of the fixture that failed, if it was not the test itself.
     """
 
     attempt: str
@@ -191,7 +191,7 @@ class RetryScheduled(Event):
 
 @record(frozen=True)
 class TestFinished(Event):
-    """A test, or a fixture, was settled: this is its one report."""
+    """A test or a fixture is settled; this is its only report."""
 
     __test__ = False
 
@@ -200,14 +200,14 @@ class TestFinished(Event):
 
 @record(frozen=True)
 class Warned(Event):
-    """Something that the user should know, and that is nobody's outcome: said once each."""
+    """Something that the user should know and that is no test's outcome; each text is published once."""
 
     text: str
 
 
 @record(frozen=True)
 class RunCancelled(Event):
-    """No further test is begun, because of *reason*; *interrupted* tells that that was a Ctrl-C."""
+    """No further test begins, because of *reason*; *interrupted* says whether that was a Ctrl-C."""
 
     reason: str
     interrupted: bool
@@ -215,8 +215,11 @@ class RunCancelled(Event):
 
 @record(frozen=True)
 class RunFinished(Event):
-    """The run is over. *missing* are the ids of tests that were planned and never reported, which is a
-    bug of ours, *not_run* of those that were not begun, or given up, since the run was to end early."""
+    """The run is over.
+
+    *missing* are the ids of tests that were planned and never reported, which is a bug of isolatedunit. *not_run* are
+    the ids of those that did not begin, or were given up, because the run ended early.
+    """
 
     missing: tuple[str, ...]
     not_run: tuple[str, ...] = ()
@@ -224,7 +227,7 @@ class RunFinished(Event):
 
 
 class Listener(Protocol):
-    """Whoever wants to hear of a run."""
+    """Receives the events of a run."""
 
     def handle(self, event: Event) -> None:
-        """Take notice of *event*; must not block."""
+        """Handle *event*; must not block, since the run waits meanwhile."""

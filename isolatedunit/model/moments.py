@@ -1,4 +1,4 @@
 """Moments in time, in monotonic seconds."""
 
 NEVER = float("inf")
-"""The moment that does not come: a deadline that nobody set, an end that is not known."""
+"""The moment that never comes: a deadline that nobody has set, an end that is not known."""

@@ -1,4 +1,4 @@
-"""What earlier runs say about a test, as plain values."""
+"""What is known about tests from earlier runs: plain values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from isolatedunit.model.results import GOOD, PlannedTest
 
 @record(frozen=True)
 class Past:
-    """What is known of one test."""
+    """What is known about one test: *duration* in seconds and *peak_rss* in bytes are those of its last run."""
 
     duration: float
     peak_rss: int | None
@@ -20,12 +20,12 @@ class Past:
 
     @property
     def failed(self) -> bool:
-        """Whether it did not come out well the last time."""
+        """Whether the test did not pass the last time."""
         return self.outcome not in GOOD
 
 
 def units_above(test: PlannedTest) -> tuple[str, ...]:
-    """unittest's ids of all that may have failed in place of the test: fixtures, and the import of its module."""
+    """unittest's ids of what may fail in place of the test: its fixtures, and the import of its module."""
     return (
         f"setUpClass ({test.class_id})",
         f"tearDownClass ({test.class_id})",
@@ -36,6 +36,6 @@ def units_above(test: PlannedTest) -> tuple[str, ...]:
 
 
 def failed_last(tests: Sequence[PlannedTest], past: Mapping[str, Past]) -> list[PlannedTest]:
-    """Those of the tests that failed the last time that they ran, or could not be run since something else failed."""
-    failed = {test_id for test_id, one in past.items() if one.failed}
+    """The tests that failed the last time they ran, or that could not run then because something else failed."""
+    failed = {test_id for test_id, before in past.items() if before.failed}
     return [test for test in tests if test.id in failed or not failed.isdisjoint(units_above(test))]

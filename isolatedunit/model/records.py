@@ -1,10 +1,10 @@
 """Plain values that are cheap to define: dataclasses whose comparison and representation are shared.
 
-``dataclass`` writes source for each method of each class and compiles it, when a module is imported. For the values of
-this package that took as long as to start an interpreter, each time the command was run. A *record* is a
-dataclass of which only ``__init__`` is made so, when the first one is created, which of many there never is;
-``fields``, ``replace`` and ``asdict`` work with it. That a record declared as frozen is not changed is seen to by type
-checkers, not at run time, so that it is cheaper to create, too.
+``dataclass`` writes source for each method of each class and compiles it when the module is imported. For the values of
+this package that took as long as starting an interpreter, on every run of the command. A *record* is a dataclass whose
+``__init__`` alone is made that way, and only when the first one is created, which for many classes never happens;
+``fields``, ``replace`` and ``asdict`` work with it. Type checkers, not the interpreter, see to it that a frozen record
+is not changed, which also makes it cheaper to create.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 else:
 
     def record(*, eq: bool = True, frozen: bool = False) -> Callable[[type], type]:
-        """What type checkers take for ``dataclass``; frozen ones are plain ones at run time."""
+        """Make a class a record. Type checkers take this for ``dataclass``; at run time, *frozen* only adds a hash."""
 
         def define(cls: type) -> type:
-            cls.__doc__ = cls.__doc__ or cls.__name__  # else ``dataclass`` works out its signature, for milliseconds
+            cls.__doc__ = cls.__doc__ or cls.__name__  # or ``dataclass`` spends milliseconds on its signature
             given = {name for name in ("__eq__", "__repr__") if name in cls.__dict__}
             made = dataclass(slots=True, init=False, eq=False, repr=False)(cls)
             made.__init__ = _first_init_of(made)
@@ -45,17 +45,17 @@ def _first_init_of(cls: Any) -> Callable[..., None]:
 
 
 def _make_init(cls: Any) -> Any:
-    """What ``dataclass`` would have made: a function with the fields as its parameters, which sets them."""
+    """The ``__init__`` that ``dataclass`` would have made: its parameters are the fields, and it sets them."""
     known: dict[str, Any] = {"_not_given": MISSING}
     parameters, lines = ["self"], ["    pass"]  # some have no fields
-    for one in fields(cls):
-        name, value = one.name, one.name
-        if one.default_factory is not MISSING:
-            known[f"_make_{name}"] = one.default_factory
+    for declared in fields(cls):
+        name, value = declared.name, declared.name
+        if declared.default_factory is not MISSING:
+            known[f"_make_{name}"] = declared.default_factory
             parameters.append(f"{name}=_not_given")
             value = f"_make_{name}() if {name} is _not_given else {name}"
-        elif one.default is not MISSING:
-            known[f"_default_of_{name}"] = one.default
+        elif declared.default is not MISSING:
+            known[f"_default_of_{name}"] = declared.default
             parameters.append(f"{name}=_default_of_{name}")
         else:
             parameters.append(name)

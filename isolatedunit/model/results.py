@@ -1,7 +1,7 @@
-"""What a run is about and what came of it: plain values.
+"""The tests of a run, and their results: plain values.
 
 The words are unittest's where it has one. An *outcome* says how a test ended, a *cause* why that
-was not the test's own doing, a *note* is one call that unittest made on its result.
+was not the test's own doing, and a *note* is one call that unittest made on its result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from isolatedunit.model.records import record
 from isolatedunit.model.subtests import SUBTEST_KEYS
 
 OUTCOMES = ("passed", "expectedFailure", "skipped", "unexpectedSuccess", "failed", "error")
-"""Every outcome, from best to worst: a test with several notes has the worst of their outcomes."""
+"""Every outcome, from best to worst. A test with several notes has the worst of their outcomes."""
 
 CAUSES = (
     "crash",
@@ -42,14 +42,14 @@ OUTCOME_OF_NOTE = {
 
 @record(frozen=True)
 class PlannedTest:
-    """One test that is to be shown: its place in the run, its names, and where it is found.
+    """One test that is to run: its place in the run, its names, and where it is found.
 
-    *module* and *class_id* are those of its class, as unittest names them in the ids of fixtures;
-    *home* is what has to be imported for it and *address* what is found there (see
+    *module* and *class_id* are those of its class, as unittest names them in the ids of fixtures.
+    *home* is what has to be imported for it, and *address* is how it is found there (see
     `isolatedunit.collection.addresses`). *overrides* are the options that the class or the method sets.
-    *reports* are what became of it if listing the tests told that already. *prefix* are the import
-    statements that its module begins with. *turn* is which time this is, of several that it is run, from 0 on.
-    *fixtures* is False only where neither its class nor its module is known to have any.
+    *reports* are its results, if listing the tests has run it already. *prefix* are the import
+    statements that its module begins with. *turn* counts from 0 if a test runs several times.
+    *fixtures* is False only if neither its class nor its module can have any.
     """
 
     number: int
@@ -70,7 +70,7 @@ class PlannedTest:
 
 @record(frozen=True)
 class Note:
-    """One call on a unittest result that told of something else than success.
+    """One call that unittest made on its result, other than ``addSuccess``.
 
     *kind* is the method's name, *text* the formatted traceback or the reason of a skip, *message*
     the exception's text, *exception* the name of its class. *subtest* has ``id`` and
@@ -84,22 +84,21 @@ class Note:
     subtest: dict[str, str] | None = None
 
     def makes_sense(self) -> bool:
-        """Whether unittest has such a method, and a subtest has all that tells it from others."""
+        """Whether unittest has such a method, and a subtest has all that distinguishes it from others."""
         return self.kind in OUTCOME_OF_NOTE and (self.subtest is None or self.subtest.keys() >= SUBTEST_KEYS)
 
     @property
     def outcome(self) -> str:
-        """The outcome that unittest gives it."""
+        """The outcome that unittest gives a test with this note."""
         return OUTCOME_OF_NOTE[self.kind]
 
 
 @record(frozen=True)
 class ExitStatus:
-    """How a child ended, as the operating system tells it.
+    """How a child ended, according to the operating system.
 
-    *exit_code* is None after a *signal* (its name), and both are None where nobody knows. *cpu_time*
-    is in seconds and *peak_rss* in bytes. *leftovers* are the processes that were still there
-    when the child had ended, until they were ended too.
+    *exit_code* is None after a *signal*, which is given by name; both are None if nobody knows. *cpu_time*
+    is in seconds and *peak_rss* in bytes. *leftovers* are the processes that outlived the child, and were ended.
     """
 
     exit_code: int | None = None
@@ -118,7 +117,7 @@ class ExitStatus:
 
 @record(frozen=True)
 class Output:
-    """What the processes of an attempt wrote, as far as it is kept."""
+    """The output of an attempt's processes, as much of it as is kept."""
 
     stdout: str = ""
     stderr: str = ""
@@ -126,7 +125,7 @@ class Output:
 
 @record(frozen=True)
 class SpawnInfo:
-    """How a child came to be; *fork_after* is None where there was no fork."""
+    """How a child was made; *fork_after* is None if it was not forked."""
 
     start_method: str
     fork_after: str | None = None
@@ -157,18 +156,18 @@ class AttemptReport:
     fork_after: str | None
 
     def makes_sense(self) -> bool:
-        """Whether there is such an outcome."""
+        """Whether the outcome is one of `OUTCOMES`."""
         return self.outcome in OUTCOMES
 
 
 @record()
 class TestReport:
-    """All that a run has to say about one test, or about a fixture of a class or module.
+    """The result of one test, or of a fixture of a class or module.
 
-    *duration* is the test's own, in seconds, as unittest measures it. *counted* tells whether
-    unittest counts it among the tests that ran: it does not for fixtures. *place* orders the
-    reports of a run as its tests were planned. *returned* is what an isolated function gave, in
-    dill's bytes in base64, *session* that of its SDK.
+    *duration* is the test's own, in seconds, as unittest measures it. *counted* says whether
+    unittest counts it among the tests that ran, which it does not do for fixtures. *place* orders the
+    reports of a run as its tests were planned. *returned* is the return value of an isolated function, pickled by
+    dill, in base64; *session* is that of its SDK.
     """
 
     __test__ = False  # pytest: this is not a test
@@ -189,17 +188,17 @@ class TestReport:
     session: dict[str, Any] | None = None
 
     def makes_sense(self) -> bool:
-        """Whether there is such an outcome."""
+        """Whether the outcome is one of `OUTCOMES`."""
         return self.outcome in OUTCOMES
 
     @property
     def is_fixture(self) -> bool:
-        """Whether this is about a ``setUpClass`` or its like, not about a test."""
+        """Whether this is the report of a ``setUpClass`` or the like, and not of a test."""
         return self.planned is None
 
     @property
     def flaky(self) -> bool:
-        """Whether it came out well after an attempt that did not, whatever that counts as."""
+        """Whether the test passed after an attempt that had not, whatever that counts as."""
         came_out_well = self.outcome in PASSING or self.cause == "flaky"
         return came_out_well and any(attempt.outcome not in GOOD for attempt in self.attempts[:-1])
 
@@ -211,7 +210,7 @@ class TestReport:
 
     @property
     def traceback(self) -> str:
-        """The texts of all notes that have one, but for reasons of skips."""
+        """The texts of all notes that have one, except the reasons of skips."""
         return "\n".join(note.text for note in self.notes if note.text and note.kind != "addSkip")
 
 
@@ -220,7 +219,7 @@ GOOD = ("passed", "expectedFailure", "skipped")
 
 
 def worst_outcome(notes: Sequence[Note], *, succeeded: bool) -> str:
-    """The outcome of a test with these notes; *succeeded* tells whether unittest called ``addSuccess``."""
+    """The outcome of a test with these notes; *succeeded* says whether unittest called ``addSuccess``."""
     if not notes:
         return "passed" if succeeded else "error"
     outcomes = [note.outcome for note in notes]
@@ -231,7 +230,7 @@ def worst_outcome(notes: Sequence[Note], *, succeeded: bool) -> str:
 
 @record()
 class Counts:
-    """How many tests (and fixtures that failed) had which outcome."""
+    """Counts the outcomes of tests, and of fixtures that failed."""
 
     by_outcome: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     flaky: int = 0
@@ -243,22 +242,22 @@ class Counts:
 
     @property
     def tests(self) -> int:
-        """All that was reported."""
+        """How many reports there were."""
         return sum(self.by_outcome.values())
 
     @property
     def passed(self) -> int:
-        """Those that make nobody look twice; an expected failure is one."""
+        """How many passed; an expected failure is one of them."""
         return self.by_outcome["passed"] + self.by_outcome["expectedFailure"]
 
     @property
     def skipped(self) -> int:
-        """Those that were skipped."""
+        """How many were skipped."""
         return self.by_outcome["skipped"]
 
     @property
     def failed(self) -> int:
-        """Those that make the run fail."""
+        """How many make the run fail."""
         return self.tests - self.passed - self.skipped
 
     def __str__(self) -> str:
@@ -266,10 +265,10 @@ class Counts:
 
 
 ImportsKey = tuple[tuple[str, ...], tuple[str, ...]]
-"""What is imported once for several modules: what is put into ``sys.path``, and then the import statements."""
+"""What is imported once for several modules: the directories to put into ``sys.path``, and the import statements."""
 
 
 def path_of(home: dict[str, Any] | None) -> tuple[str, ...]:
-    """What is put into ``sys.path`` for a home, which is as a child told it."""
+    """The directories that a home needs in ``sys.path``; a child reported them, so they may be malformed."""
     path = (home or {}).get("path")
     return tuple(map(str, path)) if type(path) is list else ()

@@ -1,8 +1,8 @@
-"""Values with named, typed fields, and one way to read them from plain data that nobody has looked at yet.
+"""Values with named, typed fields, and one way to read them from plain data that nobody has checked yet.
 
-What a child sends, what a collector says of a test, and the lines of a file of events are read here. `read` takes
-plain data as JSON has it, and makes of it a `Typed` value or a record (see `isolatedunit.model.records`): it checks
-the names of the fields, their types and those of the items in them, and raises `ValueError` for all else.
+The messages of a child, a collector's descriptions of tests and the lines of a file of events are all read here.
+`read` makes a `Typed` value or a record (see `isolatedunit.model.records`) of plain data as JSON has it. It checks the
+names of the fields, their types, and the types of the items in them, and raises `ValueError` for anything else.
 
 Children import this module, also freshly spawned ones, so it imports next to nothing: dataclasses and typing would
 cost a spawned child 13 ms. `Typed` gives its subclasses what a dataclass would, from their annotations, without
@@ -58,9 +58,9 @@ _tables: dict[type, _Table] = {}
 class Typed:
     """A value with named, typed fields; a subclass declares them as a dataclass would.
 
-    *fields* has the types that the value of each may have in JSON, *inner* what reads those that have a structure,
-    *defaults* those that need not be given. A subclass may have a method ``makes_sense``, which tells of what was read
-    whether it does.
+    *fields* has the types that each field may have in JSON, *inner* the functions that read fields with a structure,
+    *defaults* the values of fields that need not be given. A subclass may have a method ``makes_sense``, which is asked
+    about each value that was read.
     """
 
     fields: ClassVar[dict[str, Kinds]] = {}
@@ -86,7 +86,7 @@ class Typed:
             raise TypeError(f"{type(self).__name__} has the fields {sorted(self.fields)}: see {odd}")
 
     def but(self, **values: Any) -> Self:
-        """The same, but for these *values*."""
+        """A copy in which the fields have these *values* instead."""
         return type(self)(**{**self.__dict__, **values})
 
     def __eq__(self, other: object) -> bool:
@@ -101,10 +101,10 @@ class Typed:
 
 
 class _Table:
-    """What `Typed` keeps of its subclasses, of a record."""
+    """The fields of a record, in the same form as those of a subclass of `Typed`."""
 
     def __init__(self, cls: Any) -> None:
-        from dataclasses import MISSING  # its record has imported that
+        from dataclasses import MISSING  # here, so that children do not import it; a record's module has done so
 
         self.fields: dict[str, Kinds] = {}
         self.inner: dict[str, Inner] = {}
@@ -118,10 +118,10 @@ class _Table:
 
 
 def read(cls: type[T], values: dict[str, Any]) -> T:
-    """The *cls* that *values* make, a `Typed` value or a record; *values* must not be used any more.
+    """Make a *cls*, which is a subclass of `Typed` or a record, of *values*; the caller must not use them any more.
 
-    A `Typed` value refuses fields that it does not have, a record leaves them out: a later version may have more.
-    Raises `ValueError`.
+    A `Typed` value has no unknown fields, since both ends are of the same version. For a record they are left out,
+    since a later version may have written them. Raises `ValueError`.
     """
     if not issubclass(cls, Typed):
         of_record: T = _read_record(cls, values)
@@ -176,10 +176,10 @@ def _read_inner(cls: type[Typed], name: str, value: Any) -> Any:
 
 
 def fit(value: Any, kinds: Kinds, inner: Inner | None = None) -> Any:
-    """*value*, if its type is one of *kinds*, with what is inside as *inner* reads it; raises `ValueError`."""
+    """The value, if its type is one of *kinds*, with its items as *inner* reads them; raises `ValueError`."""
     kind = type(value)
     if kind not in kinds:
-        raise ValueError(f"{value!r:.80} is no {' or '.join(one.__name__ for one in kinds)}")
+        raise ValueError(f"{value!r:.80} is no {' or '.join(allowed.__name__ for allowed in kinds)}")
     if kind is float or kind is int:
         if not -LARGEST <= value < LARGEST and dict not in kinds:
             raise ValueError(f"{value!r:.80} is too large")

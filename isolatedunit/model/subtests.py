@@ -1,7 +1,7 @@
-"""What a child tells of a subtest."""
+"""What a child reports about a subtest."""
 
 SUBTEST_KEYS = frozenset(("id", "description", "parameters"))
-"""What is told of every subtest; its ``message`` is told, too, if it has one."""
+"""What is reported about every subtest; and its ``message``, if it has one."""
 
 PARAMETER = "parameter "
-"""What the names of its parameters begin with among that."""
+"""The beginning of the keys for a subtest's parameters; the name of the parameter follows."""

@@ -7,7 +7,7 @@ from isolatedunit.model.records import record
 
 @record(frozen=True)
 class Usage:
-    """What some processes use together: *rss* in bytes, *cpu_time* in seconds, and how many they are."""
+    """What several processes use together: *rss* in bytes, *cpu_time* in seconds, and the number of *processes*."""
 
     rss: int = 0
     cpu_time: float = 0.0
@@ -16,7 +16,7 @@ class Usage:
 
 @record(frozen=True)
 class Condition:
-    """How a process fares at one moment, all times in seconds since its begin.
+    """How a process fares at one moment, all times in seconds since it began.
 
     *state* is psutil's word for its main thread, *main_cpu* what that has used and *all_cpu* what all its
     threads have; *waited* how long the main thread was ready and had no processor, None where nobody knows.

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from isolatedunit.protocol.messages import Command, Message, Report
 
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
-"""The largest message that is believed, in bytes."""
+"""The largest message that is accepted, in bytes."""
 
 MAX_PLAIN_SIZE = 4 * 1024 * 1024
-"""The largest of a kind that carries nothing of the user's: a child cuts its texts far below."""
+"""The largest message, in bytes, of a kind that holds no value of the user's: a child cuts its texts far below."""
 
 MAX_UNSENT = 256 * 1024 * 1024
-"""How many bytes of answers are kept for a child that asks and does not read."""
+"""How many bytes of replies are kept for a child that sends requests and does not read the replies."""
 
 _CARRYING = ("CallNoted", "HandlesCleaned", "Requested", "TestsCollected", "ValueReported")
 _CARRIERS = tuple(f'{{"type":"{name}"'.encode() for name in _CARRYING)
@@ -47,13 +47,13 @@ _LONGEST_REST = 2 * MAX_MESSAGE_SIZE
 _LENGTH = struct.Struct("!i")
 
 current: PipeEnd | None = None
-"""The Connection to the runner of the child that this process is; None in every other process."""
+"""The Connection to the runner, if this process is a child; None in every other process."""
 
 current_attempt = ""
-"""The attempt that this process is for, while it is a child."""
+"""The id of the attempt, while this process is a child."""
 
 current_process = 0
-"""The process id of that child: a fork of it has the rest of this as well, and is none."""
+"""The process id of the child. A fork of the child inherits all of this, and is told apart by its own id."""
 
 
 def to_frame(data: bytes) -> bytes:
@@ -62,7 +62,7 @@ def to_frame(data: bytes) -> bytes:
 
 
 def encode_bounded(message: Message) -> bytes:
-    """The message's bytes; raises `ValueError` where nobody would believe that many."""
+    """The message's bytes; raises `ValueError` if the other end would not accept that many."""
     data = encode(message)
     if len(data) > MAX_MESSAGE_SIZE:
         raise ValueError(f"it takes {len(data)} bytes, and {MAX_MESSAGE_SIZE} are the most")
@@ -81,7 +81,7 @@ class FrameReader:
         self._received = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The messages that *data* completes; sets `broken` where what follows can be none."""
+        """The messages that *data* completes; sets `broken` if what follows them cannot be a message."""
         received = self._received
         received += data
         messages = []
@@ -105,14 +105,14 @@ class FrameReader:
 
 
 def _may_be_large(beginning: bytearray) -> bool:
-    return any(beginning.startswith(one) or one.startswith(beginning) for one in _CARRIERS)
+    return any(beginning.startswith(carrier) or carrier.startswith(beginning) for carrier in _CARRIERS)
 
 
 _BEGINNING = _LENGTH.size + max(map(len, _CARRIERS))
 
 
 class Channel:
-    """The parent's end: sends commands and hears reports without ever waiting for the child."""
+    """The parent's end: sends commands and receives reports without ever waiting for the child."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -132,18 +132,18 @@ class Channel:
 
     @property
     def has_unsent(self) -> bool:
-        """Whether something did not fit when it was to be sent."""
+        """Whether some of what was to be sent did not fit."""
         return bool(self._unsent)
 
     @property
     def is_clogged(self) -> bool:
-        """Whether more waits to be read at the other end than is kept for it."""
+        """Whether more is waiting for the other end to read than is kept for it."""
         return len(self._unsent) > MAX_UNSENT
 
     def send(self, command: Command) -> None:
         """Send *command*, or as much of it as fits now; `flush` sends the rest.
 
-        A child that is gone is no error here: its end is told by its sentinel.
+        A child that is gone is no error here: its sentinel reports its end.
         """
         data = encode(command)
         if self._whole_messages:
@@ -170,8 +170,7 @@ class Channel:
         """The reports that have arrived; sets `ended` when there will be no more.
 
         Reads a bounded amount, so that a child that never stops talking does not keep the loop
-        from the others. Sets `broken` when what follows these reports is none of ours; then this
-        is the end, too.
+        from the others. Sets `broken`, and `ended`, too, when what follows these reports is malformed.
         """
         reports, self.broken = _as_reports(self._receive_bytes())
         self.received += len(reports)
@@ -227,7 +226,7 @@ _ENDINGS = (None, errno.EPIPE, errno.ECONNRESET)
 
 
 def _as_reports(messages: list[bytes]) -> tuple[list[Report], str | None]:
-    """The reports, up to the first that is none of ours, and what is wrong with that."""
+    """The reports, up to the first that is malformed, and what is wrong with that."""
     reports: list[Report] = []
     for data in messages:
         try:
@@ -238,7 +237,7 @@ def _as_reports(messages: list[bytes]) -> tuple[list[Report], str | None]:
 
 
 def read_receipts(path: str) -> list[Report]:
-    """The reports that a child wrote to its receipt file, having lost its Connection."""
+    """The reports in the receipt file of a child that has lost its Connection."""
     try:
         with open_regular(path) as file:
             return _as_reports(FrameReader().feed(file.read(MAX_MESSAGE_SIZE)))[0]
@@ -295,7 +294,7 @@ class PipeEnd:
     def send(self, *reports: Report) -> None:
         """Send the reports, in one piece; from any thread.
 
-        A parent that is gone is no error here: who watches over the children ends this one. Raises
+        A parent that is gone is no error here: whoever watches over the children ends this one. Raises
         `ValueError` for a report that is larger than what the parent believes.
         """
         self.send_frames(b"".join([to_frame(encode_bounded(report)) for report in reports]))
@@ -324,7 +323,7 @@ class PipeEnd:
 
 
 class ConnectionEnd(PipeEnd):
-    """The same over a Connection object, for a child that multiprocess itself has connected."""
+    """The child's end of a Connection object, for a child that multiprocess itself has connected."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -359,7 +358,7 @@ _RECEIPT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 def _identify(descriptor: int) -> tuple[int, int] | None:
-    """What the descriptor refers to, None when it refers to nothing."""
+    """The device and inode that the descriptor refers to; None if it refers to nothing."""
     try:
         status = os.fstat(descriptor)
     except OSError:

@@ -1,4 +1,4 @@
-"""What a test may say to the runner, and ask it, while it runs.
+"""What a test can send to the runner, and request from it, while it runs.
 
 A test has one `Ipc`, as ``isolatedunit.ipc``, as ``self.ipc`` of an `IsolatedTestCase` and as ``ipc``
 of a `TestInstance`. Values are plain data: what JSON knows. Bytes, and anything else that dill can
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from isolatedunit.protocol.messages import Report
 
 DEFAULT_TIMEOUT = 10.0
-"""Seconds that a request waits for its reply if nothing else is said."""
+"""Seconds that a request waits for its reply by default."""
 
 SHARED_SESSION = "isolatedunit.session"
-"""The request for the one session that a run has of an SDK, which every runner answers; its value names the SDK."""
+"""The name of the request for the one session of an SDK that a run has; its value is the name of the SDK. Every runner
+answers it."""
 
 MAX_TEXT = 1000
-"""How many characters of a progress' text are told."""
+"""How many characters of a progress report's text are sent."""
 
 _LOOK_INTERVAL = 0.05
 
@@ -45,7 +46,7 @@ class Ipc:
 
     @property
     def is_available(self) -> bool:
-        """Whether there is a runner to talk to: in a child, but not in a fork of it, and with ``enable_ipc``."""
+        """Whether there is a runner at the other end: in a child with ``enable_ipc``, but not in a fork of it."""
         return self._why_nobody_is_there() is None
 
     def _why_nobody_is_there(self) -> str | None:
@@ -57,9 +58,9 @@ class Ipc:
         return "this test runs with enable_ipc=False" if channel.current.only_receipt else None
 
     def progress(self, fraction: float, text: str = "") -> None:
-        """Tell how far the test is, from 0.0 to 1.0; without a runner it goes nowhere.
+        """Report the test's progress, from 0.0 to 1.0; does nothing without a runner.
 
-        Of *text*, the first thousand characters are told. Raises `ValueError` for another *fraction*.
+        The first thousand characters of *text* are sent. Raises `ValueError` for any other *fraction*.
         """
         if not 0 <= fraction <= 1:
             raise ValueError(f"progress goes from 0.0 to 1.0, and not to {fraction!r}")
@@ -67,10 +68,10 @@ class Ipc:
             self._send(ProgressReported, fraction=float(fraction), text=str(text)[:MAX_TEXT])
 
     def send(self, name: str, value: Any = None, *, pickled: bool = False) -> None:
-        """Tell the runner's listeners *value* under *name*; without a runner it goes nowhere.
+        """Send *value* to the runner's listeners, under *name*; does nothing without a runner.
 
-        Raises `TypeError` for a value that is no plain data, or with *pickled* cannot be carried, and
-        `ValueError` for one of more than 64 MiB as it is carried.
+        Raises `TypeError` for a value that is not plain data, or that cannot be pickled if *pickled* is set, and
+        `ValueError` for one that takes more than 64 MiB.
         """
         if self.is_available:
             self._send_value(ValueReported, name, value, pickled)
@@ -110,7 +111,7 @@ class Ipc:
         return reply.value
 
     def _prepare(self) -> Any:
-        """The condition that threads wait on, made on the first use: a child that asks nothing needs no `threading`."""
+        """The condition that threads wait on, made when first used: a child without requests needs no `threading`."""
         import threading
 
         if self._changed is None or self._process_id != os.getpid():
@@ -132,7 +133,7 @@ class Ipc:
         channel.current.send(report(attempt=channel.current_attempt, pid=os.getpid(), **fields))
 
     def _wait_for(self, pipe: PipeEnd, correlation: int, timeout: float | None) -> Reply | None:
-        """The reply, read by whichever of the waiting threads comes first; None when it is late."""
+        """The reply, read by whichever waiting thread gets to read first; None if it does not come in time."""
         from time import monotonic
 
         deadline = None if timeout is None else monotonic() + timeout
@@ -168,7 +169,7 @@ class Ipc:
 
 
 def _wrap(name: str, value: Any, pickled: bool) -> dict[str, Any]:
-    """The fields that carry *value*."""
+    """The fields of a message that hold *value*."""
     if pickled:
         from isolatedunit.protocol.pickling import carry
 
@@ -186,7 +187,7 @@ def _wrap(name: str, value: Any, pickled: bool) -> dict[str, Any]:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether JSON brings *value* back as it was: no tuples, no bytes, no keys but texts."""
+    """Whether *value* comes back from JSON as it was: it has no tuples, no bytes, and only texts as keys."""
     if value is None or type(value) in (bool, int, float, str):
         return True
     if type(value) is list:

@@ -1,4 +1,4 @@
-"""What a parent and a child say to each other: plain values, carried as JSON.
+"""The messages between a parent and its child: plain values, carried as JSON.
 
 Two closed sets. *Commands* go from the parent to a child and are imperative; *reports* go from a
 child to its parent and are in the past tense. Every message names the attempt it belongs to
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _DEEPEST = 200
-"""How many lists and objects may be inside of one another: what is decoded here must also be encoded,
-copied and shown again, which takes more of the stack than decoding."""
+"""How deep lists and objects may be nested: what is decoded here is also encoded, copied and shown later, and each of
+these takes more of the stack than decoding does."""
 
 
 def _plain(value: object) -> dict[str, Any]:
@@ -51,21 +51,21 @@ _scan_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 class Message(Typed):
-    """Something that a parent says to a child, or a child to its parent."""
+    """What a parent sends to a child, or a child to its parent."""
 
 
 class Command(Message):
-    """Something a parent tells a child to do."""
+    """An instruction from a parent to a child."""
 
     attempt: str = ""
 
 
 class Prepare(Command):
-    """The first words to a spawned interpreter: become a child of this run.
+    """Become a child of this run: the first command to a spawned interpreter.
 
     *role* is ``template`` or ``worker``. *capture* names the files for ``stdout``, ``stderr`` and
-    ``stacks``; what it does not name stays as it is. *scratch* is the run's own directory. *coverage*
-    is where to save which lines ran, None where nobody wants to know.
+    ``stacks``; a stream that it does not name stays as it is. *scratch* is the run's own directory. *coverage*
+    is the directory for records of which lines ran, None without coverage.
     """
 
     role: str
@@ -79,7 +79,7 @@ class Prepare(Command):
 
 
 class Work(Command):
-    """What a child is there for: it does this as its *settings* say, reports on it, and ends."""
+    """The work of a child, which it does as its *settings* say before it ends."""
 
     settings: ChildSettings
 
@@ -87,7 +87,7 @@ class Work(Command):
 class CollectTests(Work):
     """List the tests that *source* names (see :mod:`isolatedunit.collection.addresses`), in order.
 
-    *known_bad* has, for modules whose import ended an earlier collector, what happened then.
+    *known_bad* has an entry for each module whose import ended an earlier collector: the cause, and a text about it.
     """
 
     source: dict[str, Any]
@@ -101,9 +101,9 @@ class RunTest(Work):
 
 
 class RunFunction(Work):
-    """Call the *function* that dill carried, in base64, with the arguments that it carried along.
+    """Call *function*, which is pickled by dill together with its arguments, in base64.
 
-    *name* is what tracebacks and reports call it.
+    *name* is its name in tracebacks and reports.
     """
 
     function: str
@@ -111,21 +111,23 @@ class RunFunction(Work):
 
 
 class SetUpFixture(Work):
-    """Run the fixture that *test* needs, ``setUpModule`` or ``setUpClass`` as *kind* (``module``, ``class``)
-    says, and become the stage that lanes are forked from."""
+    """Run the fixture that *test* needs, and become the fixture process that its tests are forked from.
+
+    *kind* is ``module`` for ``setUpModule`` and ``class`` for ``setUpClass``.
+    """
 
     kind: str
     test: dict[str, Any]
 
 
 class TearDownFixture(Work):
-    """Run the fixture's counterpart and the cleanups, and end."""
+    """Tear down the fixture that this process has set up, run its cleanups, and end."""
 
 
 class Reply(Command):
-    """The answer to the `Requested` with this *correlation*: a value, or why there is none.
+    """The answer to the `Requested` with this *correlation*: a value, or an *error* that says why there is none.
 
-    *pickled* is a value in dill's bytes, in base64, where plain data were not enough.
+    *pickled* is the value pickled by dill, in base64, if it is more than plain data.
     """
 
     correlation: int
@@ -135,9 +137,9 @@ class Reply(Command):
 
 
 class ForkTemplate(Command):
-    """To a template: fork a template; the descriptor that comes along is its Connection.
+    """Have a template fork another template; the descriptor that comes along is the new one's Connection.
 
-    Where there is a *prefix*, it first executes these import statements, with the directories of
+    If there is a *prefix*, the new template first executes these import statements, with the directories of
     *path* in front of ``sys.path``.
     """
 
@@ -146,15 +148,15 @@ class ForkTemplate(Command):
 
 
 class ForkChild(Command):
-    """To a template: import *home* and load *sources* if that is not done yet, and fork a child.
+    """Have a template import *home*, load *sources* unless that is done, and fork a child.
 
-    The descriptor that comes along is the child's own Connection, in which its work waits already.
-    Where that is a `SetUpFixture`, the child *becomes_fixture_process*, and the Connection that it then has
-    as a template comes along, too.
+    The descriptor that comes along is the child's own Connection, in which its work is waiting.
+    If that is a `SetUpFixture`, the child *becomes_fixture_process*, and a second descriptor comes along: the
+    Connection that the child then has as a template.
 
-    With *spare* it is an order ahead, given while the child before still runs: nothing is forked if the
-    Connection's other end is closed by then, and output goes to the files that *spare* names if anything is
-    in the others.
+    With *spare* this is an order for the child after the current one, given while that still runs. Nothing is forked if
+    the Connection's other end has been closed meanwhile, and output goes to the files that *spare* names if the
+    current child has written to the others.
     """
 
     home: dict[str, Any] | None = None
@@ -165,45 +167,45 @@ class ForkChild(Command):
 
 
 class EndFixtureProcess(Command):
-    """To a stage: do the `TearDownFixture` that waits in the Connection that comes along, and end."""
+    """Have a fixture process do the `TearDownFixture` that waits in the Connection that comes along, and end."""
 
     capture: dict[str, str]
 
 
 class EndStrays(Command):
-    """To a stage: the *lane* with this process id is lost; end what that left running."""
+    """Have a fixture process end what the template with the process id *lane*, which is lost, left running."""
 
     lane: int
 
 
 class Exit(Command):
-    """To a template: end what is below you, and leave."""
+    """Have a template end all processes below it, and then itself."""
 
 
 class Report(Message):
-    """Something a child tells its parent. *pid* is the process that said so."""
+    """A report of a child to its parent. *pid* is the process that sent it, which may be a fork of the child."""
 
     attempt: str
     pid: int
 
 
 class ChildReady(Report):
-    """The child runs and has taken hold of what it needs.
+    """The child runs, and holds all that it needs after its test.
 
-    *at* tells since when, in seconds of the system's monotonic clock: it may be heard later.
+    *at* is when that was, in seconds of the system's monotonic clock: the report may be read much later.
     """
 
     at: float | None = None
 
 
 class ImportStarted(Report):
-    """The collector begins to import *module*: should it die now, *module* is why."""
+    """The collector begins to import *module*, which is to blame if the collector's process ends now."""
 
     module: str
 
 
 class TestsCollected(Report):
-    """Some more of the tests, in order; *last* tells that these were the last ones."""
+    """The next tests of the list, in order; with *last* there are no more, and *error* says why there is no list."""
 
     tests: list[dict[str, Any]]
     last: bool = False
@@ -211,24 +213,24 @@ class TestsCollected(Report):
 
 
 class FixtureStarted(Report):
-    """A fixture of a class or module runs now; *fixture* is unittest's id for it."""
+    """The fixture of a class or module with this id of unittest's begins."""
 
     fixture: str
 
 
 class TestStarted(Report):
-    """The test with this place in the command's list runs now."""
+    """The test with this place in the command's list begins."""
 
     test: int
 
 
 class OutcomeNoted(Report):
-    """unittest told the result something else than a success; sent at once, as it may be the last word.
+    """unittest called a method of the result other than ``addSuccess``. Sent at once: the child may not live longer.
 
-    *kind* is the result's method (``addFailure`` ...). *test* is None for a *fixture*. *text* is
+    *kind* is the name of that method (``addFailure`` ...). *test* is None for a *fixture*. *text* is
     the formatted traceback or the reason of a skip, *message* its last line, *exception* the name
     of the exception's class. *subtest* has ``id``, ``description`` and ``parameters``, its ``message`` if there is
-    one, and behind `PARAMETER` and its name how each parameter looks.
+    one, and the representation of each parameter under `PARAMETER` and the parameter's name.
     """
 
     test: int | None = None
@@ -242,16 +244,16 @@ class OutcomeNoted(Report):
     KINDS = ("addError", "addExpectedFailure", "addFailure", "addSkip", "addUnexpectedSuccess")
 
     def makes_sense(self) -> bool:
-        """Whether a subtest has all that tells it from others."""
+        """Whether a subtest has all that distinguishes it from others."""
         return self.subtest is None or self.subtest.keys() >= SUBTEST_KEYS
 
 
 class TestEnded(Report):
-    """The test ended, its own cleanups done; the fixtures' may still come.
+    """The test ended, with its own cleanups; those of fixtures may still come.
 
-    *duration* is in seconds, as unittest measures it. *counted* tells whether unittest called
-    ``startTest`` (some versions do not for a skipped test), *succeeded* whether ``addSuccess``.
-    *written* has, where others share the process, how many bytes of output there are so far.
+    *duration* is in seconds, as unittest measures it. *counted* is whether unittest called
+    ``startTest`` (some versions do not for a skipped test), *succeeded* whether it called ``addSuccess``.
+    *written* has the bytes of output of each stream so far, if several tests share the process.
     """
 
     test: int
@@ -261,21 +263,21 @@ class TestEnded(Report):
     written: dict[str, int] | None = None
 
     def makes_sense(self) -> bool:
-        """Whether both streams were looked at, if any was."""
+        """Whether there is a size for each stream, or none at all."""
         return self.written is None or self.written.keys() >= {"stdout", "stderr"}
 
 
 class WorkFinished(Report):
-    """The receipt: all fixtures and cleanups ran, and nothing that was noted will change.
+    """The receipt: all fixtures and cleanups have run, and no outcome will change any more.
 
-    *peak_rss* is in bytes, None where the system does not tell; *own_memory* are those of the bytes
-    resident at the end that the process shares with no other, where that was asked for. *stopped* tells that
-    ``shouldStop`` was set, so tests at the end of the list did not run. *clean*: nothing is left
-    in the process that would have to be looked after, so that no `HandlesCleaned` follows. After
-    *found_after* seconds the process had imported and found its tests, after *elapsed* it was here.
-    *unsafe* tells why nothing can be forked from what a fixture left behind; it is torn down again.
-    Empty, it says that there is no fixture to be found, as the tests will meet and tell themselves.
-    *fixtures* has the seconds that each fixture took, by unittest's id, if there was any.
+    With *clean*, nothing is left in the process that has to be cleaned up, so no `HandlesCleaned` follows. The process
+    had imported and found its tests after *found_after* seconds, and was done after *elapsed*. *peak_rss* is in bytes,
+    None if the system does not report it; *own_memory* are the bytes resident at the end that the process shares with
+    no other, if that was asked for. With *stopped*, ``shouldStop`` was set, and tests at the end of the list did not
+    run. *fixtures* has the seconds that each fixture took, by unittest's id.
+
+    *unsafe* says why nothing can be forked from what a fixture left behind, which has been torn down again. It is
+    empty if the fixture was not found: the tests will run into that, and report it, themselves.
     """
 
     clean: bool = False
@@ -289,10 +291,10 @@ class WorkFinished(Report):
 
 
 class CallNoted(Report):
-    """Something about a `RunFunction`: what it gave, and the session of its SDK.
+    """A fact about a `RunFunction`: its return value, or the session of its SDK.
 
-    *pickled* is dill's bytes in base64, which nobody opens but who asked for them; *session* has ``id``,
-    ``behavior`` and ``found``.
+    *pickled* is the value pickled by dill, in base64: only the caller unpickles it. *session* has ``id``, ``behavior``
+    and ``found``.
     """
 
     pickled: str | None = None
@@ -300,14 +302,14 @@ class CallNoted(Report):
 
 
 class ProgressReported(Report):
-    """The test tells how far it is: *fraction* from 0 to 1, and a *text*."""
+    """The test reported its progress: a *fraction* from 0 to 1, and a *text*."""
 
     fraction: float
     text: str = ""
 
 
 class ValueReported(Report):
-    """The test tells something under a *name* that its author chose."""
+    """The test sent a value, under a *name* that its author chose."""
 
     name: str
     value: dict[str, Any] | list[Any] | str | int | float | bool | None = None
@@ -315,7 +317,7 @@ class ValueReported(Report):
 
 
 class Requested(Report):
-    """The test asks the runner's handler for *name*, and waits for the `Reply` with its *correlation*."""
+    """The test sent a request to the runner's handler for *name*; the `Reply` has the same *correlation*."""
 
     correlation: int
     name: str
@@ -324,7 +326,11 @@ class Requested(Report):
 
 
 class HandlesCleaned(Report):
-    """What the test left behind in its own process, and what became of it."""
+    """The child has cleaned up what its tests left behind in it: *handle_stats* says what that was.
+
+    It may have ``opened``, ``closed``, ``cleaned`` and ``forced``, which are numbers of handles, lists of ``leaks`` and
+    ``state_changes``, and ``incomplete``, which says why the child could not look. Leaks are counted by the engine.
+    """
 
     handle_stats: dict[str, Any]
 
@@ -339,30 +345,31 @@ PHASES = {
     "_handleModuleFixture": "setUpModule",
     "_handleModuleTearDown": "tearDownModule",
 }
-"""The phases by the functions of unittest that run them."""
+"""The phases of a test, by the functions of unittest that run them."""
 
 
 class Heartbeat(Report):
-    """The child's interpreter still gets to run Python code; *phase* is a key of `PHASES`, or empty."""
+    """The child's interpreter still runs Python code; *phase* is a key of `PHASES`, or empty."""
 
     phase: str = ""
 
 
 class ChildFailed(Report):
-    """Our own code failed in the child, or it could not do what it was told: *text* tells why."""
+    """isolatedunit's own code failed in the child; *text* is the traceback."""
 
     text: str
 
 
 class LoadStarted(Report):
-    """A template begins to import what its children shall have."""
+    """A template begins to import what its children need."""
 
 
 class LoadFinished(Report):
-    """The import is done. *unsafe* tells why no child can be forked from what it left behind.
+    """The template has imported what its children need, in *duration* seconds.
 
-    *shared_imports_duration* is what the template that this one was forked from took to import what several
-    modules begin with; only the first that is forked from it tells that.
+    *unsafe* says why no child can be forked from what the import left behind. *shared_imports_duration* are the seconds
+    that the template before this one took for the imports that several modules share; only the first template that is
+    forked from it reports them.
     """
 
     duration: float
@@ -371,17 +378,17 @@ class LoadFinished(Report):
 
 
 class FixtureProcessReady(Report):
-    """A lane's child is a stage now: its lane waits for its end, and lanes can be forked from it."""
+    """A template's child has become a fixture process, and templates can be forked from it. Its own waits for its end."""
 
 
 class ChildReaped(Report):
     """A template's child ended.
 
-    *status* is as ``waitstatus_to_exitcode`` has it, or None where somebody else took it;
+    *status* is that of ``os.waitstatus_to_exitcode``, or None if somebody else has waited for the child;
     *cpu_time* is in seconds and *peak_rss* in bytes, from the kernel's own accounting.
     *leftovers* are the processes that outlived the child until the template ended them. *captured*
-    are the sizes of the files that its output went to, negative for one that was removed. *at* is when
-    all that was done, in monotonic seconds.
+    are the sizes in bytes of the files that its output went to, negative for one that was removed. *at* is when
+    all this was done, in seconds of the system's monotonic clock.
     """
 
     status: int | None = None
@@ -393,7 +400,7 @@ class ChildReaped(Report):
 
 
 def _closed_set(family: type[Message]) -> dict[str, type[Message]]:
-    """The messages of a family by their names; classes that only others are made from are none."""
+    """The messages of a family by their names; a class that has subclasses is no message itself."""
     found: dict[str, type[Message]] = {}
     for cls in family.__subclasses__():
         found |= _closed_set(cls) or {cls.__name__: cls}
@@ -405,12 +412,12 @@ REPORTS = _closed_set(Report)
 
 
 def encode(message: Message) -> bytes:
-    """The message as JSON, in ASCII, so that lone surrogates of a test's text get through."""
+    """The message as JSON, in ASCII: UTF-8 has no place for the lone surrogates that a test may print."""
     return _encode_json({"type": type(message).__name__, **message.__dict__}).encode("ascii")
 
 
 def decode(data: bytes, known: dict[str, type[Message]]) -> Message:
-    """The message of the closed set *known* that *data* holds; raises `ProtocolError`."""
+    """The message in *data*, which has to be one of the closed set *known*; raises `ProtocolError`."""
     try:
         text = data.decode("utf-8")
         values, end = _scan_json(text, 0)
@@ -428,11 +435,11 @@ def decode(data: bytes, known: dict[str, type[Message]]) -> Message:
 
 
 def _is_deep(value: Any) -> bool:
-    """Whether more than `_DEEPEST` lists and objects are inside of one another."""
+    """Whether lists and objects are nested deeper than `_DEEPEST`."""
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
-        inner = [one.values() if type(one) is dict else one for one in level if type(one) in (dict, list)]
-        level = [one for several in inner for one in several]
+        inner = [item.values() if type(item) is dict else item for item in level if type(item) in (dict, list)]
+        level = [item for items in inner for item in items]
         if not level:
             return False
     return True

@@ -1,4 +1,4 @@
-"""In which of unittest's phases a test is: read off its thread's stack, so that it costs the test nothing."""
+"""Finds out in which of unittest's phases a test is, from its thread's stack, so that it costs the test nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _directory = os.path.dirname(unittest.__file__)
 
 
 def phase_of(thread: int) -> str:
-    """The key of the phase that this thread is in, the innermost where tests run tests; empty for none."""
+    """The key of the phase that this thread is in; the innermost if a test runs tests, empty if there is none."""
     frame: FrameType | None = sys._current_frames().get(thread)
     while frame is not None:
         if frame.f_code.co_name in PHASES and frame.f_code.co_filename.startswith(_directory):

@@ -1,4 +1,4 @@
-"""Objects that travel as opaque dill bytes, opened only at the edges."""
+"""Objects that travel pickled by dill; only the two ends unpickle them, and nothing on the way."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
 
 def to_dill(test: Any) -> str:
-    """The test itself in base64; raises what dill raises for what it cannot carry."""
+    """The test pickled, in base64; raises what dill raises for what it cannot pickle."""
     import dill
 
     return _as_text(dill.dumps(test))
 
 
 def carry(thing: Any) -> str:
-    """Any object in base64, for another process; raises what dill raises for what it cannot carry.
+    """Any object pickled for another process, in base64; raises what dill raises for what it cannot pickle.
 
-    Functions of a script or a notebook, lambdas and closures go with no more of their module's
-    globals than they use: all of them would drag along whatever else stands there.
+    Functions of a script or a notebook, lambdas and closures take along only those of their module's
+    globals that they use. All of them would bring whatever else is there, and much of that cannot be pickled.
     """
     import dill
 
@@ -32,7 +32,7 @@ def carry(thing: Any) -> str:
 
 
 def undill(data: str) -> Any:
-    """The object that `to_dill` or `carry` carried."""
+    """The object that `to_dill` or `carry` has pickled."""
     import dill
 
     return dill.loads(binascii.a2b_base64(data))  # noqa: S301 - in a child only, and its parent made it

@@ -92,7 +92,7 @@ class OrdinaryCourseTest(unittest.TestCase):
     def test_a_clean_receipt_tells_that_nothing_was_left(self) -> None:
         attempt = make()
         drive(attempt, SlotGranted(), READY, started(), finished(), WorkFinished(**SAID, clean=True), EXITED)
-        self.assertEqual(attempt.evidence.handle_stats, {"leaked": 0, "by_kind": {}, "leaks": []})
+        self.assertEqual(attempt.evidence.leftovers.stats, {"leaked": 0, "by_kind": {}, "leaks": []})
 
     def test_notes_are_kept_with_their_test(self) -> None:
         attempt = make(2)
@@ -220,7 +220,7 @@ class LeftoversTest(unittest.TestCase):
         drive(attempt, HandlesCleaned(**SAID, handle_stats={"leaked": 1, "by_kind": {"process": 1}, "leaks": [leak]}))
         left = ({"pid": 7, "command": "sleep 1000"}, {"pid": 8, "command": "sleep 1000"})
         drive(attempt, ChildExited(ExitStatus(exit_code=0, leftovers=left)))
-        told = [one["identity"] for one in attempt.evidence.handle_stats["leaks"]]
+        told = [one["identity"] for one in attempt.evidence.leftovers.stats["leaks"]]
         self.assertEqual(told, ["sleep 1000 (process 7)", "sleep 1000 (process 8)"])
 
 
@@ -310,7 +310,7 @@ class TimeTest(unittest.TestCase):
         drive(attempt, ChildExited(ExitStatus(signal="SIGTERM")), at=4.0)
         ((_, record),) = attempt.conclusion.settled
         self.assertEqual((record.cause, record.succeeded), (None, True))
-        self.assertEqual(attempt.evidence.handle_stats["by_kind"], {"exit": 1})
+        self.assertEqual(attempt.evidence.leftovers.stats["by_kind"], {"exit": 1})
 
     def test_the_first_cause_wins(self) -> None:
         attempt = self.running(process_timeout=10.0)

@@ -100,7 +100,7 @@ class EverySequenceTest(unittest.TestCase):
     def explore(self, attempt: Attempt, depth: int) -> None:
         known = {name: getattr(attempt, name) for name in Attempt.__slots__ if name not in self.IRRELEVANT}
         known["evidence"] = {name: getattr(attempt.evidence, name) for name in Evidence.__slots__}
-        known["patience"] = (attempt._deadlines.beating, attempt._deadlines.told_silent)
+        known["patience"] = (attempt._deadlines.beating, attempt._deadlines.reported_silent)
         if (depth, repr(known)) in self.explored:
             return
         self.explored.add((depth, repr(known)))
@@ -141,11 +141,11 @@ class EverySequenceTest(unittest.TestCase):
             self.assertEqual(twin.handle(CancelRequested(), 0.0), [Conclude()])
             return
         for _ in range(60):
-            self.assertLess(twin.deadline, NEVER, twin.tell_story())
+            self.assertLess(twin.deadline, NEVER, twin.format_story())
             if Kill() in handle(twin, DeadlinePassed(), twin.deadline):
                 break
         else:
-            self.fail(f"time did not end {twin.tell_story()}")
+            self.fail(f"time did not end {twin.format_story()}")
         self.assertEqual(twin.handle(EXITED, twin.deadline), [Conclude()])
 
 

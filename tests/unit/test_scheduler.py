@@ -240,7 +240,7 @@ class SettleTest(unittest.TestCase):
                 attempt.handle(WorkFinished(**SAID), 0.0)
                 attempt.handle(HandlesCleaned(**SAID, handle_stats=told), 0.0)
                 attempt.handle(ChildExited(ExitStatus(exit_code=0)), 0.0)
-                self.assertEqual(attempt.evidence.handle_stats.get("leaks", []), [])
+                self.assertEqual(attempt.evidence.leftovers.stats.get("leaks", []), [])
 
 
 class FixturesTest(unittest.TestCase):

@@ -1,4 +1,4 @@
-"""How long a running child is waited for, and when it is to be heard of. No I/O, no clock.
+"""How long a child may take, and what is done when it takes longer: no I/O, no clock.
 
 Times are absolute, in seconds of the engine's clock.
 """
@@ -11,7 +11,7 @@ from isolatedunit.model.moments import NEVER
 from isolatedunit.model.records import record
 
 BEATS_TO_MISS = 5
-"""A child that was not heard of for this many heartbeats is told as unresponsive."""
+"""A child that has sent nothing for this many heartbeats is reported as unresponsive."""
 
 
 @record()
@@ -24,18 +24,18 @@ class Deadlines:
     started_at: float = NEVER
     heard_at: float = NEVER
     beating: bool = False
-    told_silent: bool = False
+    reported_silent: bool = False
     stretched: bool = False
 
     @property
     def deadline(self) -> float:
-        """When something is to be done next."""
+        """The next time at which something has to be done."""
         return min(self.out_of_time, self.slow_at, self.listen_at)
 
     def begin(self, now: float, allowed: float | None, slow_after: float | None) -> float:
-        """Something begins that may take *allowed* seconds, and is slow after *slow_after*; None is for ever.
+        """Begin to time something that may take *allowed* seconds, and is slow after *slow_after*; None is no limit.
 
-        Gives the new `deadline`.
+        Returns the new `deadline`.
         """
         self.started_at = now
         self.out_of_time = now + or_never(allowed)
@@ -44,30 +44,30 @@ class Deadlines:
         return self.deadline
 
     def stretch(self, more: float) -> bool:
-        """Give what runs *more* seconds; only once, and False after that."""
+        """Give what runs *more* seconds; returns False if it has been given more before."""
         if self.stretched:
             return False
         self.stretched = True
         self.out_of_time += more
         return True
 
-    def hear(self, now: float) -> None:
-        """The child was heard of."""
+    def note_sign_of_life(self, now: float) -> None:
+        """The child has sent something."""
         self.heard_at = now
-        self.told_silent = False
+        self.reported_silent = False
 
     def becomes_slow(self, now: float) -> bool:
-        """Whether it is time to tell that what runs is slow; only once."""
+        """Whether it is time to report that what runs is slow; True only once."""
         if now < self.slow_at:
             return False
         self.slow_at = NEVER
         return True
 
     def has_to_ask(self, now: float, interval: float) -> bool:
-        """Whether it is time to ask the child for a heartbeat, *interval* seconds after it was heard of."""
+        """Whether it is time to ask the child for a heartbeat, *interval* seconds after it last sent something."""
         if now < self.listen_at:
             return False
-        # a child whose heart beats is given another interval, since its beat may be just due
+        # a child that sends heartbeats by itself gets another interval, since the next one may be just due
         deadlines = interval * (2 if self.beating else 1)
         if now - self.heard_at < deadlines:
             self.listen_at = self.heard_at + deadlines
@@ -76,20 +76,20 @@ class Deadlines:
         return True
 
     def becomes_silent(self, now: float, interval: float) -> bool:
-        """Whether it is time to tell that the child is silent; only once while that lasts."""
-        if now - self.heard_at < BEATS_TO_MISS * interval or self.told_silent:
+        """Whether it is time to report that the child is silent; True only once while that lasts."""
+        if now - self.heard_at < BEATS_TO_MISS * interval or self.reported_silent:
             return False
-        self.told_silent = True
+        self.reported_silent = True
         return True
 
 
 def or_never(seconds: float | None) -> float:
-    """The seconds, or for ever."""
+    """The seconds, or `NEVER` for None."""
     return NEVER if seconds is None else seconds
 
 
 STACKS_GRACE = 0.3
-"""Seconds between the last look at a child's stacks and ending it."""
+"""Seconds between the last look at a child's stacks and its end."""
 
 
 KILL_AGAIN_AFTER = 1.0
@@ -100,11 +100,11 @@ LAST_RUNG: tuple[Action, float] = (Kill(), KILL_AGAIN_AFTER)
 
 
 GROWS = ("memory", "processes", "output")
-"""Causes of what grows while it is given time."""
+"""Causes that get worse with every second of grace, so that the child is killed at once."""
 
 
 def rungs(cause: str, terminate_grace: float, *, force: bool) -> list[tuple[Action, float]]:
-    """What is tried for a child that is ended for *cause*, each with the seconds it gets, before `LAST_RUNG`."""
+    """The actions that end a child for *cause*, each with the seconds until the next; `LAST_RUNG` follows them."""
     ladder: list[tuple[Action, float]] = []
     if cause == "timeout":
         ladder += [(DumpStacks(), LOOK_INTERVAL)] * (LOOKS - 1)

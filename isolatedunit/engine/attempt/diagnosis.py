@@ -1,7 +1,7 @@
-"""Why a test did not end in time: was it stuck, was it busy, or had the machine no time for it? No I/O, no clock.
+"""Finds out why a test did not end in time: it was stuck or busy, or the machine had no time for it. No I/O, no clock.
 
-A few looks at the test's process, shortly after each other, tell what its main thread does now; the first
-tells, too, how long it was ready to run and had no processor in all the time before.
+A few looks at the test's process, shortly after each other, show what its main thread is doing. The first also shows
+for how long, until then, that thread was ready to run and had no processor.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LOOK_INTERVAL = 0.15
 """Seconds between two of these looks."""
 
 STARVED = 0.5
-"""A test that had to wait for a processor for this share of its time is given that time once more."""
+"""A test that had to wait for a processor for this share of its time gets that time once more."""
 
 _IDLE = 0.05
 _STATES = {
@@ -37,13 +37,16 @@ class Look:
 
 
 def owed(condition: Condition | None, elapsed: float) -> float:
-    """The seconds that a test is owed which waited for a processor in most of the *elapsed*; else 0."""
+    """The seconds to give a test that waited for a processor for most of the *elapsed* ones; 0 for any other test."""
     waited = None if condition is None else condition.waited
     return min(waited, elapsed) if waited is not None and elapsed > 0 and waited >= STARVED * elapsed else 0.0
 
 
 def diagnose(looks: Sequence[Look], silent_for: float, interval: float) -> str:
-    """What the looks tell, in a sentence or none; *silent_for* is since the last of the heartbeats, each *interval*."""
+    """What the looks show, in one sentence, or nothing if that is unclear.
+
+    *silent_for* are the seconds since the last heartbeat, and *interval* those between heartbeats.
+    """
     if len(looks) < 2:
         return ""
     first, last = looks[0], looks[-1]
@@ -68,7 +71,7 @@ def diagnose(looks: Sequence[Look], silent_for: float, interval: float) -> str:
 
 
 def join_stacks(samples: Sequence[str]) -> str:
-    """Stacks that were taken one after the other, as one text: told once where they are the same."""
+    """Stacks that were taken one after the other, as one text, which has them only once if they are all the same."""
     taken = [sample.strip("\n") for sample in samples if sample.strip()]
     if len(taken) < 2:
         return "".join(samples)

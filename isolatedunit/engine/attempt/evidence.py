@@ -1,31 +1,32 @@
-"""What is known about an attempt, and the conclusion that it allows. No I/O, no clock."""
+"""What is known about an attempt, and the conclusion that follows from it: no I/O, no clock."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from isolatedunit.engine.attempt.leftovers import Leftovers
 from isolatedunit.engine.attempt.stimuli import ChildExited, Conclusion, TestRecord
 from isolatedunit.model.results import GOOD, ExitStatus, Note, PlannedTest
 from isolatedunit.protocol.messages import OutcomeNoted, TestEnded, WorkFinished
 
 MAX_NOTES = 20_000
 MAX_NOTED = 16 * 1024 * 1024
-"""How many notes, and characters in them, a child may send for each of its tests: the runner has to keep them."""
+"""How many notes, and characters in them, a child may send for each of its tests; the runner keeps them in memory."""
 
 _NOT_ENDED = ExitStatus()
 
 
 class Evidence:
-    """What a child's reports, and its end, tell about its *tests*.
+    """What is known about *tests* from their child's reports, and from its end.
 
     *cause* is why the attempt was ended, if it was: the first cause stays. *current* is what runs:
-    the place of a test, or unittest's id of a fixture. Where a fixture is all that the child is to
-    run, there are no tests, and `expect` says which.
+    the place of a test, or unittest's id of a fixture. A child that runs only a fixture has no tests; `expect` names
+    the fixture.
     """
 
     __slots__ = (
-        *("tests", "current", "receipt", "lost_channel", "cause", "cause_text", "status", "stacks", "handle_stats"),
+        *("tests", "current", "receipt", "lost_channel", "cause", "cause_text", "status", "stacks", "leftovers"),
         *("returned", "session", "_records", "_fixtures", "_last_finished", "_only_fixture", "_noted", "_characters"),
     )
 
@@ -38,7 +39,7 @@ class Evidence:
         self.cause_text = ""
         self.status = _NOT_ENDED
         self.stacks = ""
-        self.handle_stats: dict[str, Any] = {}
+        self.leftovers = Leftovers()
         self.returned: str | None = None
         self.session: dict[str, Any] | None = None
         self._records = [TestRecord() for _ in tests]
@@ -48,12 +49,12 @@ class Evidence:
         self._noted = self._characters = 0
 
     def expect(self, fixture: str) -> None:
-        """This fixture is all that the child is to run."""
+        """The child runs only this fixture."""
         self.current = self._only_fixture = fixture
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The ids of what the child is to run."""
+        """The ids of the tests that the child runs, or of its fixture."""
         if self._only_fixture is not None:
             return (self._only_fixture,)
         return tuple(test.id for test in self.tests)
@@ -72,13 +73,13 @@ class Evidence:
         self.current = place
 
     def makes_sense(self, report: OutcomeNoted) -> bool:
-        """Whether unittest could have told this, of a test that there is or of a fixture."""
+        """Whether unittest could have noted this, about one of the tests or about a fixture."""
         return report.kind in report.KINDS and (
             self.has(report.test) if report.fixture is None else report.subtest is None
         )
 
     def note(self, report: OutcomeNoted) -> bool:
-        """unittest told something about a test or a fixture; False where that is more than can be kept."""
+        """Keep a note about a test or a fixture; returns False if that is more than can be kept."""
         self._noted += 1
         self._characters += len(report.text) + len(report.message)
         count = max(1, len(self.tests))
@@ -103,55 +104,21 @@ class Evidence:
         self._last_finished = report.test
 
     def blame(self, cause: str, text: str) -> None:
-        """The attempt is ended because of this, unless there was another cause before."""
+        """The attempt is ended for this cause, unless there was another cause before."""
         if self.cause is None:
             self.cause, self.cause_text = cause, text
 
     def note_end(self, exited: ChildExited) -> None:
         """The child is gone; what it left running was ended."""
         self.status, self.stacks = exited.status, exited.stacks
-        if not exited.status.leftovers:
-            return
-        told = {leak["identity"] for leak in self.handle_stats.get("leaks", ())}
-        left = [_describe(one) for one in exited.status.leftovers]
-        self.add_leaks([{"kind": "process", "identity": one} for one in left if one not in told])
-
-    def take_handle_stats(self, stats: dict[str, Any]) -> None:
-        """What the child told of its handles, without leaks that make no sense: it may tell anything."""
-        self.handle_stats = {name: stats[name] for name, kind in _STATS.items() if type(stats.get(name)) is kind}
-        for name in ("leaks", "state_changes"):
-            if name in self.handle_stats:
-                self.handle_stats[name] = [one for one in self.handle_stats[name] if _has_texts(one)]
-        if stats:
-            leaks = [leak for leak in self.handle_stats.pop("leaks", ()) if "kind" in leak and "identity" in leak]
-            self.handle_stats |= {"leaked": 0, "by_kind": {}, "leaks": []}
-            self.add_leaks(leaks)
-
-    def add_leaks(self, leaks: Sequence[dict[str, Any]]) -> None:
-        """Something was left behind."""
-        if not leaks:
-            return
-        by_kind = dict(self.handle_stats.get("by_kind", {}))
-        for leak in leaks:
-            by_kind[leak["kind"]] = by_kind.get(leak["kind"], 0) + 1
-        everything = [*self.handle_stats.get("leaks", []), *leaks]
-        self.handle_stats = {**self.handle_stats, "leaked": len(everything), "by_kind": by_kind, "leaks": everything}
-
-    def allow_leaks(self, allowed: Sequence[dict[str, Any]]) -> None:
-        """These of the leaks are no matter; each has the reason for that."""
-        if not allowed:
-            return
-        pardoned = [{name: value for name, value in leak.items() if name != "reason"} for leak in allowed]
-        left = [leak for leak in self.handle_stats.get("leaks", ()) if leak not in pardoned]
-        self.handle_stats = {**self.handle_stats, "leaked": 0, "by_kind": {}, "leaks": [], "allowed": list(allowed)}
-        self.add_leaks(left)
+        self.leftovers.note_end(exited.status)
 
     def conclude(self, cpu_limit: float | None, lasted: float = 0.0, *, failfast: bool = False) -> Conclusion:
-        """What came of each test. Without a receipt somebody is charged with the child's end.
+        """What became of each test. Without a receipt, one of them is charged with the child's end.
 
-        The child *lasted* so many seconds from when it was ready. A test that did not come to its own end took what
-        those before it have left of that.
-        That it stopped before the last test is believed with *failfast*: then the run stops, too.
+        The child *lasted* so many seconds after it was ready; a test that did not come to its own end took all of that
+        except the durations of those before it. A child may claim that ``shouldStop`` ended it before its last test:
+        that is believed only with *failfast*, when the whole run stops, too.
         """
         conclusion = Conclusion(fixtures={fixture: (notes, None) for fixture, notes in self._fixtures.items()})
         charged = None if self.receipt is not None else self._charge(conclusion, cpu_limit)
@@ -183,14 +150,14 @@ class Evidence:
         return any(note.outcome not in GOOD for note in notes)
 
     def _charge(self, conclusion: Conclusion, cpu_limit: float | None) -> int | None:
-        """Whose fault the end without a receipt is: the test's at this place; None for a fixture's."""
+        """The place of the test whose fault the end without a receipt is; None if it was a fixture's."""
         if self.cause is None:
             self._explain_end(cpu_limit)
         fixture = self.current if isinstance(self.current, str) else None
         text = self.cause_text if fixture is None else f"{self.cause_text} It happened in {fixture}."
         stacks = f"\n\n{self.stacks.rstrip()}" if self.stacks else ""
         note = Note("addError", f"{text}{stacks}\n", text)
-        # one that none of the tests needs is no reason not to run them: they would be tried for ever
+        # a fixture that none of the tests needs must not keep them from running: they would be tried for ever
         is_needed = fixture is not None and any(_needs(test, fixture) for test in self.tests)
         if fixture is not None and (is_needed or self._only_fixture is not None):
             notes, _ = conclusion.fixtures.get(fixture, ([], None))
@@ -207,7 +174,7 @@ class Evidence:
         return place
 
     def _note_overuse(self, record: TestRecord, cpu_limit: float | None) -> None:
-        """The kernel holds each process to the limit by itself; here is what the test's all used that it waited for."""
+        """Charge the test with the CPU time of all its processes: the kernel limits only that of each one by itself."""
         used = self.status.cpu_time or 0.0
         if cpu_limit is not None and used > cpu_limit:
             self.blame("cpu", f"The test used {used:.1f} s of CPU time and may use {cpu_limit:g}.")
@@ -215,26 +182,12 @@ class Evidence:
             record.cause = record.cause or self.cause
 
     def _explain_end(self, cpu_limit: float | None) -> None:
-        # the kernel sends SIGXCPU at the limit, and SIGKILL to who has a handler for that
+        # the kernel sends SIGXCPU at the limit, and SIGKILL a second later to a process that handles it
         used = self.status.cpu_time or 0.0
         if cpu_limit is not None and (self.status.signal == "SIGXCPU" or used >= cpu_limit):
             self.blame("cpu", f"The test used more than the {cpu_limit:g} s of CPU time that it may.")
         else:
             self.blame("crash", f"The test's process {self.status} before the test was finished.")
-
-
-def _describe(leftover: dict[str, Any]) -> str:
-    process_id, command = leftover.get("pid"), leftover.get("command") or "?"
-    return str(command) if process_id is None else f"{command} (process {process_id})"
-
-
-_COUNTS = ("opened", "closed", "leaked", "cleaned", "forced")
-_STATS: dict[str, type] = {**dict.fromkeys(_COUNTS, int), "leaks": list, "state_changes": list, "incomplete": str}
-"""What a child may tell of its handles; ``by_kind`` follows from the leaks."""
-
-
-def _has_texts(told: Any) -> bool:
-    return type(told) is dict and all(type(text) is str for text in told.values())
 
 
 def _is_covered(test: PlannedTest, conclusion: Conclusion) -> bool:

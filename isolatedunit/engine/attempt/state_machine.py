@@ -142,9 +142,9 @@ class Attempt:
         if isinstance(stimulus, Report):
             # what a child says after its receipt, or its sentence, changes nothing
             return [] if self.state in _DECIDED else self._unexpected(stimulus, now)
-        raise InvalidTransition(f"{kind.__name__} cannot happen to an attempt that is {self.tell_story()}")
+        raise InvalidTransition(f"{kind.__name__} cannot happen to an attempt that is {self.format_story()}")
 
-    def tell_story(self) -> str:
+    def format_story(self) -> str:
         """The state and all that led to it, a line each."""
         begin = self.story[0][0] if self.story else 0.0
         lines = [f"  {time - begin:9.4f} s  {state.value:11}  {stimulus!r}" for time, state, stimulus in self.story]
@@ -179,7 +179,7 @@ class Attempt:
         # the report may have waited to be heard, and its child may tell anything
         self.ready_at = now if report.at is None else min(max(report.at, self.spawned_at), now)
         self.process_id = report.pid
-        self._deadlines.hear(now)
+        self._deadlines.note_sign_of_life(now)
         if self.options.enable_ipc:
             self._deadlines.listen_at = now + self.options.heartbeat_interval
         self._begin(now, 0)
@@ -206,14 +206,14 @@ class Attempt:
     def _timeout_of(self, place: int) -> float | None:
         return self._options_at(place).process_timeout
 
-    def _hear(self, report: Report, now: float) -> bool:
+    def _accepts(self, report: Report, now: float) -> bool:
         """Whether the report is the child's; another process's does not count."""
         if report.pid == self.process_id:
-            self._deadlines.hear(now)
+            self._deadlines.note_sign_of_life(now)
         return report.pid == self.process_id
 
     def _heartbeat(self, report: Heartbeat, now: float) -> list[Action]:
-        if self._hear(report, now):
+        if self._accepts(report, now):
             self._deadlines.beating = True
             return [Announce(events.PhaseSeen(now, self.id, self.current, PHASES.get(report.phase, "")))]
         return []
@@ -227,7 +227,7 @@ class Attempt:
         return []
 
     def _import_started(self, report: ImportStarted, now: float) -> list[Action]:
-        if self._hear(report, now):
+        if self._accepts(report, now):
             self.importing = report.module
             self._begin(now, 0)
         return []
@@ -235,7 +235,7 @@ class Attempt:
     def _tests_collected(self, report: TestsCollected, now: float) -> list[Action]:
         if self.tests:
             return self._unexpected(report, now)
-        if self._hear(report, now):
+        if self._accepts(report, now):
             self.importing = None
             self.collected.append(report)
             if report.last:
@@ -244,13 +244,13 @@ class Attempt:
         return []
 
     def _fixture_started(self, report: FixtureStarted, now: float) -> list[Action]:
-        if self._hear(report, now):
+        if self._accepts(report, now):
             self.evidence.current = report.fixture
             self._begin(now, self.evidence.next_place)
         return []
 
     def _test_started(self, report: TestStarted, now: float) -> list[Action]:
-        if not self._hear(report, now):
+        if not self._accepts(report, now):
             return []
         if not self.evidence.has(report.test):
             return self._unexpected(report, now)
@@ -259,7 +259,7 @@ class Attempt:
         return []
 
     def _outcome_noted(self, report: OutcomeNoted, now: float) -> list[Action]:
-        if not self._hear(report, now):
+        if not self._accepts(report, now):
             return []
         if not self.evidence.makes_sense(report):
             return self._unexpected(report, now)
@@ -268,7 +268,7 @@ class Attempt:
         return []
 
     def _test_ended(self, report: TestEnded, now: float) -> list[Action]:
-        if not self._hear(report, now):
+        if not self._accepts(report, now):
             return []
         if not self.evidence.has(report.test):
             return self._unexpected(report, now)
@@ -278,32 +278,32 @@ class Attempt:
         return []
 
     def _progress_reported(self, report: ProgressReported, now: float) -> list[Action]:
-        if not self._hear(report, now):
+        if not self._accepts(report, now):
             return []
         return [Announce(events.ProgressMade(now, self.id, self.current, report.fraction, report.text))]
 
     def _value_reported(self, report: ValueReported, now: float) -> list[Action]:
-        if not self._hear(report, now):
+        if not self._accepts(report, now):
             return []
         return [Announce(events.ValueSent(now, self.id, self.current, report.name, report.value, report.pickled))]
 
     def _requested(self, report: Requested, now: float) -> list[Action]:
-        return [Answer(report)] if self._hear(report, now) else []
+        return [Answer(report)] if self._accepts(report, now) else []
 
     def _call_noted(self, report: CallNoted, now: float) -> list[Action]:
-        if self._hear(report, now):
+        if self._accepts(report, now):
             self.evidence.returned = report.pickled or self.evidence.returned
             self.evidence.session = report.session or self.evidence.session
         return []
 
     def _work_finished(self, report: WorkFinished, now: float) -> list[Action]:
-        if not self._hear(report, now):
+        if not self._accepts(report, now):
             return []
         self.evidence.receipt = report
         self.evidence.current = None
         self.peak_rss, self.own_memory = report.peak_rss, report.own_memory
         if report.clean:
-            self.evidence.handle_stats = {"leaked": 0, "by_kind": {}, "leaks": []}
+            self.evidence.leftovers.note_clean()
         return self._leave(now)
 
     def _leave(self, now: float) -> list[Action]:
@@ -314,7 +314,7 @@ class Attempt:
 
     def _child_failed(self, report: ChildFailed, now: float) -> list[Action]:
         self.is_our_bug = True
-        text = f"This is a bug of isolatedunit, which failed in the child:\n{report.text}\n{self.tell_story()}"
+        text = f"This is a bug of isolatedunit, which failed in the child:\n{report.text}\n{self.format_story()}"
         return self._end_because("ipc", text, now)
 
     def _unexpected(self, report: Report, now: float) -> list[Action]:
@@ -370,8 +370,7 @@ class Attempt:
         return self._end_because("spawn", self._spawn_failure.text, now)
 
     def _exiting_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
-        identity = f"the process had not ended {now - self.finished_at:.1f} s after its test"
-        self.evidence.add_leaks([{"kind": "exit", "identity": identity}])
+        self.evidence.leftovers.note_no_end(now - self.finished_at)
         return self._climb(now, [(Terminate(), self.options.terminate_grace)])
 
     def _cancel(self, request: CancelRequested, now: float) -> list[Action]:
@@ -399,13 +398,13 @@ class Attempt:
         return [action]
 
     def _late_note(self, report: OutcomeNoted, now: float) -> list[Action]:
-        if self.evidence.makes_sense(report) and self._hear(report, now):
+        if self.evidence.makes_sense(report) and self._accepts(report, now):
             self.evidence.note(report)
         return []
 
     def _handles_cleaned(self, report: HandlesCleaned, now: float) -> list[Action]:
-        if self._hear(report, now):
-            self.evidence.take_handle_stats(report.handle_stats)
+        if self._accepts(report, now):
+            self.evidence.leftovers.note_found_by_child(report.handle_stats)
         return []
 
     def _ignore(self, _: Stimulus, _now: float) -> list[Action]:
@@ -421,8 +420,8 @@ class Attempt:
             self.peak_rss = exited.status.peak_rss
         if self.cause == "timeout":
             silent_for = self._looks[0].at - self._deadlines.heard_at if self._looks else 0.0
-            told = diagnose(self._looks, silent_for, self.options.heartbeat_interval)
-            self.evidence.cause_text = f"{self.evidence.cause_text} {told}".rstrip()
+            diagnosis = diagnose(self._looks, silent_for, self.options.heartbeat_interval)
+            self.evidence.cause_text = f"{self.evidence.cause_text} {diagnosis}".rstrip()
 
     def _conclude(self, now: float) -> list[Action]:
         self.state, self.deadline, self.ended_at = State.DONE, NEVER, now

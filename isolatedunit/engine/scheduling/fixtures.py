@@ -137,9 +137,9 @@ class FixtureScopes:
         module = self._ensure(key, test.module, replace(of_run, start_method=options.start_method))
         scope = self._ensure((*key, test.class_id), test.class_id, options, module)
         self._of_test[test.number] = scope
-        for one in (module, scope):
-            one.tests.append(test)
-            one.left.add(test.number)
+        for holder in (module, scope):
+            holder.tests.append(test)
+            holder.left.add(test.number)
 
     def _ensure(
         self, key: tuple[str, ...], owner: str, options: Options, below: FixtureScope | None = None
@@ -181,7 +181,7 @@ class FixtureScopes:
             return None
         scope = self.used_by(what)
         needed = () if scope is None else (scope.below, scope)
-        return next((one for one in needed if one is not None and one.standing is not Standing.UP), None)
+        return next((below for below in needed if below is not None and below.standing is not Standing.UP), None)
 
     def wants(self, fixture: Fixture) -> bool:
         """Whether the fixture, which was to run, still is."""
@@ -209,7 +209,7 @@ class FixtureScopes:
         if scope.standing is not Standing.UP or scope.running or (scope.left and not self.closing):
             return False
         busy = (Standing.SETTING_UP, Standing.UP, Standing.TEARING_DOWN)
-        return not any(one.standing in busy for one in scope.above)
+        return not any(above.standing in busy for above in scope.above)
 
     def close(self) -> list[Fixture]:
         """No further test begins; what can be torn down now."""
@@ -243,14 +243,14 @@ class FixtureScopes:
         """None of its tests will run."""
         if scope.below is not None:
             scope.below.left -= scope.left
-        for one in (scope, *scope.above):
-            one.standing = Standing.GONE
-            one.left.clear()
+        for failed in (scope, *scope.above):
+            failed.standing = Standing.GONE
+            failed.left.clear()
 
     def refuse(self, fixture: Fixture, why: str) -> str | None:
         """The tests run the fixture themselves, for this reason; gives what is to be said about it."""
-        for one in (fixture.scope, *fixture.scope.above):
-            one.standing = Standing.REFUSED
+        for refused in (fixture.scope, *fixture.scope.above):
+            refused.standing = Standing.REFUSED
         if not why:
             return None
         return f"{fixture.id} {why}: no test can be forked from that, so that each runs it itself (fork_after=import)"

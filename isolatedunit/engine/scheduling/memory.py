@@ -109,7 +109,7 @@ class Admission:
         if self._running:
             if not self._has_seen(now):
                 return None
-            fitting = bisect.bisect_right(self._parked, self._left, key=lambda one: one[0])
+            fitting = bisect.bisect_right(self._parked, self._left, key=lambda parked: parked[0])
         if not fitting:
             return None
         self._taken = self._parked.pop(fitting - 1)[1]

@@ -54,11 +54,11 @@ class Expectations:
     def rank(self, tests: Iterable[PlannedTest]) -> Rank:
         """What a group of tests is sorted by: those that failed, if asked for, the unknown, the longest."""
         ids = [test.id for test in tests]
-        failed = self.failed_first and any(one in self.failed for one in ids)
+        failed = self.failed_first and any(test_id in self.failed for test_id in ids)
         if self.keeps_order:
             return not failed, True, 0.0
-        known = all(one in self.seconds for one in ids)
-        return not failed, known, -sum(self.seconds.get(one, 0.0) for one in ids)
+        known = all(test_id in self.seconds for test_id in ids)
+        return not failed, known, -sum(self.seconds.get(test_id, 0.0) for test_id in ids)
 
     @property
     def changes_nothing(self) -> bool:
@@ -107,8 +107,8 @@ def shuffled(tests: Sequence[PlannedTest], seed: int) -> list[PlannedTest]:
     order = []
     for module in chance.sample(sorted(modules), len(modules)):
         classes = modules[module]
-        for one in chance.sample(sorted(classes), len(classes)):
-            order += chance.sample(classes[one], len(classes[one]))
+        for members in chance.sample([classes[name] for name in sorted(classes)], len(classes)):
+            order += chance.sample(members, len(members))
     return order
 
 
@@ -150,7 +150,7 @@ def cut(
     }
     loads = [(0.0, number) for number in range(1, of + 1)]
     place: dict[str, int] = {}
-    for name in sorted(groups, key=lambda one: (-costs[one], one)):
+    for name in sorted(groups, key=lambda group: (-costs[group], group)):
         load, number = heapq.heappop(loads)
         place[name] = number
         heapq.heappush(loads, (load + costs[name], number))

@@ -40,10 +40,10 @@ def choose(tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Pa
             notes.append(f"--last-failed: no test is known to have failed the last time; all {len(tests)} are run")
     known = {test.id: past[test.id] for test in tests if test.id in past}
     expectations = Expectations(
-        {test_id: one.duration for test_id, one in known.items()},
-        {test_id for test_id, one in past.items() if one.failed},
+        {test_id: before.duration for test_id, before in known.items()},
+        {test_id for test_id, before in past.items() if before.failed},
         options.failed_first,
-        {test_id: one.peak_rss for test_id, one in known.items() if one.peak_rss is not None},
+        {test_id: before.peak_rss for test_id, before in known.items() if before.peak_rss is not None},
     )
     shard, reminders = None, list[str]()
     if options.shard is not None:

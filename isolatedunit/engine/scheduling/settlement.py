@@ -63,7 +63,7 @@ class Settlement:
             cleanup_time=_span(attempt.finished_at, attempt.ended_at),
             cpu_time=attempt.evidence.status.cpu_time,
             memory_usage=_memory_of(attempt),
-            handle_stats=attempt.evidence.handle_stats,
+            handle_stats=attempt.evidence.leftovers.stats,
             start_method=self.spawn_info.start_method,
             fork_after=self.spawn_info.fork_after,
         )
@@ -92,7 +92,8 @@ def retries_left(options: Options, number: int, outcome: str, cause: str | None)
 
 def fail_if_flaky(history: Sequence[AttemptReport], record: TestRecord) -> None:
     """The test fails, if it did so before it passed."""
-    tries = [f"{one.outcome} ({one.cause})" if one.cause else one.outcome for one in history if one.outcome not in GOOD]
+    failed = [attempt for attempt in history if attempt.outcome not in GOOD]
+    tries = [f"{attempt.outcome} ({attempt.cause})" if attempt.cause else attempt.outcome for attempt in failed]
     if tries:
         text = f"The test passed only at try {len(history) + 1}. Before that: {', '.join(tries)}."
         record.notes.append(Note("addFailure", f"{text}\n", text))
@@ -101,15 +102,15 @@ def fail_if_flaky(history: Sequence[AttemptReport], record: TestRecord) -> None:
 
 def judge_leaks(done: Settlement, options_of: OptionsOf) -> tuple[list[dict[str, Any]], list[Event]]:
     """What the last test fails for, and the warnings; what is allowed is set aside."""
-    evidence = done.attempt.evidence
-    leaks = evidence.handle_stats.get("leaks")
+    leftovers = done.attempt.evidence.leftovers
+    leaks = leftovers.leaks
     if not leaks:
         return [], []
     settled, fixture = done.attempt.conclusion.settled, done.unit.fixture
     last = settled[-1][0] if settled else done.unit.tests[-1]
     options, name = (options_of(last), last.id) if fixture is None else (done.unit.options, fixture.id)
     judged = Policy(options.leaks, options.allowed_leaks).judge(name, leaks)
-    evidence.allow_leaks(judged.allowed)
+    leftovers.allow(judged.allowed)
     failed, warned = judged.failed, judged.warned
     if failed and fixture is not None:
         notes, cause = done.attempt.conclusion.fixtures.get(fixture.id, ([], "leak"))

@@ -64,13 +64,13 @@ class SharedImportsPlan:
         return self._of_home.get(repr(home), ())
 
 
-def _common(one: Prefix, other: Prefix) -> Prefix:
+def _common(first: Prefix, second: Prefix) -> Prefix:
     length = 0
-    for mine, theirs in zip(one, other, strict=False):
-        if mine != theirs:
+    for statement, other in zip(first, second, strict=False):
+        if statement != other:
             break
         length += 1
-    return one[:length]
+    return first[:length]
 
 
 def _cut_to_paying(prefix: Prefix) -> Prefix:

@@ -29,13 +29,13 @@ class Needs:
     def of(cls, options: list[Options]) -> Needs:
         """What tests with these options need that run in one process."""
         if len(options) == 1:
-            one = options[0]
-            if one.group is None and not one.exclusive and one.slots == 1:
+            only = options[0]
+            if only.group is None and not only.exclusive and only.slots == 1:
                 return ORDINARY
         return cls(
-            max(one.slots for one in options),
-            tuple(sorted({one.group for one in options if one.group is not None})),
-            any(one.exclusive for one in options),
+            max(of_test.slots for of_test in options),
+            tuple(sorted({of_test.group for of_test in options if of_test.group is not None})),
+            any(of_test.exclusive for of_test in options),
         )
 
 
