@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 
 from isolatedunit.config.output_files import HISTORY
 from isolatedunit.errors import OptionError
-from isolatedunit.history.store import History, Recent
-from isolatedunit.history.trends import Recollection, as_json, date_of, recollect, runs_of, tables_of
+from isolatedunit.history.store import History, TestHistory
+from isolatedunit.history.trends import Trends, as_json, date_of, find_trends, runs_of, tables_of
 from isolatedunit.reporters.escaping import on_one_line, printable
 from isolatedunit.reporters.files.json_report import write_atomically
 
@@ -55,7 +55,7 @@ def history_command(arguments: Sequence[str]) -> int:
         tests = [test for test in tests if any(_matches(test.id, pattern) for pattern in given.tests)]
         if not tests:
             raise OptionError(f"history: nothing is known of {', '.join(map(repr, given.tests))} in {given.history!r}.")
-    found = recollect(tests, given.limit)
+    found = find_trends(tests, given.limit)
     if given.json == "-":
         print(json.dumps(as_json(found, tests), indent=1))
     elif given.json is not None:
@@ -68,9 +68,9 @@ def history_command(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _read(path: str) -> list[Recent]:
+def _read(path: str) -> list[TestHistory]:
     try:
-        tests = History(path, only_reads=True).read_recent()
+        tests = History(path, only_reads=True).read_runs()
     except FileNotFoundError:
         raise OptionError(
             f"history: there is no {path!r}; it is written by a run, or name another with --history."
@@ -93,14 +93,14 @@ def _write(flag: str, path: str, text: str) -> None:
         raise OptionError(f"{flag}: {path!r} cannot be written: {exception}.") from exception
 
 
-def _tell_all(found: Recollection, path: str) -> list[str]:
+def _tell_all(found: Trends, path: str) -> list[str]:
     lines = [f"{found.tests} tests in {path}, the last run {date_of(found.last_at)}"]
     for title, head, rows in tables_of(found, only_ascii=not _can_draw()):
         lines += ["", title, "-" * 70, *_align([head, *rows])]
     return lines
 
 
-def _tell_tests(tests: Sequence[Recent], limit: int) -> list[str]:
+def _tell_tests(tests: Sequence[TestHistory], limit: int) -> list[str]:
     lines: list[str] = []
     for test in tests[:limit]:
         lines += [on_one_line(test.id), "-" * 70, *_align(runs_of(test))]
@@ -125,7 +125,7 @@ def _can_draw() -> bool:
     return True
 
 
-def page_of(found: Recollection, path: str) -> str:
+def page_of(found: Trends, path: str) -> str:
     """The same as a page that needs nothing else."""
     parts = []
     for title, head, rows in tables_of(found):

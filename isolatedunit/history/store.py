@@ -1,19 +1,20 @@
-"""What past runs tell about tests: a listener that remembers, in one SQLite file.
+"""What past runs say about tests: a listener that remembers them, in one SQLite file.
 
-Nothing depends on it. The file may be deleted at any time; where it cannot be read or written a run
-goes on without. Its table ``tests`` has ``id``, ``duration`` in seconds (a mean in which each
-run counts for half of all before it), ``peak_rss`` in bytes, ``outcome`` and ``cause`` of the last
-run, ``runs`` and ``failures`` so far, ``last_run`` in seconds since 1970. Its table ``recent`` has by
-the same ``id`` the last of these ``runs``, newest first, as many as fit into `RECENT_SIZE` characters, and
-the ``message`` of the last failure. Its table ``shared_imports`` has what the modules of a source of tests (what the
-command line named) imported together, in JSON.
+Nothing depends on it. The file may be deleted at any time; where it cannot be read or written a run goes on without
+it. Its table ``tests`` has the ``id`` of each test, ``duration`` in seconds (a mean in which each run counts for half
+of all before it), ``peak_rss`` in bytes, ``outcome`` and ``cause`` of the last run, ``runs`` and ``failures`` so far,
+``last_run`` in seconds since 1970, and the ``message`` of the last failure. Its table ``runs`` has a row for each of
+the last runs of a ``test``, which is the ``number`` of one in ``tests``: ``at`` in seconds since 1970, ``duration``,
+``outcome`` and ``cause``. Its table ``shared_imports`` has what the modules of a source of tests (what the command
+line named) imported together, in JSON.
 
-A fixture that failed, or a module that could not be imported, has a row until tests of it have run again. What
-has not run for `KEPT_FOR` seconds is forgotten: it may be there no more.
+A fixture that failed, or a module that could not be imported, has a row until tests of it have run again. A test that
+has not run for `KEPT_FOR` seconds is forgotten: it may not exist any more.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -24,6 +25,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 
+from isolatedunit.history.schema import FORMAT, bring_up_to_date, format_of, transaction
 from isolatedunit.model.events import Event, RunFinished, TestFinished
 from isolatedunit.model.past import Past, units_above
 from isolatedunit.model.records import record
@@ -31,9 +33,6 @@ from isolatedunit.model.results import GOOD, TestReport
 
 NEWEST_COUNTS = 0.5
 """How much the newest duration counts against the mean of those before it."""
-
-RECENT_SIZE = 800
-"""Characters that the recent runs of a test have at most: some 25 runs."""
 
 KEPT_FOR = 90 * 24 * 3600.0
 """Seconds for which a test is remembered that does not run any more."""
@@ -46,21 +45,6 @@ SharedImportsPlan = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
 _IMPORT = re.compile(r"import [\w.]+|from [\w.]+ import \w+")
 _BUSY_TIMEOUT = 5.0
-_VERSION = 1
-_SCHEMA = """
-    CREATE TABLE IF NOT EXISTS tests (
-        id TEXT PRIMARY KEY, duration REAL NOT NULL, peak_rss INTEGER, outcome TEXT NOT NULL, cause TEXT,
-        runs INTEGER NOT NULL, failures INTEGER NOT NULL, last_run REAL NOT NULL
-    ) WITHOUT ROWID
-"""
-_SCHEMA_OF_TRUNKS = """
-    CREATE TABLE IF NOT EXISTS trunks (
-        source TEXT PRIMARY KEY, imports TEXT NOT NULL, last_run REAL NOT NULL
-    ) WITHOUT ROWID
-"""
-_SCHEMA_OF_RECENT = """
-    CREATE TABLE IF NOT EXISTS recent (id TEXT PRIMARY KEY, runs TEXT NOT NULL, message TEXT) WITHOUT ROWID
-"""
 
 
 @record(frozen=True)
@@ -76,8 +60,8 @@ class Row:
 
 
 @record(frozen=True)
-class Once:
-    """One of the recent runs of a test: when, in seconds since 1970, how long, in seconds, and what came of it."""
+class RecordedRun:
+    """One of the last runs of a test: *at* in seconds since 1970, *duration* in seconds, and how it ended."""
 
     at: float
     duration: float
@@ -86,18 +70,21 @@ class Once:
 
 
 @record(frozen=True)
-class Recent:
-    """The recent runs of one test, the oldest first, and the message of its last failure."""
+class TestHistory:
+    """The last runs of one test, the oldest first, and the message of its last failure."""
+
+    __test__ = False
 
     id: str
-    runs: tuple[Once, ...]
+    runs: tuple[RecordedRun, ...]
     message: str
 
 
 class History:
-    """The file at *path*: `read` what it has, hear of a run, and write that down at its end.
+    """The file at *path*: `read` what it has; as a listener, remember a run and add it at its end.
 
-    With *only_reads* nothing is written: shards of one run must all see the same past.
+    With *only_reads* nothing is written: all shards of a run must see the same past. Where the file cannot be read or
+    written, `problem` says why.
     """
 
     def __init__(self, path: str, *, only_reads: bool = False) -> None:
@@ -110,33 +97,35 @@ class History:
 
     def read(self) -> dict[str, Past]:
         """All that is known, by the ids of the tests; nothing where there is no file of ours."""
-        if not os.path.isfile(self._path):
+        if not self._is_there:
             return {}
         try:
-            with closing(self._open()) as database:
+            with closing(self._open_to_read()) as database:
                 rows = database.execute("SELECT id, duration, peak_rss, outcome, runs, failures FROM tests")
                 return {row[0]: Past(*row[1:]) for row in rows}
         except sqlite3.Error as exception:
             self._give_up(exception)
             return {}
 
-    def read_recent(self) -> list[Recent]:
-        """The recent runs of all tests; raises `sqlite3.Error`, and `FileNotFoundError` where there is no file."""
-        if not os.path.isfile(self._path):
+    def read_runs(self) -> list[TestHistory]:
+        """The last runs of all tests; raises `sqlite3.Error`, and `FileNotFoundError` where there is no file."""
+        if not self._is_there:
             raise FileNotFoundError(self._path)
-        with closing(self._open()) as database:
-            database.execute(_SCHEMA_OF_RECENT)
-            rows = database.execute("SELECT id, runs, message FROM recent ORDER BY id").fetchall()
-        return [Recent(name, _read_runs(runs), message or "") for name, runs, message in rows]
+        with closing(self._open_to_read()) as database:
+            rows = database.execute(_RUNS).fetchall()
+        return [
+            TestHistory(test_id, tuple(RecordedRun(*row[2:]) for row in of_test), message or "")
+            for (test_id, message), of_test in itertools.groupby(rows, key=lambda row: row[:2])
+        ]
 
     def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
+        """Remember a test that was settled; at the end of the run, write all of them down."""
         if self._only_reads:
             return
         if isinstance(event, TestFinished):
             report = event.report
             if (report.attempts and not report.is_fixture) or report.outcome not in GOOD:
-                self._take(report)
+                self._keep(report)
         elif isinstance(event, RunFinished):
             rows = [_with_cost(row, cost / self._shared[process]) for row, cost, process in self._rows]
             # a test that ran several times failed if it failed once
@@ -144,7 +133,7 @@ class History:
             self.learn([*worst.values()], self._above - worst.keys())
             self._rows, self._shared, self._above = [], Counter(), set()
 
-    def _take(self, report: TestReport) -> None:
+    def _keep(self, report: TestReport) -> None:
         """Keep what matters of a report, which is little: there may be very many."""
         last = report.attempts[-1] if report.attempts else None
         process = None if last is None else last.process_id
@@ -161,34 +150,32 @@ class History:
         """
         try:
             self._make_directory()
-            with closing(self._open_to_write()) as database, database:
-                database.execute(_SCHEMA)
-                database.execute(_SCHEMA_OF_RECENT)
-                for table in ("tests", "recent"):
-                    database.executemany(f"DELETE FROM {table} WHERE id = ?", ((one,) for one in mended))  # noqa: S608
+            with closing(self._open_to_write()) as database, transaction(database):
+                bring_up_to_date(database)
                 now = time.time()
-                for table in ("recent", "tests"):
-                    old = f"DELETE FROM {table} WHERE id IN (SELECT id FROM tests WHERE last_run < ?)"  # noqa: S608
-                    database.execute(old, (now - KEPT_FOR,))
-                database.executemany(_UPSERT, (_values_of(row, now) for row in rows))
-                database.executemany(_UPSERT_RECENT, (_recent_of(row, now) for row in rows))
+                database.executemany("DELETE FROM tests WHERE id = ?", ((test_id,) for test_id in mended))
+                database.execute("DELETE FROM tests WHERE last_run < ?", (now - KEPT_FOR,))
+                for statement in (_UPSERT, _ADD_RUN):
+                    database.executemany(statement, (_values_of(row, now) for row in rows))
         except (OSError, sqlite3.Error, UnicodeError) as exception:
             self._give_up(exception)
 
     def read_shared_imports(self, source: str) -> SharedImportsPlan:
         """What modules imported together when this *source* of tests was run last; nothing where that is not known."""
-        if not os.path.isfile(self._path):
+        if not self._is_there:
             return ()
         try:
-            with closing(self._open()) as database:
-                rows = database.execute("SELECT imports FROM trunks WHERE source = ?", (_storable(source),)).fetchall()
+            with closing(self._open_to_read()) as database:
+                rows = database.execute(
+                    "SELECT imports FROM shared_imports WHERE source = ?", (_storable(source),)
+                ).fetchall()
             return tuple(
                 (tuple(path), tuple(statements))
                 for path, statements in (json.loads(rows[0][0]) if rows else ())
-                if all(map(_IMPORT.fullmatch, statements)) and all(type(one) is str for one in path)
+                if all(map(_IMPORT.fullmatch, statements)) and all(type(folder) is str for folder in path)
             )
         except (sqlite3.Error, ValueError, TypeError):
-            return ()  # as in a file of an earlier isolatedunit, which has no such table
+            return ()
 
     def learn_shared_imports(self, source: str, shared_imports: SharedImportsPlan) -> None:
         """Write down what modules imported together, where that is not known yet."""
@@ -196,12 +183,12 @@ class History:
             return
         try:
             self._make_directory()
-            with closing(self._open_to_write()) as database, database:
-                database.execute(_SCHEMA_OF_TRUNKS)
+            with closing(self._open_to_write()) as database, transaction(database):
+                bring_up_to_date(database)
                 now = time.time()
-                database.execute("DELETE FROM trunks WHERE last_run < ?", (now - KEPT_FOR,))
+                database.execute("DELETE FROM shared_imports WHERE last_run < ?", (now - KEPT_FOR,))
                 row = (_storable(source), json.dumps(shared_imports), now)
-                database.execute("INSERT OR REPLACE INTO trunks (source, imports, last_run) VALUES (?, ?, ?)", row)
+                database.execute("INSERT OR REPLACE INTO shared_imports VALUES (?, ?, ?)", row)
         except (OSError, sqlite3.Error, UnicodeError) as exception:
             self._give_up(exception)
 
@@ -220,20 +207,34 @@ class History:
         # SQLite would make it readable for all; what it makes beside it is as the file itself is
         os.close(_open_private(self._path, os.O_RDWR | os.O_CREAT))
 
+    @property
+    def _is_there(self) -> bool:
+        # an empty file is one of a run that ended before it wrote anything
+        return os.path.isfile(self._path) and os.path.getsize(self._path) > 0
+
     def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT)
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version > _VERSION:
+        return sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT, isolation_level=None)
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        """The file, or a copy of it in memory if it is of an earlier format, since who reads may not write."""
+        database = self._open()
+        try:
+            if format_of(database) == FORMAT:
+                return database
+            copy = sqlite3.connect(":memory:", isolation_level=None)
+            database.backup(copy)
+        except BaseException:
             database.close()
-            raise sqlite3.DatabaseError(f"written by a newer isolatedunit (format {version})")
-        return database
+            raise
+        database.close()
+        with transaction(copy):
+            bring_up_to_date(copy)
+        return copy
 
     def _open_to_write(self) -> sqlite3.Connection:
         database = self._open()
         # every run would wait for the disk several times: a file that is not needed may be lost when the power fails
         database.execute("PRAGMA synchronous = OFF")
-        if database.execute("PRAGMA user_version").fetchone() != (_VERSION,):
-            database.execute(f"PRAGMA user_version = {_VERSION}")
         return database
 
 
@@ -242,19 +243,24 @@ def _open_private(path: str, flags: int) -> int:
 
 
 _UPSERT = f"""
-    INSERT INTO tests (id, duration, peak_rss, outcome, cause, runs, failures, last_run)
-    VALUES (:id, :duration, :peak_rss, :outcome, :cause, 1, :failed, :now)
+    INSERT INTO tests (id, duration, peak_rss, outcome, cause, runs, failures, last_run, message)
+    VALUES (:id, :duration, :peak_rss, :outcome, :cause, 1, :failed, :now, :message)
     ON CONFLICT (id) DO UPDATE SET
         duration = duration * {1 - NEWEST_COUNTS} + :duration * {NEWEST_COUNTS}, peak_rss = :peak_rss,
-        outcome = :outcome, cause = :cause, runs = runs + 1, failures = failures + :failed, last_run = :now
+        outcome = :outcome, cause = :cause, runs = runs + 1, failures = failures + :failed, last_run = :now,
+        message = coalesce(:message, message)
 """  # noqa: S608 - only a constant of ours is put in
 
 
-_UPSERT_RECENT = f"""
-    INSERT INTO recent (id, runs, message) VALUES (:id, :run, :message)
-    ON CONFLICT (id) DO UPDATE SET
-        runs = substr(:run || ';' || runs, 1, {RECENT_SIZE}), message = coalesce(:message, message)
-"""  # noqa: S608 - only a constant of ours is put in
+_ADD_RUN = """
+    INSERT OR REPLACE INTO runs (test, at, duration, outcome, cause)
+    SELECT number, :now, :duration, :outcome, :cause FROM tests WHERE id = :id
+"""
+
+_RUNS = """
+    SELECT tests.id, tests.message, runs.at, runs.duration, runs.outcome, runs.cause
+    FROM runs JOIN tests ON tests.number = runs.test ORDER BY tests.id, runs.at
+"""
 
 
 _WRITTEN = ("id", "duration", "peak_rss", "outcome", "cause")
@@ -262,28 +268,13 @@ _WRITTEN = ("id", "duration", "peak_rss", "outcome", "cause")
 
 def _values_of(row: Row, now: float) -> dict[str, object]:
     values = {name: getattr(row, name) for name in _WRITTEN}
-    return {**values, "failed": row.outcome not in GOOD, "now": now}
+    # that the last failure had no message is something to know, too
+    message = None if row.outcome in GOOD else row.message
+    return {**values, "failed": row.outcome not in GOOD, "now": now, "message": message}
 
 
 def _with_cost(row: Row, cost: float) -> Row:
     return row if cost <= row.duration else replace(row, duration=cost)
-
-
-def _recent_of(row: Row, now: float) -> dict[str, object]:
-    run = f"{now:.2f} {row.duration:.4g} {row.outcome}{f' {row.cause}' if row.cause else ''}"
-    # that the last failure had no message is something to know, too
-    return {"id": row.id, "run": run, "message": None if row.outcome in GOOD else row.message}
-
-
-def _read_runs(runs: str) -> tuple[Once, ...]:
-    entries = runs.split(";")
-    if len(runs) >= RECENT_SIZE:
-        entries.pop()  # the oldest may have been cut
-    found = []
-    for entry in reversed(entries):
-        at, duration, outcome, *cause = entry.split(" ", 3)
-        found.append(Once(float(at), float(duration), outcome, cause[0] if cause else None))
-    return tuple(found)
 
 
 def _row_of(report: TestReport) -> Row:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from isolatedunit.history.store import Once, Recent
+from isolatedunit.history.store import RecordedRun, TestHistory
 from isolatedunit.model.records import record
 from isolatedunit.model.results import GOOD
 
@@ -58,7 +58,7 @@ class Failing:
 
 
 @record(frozen=True)
-class Recollection:
+class Trends:
     """The whole of it; each list with what matters most first."""
 
     tests: int
@@ -68,17 +68,17 @@ class Recollection:
     failing: tuple[Failing, ...]
 
 
-def recollect(tests: Sequence[Recent], limit: int) -> Recollection:
+def find_trends(tests: Sequence[TestHistory], limit: int) -> Trends:
     """Make it from the recent runs of *tests*, with at most *limit* in each list."""
     slow = sorted((_slow(test) for test in tests), key=lambda one: (-one.seconds, one.id))
     flaky = sorted(filter(None, map(_flaky, tests)), key=lambda one: (one.good / one.runs, one.id))
     failing = sorted(filter(None, map(_failing, tests)), key=lambda one: (-one.since, one.id))
     last_at = max((test.runs[-1].at for test in tests), default=0.0)
-    return Recollection(len(tests), last_at, tuple(slow[:limit]), tuple(flaky[:limit]), tuple(failing[:limit]))
+    return Trends(len(tests), last_at, tuple(slow[:limit]), tuple(flaky[:limit]), tuple(failing[:limit]))
 
 
-def _slow(test: Recent) -> Slow:
-    durations = tuple(once.duration for once in test.runs)
+def _slow(test: TestHistory) -> Slow:
+    durations = tuple(run.duration for run in test.runs)
     half = len(durations) // 2
     before, after = durations[:half], durations[half:]
     change = _mean(after) / _mean(before) - 1.0 if half and _mean(before) > 0.0 else None
@@ -89,30 +89,30 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _is_good(once: Once) -> bool:
-    return once.outcome in GOOD and once.cause != "flaky"
+def _is_good(run: RecordedRun) -> bool:
+    return run.outcome in GOOD and run.cause != "flaky"
 
 
-def _flaky(test: Recent) -> Flaky | None:
+def _flaky(test: TestHistory) -> Flaky | None:
     good = sum(map(_is_good, test.runs))
     if good in (0, len(test.runs)):
         return None
     return Flaky(test.id, good, len(test.runs), "".join(map(letter_of, test.runs)))
 
 
-def _failing(test: Recent) -> Failing | None:
+def _failing(test: TestHistory) -> Failing | None:
     times, since = 0, 0.0
-    for once in reversed(test.runs):
-        if once.outcome in GOOD:
+    for run in reversed(test.runs):
+        if run.outcome in GOOD:
             break
-        times, since = times + 1, once.at
+        times, since = times + 1, run.at
     last = test.runs[-1]
     return Failing(test.id, times, since, last.outcome, last.cause, test.message) if times else None
 
 
-def letter_of(once: Once) -> str:
+def letter_of(run: RecordedRun) -> str:
     """unittest's letter of an outcome; a tilde for a test that only passed when it was tried again."""
-    return LETTER_OF_FLAKY if once.cause == "flaky" else _LETTERS.get(once.outcome, "?")
+    return LETTER_OF_FLAKY if run.cause == "flaky" else _LETTERS.get(run.outcome, "?")
 
 
 def trend_of(durations: Sequence[float], *, only_ascii: bool = False) -> str:
@@ -127,9 +127,7 @@ def date_of(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def tables_of(
-    found: Recollection, *, only_ascii: bool = False
-) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+def tables_of(found: Trends, *, only_ascii: bool = False) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """Title, column heads and rows of each list that has something in it."""
     slow: list[tuple[str, ...]] = [
         (f"{one.seconds:.3f} s", _percent(one.change), trend_of(one.durations, only_ascii=only_ascii), one.id)
@@ -150,14 +148,12 @@ def tables_of(
     return [(title, head, rows) for title, head, rows in tables if rows]
 
 
-def runs_of(test: Recent) -> list[tuple[str, ...]]:
+def runs_of(test: TestHistory) -> list[tuple[str, ...]]:
     """When, what, why and how long, of each recent run, the newest first."""
-    return [
-        (date_of(once.at), once.outcome, once.cause or "", f"{once.duration:.3f} s") for once in reversed(test.runs)
-    ]
+    return [(date_of(run.at), run.outcome, run.cause or "", f"{run.duration:.3f} s") for run in reversed(test.runs)]
 
 
-def as_json(found: Recollection, tests: Iterable[Recent]) -> dict[str, Any]:
+def as_json(found: Trends, tests: Iterable[TestHistory]) -> dict[str, Any]:
     """All of it as plain data: times in seconds since 1970, durations in seconds."""
     return {
         "format": "isolatedunit-history/1",
@@ -172,8 +168,8 @@ def as_json(found: Recollection, tests: Iterable[Recent]) -> dict[str, Any]:
                 "id": test.id,
                 "message": test.message,
                 "runs": [
-                    {"at": once.at, "duration": once.duration, "outcome": once.outcome, "cause": once.cause}
-                    for once in test.runs
+                    {"at": run.at, "duration": run.duration, "outcome": run.outcome, "cause": run.cause}
+                    for run in test.runs
                 ],
             }
             for test in tests

@@ -6,7 +6,7 @@ import json
 import os
 from html.parser import HTMLParser
 
-from isolatedunit.history.store import LONGEST_MESSAGE, Once
+from isolatedunit.history.store import LONGEST_MESSAGE, RecordedRun
 from isolatedunit.history.trends import date_of
 from tests.support.command_line import Completed, environment, run_python
 from tests.support.projects import ProjectTestCase
@@ -28,8 +28,8 @@ SUITE = """
     """
 
 
-def runs(*outcomes: str, duration: float = 1.0) -> tuple[Once, ...]:
-    return tuple(Once(1000.0 + number, duration, outcome, None) for number, outcome in enumerate(outcomes))
+def runs(*outcomes: str, duration: float = 1.0) -> tuple[RecordedRun, ...]:
+    return tuple(RecordedRun(1000.0 + number, duration, outcome, None) for number, outcome in enumerate(outcomes))
 
 
 class Texts(HTMLParser):

@@ -78,7 +78,7 @@ class FileTest(ProjectTestCase):
         with mock.patch("isolatedunit.history.store.time.time", lambda: later):
             self.learn(Row("new", 1.0, None, "passed", None))
         self.assertEqual(sorted(History(self.path).read()), ["new", "there"])
-        self.assertEqual([test.id for test in History(self.path).read_recent()], ["new", "there"])
+        self.assertEqual([test.id for test in History(self.path).read_runs()], ["new", "there"])
 
     def test_what_is_imported_together_is_known_by_what_was_run(self) -> None:
         shared_imports = ((("/a",), ("import heavy", "from heavy.sub import x")),)
@@ -102,7 +102,7 @@ class FileTest(ProjectTestCase):
     def store(self, imports: str) -> None:
         History(self.path).learn_shared_imports("all", (((), ("import some",)),))
         with closing(sqlite3.connect(self.path)) as database, database:
-            database.execute("UPDATE trunks SET imports = ? WHERE source = 'all'", (imports,))
+            database.execute("UPDATE shared_imports SET imports = ? WHERE source = 'all'", (imports,))
 
     def test_its_folder_is_nobodys_project(self) -> None:
         self.learn(Row("a", 1.0, None, "passed", None))

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import unittest
+from contextlib import closing
 
-from isolatedunit.history.store import RECENT_SIZE, History, Once, Recent, Row
-from isolatedunit.history.trends import recollect, trend_of
+from isolatedunit.history.schema import FORMAT, RUNS_KEPT
+from isolatedunit.history.store import History, RecordedRun, Row, TestHistory
+from isolatedunit.history.trends import find_trends, trend_of
 from tests.support.projects import ProjectTestCase
 
 
-def runs(*outcomes: str, duration: float = 1.0) -> tuple[Once, ...]:
-    return tuple(Once(1000.0 + number, duration, outcome, None) for number, outcome in enumerate(outcomes))
+def runs(*outcomes: str, duration: float = 1.0) -> tuple[RecordedRun, ...]:
+    return tuple(RecordedRun(1000.0 + number, duration, outcome, None) for number, outcome in enumerate(outcomes))
 
 
 class RecollectTest(unittest.TestCase):
     def test_slow_ones_and_their_trend(self) -> None:
         durations = (1.0, 1.0, 2.0, 4.0)
-        slow = Recent("slow", tuple(Once(float(at), one, "passed", None) for at, one in enumerate(durations)), "")
-        found = recollect([Recent("quick", runs("passed", duration=0.5), ""), slow], 10)
+        slow = TestHistory(
+            "slow", tuple(RecordedRun(float(at), one, "passed", None) for at, one in enumerate(durations)), ""
+        )
+        found = find_trends([TestHistory("quick", runs("passed", duration=0.5), ""), slow], 10)
         self.assertEqual(
             [(one.id, one.seconds, one.change) for one in found.slow], [("slow", 4.0, 2.0), ("quick", 0.5, None)]
         )
-        self.assertEqual([one.id for one in recollect([slow, slow, slow], 2).slow], ["slow", "slow"])
+        self.assertEqual([one.id for one in find_trends([slow, slow, slow], 2).slow], ["slow", "slow"])
 
     def test_trends_are_drawn(self) -> None:
         self.assertEqual(trend_of((1.0, 2.0, 4.0)), "▃▅█")
@@ -33,13 +38,15 @@ class RecollectTest(unittest.TestCase):
 
     def test_flaky_ones(self) -> None:
         tests = [
-            Recent("mostly good", runs("passed", "failed", "passed", "passed"), ""),
-            Recent("good", runs("passed", "skipped"), ""),
-            Recent("bad", runs("failed", "error"), ""),
-            Recent("half", runs("passed", "error"), ""),
-            Recent("tried again", (Once(0.0, 1.0, "passed", None), Once(1.0, 1.0, "passed", "flaky")), ""),
+            TestHistory("mostly good", runs("passed", "failed", "passed", "passed"), ""),
+            TestHistory("good", runs("passed", "skipped"), ""),
+            TestHistory("bad", runs("failed", "error"), ""),
+            TestHistory("half", runs("passed", "error"), ""),
+            TestHistory(
+                "tried again", (RecordedRun(0.0, 1.0, "passed", None), RecordedRun(1.0, 1.0, "passed", "flaky")), ""
+            ),
         ]
-        found = recollect(tests, 10).flaky
+        found = find_trends(tests, 10).flaky
         self.assertEqual(
             [(one.id, one.good, one.runs, one.letters) for one in found],
             [("half", 1, 2, ".E"), ("tried again", 1, 2, ".~"), ("mostly good", 3, 4, ".F..")],
@@ -47,11 +54,11 @@ class RecollectTest(unittest.TestCase):
 
     def test_failing_ones_and_since_when(self) -> None:
         tests = [
-            Recent("new", runs("passed", "passed", "failed"), "why"),
-            Recent("old", runs("passed", "failed", "error"), ""),
-            Recent("mended", runs("failed", "passed"), "why"),
+            TestHistory("new", runs("passed", "passed", "failed"), "why"),
+            TestHistory("old", runs("passed", "failed", "error"), ""),
+            TestHistory("mended", runs("failed", "passed"), "why"),
         ]
-        found = recollect(tests, 10).failing
+        found = find_trends(tests, 10).failing
         self.assertEqual(
             [(one.id, one.times, one.since, one.message) for one in found],
             [("new", 1, 1002.0, "why"), ("old", 2, 1001.0, "")],
@@ -63,7 +70,8 @@ class KeptTest(ProjectTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.history = History(os.path.join(self.directory, "history.sqlite3"))
+        self.path = os.path.join(self.directory, "history.sqlite3")
+        self.history = History(self.path)
 
     def learn(self, outcome: str, duration: float = 0.5, message: str = "") -> None:
         self.history.learn([Row("m.C.test", duration, None, outcome, None, message)])
@@ -72,7 +80,7 @@ class KeptTest(ProjectTestCase):
     def test_runs_in_their_order_and_the_last_failure(self) -> None:
         for number, outcome in enumerate(("failed", "passed", "error", "passed")):
             self.learn(outcome, float(number), f"message {number}")
-        (recent,) = self.history.read_recent()
+        (recent,) = self.history.read_runs()
         self.assertEqual(
             [(one.outcome, one.duration) for one in recent.runs],
             [("failed", 0.0), ("passed", 1.0), ("error", 2.0), ("passed", 3.0)],
@@ -82,22 +90,90 @@ class KeptTest(ProjectTestCase):
     def test_it_does_not_grow_without_end(self) -> None:
         for number in range(200):
             self.learn("unexpectedSuccess", float(number))
-        (recent,) = self.history.read_recent()
+        (recent,) = self.history.read_runs()
         self.assertEqual(
-            [one.duration for one in recent.runs], [float(one) for one in range(200 - len(recent.runs), 200)]
+            [run.duration for run in recent.runs], [float(number) for number in range(200 - RUNS_KEPT, 200)]
         )
-        self.assertGreaterEqual(len(recent.runs), 15)
-        with sqlite3.connect(os.path.join(self.directory, "history.sqlite3")) as database:
-            self.assertLessEqual(database.execute("SELECT max(length(runs)) FROM recent").fetchone()[0], RECENT_SIZE)
-        database.close()
+        with closing(sqlite3.connect(self.path)) as database:
+            self.assertEqual(database.execute("SELECT count(*) FROM runs").fetchone(), (RUNS_KEPT,))
 
-    def test_a_file_of_before_is_read_and_goes_on(self) -> None:
-        self.learn("passed")
-        path = os.path.join(self.directory, "history.sqlite3")
-        with sqlite3.connect(path) as database:
-            database.execute("DROP TABLE recent")
-        database.close()
-        self.assertEqual(self.history.read_recent(), [])
+    def test_a_test_that_is_forgotten_leaves_no_run(self) -> None:
         self.learn("failed")
-        self.assertEqual(len(self.history.read_recent()[0].runs), 1)
-        self.assertEqual(self.history.read()["m.C.test"].runs, 2)
+        self.history.learn([], ["m.C.test"])
+        with closing(sqlite3.connect(self.path)) as database:
+            self.assertEqual(database.execute("SELECT count(*) FROM runs").fetchone(), (0,))
+
+
+FORMAT_1 = """
+    CREATE TABLE tests (
+        id TEXT PRIMARY KEY, duration REAL NOT NULL, peak_rss INTEGER, outcome TEXT NOT NULL, cause TEXT,
+        runs INTEGER NOT NULL, failures INTEGER NOT NULL, last_run REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE recent (id TEXT PRIMARY KEY, runs TEXT NOT NULL, message TEXT) WITHOUT ROWID;
+    CREATE TABLE trunks (source TEXT PRIMARY KEY, imports TEXT NOT NULL, last_run REAL NOT NULL) WITHOUT ROWID;
+    INSERT INTO tests VALUES ('m.C.test', 0.5, 1000, 'error', 'crash', 3, 1, {now}), ('m.C.odd', 1, NULL, 'passed',
+        NULL, 1, 0, {now});
+    INSERT INTO recent VALUES
+        ('m.C.test', '{now} 0.75 error crash;1700000000.25 0.5 passed;1600000000 1 passed flaky', 'why'),
+        ('m.C.odd', 'nonsense;1500000000 2 skipped;' || printf('%.*c', 800, 'x'), NULL);
+    INSERT INTO trunks VALUES ('all', '[[["/a"], ["import heavy"]]]', {now});
+    PRAGMA user_version = 1;
+"""
+
+
+class FormerFormatTest(ProjectTestCase):
+    """A file that an earlier isolatedunit wrote."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = os.path.join(self.directory, "history.sqlite3")
+        with closing(sqlite3.connect(self.path)) as database:
+            database.executescript(FORMAT_1.format(now=time.time()))
+
+    def version(self) -> int:
+        with closing(sqlite3.connect(self.path)) as database:
+            found: int = database.execute("PRAGMA user_version").fetchone()[0]
+            return found
+
+    def check(self, history: History) -> None:
+        past = history.read()
+        self.assertEqual((past["m.C.test"].duration, past["m.C.test"].peak_rss, past["m.C.test"].runs), (0.5, 1000, 3))
+        odd, test = history.read_runs()
+        self.assertEqual([run.outcome for run in odd.runs], ["skipped"])
+        self.assertEqual(
+            [(run.duration, run.outcome, run.cause) for run in test.runs],
+            [(1.0, "passed", "flaky"), (0.5, "passed", None), (0.75, "error", "crash")],
+        )
+        self.assertEqual((test.message, odd.message), ("why", ""))
+        self.assertEqual(history.read_shared_imports("all"), ((("/a",), ("import heavy",)),))
+        self.assertIsNone(history.problem)
+
+    def test_it_is_read_and_left_as_it_is(self) -> None:
+        self.check(History(self.path, only_reads=True))
+        self.assertEqual(self.version(), 1)
+
+    def test_the_next_run_goes_on_with_it(self) -> None:
+        History(self.path).learn([])
+        self.assertEqual(self.version(), FORMAT)
+        self.check(History(self.path))
+        History(self.path).learn([Row("m.C.test", 0.5, None, "passed", None)])
+        (_, test) = History(self.path).read_runs()
+        self.assertEqual((len(test.runs), History(self.path).read()["m.C.test"].runs), (4, 4))
+
+    def test_the_first_files_had_one_table(self) -> None:
+        with closing(sqlite3.connect(self.path)) as database:
+            database.executescript("DROP TABLE recent; DROP TABLE trunks")
+        history = History(self.path)
+        self.assertEqual((history.read_runs(), history.read_shared_imports("all")), ([], ()))
+        history.learn([Row("m.C.test", 0.5, None, "failed", None)])
+        self.assertIsNone(history.problem)
+        self.assertEqual((len(history.read_runs()[0].runs), history.read()["m.C.test"].runs), (1, 4))
+
+    def test_what_only_looks_like_one_is_left_alone(self) -> None:
+        with closing(sqlite3.connect(self.path)) as database:
+            database.executescript("DROP TABLE tests; CREATE TABLE tests (color TEXT)")
+        history = History(self.path)
+        self.assertEqual(history.read(), {})
+        history.learn([Row("m.C.test", 0.5, None, "failed", None)])
+        self.assertIn("no such column", history.problem or "")
+        self.assertEqual(self.version(), 1)

@@ -1,0 +1,119 @@
+"""The tables of the history file, and how a file of an earlier isolatedunit becomes one of today.
+
+Format 2 has a row for each run of a test. Format 1 kept the recent runs of a test as one text, newest first, with ``;``
+between them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+FORMAT = 2
+"""The ``user_version`` of the file."""
+
+RUNS_KEPT = 25
+"""How many of the last runs of each test are kept."""
+
+_TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS tests (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, duration REAL NOT NULL, peak_rss INTEGER,
+        outcome TEXT NOT NULL, cause TEXT, runs INTEGER NOT NULL, failures INTEGER NOT NULL, last_run REAL NOT NULL,
+        message TEXT
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS runs (
+        test INTEGER NOT NULL, at REAL NOT NULL, duration REAL NOT NULL, outcome TEXT NOT NULL, cause TEXT,
+        PRIMARY KEY (test, at)
+    ) WITHOUT ROWID
+    """,
+    f"""
+    CREATE TRIGGER IF NOT EXISTS forget_runs AFTER INSERT ON runs BEGIN
+        DELETE FROM runs WHERE test = NEW.test AND at <= (
+            SELECT at FROM runs WHERE test = NEW.test ORDER BY at DESC LIMIT 1 OFFSET {RUNS_KEPT}
+        );
+    END
+    """,  # noqa: S608 - only a constant of ours is put in
+    """
+    CREATE TRIGGER IF NOT EXISTS forget_test AFTER DELETE ON tests BEGIN
+        DELETE FROM runs WHERE test = OLD.number;
+    END
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS shared_imports (
+        source TEXT PRIMARY KEY, imports TEXT NOT NULL, last_run REAL NOT NULL
+    ) WITHOUT ROWID
+    """,
+)
+
+_OF_FORMAT_1 = (
+    "CREATE TABLE IF NOT EXISTS recent (id TEXT PRIMARY KEY, runs TEXT NOT NULL, message TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS trunks (source TEXT PRIMARY KEY, imports TEXT NOT NULL, last_run REAL NOT NULL)",
+    "ALTER TABLE tests RENAME TO old_tests",
+)
+"""Makes each table of format 1 be there, since the first files had less, and takes the name that is needed."""
+
+_LONGEST_OLD_TEXT = 800  # characters, after which the oldest entry was cut off in the middle
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Do all of what follows, or nothing; *database* has to leave transactions to us (``isolation_level=None``)."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
+def format_of(database: sqlite3.Connection) -> int:
+    """The format of a file; 0 for one that has no tables yet. Raises `sqlite3.Error` for one that is none of ours."""
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > FORMAT:
+        raise sqlite3.DatabaseError(f"written by a newer isolatedunit (format {version})")
+    return int(version)
+
+
+def bring_up_to_date(database: sqlite3.Connection) -> None:
+    """Give a new file its tables, and one of format 1 those of today, in a transaction that is open already."""
+    version = format_of(database)
+    if version == FORMAT:
+        return
+    if version == 1:
+        for statement in _OF_FORMAT_1:
+            database.execute(statement)
+    for statement in _TABLES:
+        database.execute(statement)
+    if version == 1:
+        _copy_format_1(database)
+    database.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _copy_format_1(database: sqlite3.Connection) -> None:
+    columns = "id, duration, peak_rss, outcome, cause, runs, failures, last_run"
+    database.execute(
+        f"INSERT INTO tests ({columns}, message) "  # noqa: S608 - only a constant of ours is put in
+        f"SELECT {columns}, (SELECT message FROM recent WHERE recent.id = old_tests.id) FROM old_tests"
+    )
+    for number, text in database.execute("SELECT number, recent.runs FROM tests JOIN recent USING (id)").fetchall():
+        rows = ((number, *run) for run in _read_old_runs(text))
+        database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?)", rows)
+    database.execute("INSERT INTO shared_imports SELECT source, imports, last_run FROM trunks")
+    for table in ("old_tests", "recent", "trunks"):
+        database.execute(f"DROP TABLE {table}")
+
+
+def _read_old_runs(text: str) -> Iterator[tuple[float, float, str, str | None]]:
+    """When, how long, outcome and cause of each run in a text of format 1."""
+    entries = text.split(";")
+    if len(text) >= _LONGEST_OLD_TEXT:
+        entries.pop()
+    for entry in entries:
+        with suppress(ValueError):
+            at, duration, outcome, *cause = entry.split(" ", 3)
+            yield float(at), float(duration), outcome, cause[0] if cause else None
