@@ -34,7 +34,7 @@ SEALED = frozenset(
         ),
         ("collection", "addresses import_path overrides"),
         ("handles", "descriptors leaving origins processes state threads tracker"),
-        ("model", "schema"),
+        ("model", "schema subtests"),
         ("protocol", "channel child_settings messages phases pickling"),
         ("system", "cgroups processes secrets"),
     )

@@ -378,7 +378,7 @@ class LoadFinished(Report):
 
 
 class FixtureProcessReady(Report):
-    """A template's child has become a fixture process, and templates can be forked from it. Its own waits for its end."""
+    """A child has become a fixture process, from which templates can be forked; its own template waits for its end."""
 
 
 class ChildReaped(Report):

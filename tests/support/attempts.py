@@ -12,15 +12,31 @@ from isolatedunit.engine.attempt.stimuli import (
     Stimulus,
 )
 from isolatedunit.model.results import ExitStatus, PlannedTest
+from isolatedunit.protocol.child_settings import ChildSettings
 from isolatedunit.protocol.messages import (
     ChildReady,
     OutcomeNoted,
+    RunTest,
     TestEnded,
     TestStarted,
     WorkFinished,
 )
 
 PID = 4711
+SETTINGS = ChildSettings(
+    failfast=False,
+    buffer=False,
+    tb_locals=False,
+    warnings=None,
+    ipc=True,
+    heartbeat_interval=1.0,
+    cleanup_timeout=10.0,
+)
+"""What a child is told where nothing of it matters."""
+
+WORK = RunTest(attempt="run/0#1", tests=[], settings=SETTINGS)
+"""Work of a child where nobody does it."""
+
 SAID: dict[str, Any] = {"attempt": "run/0#1", "pid": PID}
 
 

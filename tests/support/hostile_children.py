@@ -28,7 +28,6 @@ from isolatedunit.protocol.messages import (
     REPORTS,
     CallNoted,
     ChildReady,
-    Exit,
     FixtureStarted,
     HandlesCleaned,
     Heartbeat,
@@ -52,6 +51,7 @@ from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.summary import Summary
 from isolatedunit.reporters.timeline import Timeline
 from isolatedunit.result_bridge import ResultBridge, showing_child_errors
+from tests.support.attempts import WORK
 
 NEVER = float("inf")
 PID = 4711
@@ -235,7 +235,7 @@ class RunnersEnd:
                     events = scheduler.settle(running.attempt, outputs, running.spawn_info, loop.now)
                     loop.publisher.publish(events)
 
-                spec = ChildSpec(attempt.id, Exit())
+                spec = ChildSpec(attempt.id, WORK)
                 loop.start(Running(attempt, spec, "/nowhere/receipt", settle))
             if not loop.occupied and not scheduler.has_more:
                 return

@@ -23,7 +23,8 @@ DATA = os.path.join(REPOSITORY, "docs", "layers.toml")
 def read_layers(path: str = DATA) -> dict[str, Any]:
     """The floors and the pure packages, as the file has them."""
     with open(path, "rb") as file:
-        return tomllib.load(file)
+        layers: dict[str, Any] = tomllib.load(file)
+    return layers
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from isolatedunit.engine.attempt.stimuli import SlotGranted
 from isolatedunit.engine.costs import describe
 from isolatedunit.model.events import AttemptFinished, RunStarted
 from isolatedunit.model.results import SpawnInfo
-from isolatedunit.protocol.messages import Exit, LoadFinished, LoadStarted, WorkFinished
+from isolatedunit.protocol.messages import LoadFinished, LoadStarted, WorkFinished
 from isolatedunit.reporters.costs import LEAST_SAVING, LEAST_SHARE, CostTable, IsolationMode, advise
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.summary import SLOWEST_SHOWN, table_of
-from tests.support.attempts import EXITED, READY, SAID, drive, finished, make, started
+from tests.support.attempts import EXITED, READY, SAID, SETTINGS, WORK, drive, finished, make, started
 
 FORK = IsolationMode(start_method="forkserver")
 
@@ -124,7 +124,7 @@ class AccountTest(unittest.TestCase):
     def described(self, attempt: Attempt, *, spawn_info: str | None = "import", **spec: Any) -> AttemptFinished:
         values: dict[str, Any] = {"home": {"module": "pkg.mod"}, **spec}
         method = SpawnInfo("spawn") if spawn_info is None else SpawnInfo("forkserver", spawn_info)
-        return describe(attempt, ChildSpec(attempt.id, Exit(), **values), method, 9.0)
+        return describe(attempt, ChildSpec(attempt.id, WORK, **values), method, 9.0)
 
     def load(self, duration: float, shared_imports: float = 0.0) -> tuple[LoadStarted, LoadFinished]:
         return LoadStarted(**SAID), LoadFinished(**SAID, duration=duration, shared_imports_duration=shared_imports)
@@ -161,8 +161,9 @@ class AccountTest(unittest.TestCase):
 class RecorderTest(unittest.TestCase):
     def test_each_fixture_is_charged_with_its_own_time_only(self) -> None:
         """unittest tears the last module down while it is about to set the next one up."""
-        recorder = Recorder(mock.Mock(), [], {"failfast": False, "buffer": False, "tb_locals": False})
-        with mock.patch("isolatedunit.child.recorder._clock", side_effect=[10.0, 12.0, 15.0, 16.0, 20.0, 20.5]):
+        recorder = Recorder(mock.Mock(), [], SETTINGS)
+        clock = mock.Mock(perf_counter=mock.Mock(side_effect=[10.0, 12.0, 15.0, 16.0, 20.0, 20.5]))
+        with mock.patch("isolatedunit.child.recorder.time", clock):
             recorder.fixture_starts("setUpModule (b)")
             recorder.fixture_starts("tearDownModule (a)")
             recorder.fixture_ended()

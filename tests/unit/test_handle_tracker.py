@@ -204,7 +204,8 @@ class LeakTest(LeakCase):
 
         def leak() -> None:
             loop = asyncio.new_event_loop()
-            loop.set_task_factory(lambda loop, coroutine, **more: Task(coroutine, loop=loop, **more))
+            make: Any = lambda loop, coroutine, **more: Task(coroutine, loop=loop, **more)  # noqa: E731 - typed
+            loop.set_task_factory(make)
             kept.append(loop.create_task(linger(), name="lingering"))
             loop.run_until_complete(asyncio.sleep(0))
             loop.close()

@@ -64,7 +64,9 @@ def find_outside(sources: Sources) -> Iterator[tuple[str, int, str]]:
         if not module.startswith(tuple(PURE)):
             continue
         for node in ast.walk(tree):
-            name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+            if not isinstance(node, (ast.Name, ast.Attribute)):
+                continue
+            name = node.id if isinstance(node, ast.Name) else node.attr
             if name in CLOCKS or (name in DOORS and isinstance(node, ast.Name)):
                 yield module, node.lineno, name
 

@@ -82,7 +82,8 @@ def said(kind: Any, **fields: Any) -> Any:
 
 class ControlTest(unittest.TestCase):
     def setUp(self) -> None:
-        self.loop: Any = FakeLoop()
+        loop: Any = FakeLoop()
+        self.loop = loop
         self.control = Control(self.loop, lambda: [1, 2])
 
     def done(self) -> list[Any]:
@@ -216,7 +217,8 @@ class PublisherTest(unittest.TestCase):
 
 class CollectionTest(unittest.TestCase):
     def collect(self, *scripts: list[Any], **options: Any) -> Any:
-        self.loop: Any = FakeLoop(*scripts)
+        loop: Any = FakeLoop(*scripts)
+        self.loop = loop
         self.control = Control(self.loop, list)
         return Collection("run", Options(**options), self.loop, self.control, lambda _: SETTINGS).collect({"names": []})
 
