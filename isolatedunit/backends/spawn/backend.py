@@ -231,7 +231,7 @@ class SpawnChild:
 
     def dump_stacks(self) -> None:
         """Have every thread write its stack, even if the process was stopped."""
-        if self._ended is None:  # not waited for yet, so its id is still its own
+        if self._ended is None:
             ask_for_stacks(self.known_id)
 
     def terminate(self) -> None:
@@ -240,17 +240,12 @@ class SpawnChild:
             processes.terminate_group(self.known_id)
 
     def kill(self) -> None:
-        """End the child and everything below it."""
-        if self._ended is None:
+        """Kill the child and everything below it."""
+        if self._ended is None:  # once it has been waited for, its id may be another process's
             below = processes.processes_below(self.known_id)
-            self._signal(processes.SIGKILL)
+            processes.send_signal(self.known_id, processes.SIGKILL)
             processes.kill_group(self.known_id)
             processes.kill_all(below)
-
-    def _signal(self, signal_number: int) -> None:
-        # once it has been waited for, its id may be another process's
-        if self._ended is None:
-            processes.send_signal(self.known_id, signal_number)
 
     def read_output(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
         """The output, cut at these sizes, and the stacks."""
