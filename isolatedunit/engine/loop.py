@@ -154,7 +154,7 @@ class Loop:
         self._feed(running, SlotGranted(running.since))
 
     def cancel(self, reason: str, *, force: bool = False, test: int | None = None, attempt: str | None = None) -> None:
-        """End every attempt that runs, or only those at the test with this number, or only the *attempt* with this id."""
+        """End every attempt that runs, or only those at the test with this number, or the *attempt* with this id."""
         chosen = [
             running
             for running in self._running.values()
