@@ -124,7 +124,7 @@ class Template:
                 elif isinstance(command, ForkChild):
                     self._fork_child(command, self._descriptors.pop(0))
                 elif isinstance(command, EndStrays):
-                    self._end_strays(command.lane)
+                    self._end_strays(command.template)
                 elif isinstance(command, EndFixtureProcess):
                     self._end_fixture_process(command, self._descriptors.pop(0))
         except RunnerGone:

@@ -1,4 +1,4 @@
-"""What an attempt has cost, as its child and its templates told it: no I/O, no clock."""
+"""Adds up what an attempt has cost, from the reports of its child and of its templates: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from isolatedunit.model.results import SpawnInfo
 
 
 def describe(attempt: Attempt, spec: ChildSpec, spawn_info: SpawnInfo, now: float) -> AttemptFinished:
-    """The event that tells of the attempt's end, with all that is known of its cost."""
+    """The event for the attempt's end, with all that is known about its cost."""
     return AttemptFinished(
         now,
         attempt.id,
@@ -28,14 +28,14 @@ def describe(attempt: Attempt, spec: ChildSpec, spawn_info: SpawnInfo, now: floa
 
 
 def _phases_of(attempt: Attempt) -> dict[str, float]:
-    """Where the time of an attempt went that gave its receipt."""
+    """The seconds of each phase of an attempt; empty without a receipt, which has them."""
     receipt = attempt.evidence.receipt
     if receipt is None or attempt.ready_at == NEVER:
         return {}
     tests = sum(record.duration for _, record in attempt.conclusion.settled)
     spawned = attempt.ready_at - attempt.spawned_at
     ended = attempt.ended_at - attempt.ready_at
-    if not attempt.evidence.names:  # it listed the tests
+    if not attempt.evidence.names:  # this attempt listed the tests
         return {"spawn": spawned, "import": ended}
     loaded_for = attempt.loaded_for + attempt.shared_imports_loaded_for
     return {
@@ -48,9 +48,9 @@ def _phases_of(attempt: Attempt) -> dict[str, float]:
 
 
 def _imports_of(attempt: Attempt, spec: ChildSpec, spawn_info: SpawnInfo) -> dict[str, float]:
-    """What was imported for the attempt: by the template of its lane, or by itself where that had imported nothing.
+    """The seconds of each import for the attempt, by its template or, if that imported nothing, by the child itself.
 
-    What several modules have imported together goes by the statements that do that.
+    Imports that several modules share are named by their statements.
     """
     imports = {}
     if attempt.shared_imports_loaded_for:
@@ -68,7 +68,7 @@ def _imports_of(attempt: Attempt, spec: ChildSpec, spawn_info: SpawnInfo) -> dic
 
 
 def _fixtures_of(attempt: Attempt) -> dict[str, float]:
-    """What its fixtures took; a child may tell anything, but none of them took longer than all of it."""
+    """The seconds of each fixture. A child may report anything, but no fixture took longer than the whole attempt."""
     receipt = attempt.evidence.receipt
     if receipt is None or not receipt.fixtures:
         return {}

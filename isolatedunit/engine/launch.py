@@ -83,7 +83,7 @@ class Launcher:
     def _spec(self, attempt: Attempt, place: Placement, settings: ChildSettings) -> ChildSpec:
         home: dict[str, Any] | None = place.tests[0].home
         if any(test.home != home for test in place.tests):
-            home = None  # no template has what all of them need
+            home = None  # no single template has what all of them need
         sources: list[dict[str, Any]] = []
         for test in place.tests:
             source = test.address.get("source")
@@ -102,7 +102,7 @@ class Launcher:
         )
 
     def _make_control_group(self, memory_limit: int | None) -> ControlGroup | None:
-        """Where the kernel is to hold a child to its limit, and can; it is only watched elsewhere."""
+        """A control group that holds a child to its limit; None without a limit, or if the system lets us have none."""
         if memory_limit is None:
             return None
         if not self._looked_for_groups:
@@ -130,7 +130,7 @@ class Launcher:
         return RunTest(attempt=attempt.id, tests=tests, settings=settings)
 
     def settings(self, options: Options, **of_attempt: Any) -> ChildSettings:
-        """What a child has to know of its *options*, and *of_attempt*, the fields that each attempt has of its own."""
+        """The settings of a child for its *options*; *of_attempt* are the fields that each attempt has of its own."""
         profile = self._measuring.profile
         return ChildSettings(
             failfast=options.failfast,

@@ -1,7 +1,8 @@
-"""Performs what attempts and scheduler decide, and waits: the only place that does.
+"""Does what attempts and scheduler decide, and waits: the only place that does.
 
-One thread, one loop. It waits for everything at once: what children say, their ends, and the
-nearest deadline. A child's channel is drained before its sentinel is believed.
+One thread, one loop. It waits for everything at once: the reports of children, their ends, and the
+nearest deadline. A child's channel is drained before its sentinel is believed: the last reports may arrive
+after the news of its end.
 """
 
 from __future__ import annotations
@@ -65,17 +66,17 @@ from isolatedunit.system import processes
 from isolatedunit.system.usage import used_by
 
 LISTEN_AFTER = 0.02
-"""Seconds before a child's reports are heard as they come.
+"""Seconds before a child's reports are received as they come.
 
-Most tests are done by then, and all that their child said is heard at once when it has ended: a
-report that wakes the loop costs it, and with it every other test, more than most tests take.
+Most tests are done by then, and all their reports are received at once when the child has ended. A
+report that wakes the loop costs it, and so every other test, more time than most tests take.
 """
 
 MAX_REPORTS = 250_000
-"""How many reports a child may send for each of its tests, before it is taken for one that never stops."""
+"""How many reports a child may send for each of its tests before it counts as one that never stops."""
 
 MAX_ASKED = 1000
-"""How many requests of a child may wait for their answers at a time."""
+"""How many requests of a child may wait for their replies at the same time."""
 
 _LONGEST_WAIT = 3600.0
 
@@ -83,8 +84,8 @@ _LONGEST_WAIT = 3600.0
 class Loop:
     """Runs attempts until they are done. *clock* gives monotonic seconds.
 
-    *answer* is called for each request of a child, and must not block; the function that it is
-    given takes the reply, from any thread.
+    *answer* is called with each request of a child, and must not block; it also gets a function
+    that takes the reply, from any thread. With *listens_at_once*, reports are received as they come from the beginning.
     """
 
     def __init__(
@@ -111,23 +112,23 @@ class Loop:
         self._running: dict[str, Running] = {}
         self._wakeup_read: int | None = None
         self._wakeup_write: int | None = None
-        if sys.platform != "win32":  # where what has no handle is looked at in between anyway
+        if sys.platform != "win32":  # where the waiter looks now and then for what has no handle
             self._wakeup_read, self._wakeup_write = os.pipe()
             os.set_blocking(self._wakeup_write, False)
             self._waiter.add(self._wakeup_read, None)
 
     @property
     def now(self) -> float:
-        """The time, in monotonic seconds, without that for which the run was suspended."""
+        """The time, in monotonic seconds, without the time for which the run was suspended."""
         return self._clock() - self._suspended_for
 
     @property
     def occupied(self) -> int:
-        """How many attempts have a slot."""
+        """How many attempts run."""
         return len(self._running)
 
     def sizes(self, attempts: Iterable[str]) -> dict[str, int]:
-        """The bytes of memory that the processes of these attempts have resident, as far as they run already."""
+        """The bytes of memory that the processes of these attempts have resident, of those that run already."""
         children = {name: self._running[name].child for name in attempts if name in self._running}
         used = {name: used_by(child.processes()) for name, child in children.items() if child is not None}
         return {name: usage.rss for name, usage in used.items() if usage is not None}
@@ -135,7 +136,7 @@ class Loop:
     # ---- from signal handlers and other threads
 
     def wake_up(self) -> None:
-        """Have `turn` return soon; from anywhere."""
+        """Have `turn` return soon; from any thread, and from a signal handler."""
         if self._wakeup_write is not None:
             try:
                 os.write(self._wakeup_write, b"!")
@@ -145,7 +146,7 @@ class Loop:
     # ---- attempts
 
     def start(self, running: Running) -> None:
-        """Give the attempt its slot."""
+        """Start the attempt, which has got its slot."""
         attempt = running.attempt
         self._running[attempt.id] = running
         is_logged = attempt.options.enable_process_logging
@@ -153,7 +154,7 @@ class Loop:
         self._feed(running, SlotGranted(running.since))
 
     def cancel(self, reason: str, *, force: bool = False, test: int | None = None, attempt: str | None = None) -> None:
-        """End every attempt that runs, or only those at the test with the number *test*, or the one with this id."""
+        """End every attempt that runs, or only those at the test with this number, or the *attempt* with this id."""
         chosen = [
             running
             for running in self._running.values()
@@ -167,7 +168,7 @@ class Loop:
                 self._feed(running, CancelRequested(reason, force))
 
     def suspend(self, pids_with_successor: Iterable[int] = ()) -> None:
-        """Stop this process and all that runs, as Ctrl-Z does; the clock stands still until it goes on."""
+        """Stop this process and all that runs, as Ctrl-Z does. The clock stands still until the shell continues it."""
         self._listen_to_all()
         began = self._clock()
         stop_with(
@@ -176,7 +177,7 @@ class Loop:
         self._suspended_for += self._clock() - began
 
     def inspect(self) -> None:
-        """Tell what runs now, for how long, and where each thread of it stands."""
+        """Publish what runs now, for how long, and the stacks of its threads."""
         self._listen_to_all()
         chosen = [running for running in self._running.values() if running.child is not None]
         shown = show_stacks((running.stacks, running.child) for running in chosen if running.child is not None)
@@ -188,12 +189,12 @@ class Loop:
         self.publisher.publish([RunInspected(now, tuple(tests))])
 
     def _listen_to_all(self) -> None:
-        """Hear what has been said and was not heard yet: who runs, above all."""
+        """Receive all reports that have arrived, and from now on as they come: they say which test is running."""
         for running in list(self._running.values()):
             self._listen(running)
 
     def turn(self, until: float | None = None) -> None:
-        """Wait for something to happen, not beyond *until*, and deal with it."""
+        """Wait until something happens, but not beyond *until*, and deal with it."""
         now = self.now
         if self._watchdog is not None:
             self._watchdog.feed(now)
@@ -205,7 +206,7 @@ class Loop:
                 self._drain_wakeups()
                 continue
             running, kind = data
-            # what came before it in this turn may have ended it
+            # something that came earlier in this turn may have ended the attempt
             if running.attempt.state is not State.DONE:
                 self._try(running, self._receive if kind == "channel" else self._look)
         self._send_replies()
@@ -213,7 +214,7 @@ class Loop:
             self._try(running, self._check_times)
 
     def _try(self, running: Running, deal_with: Callable[[Running], None]) -> None:
-        """Where the system refuses the runner something, that costs one attempt and not the run."""
+        """Deal with the attempt's child; if the system refuses something to the runner, only this attempt fails."""
         try:
             deal_with(running)
         except (OSError, MemoryError) as exception:
@@ -241,14 +242,14 @@ class Loop:
         if now >= running.attempt.deadline:
             if running.attempt.state is not State.EXITING or running.had_grace:
                 self._feed(running, DeadlinePassed())
-            else:  # it may be gone already, and have its grace what it left running
+            else:  # it may have ended, and be waiting for what it left running, which has a grace of its own
                 running.had_grace = True
                 running.attempt.deadline += processes.leftover_grace(running.attempt.options.cleanup_timeout)
 
     # ---- what comes in
 
     def _listen(self, running: Running) -> None:
-        """Hear the child's reports as they come, from now on."""
+        """Receive the child's reports as they come, from now on."""
         if running.listen_at != NEVER and running.child is not None:
             running.listen_at = NEVER
             self._receive(running)
@@ -270,17 +271,17 @@ class Loop:
         if child.channel.broken is not None and running.attempt.state is not State.DONE:
             self._feed(running, ProtocolBroken(f"What came from the child is no message: {child.channel.broken}"))
         if child.channel.ended and running.attempt.state is not State.DONE:
-            # it may have closed it, or have ended; only its sentinel can tell
+            # the child may have closed its end, or have ended; only its sentinel shows which
             self._register(running)
             self._look(running)
 
     def _stop_excess(self, running: Running, child: Child) -> None:
-        """Do not listen any longer to a child that does not stop talking, or asking."""
+        """Receive nothing more from a child that does not stop sending reports, or requests."""
         channel, allowed = child.channel, MAX_REPORTS * max(1, len(running.attempt.tests))
         if channel.received > allowed:
             channel.ended, channel.broken = True, f"it sent more than {allowed:,} messages and did not stop"
         elif running.asked > MAX_ASKED or channel.is_clogged:
-            channel.ended, channel.broken = True, "it asked and asked, and did not wait for the answers"
+            channel.ended, channel.broken = True, "it sent request after request, and did not wait for the replies"
 
     def _feed_reports(self, running: Running, reports: Sequence[Report]) -> None:
         for report in reports:
@@ -301,7 +302,7 @@ class Loop:
             self._believe_end(running, child)
 
     def _believe_end(self, running: Running, child: Child) -> None:
-        """The child is gone: hear what is still on its way before saying so."""
+        """The child is gone: feed the reports that are still on their way, and then its end."""
         self._feed_reports(running, child.channel.receive_rest())
         if child.channel.broken is not None:
             self._feed(running, ProtocolBroken(f"What came from the child is no message: {child.channel.broken}"))
@@ -412,13 +413,13 @@ class Loop:
         except (OSError, MemoryError) as exception:
             self._feed(running, SpawnFailed(f"the system refused: {exception!r}"))
             return
-        # who waits for an answer is not to wait longer than that takes; most tests never ask
+        # a handler's reply should not wait for this delay either; most tests never send a request
         running.listen_at = self.now + (0.0 if self._listens_at_once else LISTEN_AFTER)
         self._register(running)
         running.sample_at = self.now + (seconds_between_looks(attempt.options) or NEVER)
 
     def _register(self, running: Running) -> None:
-        """Wait for what the child has now: its channel until it ends, and its sentinel."""
+        """Wait for the child's channel, unless it has ended or is not read yet, and for its sentinel."""
         self._unregister(running)
         child = running.child
         assert child is not None
@@ -448,7 +449,7 @@ class Loop:
                 running.child.close()
 
     def close(self) -> None:
-        """Let go of everything; attempts that still run are forgotten, their backend ends them."""
+        """Release everything; attempts that still run are forgotten, and their backends end them."""
         self._running.clear()
         if self._watchdog is not None:
             self._watchdog.close()

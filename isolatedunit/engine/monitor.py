@@ -1,4 +1,4 @@
-"""Looks at what runs: whether it uses more than it may, how it fares, what it is doing; stops it for a while."""
+"""Looks at what runs: whether it exceeds a limit, how it is, and what it is doing; and suspends it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from isolatedunit.system import processes
 from isolatedunit.system.usage import condition_of, count_oom_kills, resume, suspend, used_by
 
 SHOW_GRACE = 0.25
-"""Seconds that children get to write their stacks, when somebody wants to see what runs."""
+"""Seconds that children get to write their stacks when the user asks what is running."""
 
 SAMPLE_INTERVAL = 0.1
-"""Seconds between two looks at what an attempt with a limit uses."""
+"""Seconds between two looks at what an attempt uses that has a limit for it."""
 
 OUTPUT_INTERVAL = 0.3
-"""Seconds between two looks at how much it has written, where nothing else is of interest."""
+"""Seconds between two looks at how much an attempt has written, if nothing else about it is of interest."""
 
 
 def seconds_between_looks(options: Options) -> float | None:
-    """How long an attempt is let alone until it is looked at again; None where there is nothing to look at.
+    """The seconds between two looks at an attempt with these options; None if there is nothing to look at.
 
-    Each look takes time from the tests that run.
+    Each look takes processor time from the tests, so there are no more looks than necessary.
     """
     if options.tells_output or has_limits(options):
         return SAMPLE_INTERVAL
@@ -36,12 +36,12 @@ def seconds_between_looks(options: Options) -> float | None:
 
 
 def has_limits(options: Options) -> bool:
-    """Whether what the processes of a test use has to be looked at."""
+    """Whether any option limits what the processes of a test use."""
     return not (options.memory_limit is None and options.cpu_limit is None and options.max_processes is None)
 
 
 def find_excess(options: Options, used: Usage | None, written: int) -> LimitExceeded | None:
-    """The limit that a test is over that has *used* and *written* so much; None when it is over none."""
+    """The first limit that a test exceeds which has *used* and *written* so much; None if there is none."""
     if options.max_output is not None and written > options.max_output:
         return LimitExceeded(
             "output", f"The test wrote {written:,} bytes and may write {options.max_output:,} (max_output)."
@@ -62,45 +62,45 @@ def find_excess(options: Options, used: Usage | None, written: int) -> LimitExce
 
 
 def over_memory(used: int | None, allowed: int) -> LimitExceeded:
-    """The limit that processes are over that have *used* so many bytes."""
+    """The excess of processes that have *used* so many bytes, None if nobody knows how many."""
     size = "more" if used is None else f"{used:,} bytes"
     return LimitExceeded("memory", f"The test's processes used {size} of memory and may use {allowed:,}.")
 
 
 def examine(child: Child | None) -> Examined:
-    """How the child's own process fares."""
+    """The condition of the child's own process."""
     processes = [] if child is None else child.processes()
     return Examined(condition_of(processes[0]) if processes else None)
 
 
 class Stacks:
-    """The stacks that a child was asked for, each time apart: they all come into one file."""
+    """The stacks that a child has written at each request, kept apart though they all are in one file."""
 
     def __init__(self) -> None:
         self._shown = 0
         self._cuts: list[int] = []
 
     def ask(self, child: Child) -> None:
-        """Have the child write them, after those that it has written."""
+        """Have the child write its stacks, behind those that it has written before."""
         self._cuts.append(len(child.read_output([])[1]))
         child.dump_stacks()
 
     def read_shown(self, child: Child) -> str:
-        """What it was asked for last, to be shown at once and in no report."""
+        """The stacks of the last request, which are shown at once, and are in no report."""
         everything = child.read_output([])[1]
         begin = self._cuts.pop() if self._cuts else self._shown
         self._shown = len(everything)
         return everything[begin:]
 
     def read(self, child: Child) -> str:
-        """All that is for the report."""
+        """All stacks that belong into the report."""
         everything = child.read_output([])[1]
         cuts = [self._shown, *(cut for cut in self._cuts if cut > self._shown), len(everything)]
         return join_stacks([everything[begin:end] for begin, end in itertools.pairwise(cuts)])
 
 
 def show_stacks(asked: Iterable[tuple[Stacks, Child]]) -> list[str]:
-    """The stacks of children that run, each as one text."""
+    """The stacks of these children, one text for each."""
     asked = list(asked)
     for stacks, child in asked:
         stacks.ask(child)
@@ -109,9 +109,9 @@ def show_stacks(asked: Iterable[tuple[Stacks, Child]]) -> list[str]:
 
 
 def stop_with(children: Iterable[Child], pids_with_successor: Iterable[int]) -> None:
-    """Stop this process, what runs, and those that would begin what is next.
+    """Stop this process, the *children*, and the processes that would begin a child by themselves.
 
-    Returns when somebody has let this process go on, and the rest with it.
+    Returns when this process has been continued, and continues the others.
     """
     stopped = [*pids_with_successor, *(process for child in children for process in child.processes())]
     suspend(stopped)
@@ -122,13 +122,13 @@ def stop_with(children: Iterable[Child], pids_with_successor: Iterable[int]) -> 
 
 
 class OomWatch:
-    """Tells when the kernel may have ended a process for want of memory."""
+    """Finds out whether the kernel may have killed a process because it was out of memory."""
 
     def __init__(self) -> None:
         self._known = count_oom_kills()
 
     def blame(self, name: str, size: int | None, others: Sequence[tuple[str, Child]]) -> LimitExceeded | None:
-        """The cause of a SIGKILL that nobody here sent, to the test *name*; None when it was not that."""
+        """The cause of a SIGKILL to the test *name* that did not come from here; None if memory was not the reason."""
         now = count_oom_kills()
         if now <= self._known:
             return None

@@ -1,7 +1,7 @@
-"""When processes are started before there is work for them: while processors are idle, and not else.
+"""Starts processes before there is work for them, but only while processors are idle.
 
-A start costs a processor's time, whoever waits for it. It is free only where nobody else could use that time:
-where tests wait for something, or where fewer of them run than there are processors.
+A start takes a processor's time, whoever waits for it. It is free only if nobody else could use that time:
+while tests wait for something, or while fewer of them run than there are processors.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from isolatedunit.system.usage import Processors
 
 
 class Prespawner:
-    """Keeps as many processes waiting as can have work next. *look* tells how idle the processors are, None if unknown.
+    """Keeps as many processes waiting as can have work next.
 
-    *start* begins to make one, *waiting* tells how many wait, *end* ends these.
+    *look* returns how idle the processors are, None if unknown. *start* begins to start a process, *waiting* returns
+    how many are waiting, and *end* ends those.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Prespawner:
         self._is_blind = False
 
     def turn(self, now: float, running: int, unbegun: int) -> float:
-        """Start some, if it pays, with so many tests *running* and *unbegun*; gives when to be called again."""
+        """Start processes if it pays, with so many tests *running* and *unbegun*; returns when to call this again."""
         waiting = self._waiting()
         missing = min(running, unbegun) - waiting
         if not unbegun and waiting:
@@ -59,7 +60,7 @@ def prespawner_for(backend: Prespawns, slots: int) -> Prespawner:
         idle = processors.idle_time()
         if idle is None:
             return None
-        # where the run may use all of them, nobody idles at its expense
+        # a run that may use every processor cannot use up its share while any of them is idle
         own = 0.0 if share >= processors.installed else processors.used_by_children(backend.processes())
         return Idleness(idle, own)
 

@@ -1,4 +1,4 @@
-"""What the loop knows of an attempt that has a child, or is about to."""
+"""What the loop knows about an attempt that has a child, or is about to have one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from isolatedunit.system.cgroups import ControlGroup
 
 
 class Running:
-    """An attempt that has a child, or is about to."""
+    """An attempt that has a child, or is about to have one.
+
+    *spec* describes the child, *receipt* is the path of its receipt file, and *group* its control group. *concluded* is
+    called when the attempt is over.
+    """
 
     def __init__(
         self,
@@ -41,16 +45,16 @@ class Running:
 
     @property
     def name(self) -> str:
-        """What a user knows it by: the test that runs, or is about to."""
+        """The name that users know: that of the test that runs, or is about to."""
         return self.attempt.current or next(iter(self.attempt.evidence.names), self.attempt.id)
 
     def collect_output(self) -> list[Output]:
-        """What the attempt's processes wrote, for each of its settled tests."""
+        """The output of the attempt's processes, for each of its settled tests."""
         if self.child is None:
             return [Output()] * max(1, len(self.attempt.conclusion.settled))
         return self.child.read_output([record.written for _, record in self.attempt.conclusion.settled])[0]
 
     @property
     def spawn_info(self) -> SpawnInfo:
-        """How its child came to be."""
+        """How its child was made."""
         return self.child.spawn_info if self.child is not None else SpawnInfo(self.attempt.options.start_method)

@@ -1,4 +1,4 @@
-"""Watches over the runner itself: prints where its threads stand when its loop has not turned for too long."""
+"""Watches over the runner itself: prints the stacks of its threads when its loop has not turned for too long."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _FEEDS_PER_TIMEOUT = 4
 
 
 class Watchdog:
-    """Prints every thread's stack to standard error when it was not fed for *timeout* seconds.
+    """Prints every thread's stack to standard error when nobody has fed it for *timeout* seconds.
 
-    It is `faulthandler`'s, which needs neither Python's lock nor memory for that; a process has one.
+    It uses the timer of `faulthandler`, which needs neither Python's lock nor memory. A process has only one.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -21,8 +21,8 @@ class Watchdog:
         self._works = True
 
     def feed(self, now: float) -> None:
-        """The loop turns; *now* is in seconds of any clock."""
-        # to set it starts a thread, which is too dear for each turn
+        """Note that the loop turns; *now* is in seconds of any clock."""
+        # setting the timer starts a thread, which is too expensive for each turn
         stream = sys.__stderr__
         if not self._works or stream is None or now - self._fed_at < self._timeout / _FEEDS_PER_TIMEOUT:
             return
@@ -33,5 +33,5 @@ class Watchdog:
             self._works = False
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         faulthandler.cancel_dump_traceback_later()

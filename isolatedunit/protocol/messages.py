@@ -173,9 +173,9 @@ class EndFixtureProcess(Command):
 
 
 class EndStrays(Command):
-    """Have a fixture process end what the template with the process id *lane*, which is lost, left running."""
+    """Have a fixture process end what the *template* with this process id, which is lost, left running."""
 
-    lane: int
+    template: int
 
 
 class Exit(Command):

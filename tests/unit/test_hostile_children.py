@@ -214,7 +214,7 @@ class EveryWayTest(NothingIsUnpickled):
 
     def test_to_have_stopped_is_no_way_not_to_run(self) -> None:
         reports = RunnersEnd({0: [READY, frames(WorkFinished(**SAID, stopped=True))], 1: [PASSING]}).run()
-        self.assertIn("told nothing about the test", reports["m0.C.test_0"].traceback)
+        self.assertIn("reported nothing about the test", reports["m0.C.test_0"].traceback)
 
     def test_tests_are_not_listed_by_who_runs_them(self) -> None:
         self.assert_costs_only_itself(frames(TestsCollected(**SAID, tests=[{"id": "x"}], last=True)))

@@ -23,7 +23,6 @@ from isolatedunit.protocol.channel import (
     read_receipts,
     to_frame,
 )
-from isolatedunit.protocol.child_settings import ChildSettings
 from isolatedunit.protocol.messages import (
     COMMANDS,
     REPORTS,
@@ -38,6 +37,7 @@ from isolatedunit.protocol.messages import (
     decode,
     encode,
 )
+from tests.support.attempts import SETTINGS
 from tests.support.examples import examples
 from tests.support.projects import ProjectTestCase
 
@@ -56,16 +56,6 @@ VALUES: dict[str, Any] = {
     "list": [1],
 }
 
-
-SETTINGS = ChildSettings(
-    failfast=False,
-    buffer=False,
-    tb_locals=False,
-    warnings=None,
-    ipc=True,
-    heartbeat_interval=1.0,
-    cleanup_timeout=10,
-)
 
 STRUCTURED: dict[str, Any] = {
     "settings": SETTINGS,

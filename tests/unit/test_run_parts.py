@@ -18,19 +18,10 @@ from isolatedunit.errors import CollectionError, Interrupted, IsolatedUnitError
 from isolatedunit.model.events import Event, RunInspected, Warned
 from isolatedunit.model.results import ExitStatus
 from isolatedunit.model.start_methods import Capabilities
-from isolatedunit.protocol.child_settings import ChildSettings
 from isolatedunit.protocol.messages import ChildFailed, ChildReady, ImportStarted, TestsCollected, WorkFinished
+from tests.support.attempts import SETTINGS
 
 PID = 4711
-SETTINGS = ChildSettings(
-    failfast=False,
-    buffer=False,
-    tb_locals=False,
-    warnings=None,
-    ipc=True,
-    heartbeat_interval=1.0,
-    cleanup_timeout=None,
-)
 KILLED = ExitStatus(signal="SIGKILL")
 TEST = {"id": "m.C.t", "name": "t", "class_id": "m.C", "module": "m"}
 

@@ -136,7 +136,7 @@ class Evidence:
             elif _is_covered(test, conclusion):
                 conclusion.covered.append(test)
             elif self.receipt is not None:
-                text = "unittest ran the suite that this test is in and told nothing about the test."
+                text = "unittest ran the suite that this test is in and reported nothing about the test."
                 record.notes.append(Note("addError", f"{text}\n", text))
                 conclusion.settled.append((test, record))
             else:

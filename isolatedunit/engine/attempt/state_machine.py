@@ -8,8 +8,8 @@
                               +---------------------+-----> TERMINATING <---+ -ChildExited-> DONE
                                                        DeadlinePassed: the next rung of the ladder
 
-`Attempt.handle` is the only way in: it is told a stimulus and the time, and answers with actions.
-The first cause wins. Every stimulus is kept in the attempt's story, which an internal error tells.
+`Attempt.handle` is the only way in: it takes a stimulus and the time, and returns actions.
+The first cause wins. The attempt's story keeps every stimulus; internal errors print it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ from isolatedunit.protocol.messages import (
 
 
 class Attempt:
-    """One attempt. *options* are those of the child, *tests* come with their own."""
+    """One attempt. *options* are those of its child; *options_of* gives those of each test, if they may differ."""
 
     # where thousands run at once, their size decides how often the processor has to wait for memory
     __slots__ = (
@@ -116,22 +116,22 @@ class Attempt:
 
     @property
     def current(self) -> str:
-        """What runs now, as unittest names it; empty between tests."""
+        """unittest's id of what is running now; empty between tests."""
         current = self.evidence.current
         return self.tests[current].id if isinstance(current, int) else current or self.importing or ""
 
     @property
     def cause(self) -> str | None:
-        """Why the attempt was ended, or ended itself; None when all went its way."""
+        """Why the attempt was ended, or ended early; None if it was not."""
         return self.evidence.cause
 
     @property
     def received_all(self) -> bool:
-        """Whether the child gave its receipt: every fixture and cleanup ran."""
+        """Whether the child has sent its receipt: every fixture and cleanup has run."""
         return self.evidence.receipt is not None
 
     def handle(self, stimulus: Stimulus, now: float) -> list[Action]:
-        """What to do about *stimulus*; raises `InvalidTransition` for what cannot happen."""
+        """The actions that follow from *stimulus*; raises `InvalidTransition` for one that cannot happen now."""
         kind = type(stimulus)
         self.story.append((now, self.state, kind if kind in _WEIGHTY else stimulus))
         if len(self.story) > _LONGEST_STORY:
@@ -140,12 +140,12 @@ class Attempt:
         if handler is not None:
             return handler(self, stimulus, now)
         if isinstance(stimulus, Report):
-            # what a child says after its receipt, or its sentence, changes nothing
+            # a report that comes after the receipt, or while the child is being ended, changes nothing
             return [] if self.state in _DECIDED else self._unexpected(stimulus, now)
         raise InvalidTransition(f"{kind.__name__} cannot happen to an attempt that is {self.format_story()}")
 
     def format_story(self) -> str:
-        """The state and all that led to it, a line each."""
+        """The state, and all stimuli that led to it, a line each."""
         begin = self.story[0][0] if self.story else 0.0
         lines = [f"  {time - begin:9.4f} s  {state.value:11}  {stimulus!r}" for time, state, stimulus in self.story]
         return "\n".join([f"{self.state.value} ({self.id}):", *lines])
@@ -155,7 +155,7 @@ class Attempt:
     def _slot_granted(self, granted: SlotGranted, now: float) -> list[Action]:
         self.state = State.SPAWNING
         self.spawned_at = now if granted.since is None else min(granted.since, now)
-        # without messages it gives no sign of life before it is done
+        # without messages, the child gives no sign of life before it has ended
         allowed = self.options.spawn_timeout if self.options.enable_ipc else self._timeout_of(0)
         self.deadline = now + or_never(allowed)
         return [Spawn()]
@@ -170,13 +170,13 @@ class Attempt:
         return []
 
     def _load_started(self, _: LoadStarted, now: float) -> list[Action]:
-        # what the template imports may take as long as a test may
+        # the template's import gets as much time as a test
         self.deadline = now + or_never(self._timeout_of(0))
         return []
 
     def _child_ready(self, report: ChildReady, now: float) -> list[Action]:
         self.state = State.RUNNING
-        # the report may have waited to be heard, and its child may tell anything
+        # the report may have waited long before it was read, and the child may claim any time
         self.ready_at = now if report.at is None else min(max(report.at, self.spawned_at), now)
         self.process_id = report.pid
         self._deadlines.note_sign_of_life(now)
@@ -207,7 +207,7 @@ class Attempt:
         return self._options_at(place).process_timeout
 
     def _accepts(self, report: Report, now: float) -> bool:
-        """Whether the report is the child's; another process's does not count."""
+        """Whether the report is the child's: a fork of the child has the same Connection, and does not count."""
         if report.pid == self.process_id:
             self._deadlines.note_sign_of_life(now)
         return report.pid == self.process_id
@@ -264,7 +264,7 @@ class Attempt:
         if not self.evidence.makes_sense(report):
             return self._unexpected(report, now)
         if not self.evidence.note(report):
-            return self._end_because("ipc", "The child told of more failures than can be kept.", now)
+            return self._end_because("ipc", "The child reported more failures than can be kept.", now)
         return []
 
     def _test_ended(self, report: TestEnded, now: float) -> list[Action]:
@@ -436,9 +436,9 @@ class Attempt:
 
 
 _LONGEST_STORY = 100
-_NOT_YET = Conclusion()  # of those that are not over, which nobody asks for
+_NOT_YET = Conclusion()  # of attempts that are not over, whose conclusion nobody reads
 _WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueReported))
-"""Of these the story keeps only that they came, and not what they carried."""
+"""Of these, which may be large, the story keeps only the names."""
 _DECIDED = (State.EXITING, State.TERMINATING, State.DONE)
 _Handler = Callable[[Attempt, Any, float], list[Action]]
 _WITH_A_CHILD: dict[type, _Handler] = {

@@ -1,4 +1,4 @@
-"""The words between the loop and an attempt: states, stimuli, actions, and what came of it. Plain values."""
+"""What the loop and an attempt exchange: states, stimuli, actions, and the conclusion. Plain values."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class State(enum.Enum):
 
 @record()
 class SlotGranted:
-    """The attempt may have a child now; it was ordered before, and its slot has been free *since* then."""
+    """The attempt may have a child now. With *since*, the child was ordered ahead, and began at that time."""
 
     since: float | None = None
 
 
 @record()
 class SpawnFailed:
-    """No child could be made. *lasting*: a second try would fail in the same way.
+    """No child could be made. With *lasting*, another try would fail in the same way.
 
-    *fixtures_lost*: the fixtures that it needs are not set up any more.
+    With *fixtures_lost*, the process that held the fixtures it needs is gone.
     """
 
     text: str
@@ -49,7 +49,7 @@ class SpawnFailed:
 
 @record()
 class ChildExited:
-    """The child is gone, and all that it said was heard. *stacks* is what it wrote at its end."""
+    """The child is gone, and all its reports have been fed. *stacks* are those that it wrote at its end."""
 
     status: ExitStatus
     stacks: str = ""
@@ -57,12 +57,12 @@ class ChildExited:
 
 @record()
 class DeadlinePassed:
-    """The time that `Attempt.deadline` named has come."""
+    """`Attempt.deadline` has come."""
 
 
 @record()
 class CancelRequested:
-    """The attempt is not wanted any more. *force*: there is no time for grace."""
+    """The attempt is not wanted any more; with *force*, its child gets no time to end by itself."""
 
     reason: str = "the run was cancelled"
     force: bool = False
@@ -70,31 +70,31 @@ class CancelRequested:
 
 @record()
 class ProtocolBroken:
-    """The child cannot be talked with any more: it sent what is no message, or the runner itself failed at that."""
+    """The child sent something that is no message, or the runner itself failed at dealing with the child."""
 
     text: str
 
 
 @record()
 class FoundWaiting:
-    """The child was not asked for a heartbeat, since it sleeps in the kernel: it holds nobody up."""
+    """The child sleeps in the kernel, and was not asked for a heartbeat, which would have interrupted its call."""
 
 
 @record()
 class ChannelLost:
-    """The child's last reports came by way of its receipt file."""
+    """The child lost its Connection: its last reports come from its receipt file."""
 
 
 @record()
 class Examined:
-    """How the child's process fares; None when that cannot be found out."""
+    """The condition of the child's process; None if it cannot be found out."""
 
     condition: Condition | None
 
 
 @record()
 class LimitExceeded:
-    """The child's processes used more than they may. *cause* is ``memory``, ``cpu``, ``output`` or ``processes``."""
+    """The child's processes exceeded a limit. *cause* is ``memory``, ``cpu``, ``output`` or ``processes``."""
 
     cause: str
     text: str
@@ -130,12 +130,12 @@ class Nudge:
 
 @record()
 class Examine:
-    """Find out how the child's process fares; `Examined` is the answer, always and at once."""
+    """Find out the condition of the child's process, and answer with `Examined` at once."""
 
 
 @record()
 class DumpStacks:
-    """Have every thread of the child write its stack, and find out how it fares."""
+    """Have every thread of the child write its stack, and answer with `Examined`."""
 
 
 @record()
@@ -150,32 +150,32 @@ class Kill:
 
 @record()
 class Announce:
-    """Tell the listeners."""
+    """Publish the event."""
 
     event: Event
 
 
 @record()
 class Answer:
-    """Have the runner's handler answer what the child asked; the child waits for the reply."""
+    """Have the runner's handler answer the request, for whose reply the child is waiting."""
 
     request: Requested
 
 
 @record()
 class Conclude:
-    """The attempt is over; `Attempt.conclusion` says what came of it."""
+    """Conclude the attempt, which is over; `Attempt.conclusion` says what became of it."""
 
 
 Action = Spawn | Nudge | Examine | DumpStacks | Terminate | Kill | Announce | Answer | Conclude
 
 
-# ---- what came of it
+# ---- the conclusion
 
 
 @record()
 class TestRecord:
-    """What is known of one test of the attempt."""
+    """What is known about one test of the attempt."""
 
     __test__ = False
 
@@ -190,13 +190,13 @@ class TestRecord:
 
 @record()
 class Conclusion:
-    """What came of an attempt.
+    """What became of an attempt.
 
-    *settled* are the tests that ended, with their records; *fixtures* the notes of fixtures by
-    unittest's id for them, with the cause of each; *remaining* those that must be tried in another
-    child through no fault of theirs; *covered* those that unittest does not run since a fixture
-    failed; *stopped* those that were given up because the run was to stop. *spawn_failure* tells
-    why there was no child to run anything in.
+    *settled* are the tests that ended, with their records. *fixtures* are the notes of fixtures by
+    unittest's ids, each with its cause. *remaining* are tests that have to run in another
+    child, through no fault of their own. *covered* are those that unittest does not run because a fixture
+    failed, *stopped* those that were given up because the run stops. *spawn_failure* says
+    why there was no child, if there was none.
     """
 
     settled: list[tuple[PlannedTest, TestRecord]] = field(default_factory=list)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Standing(enum.Enum):
-    """How far a stage is."""
+    """How far the fixtures of a class or module are."""
 
     TO_SET_UP = "to be set up"
     SETTING_UP = "being set up"
@@ -38,9 +38,9 @@ class FixtureScope:
     """The fixtures of a class, or of a module where *below* is None.
 
     *owner* is what unittest's ids have in parentheses. *left* are the numbers of the tests that are
-    not settled, *running* the attempts that run in it or in forks of it, *waiting* the groups whose next
-    test needs it and has to wait until it is set up. It is set up for the *number*-th time; *history*
-    are the times before that failed and are tried again, and *lost* how often its process was ended.
+    not settled, *running* the ids of the attempts that run in its process or in forks of it, and *waiting* the groups
+    whose next test needs it and waits until it is set up. It is set up for the *number*-th time; *history*
+    has the attempts that failed before, and *lost* counts how often its process was ended.
     """
 
     name: str
@@ -58,7 +58,7 @@ class FixtureScope:
     lost: int = 0
 
     def begin_set_up(self) -> Fixture:
-        """Its set-up begins now; the fixture to be run for it."""
+        """Note that the set-up begins now, and return the fixture that has to run."""
         self.standing = Standing.SETTING_UP
         return Fixture(self, "setUp")
 
@@ -70,23 +70,23 @@ class FixtureScope:
 
 @record(frozen=True)
 class Fixture:
-    """One of the two ends of a stage: *step* is ``setUp`` or ``tearDown``."""
+    """The set-up or the tear-down of a scope: *step* is ``setUp`` or ``tearDown``."""
 
     scope: FixtureScope
     step: str
 
     @property
     def id(self) -> str:
-        """unittest's id of it."""
+        """unittest's id of the fixture."""
         return f"{self.step}{self.scope.kind.capitalize()} ({self.scope.owner})"
 
     @property
     def name(self) -> str:
-        """A name for its attempts."""
+        """The name of the fixture in the ids of its attempts."""
         return f"{self.step}-{self.scope.name}"
 
     def try_again(self, failed: AttemptReport) -> None:
-        """It did not come out well, and who needs it is to have it set up once more."""
+        """Note that the attempt *failed*, and that the fixture has to be set up once more."""
         scope = self.scope
         scope.standing = Standing.TO_SET_UP
         scope.number += 1
@@ -94,7 +94,7 @@ class Fixture:
 
     @property
     def placement(self) -> Placement:
-        """Where it runs: in a fork of what is below, or in the stage itself."""
+        """Where the fixture runs: a set-up in a fork of the scope below, a tear-down in the process that was set up."""
         scope = self.scope
         if not self.sets_up:
             return Placement(scope.tests, "fixtures", scope.name, ends_scope=True)
@@ -102,13 +102,13 @@ class Fixture:
 
     @property
     def sets_up(self) -> bool:
-        """Whether it is the beginning."""
+        """Whether this is the set-up."""
         return self.step == "setUp"
 
 
 @record(frozen=True)
 class Placement:
-    """Where the child of an attempt begins; *tests* are those that need it."""
+    """What the child of an attempt is forked from; *tests* are those that need the child."""
 
     tests: Sequence[PlannedTest]
     fork_after: str
@@ -118,9 +118,9 @@ class Placement:
 
 
 class FixtureScopes:
-    """The stages of a run: which test needs which, and what is to be done about them next.
+    """The scopes of a run: which test needs which, and what has to be set up or torn down next.
 
-    *closing* says that no further test begins: what is set up is torn down when nothing runs in it.
+    With *closing*, no further test begins: what is set up is torn down as soon as nothing runs in it.
     """
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class FixtureScopes:
         self._of_test: dict[int, FixtureScope] = {}
 
     def enrol(self, test: PlannedTest, options: Options, of_run: Options) -> None:
-        """The test will run: it has a stage if its options say so, which may be others than those of the run."""
+        """Add a test that will run, to a scope if its *options* say so; these may differ from those *of_run*."""
         if not _wants_scope(test, options):
             return
         key = repr(test.home), options.start_method, test.module
@@ -151,24 +151,24 @@ class FixtureScopes:
         return self._by_key[key]
 
     def of(self, test: PlannedTest) -> FixtureScope | None:
-        """The stage that the test is to be forked from: its class's, or its module's where that was refused."""
+        """The scope that the test is forked from: that of its class or, if that was refused, of its module."""
         scope = self._of_test.get(test.number)
         while scope is not None and scope.standing is Standing.REFUSED:
             scope = scope.below
         return scope
 
     def used_by(self, what: PlannedTest | Fixture) -> FixtureScope | None:
-        """The stage that something is forked from, or that it is the end of."""
+        """The scope that a test or a set-up is forked from, or that a tear-down ends."""
         if isinstance(what, Fixture):
             return what.scope.below if what.sets_up else what.scope
         return self.of(what)
 
     def of_class(self, test: PlannedTest) -> FixtureScope | None:
-        """The stage of the test's class, also where it is not forked from that."""
+        """The scope of the test's class, even if the test is not forked from it."""
         return self._of_test.get(test.number)
 
     def place(self, test: PlannedTest, options: Options) -> Placement:
-        """Where an attempt at the test begins."""
+        """What an attempt at the test is forked from."""
         scope = self.of(test)
         if options.fork_after != "fixtures":
             return Placement((test,), options.fork_after)
@@ -176,7 +176,7 @@ class FixtureScopes:
         return Placement((test,), "fixtures" if is_of_class else "import", "" if scope is None else scope.name)
 
     def missing_for(self, what: PlannedTest | Fixture) -> FixtureScope | None:
-        """The first stage that has to be set up before *what*; another group may be about to."""
+        """The first scope that has to be set up before *what*, and may be about to be; None if all are."""
         if not self._of_test or (isinstance(what, Fixture) and not what.sets_up):
             return None
         scope = self.used_by(what)
@@ -184,20 +184,20 @@ class FixtureScopes:
         return next((below for below in needed if below is not None and below.standing is not Standing.UP), None)
 
     def wants(self, fixture: Fixture) -> bool:
-        """Whether the fixture, which was to run, still is."""
+        """Whether the fixture still has to run."""
         return not fixture.sets_up or (not self.closing and fixture.scope.standing is Standing.SETTING_UP)
 
     # ---- what becomes of them
 
     def finish(self, test: PlannedTest) -> None:
-        """The test is settled, and does not run again."""
+        """Note that the test is settled, and does not run again."""
         scope = self._of_test.get(test.number)
         while scope is not None:
             scope.left.discard(test.number)
             scope = scope.below
 
     def next_to_tear_down(self, scope: FixtureScope | None) -> Fixture | None:
-        """What is to be torn down now that something that ran in *scope* is over."""
+        """The tear-down that may begin now that something that ran in *scope* is over."""
         while scope is not None and not self._gave_up:
             if self._is_over(scope):
                 scope.standing = Standing.TEARING_DOWN
@@ -212,7 +212,7 @@ class FixtureScopes:
         return not any(above.standing in busy for above in scope.above)
 
     def close(self) -> list[Fixture]:
-        """No further test begins; what can be torn down now."""
+        """Note that no further test begins, and return what can be torn down now."""
         self.closing = True
         for scope in self._by_key.values():
             if scope.standing is Standing.SETTING_UP and not scope.running:
@@ -221,11 +221,11 @@ class FixtureScopes:
         return [fixture for fixture in found if fixture is not None]
 
     def give_up(self) -> None:
-        """Nothing is torn down any more."""
+        """Note that nothing is torn down any more."""
         self._gave_up = True
 
     def conclude(self, fixture: Fixture, attempt: Attempt) -> str | None:
-        """An attempt at the fixture is over, and is not made again; gives what is to be said about it."""
+        """Note what became of the fixture, whose last attempt is over; returns a warning, if there is one."""
         scope, receipt = fixture.scope, attempt.evidence.receipt
         if not fixture.sets_up:
             scope.standing = Standing.GONE
@@ -240,7 +240,7 @@ class FixtureScopes:
         return None
 
     def _fail(self, scope: FixtureScope) -> None:
-        """None of its tests will run."""
+        """The set-up failed: none of the scope's tests will run."""
         if scope.below is not None:
             scope.below.left -= scope.left
         for failed in (scope, *scope.above):
@@ -248,7 +248,7 @@ class FixtureScopes:
             failed.left.clear()
 
     def refuse(self, fixture: Fixture, why: str) -> str | None:
-        """The tests run the fixture themselves, for this reason; gives what is to be said about it."""
+        """Have each test run the fixture itself; returns a warning that gives the reason, unless there is none."""
         for refused in (fixture.scope, *fixture.scope.above):
             refused.standing = Standing.REFUSED
         if not why:
@@ -256,7 +256,7 @@ class FixtureScopes:
         return f"{fixture.id} {why}: no test can be forked from that, so that each runs it itself (fork_after=import)"
 
     def lose(self, scope: FixtureScope | None) -> str | None:
-        """Its process is gone; it is set up again for who still needs it. What is to be said about that."""
+        """Note that the scope's process is gone, so that it is set up again; returns a warning the first time."""
         if scope is None or scope.standing is not Standing.UP:
             return None
         scope.standing = Standing.TO_SET_UP
@@ -272,7 +272,7 @@ def _wants_scope(test: PlannedTest, options: Options) -> bool:
     return (
         options.fork_after == "fixtures"
         and options.isolation == "test"
-        and not options.hunt_leaks  # who runs a test many times runs its fixtures as often
+        and not options.hunt_leaks  # a hunt runs a test many times, and its fixtures as often
         and "function" not in test.address
         and capabilities_of(usable_start_method(options.start_method)).holds_fixtures
     )

@@ -1,4 +1,4 @@
-"""Forecasts how many processes are worth starting before there is work for them."""
+"""Forecasts how many processes are worth starting before there is work for them: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from isolatedunit.model.moments import NEVER
 from isolatedunit.model.records import record
 
 LOOK_INTERVAL = 0.05
-"""Seconds between two looks at how idle the processors are: what the kernel tells of that is coarse."""
+"""Seconds between two looks at how idle the processors are; the kernel's figures are too coarse for shorter times."""
 
 
 LONGEST_PAUSE = 0.8
-"""Seconds without a look after one that led to nothing, at most: each such look makes the pause twice as long."""
+"""The longest pause, in seconds, after looks that led to nothing; each of them doubles the pause."""
 
 
 ENOUGH = 0.75
-"""How much of a processor has to be idle; one that has nothing to do now and then is not."""
+"""The share of a processor that has to be idle: every processor has nothing to do now and then."""
 
 
 @record(frozen=True)
 class Idleness:
-    """Seconds of processors so far: *idle* of all that may be used, *own* those that the run's processes used."""
+    """Processor seconds so far: *idle* ones of all usable processors, and *own*, which the run's processes used."""
 
     idle: float
     own: float = 0.0
 
 
 class IdleForecast:
-    """How many processes to start ahead: no I/O, no clock. *share* is how many processors the run may keep busy."""
+    """Judges how many processes to start ahead. *share* is how many processors the run may keep busy."""
 
     def __init__(self, share: float) -> None:
         self._share = share
@@ -36,15 +36,15 @@ class IdleForecast:
 
     @property
     def next_look(self) -> float:
-        """When `judge` is to be asked: two looks, a moment apart, tell what happens now, whatever was before."""
+        """When `judge` needs the next look: two looks, a moment apart, show what happens now, whatever was before."""
         return self._resume_at if self._seen is None else self._seen[0] + LOOK_INTERVAL
 
     def judge(self, now: float, idleness: Idleness, missing: int) -> int:
-        """How many of the *missing* ones are to be started now."""
+        """How many of the *missing* processes to start now."""
         before, self._seen = self._seen, (now, idleness)
         elapsed = 0.0 if before is None else now - before[0]
         if before is None or not 0.0 < elapsed < LOOK_INTERVAL * 3.0:
-            return 0  # of so long a time it is only known what was on average
+            return 0  # over so long a time, only the average would be known
         unused = self._share - (idleness.own - before[1].own) / elapsed
         spare = min((idleness.idle - before[1].idle) / elapsed, unused)
         count = min(missing, int(spare + 1.0 - ENOUGH))

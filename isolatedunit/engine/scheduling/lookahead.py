@@ -1,11 +1,11 @@
-"""What follows an attempt in its slot, and is ordered before that is free.
+"""Decides what follows an attempt in its slot, and is ordered before the slot is free: no I/O, no clock.
 
-A lane that has to hear from the runner what to fork next stands still meanwhile, which takes longer than most tests.
-So the attempt that is next in the same group is ordered while the one before still runs; it begins as soon as that one
-is gone, and is an attempt like any other from then on. Where what comes of the one before decides what is next, as
-with retries, fixtures, or a run that ends with its first failure, nothing is ordered.
+A template that waits for the runner to say what to fork next is idle meanwhile, for longer than most tests take.
+So the next attempt of the same group is ordered while the one before still runs. It begins as soon as that one
+is gone, and from then on is an attempt like any other. Nothing is ordered if the next attempt depends on what becomes
+of the one before, as with retries, with fixtures, or in a run that ends with its first failure.
 
-`Lookahead` decides, without I/O and without a clock; `Orders` has it done.
+`Lookahead` only decides; `isolatedunit.engine.orders` gives the orders.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _Next:
 
 
 class Lookahead:
-    """Which attempts are ordered, one for each group at most. *cancelled* are those that are not wanted any more."""
+    """The attempts that are ordered, at most one for each group. *cancelled* are those that are not wanted any more."""
 
     def __init__(self, options: Options) -> None:
         ends_early = options.failfast or options.max_failures is not None or options.max_crashes is not None
@@ -36,18 +36,18 @@ class Lookahead:
         self.cancelled: list[Attempt] = []
 
     def allows(self, unit: Unit, following: Unit, options_of: OptionsOf) -> bool:
-        """Whether *following* is sure to begin when *unit* is over, whatever comes of that."""
+        """Whether *following* is certain to begin when *unit* is over, whatever becomes of that."""
         if not self._is_certain or unit.group in self._next or not (_is_plain(unit) and _is_plain(following)):
             return False
         first, second = options_of(unit.tests[0]), options_of(following.tests[0])
         return first.retries == 0 and second.memory_limit is None and not following.tests[0].fixtures
 
     def note(self, unit: Unit, attempt: Attempt) -> None:
-        """The attempt, which is to be at *unit*, is to be ordered."""
+        """Note that this attempt, which will run *unit*, is ordered."""
         self._next[unit.group] = _Next(unit, attempt)
 
     def conclude(self, group: str, following: Unit | None) -> bool:
-        """What ran in the group is over, and *following* is next: whether that begins as it was ordered."""
+        """What ran in the group is over, and *following* is next: whether that was ordered, and begins."""
         ordered = self._next.get(group)
         if ordered is None:
             return False
@@ -59,7 +59,7 @@ class Lookahead:
 
     @property
     def is_due(self) -> bool:
-        """Whether one is to begin now, before all others: its slot is free."""
+        """Whether an ordered attempt begins now, before all others, since its slot is free."""
         return bool(self._due)
 
     def pop_due(self) -> tuple[Unit, Attempt]:
@@ -68,17 +68,17 @@ class Lookahead:
         return ordered.unit, ordered.attempt
 
     def cancel(self, group: str) -> None:
-        """What is ordered in this group is not wanted."""
+        """Cancel what is ordered in this group."""
         self.cancelled.append(self._next.pop(group).attempt)
 
     def cancel_all(self) -> None:
-        """Nor what is ordered in any."""
+        """Cancel all that is ordered."""
         self._due.clear()
         for group in list(self._next):
             self.cancel(group)
 
 
 def _is_plain(unit: Unit) -> bool:
-    """Whether nothing depends on the unit but its own test's outcome."""
+    """Whether the unit is the first attempt at a single test, with no needs of its own."""
     is_first = unit.number == 1 and not unit.spawn_tries and not unit.repeated
     return is_first and unit.fixture is None and len(unit.tests) == 1 and unit.needs is ORDINARY

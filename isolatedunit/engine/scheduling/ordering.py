@@ -1,4 +1,4 @@
-"""In which order groups of tests begin, and how they are cut into parts: no I/O, no clock.
+"""Decides in which order groups of tests begin, and how they are cut into parts: no I/O, no clock.
 
 What past runs took is handed in; where there is none, everything keeps unittest's order.
 """
@@ -18,26 +18,26 @@ from isolatedunit.model.records import record
 from isolatedunit.model.results import PlannedTest
 
 UNKNOWN = 1.0
-"""Seconds that a test counts for where nothing at all is known of any."""
+"""Seconds that each test counts for if no duration is known at all."""
 
 AS_LONG = 0.8
-"""What takes this part of the longest, or more, takes as long: the next run of either may tell otherwise."""
+"""A group that takes at least this share of the longest counts as equally long: durations differ between runs."""
 
 NO_MATTER = 0.05
-"""Seconds by which groups may differ and still take as long as one another."""
+"""Seconds by which groups may differ and still count as equally long."""
 
 T = TypeVar("T")
 
 Rank = tuple[bool, bool, float]
-"""What groups of tests are sorted by: see `Expectations.rank`."""
+"""The sort key of a group of tests: see `Expectations.rank`."""
 
 
 @record(frozen=True)
 class Expectations:
-    """What past runs let expect: *seconds* by the ids of tests, and which *failed* the last time.
+    """What past runs lead to expect: *seconds* by the ids of tests, and which of them *failed* the last time.
 
-    *peaks* are the bytes of memory that tests used. With *keeps_order* the tests have one that is wanted: only
-    what failed may go before.
+    *peaks* are the bytes of memory that tests used. With *keeps_order*, the order of the tests was chosen by the user:
+    only tests that failed may go before the others.
     """
 
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -48,11 +48,11 @@ class Expectations:
 
     @property
     def of_unknown(self) -> float:
-        """What a test counts for that is not known: as much as the others, on average."""
+        """The seconds that an unknown test counts for: the average of the others."""
         return sum(self.seconds.values()) / len(self.seconds) if self.seconds else UNKNOWN
 
     def rank(self, tests: Iterable[PlannedTest]) -> Rank:
-        """What a group of tests is sorted by: those that failed, if asked for, the unknown, the longest."""
+        """The sort key of a group of tests: failed ones go first, if asked for, then unknown ones, then the longest."""
         ids = [test.id for test in tests]
         failed = self.failed_first and any(test_id in self.failed for test_id in ids)
         if self.keeps_order:
@@ -67,7 +67,7 @@ class Expectations:
 
 
 def levels_of(ranks: Sequence[Rank]) -> list[int]:
-    """For each rank, the lowest first, which level it is on: what is on one takes about as long as the rest of it."""
+    """The level of each rank, the lowest rank being on the first: all ranks on one level take about as long."""
     levels = [0] * len(ranks)
     first: Rank | None = None
     level = 0
@@ -80,7 +80,7 @@ def levels_of(ranks: Sequence[Rank]) -> list[int]:
 
 
 def in_turns(items: Iterable[T], key_of: Callable[[T], object], width: int) -> list[T]:
-    """The items with *width* keys taking turns, each as long as it has any; those of one key stay in their order."""
+    """The items, with *width* keys taking turns until they have none left; those of one key stay in their order."""
     queues: dict[object, deque[T]] = {}
     for item in items:
         queues.setdefault(key_of(item), deque()).append(item)
@@ -99,8 +99,8 @@ def _is_shorter(seconds: float, longest: float) -> bool:
 
 
 def shuffled(tests: Sequence[PlannedTest], seed: int) -> list[PlannedTest]:
-    """The tests in a random order, the same for the same tests and *seed*: classes and modules stay together."""
-    chance = random.Random(seed)  # noqa: S311 - nobody is to be kept from guessing it
+    """The tests in a random order that follows from *seed*; those of a class, and of a module, stay together."""
+    chance = random.Random(seed)  # noqa: S311 - an order of tests is no secret
     modules: dict[str, dict[str, list[PlannedTest]]] = {}
     for test in tests:
         modules.setdefault(test.module, {}).setdefault(test.class_id, []).append(test)
@@ -113,14 +113,14 @@ def shuffled(tests: Sequence[PlannedTest], seed: int) -> list[PlannedTest]:
 
 
 def repeated(tests: Sequence[PlannedTest], times: int) -> list[PlannedTest]:
-    """The tests again and again, with numbers of their own: all of them once, then all of them a second time."""
+    """All tests *times* times over, each time with numbers of their own."""
     after = max((test.number for test in tests), default=0) + 1
     return [replace(test, number=test.number + after * turn, turn=turn) for turn in range(times) for test in tests]
 
 
 @record(frozen=True)
 class Shard:
-    """One of several parts of a run. *digest* is that of the whole division: equal in all its parts."""
+    """One of several parts of a run. *digest* is that of the whole division, so it is equal in all parts."""
 
     part: int
     of: int
@@ -135,9 +135,10 @@ def cut(
     expectations: Expectations,
     group_of: Callable[[PlannedTest], str],
 ) -> Shard:
-    """The *part*-th, from 1 on, of *of* parts that take about the same time: whole groups, the longest first.
+    """Cut the tests into *of* parts that take about the same time, and return the *part*-th, counted from 1.
 
-    The same tests and the same past give the same parts on every machine.
+    Whole groups are dealt out, the longest first. The same tests and the same past give the same parts on every
+    machine.
     """
     import hashlib  # here, as few runs are cut, and it brings all of OpenSSL along
 

@@ -1,4 +1,4 @@
-"""Which of the tests that were found are run, how often, and in which order: as options and past runs say."""
+"""Chooses which tests run, how often, and in which order, as options and past runs say: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from isolatedunit.model.results import PlannedTest
 
 @record(frozen=True)
 class Chosen:
-    """The *tests* to run, in an order, and what is expected of them.
+    """The *tests* to run, in their order, and what is expected of them.
 
-    *shard* is the part that this is of a larger run, as `RunStarted` has it. *notes* are what to tell the user
-    at the begin, *reminders* at the end.
+    *shard* is the part of a larger run that this is, in the form of `RunStarted`. *notes* are printed for the user
+    at the beginning of the run, *reminders* at its end.
     """
 
     tests: Sequence[PlannedTest]
@@ -29,7 +29,7 @@ class Chosen:
 
 
 def choose(tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Past]) -> Chosen:
-    """Choose from *tests*, of which *past* runs tell."""
+    """Choose from *tests*; *past* is what is known about some of them."""
     notes = []
     if options.last_failed:
         failed = failed_last(tests, past)

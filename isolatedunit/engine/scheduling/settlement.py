@@ -1,4 +1,4 @@
-"""What there is to say about a child when it is over. Plain values."""
+"""What is known about an attempt that is over, and how its outcome is judged: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from isolatedunit.model.results import GOOD, AttemptReport, Note, Output, SpawnI
 
 @record()
 class Settlement:
-    """An attempt that is being settled."""
+    """An attempt that is being settled; *events* collects what is decided."""
 
     unit: Unit
     attempt: Attempt
@@ -29,7 +29,7 @@ class Settlement:
     events: list[Event] = field(default_factory=list)
 
     def warn(self, text: str | None) -> None:
-        """Tell the user, if there is something to be told."""
+        """Add a warning, unless *text* is None."""
         if text is not None:
             self.events.append(Warned(self.now, text))
 
@@ -49,7 +49,7 @@ class Settlement:
         self.events.append(RetryScheduled(self.now, self.attempt.id, *facts))
 
     def facts(self, outcome: str, cause: str | None) -> AttemptReport:
-        """What there is to say about the attempt's process, to a test with this outcome."""
+        """The report of the attempt, for a test with this outcome."""
         attempt = self.attempt
         return AttemptReport(
             number=attempt.number,
@@ -81,9 +81,9 @@ def _span(begin: float, end: float) -> float | None:
 
 
 def retries_left(options: Options, number: int, outcome: str, cause: str | None) -> int:
-    """How many further tries a test has that came out like this at its *number*-th; 0 for what is not tried again."""
+    """How many more tries a test gets whose *number*-th had this result; 0 if it is not tried again."""
     if cause == "cancelled":
-        return 0  # somebody wanted it to end
+        return 0  # the user wanted it to end
     wanted = options.retry_on
     if wanted and outcome not in wanted and cause not in wanted:
         return 0
@@ -91,7 +91,7 @@ def retries_left(options: Options, number: int, outcome: str, cause: str | None)
 
 
 def fail_if_flaky(history: Sequence[AttemptReport], record: TestRecord) -> None:
-    """The test fails, if it did so before it passed."""
+    """Fail a test that passed, if an earlier attempt did not."""
     failed = [attempt for attempt in history if attempt.outcome not in GOOD]
     tries = [f"{attempt.outcome} ({attempt.cause})" if attempt.cause else attempt.outcome for attempt in failed]
     if tries:
@@ -101,7 +101,7 @@ def fail_if_flaky(history: Sequence[AttemptReport], record: TestRecord) -> None:
 
 
 def judge_leaks(done: Settlement, options_of: OptionsOf) -> tuple[list[dict[str, Any]], list[Event]]:
-    """What the last test fails for, and the warnings; what is allowed is set aside."""
+    """The leaks that the last test fails for, and warnings about others; allowed ones are set aside."""
     leftovers = done.attempt.evidence.leftovers
     leaks = leftovers.leaks
     if not leaks:
@@ -116,21 +116,21 @@ def judge_leaks(done: Settlement, options_of: OptionsOf) -> tuple[list[dict[str,
         notes, cause = done.attempt.conclusion.fixtures.get(fixture.id, ([], "leak"))
         done.attempt.conclusion.fixtures[fixture.id] = ([*notes, note_leaks("fixture", failed)], cause)
         failed = []
-    elif not settled:  # a fixture failed, and there is no test that could be charged with them
+    elif not settled:  # a fixture failed, and no test can be charged with the leaks
         failed, warned = [], warned + failed
     what = "; ".join(map(tell_leak, warned))
     return failed, [Warned(done.now, f"{name} left behind: {what}")] if warned else []
 
 
 def fail_for_leaks(leaks: list[dict[str, Any]], record: TestRecord) -> None:
-    """The test fails, unless it did that already."""
+    """Fail a test that left these behind, unless it has failed already."""
     record.notes.append(note_leaks("test", leaks))
     if worst_outcome(record.notes, succeeded=record.succeeded) == "failed":
         record.cause = record.cause or "leak"
 
 
 def note_leaks(what: str, leaks: list[dict[str, Any]]) -> Note:
-    """The failure of a test or a fixture that left these behind."""
+    """The failure of a test or a fixture, whichever *what* is, that left these behind."""
     lines = [f"  {tell_leak(leak)}" for leak in leaks]
     text = "\n".join([f"The {what} left {len(lines)} behind:", *lines])
     return Note("addFailure", f"{text}\n", text)

@@ -1,8 +1,8 @@
-"""Which modules can share what they import first: no I/O, no clock.
+"""Finds out which modules can share their first imports: no I/O, no clock.
 
-A *shared_imports* is a template that has executed import statements with which several modules begin. Their
-lanes are forked from it, and import the rest. Since a module's own first statements, in their
-order, are all that a trunk executes, a module finds what it would have made itself.
+A template can execute the import statements with which several modules begin. The templates of these modules are forked
+from it, and import the rest. Since it executes only statements that each module begins with, in their order, a module
+finds what it would have imported itself.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ _LIGHT = frozenset(sys.stdlib_module_names) | {"isolatedunit"}
 
 
 def shared_prefixes(prefixes: Mapping[str, Sequence[str]]) -> dict[str, Prefix]:
-    """For each module that shares its beginning with another, the longest such beginning that pays.
+    """For each module that shares its beginning with another, the longest such beginning that is worth sharing.
 
-    *prefixes* has the import statements that modules begin with. What only the standard library
-    would be imported for does not pay.
+    *prefixes* has the import statements that modules begin with. The standard library alone is not worth sharing.
     """
     ordered = sorted((tuple(statements), name) for name, statements in prefixes.items())
     shared: dict[str, Prefix] = {}
@@ -38,8 +37,10 @@ def shared_prefixes(prefixes: Mapping[str, Sequence[str]]) -> dict[str, Prefix]:
 
 
 class SharedImportsPlan:
-    """The trunks of a run. *expected* are those that a past run wanted, and that were begun before it is known which
-    this one wants; *wanted* are these, what most modules share first.
+    """The shared imports of a run.
+
+    *expected* are those that a past run wanted; they begin before it is known which ones this run wants. *wanted* are
+    those of this run, starting with what most modules share.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class SharedImportsPlan:
         self._of_home: dict[str, Prefix] = {}
 
     def plan(self, tests: Sequence[PlannedTest]) -> None:
-        """Find out what these tests want."""
+        """Find out what the modules of these tests can share."""
         homes = {repr(test.home): test for test in tests if test.prefix}
         self._of_home = shared_prefixes({home: test.prefix for home, test in homes.items()})
         count = Counter((path_of(homes[home].home), prefix) for home, prefix in self._of_home.items())
@@ -56,11 +57,11 @@ class SharedImportsPlan:
 
     @property
     def kept(self) -> list[ImportsKey]:
-        """Those that were expected with reason."""
+        """The shared imports that were expected, and are wanted."""
         return [shared_imports for shared_imports in self.expected if shared_imports in self.wanted]
 
     def of(self, home: dict[str, Any] | None) -> Prefix:
-        """What is imported before *home* is, in a trunk; nothing where it shares that with no other."""
+        """The statements that *home* shares with other homes; empty if there are none."""
         return self._of_home.get(repr(home), ())
 
 
@@ -74,7 +75,7 @@ def _common(first: Prefix, second: Prefix) -> Prefix:
 
 
 def _cut_to_paying(prefix: Prefix) -> Prefix:
-    """The prefix without the statements at its end that import only what is cheap."""
+    """The prefix without the statements at its end that import only the standard library."""
     for length in range(len(prefix), 0, -1):
         if prefix[length - 1].split()[1].split(".")[0] not in _LIGHT:
             return prefix[:length]

@@ -1,8 +1,8 @@
-"""What may run beside what: slots, named groups, tests that want everything for themselves. No I/O, no clock.
+"""Decides what may run beside what: slots, named groups, exclusive tests. No I/O, no clock.
 
-Whoever asks first is served first: where a test needs more slots than are free, or all of them, nothing
-else begins until it fits, since it might wait for ever otherwise. A named group that is full holds nobody
-up but its own members.
+First come, first served: if a test needs more slots than are free, or all of them, nothing
+else begins until it fits, since it might wait for ever otherwise. A named group that is full holds up
+only its own members.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNBOUNDED = 2**31
 
 @record(frozen=True)
 class Needs:
-    """What the tests of one process need to run: *slots*, a place in each of *groups*, nobody else if *exclusive*."""
+    """What the tests of one process need: *slots*, a place in each of *groups*, and with *exclusive*, to run alone."""
 
     slots: int = 1
     groups: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Needs:
 
     @classmethod
     def of(cls, options: list[Options]) -> Needs:
-        """What tests with these options need that run in one process."""
+        """What tests with these options need if they share a process."""
         if len(options) == 1:
             only = options[0]
             if only.group is None and not only.exclusive and only.slots == 1:
@@ -43,7 +43,7 @@ ORDINARY = Needs()
 
 
 class SlotPool:
-    """How much is free, of *slots* (None: the caller counts them) and of each group as *limits* say."""
+    """The free *slots*, None if the caller counts them, and the free places in named groups of the sizes *limits*."""
 
     def __init__(self, slots: int | None = None, limits: Mapping[str, int] | None = None) -> None:
         self._slots = UNBOUNDED if slots is None else slots
@@ -54,20 +54,20 @@ class SlotPool:
         self._members: dict[str, int] = {}
 
     def full_group(self, needs: Needs) -> str | None:
-        """The first of the groups that nobody can join now."""
+        """The first of the groups that is full now; None if none is."""
         for name in needs.groups:
             if self._members.get(name, 0) >= self._limits.get(name, 1):
                 return name
         return None
 
     def has(self, needs: Needs) -> bool:
-        """Whether there are slots for it now."""
+        """Whether there are free slots for this now."""
         if self._is_taken or (needs.exclusive and self._running):
             return False
         return self._used + min(needs.slots, self._slots) <= self._slots
 
     def occupy(self, needs: Needs) -> None:
-        """What needs this begins."""
+        """Take what the tests of a process need that begins."""
         self._running += 1
         self._used += min(needs.slots, self._slots)
         self._is_taken = needs.exclusive
@@ -75,7 +75,7 @@ class SlotPool:
             self._members[name] = self._members.get(name, 0) + 1
 
     def release(self, needs: Needs) -> None:
-        """What needed this is over."""
+        """Give back what the tests of a process needed that is over."""
         self._running -= 1
         self._used -= min(needs.slots, self._slots)
         self._is_taken = False
@@ -84,14 +84,14 @@ class SlotPool:
 
 
 Place = tuple[int, str]
-"""A group's order, and its name."""
+"""The order of a group, and its name."""
 
 
 class ReadyQueue:
-    """Places, of which the lowest is taken first.
+    """A queue of places, of which the lowest comes first.
 
-    Where there are very many, as of tests that may all run side by side, nearly all were added in order: those need
-    no heap, in which each step of the way down is a miss of the processor's cache.
+    If there are very many, as with tests that may all run side by side, nearly all were added in order. Those need
+    no heap, in which each step down costs a miss of the processor's cache.
     """
 
     def __init__(self) -> None:
@@ -102,14 +102,14 @@ class ReadyQueue:
         return bool(self._in_order or self._others)
 
     def add(self, place: Place) -> None:
-        """It waits from now on."""
+        """Add the place."""
         if not self._in_order or place > self._in_order[-1]:
             self._in_order.append(place)
         else:
             heapq.heappush(self._others, place)
 
     def has_before(self, place: Place) -> bool:
-        """Whether somebody waits who is taken before this one."""
+        """Whether there is a place that comes before this one."""
         return any(line and line[0] < place for line in (self._in_order, self._others))
 
     def pop(self) -> Place:
@@ -119,6 +119,6 @@ class ReadyQueue:
         return self._in_order.popleft()
 
     def clear(self) -> None:
-        """Nobody waits any more."""
+        """Remove all places."""
         self._in_order.clear()
         self._others.clear()

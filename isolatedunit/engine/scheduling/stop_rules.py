@@ -1,4 +1,4 @@
-"""When a run is to end early: after so many failures or crashes, or so long. No I/O, no clock."""
+"""Decides when a run ends early: after so many failures or crashes, or so much time. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from isolatedunit.model.results import GOOD, TestReport
 
 
 class StopRules:
-    """Counts what is reported, from a run's begin at *now*, against the options that end it early."""
+    """Counts what is reported, against the options that end a run early; the run begins at *now*."""
 
     def __init__(self, options: Options, now: float) -> None:
         self._options = options
@@ -16,7 +16,7 @@ class StopRules:
         self.out_of_time = NEVER if options.run_timeout is None else now + options.run_timeout
 
     def note(self, report: TestReport) -> str | None:
-        """Why nothing further is to begin now that this is reported; None to go on."""
+        """Why no further test begins, now that this is reported; None if the run goes on."""
         self._failures += report.outcome not in GOOD
         self._crashes += report.cause == "crash"
         most_failures, most_crashes = self._options.max_failures, self._options.max_crashes
@@ -27,7 +27,7 @@ class StopRules:
         return None
 
     def is_over(self, now: float) -> str | None:
-        """Why what runs is to be ended at *now*; None while there is time."""
+        """Why everything that runs is ended at *now*; None while there is time."""
         if now < self.out_of_time:
             return None
         return f"the run took longer than {self._options.run_timeout:g} s (--run-timeout)"

@@ -1,4 +1,4 @@
-"""Units: which tests share a child, and which run one after the other. No I/O, no clock."""
+"""Decides which tests share a child, and which run one after the other: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from isolatedunit.model.records import record
 from isolatedunit.model.results import AttemptReport, PlannedTest
 
 OF_A_PROCESS = ("memory_limit", "cpu_limit", "max_output", "max_processes", "max_open_files")
-"""Options that hold for a process, so that tests for which they differ cannot share one."""
+"""Options that apply to a whole process: tests for which they differ cannot share one."""
 
 
 @record()
 class Unit:
-    """What one child runs: *tests*, for the *number*-th time; or only a *fixture* that these need.
+    """What one child runs: *tests*, for the *number*-th time, or only a *fixture* that these need.
 
-    Of the units of one *group* one runs after the other. *repeated* counts the processes that went on without having
-    done the first of the tests.
+    The units of one *group* run one after the other. *repeated* counts the processes that came to their end without
+    having run the first of the tests.
     """
 
     tests: Sequence[PlannedTest]
@@ -40,7 +40,7 @@ class Unit:
 
 @record()
 class Group:
-    """Units of which one runs at a time, in order; the group with the lowest *order* goes first."""
+    """Units that run one at a time, in their order; the group with the lowest *order* goes first."""
 
     order: int
     units: deque[Unit] = field(default_factory=deque)
@@ -48,7 +48,7 @@ class Group:
 
 
 class OptionsOf:
-    """The options of each test: those of the run, but for what patterns, its class or its method override."""
+    """The options of each test: those of the run, except what patterns, its class or its method override."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -76,7 +76,7 @@ class OptionsOf:
 
 
 def attempt_at(unit: Unit, run: str, options_of: OptionsOf, *, in_haste: bool = False) -> Attempt:
-    """The attempt that runs the unit, now; a fixture is torn down *in_haste* where somebody waits for the end."""
+    """An attempt at the unit; *in_haste*, since somebody waits for the end of the run, a fixture gets little time."""
     fixture, options = unit.fixture, unit.options
     attempt_id = f"{run}/{unit.tests[0].number if fixture is None else fixture.name}#{unit.number}"
     if unit.repeated:
@@ -84,7 +84,7 @@ def attempt_at(unit: Unit, run: str, options_of: OptionsOf, *, in_haste: bool = 
     if unit.spawn_tries:
         attempt_id += f".{unit.spawn_tries}"
     if fixture is None:
-        # where each test has a unit of its own they have the same options
+        # if each test has a unit of its own, its options are those of the unit
         of_each = None if options.isolation == "test" else options_of
         return Attempt(attempt_id, unit.tests, options, of_each, number=unit.number)
     if in_haste:
@@ -95,7 +95,7 @@ def attempt_at(unit: Unit, run: str, options_of: OptionsOf, *, in_haste: bool = 
 
 
 def fixture_unit(fixture: Fixture, group: str) -> Unit:
-    """The unit in *group* that runs the fixture; a set-up that failed before is a further try."""
+    """The unit in *group* that runs the fixture; a set-up that has failed before counts as another try."""
     scope = fixture.scope
     needs = Needs.of([scope.options])
     if fixture.sets_up:
@@ -104,7 +104,7 @@ def fixture_unit(fixture: Fixture, group: str) -> Unit:
 
 
 def units_of(tests: Iterable[PlannedTest], options: Options, options_of: OptionsOf) -> Iterator[Unit]:
-    """The tests in units, in order: neighbours that share a process become one."""
+    """The tests in units, in their order: neighbours that share a process become one unit."""
     neighbours: list[PlannedTest] = []
     shared: object = None
     for test in tests:
@@ -119,7 +119,7 @@ def units_of(tests: Iterable[PlannedTest], options: Options, options_of: Options
 
 
 def _shares_process_with(test: PlannedTest, options: Options) -> object:
-    """Neighbours for which this is equal run in one process."""
+    """A key: neighbours with equal keys run in one process."""
     if options.isolation == "test":
         return test.number
     process = (options.start_method, options.fork_after, *(getattr(options, name) for name in OF_A_PROCESS))
@@ -131,10 +131,10 @@ def _shares_process_with(test: PlannedTest, options: Options) -> object:
 
 
 def in_order(units: list[Unit], options: Options, expectations: Expectations | None, slots: int | None) -> list[Unit]:
-    """The units of those groups first that are to begin first; a group's own stay in their order.
+    """The units, those of groups that should begin first before the others; each group's own stay in their order.
 
-    Where the tests of a module may run side by side, as many modules as there are *slots* take turns: what begins
-    at the same time is of different ones, and each is imported once as long as the slots keep step.
+    If the tests of a module may run side by side, as many modules as there are *slots* take turns: tests that begin
+    at the same time are of different modules, and each module is imported once as long as the slots keep step.
     """
     if expectations is None or (expectations.changes_nothing and options.parallel_by == "module"):
         return units
@@ -159,12 +159,12 @@ def _home_of(group: list[Unit]) -> str:
 
 
 def group_of(test: PlannedTest, options: Options) -> str:
-    """The group of which one test runs at a time."""
+    """The group of the test, of which one test runs at a time."""
     if options.parallel_by == "test":
         return str(test.number)
     group = repr(test.home)
     if "module" not in test.home:
-        group += test.module  # what was named may hold the tests of many modules
+        group += test.module  # a name on the command line may stand for the tests of many modules
     if options.parallel_by == "class":
         group += test.class_id
     return group
