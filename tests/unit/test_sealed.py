@@ -68,7 +68,7 @@ LOOKS_INTO_MODULES = {
     "child.heartbeat": ("__getattr__", "_import_ctypes"),
     "child.import_prefix": ("leading_imports", "_is_installed", "execute"),
     "child.prebuilt": ("_make", "_is_made_by_unittest"),
-    "child.receipt": ("save_lines", "saves_lines", "discard_inherited_exit_functions"),
+    "child.receipt": ("discard_inherited_exit_functions",),
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
     "collection.addresses": (
         *("_attributes_of_plain", "_imported", "address_by_class", "exec_module", "import_main", "is_importing_main"),
