@@ -41,6 +41,7 @@ LIVE_IMPORTS = {
     "isolatedunit.instrumentation": "the packages that measure are within reach as they are",
     "isolatedunit.instrumentation.profiler": "begins before the tests; what fails at its end costs the profile",
     "isolatedunit.model.results": "the runner's side",
+    "isolatedunit.model.subtests": "texts",
     "isolatedunit.protocol.ipc": "what a test uses itself",
     "isolatedunit.sdk": "what a test uses itself",
     "isolatedunit.sdk.instance": "what a test uses itself",
