@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 
-from isolatedunit.child import PLAIN, heartbeat, worker
+from isolatedunit.child import PLAIN, heartbeat, receipt, worker
 from isolatedunit.child.streams import move_out_of_the_way, redirect, take_capture, write_through
 from isolatedunit.collection import import_path
 from isolatedunit.protocol import channel
@@ -61,9 +61,7 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
         write_through()
     heartbeat.answer_nudges()
     if prepare.coverage is not None:
-        from isolatedunit.child import coverage
-
-        coverage.begin(prepare.coverage)
+        receipt.measure_lines(prepare.coverage)
     if prepare.role == "template":
         from isolatedunit.child import template
 

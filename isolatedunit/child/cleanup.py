@@ -8,7 +8,7 @@ import sys
 import time
 from types import ModuleType
 
-from isolatedunit.protocol.messages import RunFunction
+from isolatedunit.protocol.messages import RunFunction, RunTest
 from isolatedunit.system import cgroups, processes
 
 TYPE_CHECKING = False
@@ -56,6 +56,14 @@ def take_hold() -> None:
 
 def _known_threads() -> list[threading.Thread]:
     return [thread for table in _threading["tables"] for thread in list(table.values())]
+
+
+def import_needed(work: Work) -> None:
+    """Before any user code runs here: import what only some tests need. Later, a test's module might prevent it."""
+    if isinstance(work, (RunFunction, RunTest)) and (isinstance(work, RunFunction) or work.settings.track_handles):
+        from isolatedunit.handles import tracker  # noqa: F401
+    if isinstance(work, RunTest) and (work.settings.hunt_leaks or work.settings.memory_growth_limit is not None):
+        from isolatedunit.child import leak_hunt  # noqa: F401
 
 
 def prepare(work: Work) -> None:

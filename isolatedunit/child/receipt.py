@@ -15,7 +15,7 @@ from isolatedunit.protocol.messages import HandlesCleaned, WorkFinished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from isolatedunit.child.reporter import Reporter
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
 _OLD_NAMES = re.compile(r"Please use assert\w+ instead.", re.IGNORECASE)
+
+_save_lines: Callable[[], None] | None = None
 
 _filtered: str | None = None
 """The category of the filters that are in force; None where they have to be set again."""
@@ -91,15 +93,24 @@ def _look_after(
     return _finish_tracker(tracker, settings.cleanup_timeout)
 
 
+def measure_lines(directory: str) -> None:
+    """Begin to measure which lines run here, to be saved below *directory*."""
+    global _save_lines
+    from isolatedunit.child import coverage
+
+    coverage.begin(directory)
+    _save_lines = coverage.save
+
+
 def save_lines() -> None:
-    """Save which lines ran, where that is measured."""
-    if saves_lines():
-        sys.modules["isolatedunit.child.coverage"].save()
+    """Save which lines ran, if that is measured."""
+    if _save_lines is not None:
+        _save_lines()
 
 
 def saves_lines() -> bool:
     """Whether it is measured here which lines run."""
-    return "isolatedunit.child.coverage" in sys.modules
+    return _save_lines is not None
 
 
 def _has_nothing(tracker: HandleTracker) -> bool:

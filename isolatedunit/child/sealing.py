@@ -2,8 +2,8 @@
 
 Tests replace ``open``, ``sorted`` and ``os.getpid`` and leave them so. pyfakefs, freezegun and others go further and
 search the dictionaries of all modules for functions, whatever their names are there: a module that keeps
-``_write = os.write`` keeps nothing. So in a child the modules of `SEALED` are executed a second way. Each has a
-dictionary of globals that is no module's, with builtins of its own in it, and every import in them goes through
+``_write = os.write`` keeps nothing. So in a child the modules of `SEALED` are executed a second way. Each has globals
+that no module of ``sys.modules`` has, with builtins of its own in them, and every import in them goes through
 `_World`: for a module of `SEALED` it gives the sealed one, for one of `HELD` a copy of what was in that module before
 any user code ran, its Python functions bound to that copy. All else (what only some tests need, what is the user's) it
 imports as usual, and is the exception: ``tests/test_sealed.py`` knows each.
@@ -51,7 +51,6 @@ HELD = frozenset(_HELD.split())
 """Modules of the standard library of which the sealed part has what was in them before any user code ran."""
 
 LIVE = {
-    "os": ("environ",),
     "sys": (
         *("argv", "path", "excepthook", "warnoptions", "flags"),
         *(f"{under}{name}{under}" for name in ("stdin", "stdout", "stderr") for under in ("", "__")),
@@ -61,28 +60,34 @@ LIVE = {
 """What is the process's state, and not a tool: it is looked up, and set, in the module itself."""
 
 
-class Held:
-    """What a module had in it when this was made; its Python functions see that, and not the module."""
-
-    def __init__(self, world: _World, module: ModuleType) -> None:
-        name, held = module.__name__, self.__dict__
-        held["__held__"] = module
-        held["__builtins__"] = world.builtins
-        live = LIVE.get(name, ())
-        for key, value in list(vars(module).items()):
-            if key == "__builtins__" or key in live:
-                continue
-            is_own = type(value) is FunctionType and value.__globals__ is vars(module)
-            held[key] = _bind(value, held) if is_own else value
+class _State(ModuleType):
+    """A held module with `LIVE` names: those are looked up, and set, in the module itself."""
 
     def __getattr__(self, name: str) -> Any:
-        held = self.__dict__
-        if name in LIVE.get(held["__name__"], ()):
-            return getattr(held["__held__"], name)
-        raise AttributeError(f"module {held['__name__']!r} has no attribute {name!r}")
+        if name in LIVE[self.__name__]:
+            return getattr(vars(self)["__held__"], name)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.__dict__["__held__"], name, value)
+        setattr(vars(self)["__held__"], name, value)
+
+
+def _hold(module: ModuleType, own_builtins: dict[str, Any]) -> ModuleType:
+    """What a module has in it now; its Python functions see that, and not the module.
+
+    It is a module, too, though nobody's to find: the interpreter is fast with those. What it cannot be fast with it
+    counts, in the code itself, so that each fork would copy the pages with the code.
+    """
+    name = module.__name__
+    made = _State(name) if name in LIVE else ModuleType(name)
+    held = vars(made)
+    held["__builtins__"] = own_builtins
+    for key, value in list(vars(module).items()):
+        if key != "__builtins__" and key not in LIVE.get(name, ()):
+            is_own = type(value) is FunctionType and value.__globals__ is vars(module)
+            held[key] = _bind(value, held) if is_own else value
+    held["__held__"] = module
+    return made
 
 
 def _bind(function: FunctionType, inside: dict[str, Any]) -> FunctionType:
@@ -90,13 +95,6 @@ def _bind(function: FunctionType, inside: dict[str, Any]) -> FunctionType:
     bound = FunctionType(function.__code__, inside, function.__name__, function.__defaults__, function.__closure__)
     bound.__kwdefaults__ = function.__kwdefaults__
     return bound
-
-
-class _Namespace:
-    """Sealed globals with a module's looks; only sealed code has it."""
-
-    def __init__(self, inside: dict[str, Any]) -> None:
-        self.__dict__ = inside
 
 
 class _World:
@@ -107,19 +105,19 @@ class _World:
         self._import = builtins.__import__
         self._root = root.__path__[0]
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_here}
-        self._held: dict[str, Held] = {}
-        self._loaded: dict[str, Any] = {}
+        self._held: dict[str, ModuleType] = {}
+        self._loaded: dict[str, ModuleType] = {}
         for name in HELD:  # all of them, before any is held: a package gets an attribute with each of its modules
             try:
                 self._import(name)
             except ImportError:  # of another system
                 continue
         for name in HELD & self._modules.keys():
-            self._held[name] = Held(self, self._modules[name])
+            self._held[name] = _hold(self._modules[name], self.builtins)
         for held in self._held.values():  # which know each other
-            for key, value in list(held.__dict__.items()):
+            for key, value in list(vars(held).items()):
                 if type(value) is ModuleType and key != "__held__":
-                    held.__dict__[key] = self._held.get(value.__name__, value)
+                    vars(held)[key] = self._held.get(value.__name__, value)
 
     def import_here(
         self,
@@ -131,13 +129,13 @@ class _World:
     ) -> Any:
         """What an import in sealed code gives: takes the place of ``__import__`` in its builtins."""
         if name == __name__:
-            return _Namespace(globals())
+            return _with_content(name, globals())
         if name in SEALED:
             return self.load(name)
         if name in self._held:
             return self._held[name if fromlist else name.partition(".")[0]]
         if fromlist and any(f"{name}.{one}" in SEALED for one in fromlist):
-            return _Namespace({one: self._import_from(name, one) for one in fromlist})
+            return _with_content(name, {one: self._import_from(name, one) for one in fromlist})
         return self._import(name, None, None, fromlist or (), level)
 
     def _import_from(self, package: str, name: str) -> Any:
@@ -158,18 +156,14 @@ class _World:
         if name not in self._loaded:
             self._import(name)
             self._execute(name, self._modules[name].__spec__)
-        inside: dict[str, Any] = self._loaded[name].__dict__
+        inside: dict[str, Any] = vars(self._loaded[name])
         return inside
 
     def _execute(self, name: str, spec: Any) -> None:
-        inside = {
-            "__name__": name,
-            "__builtins__": self.builtins,
-            "__file__": spec.origin,
-            "__spec__": spec,
-            "__package__": name.rpartition(".")[0],
-        }
-        self._loaded[name] = _Namespace(inside)
+        module = self._loaded[name] = ModuleType(name)
+        inside = vars(module)
+        inside.update(__builtins__=self.builtins, __file__=spec.origin, __spec__=spec)
+        inside["__package__"] = name.rpartition(".")[0]
         code = spec.loader.get_code(name)
         try:
             exec(code, inside)  # noqa: S102 - as the import system does
@@ -185,7 +179,7 @@ class _World:
 
         def look_up(attribute: str) -> Any:
             # who goes through all modules asks for such names, and shall not load what nobody needs
-            inside = {} if attribute.startswith("__") else self.load(name).__dict__
+            inside = {} if attribute.startswith("__") else vars(self.load(name))
             if attribute not in inside:
                 raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
             return inside[attribute]
@@ -211,6 +205,12 @@ def enter(name: str) -> Any:
     return world.load(name)
 
 
+def _with_content(name: str, content: dict[str, Any]) -> ModuleType:
+    made = ModuleType(name)
+    vars(made).update(content)
+    return made
+
+
 def copy_of(name: str, **replaced: Any) -> Any:
     """A module of the standard library that nobody else has, with these of its globals *replaced*."""
     from importlib.util import module_from_spec
@@ -223,4 +223,4 @@ def copy_of(name: str, **replaced: Any) -> Any:
         spec.loader.exec_module(module)
         inside = vars(module)
     inside.update(replaced)
-    return _Namespace(inside)
+    return _with_content(name, inside)

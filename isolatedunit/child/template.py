@@ -212,12 +212,14 @@ class Template:
         capture = self._choose_capture(command)
         if capture != self._capture:
             self._take_capture(capture)
-        if self._has_to_load(command) and not self._load(command):
-            _close(descriptor, own)
-            return
         pipe = channel.PipeEnd(descriptor)
         # read here and not in the child: what it does not do itself, it need not copy pages for
         work = pipe.receive_work()
+        if self._has_to_load(command):
+            cleanup.import_needed(work)
+            if not self._load(command):
+                _close(descriptor, own)
+                return
         prepared = self._prepare(command, pipe, work)
         this = os.getpid()
         process_id = self._fork(collects_garbage=self._collects_garbage, keeps_socket=own is not None)

@@ -84,6 +84,7 @@ def execute(
             take_settings(pipe, command.settings, reporter)
             if finder is None:
                 reporter.flush()  # what is imported first may take its time
+            cleanup.import_needed(command)
             cleanup.limit(command.settings)
             if isinstance(command, RunFunction):
                 _call_function(command, reporter, spawned)

@@ -35,7 +35,7 @@ class GeneratedPatchesTest(unittest.TestCase):
         write_suite(self.directory, targets, before=before, at_import=at_import)
         plain = run_plain(self.directory, targets, at_import=at_import)
         self.assertEqual(len(plain), 2 * len(targets))
-        ours = run_isolated(self.directory, *flags)
+        ours = run_isolated(self.directory, *flags, at_import=at_import)
         self.assertEqual(differences(plain, ours, at_import=at_import), [])
 
     def test_what_the_machinery_names(self) -> None:

@@ -32,7 +32,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as directory:
             write_suite(directory, targets, before="class" in flags, at_import=at_import)
             plain = run_plain(directory, targets, at_import=at_import)
-            found = differences(plain, run_isolated(directory, "-j", "2", *flags), at_import=at_import)
+            found = differences(
+                plain, run_isolated(directory, "-j", "2", *flags, at_import=at_import), at_import=at_import
+            )
         way = " ".join(flags) or ("replaced at import" if at_import else "forkserver")
         print(f"{way}: {len(plain)} tests, {dict(Counter(plain.values()))} in plain unittest, {len(found)} differ")
         print("".join(f"  {one}\n" for one in found), end="", flush=True)

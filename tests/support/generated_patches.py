@@ -171,8 +171,21 @@ def run_plain(directory: str, targets: Iterable[Target], *, at_import: bool = Fa
     return dict(line.split() for line in ended.stdout.splitlines())
 
 
-def run_isolated(directory: str, *flags: str) -> dict[str, Verdict]:
-    """What a run of isolatedunit makes of each test, by class."""
+def run_isolated(directory: str, *flags: str, at_import: bool = False) -> dict[str, Verdict]:
+    """What isolatedunit makes of each test, by class; with *at_import* in a run of its own for each module.
+
+    A run lists its tests in one process, where each module would find replaced what those before it replaced.
+    """
+    if not at_import:
+        return _run_once(directory, *flags)
+    verdicts = {}
+    for file in sorted(os.listdir(directory)):
+        if file.startswith("test_replaces_"):
+            verdicts.update(_run_once(directory, *flags, file.removesuffix(".py")))
+    return verdicts
+
+
+def _run_once(directory: str, *flags: str) -> dict[str, Verdict]:
     report = os.path.join(directory, "report.json")
     command = [sys.executable, "-m", "isolatedunit", "-q", "--history", "none", "--json", report, *flags]
     environment = {**os.environ, "PYTHONPATH": PACKAGE_PARENT}

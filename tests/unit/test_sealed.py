@@ -41,6 +41,7 @@ LIVE_IMPORTS = {
     "isolatedunit.instrumentation": "the packages that measure are within reach as they are",
     "isolatedunit.instrumentation.profiler": "begins before the tests; what fails at its end costs the profile",
     "isolatedunit.model.results": "the runner's side",
+    "isolatedunit.model.subtests": "texts",
     "isolatedunit.protocol.ipc": "what a test uses itself",
     "isolatedunit.sdk": "what a test uses itself",
     "isolatedunit.sdk.instance": "what a test uses itself",
@@ -68,7 +69,7 @@ LOOKS_INTO_MODULES = {
     "child.heartbeat": ("__getattr__", "_import_ctypes"),
     "child.import_prefix": ("leading_imports", "_is_installed", "execute"),
     "child.prebuilt": ("_make", "_is_made_by_unittest"),
-    "child.receipt": ("save_lines", "saves_lines", "discard_inherited_exit_functions"),
+    "child.receipt": ("discard_inherited_exit_functions",),
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
     "collection.addresses": (
         *("_attributes_of_plain", "_imported", "address_by_class", "exec_module", "import_main", "is_importing_main"),
