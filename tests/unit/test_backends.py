@@ -232,7 +232,7 @@ class LeastTest(ProjectTestCase):
                     outcomes = [one.report.outcome for one in heard.events if isinstance(one, Finished)]
                     self.assertEqual(outcomes, ["passed", "failed", "error", "passed"])
                     warned = [one.text for one in heard.events if isinstance(one, Warned)]
-                    said = any("fork_after=fixtures does nothing with start_method=least" in text for text in warned)
+                    said = any("fork_after=fixtures has no effect with start_method=least" in text for text in warned)
                     self.assertEqual(said, fork_after == "fixtures")
 
 

@@ -94,7 +94,7 @@ def fail_if_flaky(history: Sequence[AttemptReport], record: TestRecord) -> None:
     """The test fails, if it did so before it passed."""
     tries = [f"{one.outcome} ({one.cause})" if one.cause else one.outcome for one in history if one.outcome not in GOOD]
     if tries:
-        text = f"The test passed only at try {len(history) + 1}. Before that: {', '.join(tries)}."
+        text = f"The test passed only on attempt {len(history) + 1}. Earlier attempts: {', '.join(tries)}."
         record.notes.append(Note("addFailure", f"{text}\n", text))
         record.cause = "flaky"
 
@@ -131,5 +131,5 @@ def fail_for_leaks(leaks: list[dict[str, Any]], record: TestRecord) -> None:
 def note_leaks(what: str, leaks: list[dict[str, Any]]) -> Note:
     """The failure of a test or a fixture that left these behind."""
     lines = [f"  {tell_leak(leak)}" for leak in leaks]
-    text = "\n".join([f"The {what} left {len(lines)} behind:", *lines])
+    text = "\n".join([f"The {what} left {len(lines)} leak{'' if len(lines) == 1 else 's'} behind:", *lines])
     return Note("addFailure", f"{text}\n", text)
