@@ -148,7 +148,7 @@ def _isolate(target: Any, options: dict[str, Any]) -> Any:
     if not isinstance(target, type):
         return _IsolatedMethod(target, options)
     if not issubclass(target, unittest.TestCase):
-        raise TypeError(f"@isolated is for a TestCase or a method of one, not for {target!r}")
+        raise TypeError(f"@isolated applies to a TestCase or one of its methods, not to {target!r}")
     setattr(target, OPTIONS_ATTRIBUTE, options)
     _keep_fixtures_for_the_child(target)
     _delegate_run(target)

@@ -184,7 +184,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         if history is not None and source is not None:
             history.learn_shared_imports(source, run.shared_imports.wanted)
         if history is not None and history.problem is not None:
-            self.stream.writeln(f"isolatedunit: no history is kept (--history none does without): {history.problem}")
+            self.stream.writeln(
+                f"isolatedunit: the history was not updated (--history none turns it off): {history.problem}"
+            )
         self._conclude(reporters)
         return result
 
@@ -233,7 +235,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         for note in chosen.notes:
             self.stream.writeln(f"isolatedunit: {note}")
 
-        stop_reason = "a test failed (--failfast)" if self.failfast else "the result said so (shouldStop)"
+        stop_reason = "a test failed (--failfast)" if self.failfast else "the test result asked for it (shouldStop)"
 
         def dispatch(result: Any) -> None:
             bridge.connect(result, originals, lambda: run.control.stop(stop_reason))

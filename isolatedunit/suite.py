@@ -31,7 +31,7 @@ class IsolatedTestSuite(unittest.TestSuite):
         tests, originals = plan_suite(self)
         bridge = ResultBridge()
         run = Run(self.options or load_options(Options()), [bridge], open_backend)
-        bridge.connect(result, originals, lambda: run.control.stop("the result said so"))
+        bridge.connect(result, originals, lambda: run.control.stop("the test result asked for it"))
         try:
             with heeding_signals(run.control), showing_child_errors(result):
                 run.execute(tests)

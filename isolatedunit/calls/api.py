@@ -50,8 +50,8 @@ class IsolatedTestOptions:
 
             if not isinstance(self.test_sdk_options, TestSDKOptions):
                 raise OptionError(
-                    f"{type(self).__name__}: test_sdk_options: {self.test_sdk_options!r} cannot be used; "
-                    "give a TestSDKOptions, or None."
+                    f"{type(self).__name__}: test_sdk_options: invalid value {self.test_sdk_options!r}; "
+                    "expected a TestSDKOptions, or None."
                 )
 
     def with_values(self, values: Mapping[str, Any]) -> IsolatedTestOptions:
@@ -59,9 +59,9 @@ class IsolatedTestOptions:
         known = {one.name for one in fields(self)} - OF_THE_RUNNER
         for name in values:
             if name in OF_THE_RUNNER:
-                raise OptionError(f"{name!r} is an option of the runner, not of one call; give it to the runner.")
+                raise OptionError(f"{name!r} is an option of the runner, not of a single call; pass it to the runner.")
             if name not in known:
-                raise OptionError(f"there is no option {name!r} for a call; known are: {', '.join(sorted(known))}.")
+                raise OptionError(f"unknown option {name!r} for a call; expected one of: {', '.join(sorted(known))}.")
         return IsolatedTestOptions(**{**_values_of(self), **values})
 
     def as_overrides(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class IsolatedTestResult:
         try:
             return undill(self.returned)
         except Exception as exception:
-            raise CarryError(f"what the function returned cannot be opened here: {exception!r}") from exception
+            raise CarryError(f"the function's return value cannot be unpickled here: {exception!r}") from exception
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain data; ``test_results`` as its repr where it is more, or why it cannot be opened."""

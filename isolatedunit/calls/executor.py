@@ -126,7 +126,7 @@ class IsolatedCaller:
     def _open_pool(self) -> CallPool:
         with self._pool_lock:
             if self._is_shut_down:
-                raise RunnerClosed("a function was given to a runner that was shut down; make a new runner.")
+                raise RunnerClosed("cannot schedule a function after shutdown; create a new runner.")
             if self._pool is None:
                 from isolatedunit.calls.pool import CallPool
 
@@ -142,7 +142,7 @@ class IsolatedCaller:
         if given is None:
             return own
         if not isinstance(given, Mapping):
-            raise OptionError(f"the options of a call are IsolatedTestOptions or a mapping, and not {given!r}.")
+            raise OptionError(f"the options of a call must be an IsolatedTestOptions or a mapping, not {given!r}.")
         return own.with_values(given)
 
 

@@ -124,8 +124,8 @@ class CallPool:
         state = self._state
         if state.process_id != os.getpid():
             raise RunnerClosed(
-                f"process {os.getpid()} is a fork of process {state.process_id}, which the runner is in; "
-                "make a new runner here."
+                f"the runner belongs to process {state.process_id}, and process {os.getpid()} is a fork of it; "
+                "create a new runner here."
             )
         name = getattr(function, "__qualname__", type(function).__qualname__)
         number = next(self._numbers)
@@ -144,7 +144,7 @@ class CallPool:
         future = IsolatedFuture(lambda: _cancel(weak_state, number))
         with state.lock:
             if state.closed:
-                raise RunnerClosed(f"{name} was given to a runner that was shut down; make a new one.")
+                raise RunnerClosed(f"cannot schedule {name} after shutdown; create a new runner.")
             call = state.calls[number] = _Call(number, planned, future)
             state.waiting.append(call)
             if state.thread is None:
@@ -172,17 +172,17 @@ def _home_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 def _carry(function: Callable[..., Any], args: tuple[Any, ...], options: IsolatedTestOptions, name: str) -> str:
     if not callable(function):
-        raise TypeError(f"what is to be called has to be a function, not {function!r}")
+        raise TypeError(f"expected a callable, not {function!r}")
     try:
         carried = carry((function, args, options.test_sdk_options))
     except Exception as exception:
         what = _what_cannot_be_carried(function, args, name)
         reason = str(exception) or type(exception).__name__
-        raise CarryError(f"{what} cannot be carried to another process: {reason}") from exception
+        raise CarryError(f"{what} cannot be sent to another process: {reason}") from exception
     if len(carried) > MAX_WORK_SIZE:
         raise CarryError(
-            f"{name} and its arguments cannot be carried to another process: they are {len(carried)} bytes, and "
-            f"{MAX_WORK_SIZE} are the most; have the function read them from a file."
+            f"{name} and its arguments cannot be sent to another process: they take {len(carried):,} bytes, and the "
+            f"limit is {MAX_WORK_SIZE:,}; have the function read them from a file."
         )
     return carried
 
@@ -265,7 +265,7 @@ def _serve(state: _State) -> None:
         state.service = None
         run.close()
         state.handlers.close()
-        _fail_all(state, IsolatedUnitError("the call was lost: this is a bug of isolatedunit"))
+        _fail_all(state, IsolatedUnitError("the call was lost; this is a bug in isolatedunit"))
 
 
 def _pass_on(state: _State, service: Service) -> bool:

@@ -46,7 +46,7 @@ class Handlers:
     def register(self, name: str, handler: Handler, *, pickled: bool = False) -> None:
         """From now on *handler* answers requests for *name*."""
         if not callable(handler):
-            raise TypeError(f"the handler for {name!r} has to be a function, not {handler!r}")
+            raise TypeError(f"the handler for {name!r} must be callable, not {handler!r}")
         self._registered[name] = _Registered(handler, pickled)
 
     def answer(self, request: Requested, reply: Callable[[Reply], None]) -> None:
@@ -76,13 +76,13 @@ class Handlers:
         registered = self._registered.get(request.name)
         if registered is None:
             known = ", ".join(sorted(self._registered)) or "none"
-            return {"error": f"there is no handler for the request {request.name!r}; there are: {known}"}
+            return {"error": f"no handler is registered for the request {request.name!r}; registered are: {known}"}
         value = request.value
         if request.pickled is not None:
             if not registered.pickled:
                 return {
-                    "error": f"the handler for {request.name!r} takes plain data; it has to be registered with "
-                    "pickled=True to open what a test pickled"
+                    "error": f"the handler for {request.name!r} accepts only plain data; register it with "
+                    "pickled=True to accept pickled values"
                 }
             value = undill(request.pickled)
         answer = registered.handler(value)
@@ -104,7 +104,7 @@ def _tell(exception: BaseException) -> str:
     try:
         text = str(exception)
     except Exception:
-        text = "its text cannot be had"
+        text = "its message is not available"
     return f"{type(exception).__name__}: {text[:MAX_TEXT]}"
 
 

@@ -63,7 +63,7 @@ def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> A
     try:
         function, args, sdk_options = undill(command.function)
     except Exception as exception:
-        raise TypeError(f"{command.name} cannot be had in this process: {exception!r}") from exception
+        raise TypeError(f"{command.name} cannot be unpickled in this process: {exception!r}") from exception
     session_id = command.attempt.replace("/", "-").replace("#", "-")
     directory = command.settings.directory
     assert directory is not None
@@ -114,14 +114,14 @@ def _return(reporter: Reporter, value: Any) -> bool:
     try:
         pickled = carry(value)
     except BaseException as exception:  # what a class says to pickle is the user's code as well
-        text = f"what the function returned, a {type(value).__qualname__}, cannot be carried to the runner: "
+        text = f"the function's return value, a {type(value).__qualname__}, cannot be sent to the runner: "
         text += str(exception) or type(exception).__name__
         return _refuse(reporter, text)
     if len(pickled) > MAX_CARRIED:
         return _refuse(
             reporter,
-            f"what the function returned, a {type(value).__qualname__}, cannot be carried to the runner: it takes "
-            f"{len(pickled)} bytes, and {MAX_CARRIED} are the most; have it written to a file, and return the path",
+            f"the function's return value, a {type(value).__qualname__}, cannot be sent to the runner: it takes "
+            f"{len(pickled):,} bytes, and the limit is {MAX_CARRIED:,}; write it to a file and return the path",
         )
     reporter.hold(CallNoted, pickled=pickled)
     return True

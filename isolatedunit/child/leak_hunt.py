@@ -90,4 +90,4 @@ def describe_growth(before: int | None, limit: int | None) -> list[dict[str, Any
     now = resident()
     if now is None or now - before <= limit:
         return []
-    return [{"kind": "growth", "identity": f"memory grew by {now - before:,} bytes and may grow by {limit:,}"}]
+    return [{"kind": "growth", "identity": f"memory grew by {now - before:,} bytes; the limit is {limit:,}"}]

@@ -460,5 +460,5 @@ def what_forbids_forking(sockets_before: set[int]) -> str | None:
         children = [processes.describe_process(child) for child in processes.children_of_this_process()]
         return f"a child process running ({', '.join(child['command'] or str(child['pid']) for child in children)})"
     if open_sockets() - sockets_before:
-        return "a socket open (an event loop that was not closed has one, too)"
+        return "a socket open (an event loop that is not closed has one, too)"
     return None

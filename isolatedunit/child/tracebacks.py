@@ -77,7 +77,7 @@ def format_chain(exception: BaseException, trace: TracebackType | None, *, shows
         made = _traceback.TracebackException(cls, exception, trace, capture_locals=shows_locals, compact=True)
         return "".join(made.format())
     except BaseException as failure:
-        return f"{name_of(cls)}: {as_text(exception)}\n(its traceback could not be made: {show(failure):.200})\n"
+        return f"{name_of(cls)}: {as_text(exception)}\n(no traceback could be made: {show(failure):.200})\n"
 
 
 def name_of(cls: type) -> str:

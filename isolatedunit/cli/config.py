@@ -29,7 +29,7 @@ def config_command(argv: Sequence[str]) -> int:
 
     options, names, origins, _ = parse_all(argv)
     if not names:
-        raise OptionError("config: no test is named; name a test, a class or a module, as for a run.")
+        raise OptionError("config: no test given; name a test, a class or a module, as for a run.")
     run = Run(options, [], open_backend)
     try:
         with heeding_signals(run.control):
@@ -39,7 +39,7 @@ def config_command(argv: Sequence[str]) -> int:
     failed = next((report_known(test) for test in planned if test.reports), None)
     if failed is not None and failed.notes:
         message = failed.notes[0].message.strip().rpartition("\n")[2]
-        raise OptionError(f"config: {failed.id.rpartition('.')[2]!r} cannot be loaded, name what can: {message}")
+        raise OptionError(f"config: {failed.id.rpartition('.')[2]!r} cannot be loaded: {message}")
     print("\n".join(explain(planned, options, origins)), file=FilteredStream(sys.stdout, keep_encodable(sys.stdout)))
     return SUCCESS if planned else NO_TESTS
 

@@ -62,7 +62,7 @@ def main() -> int:
 
     with IsolatedTestRunner(process_timeout=20.0) as runner:
         marks = [runner.run_isolated_test(pollute).test_results for _ in range(3)]
-        show("Pollution ended", f"Three tests left marks behind. What each one found of the others': {marks}")
+        show("Pollution ended", f"Three tests left marks behind. The marks that each of them found: {marks}")
 
         result = runner.run_isolated_test(crash)
         show("A crash survived", f"{result}\n{result.error}")
@@ -72,7 +72,7 @@ def main() -> int:
 
         result = runner.run_isolated_test(leave_a_process_behind)
         leaks = "\n".join(map(tell_leak, result.handle_stats["leaks"]))
-        show("A leak named, and ended", f"{result}\n{leaks}")
+        show("A leak named and cleaned up", f"{result}\n{leaks}")
 
         started = time.monotonic()
         squares = [one.test_results for one in runner.map(square, range(10))]

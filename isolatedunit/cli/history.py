@@ -38,23 +38,27 @@ def history_command(arguments: Sequence[str]) -> int:
     """The command; gives the exit code. Raises `OptionError`."""
     parser = argparse.ArgumentParser(
         prog="isolatedunit history",
-        description="Tell what past runs know: slow tests and their trend, flaky tests, tests that fail.",
+        description="Show what past runs recorded: slow tests and their trends, flaky tests and failing tests.",
     )
     parser.add_argument(
-        "tests", nargs="*", metavar="TEST", help="the runs of these tests: ids, parts of ids or patterns"
+        "tests", nargs="*", metavar="TEST", help="show the runs of these tests: ids, parts of ids or patterns"
     )
-    parser.add_argument("--history", metavar="FILE", default=HISTORY, help=f"the file to read ({HISTORY})")
-    parser.add_argument("--limit", metavar="N", type=int, default=LIMIT, help=f"the length of each list ({LIMIT})")
-    parser.add_argument("--json", metavar="FILE", help="write it as JSON; - for standard output")
-    parser.add_argument("--html", metavar="FILE", help="write it as a page")
+    parser.add_argument(
+        "--history", metavar="FILE", default=HISTORY, help=f"the history file to read (default: {HISTORY})"
+    )
+    parser.add_argument(
+        "--limit", metavar="N", type=int, default=LIMIT, help=f"how many tests each list shows (default: {LIMIT})"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the lists as JSON; - is standard output")
+    parser.add_argument("--html", metavar="FILE", help="write the lists as an HTML page")
     given = parser.parse_args(arguments)
     if given.limit < 1:
-        raise OptionError(f"--limit: {given.limit} cannot be used; give a number from 1 on.")
+        raise OptionError(f"--limit: invalid value {given.limit}; expected a whole number that is at least 1.")
     tests = _read(given.history)
     if given.tests:
         tests = [test for test in tests if any(_matches(test.id, pattern) for pattern in given.tests)]
         if not tests:
-            raise OptionError(f"history: nothing is known of {', '.join(map(repr, given.tests))} in {given.history!r}.")
+            raise OptionError(f"history: {given.history!r} has no runs of {', '.join(map(repr, given.tests))}.")
     found = find_trends(tests, given.limit)
     if given.json == "-":
         print(json.dumps(as_json(found, tests), indent=1))
@@ -73,12 +77,12 @@ def _read(path: str) -> list[TestHistory]:
         tests = History(path, only_reads=True).read_runs()
     except FileNotFoundError:
         raise OptionError(
-            f"history: there is no {path!r}; it is written by a run, or name another with --history."
+            f"history: {path!r} does not exist; run some tests first, or name another file with --history."
         ) from None
     except sqlite3.Error as exception:
         raise OptionError(f"history: {path!r} cannot be read: {exception}.") from exception
     if not tests:
-        raise OptionError(f"history: {path!r} does not know of any test yet; run some.")
+        raise OptionError(f"history: {path!r} has no runs yet; run some tests first.")
     return tests
 
 
@@ -94,7 +98,7 @@ def _write(flag: str, path: str, text: str) -> None:
 
 
 def _tell_all(found: Trends, path: str) -> list[str]:
-    lines = [f"{found.tests} tests in {path}, the last run {date_of(found.last_at)}"]
+    lines = [f"{found.tests} tests in {path}, last run {date_of(found.last_at)}"]
     for title, head, rows in tables_of(found, only_ascii=not _can_draw()):
         lines += ["", title, "-" * 70, *_align([head, *rows])]
     return lines
@@ -105,10 +109,10 @@ def _tell_tests(tests: Sequence[TestHistory], limit: int) -> list[str]:
     for test in tests[:limit]:
         lines += [on_one_line(test.id), "-" * 70, *_align(runs_of(test))]
         if test.message:
-            lines += ["the last failure:", *(f"  {line}" for line in printable(test.message).splitlines())]
+            lines += ["last failure:", *(f"  {line}" for line in printable(test.message).splitlines())]
         lines.append("")
     more = len(tests) - limit
-    return [*lines, f"and {more} more tests; --limit shows them"] if more > 0 else lines[:-1]
+    return [*lines, f"and {more} more tests; show them with --limit"] if more > 0 else lines[:-1]
 
 
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -133,13 +137,13 @@ def page_of(found: Trends, path: str) -> str:
         body = "".join(f"<tr>{''.join(f'<td>{_as_html(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
         table = f"<table><caption>{title}</caption><thead><tr>{heads}</tr></thead><tbody>\n{body}</tbody></table>"
         parts.append(f'<div role="region" aria-label="{title}" tabindex="0">{table}</div>')
-    text = f"{found.tests} tests in {path}, the last run {date_of(found.last_at)}"
+    text = f"{found.tests} tests in {path}, last run {date_of(found.last_at)}"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>History of tests</title><style>{_STYLE}</style></head>\n"
-        f"<body><main><h1>History of tests</h1><p>{_as_html(text)}</p>\n{''.join(parts)}</main></body></html>\n"
+        f"<title>Test history</title><style>{_STYLE}</style></head>\n"
+        f"<body><main><h1>Test history</h1><p>{_as_html(text)}</p>\n{''.join(parts)}</main></body></html>\n"
     )
 
 

@@ -15,25 +15,27 @@ from isolatedunit.reporters.files.json_report import read_report, write_atomical
 
 DEFAULT_BASELINE = "isolatedunit-leaks.txt"
 _HEADER = """\
-# Leaks that were there when this file was written: the id of a test, and a kind. A leak of that kind in that
-# test is no failure and no warning. Remove a line when its leak is mended.
+# Accepted leaks, one a line: the id of a test, and a kind of leak. A leak of that kind in that test neither fails
+# the test nor causes a warning. Remove a line when its leak is fixed.
 """
 
 
 def leaks_command(arguments: Sequence[str]) -> int:
     """The command; gives the exit code: 0, or 1 if there are leaks and they were not accepted."""
     parser = argparse.ArgumentParser(
-        prog="isolatedunit leaks", description="List the leaks that a JSON report tells of, and accept them."
+        prog="isolatedunit leaks", description="List the leaks in a JSON report and, with --accept, accept them."
     )
-    parser.add_argument("report", metavar="REPORT", help="what --json FILE has written")
-    parser.add_argument("--accept", action="store_true", help="write them to the baseline: only new ones count then")
-    parser.add_argument("--baseline", metavar="FILE", default=DEFAULT_BASELINE, help=f"({DEFAULT_BASELINE})")
+    parser.add_argument("report", metavar="REPORT", help="a report written by --json")
+    parser.add_argument("--accept", action="store_true", help="add them to the baseline, so that only new leaks count")
+    parser.add_argument(
+        "--baseline", metavar="FILE", default=DEFAULT_BASELINE, help=f"the baseline file (default: {DEFAULT_BASELINE})"
+    )
     given = parser.parse_args(arguments)
     leaks = list(_leaks_in(read_report(given.report, "leaks")))
     for test, leak in leaks:
         print(printable(f"{test}: {tell_leak(leak)}"))
     sys.stdout.flush()  # before what is written past it, where both go to one file
-    print(f"{len(leaks)} leaks", file=sys.stderr)
+    print(f"{len(leaks)} leak{'' if len(leaks) == 1 else 's'}", file=sys.stderr)
     if not given.accept:
         return 1 if leaks else 0
     lines = sorted({*read_baseline(given.baseline), *(f"{glob.escape(test)} {leak['kind']}" for test, leak in leaks)})
@@ -41,7 +43,7 @@ def leaks_command(arguments: Sequence[str]) -> int:
         write_atomically(given.baseline, _HEADER + "".join(f"{line}\n" for line in lines))
     except OSError as exception:
         raise OptionError(f"--baseline: {given.baseline!r} cannot be written: {exception}.") from exception
-    print(f"{given.baseline}: {len(lines)} lines", file=sys.stderr)
+    print(f"{given.baseline}: {len(lines)} accepted", file=sys.stderr)
     return 0
 
 

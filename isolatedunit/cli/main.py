@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _print_error(str(exception))
         return USAGE
     except (Interrupted, KeyboardInterrupt):  # the second comes where no run heeds signals yet
-        _print_error("interrupted before the tests were known")
+        _print_error("interrupted before the tests were collected")
         return INTERRUPTED
     except IsolatedUnitError as exception:
         _print_error(str(exception))
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if exception.name not in BASE_DEPENDENCIES:
             return report_bug()
         _print_error(
-            f"it needs the package {exception.name!r}, which {sys.executable} does not have; "
+            f"the package {exception.name!r} is required but not installed for {sys.executable}; "
             f"install it with: {os.path.basename(sys.executable)} -m pip install {exception.name}"
         )
         return USAGE
@@ -72,7 +72,7 @@ def _print_error(text: str) -> None:
 
 def _explain(exception: Exception) -> int:
     if isinstance(exception, OSError) and exception.errno in (errno.EMFILE, errno.ENFILE):
-        _print_error(f"{exception.strerror}; allow more of them (ulimit -n).")
+        _print_error(f"{exception.strerror}; raise the limit (ulimit -n).")
         return USAGE
     return report_bug()
 
@@ -81,6 +81,6 @@ def report_bug() -> int:
     """Print the exception that is handled now, for a report to us; gives the exit code."""
     import traceback
 
-    _print_error("this is a bug of isolatedunit; please report it, with what follows.")
+    _print_error("this is a bug in isolatedunit; please report it with the traceback that follows.")
     traceback.print_exc()
     return INTERNAL

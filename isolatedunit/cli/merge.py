@@ -21,11 +21,13 @@ SUMMED = (
 def merge_command(arguments: Sequence[str]) -> int:
     """The command; gives the exit code: 0 all well, 1 a test failed. Raises `OptionError`."""
     parser = argparse.ArgumentParser(
-        prog="isolatedunit merge", description="Make one report of the reports of all shards of a run."
+        prog="isolatedunit merge", description="Merge the reports of all shards of a run into one."
     )
     parser.add_argument("reports", nargs="+", metavar="REPORT", help="the JSON reports of the shards, in any order")
-    parser.add_argument("--json", metavar="FILE", help="write the merged report there")
-    parser.add_argument("--history", metavar="FILE", help="have this history learn from it, as the shards did not")
+    parser.add_argument("--json", metavar="FILE", help="write the merged report to this file")
+    parser.add_argument(
+        "--history", metavar="FILE", help="add the results to this history, which the shards did not do"
+    )
     given = parser.parse_args(arguments)
     merged = merge({path: read_report(path, "merge") for path in given.reports})
     if given.json is not None:
@@ -41,10 +43,10 @@ def merge_command(arguments: Sequence[str]) -> int:
     counts = merged["counts"]
     passed, skipped = counts["passed"] + counts["expectedFailure"], counts["skipped"]
     failed = counts["tests"] - passed - skipped
-    sys.stderr.write(f"{merged['run']['shard']['of']} shards merged: none is missing, none is there twice\n")
+    sys.stderr.write(f"{merged['run']['shard']['of']} shards merged: none missing, none duplicated\n")
     not_run = len(merged["not_run"])
     if not_run:
-        sys.stderr.write(f"{not_run} not run, since the run of their shard ended early\n")
+        sys.stderr.write(f"{not_run} not run because their shard ended early\n")
     sys.stderr.write(f"{passed} passed, {failed} failed, {skipped} skipped\n")
     return 1 if failed or not_run else 0
 
@@ -91,12 +93,12 @@ def _check(reports: dict[str, dict[str, Any]]) -> dict[int, str]:
     for path, report in reports.items():
         shard = report["run"].get("shard")
         if shard is None or shard["part"] is None:
-            raise OptionError(f"merge: {path!r} is not the report of one shard; run with --shard K/N.")
+            raise OptionError(f"merge: {path!r} is not the report of a shard; run the tests with --shard K/N.")
         if division is None:
             division = shard["of"], shard["digest"]
         if (shard["of"], shard["digest"]) != division:
             raise OptionError(
-                f"merge: {path!r} divides the tests in another way than {next(iter(reports))!r}: "
+                f"merge: {path!r} and {next(iter(reports))!r} divide the tests differently: "
                 "the tests, the history or the number of shards were not the same."
             )
         if shard["part"] in shards:
@@ -105,5 +107,5 @@ def _check(reports: dict[str, dict[str, Any]]) -> dict[int, str]:
     assert division is not None
     gaps = [str(part) for part in range(1, division[0] + 1) if part not in shards]
     if gaps:
-        raise OptionError(f"merge: of {division[0]} shards these are missing: {', '.join(gaps)}.")
+        raise OptionError(f"merge: some of the {division[0]} shards are missing: {', '.join(gaps)}.")
     return shards

@@ -18,20 +18,20 @@ OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=HISTORY, watch
 
 _EXAMPLES = """\
 examples:
-  python -m isolatedunit                           all tests below .
-  python -m isolatedunit discover -s tests -j 4    those below tests, 4 at once
+  python -m isolatedunit                           all tests in this directory
+  python -m isolatedunit discover -s tests -j 4    the tests in tests, 4 at once
   python -m isolatedunit test_module               the tests of a module
   python -m isolatedunit module.Class.test_method  one test
   python -m isolatedunit path/to/test_file.py      the tests of a file
-  python -m isolatedunit --last-failed             those that failed last time
+  python -m isolatedunit --last-failed             tests that failed last time
   python -m isolatedunit --shard 1/4 --json 1.json
-commands, each with a --help of its own:
-  isolatedunit config TEST...     which options tests will have, and why
-  isolatedunit history [TEST...]  which tests are slow, flaky, or fail
-  isolatedunit leaks REPORT       what tests left behind; --accept it
-  isolatedunit merge REPORT...    one report of the shards' reports
-  isolatedunit replay FILE        show again what --events FILE wrote down
-  isolatedunit selftest           whether all of this works here
+commands, each with its own --help:
+  isolatedunit config TEST...     show the options of tests and their sources
+  isolatedunit history [TEST...]  show slow, flaky and failing tests
+  isolatedunit leaks REPORT       list leaks; with --accept, accept them
+  isolatedunit merge REPORT...    merge the reports of all shards into one
+  isolatedunit replay FILE        show a run again that --events recorded
+  isolatedunit selftest           check that isolatedunit works here
 """
 
 
@@ -56,9 +56,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "tests",
         nargs="*",
-        help="modules, classes, methods or files; 'discover' [start [pattern [top]]], or nothing, to discover them",
+        help="modules, classes, methods or files to run; with none, or with 'discover', tests are discovered",
     )
-    parser.add_argument("--config", metavar="FILE", help="read this .toml or .cfg file for options, and no other")
+    parser.add_argument("--config", metavar="FILE", help="read options from this .toml or .cfg file only")
     section: Any = parser
     for name, option in TABLE.items():
         if "section" in option.metadata:
@@ -84,7 +84,7 @@ def add_option(group: Any, name: str) -> None:
         choices = getattr(metadata["read"], "words", None)
         metavar = metadata.get("metavar") or (choices and "|".join(choices))
         default = getattr(OF_THE_COMMAND, name)
-        shown = "" if default is None else f" (default: {default:g})" if isinstance(default, float) else f" ({default})"
+        shown = "" if default is None else f" (default: {f'{default:g}' if isinstance(default, float) else default})"
         group.add_argument(*flags, dest=name, metavar=metavar, help=metadata["help"] + shown)
 
 
@@ -120,7 +120,9 @@ def parse_all(argv: Sequence[str]) -> Wanted:
         for name, value in zip(("start_directory", "pattern", "top_level_directory"), names[1:], strict=False):
             given[name] = value
         if len(names) > 4:
-            raise OptionError(f"discover: {names[4]!r} is one argument too many; give a start, a pattern and a top.")
+            raise OptionError(
+                f"discover: unexpected argument {names[4]!r}; expected at most a start, a pattern and a top level."
+            )
         names = []
     options, origins = load_options_with_origins(OF_THE_COMMAND, config=config)
     for name, value in given.items():

@@ -21,11 +21,11 @@ def replay_command(arguments: Sequence[str]) -> int:
     """Show the run as its options say; returns the run's exit code. Raises `OptionError`."""
     parser = argparse.ArgumentParser(
         prog="isolatedunit replay",
-        description="Show a past run as if it ran now, and make other reports of it.",
-        epilog="Exit codes are those of the run; 1 where the file does not go to the run's end.",
+        description="Show a recorded run as if it ran now, and write other reports of it.",
+        epilog="The exit code is that of the run, or 1 if the recording stops before the end of the run.",
         argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("file", metavar="FILE", help="what --events FILE has written; - reads standard input")
+    parser.add_argument("file", metavar="FILE", help="a recording written by --events; - is standard input")
     for name in ("verbosity", "durations", "stats", *REPORTS):
         add_option(parser, name)
     given = vars(parser.parse_args(arguments))
@@ -56,4 +56,4 @@ def _spare(path: str, given: dict[str, Any]) -> None:
         target = given.get(name)
         if target is not None and path != "-" and os.path.realpath(target) == os.path.realpath(path):
             flag = TABLE[name].metadata["flags"][0]
-            raise OptionError(f"{flag}: {target!r} is the file that is replayed; give it another one.")
+            raise OptionError(f"{flag}: {target!r} is the recording itself; name another file.")

@@ -62,7 +62,7 @@ def _serve(options: Options, stream: Any) -> LivePage:
 
     live = LivePage(options)
     live.start()
-    print(f"isolatedunit: the run is shown at {live.address}", file=stream)
+    print(f"isolatedunit: live page of the run: {live.address}", file=stream)
     return live
 
 

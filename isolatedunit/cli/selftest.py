@@ -60,7 +60,7 @@ class Verdict:
         words = [self.outcome, *([] if self.cause is None else [f"({self.cause})"])]
         if self.leaked:
             words.append(f"leaks {self.leaked}")
-        return " ".join([*words, *(f"telling {text!r}" for text in self.told)])
+        return " ".join([*words, *(f"reporting {text!r}" for text in self.told)])
 
 
 def selftest_command(arguments: Sequence[str]) -> int:
@@ -68,11 +68,15 @@ def selftest_command(arguments: Sequence[str]) -> int:
     methods = proven_start_methods()
     parser = argparse.ArgumentParser(
         prog="isolatedunit selftest",
-        description="Run tests that misbehave in every way there is, and tell whether each comes to what it should.",
-        epilog="It takes about half a minute for each start method. Exit codes: 0 all holds, 1 something does not.",
+        description="Run tests that misbehave in every known way, and check that each is reported as it should be.",
+        epilog="This takes about half a minute per start method. Exit codes: 0 all as expected, 1 something is not.",
     )
-    parser.add_argument("--start-method", choices=methods, help="only this one (each that works here)")
-    parser.add_argument("-k", dest="pattern", help="only tests whose id has this text, or matches it with a *")
+    parser.add_argument(
+        "--start-method", choices=methods, help="check only this start method (default: all that work here)"
+    )
+    parser.add_argument(
+        "-k", dest="pattern", help="run only tests whose id contains this text, or matches it if it has a *"
+    )
     given = parser.parse_args(arguments)
     chosen = methods if given.start_method is None else (given.start_method,)
     expected = {
@@ -128,7 +132,7 @@ def visit(start_method: str, patterns: Sequence[str] = ()) -> dict[str, dict[str
         except (OSError, ValueError) as exception:
             output = ended.stdout.decode("utf-8", "backslashreplace")[-2000:]
             raise IsolatedUnitError(
-                f"the zoo's run ended with {ended.returncode} and no report: {output}"
+                f"the run of the selftest exited with code {ended.returncode} and wrote no report: {output}"
             ) from exception
     return {test["id"]: test for test in tests}
 
@@ -174,15 +178,13 @@ def table_of(expected: Mapping[str, Verdict], made: Mapping[str, Mapping[str, Ve
         for method, size in columns.items():
             got = made[method].get(test)
             holds = got == verdict
-            cells.append(("ok" if holds else "NOT").ljust(size))
+            cells.append(("ok" if holds else "FAIL").ljust(size))
             if not holds:
                 wrong += 1
-                notes.append(
-                    f"{test}, {method}: expected {verdict}; {'not reported' if got is None else f'came to {got}'}"
-                )
+                notes.append(f"{test}, {method}: expected {verdict}; got {'no report' if got is None else got}")
         lines.append(f"  {_name_of(test).ljust(width - 2)}  {'  '.join(cells)}".rstrip())
     total = len(expected) * len(made)
-    lines += ["", *map(on_one_line, notes), *([""] if notes else []), f"{total - wrong} hold, {wrong} do not"]
+    lines += ["", *map(on_one_line, notes), *([""] if notes else []), f"{total - wrong} as expected, {wrong} not"]
     return lines, wrong
 
 

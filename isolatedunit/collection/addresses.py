@@ -176,7 +176,7 @@ def import_main(main: dict[str, str]) -> Any:
     else:
         spec = _spec_of_file(named.origin if named and named.origin else main["path"])
     if spec is None or spec.loader is None:
-        raise ImportError(f"the runner's own script {main} cannot be imported a second time")
+        raise ImportError(f"the runner's own script {main} cannot be imported in a child")
     module = importlib.util.module_from_spec(spec)
     module.__package__ = named.parent if named else None
     before = sys.modules["__main__"]
@@ -259,8 +259,8 @@ class Finder:
             return loaded[address["id"], address["occurrence"]]
         except KeyError:
             raise LookupError(
-                f"loading {address['source']} a second time did not give {address['id']} "
-                f"(number {address['occurrence'] + 1} with that id) again"
+                f"loading {address['source']} again did not produce {address['id']} "
+                f"(number {address['occurrence'] + 1} with that id)"
             ) from None
 
     def is_apart(self, test: Any) -> bool:

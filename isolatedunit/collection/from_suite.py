@@ -122,7 +122,7 @@ class _Noting(unittest.TestResult):
 
 def _cannot_be_carried(test: Any, exception: Exception) -> tuple[dict[str, Any], ...]:
     text = (
-        f"{identify(test)} cannot be carried to another process: its class and method do not make it again, and "
+        f"{identify(test)} cannot be sent to another process: its class and method alone do not recreate it, and "
         f"pickling it failed: {type(exception).__name__}: {exception}"
     )
     return (

@@ -79,7 +79,7 @@ def plan_test(number: int, test: dict[str, Any], share: Callable[[Any], Any] = l
             read(REPORTS[report["type"]], {**_without_type(report), "attempt": "", "pid": 0})
     except (KeyError, TypeError, ValueError) as exception:
         raise CollectionError(
-            f"listing the tests failed: the process that does it sent what is no test ({exception}): {test!r:.200}"
+            f"collecting the tests failed: the collector sent something that is not a test ({exception}): {test!r:.200}"
         ) from exception
     address = described.address.items()
     return PlannedTest(

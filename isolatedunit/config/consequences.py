@@ -26,5 +26,5 @@ def with_consequences(options: Options) -> Options:
 
         options = replace(options, seed=secrets.randbelow(_SEEDS))
     if options.last_failed and options.history is None:
-        raise OptionError("--last-failed: without a history nobody knows what failed; leave out --history none.")
+        raise OptionError("--last-failed: this needs a history; remove --history none.")
     return replace(options, shuffle=True) if options.seed is not None else options

@@ -76,7 +76,7 @@ def size(value: Any) -> int | None:
     return int(number)
 
 
-@expects("auto, or a whole number from 1 on")
+@expects("auto, or a whole number that is at least 1")
 def jobs(value: Any) -> int | str:
     """``auto``, or how many."""
     if value == "auto":
@@ -87,7 +87,7 @@ def jobs(value: Any) -> int | str:
     return number
 
 
-@expects("a whole number from 0 on")
+@expects("a whole number that is not negative")
 def whole(value: Any) -> int:
     """A whole number, not negative."""
     if isinstance(value, (bool, float)):
@@ -98,7 +98,7 @@ def whole(value: Any) -> int:
     return number
 
 
-@expects("a whole number from 0 on")
+@expects("a whole number that is not negative")
 def whole_or_none(value: Any) -> int | None:
     """A whole number, not negative, or None."""
     return None if value is None else whole(value)
@@ -119,7 +119,7 @@ def flag(value: Any) -> bool:
     return word in _WORDS_FOR_YES
 
 
-@expects("a text")
+@expects("a string")
 def text(value: Any) -> str | None:
     """Any text, or None."""
     if value is not None and not isinstance(value, str):
@@ -127,7 +127,7 @@ def text(value: Any) -> str | None:
     return value
 
 
-@expects("a list of texts")
+@expects("a list of strings")
 def texts(value: Any) -> tuple[str, ...]:
     """Several texts; in one text, one a line."""
     if isinstance(value, str):
@@ -143,14 +143,14 @@ def patterns(value: Any) -> tuple[str, ...]:
     return tuple(pattern if "*" in pattern else f"*{pattern}*" for pattern in texts(value))
 
 
-@expects("the name of a file, or none")
+@expects("a file name, or none")
 def text_or_none(value: Any) -> str | None:
     """A text, or None for ``none``."""
     checked = text(value)
     return None if checked is None or checked.lower() == "none" else checked
 
 
-@expects("a whole number from 1 on")
+@expects("a whole number that is at least 1")
 def count(value: Any) -> int:
     """A whole number from 1 on."""
     number = whole(value)
@@ -159,7 +159,7 @@ def count(value: Any) -> int:
     return number
 
 
-@expects("a whole number from 1 on, or none")
+@expects("a whole number that is at least 1, or none")
 def count_or_none(value: Any) -> int | None:
     """A whole number from 1 on, or None for no limit."""
     if value is None or (isinstance(value, str) and value.lower() == "none"):
@@ -171,7 +171,7 @@ RETRIED = ("failed", "error", "unexpectedSuccess", *(cause for cause in CAUSES i
 """What `retry_on` may name: the outcomes that make a run fail, and the causes."""
 
 
-@expects(f"one or more of {', '.join(RETRIED)}, with commas between them")
+@expects(f"one or more of {', '.join(RETRIED)}, separated by commas")
 def retry_reasons(value: Any) -> tuple[str, ...]:
     """Outcomes and causes; in one text, with commas between them."""
     words = [word.strip() for one in ([value] if isinstance(value, str) else value) for word in one.split(",")]
@@ -180,7 +180,7 @@ def retry_reasons(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-@expects("names with a whole number from 1 on each, such as database=2")
+@expects("names, each with a whole number that is at least 1, such as database=2")
 def group_limits(value: Any) -> tuple[tuple[str, int], ...]:
     """How many tests of each named group may run at once: a table, or texts such as ``database=2``."""
     if isinstance(value, Mapping):
@@ -229,7 +229,9 @@ def shard(value: Any) -> tuple[int, int] | None:
     return checked
 
 
-expects(f"auto, ignore, warn or fail, also for some kinds, as fail:process,thread (of {', '.join(KINDS)})")(read_policy)
+expects(f"auto, ignore, warn or fail; also for some kinds, as in fail:process,thread (of {', '.join(KINDS)})")(
+    read_policy
+)
 
 
 class Choice:

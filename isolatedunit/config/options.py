@@ -41,7 +41,7 @@ from isolatedunit.errors import OptionError
 from isolatedunit.model.start_methods import START_METHODS
 
 
-@expects("tables with a pattern as tests and options for what matches it")
+@expects("tables, each with a pattern as tests and options for the tests that match")
 def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     """Tables, each with a pattern under ``tests`` and options that may be set per test; raises `OptionError`."""
     found = []
@@ -53,7 +53,7 @@ def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         where = f"override {number}" if pattern is None else f"the override for {pattern!r}"
         if not isinstance(pattern, str) or not values:
             raise OptionError(
-                f"{where}: {dict(table)!r} cannot be used; give a pattern as tests, and options for what matches it."
+                f"{where}: invalid value {dict(table)!r}; expected a pattern as tests, and options for what matches it."
             )
         found.append((pattern, check(values, where, allowed=PER_TEST)))
     return tuple(found)
@@ -67,23 +67,23 @@ class Options(OutputOptions):
     verbosity: int = option(
         1,
         whole,
-        "0 is quiet, 1 prints a dot a test, 2 a line a test",
-        flags_set=((("-v", "--verbose"), 2, "a line a test"), (("-q", "--quiet"), 0, "no dots")),
-        section="options of unittest",
+        "how much to print: 0 is quiet, 1 prints a dot per test, 2 a line per test",
+        flags_set=((("-v", "--verbose"), 2, "print a line per test"), (("-q", "--quiet"), 0, "print no dots")),
+        section="unittest options",
     )
-    failfast: bool = option(False, flag, "stop on first fail or error", "-f", "--failfast")
+    failfast: bool = option(False, flag, "stop after the first failure or error", "-f", "--failfast")
     catchbreak: bool = option(
         False,
         flag,
-        "on Ctrl-C, let the tests that run finish; the second time they are ended",
+        "on Ctrl-C, let running tests finish; a second Ctrl-C terminates them",
         "-c",
         "--catch",
     )
-    buffer: bool = option(False, flag, "put the output of failed tests into their error text", "-b", "--buffer")
+    buffer: bool = option(False, flag, "include the output of failed tests in their error messages", "-b", "--buffer")
     patterns: tuple[str, ...] = option(
         (),
         patterns,
-        "only run tests which match the given substring or pattern",
+        "only run tests that match this substring or pattern",
         "-k",
         metavar="PATTERN",
     )
@@ -94,17 +94,17 @@ class Options(OutputOptions):
     start_directory: str = option(
         ".",
         text,
-        "directory to start discovery",
+        "directory to start discovery in",
         "-s",
         "--start-directory",
         metavar="DIR",
-        section="options for discovery",
+        section="discovery options",
     )
     pattern: str = option("test*.py", text, "pattern to match test files", "-p", "--pattern")
     top_level_directory: str | None = option(
         None,
         text,
-        "top level directory of the project (the start directory by default)",
+        "top-level directory of the project (default: the start directory)",
         "-t",
         "--top-level-directory",
         metavar="DIR",
@@ -114,7 +114,7 @@ class Options(OutputOptions):
     isolation: str = option(
         "test",
         Choice("test", "class", "module", "none"),
-        "how much runs in one process",
+        "what gets a process of its own: each test, each class or each module; with none, all tests share one process",
         "--isolation",
         per_test=True,
         section="isolation",
@@ -122,7 +122,7 @@ class Options(OutputOptions):
     start_method: str = option(
         "auto",
         Choice("auto", *START_METHODS),
-        "how that process comes to be: a fresh interpreter, or a fork of a pristine template; auto is "
+        "how each process is started: spawn starts a fresh interpreter, forkserver forks a pristine template; auto is "
         "forkserver on Linux and spawn elsewhere",
         "--start-method",
         per_test=True,
@@ -130,21 +130,21 @@ class Options(OutputOptions):
     fork_after: str = option(
         "import",
         Choice("start", "import", "fixtures"),
-        "when the template is forked: after the interpreter started, after it imported the test's module, or after "
-        "setUpModule and setUpClass, which then run once for all of their tests",
+        "with forkserver, when a test's process is forked: after the interpreter has started, after the test's module "
+        "has been imported, or after setUpModule and setUpClass, which then run once for all their tests",
         "--fork-after",
         per_test=True,
     )
     parallel_by: str = option(
         "module",
         Choice("module", "class", "test"),
-        "the smallest unit whose tests may run at the same time as each other",
+        "what may run in parallel: modules, classes or tests; the tests within one such unit run one after another",
         "--parallel-by",
     )
     max_concurrent_processes: int | str = option(
         4,
         jobs,
-        "how many processes run at the same time; auto is one for each processor that may be used",
+        "how many processes may run at the same time; auto is one per available processor",
         "-j",
         "--jobs",
         metavar="N|auto",
@@ -155,7 +155,7 @@ class Options(OutputOptions):
     process_timeout: float | None = option(
         30.0,
         seconds,
-        "how long a test may take, its fixtures apart",
+        "time limit for each test, and separately for each class or module fixture",
         "--process-timeout",
         metavar="S",
         per_test=True,
@@ -164,7 +164,7 @@ class Options(OutputOptions):
     spawn_timeout: float | None = option(
         5.0,
         seconds,
-        "how long a process may take to show a sign of life",
+        "how long a new process may take to show a sign of life",
         "--spawn-timeout",
         metavar="S",
         per_test=True,
@@ -172,7 +172,7 @@ class Options(OutputOptions):
     cleanup_timeout: float | None = option(
         10.0,
         seconds,
-        "how long a process may take to end after its test",
+        "how long a process may take to exit after its test",
         "--cleanup-timeout",
         metavar="S",
         per_test=True,
@@ -180,7 +180,7 @@ class Options(OutputOptions):
     terminate_grace: float = option(
         2.0,
         some_seconds,
-        "how long a process that is asked to end may take before it is killed",
+        "how long a process that was asked to exit may take before it is killed",
         "--terminate-grace",
         metavar="S",
         per_test=True,
@@ -188,7 +188,7 @@ class Options(OutputOptions):
     heartbeat_interval: float = option(
         1.0,
         some_seconds,
-        "how often a running child is to be heard of",
+        "interval between two heartbeats of a running child",
         "--heartbeat-interval",
         metavar="S",
         per_test=True,
@@ -196,17 +196,17 @@ class Options(OutputOptions):
     enable_ipc: bool = option(
         True,
         flag,
-        "run without heartbeats and messages: all that a test's process tells is its receipt, in a file",
+        "run without heartbeats and messages: a test's process only writes its receipt, to a file",
         "--no-ipc",
         per_test=True,
     )
     slow_after: float | None = option(
-        10.0, seconds, "a test that runs longer is told as slow", "--slow-after", metavar="S", per_test=True
+        10.0, seconds, "mark a test as slow when it runs longer than this", "--slow-after", metavar="S", per_test=True
     )
     memory_limit: int | None = option(
         None,
         size,
-        "how much memory the processes of a test may use together",
+        "how much memory all processes of a test may use in total",
         "--memory-limit",
         metavar="SIZE",
         per_test=True,
@@ -217,7 +217,7 @@ class Options(OutputOptions):
     max_output: int | None = option(
         2**30,
         size,
-        "how much a test may write to its standard output and standard error together",
+        "how much a test may write to standard output and standard error in total",
         "--max-output",
         metavar="SIZE",
         per_test=True,
@@ -225,7 +225,7 @@ class Options(OutputOptions):
     max_processes: int | None = option(
         None,
         count_or_none,
-        "how many processes a test may have at once, its own among them",
+        "how many processes a test may have at once, including its own",
         "--max-processes",
         metavar="N",
         per_test=True,
@@ -233,7 +233,7 @@ class Options(OutputOptions):
     max_open_files: int | None = option(
         None,
         count_or_none,
-        "how many descriptors a test's process may have open; the next one fails there, with OSError",
+        "how many file descriptors a test's process may have open; opening another one raises OSError",
         "--max-open-files",
         metavar="N",
         per_test=True,
@@ -241,55 +241,67 @@ class Options(OutputOptions):
     watchdog_timeout: float | None = option(
         None,
         seconds,
-        "after how long without a sign of life the runner prints the stacks of its own threads",
+        "print the stacks of the runner's own threads when the runner has made no progress for this long",
         "--watchdog-timeout",
         metavar="S",
     )
 
     # ---- what may run at the same time
     group: str | None = option(
-        None, text, "the name of a group, of which only so many tests run at once as groups says", per_test=True
+        None,
+        text,
+        "the group that the test belongs to; groups limits how many tests of a group run at once",
+        per_test=True,
     )
     groups: tuple[tuple[str, int], ...] = option(
         (),
         group_limits,
-        "how many tests of a group may run at once; one, where nothing is said",
+        "how many tests of a group may run at once; 1 unless given",
         "--group-limit",
         metavar="NAME=N",
-        section="which tests, and in which order",
+        section="selection and order",
     )
-    exclusive: bool = option(False, flag, "nothing else runs while the test does", per_test=True)
-    slots: int = option(1, count, "how many of the processes that may run at once the test stands for", per_test=True)
+    exclusive: bool = option(False, flag, "run nothing else at the same time as the test", per_test=True)
+    slots: int = option(
+        1,
+        count,
+        "how many slots the test takes; a run has as many as processes that may run at the same time",
+        per_test=True,
+    )
 
     # ---- in which order, and which part
     history: str | None = option(
         None,
         text_or_none,
-        "the file that remembers how long tests took and what became of them, for the longest to begin first; or none",
+        "file with durations and outcomes of past runs, used to start the longest tests first; none keeps no such file",
         "--history",
         metavar="FILE|none",
     )
-    failed_first: bool = option(False, flag, "begin with the tests that failed the last time", "--failed-first")
+    failed_first: bool = option(False, flag, "start with the tests that failed last time", "--failed-first")
     last_failed: bool = option(
-        False, flag, "run only the tests that failed the last time; all of them, if none did", "--last-failed"
+        False, flag, "run only the tests that failed last time, or all tests if none did", "--last-failed"
     )
     shuffle: bool = option(
-        False, flag, "begin modules, their classes, and the tests of these in a random order", "--shuffle"
+        False, flag, "run modules, the classes in each module and the tests in each class in random order", "--shuffle"
     )
     seed: int | None = option(
-        None, whole_or_none, "the number that such an order comes from, to have it again", "--seed", metavar="N"
+        None,
+        whole_or_none,
+        "seed for the random order, to repeat an earlier one; implies --shuffle",
+        "--seed",
+        metavar="N",
     )
-    repeat: int = option(1, count, "run each test N times, each time for itself", "--repeat", metavar="N")
+    repeat: int = option(1, count, "run each test N times and count each time as a test", "--repeat", metavar="N")
     until_failure: bool = option(
         False,
         flag,
-        "begin no further test after one that failed; each runs up to 100 times, or as --repeat says",
+        "repeat the tests until one fails: up to 100 times, or as often as --repeat says",
         "--until-failure",
     )
     shard: tuple[int, int] | None = option(
         None,
         shard,
-        "run only the K-th of N parts that take about the same time each",
+        "run only shard K of N; all shards take about the same time",
         "--shard",
         metavar="K/N",
     )
@@ -298,61 +310,65 @@ class Options(OutputOptions):
     retries: int = option(
         0,
         whole,
-        "how often a test that did not come out well is tried again",
+        "how many times to retry a test that fails",
         "--retries",
         metavar="N",
         per_test=True,
-        section="retries, and when to stop",
+        section="retries and early stop",
     )
     retry_on: tuple[str, ...] = option(
         (),
         retry_reasons,
-        "the outcomes and causes for which a test is tried again; for all of them, where nothing is said",
+        "retry only for these outcomes and causes; by default, for all of them",
         "--retry-on",
         metavar="CAUSE,...",
         per_test=True,
     )
     retry_delay: float | None = option(
-        None, seconds, "how long to wait before a test is tried again", "--retry-delay", metavar="S", per_test=True
+        None, seconds, "how long to wait before a retry", "--retry-delay", metavar="S", per_test=True
     )
     retry_backoff: str = option(
         "fixed",
         Choice("fixed", "exponential"),
-        "whether that stays the same or doubles with each further try",
+        "whether the delay stays the same or doubles with each retry",
         "--retry-backoff",
         per_test=True,
     )
     flaky: str = option(
         "pass",
         Choice("pass", "fail"),
-        "what a test that only passed when it was tried again counts as",
+        "whether a test that passed only on a retry counts as passed or failed",
         "--flaky",
         per_test=True,
     )
     max_failures: int | None = option(
-        None, count_or_none, "begin no further test after N that failed", "--max-failures", metavar="N"
+        None, count_or_none, "start no more tests once N have failed", "--max-failures", metavar="N"
     )
     max_crashes: int | None = option(
-        None, count_or_none, "begin no further test after N whose process crashed", "--max-crashes", metavar="N"
+        None, count_or_none, "start no more tests once N have crashed", "--max-crashes", metavar="N"
     )
     run_timeout: float | None = option(
-        None, seconds, "how long the whole run may take; what runs then is ended", "--run-timeout", metavar="S"
+        None,
+        seconds,
+        "time limit for the whole run; tests still running then are terminated",
+        "--run-timeout",
+        metavar="S",
     )
     leaks: str = option(
         "auto",
         read_policy,
-        "what to do about what a test leaves running or open; fail:process,thread fails for these kinds and warns of "
-        "others; auto warns of processes and threads, which cost nothing to find",
+        "what to do about leaks, that is, about what a test leaves running or open; fail:process,thread fails for "
+        "these kinds and warns about others; auto warns about processes and threads, which cost nothing to find",
         "--leaks",
         metavar="auto|ignore|warn|fail[:KINDS]",
         per_test=True,
-        section="what tests leave behind",
+        section="leaks",
     )
     allowed_leaks: tuple[str, ...] = option(
         (),
         texts,
-        "a leak that is no matter: a pattern for its kind and identity, or for the test's id and the kind, and after "
-        "a # the reason",
+        "accept a leak: a pattern for its kind and identity, or for the test's id and the kind, optionally followed by "
+        "# and a reason",
         "--allow-leak",
         metavar="PATTERN",
         per_test=True,
@@ -360,29 +376,29 @@ class Options(OutputOptions):
     leaks_baseline: str | None = option(
         "isolatedunit-leaks.txt",
         text_or_none,
-        "a file with the leaks that are accepted, as isolatedunit leaks --accept writes it, if it is there; or none",
+        "file of accepted leaks, as written by isolatedunit leaks --accept; none reads no such file",
         "--leaks-baseline",
         metavar="FILE|none",
     )
     track_handles: str = option(
         "auto",
         Choice("auto", "on", "off"),
-        "whether files, sockets, temporary files, loops, tasks and timers that a test leaves open are looked for, and "
-        "the lines that made them; auto is with --leaks warn or fail, and with HandleTrackerMixin",
+        "whether to look for files, sockets, temporary files, event loops, tasks and timers that a test leaves open, "
+        "and for the lines that opened them; auto does with --leaks warn or fail, and for HandleTrackerMixin",
         "--track-handles",
         per_test=True,
     )
     enable_process_logging: bool = option(
         False,
         flag,
-        "log the life of each process, and its output as it comes, under isolatedunit.process",
+        "log the start, the output and the end of each process to the logger isolatedunit.process",
         "--process-logging",
         per_test=True,
     )
     memory_growth_limit: int | None = option(
         None,
         size,
-        "by how much a test may make its process's memory grow; more is a leak of the kind growth",
+        "how much the memory of a test's process may grow during the test; more counts as a leak of kind growth",
         "--memory-growth-limit",
         metavar="SIZE",
         per_test=True,
@@ -390,14 +406,14 @@ class Options(OutputOptions):
     hunt_leaks: int = option(
         0,
         whole,
-        "run each test N times before it counts, and tell what grows every time: memory blocks, descriptors",
+        "run each test N times before the run that counts, and report what grows each time: memory blocks, descriptors",
         "--hunt-leaks",
         metavar="N",
         per_test=True,
     )
 
     overrides: tuple[tuple[str, Mapping[str, Any]], ...] = option(
-        (), _read_overrides, "patterns of tests' ids, each with options for the tests that match"
+        (), _read_overrides, "patterns of test ids, each with options for the tests that match"
     )
 
     @property
@@ -432,8 +448,8 @@ def check(values: Mapping[str, Any], where: str, *, allowed: Iterable[str] = TAB
         if name not in allowed:
             known = sorted({*allowed, *(alias for alias, name in ALIASES.items() if name in allowed)})
             near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}."
-            raise OptionError(f"{where}: there is no option {key!r} here; {hint}")
+            hint = f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(known)}."
+            raise OptionError(f"{where}: unknown option {key!r}; {hint}")
         checked[name] = read(name, value, f"{where}: {key}")
     return checked
 
@@ -444,7 +460,10 @@ def read(name: str, value: Any, where: str) -> Any:
     try:
         return reader(value)
     except (ValueError, TypeError):
-        raise OptionError(f"{where}: {value!r} cannot be used; give {expectation(name)}.") from None
+        # a flag that may be given several times has a list, and its user wrote no list
+        is_one_text = isinstance(value, list) and len(value) == 1 and isinstance(value[0], str)
+        shown = value[0] if is_one_text else value
+        raise OptionError(f"{where}: invalid value {shown!r}; expected {expectation(name)}.") from None
 
 
 def overriding(overrides: Iterable[tuple[str, Mapping[str, Any]]], test_id: str) -> dict[str, tuple[Any, str]]:

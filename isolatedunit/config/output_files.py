@@ -23,10 +23,10 @@ def check_files(options: Options) -> None:
             continue
         flag = TABLE[name].metadata["flags"][0]
         if path != "-" and not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-            raise OptionError(f"{flag}: {path!r} is in a directory that does not exist; make it first.")
+            raise OptionError(f"{flag}: {path!r} is in a directory that does not exist; create it first.")
         if os.path.isdir(path):
             raise OptionError(f"{flag}: {path!r} is a directory; name a file in it.")
         where = path if path == "-" else os.path.realpath(path)
         other = taken.setdefault(where, flag)
         if other != flag and (path == "-" or not os.path.exists(path) or os.path.isfile(path)):
-            raise OptionError(f"{flag}: {path!r} is where {other} writes to; give it another file.")
+            raise OptionError(f"{flag}: {other} writes to {path!r}, too; name another file.")

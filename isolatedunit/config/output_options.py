@@ -33,96 +33,103 @@ class OutputOptions:
 
     # ---- on the terminal
     capture: bool = option(
-        True, flag, "let tests write straight to the terminal", "--no-capture", section="on the terminal"
+        True, flag, "let tests write directly to the terminal", "--no-capture", section="terminal output"
     )
     show_output: str = option(
         "failed",
         Choice("failed", "all", "live", "never"),
-        "whose captured output is shown: that of tests that failed, of all tests, or of none; live shows all lines as "
-        "they come, too, each with its test's short name before it",
+        "whose captured output to show: that of failed tests, of all tests, or of none (never); live also shows every "
+        "line as it is written, prefixed with the short name of its test",
         "--show-output",
     )
     show_failures: str = option(
         "auto",
         Choice("auto", "immediate", "final"),
-        "whether failures are also shown as they happen, or only when the run is over; auto does on a terminal",
+        "whether to show failures also as they happen (immediate) or only at the end; auto is immediate on a terminal",
         "--show-failures",
     )
     progress: bool = option(
         True,
         flag,
-        "show no progress: only a dot a test on a terminal, and no line every 30 s elsewhere",
+        "show no progress: print a dot per test on a terminal, and no line every 30 s elsewhere",
         "--no-progress",
     )
     color: str = option(
         "auto",
         Choice("auto", "always", "never"),
-        "whether there are colours; auto heeds NO_COLOR and FORCE_COLOR, and else has them on a terminal",
+        "whether to use colours; auto respects NO_COLOR and FORCE_COLOR, and otherwise uses colours on a terminal",
         "--color",
     )
     annotations: str = option(
         "auto",
         Choice("auto", "github", "gitlab", "azure", "none"),
-        "mark failures, and what may be folded, for this CI system; auto finds out where it runs",
+        "mark failures and foldable sections for this CI system; auto detects the system",
         "--annotations",
     )
-    slowest: bool = option(False, flag, "show the ten slowest tests, and where their time went", "--slowest")
-    stats: bool = option(False, flag, "print what the run's processes cost, as a table", "--stats")
+    slowest: bool = option(False, flag, "show the ten slowest tests and where their time went", "--slowest")
+    stats: bool = option(False, flag, "print a table of what the run's processes cost", "--stats")
 
     # ---- in files
     json: str | None = report(
         "--json",
         "files.json_report:JsonReport",
         "write the run as one JSON document",
-        section="files for other programs",
+        section="report files",
     )
     junit_xml: str | None = report(
-        "--junit-xml", "files.junit:JUnitReport", "write the run as JUnit XML, for Jenkins and its like"
+        "--junit-xml", "files.junit:JUnitReport", "write the run as JUnit XML, for Jenkins and similar tools"
     )
     events: str | None = report(
-        "--events", "files.event_log:EventLog", "write down each event when it happens, for isolatedunit replay"
+        "--events", "files.event_log:EventLog", "write each event as it happens, for isolatedunit replay"
     )
     tap: str | None = report(
-        "--tap", "files.tap:TapReport", "write the results in the Test Anything Protocol, as they come"
+        "--tap", "files.tap:TapReport", "write each result as it arrives, in the Test Anything Protocol"
     )
     subunit: str | None = report(
         "--subunit",
         "files.subunit:SubunitReport",
-        "write the results as subunit v2, as they come; needs the extra subunit",
+        "write each result as it arrives, as subunit v2; needs isolatedunit[subunit]",
     )
     trace: str | None = report(
-        "--trace", "files.trace:TraceReport", "write when what ran, for Perfetto or chrome://tracing"
+        "--trace", "files.trace:TraceReport", "write a timeline of the run, for Perfetto or chrome://tracing"
     )
     html: str | None = report(
-        "--html", "web.page:HtmlReport", "write the run as one page that needs nothing else: a timeline, and all tests"
+        "--html", "web.page:HtmlReport", "write the run as a single self-contained page: a timeline and all tests"
     )
     serve: tuple[str, int] | None = option(
         None,
         address,
-        "serve that page while the run goes on, to this machine or to who has the token; needs the extra web",
+        "serve that page during the run; only this machine can open it unless HOST is given; needs isolatedunit[web]",
         "--serve",
         metavar="[HOST:]PORT",
     )
     serve_token: str | None = option(
-        None, text, "what the page's address has to have in it; made up, for this machine", "--serve-token", metavar="T"
+        None,
+        text,
+        "token that the page's address must contain; generated by default, required if other machines can reach HOST",
+        "--serve-token",
+        metavar="T",
     )
 
     # ---- what is measured
     profile: str | None = option(
         None,
         text,
-        "write a profile of all tests into a directory: isolatedunit-profile, or --profile=DIR",
+        "profile all tests and write the result to a directory: isolatedunit-profile, or DIR with --profile=DIR",
         "--profile",
         metavar="DIR",
         flag_alone="isolatedunit-profile",
-        section="measuring",
+        section="measurement",
     )
     profiler: str = option(
         "cProfile",
         Choice("cProfile", "pyinstrument"),
-        "who makes that profile; pyinstrument needs the extra profile",
+        "which profiler to use; pyinstrument needs isolatedunit[profile]",
         "--profiler",
     )
     coverage: bool = option(
-        False, flag, "measure which lines run in any process, with coverage.py; needs the extra coverage", "--coverage"
+        False,
+        flag,
+        "measure code coverage in all processes, with coverage.py; needs isolatedunit[coverage]",
+        "--coverage",
     )

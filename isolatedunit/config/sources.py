@@ -51,7 +51,7 @@ def load_options_with_origins(
 def _read_files(config: str | None) -> list[tuple[str, dict[str, Any]]]:
     if config is not None:
         if not os.path.isfile(config):
-            raise OptionError(f"--config: there is no file {config!r}; name an existing .toml or .cfg file.")
+            raise OptionError(f"--config: {config!r} does not exist; name an existing .toml or .cfg file.")
         return [(config, _read_toml(config) if config.endswith(".toml") else _read_cfg(config))]
     found = []
     if os.path.isfile("setup.cfg"):
@@ -71,11 +71,11 @@ def _read_toml(path: str) -> dict[str, Any]:
         with open(path, "rb") as file:
             document = tomllib.load(file)
     except (OSError, ValueError) as exception:
-        raise OptionError(f"{path}: it cannot be read: {exception}.") from exception
+        raise OptionError(f"{path} cannot be read: {exception}.") from exception
     tools = document.get("tool")
     section = tools.get("isolatedunit", {}) if isinstance(tools, dict) else {}
     if not isinstance(section, dict):
-        raise OptionError(f"{path}: [tool.isolatedunit] is {section!r}; make it a table.")
+        raise OptionError(f"{path}: [tool.isolatedunit] must be a table, not {section!r}.")
     return section
 
 
@@ -87,7 +87,7 @@ def _read_cfg(path: str) -> dict[str, Any]:
         parser.read(path, encoding="utf-8")
     except (OSError, ValueError, configparser.Error) as exception:
         words = " ".join(str(exception).split()).rstrip(".")
-        raise OptionError(f"{path}: it cannot be read: {words}.") from exception
+        raise OptionError(f"{path} cannot be read: {words}.") from exception
     values: dict[str, Any] = dict(parser["isolatedunit"]) if parser.has_section("isolatedunit") else {}
     if parser.has_section(_GROUPS_SECTION):
         values["groups"] = dict(parser[_GROUPS_SECTION])

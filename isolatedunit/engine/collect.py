@@ -64,8 +64,8 @@ class Collection:
             module = _find_culprit(attempt)
             evidence = attempt.evidence
             if module is None or module in known_bad:
-                raise CollectionError(f"listing the tests failed: {evidence.cause_text}\n{attempt.format_story()}")
-            text = f"Importing it ended the process that lists the tests. {evidence.cause_text}\n{evidence.stacks}"
+                raise CollectionError(f"collecting the tests failed: {evidence.cause_text}\n{attempt.format_story()}")
+            text = f"Importing it ended the process that collects the tests. {evidence.cause_text}\n{evidence.stacks}"
             known_bad[module] = {"cause": str(attempt.cause), "text": text.rstrip()}
 
     def _pause(self, seconds: float) -> None:
@@ -85,7 +85,7 @@ class Collection:
         while self._loop.occupied:
             if self._control.interrupts > handled:
                 handled = self._control.interrupts
-                self._loop.cancel("it was interrupted", force=handled > 1)
+                self._loop.cancel("the run was interrupted", force=handled > 1)
                 continue
             self._control.obey()
             self._loop.turn()
@@ -111,7 +111,7 @@ def _find_culprit(attempt: Attempt) -> str | None:
     """The module that was being imported when the child ended; raises for an end that is no module's fault."""
     failure = attempt.conclusion.spawn_failure
     if failure is not None:
-        raise CollectionError(f"the process that lists the tests could not be started: {failure.text}")
+        raise CollectionError(f"the process that collects the tests could not be started: {failure.text}")
     if attempt.is_our_bug:
         raise IsolatedUnitError(attempt.evidence.cause_text)
     return attempt.importing

@@ -43,7 +43,7 @@ class Execution:
         self._turn_until_done()
         delayed = self._scheduler.admission.delayed
         if delayed:
-            self._loop.publisher.warn(f"{delayed} of the processes had to wait until there was memory for them")
+            self._loop.publisher.warn(f"{delayed} of the processes had to wait until enough memory was free")
         self._finish(known[reported:])
 
     def _turn_until_done(self) -> None:
@@ -68,7 +68,7 @@ class Execution:
     def _end_if_asked(self) -> None:
         """Begin nothing any more if somebody asked for that."""
         interrupted = self._control.interrupts > 0
-        reason = "it was interrupted" if interrupted else self._control.stop_reason
+        reason = "the run was interrupted" if interrupted else self._control.stop_reason
         self._scheduler.in_haste = interrupted
         if reason is not None and not self._scheduler.cancelled:
             self._dispatcher.cancel()

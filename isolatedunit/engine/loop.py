@@ -220,7 +220,7 @@ class Loop:
         except (OSError, MemoryError) as exception:
             if running.attempt.state is State.DONE:
                 raise
-            self._feed(running, ProtocolBroken(f"The runner could not deal with the child: {exception!r}"))
+            self._feed(running, ProtocolBroken(f"The runner could not handle the child: {exception!r}"))
 
     def _drain_wakeups(self) -> None:
         if self._wakeup_read is not None:
@@ -269,7 +269,7 @@ class Loop:
         self._feed_reports(running, child.channel.receive())
         self._stop_excess(running, child)
         if child.channel.broken is not None and running.attempt.state is not State.DONE:
-            self._feed(running, ProtocolBroken(f"What came from the child is no message: {child.channel.broken}"))
+            self._feed(running, ProtocolBroken(f"The child broke the protocol: {child.channel.broken}"))
         if child.channel.ended and running.attempt.state is not State.DONE:
             # the child may have closed its end, or have ended; only its sentinel shows which
             self._register(running)
@@ -279,9 +279,9 @@ class Loop:
         """Receive nothing more from a child that does not stop sending reports, or requests."""
         channel, allowed = child.channel, MAX_REPORTS * max(1, len(running.attempt.tests))
         if channel.received > allowed:
-            channel.ended, channel.broken = True, f"it sent more than {allowed:,} messages and did not stop"
+            channel.ended, channel.broken = True, f"it sent more than {allowed:,} messages"
         elif running.asked > MAX_ASKED or channel.is_clogged:
-            channel.ended, channel.broken = True, "it sent request after request, and did not wait for the replies"
+            channel.ended, channel.broken = True, "it kept sending requests without waiting for the replies"
 
     def _feed_reports(self, running: Running, reports: Sequence[Report]) -> None:
         for report in reports:
@@ -305,7 +305,7 @@ class Loop:
         """The child is gone: feed the reports that are still on their way, and then its end."""
         self._feed_reports(running, child.channel.receive_rest())
         if child.channel.broken is not None:
-            self._feed(running, ProtocolBroken(f"What came from the child is no message: {child.channel.broken}"))
+            self._feed(running, ProtocolBroken(f"The child broke the protocol: {child.channel.broken}"))
         if not running.attempt.received_all:
             receipts = read_receipts(running.receipt)
             if receipts:
@@ -362,7 +362,7 @@ class Loop:
             self.wake_up()
 
         if self._answer is None:
-            text = f"there is no handler for the request {request.name!r}"
+            text = f"no handler is registered for the request {request.name!r}"
             reply(Reply(attempt=request.attempt, correlation=request.correlation, error=text))
         else:
             self._answer(request, reply)

@@ -44,7 +44,7 @@ def find_excess(options: Options, used: Usage | None, written: int) -> LimitExce
     """The first limit that a test exceeds which has *used* and *written* so much; None if there is none."""
     if options.max_output is not None and written > options.max_output:
         return LimitExceeded(
-            "output", f"The test wrote {written:,} bytes and may write {options.max_output:,} (max_output)."
+            "output", f"The test wrote {written:,} bytes; the limit is {options.max_output:,} (max_output)."
         )
     if used is None:
         return None
@@ -52,19 +52,19 @@ def find_excess(options: Options, used: Usage | None, written: int) -> LimitExce
         return over_memory(used.rss, options.memory_limit)
     if options.cpu_limit is not None and used.cpu_time > options.cpu_limit:
         return LimitExceeded(
-            "cpu", f"The test used {used.cpu_time:.1f} s of CPU time and may use {options.cpu_limit:g}."
+            "cpu", f"The test used {used.cpu_time:.1f} s of CPU time; the limit is {options.cpu_limit:g} s."
         )
     if options.max_processes is not None and used.processes > options.max_processes:
         return LimitExceeded(
-            "processes", f"The test had {used.processes} processes at once and may have {options.max_processes}."
+            "processes", f"The test had {used.processes} processes at once; the limit is {options.max_processes}."
         )
     return None
 
 
 def over_memory(used: int | None, allowed: int) -> LimitExceeded:
     """The excess of processes that have *used* so many bytes, None if nobody knows how many."""
-    size = "more" if used is None else f"{used:,} bytes"
-    return LimitExceeded("memory", f"The test's processes used {size} of memory and may use {allowed:,}.")
+    size = "too many" if used is None else f"{used:,}"
+    return LimitExceeded("memory", f"The test's processes used {size} bytes of memory; the limit is {allowed:,}.")
 
 
 def examine(child: Child | None) -> Examined:
@@ -137,7 +137,7 @@ class OomWatch:
         for other, child in others:
             used = used_by(child.processes())
             sizes.append(f"{other} ({_show(None if used is None else used.rss)})")
-        text = f"The kernel was out of memory and ended the test's process. Running then: {', '.join(sizes)}."
+        text = f"The kernel ran out of memory and killed the test's process. Running at that time: {', '.join(sizes)}."
         return LimitExceeded("memory", text)
 
 

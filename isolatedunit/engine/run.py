@@ -140,8 +140,8 @@ class Run:
         start_method = self._backends.start_method
         if self.options.fork_after == "fixtures" and not capabilities_of(start_method).holds_fixtures:
             self.warn(
-                f"fork_after=fixtures does nothing with start_method={start_method}: "
-                "each process runs its fixtures itself"
+                f"fork_after=fixtures has no effect with start_method={start_method}: "
+                "each process runs its own fixtures"
             )
 
     def _describe_children(self, prestarted: Prestarted | None) -> Setting:
@@ -161,7 +161,9 @@ class Run:
     def _restore_files(self) -> None:
         """A test can remove the run's directory; the next ones are to have it again."""
         if self._scratch.restore():
-            self.warn("somebody removed the directory of the run's temporary files; it was made again.")
+            self.warn(
+                "the directory for the run's temporary files was removed during the run; it has been created again"
+            )
             self._backends.renew_files()
 
 
@@ -169,12 +171,12 @@ def _refuse_recursion() -> None:
     """Raise where this process is about to run the tests that it is run for, and so on without an end."""
     if is_importing_main():
         raise IsolatedUnitError(
-            "a script runs its tests also when it is only imported, as a child has to do; put the call that runs "
-            'them under: if __name__ == "__main__":'
+            "this script runs its tests whenever it is imported, and a child has to import it; put the call that "
+            'runs them under: if __name__ == "__main__":'
         )
     if processes.run_depth() >= MAX_DEPTH:
         raise NestedTooDeep(
-            f"this would be a run inside of {processes.run_depth()} others, and {MAX_DEPTH - 1} is the most; "
+            f"this run would be nested inside {processes.run_depth()} others; the limit is {MAX_DEPTH - 1}; "
             "does a module run its own tests when it is imported?"
         )
 

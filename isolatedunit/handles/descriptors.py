@@ -239,7 +239,7 @@ def _describe_socket(descriptor: int) -> str:
         listening = _is_listening(sock, module)
     finally:
         sock.close()
-    words = [address or "not bound"]
+    words = [address or "unbound"]
     if peer:
         words.append(f"connected to {peer}")
     elif listening:
@@ -261,4 +261,4 @@ def _tell_address(sock: Any, method: str) -> str:
         return ""
     if isinstance(address, tuple):
         return ":".join(str(part) for part in address[:2])
-    return os.fsdecode(address).replace("\0", "@") if address else "a socket without a name"
+    return os.fsdecode(address).replace("\0", "@") if address else "unnamed"

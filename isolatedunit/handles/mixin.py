@@ -83,5 +83,5 @@ class HandleTrackerMixin(unittest.TestCase):
             text = "; ".join(tell_leak(leak) for leak in judged.warned)
             warnings.warn(f"{self.id()} left behind: {text}", ResourceWarning, stacklevel=2)
         if judged.failed:
-            lines = "\n".join(f"  {tell_leak(leak)}" for leak in judged.failed)
-            raise self.failureException(f"The test left {len(judged.failed)} behind:\n{lines}")
+            count, lines = len(judged.failed), "\n".join(f"  {tell_leak(leak)}" for leak in judged.failed)
+            raise self.failureException(f"The test left {count} leak{'' if count == 1 else 's'} behind:\n{lines}")

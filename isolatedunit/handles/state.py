@@ -105,7 +105,7 @@ class State:
             if executor is not self.executor and not getattr(executor, "_shutdown", False):
                 yield "executor", "default executor of the event loop", _show(self.executor), _show(executor)
         if _drawn_without_seed(self.random, _random_state()):
-            yield "random", "random", "as the process began", "drawn from, and never seeded"
+            yield "random", "random", "as at the start of the process", "used without a seed"
 
     def _compare_environment(self) -> Iterator[tuple[str, str, str, str]]:
         now: Any = getattr(os.environ, "_data", os.environ)

@@ -194,7 +194,7 @@ class History:
 
     def _give_up(self, exception: Exception) -> None:
         # as it may be after a power failure; a file that is no database at all may be anybody's
-        advice = "; delete it, and the next run begins a new one" if "malformed" in str(exception) else ""
+        advice = "; delete it, and the next run starts a new one" if "malformed" in str(exception) else ""
         self.problem = f"{self._path}: {exception}{advice}"
 
     def _make_directory(self) -> None:

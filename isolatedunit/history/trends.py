@@ -142,8 +142,8 @@ def tables_of(found: Trends, *, only_ascii: bool = False) -> list[tuple[str, tup
     ]
     tables = [
         ("Slowest tests", ("last run", "change", "trend", "test"), slow),
-        ("Flaky tests", ("passed", "runs", "the last runs", "test"), flaky),
-        ("Tests that fail", ("since", "runs", "cause", "test", "message"), failing),
+        ("Flaky tests", ("passed", "of runs", "last runs", "test"), flaky),
+        ("Failing tests", ("since", "runs", "cause", "test", "message"), failing),
     ]
     return [(title, head, rows) for title, head, rows in tables if rows]
 

@@ -61,7 +61,7 @@ def combine(directory: str) -> str:
         result.save()
         os.chmod(result.get_data().data_filename(), 0o600)
     except (coverage.CoverageException, OSError) as exception:
-        return f"isolatedunit: there is no coverage data: {exception}"
+        return f"isolatedunit: no coverage data was written: {exception}"
     path = os.path.relpath(result.get_data().data_filename())
     result.get_data().close()
-    return f"Coverage: {path}; 'coverage report' and 'coverage html' show it"
+    return f"Coverage: {path}; view it with 'coverage report' or 'coverage html'"

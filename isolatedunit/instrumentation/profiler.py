@@ -22,12 +22,13 @@ def need_profiler(profiler: str, directory: str) -> None:
             import pyinstrument  # noqa: F401
         except ImportError:
             raise OptionError(
-                "--profiler pyinstrument needs that package; install it with: pip install 'isolatedunit[profile]'."
+                "--profiler pyinstrument needs the package pyinstrument; install it with: "
+                "pip install 'isolatedunit[profile]'."
             ) from None
     try:
         os.makedirs(directory, 0o700, exist_ok=True)
     except OSError as exception:
-        raise OptionError(f"--profile: {directory!r} cannot be made: {exception}.") from exception
+        raise OptionError(f"--profile: {directory!r} cannot be created: {exception}.") from exception
 
 
 def begin(profiler: str, path: str) -> Callable[[], None]:
@@ -57,7 +58,7 @@ def combine(profiler: str, source: str, target: str) -> str:
 
     paths = sorted(entry.path for entry in os.scandir(source))
     if not paths:
-        return "isolatedunit: there is no profile: no test came to its end"
+        return "isolatedunit: no profile was written: no test finished"
     try:
         if profiler == "pyinstrument":
             return _combine_sampled(paths, target)
@@ -65,8 +66,8 @@ def combine(profiler: str, source: str, target: str) -> str:
         _make_private(path)
         pstats.Stats(*paths).dump_stats(path)
     except (OSError, ValueError, TypeError, EOFError) as exception:
-        return f"isolatedunit: there is no profile: {exception}"
-    return f"Profile: {os.path.relpath(path)}, of {_count(paths)}; 'python -m pstats' shows it"
+        return f"isolatedunit: no profile was written: {exception}"
+    return f"Profile: {os.path.relpath(path)}, from {_count(paths)}; view it with 'python -m pstats'"
 
 
 def _make_private(path: str) -> None:
@@ -99,4 +100,4 @@ def _combine_sampled(paths: list[str], target: str) -> str:
         # it is text to pyinstrument, as it prints it, and bytes to pstats
         file.write(PstatsRenderer().render(session).encode("utf-8", "surrogateescape"))
     shown = os.path.relpath(os.path.join(target, "profile.speedscope.json"))
-    return f"Profile: {shown}, .html and .pstats beside it, of {_count(paths)}; speedscope.app shows it"
+    return f"Profile: {shown}, also as .html and .pstats, from {_count(paths)}; view it at speedscope.app"

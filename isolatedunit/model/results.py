@@ -109,10 +109,10 @@ class ExitStatus:
 
     def __str__(self) -> str:
         if self.signal is not None:
-            return f"was ended by {self.signal}"
+            return f"was killed by {self.signal}"
         if self.exit_code is not None:
             return f"exited with code {self.exit_code}"
-        return "ended in a way that the system does not tell"
+        return "ended in a way that the system does not report"
 
 
 @record(frozen=True)

@@ -141,9 +141,9 @@ def read(cls: type[T], values: dict[str, Any]) -> T:
     made: T = cls.__new__(cls)
     made.__dict__ = {**cls.defaults, **values}
     if len(made.__dict__) != len(fields):
-        raise ValueError(f"{cls.__name__} came without {sorted(fields.keys() - made.__dict__.keys())}")
+        raise ValueError(f"{cls.__name__} lacks {sorted(fields.keys() - made.__dict__.keys())}")
     if cls.is_checked and not made.makes_sense():  # type: ignore[attr-defined]
-        raise ValueError(f"{made!r:.200} makes no sense")
+        raise ValueError(f"{made!r:.200} is not valid")
     return made
 
 
@@ -158,12 +158,12 @@ def _read_record(cls: Any, values: Mapping[str, Any]) -> Any:
             try:
                 known[name] = fit(value, kinds, table.inner.get(name))
             except ValueError as exception:
-                raise ValueError(f"{cls.__name__} has in {name!r}: {exception}") from None
+                raise ValueError(f"{cls.__name__} has an invalid {name!r}: {exception}") from None
         elif name in table.required:
-            raise ValueError(f"{cls.__name__} came without {name!r}")
+            raise ValueError(f"{cls.__name__} lacks {name!r}")
     made = cls(**known)
     if table.is_checked and not made.makes_sense():
-        raise ValueError(f"{made!r:.200} makes no sense")
+        raise ValueError(f"{made!r:.200} is not valid")
     return made
 
 
@@ -172,14 +172,14 @@ def _read_inner(cls: type[Typed], name: str, value: Any) -> Any:
     try:
         return value if reader is None else reader(value)
     except ValueError as exception:
-        raise ValueError(f"{cls.__name__} has in {name!r}: {exception}") from None
+        raise ValueError(f"{cls.__name__} has an invalid {name!r}: {exception}") from None
 
 
 def fit(value: Any, kinds: Kinds, inner: Inner | None = None) -> Any:
     """The value, if its type is one of *kinds*, with its items as *inner* reads them; raises `ValueError`."""
     kind = type(value)
     if kind not in kinds:
-        raise ValueError(f"{value!r:.80} is no {' or '.join(allowed.__name__ for allowed in kinds)}")
+        raise ValueError(f"{value!r:.80} is not {' or '.join(allowed.__name__ for allowed in kinds)}")
     if kind is float or kind is int:
         if not -LARGEST <= value < LARGEST and dict not in kinds:
             raise ValueError(f"{value!r:.80} is too large")
@@ -248,7 +248,7 @@ def _reader_of_items(container: type, shape: tuple[Kinds, Inner]) -> Callable[[A
 
 def _read_tuple(value: list[Any], shapes: list[tuple[Kinds, Inner]]) -> tuple[Any, ...]:
     if len(value) != len(shapes):
-        raise ValueError(f"{value!r:.80} has {len(value)} items and not {len(shapes)}")
+        raise ValueError(f"{value!r:.80} has {len(value)} items, not {len(shapes)}")
     return tuple([fit(item, *shape) for item, shape in zip(value, shapes, strict=True)])
 
 

@@ -65,7 +65,7 @@ def encode_bounded(message: Message) -> bytes:
     """The message's bytes; raises `ValueError` if the other end would not accept that many."""
     data = encode(message)
     if len(data) > MAX_MESSAGE_SIZE:
-        raise ValueError(f"it takes {len(data)} bytes, and {MAX_MESSAGE_SIZE} are the most")
+        raise ValueError(f"it takes {len(data):,} bytes; the limit is {MAX_MESSAGE_SIZE:,}")
     return data
 
 
@@ -94,7 +94,7 @@ class FrameReader:
             end = start + _LENGTH.size + length
             doubtful = self._doubts and length > MAX_PLAIN_SIZE
             if doubtful and not _may_be_large(received[start + _LENGTH.size : start + _BEGINNING]):
-                self.broken = f"a message of {length} bytes was announced, of a kind that is never that large"
+                self.broken = f"a message of {length} bytes was announced, more than its kind allows"
                 break
             if len(received) < end:
                 break
@@ -189,7 +189,7 @@ class Channel:
         except (OSError, EOFError) as exception:
             data = b""
             if getattr(exception, "errno", None) not in _ENDINGS:
-                self._reader.broken = f"it could not be read: {exception}"
+                self._reader.broken = f"its connection could not be read: {exception}"
         if not data:
             self.ended = True
         return self._reader.feed(data)
@@ -270,7 +270,7 @@ class PipeEnd:
         """The child's work, which is the next command; raises `EOFError` when the parent is gone."""
         command = self.receive()
         if not isinstance(command, Work):
-            raise ProtocolError(f"a child was sent {command!r:.80} in place of its work")
+            raise ProtocolError(f"a child received {command!r:.80} instead of its work")
         return command
 
     def poll(self, timeout: float) -> bool:

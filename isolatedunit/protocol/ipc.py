@@ -51,10 +51,10 @@ class Ipc:
 
     def _why_nobody_is_there(self) -> str | None:
         if channel.current is None:
-            return "this is no isolated test"
+            return "this is not an isolated test"
         if channel.current_process != os.getpid():
             # it would take the replies that the test itself waits for
-            return "this process was forked from the test's, which is the one to ask"
+            return "this process is a fork of the test's own process, which alone can ask"
         return "this test runs with enable_ipc=False" if channel.current.only_receipt else None
 
     def progress(self, fraction: float, text: str = "") -> None:
@@ -63,7 +63,7 @@ class Ipc:
         The first thousand characters of *text* are sent. Raises `ValueError` for any other *fraction*.
         """
         if not 0 <= fraction <= 1:
-            raise ValueError(f"progress goes from 0.0 to 1.0, and not to {fraction!r}")
+            raise ValueError(f"progress must be between 0.0 and 1.0, not {fraction!r}")
         if self.is_available:
             self._send(ProgressReported, fraction=float(fraction), text=str(text)[:MAX_TEXT])
 
@@ -87,7 +87,7 @@ class Ipc:
         """
         why, pipe = self._why_nobody_is_there(), channel.current
         if why is not None or pipe is None:
-            raise IpcError(f"the request {name!r} has nobody to go to: {why}")
+            raise IpcError(f"the request {name!r} cannot be sent: {why}")
         changed = self._prepare()
         with changed:
             self._last += 1
@@ -101,7 +101,7 @@ class Ipc:
                 self._awaited.discard(correlation)
                 self._replies.pop(correlation, None)
         if reply is None:
-            raise TimeoutError(f"the request {name!r} had no reply within {timeout:g} s")
+            raise TimeoutError(f"the request {name!r} got no reply within {timeout:g} s")
         if reply.error is not None:
             raise IpcError(reply.error)
         if reply.pickled is not None:
@@ -121,7 +121,7 @@ class Ipc:
 
     def _send_value(self, report: type[Report], name: str, value: Any, pickled: bool, **fields: Any) -> None:
         if not isinstance(name, str):
-            raise TypeError(f"the name of a value or a request is a text, and not {name!r}")
+            raise TypeError(f"the name of a value or a request must be a string, not {name!r}")
         fields |= _wrap(name, value, pickled)
         try:
             self._send(report, name=name, **fields)
@@ -177,11 +177,11 @@ def _wrap(name: str, value: Any, pickled: bool) -> dict[str, Any]:
             return {"pickled": carry(value)}
         except Exception as exception:
             raise TypeError(
-                f"the value of {name!r}, a {type(value).__name__}, cannot be carried: {exception}"
+                f"the value of {name!r}, a {type(value).__name__}, cannot be pickled: {exception}"
             ) from None
     if not is_plain(value):
         raise TypeError(
-            f"the value of {name!r}, a {type(value).__name__}, is more than plain data; give pickled=True with it"
+            f"the value of {name!r}, a {type(value).__name__}, is not plain data; pass pickled=True to send it"
         )
     return {"value": value}
 

@@ -424,10 +424,10 @@ def decode(data: bytes, known: dict[str, type[Message]]) -> Message:
         if end != len(text):
             raise ValueError(f"{len(text) - end} characters follow the document")
         if data.count(b"[") + data.count(b"{") > _DEEPEST and _is_deep(values):
-            raise ValueError("it is nested too deep")
+            raise ValueError("it is nested too deeply")
         cls = known[values.pop("type")]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError, StopIteration) as exception:
-        raise ProtocolError(f"not one of {', '.join(known)}: {data[:120]!r}") from exception
+        raise ProtocolError(f"expected one of {', '.join(known)}, not {data[:120]!r}") from exception
     try:
         return read(cls, values)
     except ValueError as exception:

@@ -120,7 +120,7 @@ def _for_imports(costs: Sequence[Cost], isolation_mode: IsolationMode) -> Iterab
 
 
 def _tell(times: int, seconds: float, ways: Sequence[str], saving: float) -> str:
-    return f"{times} times, {_round(seconds)} in all: {' or '.join(ways)} would save about {_round(saving)}"
+    return f"{times} times, {_round(seconds)} in total; {' or '.join(ways)} would save about {_round(saving)}"
 
 
 def _round(seconds: float) -> str:

@@ -20,7 +20,7 @@ def play(path: str) -> Any:
             "TestSDKOptions: mock_level 'recorded' needs vcrpy; install it with: pip install 'isolatedunit[sdk]'."
         ) from exception
     if not os.path.isfile(path):
-        raise OptionError(f"TestSDKOptions: cassette: there is no recording {path!r}; record one with vcrpy first.")
+        raise OptionError(f"TestSDKOptions: cassette: {path!r} does not exist; record it with vcrpy first.")
     cassette = vcr.VCR(record_mode="none").use_cassette(path)
     cassette.__enter__()
     return cassette

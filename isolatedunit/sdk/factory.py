@@ -84,7 +84,7 @@ class TestSDKFactory:
     def register(cls, name: str, adapter: SDKAdapter) -> None:
         """Let tests say ``sdk=name``; in the module of the tests, since each process registers for itself."""
         if not isinstance(adapter, SDKAdapter):
-            raise OptionError(f"TestSDKFactory: an adapter is an instance of SDKAdapter, and not {adapter!r}.")
+            raise OptionError(f"TestSDKFactory: an adapter must be an instance of SDKAdapter, not {adapter!r}.")
         cls._adapters[name] = adapter
 
     @classmethod

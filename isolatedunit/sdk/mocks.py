@@ -32,7 +32,7 @@ def make_mock(client_class: Any, arguments: Mapping[str, Any], replies: Mapping[
         inspect.signature(client_class).bind(**arguments)
     except TypeError as exception:
         raise OptionError(
-            f"TestSDKOptions: arguments: {client_class.__name__} does not take {dict(arguments)!r}: {exception}."
+            f"TestSDKOptions: arguments: {client_class.__name__} does not accept {dict(arguments)!r}: {exception}."
         ) from exception
     except ValueError:
         pass  # a class in C that does not tell its signature
@@ -84,7 +84,7 @@ def _find(client: Any, client_class: Any, name: str) -> Any:
             found = getattr(found, part)
     except AttributeError:
         raise OptionError(
-            f"TestSDKOptions: replies: {client_class.__name__} has no method {name!r}; the mock has what the class has."
+            f"TestSDKOptions: replies: {client_class.__name__} has no method {name!r}; a mock has only its class's."
         ) from None
     return found
 

@@ -51,16 +51,15 @@ class TestSDKOptions:
         for name, words in CHOICES.items():
             if getattr(self, name) not in words:
                 raise OptionError(
-                    f"TestSDKOptions: {name}: {getattr(self, name)!r} cannot be used; give one of {', '.join(words)}."
+                    f"TestSDKOptions: {name}: invalid value {getattr(self, name)!r}; "
+                    f"expected one of {', '.join(words)}."
                 )
         for name in ("process_isolation", "enable_handle_tracking"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(
-                    f"TestSDKOptions: {name}: {getattr(self, name)!r} cannot be used; give True or False."
+                    f"TestSDKOptions: {name}: invalid value {getattr(self, name)!r}; expected True or False."
                 )
         if self.mock_level == "recorded" and self.cassette is None:
-            raise OptionError("TestSDKOptions: mock_level 'recorded' plays a recording; give its file as cassette.")
+            raise OptionError("TestSDKOptions: mock_level 'recorded' needs a recording; pass its file as cassette.")
         if self.replies and self.mock_level != "full_mock":
-            raise OptionError(
-                f"TestSDKOptions: replies are for mock_level 'full_mock', and not for {self.mock_level!r}."
-            )
+            raise OptionError(f"TestSDKOptions: replies need mock_level 'full_mock', not {self.mock_level!r}.")

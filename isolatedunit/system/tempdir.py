@@ -44,8 +44,8 @@ class Scratch:
             if self.path:
                 self.remove()  # without a lock no other run would
             raise BackendUnavailable(
-                f"no directory for temporary files can be made: {exception}; make room there, or set TMPDIR to "
-                "another place."
+                f"no directory for temporary files can be created: {exception}; free some space there, or set TMPDIR "
+                "to another directory."
             ) from exception
 
     def _lock_it(self) -> None:

@@ -91,13 +91,13 @@ class ConfigCommandTest(ProjectTestCase):
             with self.subTest(name):
                 ended = self.config(name)
                 self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
-                self.assertIn("cannot be loaded, name what can: ", ended.output)
+                self.assertIn("cannot be loaded: ", ended.output)
                 self.assertIn(why, ended.output)
 
     def test_without_a_test(self) -> None:
         ended = self.config()
         self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1))
-        self.assertIn("config: no test is named", ended.output)
+        self.assertIn("config: no test given", ended.output)
 
 
 class FilesTest(ProjectTestCase):
@@ -114,6 +114,4 @@ class FilesTest(ProjectTestCase):
         self.write("pyproject.toml", TOML.replace("slow_after = 3", "slow_aftr = 3"))
         ended = self.run_here(report=False)
         self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
-        self.assertIn(
-            "the override for '*.Database.*': there is no option 'slow_aftr' here; did you mean", ended.output
-        )
+        self.assertIn("the override for '*.Database.*': unknown option 'slow_aftr'; did you mean", ended.output)

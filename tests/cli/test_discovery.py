@@ -91,4 +91,4 @@ class DiscoveryTest(ProjectTestCase):
         )
         ended = self.run_here("test_endless")
         self.assertEqual(ended.exit_code, 1)
-        self.assertIn("this would be a run inside of", ended.output)
+        self.assertIn("this run would be nested inside", ended.output)

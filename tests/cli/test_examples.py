@@ -84,10 +84,10 @@ class ExamplesTest(unittest.TestCase):
         ended = run_python("-m", "isolatedunit.cli.demo", cwd=EXAMPLES)
         self.assertEqual(ended.exit_code, 0, ended.output)
         for text in (
-            "found of the others': [[], [], []]",
+            "each of them found: [[], [], []]",
             "error (crash) in",
             "in crash",
-            "The test did not end within 1 s.",
+            "The test did not finish within 1 s.",
             "in wait_for_lock",
             "a process, ",
             "in leave_a_process_behind",

@@ -59,9 +59,9 @@ class CommandTest(ProjectTestCase):
         os.rename(two, os.path.join(self.directory, "kept.json"))
         other = self.shard(2, 2)
         for arguments, words in (
-            ((one,), "of 2 shards these are missing: 2"),
+            ((one,), "some of the 2 shards are missing: 2"),
             ((one, one.replace("1.json", "./1.json")), "are both shard 1"),
-            ((one, other), "divides the tests in another way"),
+            ((one, other), "divide the tests differently"),
             (("whole.json",), "is not the report of one shard"),
             (("nowhere.json",), "cannot be read"),
             (("test_more.py",), "cannot be read"),
@@ -81,4 +81,4 @@ class CommandTest(ProjectTestCase):
             with self.subTest(wrong):
                 ended = self.run_here("--shard", wrong, report=False)
                 self.assertEqual(ended.exit_code, 2)
-                self.assertIn(f"--shard: '{wrong}' cannot be used; give K/N, such as 1/4", ended.output)
+                self.assertIn(f"--shard: invalid value '{wrong}'; expected K/N, such as 1/4", ended.output)

@@ -98,8 +98,8 @@ class FileTest(ProjectTestCase):
     def test_places_that_cannot_be(self) -> None:
         for arguments, words in (
             (["--junit-xml", "no/such/x.xml"], "--junit-xml: 'no/such/x.xml' is in a directory that does not exist"),
-            (["--json", "-", "--junit-xml", "-"], "--junit-xml: '-' is where --json writes to"),
-            (["--json", "a", "--junit-xml", "./a"], "--junit-xml: './a' is where --json writes to"),
+            (["--json", "-", "--junit-xml", "-"], "--junit-xml: --json writes to '-', too"),
+            (["--json", "a", "--junit-xml", "./a"], "--junit-xml: --json writes to './a', too"),
         ):
             with self.subTest(arguments):
                 ended = self.run_here(*arguments, report=False)

@@ -56,7 +56,7 @@ class Live:
         )
         assert self.process.stderr is not None
         line = self.process.stderr.readline()
-        match = re.fullmatch(r"isolatedunit: the run is shown at (\S+)\n", line)
+        match = re.fullmatch(r"isolatedunit: live page of the run: (\S+)\n", line)
         assert match is not None, line + self.process.stderr.read()
         self.address = match[1]
         self.host = urlsplit(self.address).netloc
@@ -189,11 +189,11 @@ class ServeTest(ProjectTestCase):
         live = self.begin("--retries", "3", "--retry-on", "error")
         running = self.wait_for_running(live, "test_long", "test_stuck")
         self.assertIn("in wait_for", live.do("stacks", test="test_it.It.test_stuck")["stacks"])
-        self.assertEqual(live.do("stacks", test="nobody")["text"], "nobody does not run any more.")
+        self.assertEqual(live.do("stacks", test="nobody")["text"], "nobody is no longer running.")
         live.do("end", test="test_it.It.test_stuck", attempt=running["test_stuck"])
         self.wait_for_running(live, "test_long")
         self.write("mended", "")
-        self.assertEqual(live.do("again", test="test_it.It.test_bad")["text"], "test_it.It.test_bad is run again.")
+        self.assertEqual(live.do("again", test="test_it.It.test_bad")["text"], "test_it.It.test_bad will run again.")
         self.assertEqual(live.do("again", test="nobody")["text"], "nobody cannot be run again.")
         self.assertEqual(
             live.do("explode", test="test_it.It.test_bad")["text"], "test_it.It.test_bad cannot be run again."
@@ -211,10 +211,10 @@ class ServeTest(ProjectTestCase):
 
     def test_what_cannot_be_served(self) -> None:
         for arguments, sentence in (
-            (("--serve", "nowhere:x"), "--serve: 'nowhere:x' cannot be used; give a port, or host:port"),
-            (("--serve", "0.0.0.0:0"), "'0.0.0.0' can be reached from elsewhere; give a --serve-token, too."),
-            (("--serve", "0", "--serve-token", "short"), "--serve-token: it is too short; give 16 characters or more."),
-            (("--serve", "192.0.2.1:1", "--serve-token", "x" * 16), "192.0.2.1:1 cannot be listened to: "),
+            (("--serve", "nowhere:x"), "--serve: invalid value 'nowhere:x'; expected a port, or host:port"),
+            (("--serve", "0.0.0.0:0"), "other machines can reach '0.0.0.0'; add a --serve-token."),
+            (("--serve", "0", "--serve-token", "short"), "--serve-token: too short; give at least 16 characters."),
+            (("--serve", "192.0.2.1:1", "--serve-token", "x" * 16), "cannot listen on 192.0.2.1:1: "),
         ):
             with self.subTest(arguments):
                 ended = self.run_here(*arguments)
@@ -254,7 +254,7 @@ class ServeTest(ProjectTestCase):
         browser.find_element("css selector", "[aria-label='Stack: test_it.It.test_stuck']").click()
         wait_until(lambda: "in wait_for" in shown(), "the stack")
         browser.find_element("css selector", "dialog[open] .act").click()
-        browser.find_element("css selector", "[aria-label='End: test_it.It.test_stuck']").click()
+        browser.find_element("css selector", "[aria-label='Stop: test_it.It.test_stuck']").click()
         wait_until(lambda: "cancelled" in shown(), "the end of a test")
         self.go_on()
         wait_until(lambda: browser.execute_script("return document.body.dataset.state") == "over", "the end of the run")

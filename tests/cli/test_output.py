@@ -21,7 +21,7 @@ class OutputTest(ProjectTestCase):
         lines = without_times(output).rstrip("\n").split("\n")
         if "-f" in arguments:
             self.assertRegex(lines.pop(-3), "^  test_bad.Bad.test_later$")
-            self.assertEqual(lines.pop(-3), "isolatedunit: 1 test was not run, since a test failed (--failfast):")
+            self.assertEqual(lines.pop(-3), "isolatedunit: 1 test was not run because a test failed (--failfast):")
         self.assertEqual("\n".join(lines[:-2]), without_times(theirs.output).rstrip("\n"))
         self.assertRegex(
             lines[-2], r"^Isolation: \d+ process(es)?(, spawned in [\d.]+ ms on average)?(, the largest used .*)?$"
@@ -48,7 +48,7 @@ class OutputTest(ProjectTestCase):
         ended = self.run_here()
         self.assertEqual(ended.exit_code, 5)
         self.assertIn("Ran 0 tests", ended.output)
-        self.assertIn("\nisolatedunit: no test ran\n", ended.output)
+        self.assertIn("\nisolatedunit: no tests ran\n", ended.output)
         self.assertEqual(ended.last_line, "0 passed, 0 failed, 0 skipped")
 
     def test_durations(self) -> None:
@@ -106,13 +106,13 @@ class OutputTest(ProjectTestCase):
 
             class It(unittest.TestCase):
                 def test_it(self):
-                    print("straight to the terminal")
+                    print("directly to the terminal")
             """,
         )
         for method in START_METHODS:
             with self.subTest(method):
                 ended = self.run_here("--no-capture", "--start-method", method)
-                self.assertEqual(ended.output.count("straight to the terminal"), 1)
+                self.assertEqual(ended.output.count("directly to the terminal"), 1)
                 self.assertEqual(ended.tests()["test_it.It.test_it"]["stdout"], "")
 
 

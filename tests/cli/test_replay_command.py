@@ -159,7 +159,7 @@ class ReplayTest(ProjectTestCase):
         shown = self.run_here("replay", "it.jsonl", "-v", "--json", "it.json", report=False)
         self.assertEqual(shown.exit_code, 1, shown.output)
         self.assertIn("... expected failure", shown.output)
-        self.assertIn("isolatedunit: it.jsonl is cut off: it ends before the run did", shown.output)
+        self.assertIn("isolatedunit: it.jsonl is incomplete: it stops before the end of the run", shown.output)
         self.assertEqual(shown.last_line, "1 passed, 0 failed, 0 skipped")
         report = self.load("it.json")
         self.assertTrue(report["run"]["cut_off"])
@@ -195,8 +195,8 @@ class ReplayTest(ProjectTestCase):
         self.write("it.jsonl", "nothing\n")
         for arguments, words in (
             (["replay", "gone.jsonl"], "replay: 'gone.jsonl' cannot be read"),
-            (["replay", "it.jsonl"], "replay: 'it.jsonl' has no events of the format"),
-            (["replay", "it.jsonl", "--events", "./it.jsonl"], "--events: './it.jsonl' is the file that is replayed"),
+            (["replay", "it.jsonl"], "replay: 'it.jsonl' is not a recording in the format"),
+            (["replay", "it.jsonl", "--events", "./it.jsonl"], "--events: './it.jsonl' is the recording itself"),
             (["--events", "no/such/x"], "--events: 'no/such/x' is in a directory that does not exist"),
         ):
             with self.subTest(arguments):

@@ -57,13 +57,13 @@ class RunTest(ProjectTestCase):
         self.assertEqual(self.run_here().last_line, "1 passed, 3 failed, 0 skipped")
         again = self.run_here("--last-failed")
         self.assertEqual(again.last_line, "0 passed, 3 failed, 0 skipped")
-        self.assertIn("isolatedunit: --last-failed: 4 of 5 tests failed the last time\n", again.output)
+        self.assertIn("isolatedunit: --last-failed: 4 of 5 tests failed last time\n", again.output)
         self.write("mended", "")
         self.write("test_broken.py", "import unittest\nclass C(unittest.TestCase):\n    def test_e(self): pass\n")
         self.assertEqual(self.run_here("--last-failed").last_line, "4 passed, 0 failed, 0 skipped")
         ended = self.run_here("--last-failed")
         self.assertEqual(ended.last_line, "5 passed, 0 failed, 0 skipped")
-        self.assertIn("no test is known to have failed the last time; all 5 are run", ended.output)
+        self.assertIn("the history has no failures from last time; running all 5 tests", ended.output)
 
     def test_repeated_tests_share_no_process(self) -> None:
         self.write("test_it.py", COUNTING)
@@ -72,7 +72,7 @@ class RunTest(ProjectTestCase):
                 self.write("count", "")
                 ended = self.run_here("--repeat", "5", "--isolation", isolation)
                 self.assertEqual(ended.last_line, "9 passed, 1 failed, 0 skipped")
-                self.assertIn("Failed, when it was repeated:\n  test_it.It.test_count: 1 of 5 times\n", ended.output)
+                self.assertIn("Failed when repeated:\n  test_it.It.test_count: 1 of 5 times\n", ended.output)
                 assert ended.report is not None
                 self.assertEqual(len(ended.report["tests"]), 10)
 
@@ -99,12 +99,12 @@ class RunTest(ProjectTestCase):
     def test_who_failed_once_has_failed(self) -> None:
         self.write("test_it.py", COUNTING)
         self.run_here("--repeat", "5")
-        self.assertIn("1 of 2 tests failed the last time", self.run_here("--last-failed").output)
+        self.assertIn("1 of 2 tests failed last time", self.run_here("--last-failed").output)
 
     def test_without_a_history_nobody_knows(self) -> None:
         ended = self.run_here("--last-failed", "--history", "none")
         self.assertEqual(ended.exit_code, 2)
-        self.assertIn("isolatedunit: --last-failed: without a history", ended.output)
+        self.assertIn("isolatedunit: --last-failed: this needs a history", ended.output)
 
     def test_until_failure(self) -> None:
         self.write("test_it.py", COUNTING)

@@ -14,7 +14,7 @@ class CommandTest(unittest.TestCase):
     def test_some_of_it(self) -> None:
         ended = run_isolatedunit("selftest", "-k", "zoo_crash.Crash.test_exits_with", report=False)
         self.assertEqual(ended.exit_code, 0, ended.output)
-        self.assertEqual(ended.last_line, f"{2 * len(START_METHODS)} hold, 0 do not")
+        self.assertEqual(ended.last_line, f"{2 * len(START_METHODS)} as expected, 0 not")
         self.assertRegex(ended.output, r"\n  exits with code 0 +ok")
         self.assertFalse(os.path.exists(os.path.join(ZOO, ".isolatedunit")))
 

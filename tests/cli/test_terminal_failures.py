@@ -66,7 +66,7 @@ class OutputTest(ProjectTestCase):
         )
         where = "test_it.It.test" if sys.version_info >= (3, 11) else "test_it.It"
         self.assertIn(
-            f"UNEXPECTED SUCCESS: test ({where})\n" + "-" * 70 + "\nIt was to fail, and passed.\n\n"
+            f"UNEXPECTED SUCCESS: test ({where})\n" + "-" * 70 + "\nThe test was expected to fail but passed.\n\n"
             "To run it again: python -m isolatedunit test_it.It.test\n",
             self.run_here("--show-failures", "immediate").output,
         )

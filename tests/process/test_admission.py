@@ -51,7 +51,7 @@ class RunTest(ProjectTestCase):
         return watch.most, stream.getvalue()
 
     def test_one_after_the_other_where_both_do_not_fit(self) -> None:
-        waited = "isolatedunit: 1 of the processes had to wait until there was memory for them\n"
+        waited = "isolatedunit: 1 of the processes had to wait until enough memory was free\n"
         for start_method in START_METHODS:
             with self.subTest(start_method):
                 most, printed = self.run_large(GIB, start_method)

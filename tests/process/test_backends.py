@@ -90,7 +90,7 @@ class LeastTest(ProjectTestCase):
                     self.assertEqual(outcomes, {"a": "passed", "b": "failed", "c": "error", "d": "passed"})
                     self.assertEqual(len(reports), 4)
                     warned = [one.text for one in heard.events if isinstance(one, Warned)]
-                    said = any("fork_after=fixtures does nothing with start_method=least" in text for text in warned)
+                    said = any("fork_after=fixtures has no effect with start_method=least" in text for text in warned)
                     self.assertEqual(said, fork_after == "fixtures")
 
 

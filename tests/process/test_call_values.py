@@ -37,7 +37,7 @@ class ReturnedTest(CallsCase):
             result = self.call(lambda test, given=exception: Stubborn(given))
             self.assertEqual((result.outcome, result.cause), ("error", None))
             self.assertEqual(
-                result.error, "what the function returned, a Stubborn, cannot be carried to the runner: not me\n"
+                result.error, "the function's return value, a Stubborn, cannot be sent to the runner: not me\n"
             )
 
     def test_a_value_that_is_too_large(self) -> None:
@@ -50,7 +50,9 @@ class ReturnedTest(CallsCase):
         for options in ({}, {"enable_ipc": False}):
             result = self.call(return_much, **options)
             self.assertEqual((result.outcome, result.cause), ("error", None))
-            self.assertRegex(result.error or "", "a bytes, cannot be carried .* it takes [0-9]+ bytes, and 1000 are")
+            self.assertRegex(
+                result.error or "", "a bytes, cannot be sent .* it takes [0-9,]+ bytes, and the limit is 1,000"
+            )
 
     def test_one_that_is_large_but_not_too_large(self) -> None:
         self.assertEqual(self.value(lambda test, data: data[::-1], b"ab" * 4_000_000), b"ba" * 4_000_000)
@@ -59,7 +61,7 @@ class ReturnedTest(CallsCase):
         result = self.call(lambda test: Closed())
         self.assertTrue(result.success)
         told = result.to_dict()
-        self.assertRegex(told["test_results"], "cannot be opened here: ValueError")
+        self.assertRegex(told["test_results"], "cannot be unpickled here: ValueError")
         self.assertEqual(told["process_id"], result.process_id)
 
     def test_its_repr(self) -> None:
@@ -78,7 +80,7 @@ class GivenTest(CallsCase):
     def test_arguments_that_are_too_large(self) -> None:
         with (
             mock.patch("isolatedunit.calls.pool.MAX_WORK_SIZE", 1000),
-            self.assertRaisesRegex(CarryError, "its arguments cannot be carried.* and 1000 are the most"),
+            self.assertRaisesRegex(CarryError, "its arguments cannot be sent.* the limit is 1,000"),
         ):
             self.runner.submit(len, [bytes(2000)])
         self.assertEqual(self.value(lambda test: 1), 1)
@@ -97,14 +99,17 @@ class GivenTest(CallsCase):
                 os._exit(0)
         os.close(writer)
         with open(reader, encoding="utf-8") as told:
-            self.assertRegex(told.read(), f"process {child} is a fork of process {os.getpid()}, .* make a new runner")
+            self.assertRegex(
+                told.read(),
+                f"belongs to process {os.getpid()}, and process {child} is a fork of it; create a new runner",
+            )
         os.waitpid(child, 0)
         self.assertEqual(self.value(lambda test: 2), 2)
 
     def test_a_closed_runner_is_told_as_executors_tell_it(self) -> None:
         runner = IsolatedTestRunner()
         runner.shutdown()
-        with self.assertRaisesRegex(RuntimeError, "shut down"):
+        with self.assertRaisesRegex(RuntimeError, "after shutdown"):
             runner.submit(len)
 
 

@@ -152,13 +152,13 @@ class TroublesTest(CallsCase):
         self.assertEqual((left.success, left.cause, left.exit_code), (False, "crash", 0))
         hung = self.call(lambda test: time.sleep(1000), process_timeout=0.5)
         self.assertEqual((hung.success, hung.cause), (False, "timeout"))
-        self.assertRegex(hung.error or "", "did not end within [0-9.]+ s")  # some more, where processors are short
+        self.assertRegex(hung.error or "", "did not finish within [0-9.]+ s")  # some more, where processors are short
         self.assertEqual(self.value(lambda test: "all is well"), "all is well")
 
     def test_a_value_that_cannot_be_carried(self) -> None:
         result = self.call(lambda test: (number for number in range(3)))
         self.assertFalse(result.success)
-        self.assertRegex(result.error or "", "what the function returned, a generator, cannot be carried to the runner")
+        self.assertRegex(result.error or "", "the function's return value, a generator, cannot be sent to the runner")
         self.assertEqual(self.value(lambda test: 1), 1)
 
     def test_a_value_that_cannot_be_opened_here(self) -> None:
@@ -168,7 +168,7 @@ class TroublesTest(CallsCase):
 
         result = self.call(lambda test: Sly())
         self.assertTrue(result.success, result.error)
-        with self.assertRaisesRegex(CarryError, "cannot be opened here: ZeroDivisionError"):
+        with self.assertRaisesRegex(CarryError, "cannot be unpickled here: ZeroDivisionError"):
             _ = result.test_results
 
     def test_leftovers_are_told(self) -> None:
@@ -221,11 +221,11 @@ class TroublesTest(CallsCase):
 class CannotBeCarriedTest(CallsCase):
     def test_functions_and_arguments(self) -> None:
         numbers = (number for number in range(3))
-        with self.assertRaisesRegex(CarryError, "lambda.* cannot be carried to another process"):
+        with self.assertRaisesRegex(CarryError, "lambda.* cannot be sent to another process"):
             self.runner.submit(lambda test: next(numbers))
-        with self.assertRaisesRegex(CarryError, "argument 2 of of_a_module, a generator, cannot be carried"):
+        with self.assertRaisesRegex(CarryError, "argument 2 of of_a_module, a generator, cannot be sent"):
             self.runner.submit(of_a_module, [1, numbers])
-        with self.assertRaisesRegex(TypeError, "has to be a function, not 5"):
+        with self.assertRaisesRegex(TypeError, "expected a callable, not 5"):
             self.runner.submit(5)  # type: ignore[arg-type]
         self.assertEqual(self.value(lambda test: 1), 1)
 
@@ -329,7 +329,7 @@ class EndTest(ProjectTestCase):
         with IsolatedTestRunner(max_concurrent_processes=1) as runner:
             futures = [runner.submit(lambda test, n: n, (number,)) for number in range(3)]
         self.assertEqual([future.result(0).test_results for future in futures], [0, 1, 2])
-        with self.assertRaisesRegex(RunnerClosed, "shut down"):
+        with self.assertRaisesRegex(RunnerClosed, "after shutdown"):
             runner.run_isolated_test(of_a_module)
         self.assertEqual(processes_below(os.getpid()), [])
 
@@ -416,9 +416,11 @@ class OptionsTest(unittest.TestCase):
     def test_options_of_a_call(self) -> None:
         runner = IsolatedTestRunner(options=IsolatedTestOptions(process_timeout=7, max_concurrent_processes=1))
         self.assertEqual((runner.options.process_timeout, runner.options.max_concurrent_processes), (7.0, 1))
-        with self.assertRaisesRegex(OptionError, "there is no option 'timeout' for a call; known are: cleanup_timeout"):
+        with self.assertRaisesRegex(
+            OptionError, "unknown option 'timeout' for a call; expected one of: cleanup_timeout"
+        ):
             runner.submit(of_a_module, options={"timeout": 5})
         with self.assertRaisesRegex(OptionError, "'max_concurrent_processes' is an option of the runner"):
             runner.submit(of_a_module, options={"max_concurrent_processes": 5})
-        with self.assertRaisesRegex(OptionError, "IsolatedTestOptions or a mapping, and not 5"):
+        with self.assertRaisesRegex(OptionError, "IsolatedTestOptions or a mapping, not 5"):
             runner.submit(of_a_module, options=5)  # type: ignore[arg-type]

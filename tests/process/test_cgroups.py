@@ -53,7 +53,7 @@ class CgroupsTest(ProjectTestCase):
                 runner.run(suite)
                 report = next(event.report for event in reversed(heard) if isinstance(event, Finished))
                 self.assertEqual(report.cause, "memory")
-                self.assertIn("used 123,456,789 bytes of memory and may use 104,857,600", report.message)
+                self.assertIn("used 123,456,789 bytes of memory; the limit is 104,857,600", report.message)
                 (made,) = [name for name in os.listdir(parent) if name.startswith("isolatedunit-")]
                 with open(os.path.join(parent, made, cgroups.MEMBERS), "rb") as file:
                     self.assertEqual(file.read(), b"0")

@@ -43,5 +43,5 @@ class TimeoutTest(ProjectTestCase):
         self.assertRegex(told["test_holds_the_lock"], f" s. (It was busy and held the inter|{elsewhere})")
         self.assertRegex(told["test_others_are_busy"], "was blocked: .*, while other threads used ")
         blocked = ended.tests()["test_hanging.Hanging.test_blocked"]["traceback"]
-        self.assertIn("(The same 3 times", blocked)
+        self.assertIn("(The same stacks 3 times", blocked)
         self.assertEqual(blocked.count("in test_blocked"), 1)

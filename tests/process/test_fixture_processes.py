@@ -61,7 +61,7 @@ class ProcessesTest(FixturesTestCase):
                 ended = self.run_fixtures("--leaks", "fail")
                 test = ended.tests()[place]
                 self.assertEqual((test["outcome"], test["cause"]), ("failed", "leak"))
-                self.assertIn("The fixture left 1 behind:", test["message"])
+                self.assertIn("The fixture left 1 leak behind:", test["message"])
                 self.assertEqual(ended.last_line, "4 passed, 1 failed, 0 skipped")
 
     def test_a_test_that_kills_the_server_of_its_class_does_not_harm_the_run(self) -> None:
@@ -106,7 +106,7 @@ class ProcessesTest(FixturesTestCase):
                 noted = self.journal()
                 self.assertEqual((noted.count("setUpClass A"), noted.count(SET_UP)), (times, 1))
                 self.assertEqual((noted.count("tearDownClass A"), noted.count(TORN_DOWN)), (1, 1))
-                self.assertEqual(ended.output.count("is set up again for the tests that are left"), int(killed))
+                self.assertEqual(ended.output.count("is set up again for the other tests"), int(killed))
 
     def test_a_fixture_that_kills_what_it_is_forked_from(self) -> None:
         """Or what waits for it: an error of that fixture, and what it was doing is ended."""

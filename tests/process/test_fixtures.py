@@ -329,7 +329,7 @@ class SpawnTest(FixturesTestCase):
         self.make_module("test_it")
         ended = self.run_fixtures("--start-method", "spawn")
         self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped", ended.output)
-        self.assertEqual(ended.output.count("fork_after=fixtures does nothing with start_method=spawn"), 1)
+        self.assertEqual(ended.output.count("fork_after=fixtures has no effect with start_method=spawn"), 1)
 
 
 class FailingTest(FixturesTestCase):

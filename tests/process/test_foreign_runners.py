@@ -118,8 +118,8 @@ class ForeignRunnersTest(ProjectTestCase):
         self.assertIn("AssertionError: 1 != 2", ended.output)
         self.assertIn("printed by it\n", ended.output)
         self.assertIn("exited with code 0", ended.output)
-        self.assertIn("did not end within 2 s", ended.output)
-        self.assertIn("did not end within 1 s", ended.output)
+        self.assertIn("did not finish within 2 s", ended.output)
+        self.assertIn("did not finish within 1 s", ended.output)
         self.assertRegex(ended.output, r"FAILED \(failures=3, errors=3, skipped=1, expected failures=1\)")
 
     def test_under_pytest(self) -> None:

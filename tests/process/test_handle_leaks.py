@@ -213,7 +213,7 @@ class LeaksTest(TrackedTestCase):
         self.assertNotIn("test_file left behind", ended.output)
         ended = self.run_here("--leaks", "fail:proces", report=False)
         self.assertEqual(ended.exit_code, 2)
-        self.assertIn("'fail:proces' cannot be used", ended.output)
+        self.assertIn("invalid value 'fail:proces'", ended.output)
 
     def test_allowed(self) -> None:
         self.write(

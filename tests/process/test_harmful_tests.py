@@ -99,7 +99,7 @@ class HarmTest(ProjectTestCase):
                     self.assertEqual(tests["test_1_removes_it"]["outcome"], "passed")
                     self.assertEqual(tests["test_2_comes_next"]["stdout"], "kept\n")
                     self.assertEqual(tests["test_3_has_no_channel"]["outcome"], "passed")
-                    self.assertEqual("it was made again" in ended.output, what != "its file")
+                    self.assertEqual("it has been created again" in ended.output, what != "its file")
                     self.assertEqual(os.listdir(scratch), [])
 
     def test_one_that_has_itself_traced_goes_on(self) -> None:

@@ -160,5 +160,5 @@ class EndToEndTest(ProjectTestCase):
         )
         ended = self.run_here("test_liar", "--cleanup-timeout", "1", report=False)
         self.assertEqual(ended.exit_code, 2, ended.output)
-        self.assertIn("sent what is no test", ended.output)
+        self.assertIn("sent something that is not a test", ended.output)
         self.assertNotIn("Traceback", ended.output)

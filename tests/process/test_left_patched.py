@@ -193,7 +193,7 @@ class LeftPatchedTest(ProjectTestCase):
     def check(self, *flags: str, passed: int, failed: int) -> dict[str, dict[str, Any]]:
         ended = self.run_here(*flags)
         self.assertEqual(ended.last_line, f"{passed} passed, {failed} failed, 0 skipped", ended.output)
-        self.assertNotIn("bug of isolatedunit", ended.output)
+        self.assertNotIn("bug in isolatedunit", ended.output)
         tests = ended.tests()
         self.assertEqual({test["cause"] for test in tests.values()}, {None}, ended.output)
         return tests

@@ -127,12 +127,14 @@ class LimitsTest(ProjectTestCase):
         self.assertEqual((test["outcome"], test["cause"]), ("error", "cpu"))
 
     def check_messages(self, tests: dict[str, dict[str, Any]]) -> None:
-        self.assertRegex(tests["test_output"]["message"], r"wrote [\d,]+ bytes and may write 2,097,152 \(max_output\)")
+        self.assertRegex(tests["test_output"]["message"], r"wrote [\d,]+ bytes; the limit is 2,097,152 \(max_output\)")
         self.assertTrue(tests["test_output"]["stdout"].startswith("the beginning\n"))
         self.assertIn("bytes left out", tests["test_output"]["stdout"])
-        self.assertRegex(tests["test_processes"]["message"], r"had \d+ processes at once and may have 4")
+        self.assertRegex(tests["test_processes"]["message"], r"had \d+ processes at once; the limit is 4")
         self.assertIn("Too many open files", tests["test_files"]["message"])
-        self.assertRegex(tests["test_memory_slowly"]["message"], r"used [\d,]+ bytes of memory and may use 104,857,600")
+        self.assertRegex(
+            tests["test_memory_slowly"]["message"], r"used [\d,]+ bytes of memory; the limit is 104,857,600"
+        )
         self.assertIn("MemoryError", tests["test_memory_at_once"]["traceback"])
 
 

@@ -52,7 +52,7 @@ class PartialTest(ProjectTestCase):
         self.assertEqual(
             ended.outcomes(), {"test_suite.Suite.test_a_passes": "passed", "test_suite.Suite.test_b_fails": "failed"}
         )
-        self.assertIn("is cut off", ended.output)
+        self.assertIn("is incomplete", ended.output)
         self.assertIn("for a reason", ended.tests()["test_suite.Suite.test_b_fails"]["message"])
 
     def test_a_run_that_ends_leaves_its_report_only(self) -> None:

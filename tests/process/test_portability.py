@@ -85,4 +85,6 @@ class PortabilityTest(unittest.TestCase):
             with self.subTest(name):
                 ended = run_python("-c", program, "test_wire", name, env=environment(FORCE_COLOR="1"))
                 self.assertEqual(ended.exit_code, 2, ended.output)
-                self.assertRegex(ended.output, f"^isolatedunit: it needs the package '{name}', .*pip install {name}\n$")
+                self.assertRegex(
+                    ended.output, f"^isolatedunit: the package '{name}' is required .*pip install {name}\n$"
+                )

@@ -97,7 +97,7 @@ class MakeHeadStartTest(unittest.TestCase):
             ended = run_python("-c", INTERRUPTED_IMPORT, env=environment(TMPDIR=temporary))
             self.assertEqual(os.listdir(temporary), [])
         self.assertEqual(ended.exit_code, 130, ended.output)
-        self.assertEqual(ended.output, "isolatedunit: interrupted before the tests were known\n")
+        self.assertEqual(ended.output, "isolatedunit: interrupted before the tests were collected\n")
 
     @unittest.skipUnless(IS_LEAN, "there are no such limits here")
     def test_hardly_any_descriptors_are_allowed(self) -> None:

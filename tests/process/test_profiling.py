@@ -38,7 +38,7 @@ class ProfileTestCase(ProjectTestCase):
         ended = self.run_here("--start-method", self.start_method, *flags)
         self.assertEqual(ended.last_line, "1 passed, 1 failed, 0 skipped")
         self.assertIn("Profile: ", ended.output)
-        self.assertIn(", of 2 processes; ", ended.output)
+        self.assertIn(", from 2 processes; ", ended.output)
         return os.path.join(self.directory, directory)
 
     def check_stats(self, directory: str) -> None:
@@ -78,7 +78,7 @@ class ProfilerTest(ProfileTestCase):
         self.write("a-file", "")
         ended = self.run_here("--profile=a-file")
         self.assertEqual(ended.exit_code, 2)
-        self.assertIn("--profile: 'a-file' cannot be made: ", ended.output)
+        self.assertIn("--profile: 'a-file' cannot be created: ", ended.output)
         self.write("test_it.py", "import unittest")
         ended = self.run_here("--profile")
-        self.assertIn("there is no profile: no test came to its end", ended.output)
+        self.assertIn("no profile was written: no test finished", ended.output)

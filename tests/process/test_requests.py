@@ -72,20 +72,20 @@ class RequestsTest(CallsCase):
         self.addCleanup(never.set)
         self.runner.on_request("never", lambda value: never.wait(60))
         result = self.call(lambda test: test.ipc.request("nobody"))
-        self.assertIn("there is no handler for the request 'nobody'; there are: never", result.error or "")
+        self.assertIn("no handler is registered for the request 'nobody'; registered are: never", result.error or "")
         result = self.call(lambda test: test.ipc.request("never", timeout=0.2))
-        self.assertIn("TimeoutError: the request 'never' had no reply within 0.2 s", result.error or "")
+        self.assertIn("TimeoutError: the request 'never' got no reply within 0.2 s", result.error or "")
 
     def test_what_is_no_plain_data_goes_pickled_and_only_to_who_takes_it(self) -> None:
         self.runner.on_request("plain", lambda value: value)
         self.runner.on_request("any", lambda value: {"got": value}, pickled=True)
         result = self.call(lambda test: test.ipc.request("plain", b"bytes"))
-        self.assertIn("the value of 'plain', a bytes, is more than plain data; give pickled=True", result.error or "")
+        self.assertIn("the value of 'plain', a bytes, is not plain data; pass pickled=True", result.error or "")
         result = self.call(lambda test: test.ipc.request("plain", (1, 2), pickled=True))
-        self.assertIn("has to be registered with pickled=True", result.error or "")
+        self.assertIn("register it with pickled=True", result.error or "")
         self.assertEqual(self.value(lambda test: test.ipc.request("any", b"bytes", pickled=True)), {"got": b"bytes"})
         result = self.call(lambda test: test.ipc.request("any", (n for n in [0]), pickled=True))
-        self.assertIn("the value of 'any', a generator, cannot be carried", result.error or "")
+        self.assertIn("the value of 'any', a generator, cannot be pickled", result.error or "")
 
     def test_progress_and_values_are_events(self) -> None:
         def tell(test: TestInstance) -> None:
@@ -142,12 +142,14 @@ class RequestsTest(CallsCase):
             test.ipc.send("much", "x" * 20_000)
 
         result = self.call(send_much)
-        self.assertRegex(result.error or "", "value of 'much' cannot be sent: it takes 20[0-9]+ bytes, and 10000 are")
+        self.assertRegex(
+            result.error or "", "value of 'much' cannot be sent: it takes 20[0-9,]+ bytes; the limit is 10,000"
+        )
         self.assertIsNone(result.cause)
         self.assertEqual([len(event.text) for event in self.listener.of(ProgressMade)], [1000])
         for tell in (lambda test: test.ipc.send(5), lambda test: test.ipc.request(5)):
             self.assertIn(
-                "TypeError: the name of a value or a request is a text, and not 5", self.call(tell).error or ""
+                "TypeError: the name of a value or a request must be a string, not 5", self.call(tell).error or ""
             )
 
     def test_a_reply_that_cannot_be_sent_is_told(self) -> None:
@@ -156,7 +158,7 @@ class RequestsTest(CallsCase):
         result = self.call(lambda test: test.ipc.request("number"))
         self.assertIn("IpcError: ValueError: Exceeds the limit", result.error or "")
         result = self.call(lambda test: test.ipc.request("much"))
-        self.assertRegex(result.error or "", "IpcError: ValueError: it takes 70[0-9]+ bytes, and 67108864 are the most")
+        self.assertRegex(result.error or "", "IpcError: ValueError: it takes 70[0-9,]+ bytes; the limit is 67,108,864")
 
     @unittest.skipUnless(hasattr(os, "fork"), "needs fork")
     def test_a_fork_of_a_test_has_nobody_to_ask(self) -> None:
@@ -177,7 +179,7 @@ class RequestsTest(CallsCase):
                 return told.read(), test.ipc.request("echo", 2)
 
         told, mine = self.value(ask)
-        self.assertIn("this process was forked from the test's", told)
+        self.assertIn("this process is a fork of the test's own process", told)
         self.assertEqual((mine, self.listener.of(ValueSent)), (2, []))
 
     def test_a_fraction_that_is_none(self) -> None:
@@ -224,7 +226,7 @@ class CommandLoggingTest(ProjectTestCase):
             """,
         )
         logged = self.run_here("test_speaking", "--process-logging").output
-        self.assertRegex(logged, r"(?m)^\w+/0#1: is to run test_speaking.Speaking.test_speaks$")
+        self.assertRegex(logged, r"(?m)^\w+/0#1: runs test_speaking.Speaking.test_speaks$")
         self.assertRegex(logged, r"(?m)^\w+/0#1: stdout: a line$")
         self.assertRegex(logged, r"(?m)^\w+/0#1: ended after ")
         self.assertNotIn("a line", self.run_here("test_speaking").output)
@@ -260,7 +262,7 @@ class ProcessLoggingTest(CallsCase):
         prefix = f"{result.attempt_id}: "
         self.assertTrue(all(line.startswith(prefix) for line in lines), lines)
         told = [line.removeprefix(prefix) for line in lines]
-        self.assertRegex(told[0], "^is to run .*speak$")
+        self.assertRegex(told[0], "^runs .*speak$")
         self.assertEqual(told[1], f"process {result.process_id} is ready")
         self.assertEqual(told[2:4], ["stdout: still running", "stdout: and a line without an end"])
         self.assertRegex(told[4], r"^ended after \d+\.\d\d\d s$")

@@ -72,7 +72,7 @@ class EarlyStopTest(ProjectTestCase):
         self.assertEqual("".join(name.split("_")[-2] for name in ended.report["not_run"]), not_run)
         self.assertEqual(ended.report["missing"], [])
         count = f"{len(not_run)} test{' was' if len(not_run) == 1 else 's were'}"
-        self.assertIn(f"isolatedunit: {count} not run, since {reason}", ended.output)
+        self.assertIn(f"isolatedunit: {count} not run because {reason}", ended.output)
         for name in ended.report["not_run"]:
             self.assertIn(f"\n  {name}\n", ended.output)
 
@@ -128,7 +128,7 @@ class SignalsTest(ProjectTestCase):
                 runner.send_signal(getattr(signal, name))
                 ended = self.end(runner)
                 self.assertEqual(ended.exit_code, 130)
-                self.assertIn("interrupted: the tests that run are ended (once more: killed)", ended.output)
+                self.assertIn("interrupted: running tests are terminated (interrupt again to kill them)", ended.output)
                 (test,) = ended.tests().values()
                 self.assertEqual(test["cause"], "cancelled")
                 assert ended.report is not None
@@ -145,7 +145,7 @@ class SignalsTest(ProjectTestCase):
     def test_catchbreak_lets_what_runs_finish(self) -> None:
         runner = self.begin("-c")
         runner.send_signal(signal.SIGINT)
-        self.wait_for_output(runner, "may finish (once more: ended)")
+        self.wait_for_output(runner, "may finish (interrupt again to terminate them)")
         self.write("go", "")
         ended = self.end(runner)
         self.assertEqual(ended.exit_code, 130)

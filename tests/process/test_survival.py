@@ -109,7 +109,7 @@ class SignalTest(ProjectTestCase):
         process.send_signal(signal.SIGINT)
         output = self.finish(process)
         self.assertEqual(process.returncode, 130)
-        self.assertIn("(once more: killed)", output)
+        self.assertIn("(interrupt again to kill them)", output)
         self.assertEqual(processes_of_run(self.run_id), [])
 
     def test_a_killed_runner_leaves_no_process_behind(self) -> None:
@@ -206,7 +206,7 @@ class EventsTest(ProjectTestCase):
             """,
         )
         result, listener = self.run_source("test_big", memory_limit="200M")
-        self.assertIn("bytes of memory and may use 209,715,200", result.errors[0][1])
+        self.assertIn("bytes of memory; the limit is 209,715,200", result.errors[0][1])
         self.assertGreater(max(event.rss for event in listener.of(ResourcesSampled)), 200 * 2**20)
 
     @unittest.skipUnless("forkserver" in START_METHODS, "this system cannot fork")

@@ -107,7 +107,7 @@ class FaultsTest(ProjectTestCase):
             self.assertEqual(os.listdir(temporary), [])
         self.assertTrue(self.fired)
         self.assertEqual(ended.exit_code, 2, ended.output)
-        self.assertRegex(ended.output, r"^isolatedunit: no directory for temporary files can be made: .*\n$")
+        self.assertRegex(ended.output, r"^isolatedunit: no directory for temporary files can be created: .*\n$")
 
     def test_a_read_from_a_child_fails(self) -> None:
         for fault, method in (("1 1 EIO", "forkserver"), ("3 1 EIO", "spawn"), ("9 1 ECONNRESET", "forkserver")):

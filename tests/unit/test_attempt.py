@@ -131,7 +131,7 @@ class OrdinaryCourseTest(unittest.TestCase):
         attempt = make(2)
         drive(attempt, SlotGranted(), READY, started(0), finished(0), RECEIPT, EXITED)
         (_, silent) = attempt.conclusion.settled[1]
-        self.assertIn("told nothing", silent.notes[0].text)
+        self.assertIn("reported nothing", silent.notes[0].text)
 
     def test_tests_after_a_stop_are_told_as_stopped(self) -> None:
         attempt = make(2, failfast=True)
@@ -455,7 +455,7 @@ class ProtocolTest(unittest.TestCase):
         attempt = make()
         drive(attempt, SlotGranted(), READY, ChildFailed(**SAID, text="Traceback ..."), EXITED)
         text = attempt.conclusion.settled[0][1].notes[-1].text
-        self.assertIn("a bug of isolatedunit", text)
+        self.assertIn("a bug in isolatedunit", text)
         self.assertIn("SlotGranted", text)
         self.assertTrue(attempt.is_our_bug)
 

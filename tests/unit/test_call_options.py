@@ -35,6 +35,6 @@ class OptionsTest(unittest.TestCase):
         for name, value in values:
             with (
                 self.subTest(name),
-                self.assertRaisesRegex(OptionError, f"IsolatedTestOptions: {name}: .*cannot be used"),
+                self.assertRaisesRegex(OptionError, f"IsolatedTestOptions: {name}: .*invalid value"),
             ):
                 IsolatedTestOptions(**{name: value})

@@ -97,7 +97,7 @@ class ChildSettingsTest(unittest.TestCase):
 
     def test_what_is_odd_is_refused_by_name(self) -> None:
         for changes, problem in (
-            ({"failfast": ...}, "ChildSettings came without .*'failfast'"),
+            ({"failfast": ...}, "ChildSettings lacks .*'failfast'"),
             ({"colour": "red"}, "ChildSettings has no field 'colour' with 'red'"),
             ({"buffer": 1}, "ChildSettings has no field 'buffer' with 1"),
             ({"cleanup_timeout": "10"}, "ChildSettings has no field 'cleanup_timeout' with '10'"),

@@ -49,7 +49,7 @@ class AdviceTest(unittest.TestCase):
     def test_what_the_issue_has_for_an_example(self) -> None:
         (advice,) = self.advise(of_fixtures(40, setUpClass=1.025))
         expected = (
-            "setUpClass of a.X ran 40 times, 41 s in all: --isolation class or --fork-after fixtures "
+            "setUpClass of a.X ran 40 times, 41 s in total; --isolation class or --fork-after fixtures "
             "would save about 40 s"
         )
         self.assertEqual(advice, expected)
@@ -57,7 +57,7 @@ class AdviceTest(unittest.TestCase):
     def test_a_module_and_what_tears_down(self) -> None:
         (advice,) = self.advise(of_fixtures(10, setUpModule=0.3, tearDownModule=0.1))
         expected = (
-            "setUpModule and tearDownModule of a ran 10 times, 4.0 s in all: --isolation module or "
+            "setUpModule and tearDownModule of a ran 10 times, 4.0 s in total; --isolation module or "
             "--fork-after fixtures would save about 3.6 s"
         )
         self.assertEqual(advice, expected)
@@ -89,7 +89,7 @@ class AdviceTest(unittest.TestCase):
                     advice = self.advise(of_fixtures(5, **{step: 1.0}), isolation_mode)
                     self.assertEqual(len(advice), 0 if ways is None else 1)
                     if ways is not None:
-                        self.assertIn(f": {ways} would save about 4.0 s", advice[0])
+                        self.assertIn(f"; {ways} would save about 4.0 s", advice[0])
 
     def test_the_most_first(self) -> None:
         fixtures = of_fixtures(4, setUpClass=1.0, setUpModule=2.0)
@@ -102,7 +102,7 @@ class AdviceTest(unittest.TestCase):
             (IsolationMode(), "--isolation module"),
         ):
             (advice,) = advise(imports, CostTable(), 40.0, isolation_mode)
-            self.assertEqual(advice, f"heavy was imported 40 times, 20 s in all: {ways} would save about 20 s")
+            self.assertEqual(advice, f"heavy was imported 40 times, 20 s in total; {ways} would save about 20 s")
         self.assertEqual(advise(imports, CostTable(), 40.0, FORK), [])
 
     def test_once_in_each_of_several_runs_is_not_too_often(self) -> None:
@@ -194,7 +194,7 @@ class ToldTest(unittest.TestCase):
         self.assertIn("1.200 s in 1     m11", table)
         self.assertIn("0.300 s for 2 more", table)
         self.assertFalse([line for line in table if line.endswith(" m1")])
-        self.assertTrue(table[-1].startswith("advice: setUpClass of a.X ran 12 times, 24 s in all: "))
+        self.assertTrue(table[-1].startswith("advice: setUpClass of a.X ran 12 times, 24 s in total; "))
 
     def test_nothing_is_told_of_what_took_no_time(self) -> None:
         statistics = Statistics()

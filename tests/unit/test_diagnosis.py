@@ -36,13 +36,15 @@ class DiagnoseTest(unittest.TestCase):
     def test_busy(self) -> None:
         self.assertEqual(diagnose(looks(0.98), 1.0, 1.0), "It was busy: its main thread used 98% of a processor.")
         self.assertRegex(
-            diagnose(looks(0.98), 4.0, 1.0), "held the interpreter's lock: .* no heartbeat was heard for 4.0 s"
+            diagnose(looks(0.98), 4.0, 1.0), "held the interpreter's lock .* no heartbeat arrived for 4.0 s"
         )
         self.assertIn("It was busy", diagnose(looks(0.98, waited=None), 1.0, 1.0))
 
     def test_starved(self) -> None:
         told = diagnose(looks(0.2, waited=0.8), 9.0, 1.0)
-        self.assertEqual(told, "The machine was overloaded: its main thread waited for a processor 80% of the time.")
+        self.assertEqual(
+            told, "The machine was overloaded: the test's main thread waited for a processor 80% of the time."
+        )
 
     def test_too_little_is_known(self) -> None:
         self.assertEqual(diagnose([], 0.0, 1.0), "")
@@ -55,7 +57,7 @@ class DiagnoseTest(unittest.TestCase):
         self.assertEqual(owed(None, 10.0), 0.0)
 
     def test_stacks(self) -> None:
-        self.assertEqual(join_stacks(["a\n", "a\n", "a\n"]), "a\n(The same 3 times, within 0.45 s.)\n")
+        self.assertEqual(join_stacks(["a\n", "a\n", "a\n"]), "a\n(The same stacks 3 times, within 0.45 s.)\n")
         self.assertEqual(join_stacks(["a\n", "b\n"]), "Sample 1 of 2:\na\n\nSample 2 of 2:\nb\n")
         self.assertEqual(join_stacks(["", "a\n"]), "a\n")
         self.assertEqual(join_stacks([]), "")

@@ -121,7 +121,7 @@ class ReadingTest(JournalTestCase):
         first = data.index(b"\n") + 1
         for length in range(0, len(data), 29):
             if length < first:
-                with self.assertRaisesRegex(OptionError, "has no events of the format"):
+                with self.assertRaisesRegex(OptionError, "is not a recording in the format"):
                     self.read(data[:length])
                 continue
             read = self.read(data[:length])
@@ -129,7 +129,9 @@ class ReadingTest(JournalTestCase):
             if known == len(whole):
                 continue
             self.assertEqual(read[:-1], whole[:known])
-            self.assertEqual(read[-1].text, "it is cut off: it ends before the run did; what follows it is not known")
+            self.assertEqual(
+                read[-1].text, "it is incomplete: it stops before the end of the run; everything after that is unknown"
+            )
             self.assertTrue(self.past.cut_off)
 
     def test_a_line_that_is_no_event(self) -> None:
@@ -151,7 +153,7 @@ class ReadingTest(JournalTestCase):
             with self.subTest(bad):
                 read = self.read(b"".join([*lines[:3], bad, *lines[3:]]))
                 self.assertEqual(read[:-1], self.collector.events[:2])
-                self.assertIn("line 4 is no event", read[-1].text)
+                self.assertIn("line 4 is not an event", read[-1].text)
                 self.assertTrue(self.past.cut_off)
 
     def test_what_a_later_version_added_is_passed_over(self) -> None:
@@ -162,7 +164,7 @@ class ReadingTest(JournalTestCase):
     def test_what_is_no_journal(self) -> None:
         header = self.write().decode()
         for data in ("", "\n", "text\n", "[1]\n", '{"format":"isolatedunit-report/1"}\n', header.replace("/1", "/2")):
-            with self.subTest(data), self.assertRaisesRegex(OptionError, f"no events of the format {FORMAT}"):
+            with self.subTest(data), self.assertRaisesRegex(OptionError, f"is not a recording in the format {FORMAT}"):
                 self.read(data.encode())
         for word in ("started_at", "time", "shown"):
             with self.subTest(word), self.assertRaises(OptionError):
@@ -234,7 +236,7 @@ class OutletTest(JournalTestCase):
         os.mkfifo(self.path)
         outlet = Outlet(self.path, timeout=0.05)
         outlet.write(b"x")
-        with self.assertRaisesRegex(OSError, "nobody has read it for 0.05 s"):
+        with self.assertRaisesRegex(OSError, "nothing has read from it for 0.05 s"):
             outlet.close()
         with open(self.path, "rb") as file:  # lets the thread go
             file.read()

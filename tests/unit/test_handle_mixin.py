@@ -94,7 +94,7 @@ class MixinTest(ProjectTestCase):
         self.assertEqual((result.errors, len(result.skipped)), ([], 1))
         ((test, text),) = result.failures
         self.assertIn("test_leak", test.id())
-        self.assertRegex(text, rf"The test left 1 behind:\n  a file, {HERE}, from {HERE}:\d+ in test_leak")
+        self.assertRegex(text, rf"The test left 1 leak behind:\n  a file, {HERE}, from {HERE}:\d+ in test_leak")
 
     def test_warn_and_ignore(self) -> None:
         class Case(HandleTrackerMixin, unittest.TestCase):

@@ -125,7 +125,7 @@ class FileTest(ProjectTestCase):
             file.write(b"\xff" * (os.path.getsize(self.path) - 4096))
         history = History(self.path)
         self.assertEqual(history.read(), {})
-        self.assertRegex(history.problem or "", r"malformed; delete it, and the next run begins a new one$")
+        self.assertRegex(history.problem or "", r"malformed; delete it, and the next run starts a new one$")
 
     def test_a_folder_that_cannot_be_made(self) -> None:
         history = History(os.path.join(self.write("file", ""), "history.sqlite3"))
@@ -241,5 +241,5 @@ class CutTest(unittest.TestCase):
 class MergeTest(unittest.TestCase):
     def test_a_report_that_was_merged_already(self) -> None:
         report: dict[str, Any] = {"run": {"shard": {"part": None, "of": 2, "digest": "x"}}}
-        with self.assertRaisesRegex(OptionError, "is not the report of one shard"):
+        with self.assertRaisesRegex(OptionError, "is not the report of a shard"):
             merge({"all.json": report})

@@ -246,7 +246,7 @@ class EveryWayTest(NothingIsUnpickled):
             {"cause": 5},
         )
         for more in wrong:
-            with self.subTest(more), self.assertRaisesRegex(CollectionError, "sent what is no test"):
+            with self.subTest(more), self.assertRaisesRegex(CollectionError, "sent something that is not a test"):
                 plan_test(0, {**SOUND, **more})
         with self.assertRaises(CollectionError):
             plan_test(0, {"id": "x"})
@@ -256,7 +256,7 @@ class EveryWayTest(NothingIsUnpickled):
         for tests in ([SOUND], [{"id": 5}], [SOUND]):
             plan.add(TestsCollected(attempt="", pid=1, tests=tests))
         plan.add(TestsCollected(attempt="", pid=1, tests=[], error="it failed", last=True))
-        with self.assertRaisesRegex(CollectionError, "sent what is no test"):
+        with self.assertRaisesRegex(CollectionError, "sent something that is not a test"):
             plan.finish()
 
     def test_what_tests_have_in_common_is_kept_once(self) -> None:

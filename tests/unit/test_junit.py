@@ -157,7 +157,7 @@ class ElementsTest(JUnitTestCase):
         for name in ("a.A.test_it", "b.B.test_other"):
             skipped = cases[name].find("skipped")
             assert skipped is not None
-            self.assertEqual(skipped.get("message"), "not run, since a test failed")
+            self.assertEqual(skipped.get("message"), "not run because a test failed")
         self.assertEqual([suite.get("skipped") for suite in root.iter("testsuite")], ["1", "1"])
 
     def test_no_test_at_all(self) -> None:

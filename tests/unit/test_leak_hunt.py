@@ -47,4 +47,4 @@ class HuntTest(unittest.TestCase):
         self.assertEqual(leak_hunt.describe_growth(before, None), [])
         self.assertEqual(leak_hunt.describe_growth(before, 500_000_000), [])
         (found,) = leak_hunt.describe_growth(before - 50_000_000, 10_000_000)
-        self.assertRegex(found["identity"], r"^memory grew by [\d,]+ bytes and may grow by 10,000,000$")
+        self.assertRegex(found["identity"], r"^memory grew by [\d,]+ bytes; the limit is 10,000,000$")

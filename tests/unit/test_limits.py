@@ -64,7 +64,7 @@ class OutOfMemoryTest(ProjectTestCase):
             blamed = watch.blame("a.B.test", 3 * 2**20, [("a.B.other", child)])
             assert isinstance(blamed, LimitExceeded)
             self.assertEqual(blamed.cause, "memory")
-            self.assertRegex(blamed.text, r"then: a.B.test \(3.0 MiB\), a.B.other \([\d.]+ MiB\)\.$")
+            self.assertRegex(blamed.text, r"at that time: a.B.test \(3.0 MiB\), a.B.other \([\d.]+ MiB\)\.$")
             self.assertIsNone(watch.blame("t", 5, []))
 
 

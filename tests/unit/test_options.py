@@ -74,7 +74,7 @@ class ReadTest(unittest.TestCase):
         ):
             with self.subTest(name=name, given=given), self.assertRaises(OptionError) as caught:
                 read(name, given, "the place")
-            self.assertRegex(str(caught.exception), r"^the place: .*; give .*\.$")
+            self.assertRegex(str(caught.exception), r"^the place: .*; expected .*\.$")
             self.assertIn(repr(given), str(caught.exception))
 
     def test_every_option_says_what_it_expects(self) -> None:
@@ -164,19 +164,19 @@ class SourcesTest(ProjectTestCase):
         self.check_complaint(
             "ISOLATEDUNIT_PROCES_TIMEOUT", "did you mean 'process_timeout'?", ISOLATEDUNIT_PROCES_TIMEOUT="1"
         )
-        self.check_complaint("ISOLATEDUNIT_QWERTY", "known are:", ISOLATEDUNIT_QWERTY="1")
-        self.check_complaint("no file 'gone.toml'", "name an existing", ISOLATEDUNIT_CONFIG="gone.toml")
+        self.check_complaint("ISOLATEDUNIT_QWERTY", "expected one of:", ISOLATEDUNIT_QWERTY="1")
+        self.check_complaint("'gone.toml' does not exist", "name an existing", ISOLATEDUNIT_CONFIG="gone.toml")
         self.write("pyproject.toml", "[tool.isolatedunit]\nisolaton = 'test'\n")
         self.check_complaint("pyproject.toml", "'isolaton'", "did you mean 'isolation'?")
         self.write("pyproject.toml", "[tool.isolatedunit\n")
         self.check_complaint("pyproject.toml", "cannot be read")
         self.write("pyproject.toml", "tool.isolatedunit = 3\n")
-        self.check_complaint("pyproject.toml", "make it a table")
+        self.check_complaint("pyproject.toml", "must be a table")
         os.unlink("pyproject.toml")
         self.write("setup.cfg", "[isolatedunit]\nfork_after = tests\n")
-        self.check_complaint("setup.cfg", "'tests' cannot be used", "one of start, import, fixtures")
+        self.check_complaint("setup.cfg", "invalid value 'tests'", "one of start, import, fixtures")
         self.write("setup.cfg", "nonsense\n")
-        self.check_complaint("setup.cfg: it cannot be read: File contains no section headers. file: 'setup.cfg', line")
+        self.check_complaint("setup.cfg cannot be read: File contains no section headers. file: 'setup.cfg', line")
 
     def test_a_file_of_others(self) -> None:
         self.write("pyproject.toml", "tool = 3\n")
@@ -227,7 +227,7 @@ class CommandLineTest(ProjectTestCase):
         with mock.patch.dict(os.environ, COLUMNS="80"):
             shown = make_parser().format_help()
         self.assertLessEqual(max(map(len, shown.splitlines())), 80)
-        for title in ("isolation:", "limits:", "on the terminal:", "files for other programs:", "commands, each"):
+        for title in ("isolation:", "limits:", "terminal output:", "report files:", "commands, each"):
             self.assertIn(f"\n{title}", shown)
 
     def test_every_option_of_the_table_has_its_flag(self) -> None:

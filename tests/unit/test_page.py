@@ -76,7 +76,7 @@ class DocumentTest(ProjectTestCase):
     def test_endless_output_does_not_make_an_endless_page(self) -> None:
         document = Data(self.page(TestReport("m.C.test", "failed", stdout="x" * 10**6))).document
         self.assertLess(len(document["tests"][0]["stdout"]), LONGEST_OUTPUT + 100)
-        self.assertTrue(document["tests"][0]["stdout"].endswith(f"and {10**6 - LONGEST_OUTPUT} characters more"))
+        self.assertTrue(document["tests"][0]["stdout"].endswith(f"and {10**6 - LONGEST_OUTPUT} more characters"))
 
     def test_data_cannot_be_taken_for_a_part_of_the_page(self) -> None:
         for text in ("{style}", "{data}", "{}", "}{"):

@@ -59,7 +59,7 @@ class PlacesTest(unittest.TestCase):
             for other in REPORTS:
                 if one != other:
                     for path in ("a", "-"):
-                        with self.assertRaisesRegex(OptionError, "writes to; give it another file"):
+                        with self.assertRaisesRegex(OptionError, ", too; name another file"):
                             check_files(Options().with_values({one: path, other: path}, "a test"))
 
     @unittest.skipUnless(os.path.exists("/dev/null"), "there is no /dev/null here")

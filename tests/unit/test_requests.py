@@ -21,5 +21,5 @@ class OutsideTest(unittest.TestCase):
         ipc.progress(0.5)
         ipc.send("name", 1)
         self.assertFalse(ipc.is_available)
-        with self.assertRaisesRegex(IpcError, "'name' has nobody to go to: this is no isolated test"):
+        with self.assertRaisesRegex(IpcError, "'name' cannot be sent: this is not an isolated test"):
             ipc.request("name")

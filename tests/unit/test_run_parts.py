@@ -241,7 +241,7 @@ class CollectionTest(unittest.TestCase):
 
     def test_one_that_ends_it_twice_is_no_reason_to_go_on_for_ever(self) -> None:
         killed = [said(ChildReady), said(ImportStarted, module="bad"), ChildExited(KILLED)]
-        with self.assertRaisesRegex(CollectionError, "(?s)listing the tests failed: .*SIGKILL.*running"):
+        with self.assertRaisesRegex(CollectionError, "(?s)collecting the tests failed: .*SIGKILL.*running"):
             self.collect(list(killed), list(killed))
 
     def test_a_child_that_could_not_be_started_is_tried_again_after_a_pause(self) -> None:
@@ -253,7 +253,7 @@ class CollectionTest(unittest.TestCase):
             self.collect([SpawnFailed("no interpreter", lasting=True)])
 
     def test_a_bug_of_ours_is_no_modules_fault(self) -> None:
-        with self.assertRaisesRegex(IsolatedUnitError, "This is a bug of isolatedunit(?s:.*)Traceback of ours"):
+        with self.assertRaisesRegex(IsolatedUnitError, "This is a bug in isolatedunit(?s:.*)Traceback of ours"):
             self.collect([said(ChildReady), said(ChildFailed, text="Traceback of ours"), ChildExited(KILLED)])
 
     def test_an_interrupt(self) -> None:

@@ -207,7 +207,7 @@ class StagesTest(unittest.TestCase):
             attempt.handle(WorkFinished(**SAID, clean=True, unsafe="a thread running"), 0.0)
             attempt.handle(ChildExited(ExitStatus(exit_code=0)), 0.0)
             (text,) = warnings(settle(schedule, attempt))
-            self.assertIn(f"{fixture} left a thread running: no test can be forked from that", text)
+            self.assertIn(f"{fixture} left a thread running; no test can be forked from that", text)
             (test,) = self.next(schedule, "a.X.one")
             self.assertEqual((schedule.place(test).fork_after, schedule.place(test).scope), ("import", place))
             self.pass_(schedule, test)
@@ -243,7 +243,7 @@ class StagesTest(unittest.TestCase):
         # and now the module's, when the next class needs it
         (attempt,) = self.next(schedule, "setUpClass (a.Y)")
         lose(attempt, fixtures_lost=True)
-        self.assertIn("setUpModule (a) was ended", warnings(settle(schedule, attempt))[0])
+        self.assertIn("setUpModule (a) ended", warnings(settle(schedule, attempt))[0])
         rest = [
             "setUpModule (a)",
             "setUpClass (a.Y)",

@@ -67,19 +67,19 @@ class TypedTest(unittest.TestCase):
             ({"share": None}, "Outer has no field 'share' with None"),
             ({"count": LARGEST}, "Outer has 9223372036854775808 in 'count', which is too large"),
             ({"share": float("nan")}, "Outer has nan in 'share', which is too large"),
-            ({"part": {}}, "Outer has in 'part': Inner came without .'name'."),
-            ({"part": {"name": "a", "colour": 1}}, "Outer has in 'part': Inner has no field 'colour' with 1"),
-            ({"more": [{"name": "a"}, 5]}, "Outer has in 'more': 5 is no dict"),
-            ({"sizes": {"a": "1"}}, "Outer has in 'sizes': '1' is no int"),
-            ({"sizes": {"a": LARGEST}}, "Outer has in 'sizes': 9223372036854775808 is too large"),
+            ({"part": {}}, "Outer has an invalid 'part': Inner lacks .'name'."),
+            ({"part": {"name": "a", "colour": 1}}, "Outer has an invalid 'part': Inner has no field 'colour' with 1"),
+            ({"more": [{"name": "a"}, 5]}, "Outer has an invalid 'more': 5 is not dict"),
+            ({"sizes": {"a": "1"}}, "Outer has an invalid 'sizes': '1' is not int"),
+            ({"sizes": {"a": LARGEST}}, "Outer has an invalid 'sizes': 9223372036854775808 is too large"),
             ({"colour": "red"}, "Outer has no field 'colour' with 'red'"),
-            ({"count": 13}, "Outer.*count=13.* makes no sense"),
+            ({"count": 13}, "Outer.*count=13.* is not valid"),
         ):
             with self.subTest(changes), self.assertRaisesRegex(ValueError, problem):
                 read(Outer, {**OUTER, **changes})
 
     def test_what_is_missing_is_named(self) -> None:
-        with self.assertRaisesRegex(ValueError, "Outer came without .'part', 'share'."):
+        with self.assertRaisesRegex(ValueError, "Outer lacks .'part', 'share'."):
             read(Outer, {"count": 1, "sure": False})
 
     def test_a_name_that_is_taken(self) -> None:
@@ -103,15 +103,15 @@ class RecordTest(unittest.TestCase):
 
     def test_what_is_odd_is_refused_by_name(self) -> None:
         for values, problem in (
-            ({}, "Box came without 'items'"),
-            ({"items": None}, "Box has in 'items': None is no list"),
-            ({"items": [{}]}, "Box has in 'items': Item came without 'name'"),
-            ({"items": [{"name": "none"}]}, "Box has in 'items': Item.name='none'.* makes no sense"),
-            ({"items": [{"name": "a", "size": "1"}]}, "Item has in 'size': '1' is no int or NoneType"),
-            ({"items": [], "triple": [1, "x"]}, "Box has in 'triple': .* has 2 items and not 3"),
-            ({"items": [], "triple": [1, 2, 3]}, "Box has in 'triple': 2 is no str"),
-            ({"items": [], "by_name": {"a": True}}, "Box has in 'by_name': True is no float or int"),
-            ({"items": [], "nested": [[]]}, r"Box has in 'nested': \[\] is no dict"),
+            ({}, "Box lacks 'items'"),
+            ({"items": None}, "Box has an invalid 'items': None is not list"),
+            ({"items": [{}]}, "Box has an invalid 'items': Item lacks 'name'"),
+            ({"items": [{"name": "none"}]}, "Box has an invalid 'items': Item.name='none'.* is not valid"),
+            ({"items": [{"name": "a", "size": "1"}]}, "Item has an invalid 'size': '1' is not int or NoneType"),
+            ({"items": [], "triple": [1, "x"]}, "Box has an invalid 'triple': .* has 2 items, not 3"),
+            ({"items": [], "triple": [1, 2, 3]}, "Box has an invalid 'triple': 2 is not str"),
+            ({"items": [], "by_name": {"a": True}}, "Box has an invalid 'by_name': True is not float or int"),
+            ({"items": [], "nested": [[]]}, r"Box has an invalid 'nested': \[\] is not dict"),
         ):
             with self.subTest(values), self.assertRaisesRegex(ValueError, problem):
                 read(Box, values)

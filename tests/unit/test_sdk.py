@@ -33,14 +33,14 @@ class OptionsTest(unittest.TestCase):
 
     def test_each_value_is_checked(self) -> None:
         for values, words in (
-            ({"mock_level": "some"}, "mock_level: 'some' cannot be used; give one of full_mock, recorded"),
-            ({"session_behavior": 5}, "session_behavior: 5 cannot be used"),
-            ({"authentication": None}, "authentication: None cannot be used"),
-            ({"process_isolation": 1}, "process_isolation: 1 cannot be used; give True or False"),
-            ({"mock_level": "recorded"}, "give its file as cassette"),
+            ({"mock_level": "some"}, "mock_level: invalid value 'some'; expected one of full_mock, recorded"),
+            ({"session_behavior": 5}, "session_behavior: invalid value 5"),
+            ({"authentication": None}, "authentication: invalid value None"),
+            ({"process_isolation": 1}, "process_isolation: invalid value 1; expected True or False"),
+            ({"mock_level": "recorded"}, "pass its file as cassette"),
             (
                 {"mock_level": "none", "replies": {"execute": 1}},
-                "replies are for mock_level 'full_mock', and not for 'none'",
+                "replies need mock_level 'full_mock', not 'none'",
             ),
         ):
             with self.subTest(values), self.assertRaisesRegex(OptionError, words):
@@ -83,7 +83,7 @@ class FullMockTest(SDKCase):
             self.assertIs(inside, client)
 
     def test_arguments_and_replies_that_cannot_be(self) -> None:
-        with self.assertRaisesRegex(OptionError, "Client does not take .*'wrong': 1"):
+        with self.assertRaisesRegex(OptionError, "Client does not accept .*'wrong': 1"):
             self.make(arguments={"wrong": 1})
         with self.assertRaisesRegex(OptionError, "Client has no method 'files.delete'"):
             self.make(replies={"files.delete": 1})
@@ -143,7 +143,7 @@ class RealClientTest(SDKCase):
         self.assertEqual(log, ["stopped"])
 
     def test_a_recording_that_is_not_there(self) -> None:
-        with self.assertRaisesRegex(OptionError, r"there is no recording 'nowhere.yaml'|needs vcrpy; install it with"):
+        with self.assertRaisesRegex(OptionError, r"'nowhere.yaml' does not exist|needs vcrpy; install it with"):
             self.make(mock_level="recorded", cassette="nowhere.yaml")
         with (
             mock.patch.dict(sys.modules, vcr=None),

@@ -28,7 +28,7 @@ class TableTest(unittest.TestCase):
                 "leave                              spawn  forkserver",
                 "  Leave                            ok     ok",
                 "",
-                "6 hold, 0 do not",
+                "6 as expected, 0 not",
             ],
         )
 
@@ -39,15 +39,15 @@ class TableTest(unittest.TestCase):
         }
         lines, wrong = table_of(EXPECTED, {"spawn": made})
         self.assertEqual(wrong, 3)
-        self.assertIn("  exits with code 3                NOT", lines)
+        self.assertIn("  exits with code 3                FAIL", lines)
         self.assertEqual(
             lines[-5:],
             [
-                "zoo_crash.Crash.test_exits_with_code_3, spawn: expected error (crash); came to passed",
-                "setUpClass (zoo_crash.CrashInSetUpClass), spawn: expected error (crash); not reported",
-                r"zoo_leave.Leave.test_it, spawn: expected passed leaks 1 telling 'a\x1b[2Jb'; came to passed leaks 1",
+                "zoo_crash.Crash.test_exits_with_code_3, spawn: expected error (crash); got passed",
+                "setUpClass (zoo_crash.CrashInSetUpClass), spawn: expected error (crash); got no report",
+                r"zoo_leave.Leave.test_it, spawn: expected passed leaks 1 reporting 'a\x1b[2Jb'; got passed leaks 1",
                 "",
-                "0 hold, 3 do not",
+                "0 as expected, 3 not",
             ],
         )
 

@@ -190,12 +190,12 @@ class OverridesTest(unittest.TestCase):
 
     def test_wrong_ones_are_told_with_their_pattern(self) -> None:
         for tables, told in (
-            ([{"tests": "a.*", "process_timeout": "x"}], "the override for 'a.*': process_timeout: 'x'"),
-            ([{"tests": "a.*", "jobs": 3}], "the override for 'a.*': there is no option 'jobs' here"),
-            ([{"process_timeout": 3}], "override 1: .* give a pattern as tests"),
+            ([{"tests": "a.*", "process_timeout": "x"}], "the override for 'a.*': process_timeout: invalid value 'x'"),
+            ([{"tests": "a.*", "jobs": 3}], "the override for 'a.*': unknown option 'jobs'"),
+            ([{"process_timeout": 3}], "override 1: .* expected a pattern as tests"),
             ([{"tests": "a.*"}], "the override for 'a.*': .* options for what matches"),
         ):
             with self.subTest(told), self.assertRaisesRegex(OptionError, told):
                 Options().with_values({"overrides": tables}, "here")
-        with self.assertRaisesRegex(OptionError, "overrides: 'x' cannot be used; give tables"):
+        with self.assertRaisesRegex(OptionError, "overrides: invalid value 'x'; expected tables"):
             Options().with_values({"overrides": "x"}, "here")

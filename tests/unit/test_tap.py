@@ -69,7 +69,7 @@ class ResultsTest(TapTestCase):
 
     def test_no_test(self) -> None:
         self.story.end()
-        self.assertEqual(self.text(), "TAP version 13\n1..0 # SKIP no test ran\n")
+        self.assertEqual(self.text(), "TAP version 13\n1..0 # SKIP no tests ran\n")
 
     def test_a_run_that_was_interrupted_bails_out(self) -> None:
         self.story.settle("a.A.test_it")

@@ -82,7 +82,7 @@ class EndTest(ProjectTestCase):
                 summary.handle(event)
         lines = summary.lines(Statistics().as_dict())
         self.assertEqual(lines[:3], ["Failed:", "  FAIL  m.C.test_a", "  FAIL  m.C.test_b"])
-        self.assertEqual(lines[3:6:2], ["Failed, when it was repeated:", "  m.C.test_b: 3 of 4 times"])
+        self.assertEqual(lines[3:6:2], ["Failed when repeated:", "  m.C.test_b: 3 of 4 times"])
 
     def test_the_slowest(self) -> None:
         slowest = Slowest(2)

@@ -96,7 +96,7 @@ class ShapesTest(TraceTestCase):
             {
                 "processes": [1, 2, 1, 0],
                 "memory, sampled (bytes)": [10, 17, 7, 0],
-                "memory, peaks of what runs (bytes)": [1000, 2001, 1001, 0],
+                "memory, peaks of running tests (bytes)": [1000, 2001, 1001, 0],
             },
         )
 

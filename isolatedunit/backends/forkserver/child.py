@@ -112,7 +112,7 @@ class ForkedChild:
             # what multiprocess's Pipe() does, but for an object for the child's end, which is only passed on
             ours, theirs = (end.detach() for end in _socket.socketpair())
         except OSError as exception:
-            raise SpawnError(f"there is no pipe to a child: {exception}") from exception
+            raise SpawnError(f"no pipe to a child could be created: {exception}") from exception
         self.channel = Channel(Connection(ours))
         try:
             self.channel.send(self._spec.command)

@@ -79,7 +79,9 @@ class ClosingChild(ForkedChild):
         except OSError as exception:
             self.channel.close()
             self._drop_template()
-            raise SpawnError(f"the process with the fixtures has ended: {exception}", fixtures_lost=True) from exception
+            raise SpawnError(
+                f"the process that holds the fixtures has ended: {exception}", fixtures_lost=True
+            ) from exception
         finally:
             theirs.close()
             fixture_process.connection.close()

@@ -66,8 +66,8 @@ class TemplatePool:
         if why is not None:
             name = home.get("module") or home.get("names") or home
             self._setting.warn(
-                f"importing {name} left {why}: no child can be forked from that, so that each imports it "
-                "itself (fork_after=start)"
+                f"importing {name} left {why}; no child can be forked from that, so each child imports it itself "
+                "(fork_after=start)"
             )
 
     # ---- templates that tests are forked from
@@ -157,7 +157,7 @@ class TemplatePool:
             self.drop_template(template)
             if template_is_gone:
                 self.end_orphans(template, fixture_process.below)
-        raise SpawnError("the process that had set up its fixtures has ended", fixtures_lost=True)
+        raise SpawnError("the process that holds its fixtures has ended", fixtures_lost=True)
 
     def remove_fixture_process(self, name: str) -> None:
         """Fork nothing from this fixture process any more, and let go of the idle templates that were."""
@@ -179,7 +179,9 @@ class TemplatePool:
             try:
                 connection = _fork(self.fixture_process(spec.scope).connection, ForkTemplate())
             except OSError as exception:
-                raise SpawnError(f"its fixtures' process cannot fork: {exception}", fixtures_lost=True) from exception
+                raise SpawnError(
+                    f"the process that holds its fixtures cannot fork: {exception}", fixtures_lost=True
+                ) from exception
             return ModuleTemplate(connection, home, self.new_capture(), None)
         shared = self._shared_imports_for(spec) if spec.shared_imports and spec.fork_after != "start" else None
         if shared is not None:
@@ -221,7 +223,7 @@ class TemplatePool:
         try:
             return _fork(self._ensure_base(), command)
         except OSError as exception:
-            raise SpawnError(f"the template ended at once: {exception}") from exception
+            raise SpawnError(f"the template exited immediately: {exception}") from exception
 
     def _ensure_base(self) -> TemplateConnection:
         if self._base is None:

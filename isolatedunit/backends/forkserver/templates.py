@@ -28,7 +28,7 @@ class TemplateConnection:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         # a template has few commands to read, and reads one at a time: there is always room for another
         if self._socket.sendmsg([data], rights) != len(data):
-            raise BlockingIOError("a template does not read its commands")
+            raise BlockingIOError("the template is not reading its commands")
 
     @property
     def is_closed(self) -> bool:

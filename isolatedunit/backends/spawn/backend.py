@@ -116,8 +116,8 @@ class SpawnBackend(Prespawns):
         if processes.reap(process_id) is None:
             command = processes.describe_process(process_id)["command"]
             self._setting.warn(
-                f"one of several tests that ran at the same time left behind: a process, {command} (process "
-                f"{process_id}), with a session and an environment of its own; it was ended."
+                f"one of several tests that ran at the same time left a process behind, with its own session and "
+                f"environment: {command} (process {process_id}); it was killed"
             )
             below = processes.processes_below(process_id)
             processes.send_signal(process_id, processes.SIGKILL)

@@ -69,7 +69,7 @@ class Interpreter:
             self.kill()
             self.process._popen.wait()
             self.close()
-            raise SpawnError(f"no process could be started that watches over it: {exception}") from exception
+            raise SpawnError(f"its orphan reaper could not be started: {exception}") from exception
 
     @property
     def is_gone(self) -> bool:

@@ -22,9 +22,9 @@ STARVED = 0.5
 
 _IDLE = 0.05
 _STATES = {
-    "stopped": "it was stopped (by SIGSTOP or the like)",
+    "stopped": "it was stopped (by SIGSTOP or a similar signal)",
     "disk-sleep": "it was waiting in the kernel for a device or a file system",
-    "zombie": "it had ended while other threads went on",
+    "zombie": "it had ended while other threads kept running",
 }
 
 
@@ -61,11 +61,11 @@ def diagnose(looks: Sequence[Look], silent_for: float, interval: float) -> str:
         busy = f", while other threads used {others:.0%} of a processor" if others >= _IDLE else ""
         return f"Its main thread was blocked: {why}{busy}."
     if waited >= STARVED:
-        return f"The machine was overloaded: its main thread waited for a processor {waited:.0%} of the time."
+        return f"The machine was overloaded: the test's main thread waited for a processor {waited:.0%} of the time."
     if silent_for > 2 * interval:
         return (
-            f"It was busy and held the interpreter's lock: its main thread used {main:.0%} of a processor, and no "
-            f"heartbeat was heard for {silent_for:.1f} s."
+            f"It was busy and held the interpreter's lock (GIL): its main thread used {main:.0%} of a processor, and "
+            f"no heartbeat arrived for {silent_for:.1f} s."
         )
     return f"It was busy: its main thread used {main:.0%} of a processor."
 
@@ -76,5 +76,5 @@ def join_stacks(samples: Sequence[str]) -> str:
     if len(taken) < 2:
         return "".join(samples)
     if len(set(taken)) == 1:
-        return f"{taken[0]}\n(The same {len(taken)} times, within {LOOK_INTERVAL * len(taken):.2g} s.)\n"
+        return f"{taken[0]}\n(The same stacks {len(taken)} times, within {LOOK_INTERVAL * len(taken):.2g} s.)\n"
     return "\n\n".join(f"Sample {number} of {len(taken)}:\n{sample}" for number, sample in enumerate(taken, 1)) + "\n"

@@ -136,7 +136,7 @@ class Evidence:
             elif _is_covered(test, conclusion):
                 conclusion.covered.append(test)
             elif self.receipt is not None:
-                text = "unittest ran the suite that this test is in and reported nothing about the test."
+                text = "unittest ran the suite that contains this test but reported nothing about the test."
                 record.notes.append(Note("addError", f"{text}\n", text))
                 conclusion.settled.append((test, record))
             else:
@@ -177,7 +177,7 @@ class Evidence:
         """Charge the test with the CPU time of all its processes: the kernel limits only that of each one by itself."""
         used = self.status.cpu_time or 0.0
         if cpu_limit is not None and used > cpu_limit:
-            self.blame("cpu", f"The test used {used:.1f} s of CPU time and may use {cpu_limit:g}.")
+            self.blame("cpu", f"The test used {used:.1f} s of CPU time; the limit is {cpu_limit:g} s.")
             record.notes.append(Note("addError", f"{self.cause_text}\n", self.cause_text))
             record.cause = record.cause or self.cause
 
@@ -185,9 +185,9 @@ class Evidence:
         # the kernel sends SIGXCPU at the limit, and SIGKILL a second later to a process that handles it
         used = self.status.cpu_time or 0.0
         if cpu_limit is not None and (self.status.signal == "SIGXCPU" or used >= cpu_limit):
-            self.blame("cpu", f"The test used more than the {cpu_limit:g} s of CPU time that it may.")
+            self.blame("cpu", f"The test used more CPU time than its limit of {cpu_limit:g} s.")
         else:
-            self.blame("crash", f"The test's process {self.status} before the test was finished.")
+            self.blame("crash", f"The test's process {self.status} before the test finished.")
 
 
 def _is_covered(test: PlannedTest, conclusion: Conclusion) -> bool:

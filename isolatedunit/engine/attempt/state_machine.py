@@ -314,13 +314,13 @@ class Attempt:
 
     def _child_failed(self, report: ChildFailed, now: float) -> list[Action]:
         self.is_our_bug = True
-        text = f"This is a bug of isolatedunit, which failed in the child:\n{report.text}\n{self.format_story()}"
+        text = f"This is a bug in isolatedunit, which failed in the child:\n{report.text}\n{self.format_story()}"
         return self._end_because("ipc", text, now)
 
     def _unexpected(self, report: Report, now: float) -> list[Action]:
         if self.process_id is not None and report.pid != self.process_id:
             return []
-        return self._end_because("ipc", f"The child sent a report that makes no sense now: {report!r}", now)
+        return self._end_because("ipc", f"The child sent an unexpected report: {report!r}", now)
 
     def _protocol_broken(self, broken: ProtocolBroken, now: float) -> list[Action]:
         return self._end_because("ipc", broken.text, now)
@@ -349,10 +349,10 @@ class Attempt:
         more = owed(examined.condition, elapsed)
         if more and deadlines.stretch(more):
             self.deadline = deadlines.deadline
-            text = f"{self.current} waited {more:.1f} of {elapsed:.1f} s for a processor and gets that time once more"
+            text = f"{self.current} waited {more:.1f} of {elapsed:.1f} s for a processor; its time limit is extended"
             return [Announce(events.Warned(now, text))]
         allowed = deadlines.out_of_time - deadlines.started_at
-        actions = self._end_because("timeout", f"The test did not end within {allowed:g} s.", now)
+        actions = self._end_because("timeout", f"The test did not finish within {allowed:g} s.", now)
         return [*self._examined(examined, now), *actions]
 
     def _examined(self, examined: Examined, now: float) -> list[Action]:
@@ -365,8 +365,8 @@ class Attempt:
     def _spawning_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
         allowed = self.deadline - self.spawned_at
         if not self.options.enable_ipc:
-            return self._end_because("timeout", f"The test did not end within {allowed:g} s.", now)
-        self._spawn_failure = SpawnFailed(f"there was no sign of life from the child within {allowed:g} s")
+            return self._end_because("timeout", f"The test did not finish within {allowed:g} s.", now)
+        self._spawn_failure = SpawnFailed(f"the child showed no sign of life within {allowed:g} s")
         return self._end_because("spawn", self._spawn_failure.text, now)
 
     def _exiting_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
@@ -374,7 +374,7 @@ class Attempt:
         return self._climb(now, [(Terminate(), self.options.terminate_grace)])
 
     def _cancel(self, request: CancelRequested, now: float) -> list[Action]:
-        return self._end_because("cancelled", f"The test was ended: {request.reason}.", now, force=request.force)
+        return self._end_because("cancelled", f"The test was terminated: {request.reason}.", now, force=request.force)
 
     def _cancel_queued(self, _: CancelRequested, now: float) -> list[Action]:
         self.evidence.blame("cancelled", "")

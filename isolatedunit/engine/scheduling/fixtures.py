@@ -253,7 +253,7 @@ class FixtureScopes:
             refused.standing = Standing.REFUSED
         if not why:
             return None
-        return f"{fixture.id} {why}: no test can be forked from that, so that each runs it itself (fork_after=import)"
+        return f"{fixture.id} {why}; no test can be forked from that, so each test runs it itself (fork_after=import)"
 
     def lose(self, scope: FixtureScope | None) -> str | None:
         """Note that the scope's process is gone, so that it is set up again; returns a warning the first time."""
@@ -264,7 +264,7 @@ class FixtureScopes:
         if scope.lost > 1:
             return None
         return (
-            f"the process with {Fixture(scope, 'setUp').id} was ended: it is set up again for the tests that are left"
+            f"the process that held {Fixture(scope, 'setUp').id} ended; the fixture is set up again for the other tests"
         )
 
 

@@ -215,7 +215,7 @@ class Scheduler:
 
         There are none, unless isolatedunit has a bug; but no run is green on that assumption.
         """
-        text = "The test was planned and never reported. This is a bug of isolatedunit."
+        text = "The test was planned but never reported. This is a bug in isolatedunit."
         return [
             TestReport(test.id, "error", notes=(Note("addError", text, text),), planned=test, place=test.number)
             for test in self.not_run

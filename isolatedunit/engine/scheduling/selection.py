@@ -34,10 +34,10 @@ def choose(tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Pa
     if options.last_failed:
         failed = failed_last(tests, past)
         if failed:
-            notes.append(f"--last-failed: {len(failed)} of {len(tests)} tests failed the last time")
+            notes.append(f"--last-failed: {len(failed)} of {len(tests)} tests failed last time")
             tests = failed
         else:
-            notes.append(f"--last-failed: no test is known to have failed the last time; all {len(tests)} are run")
+            notes.append(f"--last-failed: the history has no failures from last time; running all {len(tests)} tests")
     known = {test.id: past[test.id] for test in tests if test.id in past}
     expectations = Expectations(
         {test_id: before.duration for test_id, before in known.items()},
@@ -52,7 +52,7 @@ def choose(tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Pa
     if options.shuffle and options.seed is not None:
         tests = shuffled(tests, options.seed)
         expectations = replace(expectations, keeps_order=True)
-        reminders.append(f"the order was random; to have it again: --shuffle --seed {options.seed}")
+        reminders.append(f"the order was random; to repeat it: --shuffle --seed {options.seed}")
         notes.append(f"the order is random: --shuffle --seed {options.seed}")
     if options.repeat > 1:
         tests = repeated(tests, options.repeat)

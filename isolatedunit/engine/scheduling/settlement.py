@@ -95,7 +95,7 @@ def fail_if_flaky(history: Sequence[AttemptReport], record: TestRecord) -> None:
     failed = [attempt for attempt in history if attempt.outcome not in GOOD]
     tries = [f"{attempt.outcome} ({attempt.cause})" if attempt.cause else attempt.outcome for attempt in failed]
     if tries:
-        text = f"The test passed only at try {len(history) + 1}. Before that: {', '.join(tries)}."
+        text = f"The test passed only on attempt {len(history) + 1}. Earlier attempts: {', '.join(tries)}."
         record.notes.append(Note("addFailure", f"{text}\n", text))
         record.cause = "flaky"
 
@@ -132,5 +132,5 @@ def fail_for_leaks(leaks: list[dict[str, Any]], record: TestRecord) -> None:
 def note_leaks(what: str, leaks: list[dict[str, Any]]) -> Note:
     """The failure of a test or a fixture, whichever *what* is, that left these behind."""
     lines = [f"  {tell_leak(leak)}" for leak in leaks]
-    text = "\n".join([f"The {what} left {len(lines)} behind:", *lines])
+    text = "\n".join([f"The {what} left {len(lines)} leak{'' if len(lines) == 1 else 's'} behind:", *lines])
     return Note("addFailure", f"{text}\n", text)

@@ -135,17 +135,17 @@ class PastRun:
             self.origin = read(Origin, {**header, "started_at": started_at})
             self.shown = {name: value for name, value in dict(header["shown"]).items() if name in SHOWN}
         except (ValueError, KeyError, TypeError):
-            raise OptionError(f"replay: {path!r} has no events of the format {FORMAT}.") from None
+            raise OptionError(f"replay: {path!r} is not a recording in the format {FORMAT}.") from None
 
     def events(self) -> Iterator[Event]:
         """The events, as far as they go; if that is not to the run's end, the last one warns of it."""
-        time, number, finished, problem = self.origin.time, 1, False, "it ends before the run did"
+        time, number, finished, problem = self.origin.time, 1, False, "it stops before the end of the run"
         for number, line in enumerate(self._lines, 2):
             try:
                 event = read_event(_load(line))
             except (ValueError, KeyError, TypeError, RecursionError):
                 if line.endswith(b"\n"):
-                    problem = f"line {number} is no event"
+                    problem = f"line {number} is not an event"
                     finished = False
                 break
             if event is not None:
@@ -153,7 +153,7 @@ class PastRun:
                 yield event
         if not finished:
             self.cut_off = True
-            yield Warned(time, f"{self._path} is cut off: {problem}; what follows it is not known")
+            yield Warned(time, f"{self._path} is incomplete: {problem}; everything after that is unknown")
 
 
 def read_event(line: dict[str, Any]) -> Event | None:
@@ -169,10 +169,10 @@ def read_event(line: dict[str, Any]) -> Event | None:
 
 def _load(line: bytes) -> dict[str, Any]:
     if not line.endswith(b"\n"):
-        raise ValueError("the line has no end")
+        raise ValueError("the line is incomplete")
     value: dict[str, Any] = json.loads(line, parse_constant=_refuse)
     if type(value) is not dict:
-        raise TypeError(f"{value!r:.80} is no object")
+        raise TypeError(f"{value!r:.80} is not an object")
     return value
 
 

@@ -111,7 +111,7 @@ def read_report(path: str, who: str) -> dict[str, Any]:
     except (OSError, ValueError) as exception:
         raise OptionError(f"{who}: {path!r} cannot be read: {exception}.") from exception
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise OptionError(f"{who}: {path!r} is no report of the format {FORMAT}.")
+        raise OptionError(f"{who}: {path!r} is not a report in the format {FORMAT}.")
     return document
 
 

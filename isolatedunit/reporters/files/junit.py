@@ -40,7 +40,7 @@ class _Try:
         worst = max(self.notes, key=lambda note: OUTCOMES.index(note.outcome), default=None)
         exception, message = (None, "") if worst is None else (worst.exception, worst.message)
         if self.outcome == "unexpectedSuccess":
-            message = message or "The test passed and was expected to fail."
+            message = message or "The test was expected to fail but passed."
         return {"message": message, "type": exception or self.cause or self.outcome}
 
     @property
@@ -153,7 +153,7 @@ class JUnitReport:
             case = _Case(class_name, name, report, [*self._tries.get(report.id, ()), last])
             suites.setdefault(class_name, _Suite(class_name)).cases.append(case)
         stopped = self._timeline.stopped
-        why = "not run" if stopped is None else f"not run, since {stopped.reason}"
+        why = "not run" if stopped is None else f"not run because {stopped.reason}"
         for test_id in self._timeline.not_run:
             case = _not_run(test_id, why)
             suites.setdefault(case.class_name, _Suite(case.class_name)).cases.append(case)
@@ -254,7 +254,7 @@ def _not_run(test_id: str, reason: str) -> _Case:
 
 def _cut_off() -> _Case:
     """Stands for the end of a run that was never told: what is not there may have failed."""
-    text = "The run did not come to its end; what it did not tell is not here."
+    text = "The run did not finish; the results after this point are missing."
     note = Note("addError", f"{text}\n", text)
     report = TestReport("isolatedunit.run", "error", notes=(note,))
     return _Case("isolatedunit", "run", report, [_Try("error", None, (note,), "", "")])

@@ -69,7 +69,7 @@ class Outlet:
             written = self._written
             thread.join(self._timeout)
         if thread.is_alive() and self._problem is None:
-            self._problem = TimeoutError(f"nobody has read it for {self._timeout:g} s")
+            self._problem = TimeoutError(f"nothing has read from it for {self._timeout:g} s")
 
     def _serve(self) -> None:
         """The thread's work."""

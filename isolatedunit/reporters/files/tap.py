@@ -36,7 +36,7 @@ class TapReport:
             stopped = self._timeline.stopped
             if stopped is not None and self._timeline.interrupted:
                 self._put(f"Bail out! {on_one_line(stopped.reason)}")
-            self._put(f"1..{self._count}" if self._count else "1..0 # SKIP no test ran")
+            self._put(f"1..{self._count}" if self._count else "1..0 # SKIP no tests ran")
 
     def write(self) -> None:
         """The run is over; raises `OSError` if not all was written."""
@@ -73,7 +73,7 @@ def _diagnostics_of(report: TestReport) -> Iterator[tuple[str, str]]:
     yield "outcome", report.outcome
     if report.cause is not None:
         yield "cause", report.cause
-    unexpected = "The test passed and was expected to fail." if report.outcome == "unexpectedSuccess" else ""
+    unexpected = "The test was expected to fail but passed." if report.outcome == "unexpectedSuccess" else ""
     for name, text in (
         ("message", report.message or unexpected),
         ("traceback", report.traceback),

@@ -122,7 +122,7 @@ class TraceReport:
                     peaks += [(span.begin, span.peak_rss), (span.end, -span.peak_rss)]
         for name, value, steps in (
             ("processes", "running", running),
-            ("memory, peaks of what runs (bytes)", "peak_rss", peaks),
+            ("memory, peaks of running tests (bytes)", "peak_rss", peaks),
         ):
             total = 0
             for time, change in sorted(steps, key=lambda step: step[0]):
@@ -151,7 +151,7 @@ def _metadata(name: str, slot: int, values: dict[str, Any]) -> dict[str, Any]:
 
 def _title(span: Span) -> str:
     if not span.tests:
-        return "listing the tests"
+        return "collecting the tests"
     more = f" and {len(span.tests) - 1} more" if len(span.tests) > 1 else ""
     return on_one_line(span.tests[0]) + more
 

@@ -84,7 +84,7 @@ class Annotations:
 
     def _mark(self, test_id: str, note: Note) -> None:
         title = without_commands(on_one_line(f"{HEADINGS[note.kind]} {test_id}"))
-        text = without_commands(printable(note.message or "it was to fail"))
+        text = without_commands(printable(note.message or "The test was expected to fail but passed."))
         file, line = place_of(note.text)
         if self._system == "github":
             place = f"file={_escape(file, _ESCAPES_OF_GITHUBS_PROPERTIES)},line={line}," if file else ""

@@ -151,7 +151,9 @@ class FailureFormatter:
     def unexpected_success(self, report: TestReport) -> str:
         """The text of a test that passed although it was expected to fail."""
         command = self.command_for(report)
-        return "It was to fail, and passed." + ("" if command is None else f"\n\nTo run it again: {command}\n")
+        return "The test was expected to fail but passed." + (
+            "" if command is None else f"\n\nTo run it again: {command}\n"
+        )
 
 
 def output_of(report: TestReport) -> str:

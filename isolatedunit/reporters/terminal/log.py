@@ -24,7 +24,9 @@ class ProcessLog:
         if isinstance(event, AttemptStarted):
             if event.process_logging:
                 self._parts[event.attempt] = {}
-                LOGGER.info("%s: is to run %s", event.attempt, printable(", ".join(event.tests)))
+                LOGGER.info(
+                    "%s: runs %s", event.attempt, printable(", ".join(event.tests)) or "the collection of the tests"
+                )
         elif not self._parts:
             return
         elif isinstance(event, ChildStarted) and event.attempt in self._parts:
@@ -48,5 +50,5 @@ class ProcessLog:
         for stream, rest in self._parts.pop(event.attempt).items():
             if rest:
                 self._log_line(event.attempt, stream, rest)
-        how = "" if event.cause is None else f", because of: {event.cause}"
+        how = "" if event.cause is None else f", cause: {event.cause}"
         LOGGER.info("%s: ended after %.3f s%s", event.attempt, event.duration, how)

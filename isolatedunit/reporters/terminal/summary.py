@@ -97,18 +97,18 @@ def table_of(statistics: Mapping[str, Any]) -> list[str]:
         ("failures by cause", causes or "none"),
         (
             "spawn time",
-            f"{statistics['average_spawn_time'] * 1000:.1f} ms on average, "
+            f"{statistics['average_spawn_time'] * 1000:.1f} ms mean, "
             f"{statistics['median_spawn_time'] * 1000:.1f} ms median, "
-            f"{statistics['slowest_spawn_time'] * 1000:.1f} ms at most",
+            f"{statistics['slowest_spawn_time'] * 1000:.1f} ms maximum",
         ),
         ("peak memory", f"{peak:.1f} MiB ({on_one_line(test)})" if test else "unknown"),
         ("slots busy", f"{statistics['slots_busy']:.0%}"),
-        ("queue time", f"{statistics['average_queue_time']:.3f} s on average"),
+        ("queue time", f"{statistics['average_queue_time']:.3f} s mean"),
         *(
-            (f"time in {phase}", f"{seconds:.3f} s ({seconds / spawned * 1000:.1f} ms a process)")
+            (f"time in {phase}", f"{seconds:.3f} s ({seconds / spawned * 1000:.1f} ms per process)")
             for phase, seconds in time.items()
         ),
-        ("lost to isolation", f"{statistics['time_lost_to_isolation']:.3f} s"),
+        ("isolation overhead", f"{statistics['time_lost_to_isolation']:.3f} s"),
     ]
     table = ["Statistics", "-" * 70, *(f"{name:<20}{value}" for name, value in rows), "-" * 70]
     table += _slowest("Imports", "module", statistics["imports"])
@@ -124,7 +124,7 @@ def _slowest(title: str, name: str, costs: Sequence[Mapping[str, Any]]) -> list[
     lines = [f"{cost['seconds']:.3f} s in {cost['times']:<6}{on_one_line(cost[name])}" for cost in shown]
     rest = costs[len(shown) :]
     more = [f"{sum(cost['seconds'] for cost in rest):.3f} s for {len(rest)} more"] if rest else []
-    return [f"{title}, in seconds and processes, the slowest first", *lines, *more, "-" * 70]
+    return [f"{title}: total time and number of processes, slowest first", *lines, *more, "-" * 70]
 
 
 class Summary:
@@ -160,8 +160,12 @@ class Summary:
         elif isinstance(event, RunInspected):
             self._write_line(_format_running(event))
         elif isinstance(event, RunCancelled) and event.interrupted:
-            meaning = "may finish (once more: ended)" if self._lets_finish else "are ended (once more: killed)"
-            self._write_line(f"\nisolatedunit: interrupted: the tests that run {meaning}")
+            meaning = (
+                "may finish (interrupt again to terminate them)"
+                if self._lets_finish
+                else "are terminated (interrupt again to kill them)"
+            )
+            self._write_line(f"\nisolatedunit: interrupted: running tests {meaning}")
 
     def _add(self, report: TestReport) -> None:
         if report.flaky:
@@ -180,7 +184,7 @@ class Summary:
         lines = [f"isolatedunit: {warning}" for warning in timeline.warnings]
         lines += [f"isolatedunit: flaky: {_format_flaky(report)}" for report in self._flaky]
         if not (timeline.counts.tests or timeline.not_run):
-            lines.append("isolatedunit: no test ran")  # unittest itself may say OK
+            lines.append("isolatedunit: no tests ran")  # unittest itself may say OK
         lines += self._format_not_run()
         lines += self._format_failed()
         lines += self._format_repeated()
@@ -207,7 +211,7 @@ class Summary:
         lines = [f"  {on_one_line(test)}: {failed} of {count} times" for test, failed, count in times[:FAILED_SHOWN]]
         more = len(times) - len(lines)
         return [
-            *(["Failed, when it was repeated:"] if times else []),
+            *(["Failed when repeated:"] if times else []),
             *lines,
             *([f"  and {more} more"] if more else []),
         ]
@@ -216,7 +220,7 @@ class Summary:
         not_run, stopped = self._timeline.not_run, self._timeline.stopped
         if not not_run:
             return []
-        count, reason = len(not_run), "" if stopped is None else f", since {stopped.reason}"
+        count, reason = len(not_run), "" if stopped is None else f" because {stopped.reason}"
         shown = [f"  {on_one_line(test_id)}" for test_id in not_run[:NOT_RUN_SHOWN]]
         more = [f"  and {count - NOT_RUN_SHOWN} more"] if count > NOT_RUN_SHOWN else []
         return [f"isolatedunit: {count} test{' was' if count == 1 else 's were'} not run{reason}:", *shown, *more]
@@ -227,7 +231,7 @@ def _format_failure(report: TestReport) -> str:
     worst = next((note for note in report.notes if note.outcome == report.outcome), None)
     why = report.message.strip().partition("\n")[0]
     if report.cause == "flaky":
-        why = "it only passed when it was tried again"
+        why = "it passed only on a retry"
     elif report.message.startswith(_NOT_IMPORTED):
         why = report.message.strip().rpartition("\n")[2]  # unittest's loader puts the whole traceback before it
     elif worst is not None and worst.exception and report.outcome != "failed":
@@ -248,4 +252,4 @@ def _format_running(event: RunInspected) -> str:
 def _format_flaky(report: TestReport) -> str:
     before = report.attempts[:-1]
     tries = [f"{attempt.outcome} ({attempt.cause})" if attempt.cause else attempt.outcome for attempt in before]
-    return f"{on_one_line(report.id)} passed at try {len(report.attempts)}, after {', '.join(tries)}"
+    return f"{on_one_line(report.id)} passed on attempt {len(report.attempts)}, after {', '.join(tries)}"

@@ -67,7 +67,7 @@ def need_web() -> None:
         import uvicorn  # noqa: F401
     except ImportError as exception:
         raise OptionError(
-            f"--serve: it needs the package {exception.name!r}; install it with: pip install 'isolatedunit[web]'"
+            f"--serve needs the package {exception.name!r}; install it with: pip install 'isolatedunit[web]'."
         ) from exception
     del starlette
 
@@ -89,15 +89,15 @@ class LivePage:
         host, port = options.serve
         self.is_local = is_loopback(host)
         if options.serve_token is None and not self.is_local:
-            raise OptionError(f"--serve: {host!r} can be reached from elsewhere; give a --serve-token, too.")
+            raise OptionError(f"--serve: other machines can reach {host!r}; add a --serve-token.")
         if options.serve_token is not None and len(options.serve_token) < SHORTEST_TOKEN:
-            raise OptionError(f"--serve-token: it is too short; give {SHORTEST_TOKEN} characters or more.")
+            raise OptionError(f"--serve-token: too short; give at least {SHORTEST_TOKEN} characters.")
         self._token = options.serve_token or secrets.token_urlsafe(SHORTEST_TOKEN)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             self._socket = socket.create_server((host.strip("[]"), port), family=family)
         except OSError as exception:
-            raise OptionError(f"--serve: {host}:{port} cannot be listened to: {exception}.") from exception
+            raise OptionError(f"--serve: cannot listen on {host}:{port}: {exception}.") from exception
         self._port: int = self._socket.getsockname()[1]
         self.address = f"http://{host}:{self._port}/?token={self._token}"
         self._origin = Origin.of(options)
@@ -213,20 +213,20 @@ class LivePage:
             self._inspected.wait(_STACKS_TIMEOUT)
             stacks = next((text for name, text in self._stacks.items() if on_one_line(name) == test), None)
             return (
-                {"text": f"{test} does not run any more."}
+                {"text": f"{test} is no longer running."}
                 if stacks is None
                 else {"text": "", "stacks": printable(stacks)}
             )
         if what == "end":
-            run.ask(lambda _: run.cancel_attempt(attempt, "it was ended from the page"))
-            return {"text": f"{test} is ended."}
+            run.ask(lambda _: run.cancel_attempt(attempt, "it was stopped from the page"))
+            return {"text": f"{test} is being stopped."}
         planned = self._planned.get(test)
         if what != "again" or planned is None:
             return {"text": f"{test} cannot be run again."}
         self._again += 1
         once_more = replace(planned, number=_FIRST_AGAIN + self._again, turn=self._again, reports=())
         run.ask(lambda scheduler: scheduler.add(once_more))
-        return {"text": f"{test} is run again."}
+        return {"text": f"{test} will run again."}
 
     # ---- who may ask
 
@@ -234,12 +234,12 @@ class LivePage:
         """Why this request is not answered; None if it is."""
         host = request.headers.get("host", "")
         if self.is_local and not is_loopback(host.rpartition(":")[0] or host):
-            return "This page is only there under its own address."
+            return "This page is available only at its own address."
         origin = request.headers.get("origin")
         if origin is not None and origin != f"http://{host}":
-            return "Other pages may not ask here."
+            return "Requests from other pages are not allowed."
         if token is None or not hmac.compare_digest(token.encode(), self._token.encode()):
-            return "The token is missing or wrong; it is a part of the address that the run has printed."
+            return "The token is missing or wrong; use the address that the run printed, which contains it."
         return None
 
     def _application(self) -> Starlette:
@@ -267,7 +267,7 @@ class LivePage:
             try:
                 tests, slices = (max(0, int(request.query_params.get(name, "0"))) for name in ("tests", "slices"))
             except ValueError:
-                return PlainTextResponse("tests and slices are numbers.", 400)
+                return PlainTextResponse("tests and slices must be numbers.", 400)
             return StreamingResponse(self._events(tests, slices), media_type="text/event-stream")
 
         async def act(request: Request) -> Response:
@@ -276,7 +276,7 @@ class LivePage:
             except ValueError:
                 values = None
             if not isinstance(values, dict):
-                return PlainTextResponse("What to do it to is told as a JSON object.", 400)
+                return PlainTextResponse("The request's body must be a JSON object.", 400)
             return JSONResponse(await asyncio.to_thread(self._do, request.path_params["what"], values))
 
         return Starlette(

@@ -90,7 +90,7 @@ def _describe_attempt(attempt: Mapping[str, Any]) -> dict[str, Any]:
 def _shorten(text: str) -> str:
     shown = printable(text)
     left_out = len(shown) - LONGEST_OUTPUT
-    return shown if left_out <= 0 else f"{shown[:LONGEST_OUTPUT]}\n... and {left_out} characters more"
+    return shown if left_out <= 0 else f"{shown[:LONGEST_OUTPUT]}\n... and {left_out} more characters"
 
 
 def page_of(document: Mapping[str, Any], title: str = TITLE) -> str:

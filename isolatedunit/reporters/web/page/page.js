@@ -10,7 +10,7 @@ const COLUMNS = [
   { key: "duration", title: "seconds", number: true, of: (test) => -test.duration },
   { key: "memory", title: "MiB", number: true, wider: true, of: (test) => -(test.memory || 0) },
   { key: "cpu", title: "CPU", number: true, wider: true, of: (test) => -(test.cpu || 0) },
-  { key: "why", title: "why", wide: true, of: (test) => whyOf(test) || "\uffff" },
+  { key: "why", title: "reason", wide: true, of: (test) => whyOf(test) || "\uffff" },
 ];
 const WORDS = { unexpectedSuccess: "unexpected success", expectedFailure: "expected failure" };
 const view = { sort: "outcome", down: false, text: "", hidden: new Set(), tests: [] };
@@ -41,7 +41,7 @@ function showFacts() {
   byId("facts").textContent = [
     `${seconds(run.duration)} s`, `${run.jobs} at a time`, `isolation: ${run.isolation}`, run.start_method,
     `Python ${run.python}`, run.platform, run.started_at && new Date(run.started_at).toLocaleString(),
-    run.cut_off && !data.live ? "cut off before its end" : "",
+    run.cut_off && !data.live ? "incomplete" : "",
   ].filter(Boolean).join(" · ");
   const counts = Object.fromEntries(OUTCOMES.map((name) => [name, 0]));
   for (const test of data.tests) counts[kindOf(test)] += 1;
@@ -149,7 +149,7 @@ function open(test) {
     make("div", { className: "top" }, make("h2", { id: "name", textContent: test.id }), make("div", {}, data.live && BAD.has(test.outcome) ? again : null, " ", close)),
     make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })])),
   ];
-  for (const [title, text] of [["Traceback", test.traceback], ["Output", test.stdout], ["Errors", test.stderr]]) {
+  for (const [title, text] of [["Traceback", test.traceback], ["Standard output", test.stdout], ["Standard error", test.stderr]]) {
     if (!text) continue;
     const shown = make("pre", { textContent: text, tabIndex: 0 });
     shown.setAttribute("aria-label", title);
@@ -247,7 +247,7 @@ function drawMemory(pen, x, height, style, slices) {
   pen.stroke();
   pen.fillStyle = style.getPropertyValue("--dim");
   pen.textAlign = "left";
-  pen.fillText(`memory, at most ${mebibytes(most)} MiB`, 4, height - 33);
+  pen.fillText(`memory, peak ${mebibytes(most)} MiB`, 4, height - 33);
 }
 
 function hint(place) {
@@ -255,7 +255,7 @@ function hint(place) {
   const slice = slicesOf()[place];
   byId("hint").textContent = !slice ? "" : [
     slice.tests.length > 1 ? `${slice.tests[0]} and ${slice.tests.length - 1} more` : slice.tests[0], slice.outcome, slice.cause,
-    `${seconds(slice.end - slice.begin)} s from ${seconds(slice.begin)} s on`,
+    `${seconds(slice.end - slice.begin)} s, starting at ${seconds(slice.begin)} s`,
     Object.entries(slice.phases).map(([name, duration]) => `${name} ${seconds(duration)}`).join(", "),
     slice.memory ? `${mebibytes(slice.memory)} MiB` : "",
   ].filter(Boolean).join(" · ");
@@ -324,7 +324,7 @@ async function act(what, values) {
     const answer = await fetch(`/do/${what}`, { method: "POST", headers: { "Content-Type": "application/json", "X-Token": data.live.token }, body: JSON.stringify(values) });
     told = await answer.json();
   } catch {
-    told = { text: "The run does not answer." };
+    told = { text: "The run does not respond." };
   }
   byId("connection").textContent = told.text || "";
   if (told.stacks) open({ id: values.test, outcome: "running", duration: 0, message: "", traceback: told.stacks, attempts: [] });
@@ -372,7 +372,7 @@ function runningRow(one) {
     return made;
   };
   const row = make("tr", {}, make("td", { className: "test", title: one.test }, make("div", { className: "name" }, nameOf(one.test))), make("td", { className: "number" }),
-    make("td", { className: "wide" }), make("td", { className: "number wide" }), make("td", {}, button("Stack", "stacks"), " ", button("End", "end")));
+    make("td", { className: "wide" }), make("td", { className: "number wide" }), make("td", {}, button("Stack", "stacks"), " ", button("Stop", "end")));
   row.dataset.test = one.test;
   return row;
 }
@@ -380,7 +380,7 @@ function runningRow(one) {
 function follow() {
   byId("live").hidden = false;
   const told = byId("connection"), source = new EventSource(`/events?token=${encodeURIComponent(data.live.token)}&tests=${data.tests.length}&slices=${data.slices.length}`);
-  told.textContent = "The run goes on.";
+  told.textContent = "The run is in progress.";
   source.addEventListener("update", (event) => take(JSON.parse(event.data)));
   source.addEventListener("end", (event) => {
     source.close();
@@ -392,7 +392,7 @@ function follow() {
   });
   source.addEventListener("error", () => {
     // what was missed meanwhile would be missing for good; the page as it is then has all of it
-    told.textContent = "The connection to the run is lost.";
+    told.textContent = "The connection to the run was lost.";
     if (source.readyState === EventSource.CLOSED || document.body.dataset.state !== "over") source.close();
   });
 }
