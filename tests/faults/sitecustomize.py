@@ -1,4 +1,4 @@
-"""Makes one call to the system fail, in the runner or in the processes that it starts: for ``test_faults``.
+"""Makes one call to the system fail, in the runner or in the processes that it starts: for ``test_system_faults``.
 
 ``FAULT`` in the environment says which: where, module and function, how many calls go well before, how many
 fail then, and how, as in ``runner os.posix_spawn 1 1 EAGAIN``.

@@ -10,6 +10,7 @@ import sys
 import time
 import unittest
 import unittest.mock
+from multiprocessing import shared_memory
 from typing import Any
 
 from tests.support.handles import CleanCase, LeakCase, line_of, track
@@ -29,6 +30,17 @@ class LeakTest(LeakCase):
         found = self.check(leak, "process", "time.sleep(1000)", line_of(leak, 1))
         self.assertEqual((found.by_kind, found.cleaned, found.forced), ({"process": 1, "pipe": 1}, 2, 0))
         self.assertEqual(kept[0].wait(), -signal.SIGTERM)
+
+    def test_shared_memory(self) -> None:
+        def leak() -> Any:
+            return shared_memory.SharedMemory(create=True, size=100)
+
+        made: list[Any] = []
+        found = track(lambda: made.append(leak()))
+        made[0].unlink()
+        self.assertEqual(
+            {leak["origin"] for leak in found.leaks if made[0].name in leak["identity"]}, {line_of(leak, 1)}
+        )
 
     def test_process_that_multiprocessing_spawned(self) -> None:
         kept: list[Any] = []

@@ -101,7 +101,7 @@ class EndToEndTest(ProjectTestCase):
         self.write("test_bad.py", BAD_SUITE)
         for method in START_METHODS:
             with self.subTest(method):
-                ended, peak = self.run_and_watch("test_bad", "--start-method", method)
+                ended, peak = self.run_and_watch("test_bad", "--start-method", method, "--process-timeout", "240")
                 causes = {key.rpartition(".")[2]: (test["outcome"], test["cause"]) for key, test in ended.items()}
                 self.assertEqual(causes.pop("test_a_is_good"), ("passed", None))
                 self.assertEqual(causes.pop("test_h_is_good"), ("passed", None))

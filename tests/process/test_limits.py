@@ -132,9 +132,9 @@ class LimitsTest(ProjectTestCase):
         self.assertIn("bytes left out", tests["test_output"]["stdout"])
         self.assertRegex(tests["test_processes"]["message"], r"had \d+ processes at once; the limit is 4")
         self.assertIn("Too many open files", tests["test_files"]["message"])
-        self.assertRegex(
-            tests["test_memory_slowly"]["message"], r"used [\d,]+ bytes of memory; the limit is 104,857,600"
-        )
+        # on a machine that is too busy to look often, the kernel is first, and then there is no more memory to be had
+        slowly = tests["test_memory_slowly"]["message"] + tests["test_memory_slowly"]["traceback"]
+        self.assertRegex(slowly, r"used [\d,]+ bytes of memory; the limit is 104,857,600|MemoryError")
         self.assertIn("MemoryError", tests["test_memory_at_once"]["traceback"])
 
 

@@ -157,7 +157,7 @@ class RequestsTest(CallsCase):
         self.runner.on_request("much", lambda value: "x" * 70_000_000)
         result = self.call(lambda test: test.ipc.request("number"))
         self.assertIn("IpcError: ValueError: Exceeds the limit", result.error or "")
-        result = self.call(lambda test: test.ipc.request("much"))
+        result = self.call(lambda test: test.ipc.request("much", timeout=PATIENCE))
         self.assertRegex(result.error or "", "IpcError: ValueError: it takes 70[0-9,]+ bytes; the limit is 67,108,864")
 
     @unittest.skipUnless(hasattr(os, "fork"), "needs fork")

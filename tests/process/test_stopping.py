@@ -220,11 +220,3 @@ class WatchdogTest(ProjectTestCase):
         with open(os.path.join(self.directory, "stacks"), encoding="utf-8") as file:
             stacks = file.read()
         self.assertIn("in stand_still", stacks)
-
-    def test_one_that_only_waits_is_not(self) -> None:
-        self.write(
-            "test_it.py", "import time, unittest\nclass It(unittest.TestCase):\n def test(self): time.sleep(1.5)\n"
-        )
-        ended = self.run_here("--watchdog-timeout", "0.4")
-        self.assertEqual(ended.exit_code, 0)
-        self.assertNotIn("most recent call first", ended.output)

@@ -18,7 +18,6 @@ import unittest
 import unittest.mock
 import warnings
 from collections.abc import Callable
-from multiprocessing import shared_memory
 from typing import Any
 
 from isolatedunit import HandleTracker
@@ -104,17 +103,6 @@ class LeakTest(LeakCase):
             return listing
 
         self.check(leak, "file", os.path.dirname(HERE), line_of(leak, 1))
-
-    def test_shared_memory(self) -> None:
-        def leak() -> Any:
-            return shared_memory.SharedMemory(create=True, size=100)
-
-        made: list[Any] = []
-        found = track(lambda: made.append(leak()))
-        made[0].unlink()
-        self.assertEqual(
-            {leak["origin"] for leak in found.leaks if made[0].name in leak["identity"]}, {line_of(leak, 1)}
-        )
 
     def test_sockets(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:

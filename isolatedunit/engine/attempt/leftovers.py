@@ -60,7 +60,7 @@ class Leftovers:
 
     def note_no_end(self, seconds: float) -> None:
         """Note that the child had not ended so long after its test."""
-        self._add([{"kind": "exit", "identity": f"the process had not ended {seconds:.1f} s after its test"}])
+        self._add([{"kind": "exit", "identity": f"the process had not exited {seconds:.1f} s after its test"}])
 
     def allow(self, allowed: Sequence[Leak]) -> None:
         """Set these leaks aside; each has a ``reason`` besides what it had."""
