@@ -20,6 +20,7 @@ from isolatedunit.protocol.messages import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from isolatedunit.child.reporter import Reporter
@@ -51,8 +52,15 @@ class Recorder(unittest.TestResult):
     It is a complete `unittest.TestResult` besides: tests look at their result's lists.
     """
 
-    def __init__(self, reporter: Reporter, tests: list[Any], settings: ChildSettings) -> None:
+    def __init__(
+        self,
+        reporter: Reporter,
+        tests: list[Any],
+        settings: ChildSettings,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         super().__init__()
+        self._clock = clock
         self.failfast = settings.failfast
         self.buffer = settings.buffer
         self.tb_locals = settings.tb_locals
@@ -103,7 +111,7 @@ class Recorder(unittest.TestResult):
         self._duration = self._took()  # unittest's clock is within reach: it may have stood still, or jumped
 
     def _took(self) -> float:
-        return time.perf_counter() - self._started if self._counted else 0.0
+        return self._clock() - self._started if self._counted else 0.0
 
     def addSuccess(self, test: unittest.TestCase) -> None:
         self._succeeded = True
@@ -151,12 +159,12 @@ class Recorder(unittest.TestResult):
     def fixture_starts(self, fixture: str) -> None:
         """A fixture with user code in it is about to run."""
         self._reporter.send(FixtureStarted, fixture=fixture)
-        self._running_fixtures.append((fixture, time.perf_counter()))
+        self._running_fixtures.append((fixture, self._clock()))
 
     def fixture_ended(self) -> None:
         """The fixture that started last has ended; what it took is not that of one which began before and goes on."""
         fixture, began = self._running_fixtures.pop()
-        took = time.perf_counter() - began
+        took = self._clock() - began
         self.fixture_seconds[fixture] = self.fixture_seconds.get(fixture, 0.0) + took
         self._running_fixtures = [(name, since + took) for name, since in self._running_fixtures]
 
@@ -191,7 +199,7 @@ class Recorder(unittest.TestResult):
         self._duration = None
         self._succeeded = False
         self._reporter.send(TestStarted, test=number)
-        self._started = time.perf_counter()
+        self._started = self._clock()
 
     def _finish(self, number: int) -> None:
         if number in self.finished:

@@ -161,15 +161,14 @@ class AccountTest(unittest.TestCase):
 class RecorderTest(unittest.TestCase):
     def test_each_fixture_is_charged_with_its_own_time_only(self) -> None:
         """unittest tears the last module down while it is about to set the next one up."""
-        recorder = Recorder(mock.Mock(), [], SETTINGS)
-        clock = mock.Mock(perf_counter=mock.Mock(side_effect=[10.0, 12.0, 15.0, 16.0, 20.0, 20.5]))
-        with mock.patch("isolatedunit.child.recorder.time", clock):
-            recorder.fixture_starts("setUpModule (b)")
-            recorder.fixture_starts("tearDownModule (a)")
-            recorder.fixture_ended()
-            recorder.fixture_ended()
-            recorder.fixture_starts("setUpModule (b)")  # once more
-            recorder.fixture_ended()
+        times = iter([10.0, 12.0, 15.0, 16.0, 20.0, 20.5])
+        recorder = Recorder(mock.Mock(), [], SETTINGS, clock=lambda: next(times))
+        recorder.fixture_starts("setUpModule (b)")
+        recorder.fixture_starts("tearDownModule (a)")
+        recorder.fixture_ended()
+        recorder.fixture_ended()
+        recorder.fixture_starts("setUpModule (b)")  # once more
+        recorder.fixture_ended()
         self.assertEqual(recorder.fixture_seconds, {"tearDownModule (a)": 3.0, "setUpModule (b)": 3.5})
 
 

@@ -7,7 +7,6 @@ import os
 import unittest
 from collections.abc import Iterator
 
-from tests.support.command_line import run_python
 from tests.support.layers import Sources, find_climbs, find_cycles, find_homeless, find_impure, read_layers
 from tests.support.paths import REPOSITORY
 
@@ -116,14 +115,6 @@ class LayersTest(unittest.TestCase):
                     self.assertEqual(heavy & {alias.name.split(".")[0] for alias in node.names}, set(), name)
                 elif isinstance(node, ast.ImportFrom):
                     self.assertNotIn((node.module or "").split(".")[0], heavy, name)
-
-    def test_a_run_imports_little(self) -> None:
-        """What few runs need is imported by those: a run of one short test would take noticeably longer."""
-        seldom = "asyncio concurrent.futures configparser hashlib platform statistics tomllib uuid "
-        seldom += "isolatedunit.calls.api isolatedunit.calls.pool isolatedunit.sdk"
-        program = "import isolatedunit.cli.main, isolatedunit.backends.forkserver.prestart, isolatedunit.runner, sys; "
-        program += f"print(*sorted(set({seldom.split()}) & sys.modules.keys()))"
-        self.assertEqual(run_python("-c", program).output.split(), [])
 
 
 class StyleTest(unittest.TestCase):

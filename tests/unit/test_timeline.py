@@ -1,4 +1,4 @@
-"""What everybody who shows a run reads: a wrong timeline is a wrong bar, page, trace, statistic and summary at once."""
+"""The timeline: without these tests, bar, page, trace, statistics and summary could all be wrong at once."""
 
 from __future__ import annotations
 
