@@ -50,8 +50,11 @@ ctypes = _import_ctypes()  # now, since it must not be imported while a test run
 _MAX_BIRTH = 1.0
 """Seconds that the start of the thread is waited for, at most."""
 
-_make_callback: Any = None if ctypes is None else ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-_start_thread: Any = None if ctypes is None else ctypes.pythonapi.PyThread_start_new_thread
+_make_callback: Any = None
+_start_thread: Any = None
+if hasattr(ctypes, "pythonapi"):  # not on every implementation of Python
+    _make_callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+    _start_thread = ctypes.pythonapi.PyThread_start_new_thread
 
 _armed: _Heartbeat | tuple[Callable[[], None], float] | None = None
 
