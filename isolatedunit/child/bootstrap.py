@@ -14,6 +14,7 @@ from isolatedunit.child import PLAIN, heartbeat, receipt, worker
 from isolatedunit.child.streams import move_out_of_the_way, redirect, take_capture, write_through
 from isolatedunit.collection import import_path
 from isolatedunit.protocol import channel
+from isolatedunit.system.monkey_patches import patch_by_gevent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,9 +66,9 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
         from isolatedunit.child import template
 
         _get_ready()
-        _make_way()
+        _make_way(prepare)
         template.Template(pipe, scratch=prepare.scratch).serve()
-    _make_way()
+    _make_way(prepare)
     worker.execute(pipe, pipe.receive_work(), spawned=True)
 
 
@@ -83,9 +84,12 @@ def _get_ready() -> None:
     gc.collect()  # once: forks look only at objects that they make themselves
 
 
-def _make_way() -> None:
+def _make_way(prepare: Prepare) -> None:
     import_path.note_own_modules(PLAIN)
     import_path.unload_shadowed()
+    if prepare.patched_by_gevent:
+        # what is sealed has what was there before
+        patch_by_gevent(prepare.patched_by_gevent)
 
 
 def become_part_of_run(prepare: Prepare) -> None:
