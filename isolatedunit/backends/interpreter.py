@@ -23,6 +23,7 @@ from isolatedunit.errors import SpawnError
 from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import Prepare
 from isolatedunit.system import processes
+from isolatedunit.system.monkey_patches import patched_by_gevent
 from isolatedunit.system.processes import RUN_VARIABLE, add_mark
 
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -161,6 +162,7 @@ def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str,
             capture=dict(capture),
             scratch=setting.scratch,
             coverage=setting.coverage,
+            patched_by_gevent=patched_by_gevent(),
         )
     )
 

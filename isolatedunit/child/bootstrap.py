@@ -1,8 +1,7 @@
-"""The first of our code in a new interpreter: takes the Connection and becomes what it is told.
+"""The first of our code in a new interpreter: takes the Connection and becomes a template or a worker.
 
-Before anything of the user's runs, output goes to the attempt's files, input comes from nowhere,
-a crash leaves its stack behind, and the process has a session or a group of its own, to be ended
-as a whole.
+Before any user code runs, output goes to the attempt's files, standard input is empty, a crash leaves its stack
+behind, and the process has a session or a process group of its own, so that it can be ended as a whole.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from isolatedunit.child import PLAIN, heartbeat, receipt, worker
 from isolatedunit.child.streams import move_out_of_the_way, redirect, take_capture, write_through
 from isolatedunit.collection import import_path
 from isolatedunit.protocol import channel
+from isolatedunit.system.monkey_patches import patch_by_gevent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,15 +32,15 @@ _is_ready = False
 
 
 def main(descriptor: int, role: str) -> None:
-    """Be the child at the other end of *descriptor*, in *role*. Does not return."""
+    """Be the child at this end of the Connection *descriptor*, in *role*. Does not return."""
     pipe = channel.PipeEnd(move_out_of_the_way(descriptor))
     if role == "template":
-        _get_ready()  # while the runner is still being imported
+        _get_ready()  # while the runner itself is still importing
     _serve(pipe)
 
 
 def main_over_connection(connection: Any) -> None:
-    """The same for a child that multiprocess itself connected. Does not return."""
+    """Be the child of a Connection that multiprocess itself made. Does not return."""
     _serve(channel.ConnectionEnd(connection))
 
 
@@ -66,14 +66,14 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
         from isolatedunit.child import template
 
         _get_ready()
-        _make_way()
+        _make_way(prepare)
         template.Template(pipe, scratch=prepare.scratch).serve()
-    _make_way()
+    _make_way(prepare)
     worker.execute(pipe, pipe.receive_work(), spawned=True)
 
 
 def _get_ready() -> None:
-    """Do all that a template does before it knows whose tests it is for; a second time there is nothing to do."""
+    """Do what a template can do before it knows whose tests it is for; does nothing the second time."""
     global _is_ready
     if _is_ready:
         return
@@ -81,16 +81,19 @@ def _get_ready() -> None:
     from isolatedunit.child import prebuilt, template  # noqa: F401 - whose imports take the longest
 
     prebuilt.rehearse()
-    gc.collect()  # once, here: its forks look only at what they make themselves
+    gc.collect()  # once: forks look only at objects that they make themselves
 
 
-def _make_way() -> None:
+def _make_way(prepare: Prepare) -> None:
     import_path.note_own_modules(PLAIN)
     import_path.unload_shadowed()
+    if prepare.patched_by_gevent:
+        # what is sealed has what was there before
+        patch_by_gevent(prepare.patched_by_gevent)
 
 
 def become_part_of_run(prepare: Prepare) -> None:
-    """Take over what the runner's interpreter has: where it imports from, where it stands."""
+    """Take over the runner's import path, arguments and current directory."""
     sys.path[:] = prepare.sys_path
     sys.argv[:] = prepare.argv
     os.chdir(prepare.directory)

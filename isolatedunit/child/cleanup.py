@@ -1,4 +1,4 @@
-"""What a test may use and what it leaves behind: limits before it, a look around after it."""
+"""Limits for a test, and the search for what it left behind in its process."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ except ImportError:  # Windows has no limits that a process sets for itself
     resource = None  # type: ignore[assignment]
 
 MEMORY_HEADROOM = 2
-"""How often its memory limit a process may reserve: the stacks of threads, above all, are reserved and hardly used."""
+"""How many times its memory limit a process may reserve: stacks of threads are reserved, and hardly used."""
 
 EXECUTOR_GRACE = 2.0
-"""Seconds that the processes of an idle executor get to end, times the load per processor."""
+"""Seconds that the processes of an idle executor have to end, times the load per processor."""
 
 THREAD_GRACE = 0.1
-"""Seconds that a thread gets which was told to end, and not waited for."""
+"""Seconds for a thread that was asked to end, and not joined, to do so."""
 
 _threading: dict[str, Any] = {}
-"""What `threading` knows of threads: its own functions for that call what a test may have replaced."""
+"""The thread tables of `threading`, and its main thread. Its own functions call what a test may have replaced."""
 
 _is_prepared = False
 
 
 def take_hold() -> None:
-    """Before a test runs, which may replace them, take hold of what looks for its threads after it.
+    """Take hold of the thread tables before a test runs, which may replace them.
 
-    `threading` is not imported for that: what it does in each fork costs as much as a short test.
+    `threading` is not imported for this: what it does in each fork takes as long as a short test.
     """
     threading = sys.modules.get("threading")
     if isinstance(threading, ModuleType) and not _threading:
         try:
             main, tables = threading.main_thread(), (threading._active, threading._limbo)
-        except Exception:  # the first to import it was a test that left something else in its place
+        except Exception:  # a test imported it first, and left something else in its place
             return
         _threading.update(main=main, tables=tables)
 
@@ -59,7 +59,7 @@ def _known_threads() -> list[threading.Thread]:
 
 
 def import_needed(work: Work) -> None:
-    """Before any user code runs here: import what only some tests need. Later, a test's module might prevent it."""
+    """Import what only some tests need, before any user code runs that might prevent it later."""
     if isinstance(work, (RunFunction, RunTest)) and (isinstance(work, RunFunction) or work.settings.track_handles):
         from isolatedunit.handles import tracker  # noqa: F401
     if isinstance(work, RunTest) and (work.settings.hunt_leaks or work.settings.memory_growth_limit is not None):
@@ -67,13 +67,13 @@ def import_needed(work: Work) -> None:
 
 
 def prepare(work: Work) -> None:
-    """In a template, before it forks a child for *work*: do what each child would have to do in its place."""
+    """In a template that is about to fork a child for *work*: do once what each child would have to do itself."""
     global _is_prepared
     is_call = isinstance(work, RunFunction)
     if _is_prepared or not (is_call or work.settings.track_handles):
         return
     _is_prepared = True
-    if is_call:  # which is always tracked
+    if is_call:  # calls are always tracked
         from isolatedunit.child import function
 
         function.rehearse()
@@ -83,13 +83,13 @@ def prepare(work: Work) -> None:
 
 
 def note_import() -> None:
-    """In a template: it has imported something, so that what was prepared is out of date."""
+    """In a template: it has imported something, so what was prepared is out of date."""
     global _is_prepared
     _is_prepared = False
 
 
 def make_tracker(settings: ChildSettings) -> HandleTracker | None:
-    """What finds all that the tests leave open, and the lines that opened it; None where that is not wanted."""
+    """Make the tracker that finds what tests leave open, and which line opened it; None if not asked for."""
     if not settings.track_handles:
         return None
     from isolatedunit.handles import tracker  # only here: most children do without
@@ -101,26 +101,26 @@ def make_tracker(settings: ChildSettings) -> HandleTracker | None:
 
 
 def limit(settings: ChildSettings) -> None:
-    """Let the kernel hold this process to the CPU seconds, the descriptors and the memory of *settings*."""
+    """Have the kernel hold this process to the limits of CPU time, descriptors and memory in *settings*."""
     if resource is None:
         return
     if settings.cpu_limit is not None:
-        # SIGXCPU at the limit; SIGKILL a second later, for who handles SIGXCPU
+        # SIGXCPU at the limit, and SIGKILL a second later for tests that handle SIGXCPU
         soft = max(1, int(settings.cpu_limit + 0.999))
         _lower(resource.RLIMIT_CPU, soft, soft + 1)
     if settings.max_open_files is not None:
-        # the runner's own have numbers above any limit that a test may be given
+        # the runner's own descriptors have numbers above any such limit
         _lower(resource.RLIMIT_NOFILE, settings.max_open_files, None)
     if settings.cgroup is not None:
         cgroups.join(settings.cgroup)
     if settings.memory_limit is not None and sys.platform == "linux":
-        # the watcher counts what is resident, but it looks only now and then: this ends what grows faster
+        # the runner looks at resident memory only now and then: this stops what grows faster
         private = _private_size() + MEMORY_HEADROOM * settings.memory_limit
         _lower(resource.RLIMIT_DATA, private, None)
 
 
 def _lower(which: int, soft: int, hard: int | None) -> None:
-    """Set a limit, but never above what it is already; *hard* None leaves the hard one."""
+    """Lower a limit, and never raise it; with *hard* None the hard limit stays."""
     now_soft, now_hard = resource.getrlimit(which)
     top = now_hard if hard is None else hard if now_hard == resource.RLIM_INFINITY else min(hard, now_hard)
     least = [one for one in (soft, now_soft, top) if one != resource.RLIM_INFINITY]
@@ -136,7 +136,7 @@ def _private_size() -> int:
 
 
 def peak_rss() -> int | None:
-    """The most memory, in bytes, that this process had resident; None where the system hides it.
+    """The peak resident memory of this process in bytes; None where the system hides it.
 
     From ``/proc`` and not from ``getrusage``, whose figure for a spawned process begins with the
     size of the process that spawned it.
@@ -152,12 +152,12 @@ def peak_rss() -> int | None:
 
 
 def is_clean() -> bool:
-    """Whether no thread but this one runs and nothing is registered for the exit."""
+    """Whether no other thread runs here, and no exit function is registered."""
     return _thread._count() == 0 and atexit._ncallbacks() == 0
 
 
 def what_a_fork_loses() -> str | None:
-    """What this process has that no fork of it would have; None if there is nothing."""
+    """Say what this process has that a fork of it would lack; None if there is nothing."""
     take_hold()
     threads = [str(one.name) for one in _known_threads() if one is not _threading["main"]] if _threading else []
     if threads:
@@ -171,23 +171,23 @@ def what_a_fork_loses() -> str | None:
 
 
 def run_exit_functions() -> None:
-    """What the interpreter would do at its exit, when it has waited for its threads: see `let_threads_end`."""
+    """Run the exit functions, as the interpreter does at its exit after waiting for threads (`let_threads_end`)."""
     try:
         atexit._run_exitfuncs()
     except BaseException:
         try:
             sys.excepthook(*sys.exc_info())
-        except BaseException:  # that one is anybody's, too
+        except BaseException:  # a test may have replaced that, too
             return
 
 
 def let_threads_end(timeout: float | None) -> None:
-    """Give executors, and threads that are about to end, the time to: the interpreter has no limit for that.
+    """Wait for executors, and for threads that are about to end; the interpreter waits for them without a limit.
 
-    That is at most a quarter of *timeout*, the seconds that all of the cleanup may take.
+    Executors get at most a quarter of *timeout*, the seconds that the whole cleanup may take.
 
-    Of threads it matters where multiprocessing is in use. Its function for the exit forgets which descriptors belong to
-    the processes that it started, so that whoever frees one of them after it leaves its pipes open.
+    Threads matter where multiprocessing is in use. Its exit function forgets which descriptors belong to the processes
+    that it started, so a thread that frees such a process later would leave its pipes open.
     """
     let_executors_end(timeout)
     take_hold()
@@ -197,17 +197,17 @@ def let_threads_end(timeout: float | None) -> None:
         deadline = time.monotonic() + THREAD_GRACE * processes.load_per_processor()
         while time.monotonic() < deadline:
             known = _known_threads()
-            # a thread that has left `threading` still frees what it held
+            # a thread that `threading` has forgotten still frees what it held
             if _thread._count() < len(known) and not any(map(_outlives_its_test, known)):
                 break
             time.sleep(0.001)
-    except Exception:  # a test may have left anything in the place of threads
+    except Exception:  # a test may have put anything in the place of a thread
         return
 
 
 def find_threads() -> list[dict[str, str]]:
     """The threads that are left, as leaks; they end with the process."""
-    take_hold()  # of what the test itself was the first to import
+    take_hold()  # the test may have been the first to import it
     if not _threading:
         return []
     deadline = time.monotonic() + THREAD_GRACE
@@ -220,7 +220,7 @@ def find_threads() -> list[dict[str, str]]:
 
 
 def _outlives_its_test(thread: threading.Thread) -> bool:
-    # a daemon thread is one that the interpreter does not wait for at its exit either
+    # the interpreter does not wait for daemon threads at its exit either
     return thread is not _threading["main"] and not thread.daemon and thread.is_alive()
 
 
@@ -231,9 +231,9 @@ def _describe(thread: threading.Thread) -> str:
 
 
 def let_executors_end(timeout: float | None) -> None:
-    """Tell idle workers of executors to end, as the interpreter does at its exit before it does anything else.
+    """Ask idle workers of executors to end, as the interpreter does first of all at its exit.
 
-    Those of a ``ProcessPoolExecutor`` do not end by themselves, and multiprocessing waits for them.
+    The workers of a ``ProcessPoolExecutor`` do not end by themselves, and multiprocessing would wait for them.
     """
     of_threads: Any = sys.modules.get("concurrent.futures.thread")
     of_processes: Any = sys.modules.get("concurrent.futures.process")
@@ -247,10 +247,10 @@ def let_executors_end(timeout: float | None) -> None:
             managers = dict(of_processes._threads_wakeups)
             for waking in managers.values():
                 waking.wakeup()
-            # before multiprocessing closes the queue over which a manager tells its workers
+            # before multiprocessing closes the queue by which a manager reaches its workers
             grace = EXECUTOR_GRACE * processes.load_per_processor()
             deadline = time.monotonic() + (grace if timeout is None else min(grace, timeout / 4))
             for manager in managers:
                 manager.join(max(0.0, deadline - time.monotonic()))
-    except Exception:  # a test may have left anything in their place
+    except Exception:  # a test may have put anything in their place
         return

@@ -1,4 +1,4 @@
-"""Lists the tests: unittest's own loader, in a process of its own, since listing imports user code."""
+"""Lists the tests with unittest's own loader, in a process of its own, since listing imports user code."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ TESTS_A_MESSAGE = 500
 
 
 class Loader(unittest.TestLoader):
-    """unittest's loader; says beforehand what it imports, and remembers how it made what.
+    """unittest's loader, which also reports each module before importing it, and remembers how it made each test.
 
-    Each test it gives is tagged with the innermost source that gives it again, and its occurrence
-    there (see `isolatedunit.collection.addresses`).
+    Every test is tagged with the innermost source from which it can be loaded again, and with its occurrence in that
+    (see `isolatedunit.collection.addresses`).
     """
 
     def __init__(self, reporter: Reporter, known_bad: dict[str, dict[str, str]]) -> None:
@@ -70,13 +70,13 @@ class Loader(unittest.TestLoader):
         except unittest.SkipTest as exception:
             return _make_skipped_test(name, exception, self.suiteClass)  # type: ignore[no-any-return]
         except BaseException:
-            # unittest itself would end here; one name's trouble need not be all of theirs
+            # unittest itself would end here, but trouble with one name need not cost the others
             return _make_failed_import_test(name, self.suiteClass)[0]  # type: ignore[no-any-return]
         self._tag(suite, {"names": [name]})
         return suite
 
     def prefix_of(self, name: str) -> list[str]:
-        """The import statements that the module begins with."""
+        """The import statements that the module begins with; see `leading_imports`."""
         if name not in self._prefixes:
             self._prefixes[name] = leading_imports(sys.modules.get(name))
         return self._prefixes[name]
@@ -105,7 +105,7 @@ class Loader(unittest.TestLoader):
 
 
 def collect(command: CollectTests, reporter: Reporter) -> None:
-    """Send the tests that the command's source names, in order."""
+    """Report the tests that the command's source names, in order."""
     source = dict(command.source)
     if "names" in source:
         source["names"] = _convert_names(source["names"])
@@ -123,7 +123,7 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
             if len(planned) == TESTS_A_MESSAGE:
                 reporter.send(TestsCollected, tests=planned)
                 planned = []
-    except OptionError as exception:  # a class overrides an option in a way that cannot be
+    except OptionError as exception:  # a class overrides an option with a value that cannot be used
         reporter.send(TestsCollected, tests=[], last=True, error=str(exception))
         return
     reporter.send(TestsCollected, tests=planned, last=True)
@@ -168,13 +168,13 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
 
 
 class _Notebook:
-    """Takes a `Reporter`'s place where nobody is to be told yet."""
+    """Takes the place of a `Reporter` and keeps the reports."""
 
     def __init__(self) -> None:
         self.reports: list[dict[str, Any]] = []
 
     def hold(self, report: type[Report], /, **fields: Any) -> None:
-        """Keep the report, as the plain values that it will travel as."""
+        """Keep the report as plain values."""
         if report in (OutcomeNoted, TestEnded):
             self.reports.append({"type": report.__name__, **fields})
 
@@ -182,7 +182,7 @@ class _Notebook:
 
 
 def _run_here(test: Any, command: CollectTests) -> list[dict[str, Any]]:
-    """Run a test that unittest's loader made to tell what it met: there is no user code in it."""
+    """Run a test by which unittest's loader reports a problem; it has no user code."""
     notebook = _Notebook()
     settings = command.settings.but(failfast=False, buffer=False)
     recorder = Recorder(notebook, [test], settings)  # type: ignore[arg-type]
@@ -200,7 +200,7 @@ def _text_of(method: Any) -> str | None:
 
 
 def _explain(exception: Exception) -> str:
-    """One sentence where unittest's loader says what is wrong, a traceback where user code failed."""
+    """Describe a failure to list: in one sentence if unittest's loader has one, else by the traceback of user code."""
     trace = exception.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

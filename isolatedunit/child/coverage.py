@@ -1,4 +1,4 @@
-"""The measurement of coverage in a child, which every fork of it goes on with."""
+"""Measures coverage in a child; every fork of it continues the measurement."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _measurement: Any = None
 
 
 def begin(directory: str) -> None:
-    """Begin to measure what runs here."""
+    """Begin to measure which lines run in this process; they are saved in *directory*."""
     global _measurement
     _measurement = coverage.begin(directory)
 
 
 def save() -> None:
-    """Write down what has run here; a test may have made that impossible, which costs no more than the lines."""
+    """Save which lines have run. A test may have made that impossible, which costs only the lines."""
     try:
         coverage.save(_measurement)
     except Exception:

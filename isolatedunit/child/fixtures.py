@@ -1,8 +1,8 @@
-"""Fixtures that are set up once, for many tests, each of which begins in a fork of what they left.
+"""Fixtures that are set up once for many tests, each of which begins in a fork of the process that set them up.
 
-The process that ran ``setUpModule``, or ``setUpClass`` in a fork of that, becomes a *fixture_snapshot*: a
-template whose lanes find the fixtures done. At the end the same process runs their counterparts.
-unittest's own suite does all of it; only when is decided here.
+The process that ran ``setUpModule``, or ``setUpClass`` in a fork of that, becomes a *fixture process*: a template whose
+forks find the fixtures set up. At the end the same process tears them down. unittest's own suite does all the work;
+this module only decides when.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
 
 class FixtureSnapshot:
-    """The fixtures of the class of *test*, or of its module, as *kind* says: set up in this process, or in one
-    that it is a fork of."""
+    """The fixtures of the class of *test*, or of its module, as *kind* says.
+
+    They were set up in this process, or in one that this process was forked from.
+    """
 
     def __init__(self, test: Any, kind: str) -> None:
         self._class = type(test)
@@ -47,10 +49,10 @@ class FixtureSnapshot:
         return self._class.__module__
 
     def run(self, suite: Any, tests: list[Any], result: Any) -> None:
-        """Run *suite*, which has *tests*, in a fork: without the fixtures that were set up before it.
+        """In a fork, run *suite*, which has *tests*, without the fixtures that are set up already.
 
-        Their counterparts and cleanups are the stage's own to run; but not the cleanups that a test
-        adds to its class or module, which nobody else knows of.
+        The fixture process tears those down and runs their cleanups. Cleanups that a test adds to its class or module
+        run here: no other process knows of them.
         """
         module_cleanups, class_cleanups = _module_cleanups(), _class_cleanups(self._class)
         _set_aside(module_cleanups)
@@ -68,24 +70,24 @@ class FixtureSnapshot:
             _clean_up_module(suite, self._module, result)
 
     def _stand_in(self) -> type:
-        """A class that makes unittest find the module set up, and has nothing to be torn down itself."""
+        """Make a class for which unittest finds the module set up, and that needs no teardown itself."""
         return type("StandIn", (), {"__module__": self._module, "_classSetupFailed": True})
 
     def set_up(self, suite: Any, test: Any, recorder: Recorder) -> None:
-        """Run the fixture; the recorder hears of what goes wrong."""
+        """Run the fixture; the recorder reports what goes wrong."""
         try:
             if not self._is_of_class:
                 suite._handleModuleFixture(test, recorder)
                 return
-            _set_aside(_module_cleanups())  # those are for the module's stage to run
+            _set_aside(_module_cleanups())  # the module's fixture process runs those
             suite._handleClassSetUp(test, recorder)
             if recorder.fixture_failed and _module_cleanups():
                 _clean_up_module(suite, self._module, recorder)
-        except BaseException as exception:  # what unittest itself would end at, as a SystemExit
+        except BaseException as exception:  # one that unittest lets through, such as SystemExit
             recorder.note_fixture(f"setUp{self._name}", exception)
 
     def tear_down(self, suite: Any, recorder: Recorder) -> None:
-        """Run the fixture's counterpart and the cleanups."""
+        """Tear the fixture down and run the cleanups."""
         recorder._previousTestClass = self._class  # type: ignore[attr-defined]
         try:
             if not self._is_of_class:
@@ -102,7 +104,7 @@ _not_ours: list[Any] = []
 
 
 def _set_aside(cleanups: list[Any]) -> None:
-    """Leave these cleanups to another process; but what they refer to, as a `TemporaryDirectory`, must not end here."""
+    """Leave these cleanups to another process. What they refer to is kept alive: a `TemporaryDirectory` cleans up."""
     _not_ours.extend(cleanups)
     cleanups.clear()
 
@@ -131,7 +133,7 @@ def _clean_up_module(suite: Any, module: str, result: Any) -> None:
 
 
 def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> FixtureSnapshot:
-    """Set up the fixture that *work* names; ends this process where nothing can be forked from what that left."""
+    """Set up the fixture that *work* names; ends this process if nothing can be forked from the result."""
     reporter = Reporter(pipe, work.attempt)
     try:
         _take_up(pipe, work, reporter)
@@ -148,7 +150,7 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> FixtureSnapshot:
         filter_warnings(work.settings.warnings)
         fixture_snapshot.set_up(suite, test, recorder)
         if reporter.is_twin:
-            os._exit(0)  # a fork that came back from the fixture
+            os._exit(0)  # a fork that the fixture made, and that returned from it
         if recorder.fixture_failed:
             finish(reporter, work.settings, spawned=False, fixtures=recorder.fixture_seconds)
             _leave()
@@ -167,7 +169,7 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> FixtureSnapshot:
 
 
 def end(pipe: PipeEnd, work: TearDownFixture, fixture_snapshot: FixtureSnapshot) -> NoReturn:
-    """Tear down what *fixture_snapshot* has set up, and end this process."""
+    """Tear down what *fixture_snapshot* had set up, and end this process."""
     reporter = Reporter(pipe, work.attempt)
     try:
         _take_up(pipe, work, reporter)
@@ -193,7 +195,7 @@ def _take_up(pipe: PipeEnd, work: SetUpFixture | TearDownFixture, reporter: Repo
 
 
 def _find(work: SetUpFixture, finder: Finder) -> Any:
-    """The test that needs the fixture; None where it cannot be found, or not twice with the same class."""
+    """Find the test that needs the fixture; None if it cannot be found, or not with the same class each time."""
     try:
         import_module(work.test["home"])
         test = finder.find(work.test["address"])

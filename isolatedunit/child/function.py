@@ -1,4 +1,4 @@
-"""Calls the function of one command in this process, as if it was a test."""
+"""Calls the function of one command in this process, as if it were a test."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ _ITERABLE_COROUTINE = 0x100
 CARRY_ERROR = "isolatedunit.errors.CarryError"
 
 MAX_CARRIED = MAX_MESSAGE_SIZE - 4096
-"""The most that a returned value may be, in bytes, as it is carried; the rest is for the message around it."""
+"""The largest returned value, in bytes as it is carried; the rest of a message is for its other fields."""
 
 
 def rehearse() -> None:
-    """In a template: import what every call needs, and open once what a call is carried in.
+    """In a template, import what every call needs, and unpickle one call.
 
-    That takes six times as long as a short call does, and so is not for each child to do.
+    This takes six times as long as a short call, so it is not left to each child.
     """
     try:
         undill(carry((call, (), None)))
     except Exception:
-        return  # the child meets it again, and tells it as its call's error
+        return  # the child meets it again and reports it as its call's error
 
 
 def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> None:
-    """Call the command's function and report what came of it; *tracker* is its ``handle_tracker``."""
+    """Call the command's function and report the outcome; *tracker* is its ``handle_tracker``."""
     reporter.send(TestStarted, test=0)
     started = time.perf_counter()
     try:
@@ -108,12 +108,12 @@ def _is_awaitable(value: Any) -> bool:
 
 
 def _return(reporter: Reporter, value: Any) -> bool:
-    """Send the value; where that cannot be, that is the function's error."""
+    """Send the value; one that cannot be sent is the function's error. Returns whether it was sent."""
     if value is None:
         return True
     try:
         pickled = carry(value)
-    except BaseException as exception:  # what a class says to pickle is the user's code as well
+    except BaseException as exception:  # pickling may run user code, too
         text = f"the function's return value, a {type(value).__qualname__}, cannot be sent to the runner: "
         text += str(exception) or type(exception).__name__
         return _refuse(reporter, text)
@@ -143,7 +143,7 @@ def _note(reporter: Reporter, exception: BaseException) -> None:
 
 
 def own_memory() -> int | None:
-    """The bytes resident that this process shares with no other; None where the system hides it."""
+    """The resident bytes that this process shares with no other; None where the system hides them."""
     if sys.platform != "linux":
         return None
     total = 0

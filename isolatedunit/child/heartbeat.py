@@ -48,27 +48,29 @@ def _import_ctypes() -> Any:
 ctypes = _import_ctypes()  # now, since it must not be imported while a test runs
 
 _MAX_BIRTH = 1.0
-"""Seconds that whoever starts a heart waits for it, at most."""
+"""Seconds that the start of the thread is waited for, at most."""
 
-_make_callback: Any = None if ctypes is None else ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-_start_thread: Any = None if ctypes is None else ctypes.pythonapi.PyThread_start_new_thread
+_make_callback: Any = None
+_start_thread: Any = None
+if hasattr(ctypes, "pythonapi"):  # not on every implementation of Python
+    _make_callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+    _start_thread = ctypes.pythonapi.PyThread_start_new_thread
 
-_heart: Heart | tuple[Callable[[], None], float] | None = None
+_armed: _Heartbeat | tuple[Callable[[], None], float] | None = None
 
 
-class Heart:
-    """Calls *beat* once every *interval* seconds, once it is started.
+class _Heartbeat:
+    """Calls *beat* every *interval* seconds from a thread of its own, once `start` was called.
 
-    It is started by a nudge from the runner, and not with the child: a thread makes a short test's
-    process half as slow again. It is a thread that neither `threading` nor ``_thread._count()``
-    knows of, since tests count theirs, and that no signal reaches, since tests block theirs. It
-    ends before a fork, since Python 3.12 warns of forking with a second thread; the runner nudges
-    again when it hears nothing.
+    A nudge from the runner starts it, not the child itself: a thread makes a short test's process half as slow again.
+    Neither `threading` nor ``_thread._count()`` knows of the thread, since tests count theirs, and no signal reaches
+    it, since tests block theirs. It ends before a fork, since Python 3.12 warns of forking with a second thread; the
+    runner nudges again when it hears nothing.
 
-    Such a thread makes the state that Python keeps of it as its first step, with the interpreter's lock not held. If
-    memory is traced at that moment, and the test stops that meanwhile, the thread writes to what is freed
-    (python/cpython#128679). So `start` returns when that step is done: the test, whose thread it is called in, stops
-    nothing meanwhile.
+    The trap: such a thread first allocates the state that Python keeps of it, without holding the interpreter's lock.
+    If `tracemalloc` is on at that moment, and the test stops it meanwhile, the thread writes to freed memory
+    (python/cpython#128679). `start` therefore returns only after that step: it runs in the test's own thread, which
+    cannot stop anything in the meantime.
     """
 
     def __init__(self, beat: Callable[[], None], interval: float) -> None:
@@ -82,7 +84,7 @@ class Heart:
         self._callback: Any = None
 
     def start(self) -> None:
-        """Begin to beat, with a beat."""
+        """Start the thread; its first beat follows at once."""
         if self._beating or os.getpid() != self._process_id:
             return
         self._beating = True
@@ -97,11 +99,11 @@ class Heart:
         else:
             self._callback = _make_callback(self._run)
             _start_thread(self._callback, None)
-        # not for the first beat: what is sent with it may be locked by what this interrupted
+        # not until the first beat: the lock that it sends under may be held by what this signal interrupted
         self._born.acquire(True, _MAX_BIRTH)
 
     def stop(self) -> None:
-        """Stop beating; returns when the thread is about to end."""
+        """Stop the thread; returns when it is about to end."""
         if not self._beating or os.getpid() != self._process_id:
             return
         self._stop.release()
@@ -121,34 +123,34 @@ class Heart:
 
 
 def arm_heartbeat(beat: Callable[[], None], interval: float) -> None:
-    """From now on a nudge starts the heart; where there are no nudges, it starts at once."""
-    global _heart
-    _heart = beat, interval  # made when it is needed, which for most children is never
+    """Have a nudge start the heartbeat from now on; starts it at once on systems without nudges."""
+    global _armed
+    _armed = beat, interval  # for most children, no thread is ever made
     if processes.NUDGE is None:
-        _start_heart()
+        _start()
 
 
 def disarm_heartbeat() -> None:
-    """The heart stops, and nudges start nothing any more."""
-    global _heart
-    if isinstance(_heart, Heart):
-        _heart.stop()
-    _heart = None
+    """Stop the heartbeat, and have nudges start nothing any more."""
+    global _armed
+    if isinstance(_armed, _Heartbeat):
+        _armed.stop()
+    _armed = None
 
 
 def answer_nudges() -> None:
-    """Let `resources.NUDGE` start the heart of whatever child this process is, or forks."""
+    """Have the signal `processes.NUDGE` start the heartbeat of this process, and of each child that it forks."""
     if processes.NUDGE is not None:
         _signal.signal(processes.NUDGE, _on_nudge)
 
 
 def _on_nudge(_signal: int, _frame: FrameType | None) -> None:
-    _start_heart()
+    _start()
 
 
-def _start_heart() -> None:
-    global _heart
-    if isinstance(_heart, tuple):
-        _heart = Heart(*_heart)
-    if _heart is not None:
-        _heart.start()
+def _start() -> None:
+    global _armed
+    if isinstance(_armed, tuple):
+        _armed = _Heartbeat(*_armed)
+    if _armed is not None:
+        _armed.start()

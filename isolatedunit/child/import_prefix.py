@@ -1,7 +1,7 @@
 """What a module imports before it does anything else.
 
-Those statements leave a process as they do whoever executes them, so that a template can do it
-once for all modules that begin with the same ones.
+It does not matter who executes these statements, so a template can execute them once for all modules that begin with
+the same ones.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _BEGINS_CODE = ("class ", "def ", "async def ", "@", "if ", "try:", "for ", "whi
 
 
 def leading_imports(module: Any) -> list[str]:
-    """The imports that *module* begins with, one name a statement, up to the first that is not of
-    the standard library or an installed package.
+    """The imports that *module* begins with, one name per statement, up to the first that is neither of the standard
+    library nor of an installed package.
 
-    What the project itself imports may make a directory or take a port when it is imported: each
-    module is to have its own of these. None where a package that the module is in has code.
+    A module of the project itself may make a directory or take a port when it is imported, and every test module is
+    to have its own. Returns nothing if a package that contains the module has code of its own.
     """
     if any(_parse(sys.modules.get(package)) for package in _packages_of(module)):
         return []
@@ -35,7 +35,7 @@ def _packages_of(module: Any) -> list[str]:
 
 
 def _parse(module: Any) -> list[ast.stmt]:
-    """The statements that the module begins with, without its docstring."""
+    """Parse the statements that the module begins with, without its docstring."""
     origin = getattr(getattr(module, "__spec__", None), "origin", None)
     if not isinstance(origin, str) or not origin.endswith(".py"):
         return []
@@ -44,18 +44,18 @@ def _parse(module: Any) -> list[ast.stmt]:
             tree = compile(_head_of(file.read()), origin, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
             body: list[ast.stmt] = tree.body  # type: ignore[attr-defined]
     except (OSError, ValueError, SyntaxError):
-        return [ast.Pass()]  # something, and nobody knows what
+        return [ast.Pass()]  # stands for code that cannot be read
     if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
         del body[0]
     return body
 
 
 def _head_of(source: str) -> str:
-    """The source up to the first line that cannot be an import; to parse all of it takes far longer."""
+    """The source up to the first line that cannot be an import; parsing all of it would take far longer."""
     lines = source.splitlines(keepends=True)
     for number, line in enumerate(lines):
         if line.startswith(_BEGINS_CODE):
-            return "".join([*lines[:number], "pass\n"])  # there is more
+            return "".join([*lines[:number], "pass\n"])  # stands for the rest
     return source
 
 
@@ -87,7 +87,7 @@ def _is_installed(name: str) -> bool:
 
 
 def execute(statements: list[str]) -> None:
-    """Execute what `leading_imports` gave; raises what an import raises."""
+    """Execute statements of `leading_imports`; raises what an import raises."""
     for statement in statements:
         # with everybody's builtins: those here import what is sealed
         inside = {"__name__": "__prefix__", "__builtins__": sys.modules["builtins"]}

@@ -1,7 +1,7 @@
-"""Whether a test's process grows: by more than it may, or a little each time that the test runs.
+"""Whether a test's process grows: by more than it may, or a little in every run of the test.
 
-The second is how CPython's regrtest hunts for leaks of references (its ``-R``): what a test
-allocates and gives back is gone after each run; what grows every time is kept by somebody.
+The second is how CPython's regrtest hunts for reference leaks (its option ``-R``): what a test allocates and frees is
+gone after each run, so what grows in every run is kept by something.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 WARM_UPS = 3
-"""Runs before the first that counts: caches fill, modules are imported."""
+"""Runs before the first that counts, in which caches fill and modules are imported."""
 
 NOISE = 1
-"""An interpreter's free lists make so much of a difference from one run to the next, now up and now down."""
+"""By how much an interpreter's free lists let a count go up or down from one run to the next."""
 
 SECOND_LOOKS = 2
-"""How often growth is looked at again that could be noise: a real one is there each time."""
+"""How often growth that could be noise is measured again: real growth is there every time."""
 
 _WORDS = {"blocks": "memory blocks", "references": "references", "descriptors": "open descriptors"}
 
 
 def hunt(run_once: Callable[[], None], times: int) -> list[dict[str, Any]]:
-    """Run something *times* times, and tell what grew steadily: as leaks of the kind ``growth``."""
+    """Call *run_once* *times* times and return what grew in every run, as leaks of the kind ``growth``."""
     for _ in range(WARM_UPS - 1):
         run_once()
     grown = _grown(run_once, times)
@@ -46,8 +46,8 @@ def hunt(run_once: Callable[[], None], times: int) -> list[dict[str, Any]]:
 
 
 def _grown(run_once: Callable[[], None], times: int) -> dict[str, list[int]]:
-    """What grows in each of *times* runs, and by how much; one run goes before them."""
-    # room for all that is measured is made beforehand: what is kept of it must not be what grows
+    """Measure what grows in each of *times* runs, after one more run before them, and by how much."""
+    # room for all values is made beforehand: the measurement must not be what grows
     kept = {name: array("q", bytes(8 * (times + 1))) for name in _measure()}
     for run in range(times + 1):
         run_once()
@@ -74,7 +74,7 @@ def _measure() -> dict[str, int]:
 
 
 def resident() -> int | None:
-    """The bytes of memory that this process has resident now; None where the system hides it."""
+    """The resident bytes of this process; None where the system hides them."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -83,7 +83,7 @@ def resident() -> int | None:
 
 
 def describe_growth(before: int | None, limit: int | None) -> list[dict[str, Any]]:
-    """A leak of the kind ``growth`` if this process has grown by more than *limit* bytes since *before*."""
+    """Return a leak of the kind ``growth`` if this process has more than *limit* bytes over *before*."""
     if limit is None or before is None:
         return []
     gc.collect()

@@ -1,8 +1,8 @@
-"""Ends the children of a run whose runner was killed: a script of its own, with nothing of ours.
+"""Ends the children of a run whose runner was killed: a script that imports nothing of ours.
 
-Its standard input tells it of children, ``+12345`` and ``-12345``, until ``done``. An end without
-that word means that the runner is gone, and so must be all that it started. Besides the
-children's sessions it goes by the mark that every process of a run has in its environment.
+The runner announces children on its standard input, as ``+12345`` and ``-12345``, and at last ``done``. If the input
+ends without that word the runner is gone, and all that it started has to go, too. That is found by the children's
+sessions, and by the mark that every process of a run has in its environment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LOOKS_FOR = 1.0
 
 
 def main() -> None:
-    """Watch, and clean up if that becomes necessary."""
+    """Watch the runner, and clean up if it ends without a word."""
     run, scratch, runner = sys.argv[1:4]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     children: set[int] = set()
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def is_gone(parent: int) -> bool:
-    """Whether the runner has ended: it may only have let go of this process. Its end is seen a little later here."""
+    """Whether the runner has ended, which shows here a little late; it may only have closed its pipe."""
     deadline = time.monotonic() + LOOKS_FOR
     while os.getppid() == parent and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -49,7 +49,7 @@ def is_gone(parent: int) -> bool:
 
 
 def kill_group(leader: int) -> None:
-    """SIGKILL the process and its group."""
+    """Kill the process and its group."""
     for kill in (os.killpg, os.kill):
         try:
             kill(leader, signal.SIGKILL)
@@ -58,7 +58,7 @@ def kill_group(leader: int) -> None:
 
 
 def kill_marked(run: str) -> bool:
-    """SIGKILL every process that carries the run's mark; False when there is none left."""
+    """Kill every process that carries the run's mark; returns whether there was any."""
     mark = f" {run}".encode()
     found = False
     try:

@@ -1,12 +1,11 @@
 """What a template makes ready for a test before it forks the test's process.
 
-In a fork, what is touched is copied, a page at a time, which takes longer than most of what the code does that
-touches it. So the template does all in which nothing of the user's runs: it finds the test and makes
-it, makes unittest's result for it, and writes its reports, but for what is not known yet. Left to the
-child is to run it.
+In a fork, every page that is touched is copied, which often takes longer than the code that touches it. So the
+template does everything that runs no user code: it finds the test and instantiates it, makes unittest's result for it,
+and encodes its reports, but for what is not known yet. The child only runs the test.
 
-That is for the everyday test: alone in its process, of a class that leaves it to unittest to make it, with no
-setting that looks closer at it. All others are found, made and run by their children.
+This is for everyday tests: alone in their process, of a class that unittest instantiates, without settings that
+observe them. All other tests are found, made and run by their children.
 """
 
 from __future__ import annotations
@@ -45,18 +44,18 @@ _MAKING = ("__new__", "__del__", "__getattribute__", "__setattr__", "addTypeEqua
 _METACLASSES = (type, abc.ABCMeta)
 
 _everyday: dict[str, Any] = {}
-"""By the names of classes that were met: the class, or None if its tests are not for here."""
+"""The classes that were met, by name; None for a class whose tests are left to their children."""
 
 _without_fixtures: set[type] = set()
-"""Those of the classes for which unittest runs nothing but the tests."""
+"""Those of the classes for which unittest runs nothing besides the tests."""
 
 _kept: dict[tuple[Any, ...], Prepared] = {}
 
 
 class Prepared:
-    """A test, made, and all that its process needs beside it.
+    """A test, and all else that its process needs.
 
-    One serves all tests with the same settings: a template never runs it, and each of its forks has its own.
+    One object serves all tests with the same settings: the template never runs it, and each fork has its own copy.
     """
 
     def __init__(self, settings: ChildSettings) -> None:
@@ -69,14 +68,14 @@ class Prepared:
         self._suite: Any = None
 
     def take(self, reporter: Reporter, test: unittest.TestCase) -> None:
-        """This *test* is to be run, and to be told of by *reporter*; in a suite if there is more to run than that."""
+        """Take *test* as the one to run and *reporter* to report on it; in a suite if the class has fixtures."""
         recorder = self._recorder or Recorder(reporter, [], self._settings)
         recorder.take(reporter, [test])
         self.reporter, self._recorder, self._test = reporter, recorder, test
         self._suite = None if type(test) in _without_fixtures else suite.Suite([test])
 
     def run(self) -> None:
-        """Run the test, in the child; then let go of it: it may register something for the exit when it goes."""
+        """Run the test, in the child, and free it: that may register exit functions."""
         recorder = self._recorder
         try:
             if self._suite is not None:
@@ -91,14 +90,14 @@ class Prepared:
 
 
 def prepare(pipe: PipeEnd, work: RunTest, finder: Finder, home: dict[str, Any]) -> Prepared | None:
-    """Make ready what *work* is about, in the template that has loaded *home*; None where the child has to."""
+    """In the template that has loaded *home*, prepare for *work*; returns None if the child has to do it all."""
     settings = work.settings
     if len(work.tests) != 1 or work.tests[0]["home"] != home or not _is_everyday(settings):
         return None
     try:
         test = _make(work.tests[0]["address"], finder)
     except BaseException:
-        return None  # the child meets it again, and reports it as its test's error
+        return None  # the child meets it again and reports it as its test's error
     if test is None:
         return None
     cleanup.take_hold()
@@ -114,7 +113,7 @@ def prepare(pipe: PipeEnd, work: RunTest, finder: Finder, home: dict[str, Any]) 
 
 
 def note_import() -> None:
-    """What was found out of classes may not be so any more: something was imported."""
+    """Forget what is known of classes: something was imported, which may have changed it."""
     _everyday.clear()
     _without_fixtures.clear()
     receipt.note_import()
@@ -126,11 +125,11 @@ def _is_everyday(settings: ChildSettings) -> bool:
 
 
 def _make(address: dict[str, Any], finder: Finder) -> unittest.TestCase | None:
-    """The test with this address; None where code of the user's would run to make it, or beside it."""
+    """Make the test with this address; returns None if that would run user code."""
     name = address.get("class")
     if name is not None:
         if name not in _everyday:
-            # what is not imported here is the child's to import
+            # a module that is not imported here is left to the child
             cls = find_class(name) if name.partition(":")[0] in sys.modules else None
             _everyday[name] = cls if cls is not None and _is_made_by_unittest(cls) else None
         cls = _everyday[name]
@@ -154,7 +153,7 @@ def _note_fixtures(cls: type) -> None:
 
 
 def _is_made_by_unittest(cls: type) -> bool:
-    """Whether nothing of the user's runs when a test of this class is made."""
+    """Whether making a test of this class runs no user code."""
     asynchronous = getattr(sys.modules.get("unittest.async_case"), "IsolatedAsyncioTestCase", unittest.TestCase)
     makers = (unittest.TestCase.__init__, asynchronous.__init__)
     if type(cls) not in _METACLASSES or _static(cls, "__init__") not in makers:
@@ -163,7 +162,7 @@ def _is_made_by_unittest(cls: type) -> bool:
 
 
 def _static(cls: type, name: str) -> Any:
-    """What the class has under this name, without a descriptor being asked."""
+    """Look up a name in the class without invoking a descriptor."""
     for base in cls.__mro__:
         if name in vars(base):
             return vars(base)[name]
@@ -171,7 +170,7 @@ def _static(cls: type, name: str) -> Any:
 
 
 def run_prepared(prepared: Prepared, settings: ChildSettings) -> None:
-    """Run, in the child, the test that its template has made ready, and give the receipt."""
+    """In the child, run the test that the template prepared, and send the receipt."""
     reporter = prepared.reporter
     if prepared.has_limits:
         cleanup.limit(settings)
@@ -191,13 +190,13 @@ class _Rehearsed(unittest.TestCase):
 
 
 def rehearse(times: int = 16) -> None:
-    """Do what every child does, in a template: what an interpreter does the first times is done then.
+    """In a template, run through what every child does, so that what happens only the first times is done.
 
-    Since Python 3.11 it rewrites the code that it runs often, and everywhere it fills its caches. A
-    fork that finds that done need not do it, and above all need not copy the pages it would be in.
+    Since Python 3.11 the interpreter specialises code that runs often, and everywhere it fills caches. A fork that
+    finds this done does not do it again and, above all, does not copy the pages where it would.
     """
     if saves_lines():
-        return  # which what a child does at its end would end here
+        return  # the end of a child would end the measurement here
     settings = ChildSettings(
         failfast=False,
         buffer=False,

@@ -1,4 +1,4 @@
-"""The processes below a template: waits for them, and ends what a test, or a run, has left of them."""
+"""The processes below a template: waits for them, and ends those that a test or a run has left behind."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 LEAVE_GRACE = 1.0
-"""Seconds in which what a template forked may still end by itself when the run is over."""
+"""Seconds that what a template forked has to end by itself when the run is over."""
 
 STOPPED_CHECK_INTERVAL = 500
-"""Milliseconds between two looks whether a child has stopped, to be traced."""
+"""Milliseconds between two checks for a child that has stopped to be traced."""
 
 _pidfd_open, _make_poll = getattr(os, "pidfd_open", None), getattr(select, "poll", None)
 
@@ -26,20 +26,21 @@ class RunnerGone(Exception):
 
 
 class Watch:
-    """Waits for the ends of a template's children, and keeps an eye on *connection*, the descriptor of its Connection.
+    """Waits for a template's children to end, and watches *connection*, the descriptor of its Connection to the runner.
 
-    What the template was forked from may have been killed with the runner: then nobody else ends the child.
+    The runner may be killed together with what the template was forked from. Then nobody else ends the child.
     """
 
     def __init__(self, connection: int) -> None:
         self._poll: Any = None if _make_poll is None else _make_poll()
         if self._poll is not None:
-            self._poll.register(connection, 0)  # for its end, not for commands: there is no time for them now
+            self._poll.register(connection, 0)  # for its end only: commands have to wait
 
     def wait(self, process_id: int) -> tuple[int, Any] | None:
-        """How the child ended, and what it used: as ``wait4`` has both. None where somebody else has waited for it.
+        """Wait for the child to end; returns its wait status and resource usage, as ``wait4`` does.
 
-        Raises `RunnerGone`, with the child ended, when the runner is gone.
+        Returns None if somebody else has reaped the child. Raises `RunnerGone`, after ending the child, when the
+        runner is gone.
         """
         poll, descriptor = self._poll, None
         try:
@@ -47,20 +48,20 @@ class Watch:
                 descriptor = _pidfd_open(process_id)
                 poll.register(descriptor, select.POLLIN)
         except OSError:
-            pass  # too old a system, or too few descriptors
+            pass  # the system is too old, or there are too few descriptors
         try:
             while True:
                 ready = () if descriptor is None else poll.poll(STOPPED_CHECK_INTERVAL)
                 ended, status, usage = os.wait4(process_id, 0 if descriptor is None else os.WNOHANG)
                 if ended and not os.WIFSTOPPED(status):
                     return status, usage
-                if ended:  # it wants to be traced
+                if ended:  # it asked to be traced
                     processes.let_go(process_id, status)
                 elif any(one != descriptor for one, _ in ready):
                     end_all_below(LEAVE_GRACE)
                     raise RunnerGone
         except ChildProcessError:
-            return None  # the module told the kernel to reap for it (SIGCHLD ignored)
+            return None  # the module has SIGCHLD ignored, so the kernel reaps
         finally:
             if descriptor is not None:
                 poll.unregister(descriptor)
@@ -77,7 +78,7 @@ class Watch:
 
 
 def reap_quietly() -> None:
-    """Wait for every child that has ended."""
+    """Reap every child that has ended."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -88,13 +89,13 @@ def reap_quietly() -> None:
 def end_leftovers(
     process_id: int, cleanup_timeout: float | None, is_subreaper: bool
 ) -> tuple[list[dict[str, Any]], float]:
-    """End what the test with this process left running; tell what that was, and its CPU seconds.
+    """End what the test in this process left running; returns what that was, and the CPU seconds that it used.
 
-    What is about to end by itself gets its time to: a test may have told it so and not waited.
+    What is about to end by itself gets a little time: a test may have asked it to end, and not waited.
     """
     used = [0.0]
     if not have_children(used):
-        # with no subreaper, what is in the test's group is all that can be found
+        # without a subreaper only the test's process group can be found
         in_group = not is_subreaper and processes.kill_group(process_id)
         return [{"pid": None, "command": "(in the test's process group)"}] if in_group else [], used[0]
     deadline = time.monotonic() + processes.leftover_grace(cleanup_timeout)
@@ -112,7 +113,7 @@ def end_leftovers(
 
 
 def have_children(used: list[float] | None = None) -> bool:
-    """Whether this process has children; waits for those that have ended, and adds to *used* their CPU seconds."""
+    """Whether this process has children left; reaps those that have ended, and adds their CPU seconds to *used*."""
     try:
         while True:
             process_id, _, usage = os.wait4(-1, os.WNOHANG)
@@ -125,7 +126,7 @@ def have_children(used: list[float] | None = None) -> bool:
 
 
 def end_all_below(grace: float) -> None:
-    """Return when this process has no children left, SIGKILLing them after *grace* seconds."""
+    """Wait until this process has no children left; kills all below it after *grace* seconds."""
     deadline = time.monotonic() + grace
     while have_children():
         if time.monotonic() > deadline:

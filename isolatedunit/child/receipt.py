@@ -1,4 +1,4 @@
-"""What a child does around its tests: settings before them, and the receipt after them."""
+"""What a child does before its tests, with its settings, and after them: the receipt."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _OLD_NAMES = re.compile(r"Please use assert\w+ instead.", re.IGNORECASE)
 _save_lines: Callable[[], None] | None = None
 
 _filtered: str | None = None
-"""The category of the filters that are in force; None where they have to be set again."""
+"""The category of the warning filters that are in force; None if they have to be set again."""
 
 
 def take_settings(pipe: PipeEnd, settings: ChildSettings, reporter: Reporter) -> None:
-    """Let the reports go the way that the runner wants to hear them."""
+    """Send reports, and heartbeats, in the way that the settings ask for."""
     pipe.receipt = settings.receipt
     if settings.ipc:
         arm_heartbeat(reporter.beat, settings.heartbeat_interval)
@@ -50,9 +50,9 @@ def finish(
     grown: Sequence[dict[str, Any]] = (),
     **more: Any,
 ) -> None:
-    """Give the receipt, and look after what is left: in one, where that is nothing.
+    """Send the receipt and what the tests left behind; in one report if there is nothing.
 
-    The outcome is known by now. What fails here is a matter of what is found, and never the test's.
+    The outcomes are known by now: a failure in here costs what would have been found, and never an outcome.
     """
     save_lines()
     clean = cleanup.is_clean()
@@ -65,14 +65,14 @@ def finish(
         return
     try:
         found = _look_after(reporter, settings, tracker, clean)
-    except Exception as exception:  # after a test that left nothing as it was
+    except Exception as exception:  # the test left nothing as it was
         found = without_look(exception)
-    # nothing is counted here: the engine does that, with what is found once this process is gone
+    # the engine counts, together with what is found when this process is gone
     reporter.send(HandlesCleaned, handle_stats={**found, "leaks": [*found.get("leaks", ()), *grown]})
 
 
 def without_look(exception: BaseException) -> dict[str, Any]:
-    """What is found where *exception* ended the looking."""
+    """What is reported as found when *exception* ended the search."""
     why = f"{type(exception).__name__}: {as_text(exception)}"
     return {"incomplete": why}
 
@@ -81,7 +81,7 @@ def _look_after(
     reporter: Reporter, settings: ChildSettings, tracker: HandleTracker | None, clean: bool
 ) -> dict[str, Any]:
     if not clean or (tracker is not None and not _has_nothing(tracker)):
-        reporter.flush()  # from now on the runner's clock for the cleanup runs
+        reporter.flush()  # starts the runner's clock for the cleanup
         cleanup.let_threads_end(settings.cleanup_timeout)
         if tracker is None:
             cleanup.run_exit_functions()
@@ -94,7 +94,7 @@ def _look_after(
 
 
 def measure_lines(directory: str) -> None:
-    """Begin to measure which lines run here, to be saved below *directory*."""
+    """Begin to measure which lines run in this process; they are saved in *directory*."""
     global _save_lines
     from isolatedunit.child import coverage
 
@@ -103,13 +103,13 @@ def measure_lines(directory: str) -> None:
 
 
 def save_lines() -> None:
-    """Save which lines ran, if that is measured."""
+    """Save which lines ran, if they are measured."""
     if _save_lines is not None:
         _save_lines()
 
 
 def saves_lines() -> bool:
-    """Whether it is measured here which lines run."""
+    """Whether this process measures which lines run."""
     return _save_lines is not None
 
 
@@ -122,14 +122,14 @@ def _has_nothing(tracker: HandleTracker) -> bool:
 
 def _finish_tracker(tracker: HandleTracker, timeout: float | None) -> dict[str, Any]:
     try:
-        # less than there is: what is found must be told before the time is over
+        # not all of it: what is found has to be reported before the time is up
         return tracker.finish(None if timeout is None else timeout * 0.8).to_dict()
     except Exception as exception:
         return {**without_look(exception), "leaks": cleanup.find_threads()}
 
 
 def filter_warnings(category: str | None) -> None:
-    """Filter as unittest's own runner does; nobody is left to see the filters when this process ends."""
+    """Set the warning filters that unittest's own runner sets; they are never reset, since the process ends."""
     if category:
         _insert_filter(category, None, Warning)
         if sys.version_info < (3, 12) and category in ("default", "always"):
@@ -137,7 +137,7 @@ def filter_warnings(category: str | None) -> None:
 
 
 def _insert_filter(action: str, message: re.Pattern[str] | None, category: type[Warning]) -> None:
-    """Put a filter in front of all others, without `warnings`' own functions: a module may have replaced those."""
+    """Put a filter in front of all others, without the functions of `warnings`: a module may have replaced them."""
     filters: Any = warnings.filters
     entry = (action, message, category, None, 0)
     if entry in filters:
@@ -147,7 +147,7 @@ def _insert_filter(action: str, message: re.Pattern[str] | None, category: type[
 
 
 def filter_warnings_once(category: str | None) -> None:
-    """The same, unless it is done; in a template, so that no child has to."""
+    """Set the warning filters unless they are set; a template does it so that its children need not."""
     global _filtered
     if category != _filtered:
         filter_warnings(category)
@@ -155,28 +155,28 @@ def filter_warnings_once(category: str | None) -> None:
 
 
 def note_import() -> None:
-    """In a template: it has run code of the user's, which may have changed filters, or handles."""
+    """In a template: user code has run, which may have changed warning filters or opened something."""
     global _filtered
     _filtered = None
     cleanup.note_import()
 
 
 def flush_standard_streams() -> None:
-    """Get out what a test wrote and `os._exit` would forget; its streams may be anything by now."""
+    """Flush what a test wrote, since `os._exit` does not. Its streams may be anything by now."""
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         try:
             stream.flush()  # type: ignore[union-attr]
-        except BaseException:  # a stream of the test's may do anything
+        except BaseException:  # the stream may be the test's own
             continue
 
 
 def has_exit_functions() -> bool:
-    """Whether anything is registered for the exit of this process."""
+    """Whether any exit functions are registered in this process."""
     return atexit._ncallbacks() > 0
 
 
 def discard_inherited_exit_functions() -> None:
-    """In a fork: what the template's modules registered for their exit is the template's to run."""
+    """In a fork: drop the exit functions that the template registered; the template itself runs them."""
     atexit._clear()
     finalize = getattr(sys.modules.get("weakref"), "finalize", None)
     if finalize is not None and finalize._registered_with_atexit:

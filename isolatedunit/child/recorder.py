@@ -1,4 +1,4 @@
-"""A unittest result that tells the runner what it is told."""
+"""A unittest result that reports to the runner what unittest tells it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
 
 def cut(text: str, limit: int = MAX_TEXT) -> str:
-    """*text*, or its beginning and its end with a note on what is missing between them."""
+    """Cut *text* to *limit* characters: its beginning and its end, with a note of how much is missing between."""
     if len(text) <= limit:
         return text
     tail = limit // 4
@@ -49,7 +49,7 @@ def cut(text: str, limit: int = MAX_TEXT) -> str:
 class Recorder(unittest.TestResult):
     """Receives unittest's calls for the tests of one child and reports them as messages.
 
-    It is a complete `unittest.TestResult` besides: tests look at their result's lists.
+    It is a complete `unittest.TestResult`, too, since tests look at their result's lists.
     """
 
     def __init__(
@@ -78,13 +78,16 @@ class Recorder(unittest.TestResult):
         self._duration: float | None = None
 
     def take(self, reporter: Reporter, tests: list[Any]) -> None:
-        """What *tests* do is to be told to *reporter*."""
+        """Report on *tests* by *reporter* from now on."""
         self._reporter = reporter
-        self._tests = tests  # kept, so that their ids stay theirs
+        self._tests = tests  # kept alive, so that no other object gets the id of one
         self._numbers = {id(test): number for number, test in enumerate(tests)}
-        self._original_stdout, self._original_stderr = sys.stdout, sys.stderr  # unittest's own, and of now
+        self._original_stdout, self._original_stderr = (
+            sys.stdout,
+            sys.stderr,
+        )  # unittest keeps these; those of this moment count
 
-    # what unittest calls, in its own spelling
+    # called by unittest, in its spelling
 
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
@@ -103,12 +106,12 @@ class Recorder(unittest.TestResult):
             return
         if self._duration is None:
             self._duration = self._took()
-        # where nothing was noted, an exception is on its way through unittest: see note_escaped
+        # without an outcome, an exception is on its way through unittest: see note_escaped
         if number in self.noted:
             self._finish(number)
 
     def addDuration(self, test: unittest.TestCase, elapsed: float) -> None:
-        self._duration = self._took()  # unittest's clock is within reach: it may have stood still, or jumped
+        self._duration = self._took()  # a test may have stopped or moved the clock that unittest reads
 
     def _took(self) -> float:
         return self._clock() - self._started if self._counted else 0.0
@@ -154,27 +157,27 @@ class Recorder(unittest.TestResult):
         kind = "addFailure" if failed else "addError"
         self._note(test, kind, err, self.failures if failed else self.errors, add, subtest=_describe(subtest))
 
-    # how it gets to the runner
+    # reporting to the runner
 
     def fixture_starts(self, fixture: str) -> None:
-        """A fixture with user code in it is about to run."""
+        """Report that a fixture with user code in it is about to run."""
         self._reporter.send(FixtureStarted, fixture=fixture)
         self._running_fixtures.append((fixture, self._clock()))
 
     def fixture_ended(self) -> None:
-        """The fixture that started last has ended; what it took is not that of one which began before and goes on."""
+        """Note the end of the fixture that started last; its time is not counted for one that it ran inside of."""
         fixture, began = self._running_fixtures.pop()
         took = self._clock() - began
         self.fixture_seconds[fixture] = self.fixture_seconds.get(fixture, 0.0) + took
         self._running_fixtures = [(name, since + took) for name, since in self._running_fixtures]
 
     def note_fixture(self, fixture: str, exception: BaseException) -> None:
-        """unittest let *exception* through, which *fixture* raised."""
+        """Report an exception of *fixture* that unittest let through."""
         self.fixture_failed = True
         self._report_note(fixture=fixture, kind="addError", **describe_exception(exception))
 
     def note_escaped(self, exception: BaseException) -> None:
-        """unittest let *exception* through, as it does with a KeyboardInterrupt."""
+        """Report an exception of a test that unittest let through, as it does with a KeyboardInterrupt."""
         number = self._running
         if number is None:
             number = next((n for n in range(len(self._tests)) if n not in self.finished), None)
@@ -184,7 +187,7 @@ class Recorder(unittest.TestResult):
         self._finish(number)
 
     def finish_silent(self) -> None:
-        """Report as finished what was noted, or begun, without unittest's ``stopTest``."""
+        """Report the end of tests that began, or have an outcome, and for which unittest did not call ``stopTest``."""
         prestarted = set() if self._running is None else {self._running}
         for number in sorted((self.noted | prestarted) - self.finished):
             self._finish(number)
@@ -219,7 +222,7 @@ class Recorder(unittest.TestResult):
         self._duration = None
 
     def _number(self, test: Any) -> int | None:
-        """The test's place in the command's list; for a stand-in, that of the test that runs."""
+        """The test's place in the command's list; for an object that stands in for a test, that of the running one."""
         return self._numbers.get(id(test), self._running)
 
     def _note(self, test: Any, kind: str, err: Any, kept: list[Any], add: Any, subtest: Any = None) -> None:
@@ -227,7 +230,7 @@ class Recorder(unittest.TestResult):
         try:
             add(test, err)
             text = kept[-1][1]
-        except BaseException:  # a local variable whose repr raises; a `traceback` that is a mock
+        except BaseException:  # a local variable's repr raised, or `traceback` is a mock
             pass
         if type(text) is not str or not text:
             text = format_exception(err[1], shows_locals=self.tb_locals)
@@ -248,16 +251,18 @@ class Recorder(unittest.TestResult):
 
 
 def describe_exception(exception: BaseException, text: str | None = None) -> dict[str, Any]:
-    """The fields of an `OutcomeNoted` that tell of *exception*."""
+    """The fields of an `OutcomeNoted` that describe *exception*, whose traceback is *text* if that is known."""
     if text is None:
         text = format_exception(exception)
-    message = _without_our_frames(cut(tracebacks.as_text(exception), _MAX_MESSAGE))  # the loader's holds a traceback
+    message = _without_our_frames(
+        cut(tracebacks.as_text(exception), _MAX_MESSAGE)
+    )  # in an error of unittest's loader this holds a traceback
     name = tracebacks.name_of(type(exception))
     return {"text": cut(_without_our_frames(text)), "message": message, "exception": name}
 
 
 def _without_our_frames(text: str) -> str:
-    """A traceback that was formatted elsewhere, as unittest's loader does, without frames of ours in it."""
+    """Remove our own frames from a traceback that was formatted elsewhere, as by unittest's loader."""
     if _OUR_FRAME not in text:
         return text
     kept = []
@@ -273,7 +278,7 @@ def _without_our_frames(text: str) -> str:
 
 
 def format_exception(exception: BaseException, *, whole: bool = False, shows_locals: bool = False) -> str:
-    """The traceback, without the frames of ours and of unittest that it begins with unless the *whole* is wanted."""
+    """Format an exception. Unless *whole*, leading frames of unittest and of ours are left out."""
     trace = exception.__traceback__
     while not whole and trace is not None and "__unittest" in trace.tb_frame.f_globals:
         trace = trace.tb_next
@@ -281,14 +286,14 @@ def format_exception(exception: BaseException, *, whole: bool = False, shows_loc
 
 
 class _Written:
-    """Counts the bytes that this process has written, for tests that share it; one may close descriptors 1 and 2."""
+    """Counts the bytes written by this process, for tests that share it. A test may close descriptors 1 and 2."""
 
     def __init__(self) -> None:
         self._descriptors = {"stdout": duplicate(1), "stderr": duplicate(2)}
         self._sizes = dict.fromkeys(self._descriptors, 0)
 
     def so_far(self) -> dict[str, int]:
-        """How many bytes that are, by stream; as many as last time where nobody knows."""
+        """The bytes written so far, by stream; the last known number where the system gives none."""
         for name, descriptor in self._descriptors.items():
             try:
                 self._sizes[name] = os.fstat(descriptor).st_size
@@ -311,5 +316,5 @@ def _describe(subtest: Any) -> dict[str, str]:
 def _ask(method: Any) -> str:
     try:
         return tracebacks.as_text(method())
-    except Exception as exception:  # a parameter whose repr raises
+    except Exception as exception:  # the repr of a parameter raised
         return f"<{tracebacks.name_of(type(exception))}>"

@@ -1,4 +1,4 @@
-"""Sends a child's reports; those that nearly every test gives are all but written before its process is forked."""
+"""Sends a child's reports. Those that nearly every test makes are encoded before its process is forked."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     Held = tuple[type[Report], dict[str, Any]]
 
 LONGEST = 1e9
-"""Seconds below which there is place for them."""
+"""The largest number of seconds that a frame template has room for."""
 
 _SECONDS = ("at", "cpu_time", "duration", "elapsed", "found_after")
 
 _WHOLE = ("peak_rss", "pid", "status")
 
 OPEN: dict[str, Any] = {name: 33333333333333333300 + number for number, name in enumerate(_SECONDS + _WHOLE)}
-"""What stands for a field's value that is to be filled in: a number with as many digits as there are places."""
+"""Placeholders for values that are filled in later: numbers with as many digits as there is room for."""
 
 
 class Reporter:
-    """Sends this process's reports; says nothing in a fork of it.
+    """Sends this process's reports; sends nothing in a fork of it.
 
     *ended* counts the tests whose end was reported. With *forms*, what a test that passes says is filled in where it
     would be encoded: in a fork, the code that encodes is not even touched.
@@ -49,28 +49,28 @@ class Reporter:
         self.ended = 0
 
     def begin(self) -> None:
-        """This process, which may be a fork of the one where the reporter was made, is the child from now on."""
+        """Take this process, which may be a fork of the one that made the reporter, for the child from now on."""
         self.ready_at = time.monotonic()
         self.process_id = os.getpid()
 
     @property
     def is_twin(self) -> bool:
-        """Whether this is not the child any more, but a fork of it that came back from a test."""
+        """Whether this process is a fork of the child, one that a test made and that returned from the test."""
         return os.getpid() != self.process_id
 
     def hold(self, report: type[Report], /, **fields: Any) -> None:
-        """Keep a report, to be sent together with the next: each one sent wakes the runner up."""
+        """Keep a report, to be sent together with the next one: each sending wakes up the runner."""
         self._held.append((report, fields))
         if report is TestEnded:
             self.ended += 1
 
     def send(self, report: type[Report], /, **fields: Any) -> None:
-        """Send a report, after those that are held."""
+        """Send a report, after those that were held."""
         self.hold(report, **fields)
         self.flush()
 
     def flush(self) -> None:
-        """Send what is held."""
+        """Send what was held."""
         held, self._held = self._held, []
         if not held or self.is_twin:
             return
@@ -81,13 +81,13 @@ class Reporter:
             self._pipe.send_frames(frames)
 
     def beat(self) -> None:
-        """Send a heartbeat; from another thread, so nothing that is held goes with it."""
+        """Send a heartbeat. It comes from another thread, so held reports stay where they are."""
         if not self.is_twin:
             self._pipe.send(Heartbeat(attempt=self._attempt, pid=self.process_id, phase=phase_of(self._thread)))
 
 
 class FrameTemplates:
-    """What a single test that passes says, at its beginning and at its end, for names of one length."""
+    """The reports of a single test that passes, encoded but for numbers and name, for names of one length."""
 
     def __init__(self, length: int) -> None:
         about: dict[str, Any] = {"attempt": open_name(length), "pid": OPEN["pid"]}
@@ -97,7 +97,7 @@ class FrameTemplates:
         self._passed = make_form(length, finished, receipt)
 
     def fill(self, attempt: bytes, process_id: int, held: list[Held]) -> bytes | None:
-        """The frames for *held*, None where it is anything else than what a test says that passes."""
+        """The frames for *held*; None if these are not the reports of a test that passes."""
         if len(held) != 2:
             return None
         (first, told), (second, more) = held
@@ -113,7 +113,7 @@ _forms: dict[int, FrameTemplates] = {}
 
 
 def forms_for(attempt: str) -> FrameTemplates | None:
-    """Forms for the reports of this attempt, made once for all whose names are of the same length."""
+    """Frame templates for this attempt, made once for all whose names have the same length; None if there are none."""
     if not is_plain(attempt):
         return None
     if len(attempt) not in _forms:
@@ -122,29 +122,29 @@ def forms_for(attempt: str) -> FrameTemplates | None:
 
 
 def _is_usual(told: dict[str, Any], more: dict[str, Any]) -> bool:
-    # unittest takes the time with a clock that a test may have replaced
+    # a fixture may have replaced the clock
     has_time = type(told["duration"]) is float and 0 <= told["duration"] < LONGEST
     passed = told["succeeded"] and told["counted"] and told["written"] is None
     has_more = more["stopped"] or more.get("fixtures") or more.get("peak_rss")
     return has_time and passed and more["clean"] and not has_more
 
 
-# A number takes the same place whatever it is, since JSON allows white space before it; so the length of a frame is
-# known before, and to fill in a form is one step.
+# Every number takes the same room, since JSON allows white space before it. So the length of a frame is known in
+# advance, and filling in a template is a single step.
 
 
 def is_plain(attempt: str) -> bool:
-    """Whether JSON has an attempt's name as it is."""
+    """Whether an attempt's name needs no escapes in JSON."""
     return attempt.isascii() and attempt.isprintable() and '"' not in attempt and "\\" not in attempt
 
 
 def open_name(length: int) -> str:
-    """What stands for an attempt's name of this length."""
+    """The placeholder for an attempt's name of this length."""
     return "~" * length
 
 
 def make_form(length: int, *reports: Report) -> bytes:
-    """The frames of these reports, for ``%`` with the names of what is open, and with ``attempt``: all in bytes."""
+    """Encode these reports as one bytes object for ``%``, with the names of placeholders and ``attempt`` as keys."""
     form = b"".join([to_frame(encode(report)) for report in reports]).replace(b"%", b"%%")
     form = form.replace(b'"%b"' % open_name(length).encode(), b'"%(attempt)b"')
     for name, stands_for in OPEN.items():

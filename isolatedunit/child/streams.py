@@ -20,14 +20,11 @@ except ImportError:  # not POSIX; its descriptors are not inherited unless asked
 
 
 _HIGH_DESCRIPTOR = 100
-"""Where our own descriptors begin, out of the way of tests that count or close theirs."""
+"""The lowest number of our own descriptors, out of the way of tests that count or close theirs."""
 
 
 def take_capture(capture: dict[str, str]) -> int | None:
-    """Send this process's output, and its stacks, to the files that *capture* names.
-
-    Returns the descriptor of the file for the stacks.
-    """
+    """Send this process's output and stacks to the files named in *capture*; returns the descriptor for the stacks."""
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         if name in capture:
             redirect(open_capture(capture[name]), descriptor)
@@ -39,24 +36,24 @@ def take_capture(capture: dict[str, str]) -> int | None:
 
 
 def redirect(source: int, target: int) -> None:
-    """Make *target* refer to what the descriptor *source* does, and close *source*."""
+    """Make the descriptor *target* refer to what *source* does, and close *source*."""
     if source != target:
         os.dup2(source, target)
         os.close(source)
 
 
 def open_capture(path: str) -> int:
-    """Open a file for output from several processes at once."""
+    """Open a file that several processes may write to at once."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def move_out_of_the_way(descriptor: int) -> int:
-    """Give the descriptor a high number, which no child of this process inherits."""
+    """Move the descriptor to a high number that no child of this process inherits."""
     if fcntl is None:
         return descriptor
     try:
         moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH_DESCRIPTOR)
-    except OSError:  # too few descriptors allowed
+    except OSError:  # the limit of descriptors is too low
         os.set_inheritable(descriptor, False)
         return descriptor
     os.close(descriptor)
@@ -64,17 +61,17 @@ def move_out_of_the_way(descriptor: int) -> int:
 
 
 def duplicate(descriptor: int) -> int:
-    """Another descriptor, with a high number, for what *descriptor* refers to; itself where there can be none."""
+    """Duplicate the descriptor under a high number; returns the descriptor itself if that is impossible."""
     if fcntl is not None:
         try:
             return int(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH_DESCRIPTOR))
-        except OSError:  # too few descriptors allowed, or a fixture closed it
+        except OSError:  # the limit of descriptors is too low, or a fixture closed this one
             pass
     return descriptor
 
 
 def write_through() -> None:
-    """Let nothing wait in a buffer: what was written before a crash is what explains it."""
+    """Make the standard streams unbuffered: what was written just before a crash explains it."""
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         old = getattr(sys, name)
         raw: Any = io.FileIO(descriptor, "w", closefd=False)
@@ -91,7 +88,7 @@ def write_through() -> None:
 
 
 def dump_stacks_to(descriptor: int) -> None:
-    """Write every thread's stack there at a crash, and whenever `resources.DUMP_STACKS` arrives."""
+    """Have all threads' stacks written to *descriptor* at a crash, and at the signal `processes.DUMP_STACKS`."""
     faulthandler.enable(descriptor)
     if processes.DUMP_STACKS is not None and hasattr(faulthandler, "register"):
         faulthandler.register(processes.DUMP_STACKS, descriptor, all_threads=True)

@@ -1,4 +1,4 @@
-"""unittest's suite in a child, and what of a test's fixtures there is to run."""
+"""unittest's suite in a child, and which fixtures of a test there are to run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
 
 class Suite(unittest.TestSuite):
-    """unittest's suite; says which fixture runs, beforehand as it may be the last thing to run, and when it ended."""
+    """unittest's suite, which also reports each fixture before it runs, as that may end the process, and after it."""
 
     def _handleClassSetUp(self, test: Any, result: Any) -> None:
         cls = type(test)
@@ -64,7 +64,7 @@ def _overrides(cls: type, fixture: str) -> bool:
 
 
 def has_fixtures(cls: type) -> bool:
-    """Whether anything of the user's is set up before the first test of this class, or of its module."""
+    """Whether this class or its module has a fixture that runs before its first test."""
     return _overrides(cls, "setUpClass") or hasattr(sys.modules.get(cls.__module__), "setUpModule")
 
 
@@ -82,24 +82,24 @@ def _module_of(cls: type | None) -> str | None:
 
 
 def has_nothing_to_run(cls: type) -> bool:
-    """Whether unittest would run no fixture and no cleanup for this class and its module."""
+    """Whether unittest has no fixture and no cleanup to run for this class and its module."""
     return not (has_fixtures(cls) or has_more_to_run(cls) or getattr(cls, "_classSetupFailed", False))
 
 
 def has_more_to_run(cls: type) -> bool:
-    """Whether anything of the user's is to be run after the last test of this class, and of its module."""
+    """Whether this class or its module has a fixture or cleanup that runs after its last test."""
     return _has_to_tear_down(cls) or _is_module_torn_down(cls.__module__)
 
 
 def run_alone(test: unittest.TestCase, result: Any) -> None:
-    """Run the test as a suite of it alone would, where that has nothing else to run: without what it does for that.
+    """Run a test that has no fixtures as a suite with this test alone would, without the suite's own steps.
 
-    It would set an attribute of the class, too, after which the interpreter looks up all that the class inherits anew.
+    The suite would set an attribute of the class, which makes the interpreter look up all inherited attributes anew.
     """
     cls = type(test)
     result._testRunEntered, result._previousTestClass = True, cls
     test(result)
-    if has_more_to_run(cls):  # the test itself has seen to that
+    if has_more_to_run(cls):  # the test itself has added cleanups
         suite: Any = Suite()
         suite._tearDownPreviousClass(None, result)
         suite._handleModuleTearDown(result)

@@ -1,16 +1,15 @@
 """A template: a process that forks others and runs no test itself.
 
-The *base* template is a spawned interpreter with unittest in it and nothing else. It forks *lanes*:
-a lane imports one module, once, and then forks a child for one test after another. It never has
-two children at a time, so that whatever is among its children when the test's process has ended
-was left behind by that very test.
+The *base template* is a fresh interpreter that has imported unittest and nothing else. It forks *module templates*. A
+module template imports one module, once, and then forks a child for one test after another. It never has two children
+at a time, so whatever is among its children when a test's process has ended was left behind by that very test.
 
-Where fixtures are to run once for many tests, a lane's child runs them and becomes a *fixture_snapshot*: a
-template with the fixtures done, which forks lanes as the base template does. Its lane waits for
-its end as for any child's, so that what the fixtures leave behind is found in the same way.
+Where fixtures run once for many tests, a child of a module template runs them and becomes a *fixture process*: a
+template that starts from the fixtures' snapshot, and that forks module templates as the base template does. Its
+own module template waits for its end as for any child's, and so finds what the fixtures leave behind in the same way.
 
-On Linux each of them is a child subreaper: a process that a test left behind becomes the child of
-its lane, however it detached itself. Templates exist on POSIX only.
+On Linux every template is a child subreaper: a process that a test left behind becomes a child of its module
+template, however it detached itself. Templates exist on POSIX only.
 """
 
 from __future__ import annotations
@@ -65,19 +64,19 @@ if TYPE_CHECKING:
     from isolatedunit.protocol.messages import Command, Report, SetUpFixture, Work
 
 REMOVED = -1
-"""The size of a file that has no name any more: nobody could read what else is written there."""
+"""Stands for the size of a capture file that was removed: nobody could read what is written to it from now on."""
 
 PARENT_CHECK_INTERVAL = 1
-"""Seconds between two looks whether the template's own parent is still there."""
+"""Seconds between two checks that the template's own parent is still alive."""
 
-_READ_SIZE = 4096  # most commands are shorter; much more is a lot to be taken and given back for each
+_READ_SIZE = 4096  # longer than most commands; a larger buffer would be allocated and freed for each of them
 _RIGHTS_SIZE = _socket.CMSG_SPACE(4 * 4)  # for four descriptors
 
 
 class Template:
-    """One template; `serve` does what the runner says until the run is over or the runner is gone.
+    """One template: `serve` carries out the runner's commands until the run is over or the runner is gone.
 
-    *like* is the one that this process is a fork of: it has loaded the same.
+    *like* is the template that this process was forked from; this one starts with all that it has loaded.
     """
 
     def __init__(self, pipe: PipeEnd, *, scratch: str | None = None, like: Template | None = None) -> None:
@@ -102,7 +101,7 @@ class Template:
         self._fixture_snapshot: fixtures.FixtureSnapshot | None = None if like is None else like._fixture_snapshot
         self._holds_fixtures = False
         self._kept: set[int] = set()
-        self._lanes: set[int] = set()
+        self._templates: set[int] = set()
         self._holds_shared_imports = False
         self._shared_imports_duration: float = 0.0 if like is None else like._shared_imports_duration
         self._unsafe: str | None = None
@@ -110,7 +109,7 @@ class Template:
         self._is_subreaper = processes.is_subreaper()
 
     def serve(self) -> NoReturn:
-        """Follow the runner's commands; when there are no more, end everything below and leave."""
+        """Carry out the runner's commands; after the last one, end every process below this one and leave."""
         clean_exit = False
         try:
             self._report(ChildReady)
@@ -135,7 +134,7 @@ class Template:
         self._pipe.send(report(attempt=attempt, pid=os.getpid(), **fields))
 
     def _receive(self) -> Command:
-        """The next command; the descriptors that came along are in ``_descriptors``, in their order."""
+        """Wait for the next command; descriptors that came with it are appended to ``_descriptors``, in order."""
         while not self._commands:
             try:
                 data, ancillary, _, _ = self._socket.recvmsg(_READ_SIZE, _RIGHTS_SIZE)
@@ -160,9 +159,9 @@ class Template:
         process_id = -1 if self._unsafe is not None else self._fork()
         if process_id:
             if process_id > 0:
-                self._lanes.add(process_id)
-            self._shared_imports_duration = 0.0  # it is told once
-            os.close(descriptor)  # where nothing can be forked, its end is the answer
+                self._templates.add(process_id)
+            self._shared_imports_duration = 0.0  # it is reported once
+            os.close(descriptor)  # where nothing can be forked, the closed Connection is the answer
             return
         pipe = channel.PipeEnd(descriptor)
         channel.current = pipe
@@ -172,7 +171,7 @@ class Template:
         template.serve()
 
     def grow(self, command: ForkTemplate) -> None:
-        """Become a trunk: execute what several modules begin with. What fails there is left to them."""
+        """Execute the imports that several modules share; what fails here is left for those modules to meet."""
         sockets = open_sockets()
         started = time.monotonic()
         self._holds_shared_imports = True
@@ -188,9 +187,9 @@ class Template:
         self._shared_imports_duration = time.monotonic() - started
 
     def _fork(self, *, collects_garbage: bool = False, keeps_socket: bool = False) -> int:
-        """Fork; in the child, close what is this template's."""
+        """Fork; in the child, close what belongs to this template alone."""
         gc.freeze()
-        gc.unfreeze()  # all that there is counts as old: the collector has no reason to look at it soon
+        gc.unfreeze()  # every object counts as old now, so the collector does not look at it (and copy its page) soon
         has_exit_functions = receipt.has_exit_functions()
         if collects_garbage:
             gc.enable()
@@ -207,13 +206,13 @@ class Template:
     def _fork_child(self, command: ForkChild, descriptor: int) -> None:
         own = self._descriptors.pop(0) if command.becomes_fixture_process else None
         if command.spare is not None and self._watch.is_hung_up(descriptor):
-            _close(descriptor)  # it was ordered ahead, and is not wanted any more
+            _close(descriptor)  # it was ordered ahead of time, and is no longer wanted
             return
         capture = self._choose_capture(command)
         if capture != self._capture:
             self._take_capture(capture)
         pipe = channel.PipeEnd(descriptor)
-        # read here and not in the child: what it does not do itself, it need not copy pages for
+        # read here, not in the child: whatever a fork does itself costs it copied pages
         work = pipe.receive_work()
         if self._has_to_load(command):
             cleanup.import_needed(work)
@@ -240,17 +239,17 @@ class Template:
                 )
             finally:
                 os._exit(1)
-        # little is done here until the child has ended: each page that is touched meanwhile is copied
+        # do little until the child has ended: each page touched while it lives is copied
         _close(descriptor, own)
         self._await_child(command.attempt, process_id, work.settings.cleanup_timeout)
         heartbeat.disarm_heartbeat()
 
     def _choose_capture(self, command: ForkChild) -> dict[str, str]:
-        """The files for a child's output."""
+        """Choose the files for a child's output."""
         if command.spare is None:
             return command.capture
         if REMOVED in self._sizes:
-            raise RunnerGone  # there is no place for its files; the runner has another lane fork it
+            raise RunnerGone  # no files are left for its output; the runner has another module template fork it
         return command.spare if any(self._sizes) else command.capture
 
     def _prepare(self, command: ForkChild, pipe: PipeEnd, work: Work) -> Prepared | None:
@@ -263,7 +262,7 @@ class Template:
         return prepare(pipe, work, self._finder, command.home)
 
     def _become_fixture_process(self, work: SetUpFixture, pipe: PipeEnd, own: int) -> NoReturn:
-        """In a child: set up fixtures, and be a template from then on, with the Connection *own*."""
+        """In a child: set up fixtures, and from then on serve as a template over the Connection *own*."""
         if self._finder is None:
             self._finder = Finder()
         self._fixture_snapshot = fixtures.begin(pipe, work, self._finder)
@@ -274,53 +273,55 @@ class Template:
         template._holds_fixtures = True
         template._kept = set(processes.children_of_this_process())
         channel.current = template._pipe
-        self._report(FixtureProcessReady, work.attempt)  # the lane, whose Connection this is, waits and says nothing
+        self._report(
+            FixtureProcessReady, work.attempt
+        )  # over the module template's Connection, which that does not use while it waits
         self._socket.close()
         _close(pipe.descriptor)
         template.serve()
 
     def _end_fixture_process(self, command: EndFixtureProcess, descriptor: int) -> NoReturn:
-        """Tear down the fixtures that are set up here, and leave."""
+        """Tear down the fixtures that were set up in this process, and leave."""
         try:
             assert self._fixture_snapshot is not None
             self._take_capture(command.capture)
             pipe = channel.PipeEnd(descriptor)
             work = pipe.receive_work()
-            self._end_lanes()
+            self._end_templates()
             if self._collects_garbage:
                 gc.enable()
             fixtures.end(pipe, work, self._fixture_snapshot)  # type: ignore[arg-type]
         finally:
             os._exit(1)
 
-    def _end_lanes(self, is_meant: Callable[[int], bool] = lambda _: True) -> None:
-        """Return when those lanes are gone: the runner has closed its Connections to them."""
+    def _end_templates(self, is_meant: Callable[[int], bool] = lambda _: True) -> None:
+        """Wait until these module templates are gone; the runner has closed its Connections to them."""
         deadline = time.monotonic() + LEAVE_GRACE
         self._reap()
-        while left := [lane for lane in self._lanes if is_meant(lane)]:
+        while left := [one for one in self._templates if is_meant(one)]:
             if time.monotonic() > deadline:
-                for lane in left:
-                    processes.send_signal(lane, processes.SIGKILL)
+                for one in left:
+                    processes.send_signal(one, processes.SIGKILL)
             time.sleep(0.001)
             self._reap()
 
     def _end_strays(self, lost: int) -> None:
-        """End what is neither a lane nor was there when the fixtures had been set up: what a *lost* lane left."""
-        self._end_lanes(lambda lane: lane == lost)  # only when it is gone, this process has its children
-        while strays := set(processes.children_of_this_process()) - self._kept - self._lanes:
+        """End what the *lost* module template left: all but other templates and what the fixtures had started."""
+        self._end_templates(lambda one: one == lost)  # its children become this process's when it is gone
+        while strays := set(processes.children_of_this_process()) - self._kept - self._templates:
             for stray in strays:
                 processes.send_signal(stray, processes.SIGKILL)
                 processes.reap(stray)
             time.sleep(0.001)
 
     def _reap(self) -> None:
-        """Wait for what has ended; a stage only for lanes, since the fixtures wait for what they started."""
+        """Reap children that have ended; in a fixture process only templates, as fixtures wait for what they start."""
         if not self._holds_fixtures:
             reap_quietly()
             return
-        for lane in list(self._lanes):
-            if processes.reap(lane) is not None:
-                self._lanes.discard(lane)
+        for one in list(self._templates):
+            if processes.reap(one) is not None:
+                self._templates.discard(one)
 
     def _await_child(self, attempt: str, process_id: int, cleanup_timeout: float | None) -> None:
         status = cpu_time = peak = None
@@ -345,7 +346,7 @@ class Template:
         self._pipe.send_frames(form % {**about, **measured})
 
     def _make_form(self, length: int, captured: dict[str, int]) -> bytes:
-        """For children with names of this length that have left nothing, and written nothing."""
+        """Make the report for children whose attempts have names of this length, and that left and wrote nothing."""
         told = {name: OPEN[name] for name in ("pid", "status", "cpu_time", "peak_rss", "at")}
         reaped = ChildReaped(attempt=open_name(length), leftovers=[], captured=captured, **told)
         self._forms[length] = make_form(length, reaped)
@@ -355,14 +356,14 @@ class Template:
         if "stacks" in self._captured:
             os.close(self._captured["stacks"])
         self._capture = capture
-        self._forms.clear()  # which name the files
+        self._forms.clear()  # they name the files
         self._captured = {"stdout": 1, "stderr": 2}
         stacks = streams.take_capture(capture)
         if stacks is not None:
             self._captured["stacks"] = stacks
 
     def _size_of(self, name: str) -> int:
-        """How many bytes are in one of the files that output is captured in; `REMOVED` where a test removed it."""
+        """The size of one of the capture files, in bytes; `REMOVED` if a test removed it."""
         try:
             status = os.fstat(self._captured[name])
         except OSError:
@@ -375,7 +376,7 @@ class Template:
         return self._finder is None or any(repr(source) not in self._tried for source in command.sources)
 
     def _load(self, command: ForkChild) -> bool:
-        """Import what the children shall have; False when no child can be forked from that."""
+        """Import what the children need; returns False if nothing can be forked from the result."""
         self._report(LoadStarted, command.attempt)
         sockets = open_sockets()
         started = time.monotonic()
@@ -390,7 +391,7 @@ class Template:
                 self._tried.add(repr(source))
                 self._finder.load(source)
         except BaseException:
-            self._has_loaded_all = False  # the child meets it again, and reports it as its test's error
+            self._has_loaded_all = False  # the child meets it again and reports it as its test's error
         self._collects_garbage = gc.isenabled()
         note_import()
         _collect_new_garbage()
@@ -401,7 +402,7 @@ class Template:
         return unsafe is None
 
     def _is_orphaned(self) -> bool:
-        """Whether the runner is gone: it may only have let go of this template. Its end is seen a little later here."""
+        """Whether the runner has ended, which shows here a little late; it may only have closed its Connection."""
         deadline = time.monotonic() + LEAVE_GRACE
         while os.getppid() == self._parent and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -421,7 +422,7 @@ class Template:
 
 
 def _collect_new_garbage() -> None:
-    """Collect what has become garbage since ``gc.freeze``: a look at all else would copy each page that it is in."""
+    """Collect what has become garbage since ``gc.freeze``; looking at older objects would copy their pages."""
     gc.collect()
     gc.unfreeze()
 
@@ -432,11 +433,11 @@ def _close(*descriptors: int | None) -> None:
             try:
                 os.close(descriptor)
             except OSError:
-                continue  # a fixture closed it
+                continue  # a fixture has closed it
 
 
 def open_sockets() -> set[int]:
-    """The descriptors of this process that are sockets."""
+    """List the descriptors of this process that are sockets."""
     try:
         descriptors = [int(name) for name in os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")]
     except OSError:
@@ -452,7 +453,7 @@ def _is_socket(descriptor: int) -> bool:
 
 
 def what_forbids_forking(sockets_before: set[int]) -> str | None:
-    """What the import left behind that a fork would share or lose; None if there is nothing."""
+    """Say what the import left behind that a fork would share or lose; None if there is nothing."""
     lost = cleanup.what_a_fork_loses()
     if lost is not None:
         return lost

@@ -59,11 +59,11 @@ def execute(
     prepared: Prepared | None = None,
     spawned: bool,
 ) -> NoReturn:
-    """Do what *command* says and end this process.
+    """Carry out *command* and end this process.
 
-    *finder* knows what a template has loaded before it forked this process, *fixture_snapshot* which fixtures
-    it has set up, and *prepared* is what it has made ready. *spawned* tells that this process has an interpreter
-    of its own, whose peak memory only it can tell.
+    *finder* knows what the template had loaded when it forked this process, *fixture_snapshot* which fixtures it
+    had set up, and *prepared* is what it made ready. *spawned*: this process has an interpreter of its own, and has
+    to report its peak memory itself.
     """
     reporter = Reporter(pipe, command.attempt) if prepared is None else prepared.reporter
     reporter.begin()
@@ -83,7 +83,7 @@ def execute(
         elif isinstance(command, (RunTest, RunFunction)):
             take_settings(pipe, command.settings, reporter)
             if finder is None:
-                reporter.flush()  # what is imported first may take its time
+                reporter.flush()  # importing may take a while
             cleanup.import_needed(command)
             cleanup.limit(command.settings)
             if isinstance(command, RunFunction):
@@ -101,7 +101,7 @@ def execute(
 
 
 def _report_failure(reporter: Reporter, command: Work, exception: BaseException) -> None:
-    """Our own code failed: a bug of ours, but none of tests that have ended. Their outcomes stand."""
+    """Report a failure of our own code. If all tests had ended by then, their outcomes stand, with a warning."""
     if isinstance(command, RunTest) and command.tests and reporter.ended == len(command.tests):
         reporter.hold(WorkFinished)
         reporter.send(HandlesCleaned, handle_stats=without_look(exception))
@@ -136,8 +136,7 @@ def _run_tests(
     stopped = recorder is not None and recorder.shouldStop
     fixtures = None if recorder is None else recorder.fixture_seconds or None
     if tracker is None:
-        # what it holds of the tests may register something for the exit when it goes; to a tracker, though, what
-        # only the tests refer to is open, too
+        # freed now, since that may register exit functions; a tracker has to see what only the tests refer to
         del recorder
     finish(reporter, settings, spawned, tracker, grown, stopped=stopped, fixtures=fixtures)
 
@@ -159,7 +158,7 @@ def _run_suite(
     tracker: HandleTracker | None = None,
     grown: list[dict[str, Any]] | None = None,
 ) -> Recorder | None:
-    """Run the tests; what their process has grown by, where that is asked for, is added to *grown*."""
+    """Run the tests; if growth is measured, what the process has grown by is added to *grown*."""
     tests = []
     for number, planned in enumerate(command.tests):
         try:
@@ -192,7 +191,7 @@ def _run_suite(
 def _begin_to_measure(
     command: RunTest, reporter: Reporter, finder: Finder
 ) -> Callable[[], list[dict[str, Any]]] | None:
-    """Begin to look at the growth of this process, if that is asked for; what tells it when the tests are done."""
+    """Begin to measure the growth of this process, if asked for; returns a function that reports it at the end."""
     times, limit = command.settings.hunt_leaks, command.settings.memory_growth_limit
     if not times and limit is None:
         return None
@@ -200,7 +199,7 @@ def _begin_to_measure(
 
     def run_once() -> None:
         for number, planned in enumerate(command.tests):
-            reporter.send(TestStarted, test=number)  # each time with all the time that it may take
+            reporter.send(TestStarted, test=number)  # each run gets the whole time limit
             Suite([finder.find(planned["address"])]).run(_Silent())
 
     hunted = leak_hunt.hunt(run_once, times) if times else []
@@ -209,17 +208,17 @@ def _begin_to_measure(
 
 
 class _Silent(unittest.TestResult):
-    """Hears of runs that do not count; `Suite` tells it of fixtures, too."""
+    """The result of runs that do not count."""
 
     def fixture_starts(self, fixture: str) -> None:
-        """Nobody is told."""
+        """Report nothing."""
 
     def fixture_ended(self) -> None:
-        """Nobody is told."""
+        """Report nothing."""
 
 
 def _report_lost(reporter: Reporter, number: int, exception: BaseException) -> None:
-    """A test that could not be found here, since its module does not even import, is an error."""
+    """Report a test that cannot be found here, such as one whose module fails to import, as an error."""
     reporter.hold(TestStarted, test=number)
     reporter.hold(OutcomeNoted, test=number, kind="addError", **describe_exception(exception))
     reporter.hold(TestEnded, test=number, duration=0.0, counted=True, succeeded=False)

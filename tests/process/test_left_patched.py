@@ -448,7 +448,17 @@ class PackagesTest(ProjectTestCase):
 
     @needs("gevent")
     def test_the_runner_under_gevent(self) -> None:
-        self.write("test_it.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self):\n        pass\n")
+        self.write(
+            "test_it.py",
+            """
+            import socket
+            import unittest
+
+            class PatchedTest(unittest.TestCase):
+                def test_it(self):
+                    self.assertIn("gevent", socket.socket.__module__)
+            """,
+        )
         ended = run_python("-m", "gevent.monkey", "--module", "isolatedunit", "test_it", cwd=self.directory)
         self.assertTrue(re.search("1 passed, 0 failed, 0 skipped", ended.output), ended.output)
 

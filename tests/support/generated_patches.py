@@ -65,7 +65,9 @@ sys.path.insert(0, os.getcwd())
 
 
 def judge(module, name):
-    case = getattr(__import__(module), name)
+    imported = __import__(module)
+    unittest.TestLoader().loadTestsFromModule(imported)  # as unittest does before it runs anything
+    case = getattr(imported, name)
     test, stream = case("test_b_left_replaced"), io.StringIO()
     result = unittest.TextTestRunner(stream).run(unittest.TestSuite([test]))
     return b"E" if result.errors else b"F" if result.failures else b"P"
@@ -189,11 +191,12 @@ def _run_once(directory: str, *flags: str) -> dict[str, Verdict]:
     report = os.path.join(directory, "report.json")
     command = [sys.executable, "-m", "isolatedunit", "-q", "--history", "none", "--json", report, *flags]
     environment = {**os.environ, "PYTHONPATH": PACKAGE_PARENT}
-    ended = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
-    if ended.returncode not in (0, 1):
-        raise AssertionError(f"exit code {ended.returncode}\n{ended.stderr[-4000:]}")
+    subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False)
+    if not os.path.exists(report):  # the tests could not even be listed
+        return {}
     with open(report, encoding="utf-8") as file:
         told = json.load(file)["tests"]
+    os.unlink(report)
     return {
         one["id"].rpartition(".")[0]: Verdict(one["outcome"], one["cause"], str(one["message"]))
         for one in told

@@ -43,6 +43,7 @@ LIVE_IMPORTS = {
     "isolatedunit.model.results": "the runner's side",
     "isolatedunit.model.subtests": "texts",
     "isolatedunit.protocol.ipc": "what a test uses itself",
+    "isolatedunit.system.monkey_patches": "patches modules as the runner's are patched, before user code",
     "isolatedunit.sdk": "what a test uses itself",
     "isolatedunit.sdk.instance": "what a test uses itself",
 }

@@ -1,0 +1,35 @@
+"""What gevent has replaced in the runner's process by ``python -m gevent.monkey``, to be replaced in children, too."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+_OPTIONS = {
+    "socket": "socket",
+    "time": "time",
+    "select": "select",
+    "threading": "thread",
+    "os": "os",
+    "ssl": "ssl",
+    "subprocess": "subprocess",
+    "queue": "queue",
+    "signal": "signal",
+}
+"""The options of ``gevent.monkey.patch_all``, by the modules that they stand for."""
+
+
+def patched_by_gevent() -> list[str]:
+    """The modules of this process in which gevent has replaced anything; empty without gevent."""
+    monkey: Any = sys.modules.get("gevent.monkey")
+    is_patched = getattr(monkey, "is_module_patched", None)
+    return [] if is_patched is None else [name for name in _OPTIONS if is_patched(name)]
+
+
+def patch_by_gevent(modules: Iterable[str]) -> None:
+    """Have gevent replace in these modules of this process what it replaces; raises `ImportError` without gevent."""
+    wanted = set(modules)
+    monkey = importlib.import_module("gevent.monkey")
+    monkey.patch_all(**{option: name in wanted for name, option in _OPTIONS.items()})
