@@ -1,4 +1,4 @@
-"""The bridge from a run's events to a unittest result."""
+"""Reports a run to a unittest result: the bridge from events to the methods of a result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CLOCKS = (time.time, time.monotonic, time.perf_counter)
 
 
 class ReportedTest:
-    """Takes a test's place in a result, where the test itself never was in this process."""
+    """Takes the place of a test in a result if the test itself does not exist in this process."""
 
     failureException = AssertionError
 
@@ -39,11 +39,11 @@ class ReportedTest:
         return self._planned.id
 
     def shortDescription(self) -> str | None:
-        """The first line of its docstring."""
+        """The first line of the test's docstring."""
         return self._planned.description
 
     def countTestCases(self) -> int:
-        """One."""
+        """The number of tests: one."""
         return 1
 
     def __str__(self) -> str:
@@ -54,13 +54,13 @@ class ReportedTest:
 
 
 class _Shown(str):
-    """How an object of a child looks: it stands for the object, and looks like it."""
+    """The representation of an object of a child, which stands for the object and looks like it."""
 
     __repr__ = str.__str__
 
 
 class ReportedSubTest(_SubTest):  # type: ignore[misc]
-    """Takes a subtest's place in a result."""
+    """Takes the place of a subtest in a result."""
 
     # editors compare the class of a subtest by its full name
     __module__ = "unittest.case"
@@ -114,7 +114,7 @@ class ResultBridge:
         self._may_measure = getattr(type(result), "startTest", None) not in _READ_NO_CLOCK
 
     def handle(self, event: Event) -> None:
-        """Replay a report."""
+        """Report the result in *event*, if it has one."""
         if isinstance(event, TestFinished):
             self._replay(event.report)
             if getattr(self._result, "shouldStop", False):

@@ -1,4 +1,4 @@
-"""`IsolatedTestRunner`, and the bridge from a run's events to a unittest result."""
+"""`IsolatedTestRunner`: runs unittest tests, and functions, in processes of their own."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from isolatedunit.reporters.terminal.progress_lines import ProgressLines
     from isolatedunit.reporters.web.live import LivePage
 
-__unittest = True  # leaves this module's frames out of unittest's tracebacks
+__unittest = True  # unittest leaves the frames of such modules out of tracebacks
 
 
 class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
@@ -107,7 +107,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.report_lost = False
         self.not_run: tuple[str, ...] = ()
         self.planned_in_all_shards = 0
-        # what the command has, and a program has not: marks for a CI system, a drawing on the terminal, a template
+        # only the command uses these: annotations for a CI system, a progress display, a template that starts early
         self.annotates = False
         self.live: LivePage | None = None
         self.prestarted: Prestarted | None = None
@@ -117,11 +117,11 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.command_for_failed: str | None = None
 
     def get_statistics(self) -> dict[str, Any]:
-        """What the runner's runs have cost so far, in seconds and bytes."""
+        """What the runner's runs and calls have cost so far, in seconds and bytes."""
         return self.statistics.as_dict()
 
     def run(self, test: Any) -> Any:
-        """Run a test or a suite that exists in this process; gives the result, as unittest does.
+        """Run a test or a suite that exists in this process; returns the result, as unittest does.
 
         After a Ctrl-C the results so far are printed, and `KeyboardInterrupt` is raised.
         """
@@ -131,14 +131,14 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         return result
 
     def run_source(self, source: Mapping[str, Any]) -> Any:
-        """Run the tests that *source* names, which are listed in a child; this process imports none.
+        """Run the tests that *source* names; a child collects them, and this process imports none.
 
-        Raises `CollectionError`, and `Interrupted` when that happens before the tests are known.
+        Raises `CollectionError`, and `Interrupted` after a Ctrl-C before the tests are collected.
         """
         return self._run(lambda run: (run.collect(source), {}), json.dumps([source, self.options.patterns]))
 
     def replay(self, past: PastRun) -> Any:
-        """Show a run that was written down before as if it ran now, to all listeners; gives the result."""
+        """Show a recorded run to all listeners as if it ran now; returns the result."""
         reporters, bridge = self._gather(past.origin)
 
         def dispatch(result: Any) -> None:
@@ -227,7 +227,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         tests: Sequence[PlannedTest],
         originals: Mapping[int, Any],
     ) -> Callable[[Any], None]:
-        """What runs those of the tests that are chosen, in the order that was chosen."""
+        """A function that runs the selected tests in the selected order."""
         chosen = choose(tests, self.options, {} if history is None else history.read())
         if self.display is not None:
             self.display.estimate.expect(chosen.expectations.seconds)
@@ -253,7 +253,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 self._print_after_errors(result, reporters.durations.lines(self.durations or 0, self.verbosity))
 
         stream = self.stream
-        if is_past or self.options.events is not None:  # a run is to look the same when it is shown again
+        if is_past or self.options.events is not None:  # a replay must look the same
             self.stream = _WritelnDecorator(FilteredStream(stream, rewrite_elapsed(lambda: reporters.timeline.seconds)))
         try:
             return super().run(dispatch)  # type: ignore[arg-type]

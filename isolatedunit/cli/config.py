@@ -1,4 +1,4 @@
-"""``isolatedunit config``: tells which options tests will have, and where each of them comes from."""
+"""``isolatedunit config``: shows the options that tests will have, and where each of them comes from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from isolatedunit.cli.exit_codes import NO_TESTS, SUCCESS
-from isolatedunit.cli.parser import parse_all
+from isolatedunit.cli.parser import make_parser, parse_all
 from isolatedunit.config.options import PER_TEST, TABLE, Options, overriding
 from isolatedunit.engine.scheduling.units import OptionsOf
 from isolatedunit.errors import OptionError
@@ -20,14 +20,20 @@ IN_CODE = "its class or method"
 Row = tuple[str, str, str]
 
 
-def config_command(argv: Sequence[str]) -> int:
-    """``isolatedunit config TEST...``: print the options that tests will have, and where each comes from."""
+def config_command(arguments: Sequence[str]) -> int:
+    """Print the options of the tests that *arguments* name; returns the exit code. Raises `OptionError`."""
     from isolatedunit.backends.registry import open_backend
     from isolatedunit.collection.plan import report_known
     from isolatedunit.engine.run import Run
     from isolatedunit.system.signals import heeding_signals
 
-    options, names, origins, _ = parse_all(argv)
+    parser = make_parser(
+        prog="isolatedunit config",
+        usage="%(prog)s [OPTION ...] TEST ...",
+        description="Show the options that tests will have when they run with these options, and where each is set.",
+        epilog=None,
+    )
+    options, names, origins, _ = parse_all(arguments, parser)
     if not names:
         raise OptionError("config: no test given; name a test, a class or a module, as for a run.")
     run = Run(options, [], open_backend)
@@ -45,7 +51,7 @@ def config_command(argv: Sequence[str]) -> int:
 
 
 def explain(tests: Sequence[PlannedTest], options: Options, origins: Mapping[str, str]) -> Iterator[str]:
-    """The lines to print: tests that have the same options, from the same places, are told together."""
+    """The lines to print: tests with the same options from the same places share a table."""
     alike: dict[tuple[Row, ...], list[str]] = {}
     for test in tests:
         alike.setdefault(tuple(_rows(test, options, origins)), []).append(test.id)

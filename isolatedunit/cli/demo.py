@@ -1,4 +1,4 @@
-"""``python -m isolatedunit.cli.demo``: in half a minute, what isolation ends."""
+"""``python -m isolatedunit.cli.demo``: shows in a few seconds which problems isolation ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from isolatedunit.config.leak_policy import tell_leak
+from isolatedunit.config.leak_policy import format_leak
 
 if TYPE_CHECKING:
     from isolatedunit.sdk.instance import TestInstance
@@ -19,19 +19,19 @@ _shared: dict[str, str] = {}
 
 
 def pollute(test: TestInstance) -> list[str]:
-    """Leave a mark in this process, and tell which were there before."""
+    """Leave a mark in this process, and return the marks that were there before."""
     found = list(_shared)
     _shared[test.attempt_id] = os.environ["DEMO"] = "was here"
     return found
 
 
 def crash(_: TestInstance) -> None:
-    """End this process the hard way."""
+    """Kill this process."""
     os.abort()
 
 
 def wait_for_lock(_: TestInstance) -> None:
-    """Wait for what never comes."""
+    """Wait for a lock that nobody releases."""
     lock = threading.Lock()
     lock.acquire()
     lock.acquire()
@@ -43,7 +43,7 @@ def leave_a_process_behind(_: TestInstance) -> int:
 
 
 def square(test: TestInstance, number: int) -> int:
-    """Take a moment."""
+    """Compute a square, slowly."""
     test.ipc.progress(0.5)
     time.sleep(0.2)
     return number * number
@@ -55,8 +55,8 @@ def show(title: str, text: Any) -> None:
 
 
 def main() -> int:
-    """Show everything once; gives the exit code."""
-    # here, since the processes that the functions above are called in import this module, and need none of it
+    """Show everything once; returns the exit code."""
+    # here, because the processes that call the functions above import this module, and need none of this
     from isolatedunit.reporters.terminal.summary import table_of
     from isolatedunit.runner import IsolatedTestRunner
 
@@ -71,11 +71,11 @@ def main() -> int:
         show("A hang ended, with its stack", f"{result}\n{result.error}")
 
         result = runner.run_isolated_test(leave_a_process_behind)
-        leaks = "\n".join(map(tell_leak, result.handle_stats["leaks"]))
+        leaks = "\n".join(map(format_leak, result.handle_stats["leaks"]))
         show("A leak named and cleaned up", f"{result}\n{leaks}")
 
         started = time.monotonic()
-        squares = [one.test_results for one in runner.map(square, range(10))]
+        squares = [result.test_results for result in runner.map(square, range(10))]
         took = time.monotonic() - started
         show(
             "Ten tests, four at a time",
@@ -87,5 +87,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # the functions above are to be found under the module's own name, not carried as a script's
+    # so that the functions above are found under the module's own name, and not pickled as parts of a script
     sys.exit(importlib.import_module("isolatedunit.cli.demo").main())

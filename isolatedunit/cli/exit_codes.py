@@ -9,4 +9,4 @@ INTERNAL = 3
 """The fault is isolatedunit's own, or a report could not be written."""
 NO_TESTS = 5
 INTERRUPTED = 130
-"""As a shell reports a process that SIGINT ended."""
+"""What a shell reports for a process that SIGINT killed."""

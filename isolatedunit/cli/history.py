@@ -1,8 +1,7 @@
-"""``isolatedunit history``: what past runs tell about the tests of a project, on the terminal, as JSON or as a page."""
+"""``isolatedunit history``: shows what past runs recorded about tests, on the terminal, as JSON or as a page."""
 
 from __future__ import annotations
 
-import argparse
 import html
 import json
 import sqlite3
@@ -10,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+from isolatedunit.cli.parser import make_subcommand_parser
 from isolatedunit.config.output_files import HISTORY
 from isolatedunit.errors import OptionError
 from isolatedunit.history.store import History, TestHistory
@@ -18,7 +18,7 @@ from isolatedunit.reporters.escaping import on_one_line, printable
 from isolatedunit.reporters.files.json_report import write_atomically
 
 LIMIT = 10
-"""How many tests a list has, unless ``--limit`` says so."""
+"""How many tests a list has by default."""
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --dim: #595959; }
@@ -35,10 +35,9 @@ p { color: var(--dim); }
 
 
 def history_command(arguments: Sequence[str]) -> int:
-    """The command; gives the exit code. Raises `OptionError`."""
-    parser = argparse.ArgumentParser(
-        prog="isolatedunit history",
-        description="Show what past runs recorded: slow tests and their trends, flaky tests and failing tests.",
+    """Show or write the history that *arguments* name; returns the exit code. Raises `OptionError`."""
+    parser = make_subcommand_parser(
+        "history", "Show what past runs recorded: slow tests and their trends, flaky tests and failing tests."
     )
     parser.add_argument(
         "tests", nargs="*", metavar="TEST", help="show the runs of these tests: ids, parts of ids or patterns"
@@ -67,7 +66,7 @@ def history_command(arguments: Sequence[str]) -> int:
     if given.html is not None:
         _write("--html", given.html, page_of(found, given.history))
     if given.json is None and given.html is None:
-        lines = _tell_tests(tests, given.limit) if given.tests else _tell_all(found, given.history)
+        lines = _format_tests(tests, given.limit) if given.tests else _format_all(found, given.history)
         print("\n".join(lines))
     return 0
 
@@ -97,14 +96,14 @@ def _write(flag: str, path: str, text: str) -> None:
         raise OptionError(f"{flag}: {path!r} cannot be written: {exception}.") from exception
 
 
-def _tell_all(found: Trends, path: str) -> list[str]:
+def _format_all(found: Trends, path: str) -> list[str]:
     lines = [f"{found.tests} tests in {path}, last run {date_of(found.last_at)}"]
     for title, head, rows in tables_of(found, only_ascii=not _can_draw()):
         lines += ["", title, "-" * 70, *_align([head, *rows])]
     return lines
 
 
-def _tell_tests(tests: Sequence[TestHistory], limit: int) -> list[str]:
+def _format_tests(tests: Sequence[TestHistory], limit: int) -> list[str]:
     lines: list[str] = []
     for test in tests[:limit]:
         lines += [on_one_line(test.id), "-" * 70, *_align(runs_of(test))]
@@ -130,7 +129,7 @@ def _can_draw() -> bool:
 
 
 def page_of(found: Trends, path: str) -> str:
-    """The same as a page that needs nothing else."""
+    """The lists as a self-contained page."""
     parts = []
     for title, head, rows in tables_of(found):
         heads = "".join(f'<th scope="col">{_as_html(cell)}</th>' for cell in head)

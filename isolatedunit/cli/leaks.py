@@ -1,14 +1,14 @@
-"""``isolatedunit leaks``: lists the leaks of a run, and accepts them, so that from then on only new ones count."""
+"""``isolatedunit leaks``: lists the leaks of a run, and accepts them, so that only new leaks count from then on."""
 
 from __future__ import annotations
 
-import argparse
 import glob
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from isolatedunit.config.leak_policy import read_baseline, tell_leak
+from isolatedunit.cli.parser import make_subcommand_parser
+from isolatedunit.config.leak_policy import format_leak, read_baseline
 from isolatedunit.errors import OptionError
 from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.files.json_report import read_report, write_atomically
@@ -21,10 +21,12 @@ _HEADER = """\
 
 
 def leaks_command(arguments: Sequence[str]) -> int:
-    """The command; gives the exit code: 0, or 1 if there are leaks and they were not accepted."""
-    parser = argparse.ArgumentParser(
-        prog="isolatedunit leaks", description="List the leaks in a JSON report and, with --accept, accept them."
-    )
+    """List or accept leaks, as *arguments* say; returns the exit code: 1 if there are leaks that were not accepted,
+    else 0.
+
+    Raises `OptionError`.
+    """
+    parser = make_subcommand_parser("leaks", "List the leaks in a JSON report and, with --accept, accept them.")
     parser.add_argument("report", metavar="REPORT", help="a report written by --json")
     parser.add_argument("--accept", action="store_true", help="add them to the baseline, so that only new leaks count")
     parser.add_argument(
@@ -33,8 +35,8 @@ def leaks_command(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     leaks = list(_leaks_in(read_report(given.report, "leaks")))
     for test, leak in leaks:
-        print(printable(f"{test}: {tell_leak(leak)}"))
-    sys.stdout.flush()  # before what is written past it, where both go to one file
+        print(printable(f"{test}: {format_leak(leak)}"))
+    sys.stdout.flush()  # before what goes to the other stream, in case both are the same file
     print(f"{len(leaks)} leak{'' if len(leaks) == 1 else 's'}", file=sys.stderr)
     if not given.accept:
         return 1 if leaks else 0

@@ -1,13 +1,13 @@
-"""``isolatedunit merge``: makes one report of those of all shards, and refuses gaps and overlaps."""
+"""``isolatedunit merge``: merges the reports of all shards into one, and refuses missing and duplicate shards."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from isolatedunit.cli.parser import make_subcommand_parser
 from isolatedunit.errors import OptionError
 from isolatedunit.history.store import History, Row
 from isolatedunit.reporters.files.json_report import read_report, write_atomically
@@ -19,10 +19,9 @@ SUMMED = (
 
 
 def merge_command(arguments: Sequence[str]) -> int:
-    """The command; gives the exit code: 0 all well, 1 a test failed. Raises `OptionError`."""
-    parser = argparse.ArgumentParser(
-        prog="isolatedunit merge", description="Merge the reports of all shards of a run into one."
-    )
+    """Merge the reports that *arguments* name; returns the exit code: 1 if a test failed, else 0. Raises
+    `OptionError`."""
+    parser = make_subcommand_parser("merge", "Merge the reports of all shards of a run into one.")
     parser.add_argument("reports", nargs="+", metavar="REPORT", help="the JSON reports of the shards, in any order")
     parser.add_argument("--json", metavar="FILE", help="write the merged report to this file")
     parser.add_argument(
@@ -65,7 +64,7 @@ def _row_of(test: dict[str, Any]) -> Row | None:
 
 
 def merge(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """One report of all *reports*, by their paths; raises `OptionError` where they do not fit together."""
+    """Merge *reports*, by their paths, into one; raises `OptionError` if they do not belong together."""
     shards = _check(reports)
     documents = [reports[shards[part]] for part in sorted(shards)]
     first = documents[0]
@@ -73,21 +72,23 @@ def merge(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
         **first,
         "run": {
             **first["run"],
-            "duration": max(one["run"]["duration"] for one in documents),
+            "duration": max(document["run"]["duration"] for document in documents),
             "shard": {**first["run"]["shard"], "part": None},
         },
-        "counts": {name: sum(one["counts"][name] for one in documents) for name in first["counts"]},
+        "counts": {name: sum(document["counts"][name] for document in documents) for name in first["counts"]},
         "statistics": {
-            name: sum(one["statistics"][name] for one in documents) for name in SUMMED if name in first["statistics"]
+            name: sum(document["statistics"][name] for document in documents)
+            for name in SUMMED
+            if name in first["statistics"]
         },
-        "tests": [test for one in documents for test in one["tests"]],
-        "missing": [test for one in documents for test in one["missing"]],
-        "not_run": [test for one in documents for test in one.get("not_run", ())],
+        "tests": [test for document in documents for test in document["tests"]],
+        "missing": [test for document in documents for test in document["missing"]],
+        "not_run": [test for document in documents for test in document.get("not_run", ())],
     }
 
 
 def _check(reports: dict[str, dict[str, Any]]) -> dict[int, str]:
-    """The path of each part."""
+    """The path of each shard's report, by the number of the shard."""
     shards: dict[int, str] = {}
     division: tuple[int, str] | None = None
     for path, report in reports.items():

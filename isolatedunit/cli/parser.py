@@ -1,4 +1,4 @@
-"""The parser of the command line."""
+"""The parsers of the command line, and the subcommands that there are."""
 
 from __future__ import annotations
 
@@ -13,8 +13,20 @@ from isolatedunit.config.sources import load_options_with_origins
 from isolatedunit.errors import OptionError
 
 OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=HISTORY, watchdog_timeout=60.0)
-"""The defaults, where the command has others than a runner in a program."""
+"""The defaults of the command, some of which differ from those of a runner in a program."""
 
+SUBCOMMANDS = {
+    "config": ("TEST...", "show the options of tests and their sources"),
+    "history": ("[TEST...]", "show slow, flaky and failing tests"),
+    "leaks": ("REPORT", "list leaks; with --accept, accept them"),
+    "merge": ("REPORT...", "merge the reports of all shards into one"),
+    "replay": ("FILE", "show a run again that --events recorded"),
+    "selftest": ("", "check that isolatedunit works here"),
+}
+"""What the first argument may be besides the name of a test, with its arguments and what it does.
+
+Each is the function ``NAME_command`` of the module ``isolatedunit.cli.NAME``.
+"""
 
 _EXAMPLES = """\
 examples:
@@ -26,30 +38,34 @@ examples:
   python -m isolatedunit --last-failed             tests that failed last time
   python -m isolatedunit --shard 1/4 --json 1.json
 commands, each with its own --help:
-  isolatedunit config TEST...     show the options of tests and their sources
-  isolatedunit history [TEST...]  show slow, flaky and failing tests
-  isolatedunit leaks REPORT       list leaks; with --accept, accept them
-  isolatedunit merge REPORT...    merge the reports of all shards into one
-  isolatedunit replay FILE        show a run again that --events recorded
-  isolatedunit selftest           check that isolatedunit works here
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence."""
+class Parser(argparse.ArgumentParser):
+    """A parser that reports a mistake in one sentence, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence, and exit with code 2."""
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command line, from the table of options; it leaves out what is not given."""
-    parser = _Parser(
-        prog="isolatedunit",
-        usage="%(prog)s [OPTION ...] [TEST ... | discover [START [PATTERN [TOP]]]]",
-        description="Run unittest tests, each in a process of its own.",
-        epilog=_EXAMPLES,
+def make_subcommand_parser(name: str, description: str, **more: Any) -> Parser:
+    """The parser of a subcommand, without arguments yet; *more* is passed to `argparse.ArgumentParser`."""
+    return Parser(prog=f"isolatedunit {name}", description=description, **more)
+
+
+def make_parser(**more: Any) -> Parser:
+    """The parser of the options of a run, which leaves out what is not given; *more* replaces what its help says."""
+    subcommands = [f"isolatedunit {name} {arguments}" for name, (arguments, _) in SUBCOMMANDS.items()]
+    lines = [f"  {usage:<30}  {words}\n" for usage, (_, words) in zip(subcommands, SUBCOMMANDS.values(), strict=True)]
+    texts = {
+        "prog": "isolatedunit",
+        "usage": "%(prog)s [OPTION ...] [TEST ... | discover [START [PATTERN [TOP]]]]",
+        "description": "Run unittest tests, each in a process of its own.",
+        "epilog": _EXAMPLES + "".join(lines),
+    }
+    parser = Parser(
+        **{**texts, **more},
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
@@ -72,7 +88,7 @@ def add_option(group: Any, name: str) -> None:
     metadata, default = TABLE[name].metadata, TABLE[name].default
     flags: tuple[str, ...] = metadata["flags"]
     if not flags and "flags_set" not in metadata:
-        return  # it makes sense for some tests only, so that files and classes say it
+        return  # an option of single tests, which only files and classes set
     if "flags_set" in metadata:
         for flag, value, words in metadata["flags_set"]:
             group.add_argument(*flag, dest=name, action="store_const", const=value, help=words)
@@ -89,16 +105,17 @@ def add_option(group: Any, name: str) -> None:
 
 
 def parse(argv: Sequence[str]) -> tuple[Options, list[str]]:
-    """The options of the command line and of what stands behind it, and the names of the tests.
+    """The options from the command line, the environment and the files, and the names of the tests.
 
-    Raises `OptionError`; exits for ``--help`` and for what argparse cannot make sense of.
+    Raises `OptionError`; exits for ``--help`` and for a mistake that argparse finds.
     """
     wanted = parse_all(argv)
     return wanted.options, wanted.names
 
 
 class Wanted(NamedTuple):
-    """What a command line asks for: options, names of tests, where each option was set, and how it was written."""
+    """A command line: its options, the names of tests, where each option was set, and the values as they were
+    written."""
 
     options: Options
     names: list[str]
@@ -106,14 +123,17 @@ class Wanted(NamedTuple):
     given: dict[str, Any]
 
 
-def parse_all(argv: Sequence[str]) -> Wanted:
-    """The same, and where each option was set that is not as it is by default."""
+def parse_all(argv: Sequence[str], parser: Parser | None = None) -> Wanted:
+    """All that a command line says, read by *parser*, or by that of a run. Raises `OptionError`; may exit, as
+    `parse`."""
     # an option whose value may be left out takes none from the next word, which may be a test
     alone = {
-        one.metadata["flags"][0]: one.metadata["flag_alone"] for one in TABLE.values() if "flag_alone" in one.metadata
+        option.metadata["flags"][0]: option.metadata["flag_alone"]
+        for option in TABLE.values()
+        if "flag_alone" in option.metadata
     }
     argv = [f"{word}={alone[word]}" if word in alone else word for word in argv]
-    given = vars(make_parser().parse_intermixed_args(argv))
+    given = vars((parser or make_parser()).parse_intermixed_args(argv))
     names: list[str] = given.pop("tests", [])
     config = given.pop("config", None)
     if names[:1] == ["discover"]:

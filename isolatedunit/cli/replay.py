@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+from argparse import SUPPRESS
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from isolatedunit.cli.parser import Wanted, add_option
+from isolatedunit.cli.parser import Wanted, add_option, make_subcommand_parser
 from isolatedunit.cli.run import run_tests
 from isolatedunit.config.options import TABLE, Options, read
 from isolatedunit.config.output_files import REPORTS, check_files
@@ -18,12 +18,12 @@ from isolatedunit.reporters.files.event_log import PastRun
 
 
 def replay_command(arguments: Sequence[str]) -> int:
-    """Show the run as its options say; returns the run's exit code. Raises `OptionError`."""
-    parser = argparse.ArgumentParser(
-        prog="isolatedunit replay",
-        description="Show a recorded run as if it ran now, and write other reports of it.",
+    """Show the recorded run that *arguments* name; returns the exit code that it had. Raises `OptionError`."""
+    parser = make_subcommand_parser(
+        "replay",
+        "Show a recorded run as if it ran now, and write other reports of it.",
         epilog="The exit code is that of the run, or 1 if the recording stops before the end of the run.",
-        argument_default=argparse.SUPPRESS,
+        argument_default=SUPPRESS,
     )
     parser.add_argument("file", metavar="FILE", help="a recording written by --events; - is standard input")
     for name in ("verbosity", "durations", "stats", *REPORTS):
@@ -41,7 +41,7 @@ def replay_command(arguments: Sequence[str]) -> int:
 
 
 def _options_of(past: PastRun, given: dict[str, Any], path: str) -> Options:
-    """How the run was shown, but for what is *given* now."""
+    """The options that the run was shown with, replaced by those that are *given* now."""
     options = Options(leaks_baseline=None).with_values(past.shown, f"replay: {path}")
     for name, value in given.items():
         flag = max(TABLE[name].metadata["flags"] or ("-v",), key=len)
@@ -51,7 +51,7 @@ def _options_of(past: PastRun, given: dict[str, Any], path: str) -> Options:
 
 
 def _spare(path: str, given: dict[str, Any]) -> None:
-    """See that no report is written over what is read."""
+    """Refuse to write a report over the recording that is read."""
     for name in REPORTS:
         target = given.get(name)
         if target is not None and path != "-" and os.path.realpath(target) == os.path.realpath(path):

@@ -1,4 +1,4 @@
-"""The commands that run a test of a run, or those that failed, again: how they are found, and the options they had."""
+"""Makes the commands that run a test again, or all tests that failed, with the options that they had."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _OF_THE_CHOICE = ("patterns", "history")
 _OF_THE_TEST = PER_TEST - {"retries", "retry_on", "retry_delay", "retry_backoff", "flaky", "enable_process_logging"}
 
 
-class Again:
-    """How to run a test again that a command line ran; call it with the test's report.
+class RerunCommands:
+    """Makes the command that runs a test again, when it is called with the test's report.
 
-    *names* are the tests that it named, nothing for discovery, *given* the values of its options as they were written.
+    *names* are the tests that the command line named, none for discovery, and *given* has the values of its options as
+    they were written. `failed` is the command that runs all failed tests again, None without a history.
     """
 
     def __init__(self, options: Options, names: Sequence[str], given: Mapping[str, Any]) -> None:
@@ -36,10 +37,9 @@ class Again:
         wanted = "".join(f" {shlex.quote(name)}" for name in names) or (f" discover{found}" if found else "")
         chosen = "".join(_as_flags(name, given[name]) for name in _OF_THE_CHOICE if name in given)
         self.failed = None if options.history is None else f"{program}{wanted}{chosen}{self._end} --last-failed"
-        """The command for all that failed; None where nothing remembers which did."""
 
     def __call__(self, report: TestReport) -> str | None:
-        """The command, on one line; None where there is none that runs no other test's file, too."""
+        """The command on one line; None if no command would run just the test's own file."""
         name = _name_of(report)
         if name is None or not name.isprintable():
             return None
@@ -47,7 +47,7 @@ class Again:
 
 
 def _finds_by_name(options: Options) -> bool:
-    """Whether the ids of what discovery found are names that can be imported from the working directory."""
+    """Whether the ids that discovery gave are names that can be imported from the working directory."""
     top = options.top_level_directory or options.start_directory
     return os.path.realpath(top) == os.path.realpath(os.curdir)
 
@@ -60,7 +60,7 @@ def _name_of(report: TestReport) -> str | None:
         return None if report.planned.class_id != _FAILED_TEST.rstrip(".") else report.id[len(_FAILED_TEST) :]
     if "class" in report.planned.address:
         return report.id
-    # what a load_tests made cannot be named: its module can
+    # a test that load_tests made has no name, but its module has
     return report.planned.module or None
 
 
@@ -72,4 +72,4 @@ def _as_flags(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return f" {flag}"
     values = value if isinstance(value, list) else [value]
-    return "".join(f" {flag} {shlex.quote(str(one))}" for one in values)
+    return "".join(f" {flag} {shlex.quote(str(item))}" for item in values)

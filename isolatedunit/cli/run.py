@@ -1,4 +1,4 @@
-"""A run of tests from the command line: its terminal, its template that starts early, its exit code."""
+"""Runs tests from the command line: the terminal, the template that starts early, the exit code."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 
 def _shows_progress(options: Options) -> bool:
-    """Whether progress is wanted, and nothing else writes to where it is shown."""
+    """Whether to show progress: it is wanted, and nothing else writes to the same place."""
     wanted = options.progress and options.capture and options.verbosity
     return bool(wanted) and not any(getattr(options, name) == "-" for name in REPORTS)
 
 
 def _progress_lines_of(options: Options, stream: Any) -> ProgressLines | None:
-    """The lines that show now and then how far the run is, where there is no terminal."""
+    """The lines of progress, if there is no terminal."""
     if not _shows_progress(options) or is_terminal(sys.stderr):
         return None
     from isolatedunit.reporters.terminal.progress_lines import ProgressLines
@@ -48,7 +48,7 @@ def _progress_lines_of(options: Options, stream: Any) -> ProgressLines | None:
 
 
 def _display_of(options: Options) -> Display | None:
-    """The drawing of what runs, where there is a terminal for it that nothing else writes to."""
+    """The progress display, if there is a terminal for it that nothing else writes to."""
     if not _shows_progress(options) or not is_terminal(sys.stderr):
         return None
     from isolatedunit.reporters.terminal.progress import Display
@@ -57,7 +57,7 @@ def _display_of(options: Options) -> Display | None:
 
 
 def _serve(options: Options, stream: Any) -> LivePage:
-    """Begin to serve the page of the run, and say where; raises `OptionError`."""
+    """Start to serve the live page, and print its address; raises `OptionError`."""
     from isolatedunit.reporters.web.live import LivePage
 
     live = LivePage(options)
@@ -69,7 +69,7 @@ def _serve(options: Options, stream: Any) -> LivePage:
 def _stream_for(options: Options, display: Display | None) -> Any:
     filters: list[Filter] = []
     if options.verbosity == 1 and (display is not None or options.show_output == "live"):
-        filters.append(drop_letters)  # the bar shows more, and lines of tests do not begin behind letters
+        filters.append(drop_letters)  # the display shows more, and lines of tests must not start behind letters
     if wants_colour(options.color, sys.stderr):
         filters.append(add_colours())
     stream = sys.stderr if display is None else display.stream
@@ -103,7 +103,7 @@ def _begin_template(options: Options, closing: ExitStack) -> Prestarted | None:
         from isolatedunit.backends.registry import make_prestart
 
         prestarted = make_prestart(options)
-    except OSError:  # for want of descriptors, say; who needs what is imported there tries it again
+    except OSError:  # no descriptors are left, for example; whoever needs these modules imports them again
         return None
     if prestarted is not None:
         closing.callback(prestarted.close)
@@ -111,18 +111,18 @@ def _begin_template(options: Options, closing: ExitStack) -> Prestarted | None:
 
 
 def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: ExitStack) -> None:
-    """Give the runner what only a run of the present has: a live page, and the commands that run tests again."""
-    from isolatedunit.cli.rerun import Again
+    """Give the runner what a replay does not have: a live page, and the commands that run tests again."""
+    from isolatedunit.cli.rerun import RerunCommands
 
     if wanted.options.serve is not None:
         runner.live = _serve(wanted.options, stream)
         closing.callback(runner.live.close)
-    again = Again(wanted.options, wanted.names, wanted.given)
+    again = RerunCommands(wanted.options, wanted.names, wanted.given)
     runner.command_for, runner.command_for_failed = again, again.failed
 
 
 def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
-    """Run the tests that are wanted, or show a run of the *past*; gives the exit code."""
+    """Run the tests that are wanted, or replay a run of the *past*; returns the exit code."""
     options, names, is_run = wanted.options, wanted.names, past is None
     with ExitStack() as closing:
         prestarted = _begin_template(options, closing) if is_run else None
@@ -156,6 +156,6 @@ def _exit_code_of(runner: IsolatedTestRunner, result: Any, options: Options, pas
         return INTERNAL
     if not result.wasSuccessful() or runner.not_run or (past is not None and past.cut_off):
         return FAILURE
-    # that a shard has no test is no mistake where the others have some
+    # a shard may have no tests if the others have some
     some = result.testsRun or result.skipped or (options.shard is not None and runner.planned_in_all_shards)
     return SUCCESS if some else NO_TESTS

@@ -5,7 +5,6 @@ The zoo is not imported by the runner, nor by this module: what is expected of i
 
 from __future__ import annotations
 
-import argparse
 import ast
 import json
 import os
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from isolatedunit.cli.parser import make_subcommand_parser
 from isolatedunit.config.start_method import proven_start_methods
 from isolatedunit.errors import IsolatedUnitError, OptionError
 from isolatedunit.reporters.escaping import on_one_line
@@ -49,7 +49,7 @@ _NEVER_ENDS = 1800.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a test comes to: its outcome, the cause of that, how much it leaves behind, what is told of it."""
+    """The result of a test: its outcome and cause, how many leaks it has, and texts that the report contains."""
 
     outcome: str
     cause: str | None = None
@@ -64,11 +64,12 @@ class Verdict:
 
 
 def selftest_command(arguments: Sequence[str]) -> int:
-    """The command; gives the exit code: 0, or 1 where something does not hold. Raises `OptionError`."""
+    """Check what *arguments* name; returns the exit code: 0, or 1 if something is not as expected. Raises
+    `OptionError`."""
     methods = proven_start_methods()
-    parser = argparse.ArgumentParser(
-        prog="isolatedunit selftest",
-        description="Run tests that misbehave in every known way, and check that each is reported as it should be.",
+    parser = make_subcommand_parser(
+        "selftest",
+        "Run tests that misbehave in every known way, and check that each is reported as it should be.",
         epilog="This takes about half a minute per start method. Exit codes: 0 all as expected, 1 something is not.",
     )
     parser.add_argument(
@@ -92,7 +93,9 @@ def selftest_command(arguments: Sequence[str]) -> int:
     for method in chosen:
         print(f"{len(expected)} tests with {method} ...", flush=True)
         made[method] = {
-            test: verdict_on(one, expected[test]) for test, one in visit(method, patterns).items() if test in expected
+            test: verdict_on(report, expected[test])
+            for test, report in visit(method, patterns).items()
+            if test in expected
         }
     lines, wrong = table_of(expected, made)
     print("\n".join(lines))
@@ -104,12 +107,12 @@ def _matches(test: str, pattern: str) -> bool:
 
 
 def patterns_of(tests: Iterable[str]) -> list[str]:
-    """What to give to ``-k`` so that these run, or their fixtures do."""
+    """The patterns for ``-k`` that select *tests*, some of which may be fixtures."""
     return [f"{test.rstrip(')').rpartition('(')[2]}.*" if "(" in test else f"*{test}" for test in tests]
 
 
 def visit(start_method: str, patterns: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-    """Run the zoo in a runner of its own; gives what the report says of each test, by its id.
+    """Run the zoo in a runner of its own; returns the report on each test, by its id.
 
     *patterns* are those of ``-k``. Raises `IsolatedUnitError`.
     """
@@ -117,7 +120,7 @@ def visit(start_method: str, patterns: Sequence[str] = ()) -> dict[str, dict[str
         report = os.path.join(scratch, "report.json")
         command = [sys.executable, "-m", "isolatedunit", "discover", "-s", copy_zoo(scratch), *FLAGS]
         ended = subprocess.run(  # noqa: S603 - our own command
-            [*command, *(f"-k={one}" for one in patterns), "--start-method", start_method, "--json", report],
+            [*command, *(f"-k={pattern}" for pattern in patterns), "--start-method", start_method, "--json", report],
             cwd=scratch,
             env=_environment(scratch),
             stdin=subprocess.DEVNULL,
@@ -138,12 +141,12 @@ def visit(start_method: str, patterns: Sequence[str] = ()) -> dict[str, dict[str
 
 
 def copy_zoo(directory: str) -> str:
-    """Put the zoo below *directory*, as a suite that is none of the package's own files; gives where."""
+    """Put the zoo below *directory*, as a suite outside of the package; returns the path."""
     return shutil.copytree(ZOO, os.path.join(directory, "zoo"), ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def _environment(scratch: str) -> dict[str, str]:
-    """That of this process, without what would make it another run than everywhere else."""
+    """The environment of this process, without what would make the run differ from one elsewhere."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ISOLATEDUNIT_")}
     parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = os.pathsep.join(part for part in (parent, kept.get("PYTHONPATH")) if part)
@@ -151,7 +154,7 @@ def _environment(scratch: str) -> dict[str, str]:
 
 
 def verdict_on(test: Mapping[str, Any], expected: Verdict) -> Verdict:
-    """What the runner made of a test, from its part of the report; of texts those that are there as *expected*."""
+    """The result of a test in its part of the report; of the texts, those that it contains of the ones *expected*."""
     attempts = test["attempts"]
     by_kind = attempts[-1]["handle_stats"].get("by_kind", {}) if attempts else {}
     everything = json.dumps(test, ensure_ascii=False) + test["traceback"] + test["stdout"]
@@ -232,7 +235,7 @@ def _model_of_method(class_id: str, node: ast.FunctionDef | ast.AsyncFunctionDef
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", None) == "expect":
             given = dict(zip(_PARAMETERS, map(ast.literal_eval, decorator.args), strict=False))
-            given.update((str(one.arg), ast.literal_eval(one.value)) for one in decorator.keywords)
+            given.update((str(keyword.arg), ast.literal_eval(keyword.value)) for keyword in decorator.keywords)
             more = given.pop("told_since_311", ())
             if given.pop("since", (3,)) > sys.version_info:
                 given = {"outcome": "skipped"}

@@ -1,6 +1,6 @@
-"""How the values of options are read: from text, as the command line has them, or as configuration files do.
+"""Readers of the values of options: from text, as on the command line, or from the types of configuration files.
 
-Each reader gives the value as it is to be used, or raises ValueError or TypeError.
+Each reader returns the value that is used, or raises ValueError or TypeError.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def size(value: Any) -> int | None:
 
 @expects("auto, or a whole number that is at least 1")
 def jobs(value: Any) -> int | str:
-    """``auto``, or how many."""
+    """``auto``, or a number of processes."""
     if value == "auto":
         return "auto"
     number = whole(value)
@@ -129,7 +129,7 @@ def text(value: Any) -> str | None:
 
 @expects("a list of strings")
 def texts(value: Any) -> tuple[str, ...]:
-    """Several texts; in one text, one a line."""
+    """Several texts: a list, or one text with a line for each."""
     if isinstance(value, str):
         return tuple(line.strip() for line in value.splitlines() if line.strip())
     if not all(isinstance(item, str) for item in value):
@@ -139,7 +139,7 @@ def texts(value: Any) -> tuple[str, ...]:
 
 @expects("a list of patterns")
 def patterns(value: Any) -> tuple[str, ...]:
-    """Patterns of test names; what has no ``*`` in it may stand anywhere in the name, as unittest has it."""
+    """Patterns of test names; a pattern without ``*`` may match anywhere in the name, as for unittest."""
     return tuple(pattern if "*" in pattern else f"*{pattern}*" for pattern in texts(value))
 
 
@@ -173,8 +173,9 @@ RETRIED = ("failed", "error", "unexpectedSuccess", *(cause for cause in CAUSES i
 
 @expects(f"one or more of {', '.join(RETRIED)}, separated by commas")
 def retry_reasons(value: Any) -> tuple[str, ...]:
-    """Outcomes and causes; in one text, with commas between them."""
-    words = [word.strip() for one in ([value] if isinstance(value, str) else value) for word in one.split(",")]
+    """Outcomes and causes: a list, or one text with commas between them."""
+    texts = [value] if isinstance(value, str) else value
+    words = [word.strip() for text in texts for word in text.split(",")]
     if not set(words) <= set(RETRIED):
         raise ValueError
     return tuple(dict.fromkeys(words))
@@ -182,11 +183,11 @@ def retry_reasons(value: Any) -> tuple[str, ...]:
 
 @expects("names, each with a whole number that is at least 1, such as database=2")
 def group_limits(value: Any) -> tuple[tuple[str, int], ...]:
-    """How many tests of each named group may run at once: a table, or texts such as ``database=2``."""
+    """The limit of each named group: a table, or texts such as ``database=2``."""
     if isinstance(value, Mapping):
         pairs: Iterable[tuple[Any, Any]] = value.items()
     else:
-        pairs = [one if isinstance(one, tuple) else _split_limit(one) for one in _lines(value)]
+        pairs = [line if isinstance(line, tuple) else _split_limit(line) for line in _lines(value)]
     return tuple((str(name), count(limit)) for name, limit in pairs)
 
 
@@ -203,7 +204,7 @@ def _split_limit(line: str) -> tuple[str, str]:
 
 @expects("a port, or host:port, such as 8000 or 127.0.0.1:8000")
 def address(value: Any) -> tuple[str, int] | None:
-    """``8000`` or ``host:8000``, as host and port; the host is this machine's own where it is left out."""
+    """Host and port, from ``8000`` or ``host:8000``; without a host it is 127.0.0.1."""
     if value is None or isinstance(value, tuple):
         return value
     host, _, port = str(value).rpartition(":")
@@ -235,13 +236,13 @@ expects(f"auto, ignore, warn or fail; also for some kinds, as in fail:process,th
 
 
 class Choice:
-    """Reads one of a few words."""
+    """A reader that accepts one of a few words."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
 
     def __call__(self, value: Any) -> str:
-        """The word."""
+        """Return *value*, if it is one of the words."""
         if value not in self.words:
             raise ValueError
         return str(value)

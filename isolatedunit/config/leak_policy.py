@@ -1,4 +1,4 @@
-"""What is to be done about what a test left behind: by its kind, and by a list of what is allowed."""
+"""Decides what to do about a leak: by its kind, and by the list of leaks that are allowed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS = (
     "growth",
     "exit",
 )
-"""Every kind of leak that we tell; a kind that a test gave to ``track`` itself counts as ``handle``."""
+"""Every kind of leak; a kind that a test itself gave to ``track`` counts as ``handle``."""
 
 _IN_WORDS = {"temporary": "temporary file or directory", "loop": "event loop"}
 _MILDER = {"fail": "warn", "warn": "ignore", "ignore": "ignore"}
@@ -34,7 +34,7 @@ _MILDER = {"fail": "warn", "warn": "ignore", "ignore": "ignore"}
 def read_policy(value: Any) -> str:
     """``auto``, ``ignore``, ``warn`` or ``fail``, the last two also for some kinds: ``fail:process,thread``.
 
-    ``auto`` warns of what is found where nothing costs anything to find. Raises ValueError.
+    ``auto`` warns of the leaks that cost nothing to find. Raises ValueError.
     """
     word, colon, rest = str(value).partition(":")
     if word not in WORDS or (colon and word == "auto"):
@@ -53,7 +53,7 @@ def _read_kind(text: str) -> str:
 
 
 class Judged:
-    """Leaks, told apart: a test fails for *failed*, *warned* are told, *allowed* kept in the report."""
+    """Leaks by what happens: `failed` fail the test, `warned` cause a warning, `ignored` and `allowed` do neither."""
 
     def __init__(self) -> None:
         self.failed: list[dict[str, Any]] = []
@@ -63,7 +63,7 @@ class Judged:
 
 
 class Policy:
-    """What the options ``leaks`` and ``allowed_leaks`` say.
+    """The options ``leaks`` and ``allowed_leaks``, applied to leaks.
 
     What is allowed is a pattern, as `fnmatch` has it, and after a `` #`` the reason. It is compared
     with a leak's kind and identity (``socket 127.0.0.1:5432*``) and with the test's id and the kind
@@ -73,7 +73,9 @@ class Policy:
     def __init__(self, leaks: str, allowed: Iterable[str] = ()) -> None:
         self._word, _, kinds = read_policy(leaks).replace("auto", "warn").partition(":")
         self._kinds = frozenset(kinds.split(",")) if kinds else None
-        self._allowed = [(text.strip(), reason.strip()) for text, _, reason in (one.partition(" #") for one in allowed)]
+        self._allowed = [
+            (text.strip(), reason.strip()) for text, _, reason in (line.partition(" #") for line in allowed)
+        ]
 
     @property
     def may_fail(self) -> bool:
@@ -81,7 +83,7 @@ class Policy:
         return self._word == "fail"
 
     def judge(self, test: str, leaks: Iterable[Mapping[str, Any]]) -> Judged:
-        """Tell the leaks of the test with this id apart."""
+        """Sort the leaks of the test with the id *test*."""
         judged = Judged()
         places = {"fail": judged.failed, "warn": judged.warned, "ignore": judged.ignored}
         for leak in leaks:
@@ -110,8 +112,8 @@ class Policy:
         return None
 
 
-def tell_leak(leak: Mapping[str, Any]) -> str:
-    """The leak in words, with the line that made it where that is known."""
+def format_leak(leak: Mapping[str, Any]) -> str:
+    """The leak in words, with the line that caused it if that is known."""
     if leak["kind"] in ("exit", "growth"):
         return str(leak["identity"])
     origin = leak.get("origin")
@@ -121,7 +123,7 @@ def tell_leak(leak: Mapping[str, Any]) -> str:
 
 
 def read_baseline(path: str) -> tuple[str, ...]:
-    """The leaks that the file accepts, as patterns of the option ``allowed_leaks``; none without a file."""
+    """The leaks that the file accepts, as patterns for the option ``allowed_leaks``; none if there is no file."""
     if not os.path.isfile(path):
         return ()
     try:

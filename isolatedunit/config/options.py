@@ -1,8 +1,8 @@
 """Every option of isolatedunit, in one table: `Options`.
 
-A field's metadata say how its value is read, what its flag and its help are, and whether a class or
-a method may override it. The command line, the configuration files, the environment, the keyword
-arguments of `IsolatedTestRunner` and the documentation are all made from it.
+The metadata of a field are all that there is to declare about an option: how its value is read, its flags and its help,
+and whether a class or a method may override it. The command line, the configuration files, the environment, the keyword
+arguments of `IsolatedTestRunner` and the documentation are all made from this table.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ from isolatedunit.model.start_methods import START_METHODS
 
 @expects("tables, each with a pattern as tests and options for the tests that match")
 def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-    """Tables, each with a pattern under ``tests`` and options that may be set per test; raises `OptionError`."""
+    """Read tables that each have a pattern under ``tests``, and options to set for the tests that match; raises
+    `OptionError`."""
     found = []
     if isinstance(value, (str, Mapping)):
         raise ValueError
@@ -246,7 +247,7 @@ class Options(OutputOptions):
         metavar="S",
     )
 
-    # ---- what may run at the same time
+    # ---- which tests may run at the same time
     group: str | None = option(
         None,
         text,
@@ -269,7 +270,7 @@ class Options(OutputOptions):
         per_test=True,
     )
 
-    # ---- in which order, and which part
+    # ---- selection and order
     history: str | None = option(
         None,
         text_or_none,
@@ -306,7 +307,7 @@ class Options(OutputOptions):
         metavar="K/N",
     )
 
-    # ---- what becomes of the results
+    # ---- results
     retries: int = option(
         0,
         whole,
@@ -418,30 +419,33 @@ class Options(OutputOptions):
 
     @property
     def tracks_handles(self) -> bool:
-        """Whether a child looks for what its test left open."""
+        """Whether a child looks for what its test leaves open."""
         return self.track_handles == "on" or (self.track_handles == "auto" and self.leaks.startswith(("fail", "warn")))
 
     @property
     def tells_output(self) -> bool:
-        """Whether what a test writes is told as it comes."""
+        """Whether the output of a test is published while it runs."""
         return self.enable_process_logging or self.show_output == "live"
 
     def with_values(self, values: Mapping[str, Any], where: str) -> Options:
-        """These options, but for *values*, which were found *where*; raises `OptionError`."""
+        """These options with *values* in place of some; *where* they are from begins an error. Raises `OptionError`."""
         return replace(self, **check(values, where)) if values else self
 
 
-_OUTPUT_OPTIONS = {one.name for one in fields(OutputOptions)}
-# what is inherited comes last: --help and the documentation have this order
+_OUTPUT_OPTIONS = {declared.name for declared in fields(OutputOptions)}
+# inherited fields come last, since --help and the documentation have this order
 TABLE: dict[str, Field[Any]] = {
-    one.name: one for one in sorted(fields(Options), key=lambda one: one.name in _OUTPUT_OPTIONS)
+    declared.name: declared
+    for declared in sorted(fields(Options), key=lambda declared: declared.name in _OUTPUT_OPTIONS)
 }
-ALIASES: dict[str, str] = {one.metadata["alias"]: name for name, one in TABLE.items() if "alias" in one.metadata}
-PER_TEST: frozenset[str] = frozenset(name for name, one in TABLE.items() if one.metadata["per_test"])
+ALIASES: dict[str, str] = {
+    declared.metadata["alias"]: name for name, declared in TABLE.items() if "alias" in declared.metadata
+}
+PER_TEST: frozenset[str] = frozenset(name for name, declared in TABLE.items() if declared.metadata["per_test"])
 
 
 def check(values: Mapping[str, Any], where: str, *, allowed: Iterable[str] = TABLE) -> dict[str, Any]:
-    """The values as they are to be used; raises `OptionError` for an unknown name or a wrong value."""
+    """Read *values* by the names of options; raises `OptionError` for an unknown name or an invalid value."""
     checked = {}
     for key, value in values.items():
         name = ALIASES.get(key, key)
@@ -455,19 +459,19 @@ def check(values: Mapping[str, Any], where: str, *, allowed: Iterable[str] = TAB
 
 
 def read(name: str, value: Any, where: str) -> Any:
-    """The value of the option *name* as it is to be used; raises `OptionError`."""
+    """Read the value of the option *name*; raises `OptionError`."""
     reader: Reader = TABLE[name].metadata["read"]
     try:
         return reader(value)
     except (ValueError, TypeError):
-        # a flag that may be given several times has a list, and its user wrote no list
+        # a flag that may be repeated has a list, which its user did not write
         is_one_text = isinstance(value, list) and len(value) == 1 and isinstance(value[0], str)
         shown = value[0] if is_one_text else value
         raise OptionError(f"{where}: invalid value {shown!r}; expected {expectation(name)}.") from None
 
 
 def overriding(overrides: Iterable[tuple[str, Mapping[str, Any]]], test_id: str) -> dict[str, tuple[Any, str]]:
-    """What overrides say for a test: each option's value, and the pattern with it, the first that matches."""
+    """The options that *overrides* set for a test: the value from the first pattern that matches, and the pattern."""
     found: dict[str, tuple[Any, str]] = {}
     for pattern, values in overrides:
         if fnmatchcase(test_id, pattern):
@@ -477,5 +481,5 @@ def overriding(overrides: Iterable[tuple[str, Mapping[str, Any]]], test_id: str)
 
 
 def expectation(name: str) -> str:
-    """What a value of the option has to be, for a sentence."""
+    """What a value of the option must be, in words."""
     return expectation_of(TABLE[name].metadata["read"])

@@ -1,4 +1,4 @@
-"""Where a run's files go: the reports that its options ask for, and the history."""
+"""The files that a run writes: the reports that its options ask for, and the history."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from isolatedunit.config.options import TABLE, Options
 from isolatedunit.errors import OptionError
 
 HISTORY = os.path.join(".isolatedunit", "history.sqlite3")
-"""Where the command keeps the history, unless told otherwise."""
+"""The history file of the command by default."""
 
-REPORTS: dict[str, str] = {name: one.metadata["writer"] for name, one in TABLE.items() if "writer" in one.metadata}
+REPORTS: dict[str, str] = {
+    name: option.metadata["writer"] for name, option in TABLE.items() if "writer" in option.metadata
+}
 """The options that name a file to write a report to, ``-`` for standard output, and the class that writes it."""
 
 
 def check_files(options: Options) -> None:
-    """See that every report has a place, before anything runs; raises `OptionError`."""
+    """Check, before anything runs, that every report can be written to a file of its own; raises `OptionError`."""
     taken: dict[str, str] = {}
     for name in REPORTS:
         path: str | None = getattr(options, name)

@@ -1,4 +1,4 @@
-"""The options about what is shown of a run and written down, a part of `Options`."""
+"""The options about what a run prints, writes and measures, a part of `Options`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from isolatedunit.config.converters import Choice, Reader, address, flag, text
 
 
 def option(default: Any, read: Reader, words: str, *flags: str, per_test: bool = False, **more: Any) -> Any:
-    """A field of `Options`, with all that there is to know about its option.
+    """A field of `Options`, with all that there is to declare about the option.
 
     *read* makes the value from what a source has, *words* are its help, *flags* its names on the command line; one
     without flags is set in files, in the environment, by classes and by programs. *per_test* says whether a class, a
@@ -26,10 +26,10 @@ def report(flag_name: str, writer: str, words: str, **more: Any) -> Any:
     return option(None, text, words, flag_name, metavar="FILE", writer=writer, **more)
 
 
-# what ``dataclass`` would write and compile for it, it does for all fields together, in `Options`
+# ``dataclass`` makes the methods once, in `Options`, for all fields together
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class OutputOptions:
-    """What is shown of a run, where, and which files are written."""
+    """What a run prints, and which files it writes."""
 
     # ---- on the terminal
     capture: bool = option(

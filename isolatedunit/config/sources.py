@@ -1,4 +1,4 @@
-"""Where options come from besides the command line: configuration files and the environment.
+"""The sources of options besides the command line: configuration files and the environment.
 
 In the current directory ``[isolatedunit]`` in ``setup.cfg`` is read, and then ``[tool.isolatedunit]``
 in ``pyproject.toml``, whose values win. ``ISOLATEDUNIT_*`` variables win over both. In a ``.cfg`` file, where
@@ -23,9 +23,9 @@ _OVERRIDES_SECTIONS = "isolatedunit.overrides."
 
 
 def load_options(base: Options, *, config: str | None = None, environment: Mapping[str, str] | None = None) -> Options:
-    """*base*, but for what the files and the environment say; raises `OptionError`.
+    """*base*, with the options that files and the environment set; raises `OptionError`.
 
-    *config* names one file to be read in place of those in the current directory.
+    *config* names the only file to read, in place of those in the current directory.
     """
     return load_options_with_origins(base, config=config, environment=environment)[0]
 
@@ -33,7 +33,7 @@ def load_options(base: Options, *, config: str | None = None, environment: Mappi
 def load_options_with_origins(
     base: Options, *, config: str | None = None, environment: Mapping[str, str] | None = None
 ) -> tuple[Options, dict[str, str]]:
-    """The same, and where each option was set that files or the environment say something of."""
+    """What `load_options` returns, and where each option was set that files or the environment set."""
     environment = os.environ if environment is None else environment
     config = config or environment.get(CONFIG_VARIABLE)
     layers: list[tuple[str, Mapping[str, Any]]] = list(_read_files(config))
@@ -62,7 +62,7 @@ def _read_files(config: str | None) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _read_toml(path: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):  # here, as most directories have no such file
+    if sys.version_info >= (3, 11):  # here, because most directories have no such file
         import tomllib
     else:
         import tomli as tomllib

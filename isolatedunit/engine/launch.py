@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from isolatedunit.backends.contract import ChildSpec
-from isolatedunit.config.options import Options
+from isolatedunit.config.options import TABLE, Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduling.fixtures import Placement
@@ -22,7 +22,11 @@ from isolatedunit.system.cgroups import ControlGroup, find_parent
 from isolatedunit.system.tempdir import Scratch
 
 _LONGEST_INTERVAL = 1e9
-_Number = TypeVar("_Number", int, float)
+
+_SAME_AS_OPTIONS = tuple(
+    name for name in ChildSettings.__annotations__ if name in TABLE and name not in ("profiler", "track_handles")
+)
+"""The settings of a child that are the options of the same names."""
 
 
 class Launcher:
@@ -132,25 +136,18 @@ class Launcher:
     def settings(self, options: Options, **of_attempt: Any) -> ChildSettings:
         """The settings of a child for its *options*; *of_attempt* are the fields that each attempt has of its own."""
         profile = self._measuring.profile
+        values = {name: _bounded(getattr(options, name)) for name in _SAME_AS_OPTIONS}
+        values["heartbeat_interval"] = min(options.heartbeat_interval, _LONGEST_INTERVAL)
         return ChildSettings(
-            failfast=options.failfast,
-            buffer=options.buffer,
-            tb_locals=options.tb_locals,
+            **values,
             warnings=self._warnings,
             ipc=options.enable_ipc,
-            heartbeat_interval=min(options.heartbeat_interval, _LONGEST_INTERVAL),
-            cleanup_timeout=_bounded(options.cleanup_timeout),
-            cpu_limit=_bounded(options.cpu_limit),
-            memory_limit=_bounded(options.memory_limit),
-            max_open_files=_bounded(options.max_open_files),
-            memory_growth_limit=_bounded(options.memory_growth_limit),
-            hunt_leaks=options.hunt_leaks,
             profiler=None if profile is None else options.profiler,
             profile_directory=profile,
             **of_attempt,
         )
 
 
-def _bounded(limit: _Number | None) -> _Number | None:
-    """The limit; None for one beyond all that a child's system could count up to."""
-    return None if limit is None or limit >= LARGEST else limit
+def _bounded(value: Any) -> Any:
+    """*value*; None for a limit beyond all that a child's system could count up to."""
+    return None if isinstance(value, (int, float)) and value >= LARGEST else value

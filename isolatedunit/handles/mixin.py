@@ -70,7 +70,7 @@ class HandleTrackerMixin(unittest.TestCase):
         return super().doCleanups() and passed
 
     def _tell_leaks(self) -> None:
-        from isolatedunit.config.leak_policy import Policy, tell_leak
+        from isolatedunit.config.leak_policy import Policy, format_leak
 
         handles, self._tracker = self._tracker, None
         if handles is None:
@@ -80,8 +80,8 @@ class HandleTrackerMixin(unittest.TestCase):
         if judged.warned:
             import warnings
 
-            text = "; ".join(tell_leak(leak) for leak in judged.warned)
+            text = "; ".join(format_leak(leak) for leak in judged.warned)
             warnings.warn(f"{self.id()} left behind: {text}", ResourceWarning, stacklevel=2)
         if judged.failed:
-            count, lines = len(judged.failed), "\n".join(f"  {tell_leak(leak)}" for leak in judged.failed)
+            count, lines = len(judged.failed), "\n".join(f"  {format_leak(leak)}" for leak in judged.failed)
             raise self.failureException(f"The test left {count} leak{'' if count == 1 else 's'} behind:\n{lines}")

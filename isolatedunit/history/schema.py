@@ -1,4 +1,4 @@
-"""The tables of the history file, and how a file of an earlier isolatedunit becomes one of today.
+"""The tables of the history file, and the conversion of files that an earlier isolatedunit wrote.
 
 Format 2 has a row for each run of a test. Format 1 kept the recent runs of a test as one text, newest first, with ``;``
 between them.
@@ -54,14 +54,14 @@ _OF_FORMAT_1 = (
     "CREATE TABLE IF NOT EXISTS trunks (source TEXT PRIMARY KEY, imports TEXT NOT NULL, last_run REAL NOT NULL)",
     "ALTER TABLE tests RENAME TO old_tests",
 )
-"""Makes each table of format 1 be there, since the first files had less, and takes the name that is needed."""
+"""Adds the tables that the first files of format 1 did not have, and frees the name ``tests``."""
 
 _LONGEST_OLD_TEXT = 800  # characters, after which the oldest entry was cut off in the middle
 
 
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Do all of what follows, or nothing; *database* has to leave transactions to us (``isolation_level=None``)."""
+    """Make all the changes in the block, or none; *database* must have ``isolation_level=None``."""
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -72,7 +72,8 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def format_of(database: sqlite3.Connection) -> int:
-    """The format of a file; 0 for one that has no tables yet. Raises `sqlite3.Error` for one that is none of ours."""
+    """The format of the file; 0 if it has no tables yet. Raises `sqlite3.Error` for a newer format, or for no
+    database."""
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version > FORMAT:
         raise sqlite3.DatabaseError(f"written by a newer isolatedunit (format {version})")
@@ -80,7 +81,7 @@ def format_of(database: sqlite3.Connection) -> int:
 
 
 def bring_up_to_date(database: sqlite3.Connection) -> None:
-    """Give a new file its tables, and one of format 1 those of today, in a transaction that is open already."""
+    """Give a new file its tables, or convert a file of format 1; has to be called in a transaction."""
     version = format_of(database)
     if version == FORMAT:
         return

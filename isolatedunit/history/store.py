@@ -32,10 +32,10 @@ from isolatedunit.model.records import record
 from isolatedunit.model.results import GOOD, TestReport
 
 NEWEST_COUNTS = 0.5
-"""How much the newest duration counts against the mean of those before it."""
+"""The weight of the newest duration; the mean of those before it has the rest."""
 
 KEPT_FOR = 90 * 24 * 3600.0
-"""Seconds for which a test is remembered that does not run any more."""
+"""Seconds for which a test is remembered that no longer runs."""
 
 LONGEST_MESSAGE = 500
 """Characters of a failure's message that are kept."""
@@ -49,7 +49,7 @@ _BUSY_TIMEOUT = 5.0
 
 @record(frozen=True)
 class Row:
-    """What became of one test."""
+    """The result of one test in one run: *duration* in seconds, *peak_rss* in bytes."""
 
     id: str
     duration: float
@@ -134,20 +134,17 @@ class History:
             self._rows, self._shared, self._above = [], Counter(), set()
 
     def _keep(self, report: TestReport) -> None:
-        """Keep what matters of a report, which is little: there may be very many."""
+        """Keep what matters of a report, and no more, since there may be very many."""
         last = report.attempts[-1] if report.attempts else None
         process = None if last is None else last.process_id
         self._shared[process] += 1
-        # what it cost, its part of its process included, is what a schedule is made from
+        # schedules are made from the whole cost, including the test's share of its process
         self._rows.append((_row_of(report), 0.0 if last is None else last.duration, process))
         if report.planned is not None:
             self._above.update(map(_storable, units_above(report.planned)))
 
     def learn(self, rows: Sequence[Row], mended: Iterable[str] = ()) -> None:
-        """Write down what became of these tests, and that nothing is wrong any more with what is *mended*.
-
-        Where that fails, `problem` says why.
-        """
+        """Add the results in *rows*, and forget the failures of what is *mended*. If that fails, `problem` says why."""
         try:
             self._make_directory()
             with closing(self._open_to_write()) as database, transaction(database):
@@ -161,7 +158,7 @@ class History:
             self._give_up(exception)
 
     def read_shared_imports(self, source: str) -> SharedImportsPlan:
-        """What modules imported together when this *source* of tests was run last; nothing where that is not known."""
+        """What modules imported together when this *source* of tests ran last; empty if that is not known."""
         if not self._is_there:
             return ()
         try:
@@ -178,7 +175,7 @@ class History:
             return ()
 
     def learn_shared_imports(self, source: str, shared_imports: SharedImportsPlan) -> None:
-        """Write down what modules imported together, where that is not known yet."""
+        """Add what modules imported together, unless it is known."""
         if self._only_reads or self.problem is not None or shared_imports == self.read_shared_imports(source):
             return
         try:
@@ -200,11 +197,11 @@ class History:
     def _make_directory(self) -> None:
         directory = os.path.dirname(self._path)
         if not os.path.isdir(directory):
-            os.makedirs(directory, mode=0o700, exist_ok=True)  # another run may just have made it
-            # not a part of anybody's project
+            os.makedirs(directory, mode=0o700, exist_ok=True)  # another run may have made it a moment ago
+            # so that it does not become a part of the project
             with open(os.path.join(directory, ".gitignore"), "w", encoding="utf-8", opener=_open_private) as file:
                 file.write("*\n")
-        # SQLite would make it readable for all; what it makes beside it is as the file itself is
+        # SQLite would make it readable for everybody; its journal gets the mode of the file
         os.close(_open_private(self._path, os.O_RDWR | os.O_CREAT))
 
     @property
@@ -233,7 +230,7 @@ class History:
 
     def _open_to_write(self) -> sqlite3.Connection:
         database = self._open()
-        # every run would wait for the disk several times: a file that is not needed may be lost when the power fails
+        # otherwise every run would wait for the disk several times; this file may be lost when the power fails
         database.execute("PRAGMA synchronous = OFF")
         return database
 
@@ -268,7 +265,7 @@ _WRITTEN = ("id", "duration", "peak_rss", "outcome", "cause")
 
 def _values_of(row: Row, now: float) -> dict[str, object]:
     values = {name: getattr(row, name) for name in _WRITTEN}
-    # that the last failure had no message is something to know, too
+    # a failure without a message replaces the message of the failure before it
     message = None if row.outcome in GOOD else row.message
     return {**values, "failed": row.outcome not in GOOD, "now": now, "message": message}
 
@@ -285,5 +282,5 @@ def _row_of(report: TestReport) -> Row:
 
 
 def _storable(text: str) -> str:
-    """*text* as SQLite can have it: in UTF-8, which has no halves of surrogate pairs."""
+    """*text* as SQLite can store it: UTF-8 has no lone surrogates."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""What the history of tests tells people: which are slow, and how that changes, which are flaky, which fail now."""
+"""Finds in the history which tests are slow, and how that changes, which are flaky, and which fail."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Slow:
 
 @record(frozen=True)
 class Flaky:
-    """A test that came out well in *good* of its *runs* and not in others; *letters* are unittest's of these."""
+    """A test that did well in *good* of its *runs*, but not in all; *letters* are unittest's letters for the runs."""
 
     id: str
     good: int
@@ -47,7 +47,7 @@ class Flaky:
 
 @record(frozen=True)
 class Failing:
-    """A test that did not come out well in its last *times* runs, first *since* then, in seconds since 1970."""
+    """A test that failed in each of its last *times* runs, the first of them at *since*, in seconds since 1970."""
 
     id: str
     times: int
@@ -59,7 +59,7 @@ class Failing:
 
 @record(frozen=True)
 class Trends:
-    """The whole of it; each list with what matters most first."""
+    """The slow, flaky and failing tests; each list has what matters most first."""
 
     tests: int
     last_at: float
@@ -69,10 +69,10 @@ class Trends:
 
 
 def find_trends(tests: Sequence[TestHistory], limit: int) -> Trends:
-    """Make it from the recent runs of *tests*, with at most *limit* in each list."""
-    slow = sorted((_slow(test) for test in tests), key=lambda one: (-one.seconds, one.id))
-    flaky = sorted(filter(None, map(_flaky, tests)), key=lambda one: (one.good / one.runs, one.id))
-    failing = sorted(filter(None, map(_failing, tests)), key=lambda one: (-one.since, one.id))
+    """Find the trends in the histories of *tests*, with at most *limit* tests in each list."""
+    slow = sorted((_slow(test) for test in tests), key=lambda test: (-test.seconds, test.id))
+    flaky = sorted(filter(None, map(_flaky, tests)), key=lambda test: (test.good / test.runs, test.id))
+    failing = sorted(filter(None, map(_failing, tests)), key=lambda test: (-test.since, test.id))
     last_at = max((test.runs[-1].at for test in tests), default=0.0)
     return Trends(len(tests), last_at, tuple(slow[:limit]), tuple(flaky[:limit]), tuple(failing[:limit]))
 
@@ -111,34 +111,34 @@ def _failing(test: TestHistory) -> Failing | None:
 
 
 def letter_of(run: RecordedRun) -> str:
-    """unittest's letter of an outcome; a tilde for a test that only passed when it was tried again."""
+    """unittest's letter for the outcome; a tilde for a test that passed only on a retry."""
     return LETTER_OF_FLAKY if run.cause == "flaky" else _LETTERS.get(run.outcome, "?")
 
 
 def trend_of(durations: Sequence[float], *, only_ascii: bool = False) -> str:
-    """The last durations as bars, the highest for the longest of them."""
+    """The last durations as bars; the longest has the highest bar."""
     shown, bars = durations[-TREND_LENGTH:], _ASCII_BARS if only_ascii else _BARS
     top = max(shown) or 1.0
-    return "".join(bars[min(len(bars) - 1, int(one / top * len(bars)))] for one in shown)
+    return "".join(bars[min(len(bars) - 1, int(duration / top * len(bars)))] for duration in shown)
 
 
 def date_of(at: float) -> str:
-    """A time as people here write it, to the minute."""
+    """A time in the local time zone, to the minute."""
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def tables_of(found: Trends, *, only_ascii: bool = False) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-    """Title, column heads and rows of each list that has something in it."""
+    """Title, column heads and rows of each list that is not empty."""
     slow: list[tuple[str, ...]] = [
-        (f"{one.seconds:.3f} s", _percent(one.change), trend_of(one.durations, only_ascii=only_ascii), one.id)
-        for one in found.slow
+        (f"{test.seconds:.3f} s", _percent(test.change), trend_of(test.durations, only_ascii=only_ascii), test.id)
+        for test in found.slow
     ]
     flaky: list[tuple[str, ...]] = [
-        (f"{one.good / one.runs:.0%}", f"{one.good} of {one.runs}", one.letters, one.id) for one in found.flaky
+        (f"{test.good / test.runs:.0%}", f"{test.good} of {test.runs}", test.letters, test.id) for test in found.flaky
     ]
     failing: list[tuple[str, ...]] = [
-        (date_of(one.since), f"{one.times}", one.cause or one.outcome, one.id, _first_line(one.message))
-        for one in found.failing
+        (date_of(test.since), f"{test.times}", test.cause or test.outcome, test.id, _first_line(test.message))
+        for test in found.failing
     ]
     tables = [
         ("Slowest tests", ("last run", "change", "trend", "test"), slow),
@@ -149,19 +149,19 @@ def tables_of(found: Trends, *, only_ascii: bool = False) -> list[tuple[str, tup
 
 
 def runs_of(test: TestHistory) -> list[tuple[str, ...]]:
-    """When, what, why and how long, of each recent run, the newest first."""
+    """Date, outcome, cause and duration of each of the last runs, the newest first."""
     return [(date_of(run.at), run.outcome, run.cause or "", f"{run.duration:.3f} s") for run in reversed(test.runs)]
 
 
 def as_json(found: Trends, tests: Iterable[TestHistory]) -> dict[str, Any]:
-    """All of it as plain data: times in seconds since 1970, durations in seconds."""
+    """The trends and the histories as plain data: times in seconds since 1970, durations in seconds."""
     return {
         "format": "isolatedunit-history/1",
-        "slow": [{"id": one.id, "duration": one.seconds, "change": one.change} for one in found.slow],
-        "flaky": [{"id": one.id, "passed": one.good, "runs": one.runs} for one in found.flaky],
+        "slow": [{"id": test.id, "duration": test.seconds, "change": test.change} for test in found.slow],
+        "flaky": [{"id": test.id, "passed": test.good, "runs": test.runs} for test in found.flaky],
         "failing": [
-            {"id": one.id, "runs": one.times, "since": one.since, "outcome": one.outcome, "cause": one.cause}
-            for one in found.failing
+            {"id": test.id, "runs": test.times, "since": test.since, "outcome": test.outcome, "cause": test.cause}
+            for test in found.failing
         ],
         "tests": [
             {

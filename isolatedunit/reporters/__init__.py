@@ -1,1 +1,1 @@
-"""Listeners that tell people and programs about a run; they hear events and nothing else."""
+"""Listeners that show a run to people and programs; all they know of it are its events."""

@@ -1,4 +1,4 @@
-"""What a report is made from, and what the run asks of who writes one.
+"""What a report is made from, and what the writer of a report has to provide.
 
 A report format is a class that takes a `ReportContext` and can ``write``. One that writes as the run goes also has
 ``handle`` and hears each event; another one reads the timeline when the run is over. An option in
@@ -20,7 +20,7 @@ from isolatedunit.reporters.timeline import Timeline
 
 @record(frozen=True)
 class Origin:
-    """When, where and with which options a run was started, as reports say and no event does.
+    """When, where and with which options a run was started: what reports contain and no event has.
 
     *time* is what the events' clock showed at *started_at*.
     """
@@ -39,7 +39,7 @@ class Origin:
         """The origin of a run that starts now in this process; without the system's name unless a report needs it."""
         python = system = ""
         if names_system:
-            import platform  # here, as it takes a while, and to look at the system takes even longer
+            import platform  # here, because the import is slow, and asking for the system is slower still
 
             python, system = platform.python_version(), platform.platform()
         return cls(
@@ -76,11 +76,12 @@ class ReportWriter(Protocol):
     """Writes a run to a file in one format; made from a `ReportContext`."""
 
     def write(self) -> None:
-        """Write what is not written yet, since the run is over; raises `OSError`."""
+        """Write all that is not written yet, once the run is over; raises `OSError`."""
 
 
 class GuardedReport:
-    """Keeps a report from doing harm to the run: an exception in *writer* costs the report, and becomes `problem`."""
+    """Keeps a faulty report from harming the run: an exception in *writer* costs the report, and is kept as
+    `problem`."""
 
     def __init__(self, path: str, writer: ReportWriter) -> None:
         self.path = path

@@ -9,19 +9,17 @@ from isolatedunit.model.records import record
 from isolatedunit.model.start_methods import Capabilities, capabilities_of
 
 LEAST_SAVING = 1.0
-"""Seconds below which nothing is advised: nobody changes how a suite runs for less."""
+"""Seconds. A smaller saving gives no advice: nobody changes how a suite runs for it."""
 
 LEAST_SHARE = 0.05
-"""The share of all the time that processes took below which nothing is advised.
-
-A run takes some per cent more or less than the one before it, and a saving that is lost in that
-is none that anybody would see.
+"""The share of the time of all processes. A smaller saving gives no advice: it would disappear in the difference
+between two runs of the same suite.
 """
 
 
 @record()
 class Cost:
-    """What something of this *name* took: *seconds* in all, *times* it ran, in so many *runs*."""
+    """What one import or fixture cost: *seconds* in total, how many *times* it ran, and in how many *runs*."""
 
     name: str
     times: int = 0
@@ -31,18 +29,18 @@ class Cost:
 
     @property
     def saving(self) -> float:
-        """The seconds that would be saved if it ran once in each run."""
+        """The seconds that would be saved if it ran only once in each run."""
         return self.seconds * (1.0 - self.runs / self.times)
 
 
 class CostTable:
-    """Adds up costs by name."""
+    """Adds up what imports, or fixtures, cost, by their names."""
 
     def __init__(self) -> None:
         self._costs: dict[str, Cost] = {}
 
     def add(self, run: int, seconds: dict[str, float]) -> None:
-        """More of them, in the run with this number."""
+        """Add *seconds*, by names, which were spent in the run with the number *run*."""
         for name, took in seconds.items():
             cost = self._costs.get(name)
             if cost is None:
@@ -54,17 +52,18 @@ class CostTable:
                 cost.last_run = run
 
     def slowest_first(self) -> list[Cost]:
-        """All of them."""
+        """The costs, the highest first."""
         return sorted(self._costs.values(), key=lambda cost: -cost.seconds)
 
     def as_rows(self, title: str) -> list[dict[str, Any]]:
-        """The same as plain values, the name under *title*."""
+        """The costs as plain values, the highest first, with the name under *title*."""
         return [{title: cost.name, "times": cost.times, "seconds": cost.seconds} for cost in self.slowest_first()]
 
 
 @record(frozen=True)
 class IsolationMode:
-    """How the run was isolated, which is what advice is about; *usable* are the start methods that this system has."""
+    """How the run was isolated, which is what advice can change; *usable* are the start methods that this system
+    has."""
 
     isolation: str = "test"
     start_method: str = ""
@@ -78,7 +77,7 @@ class IsolationMode:
 
 
 def advise(imports: CostTable, fixtures: CostTable, total: float, isolation_mode: IsolationMode) -> list[str]:
-    """What would save time, the most first; *total* are the seconds that all processes took together."""
+    """What would save time, the most first; *total* is how many seconds all processes took together."""
     found = [
         *_for_fixtures(fixtures.slowest_first(), isolation_mode),
         *_for_imports(imports.slowest_first(), isolation_mode),
@@ -98,11 +97,11 @@ def _for_fixtures(costs: Sequence[Cost], isolation_mode: IsolationMode) -> Itera
         if ways:
             times, seconds = max(cost.times for cost in both), sum(cost.seconds for cost in both)
             saving = sum(cost.saving for cost in both)
-            yield saving, f"{steps} of {owner.strip('()')} ran {_tell(times, seconds, ways, saving)}"
+            yield saving, f"{steps} of {owner.strip('()')} ran {_format(times, seconds, ways, saving)}"
 
 
 def _ways(kind: str, isolation_mode: IsolationMode) -> list[str]:
-    """The options with which the fixtures of a class or module run less often than now."""
+    """The options with which the fixtures of a class or module would run less often."""
     wider = {"class": ("test",), "module": ("test", "class")}[kind]
     ways = [f"--isolation {kind}"] if isolation_mode.isolation in wider else []
     if isolation_mode.capabilities.holds_fixtures and isolation_mode.fork_after != "fixtures":
@@ -116,10 +115,10 @@ def _for_imports(costs: Sequence[Cost], isolation_mode: IsolationMode) -> Iterab
     ways = ["--isolation module"] if isolation_mode.isolation in ("test", "class") else []
     ways += [f"--start-method {name}" for name in isolation_mode.usable if capabilities_of(name).has_templates]
     for cost in costs if ways else ():
-        yield cost.saving, f"{cost.name} was imported {_tell(cost.times, cost.seconds, ways, cost.saving)}"
+        yield cost.saving, f"{cost.name} was imported {_format(cost.times, cost.seconds, ways, cost.saving)}"
 
 
-def _tell(times: int, seconds: float, ways: Sequence[str], saving: float) -> str:
+def _format(times: int, seconds: float, ways: Sequence[str], saving: float) -> str:
     return f"{times} times, {_round(seconds)} in total; {' or '.join(ways)} would save about {_round(saving)}"
 
 

@@ -1,6 +1,6 @@
-"""What files about a run leave out: the values of environment variables that are named like secrets.
+"""Hides the values of environment variables that are named like secrets.
 
-A report travels further than a terminal's text: to whoever may look at what a build has left.
+A report travels further than the text on a terminal: to everybody who may see the artifacts of a build.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from isolatedunit.model.events import Event, Listener
 from isolatedunit.system.secrets import is_secret
 
 _SHORTEST = 8
-"""Shorter values are those of switches, which stand in every other text."""
+"""Characters. Shorter values are those of switches, such as ``1``, which occur in any text."""
 
 
 class Secrets:
-    """The secrets of *environment*, as it is now."""
+    """The secrets in *environment* at this moment."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._names = {text: name for name, text in environment.items() if len(text) >= _SHORTEST and is_secret(name)}
@@ -27,16 +27,16 @@ class Secrets:
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def hide(self, value: Any) -> Any:
-        """*value* with names in the place of secrets; itself, if none is in it."""
+        """*value* with the names of variables in place of their values; *value* itself if it has no secret."""
         return value if self._pattern is None else self._without(value, self._pattern)
 
     def _without(self, value: Any, pattern: re.Pattern[str]) -> Any:
         if isinstance(value, str):
             return pattern.sub(lambda found: f"(hidden: {self._names[found[0]]})", value)
         if isinstance(value, dict):
-            return {key: self._without(one, pattern) for key, one in value.items()}
+            return {key: self._without(item, pattern) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return type(value)([self._without(one, pattern) for one in value])
+            return type(value)([self._without(item, pattern) for item in value])
         if is_dataclass(value) and not isinstance(value, type):
             changed = {}
             for field in fields(value):

@@ -1,4 +1,4 @@
-"""Who hears of a run: what prints and counts, and the writers of the reports that its options ask for."""
+"""The listeners of a run: what prints and counts, and the writers of the reports that the options ask for."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from isolatedunit.reporters.timeline import Timeline
 
 
 class Follower(Listener, Protocol):
-    """A listener that shows a run, and gets its timeline when the run begins."""
+    """A listener that shows a run, and is given its timeline when the run starts."""
 
     def follow(self, timeline: Timeline) -> None:
         """Show the run of *timeline* from now on."""
 
 
 class ReporterSet:
-    """All who hear of a run that began at *origin*: `listeners`, in the order in which they hear each event.
+    """All listeners of a run that started at *origin*: `listeners`, in the order in which they hear each event.
 
     *write_line* prints a line. *display* shows the run on the terminal. What leaves the terminal hears no secrets: the
     reports, the *live* page, and those *redacted*. *others* come last. `durations` is there if they were asked for and
@@ -63,7 +63,7 @@ class ReporterSet:
         shown = (self.summary, self.durations, self._slowest, display)
         if display is not None:
             display.follow(self.timeline)
-        timeline = Timeline(origin.time)  # one of its own, since secrets are hidden in what it hears
+        timeline = Timeline(origin.time)  # a separate one, since it hears events without secrets
         self._reports = list(_make_reports(options, origin, timeline, statistics))
         outside: list[Listener] = [timeline] if self._reports or live is not None else []
         outside += [report for report in self._reports if report.hears_events]
@@ -80,13 +80,13 @@ class ReporterSet:
         self.listeners += others
 
     def publish(self, events: Iterable[Event]) -> None:
-        """Have all listeners hear *events*."""
+        """Pass each of *events* to all listeners."""
         for event in events:
             for listener in self.listeners:
                 listener.handle(event)
 
     def conclude(self) -> bool:
-        """Write what is not written yet, and print the end of the run, which is over; True if a report was lost."""
+        """Write the reports and print the summary of a run that is over; True if a report was lost."""
         lost = False
         for report in self._reports:
             report.write()
@@ -110,7 +110,7 @@ def writes_reports(options: Options) -> bool:
 def _make_reports(
     options: Options, origin: Origin, timeline: Timeline, statistics: Statistics
 ) -> Iterator[GuardedReport]:
-    # all are imported before any begins to write, since a package may be missing for one of them
+    # all are imported before any opens its file, since the package that one of them needs may be missing
     writers = []
     for name, writer in REPORTS.items():
         path = getattr(options, name)

@@ -1,4 +1,4 @@
-"""Counts what runs cost: a listener, for several runs and calls together."""
+"""Counts what runs and calls cost: a listener."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _USABLE = proven_start_methods()
 class Statistics:
     """The costs of a run, or of several runs and calls, so far. Times are seconds, sizes bytes.
 
-    It adds up what attempts cost; outcomes and the use of slots it reads from the timelines that it was told to
-    `follow`. The figures may be asked for at any time, also while a run is on.
+    It adds up the costs of attempts. Outcomes and the use of slots are read from the timelines given to `follow`. The
+    figures may be asked for at any time, also while a run is on.
     """
 
     def __init__(self) -> None:
@@ -65,8 +65,8 @@ class Statistics:
         """The figures as plain values.
 
         *average*, *median* and *slowest* ``_spawn_time`` are measured from the order to start a process to
-        its first sign of life. ``slots_busy`` is the share of the time that slots were in use, from 0 to 1,
-        ``average_queue_time`` how long a test waited for its slot. ``time`` has the seconds of all
+        its first sign of life. ``slots_busy`` is the share of time in which slots were in use, from 0 to 1, and
+        ``average_queue_time`` is how long a test waited for its slot. ``time`` has the seconds of all
         attempts together by phase, and ``time_lost_to_isolation`` is all of that except the tests. ``imports``
         and ``fixtures`` say how often each ran and how long that took in total, the slowest first; ``advice``
         says what would save time.
@@ -99,7 +99,7 @@ class Statistics:
 
 
 def _median(ordered: list[float]) -> float:
-    # not the library's, whose import takes as long as to begin and end the processes of several tests
+    # not the standard library's, whose import takes as long as starting and ending the processes of several tests
     if not ordered:
         return 0.0
     middle = len(ordered) // 2

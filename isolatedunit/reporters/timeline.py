@@ -1,4 +1,4 @@
-"""The run as it stands: one object hears the events and keeps what everybody who shows or counts the run reads.
+"""The state of a run at each moment: one object hears the events, and all who show or count the run read it.
 
 `Timeline` is a pure state machine: it does no I/O and reads no clock but the times of the events. It has no lock,
 which would take as long as all else that it does. Another thread may read it all the same: values are replaced, lists
@@ -35,7 +35,7 @@ from isolatedunit.model.results import Counts, TestReport
 PHASES = ("spawn", "import", "fixtures", "tests", "cleanup")
 """Where the time of an attempt goes, in the order in which it is shown."""
 
-_NONE: dict[str, Any] = {}  # shared by all spans, since to make two dictionaries for each takes longer than the rest
+_NONE: dict[str, Any] = {}  # shared by all spans: two dictionaries for each would take longer to make than all the rest
 
 
 @record(eq=False)
@@ -106,7 +106,7 @@ class Timeline:
         self.slot_use = SlotUse()
         self.running: dict[str, Span] = {}
         self.reports: list[TestReport] = []
-        self.spans: list[Span] = []  # in the order in which they began
+        self.spans: list[Span] = []  # in the order in which they started
         self.settled: list[Span] = []  # in the order in which the outcomes of all their tests became known
         self.unsettled: dict[str, Span] = {}  # those that have ended while the outcome of a test is still to come
         self._keeps_reports = self._keeps_spans = False
@@ -148,7 +148,7 @@ class Timeline:
     # ---- the run
 
     def _count_slots(self) -> None:
-        """Add up the use of slots so far: before it changes, and not with each event, since that takes its time."""
+        """Add up the use of slots so far; called only when it changes, since each event would cost too much time."""
         if self.run is not None and not self.is_finished:
             elapsed = self.last - self._counted_at
             self.slot_use.offered += self.jobs * elapsed

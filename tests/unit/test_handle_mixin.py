@@ -11,7 +11,7 @@ import unittest.mock
 import warnings
 
 from isolatedunit import HandleTrackerMixin
-from isolatedunit.config.leak_policy import Policy, read_policy, tell_leak
+from isolatedunit.config.leak_policy import Policy, format_leak, read_policy
 from tests.support.projects import ProjectTestCase
 from tests.support.waiting import wait_until
 
@@ -49,8 +49,8 @@ class PolicyTest(unittest.TestCase):
         self.assertEqual(allowed, {**self.LEAKS[1], "reason": "it is the log"})
 
     def test_told(self) -> None:
-        self.assertEqual(tell_leak(self.LEAKS[1]), "a file, /tmp/x.log, from a.py:1 in f")
-        self.assertEqual(tell_leak(self.LEAKS[0]), "a thread, worker")
+        self.assertEqual(format_leak(self.LEAKS[1]), "a file, /tmp/x.log, from a.py:1 in f")
+        self.assertEqual(format_leak(self.LEAKS[0]), "a thread, worker")
 
 
 class MixinTest(ProjectTestCase):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import field
 from typing import Any
 
-from isolatedunit.config.leak_policy import Policy, tell_leak
+from isolatedunit.config.leak_policy import Policy, format_leak
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import TestRecord
@@ -118,7 +118,7 @@ def judge_leaks(done: Settlement, options_of: OptionsOf) -> tuple[list[dict[str,
         failed = []
     elif not settled:  # a fixture failed, and no test can be charged with the leaks
         failed, warned = [], warned + failed
-    what = "; ".join(map(tell_leak, warned))
+    what = "; ".join(map(format_leak, warned))
     return failed, [Warned(done.now, f"{name} left behind: {what}")] if warned else []
 
 
@@ -131,6 +131,6 @@ def fail_for_leaks(leaks: list[dict[str, Any]], record: TestRecord) -> None:
 
 def note_leaks(what: str, leaks: list[dict[str, Any]]) -> Note:
     """The failure of a test or a fixture, whichever *what* is, that left these behind."""
-    lines = [f"  {tell_leak(leak)}" for leak in leaks]
+    lines = [f"  {format_leak(leak)}" for leak in leaks]
     text = "\n".join([f"The {what} left {len(lines)} leak{'' if len(lines) == 1 else 's'} behind:", *lines])
     return Note("addFailure", f"{text}\n", text)

@@ -1,7 +1,7 @@
 """A run as the sequence of its events, an event a line, as JSON: written as it goes, and read again.
 
-The first line tells the format, and what reports say of a run that no event tells. What only the
-runner itself can use is left out: how tests are found again, what isolated functions gave, sessions.
+The first line has the format, and what reports contain about a run that no event has. What only the runner itself can
+use is left out: how tests are found again, what isolated functions returned, sessions.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from isolatedunit.reporters.files.sink import Outlet
 FORMAT = "isolatedunit-events/1"
 
 SHOWN = ("verbosity", "buffer", "failfast", "durations", "slowest", "stats", "show_output", "enable_process_logging")
-"""The options that make up what a run looked like."""
+"""The options that shape what a run prints."""
 
 RESULTS = (RunStarted, RetryScheduled, TestFinished, Warned, RunCancelled, RunFinished)
-"""The events that tell what came of tests."""
+"""The events with the results of tests."""
 
 LEFT_OUT: dict[type, set[str]] = {
     PlannedTest: {"home", "address", "overrides", "reports", "prefix"},
@@ -44,7 +44,7 @@ LEFT_OUT: dict[type, set[str]] = {
 }
 
 EVENTS: dict[str, type[Event]] = {
-    name: one for name, one in vars(events).items() if isinstance(one, type) and issubclass(one, Event)
+    name: value for name, value in vars(events).items() if isinstance(value, type) and issubclass(value, Event)
 }
 
 _ORIGIN = ("time", "python", "platform", "isolation", "start_method", "fork_after", "seed")
@@ -66,23 +66,23 @@ class EventLog:
         )
 
     def handle(self, event: Event) -> None:
-        """Write it down."""
+        """Write *event*."""
         self._put({"event": type(event).__name__, **_plain(event)})
 
     def write(self) -> None:
-        """The run is over; raises `OSError` if not all was written."""
+        """Close the file; raises `OSError` if not all was written."""
         self._outlet.close()
 
     def _put(self, line: dict[str, Any]) -> None:
         try:
             text = json.dumps(line, separators=(",", ":"), allow_nan=False)
-        except ValueError:  # a test told of a number that is none
+        except ValueError:  # a test reported a number that is not finite
             text = json.dumps(_without_nan(line), separators=(",", ":"))
         self._outlet.write(f"{text}\n".encode("ascii"))
 
 
 def _plain(value: Any) -> Any:
-    """*value* as JSON has it; this is what the journal's part of a run's time goes to."""
+    """*value* as JSON has it; most of the time that the event log costs is spent here."""
     kind: Any = type(value)
     if kind is tuple or kind is list:
         return [_plain(item) for item in value]
@@ -95,7 +95,7 @@ def _written_of(kind: type) -> tuple[str, ...] | None:
     """The fields of a dataclass that are written, None for another type."""
     if not is_dataclass(kind):
         return None
-    return tuple(one.name for one in fields(kind) if one.name not in LEFT_OUT.get(kind, ()))
+    return tuple(field.name for field in fields(kind) if field.name not in LEFT_OUT.get(kind, ()))
 
 
 def _without_nan(value: Any) -> Any:
@@ -138,7 +138,7 @@ class PastRun:
             raise OptionError(f"replay: {path!r} is not a recording in the format {FORMAT}.") from None
 
     def events(self) -> Iterator[Event]:
-        """The events, as far as they go; if that is not to the run's end, the last one warns of it."""
+        """The events that were recorded; if the end of the run is missing, the last event is a warning that says so."""
         time, number, finished, problem = self.origin.time, 1, False, "it stops before the end of the run"
         for number, line in enumerate(self._lines, 2):
             try:
@@ -157,7 +157,7 @@ class PastRun:
 
 
 def read_event(line: dict[str, Any]) -> Event | None:
-    """The event that *line* tells, None for one that a later version of isolatedunit has and this one has not.
+    """The event in *line*; None for an event of a later version of isolatedunit that this version does not know.
 
     Raises `ValueError`, `KeyError` or `TypeError` for what is no event.
     """

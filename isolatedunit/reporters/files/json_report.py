@@ -1,4 +1,4 @@
-"""Writes a run to a file that other programs read."""
+"""Writes a run as one JSON document, which other programs read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORMAT = "isolatedunit-report/1"
 class JsonReport:
     """Writes a run as one JSON document: see the report format in the documentation.
 
-    While the run goes on, the results so far are in a file beside it, for the case that the runner is killed.
+    During the run, a file beside it has the results so far, in case the runner is killed.
     """
 
     def __init__(self, context: ReportContext) -> None:
@@ -99,12 +99,12 @@ def describe_run(origin: Origin, timeline: Timeline) -> dict[str, Any]:
 
 
 def describe_shard(shard: tuple[int, int, str] | None) -> dict[str, Any] | None:
-    """Which part of a larger run this was; the digest is that of the whole division, in each part."""
+    """Which shard this run was; each shard has the digest of the whole division."""
     return None if shard is None else dict(zip(("part", "of", "digest"), shard, strict=True))
 
 
 def read_report(path: str, who: str) -> dict[str, Any]:
-    """A report that was written before; raises `OptionError` on behalf of the command *who*."""
+    """A report that an earlier run wrote; raises `OptionError`, in a message that begins with the command *who*."""
     try:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
@@ -116,7 +116,7 @@ def read_report(path: str, who: str) -> dict[str, Any]:
 
 
 def write_whole(path: str, text: str) -> None:
-    """Put *text* into a file at once, into a device, or for ``-`` on standard output; raises `OSError`."""
+    """Write *text* to a file in one step, to a device, or for ``-`` to standard output; raises `OSError`."""
     if path == "-":
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -128,7 +128,7 @@ def write_whole(path: str, text: str) -> None:
 
 
 def write_atomically(path: str, text: str) -> None:
-    """Put *text* into a file that has it all from the moment it has its name; raises `OSError`."""
+    """Write *text* to a file that is complete from the moment it has its name; raises `OSError`."""
     directory = os.path.dirname(os.path.abspath(path))
     descriptor, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=directory)
     try:

@@ -21,8 +21,8 @@ _FIXTURE = re.compile(r"(\w+) \((.+)\)", re.DOTALL)
 
 
 @record(frozen=True)
-class _Try:
-    """What came of one attempt at a test."""
+class _Result:
+    """The result of one attempt at a test."""
 
     outcome: str
     cause: str | None
@@ -55,20 +55,20 @@ class _Try:
 
 @record()
 class _Case:
-    """A ``testcase``: a test, or a fixture, with all *tries* in their order."""
+    """A ``testcase``: a test, or a fixture, with all attempts at it in their order."""
 
     class_name: str
     name: str
     report: TestReport
-    tries: Sequence[_Try]
+    results: Sequence[_Result]
 
     @property
-    def shown(self) -> _Try:
-        """The try that the case itself tells of: the one that passed, else the first, as Surefire has it."""
-        return self.tries[-1] if self.report.outcome in (*PASSING, "skipped") else self.tries[0]
+    def shown(self) -> _Result:
+        """The attempt that the case itself reports: the one that passed, or else the first, as Surefire does."""
+        return self.results[-1] if self.report.outcome in (*PASSING, "skipped") else self.results[0]
 
     def properties(self) -> Iterator[tuple[str, str]]:
-        """What there is to say in numbers."""
+        """The figures of this case, as names and values."""
         attempts = self.report.attempts
         peaks = [attempt.memory_usage.get("peak_rss") or 0 for attempt in attempts]
         if any(peaks):
@@ -101,10 +101,10 @@ class _Suite:
         """The numbers of the class, and those of its tests under their names."""
         # tests that shared a process all have that process's figures
         processes = {_process_of(attempt): attempt for case in self.cases for attempt in case.report.attempts}
-        peak = max((one.memory_usage.get("peak_rss") or 0 for one in processes.values()), default=0)
+        peak = max((attempt.memory_usage.get("peak_rss") or 0 for attempt in processes.values()), default=0)
         if peak:
             yield "peak_rss", str(peak)
-        times = [one.cpu_time for one in processes.values() if one.cpu_time is not None]
+        times = [attempt.cpu_time for attempt in processes.values() if attempt.cpu_time is not None]
         if times:
             yield "cpu_time", f"{sum(times):.3f}"
         for case in self.cases:
@@ -121,13 +121,13 @@ class JUnitReport:
         self._timeline = context.timeline
         self._timeline.keep_reports()
         self._began: dict[str, float] = {}
-        self._tries: dict[str, list[_Try]] = {}
+        self._results: dict[str, list[_Result]] = {}
 
     def handle(self, event: Event) -> None:
         """Note when each test began, and the attempts that were not its last."""
         if isinstance(event, RetryScheduled):
-            attempt = _Try(event.outcome, event.cause, event.notes, event.stdout, event.stderr)
-            self._tries.setdefault(event.fixture or event.test, []).append(attempt)
+            attempt = _Result(event.outcome, event.cause, event.notes, event.stdout, event.stderr)
+            self._results.setdefault(event.fixture or event.test, []).append(attempt)
         elif isinstance(event, AttemptStarted):
             for test in event.tests:
                 self._began.setdefault(test, event.time)
@@ -148,9 +148,9 @@ class JUnitReport:
     def _suites(self) -> list[_Suite]:
         suites: dict[str, _Suite] = {}
         for report in sorted(self._timeline.reports, key=lambda report: report.place):
-            last = _Try(report.outcome, report.cause, report.notes, report.stdout, report.stderr)
+            last = _Result(report.outcome, report.cause, report.notes, report.stdout, report.stderr)
             class_name, name = _names_of(report)
-            case = _Case(class_name, name, report, [*self._tries.get(report.id, ()), last])
+            case = _Case(class_name, name, report, [*self._results.get(report.id, ()), last])
             suites.setdefault(class_name, _Suite(class_name)).cases.append(case)
         stopped = self._timeline.stopped
         why = "not run" if stopped is None else f"not run because {stopped.reason}"
@@ -182,37 +182,37 @@ class JUnitReport:
 def _write_case(writer: _Writer, case: _Case) -> None:
     """What is in a ``testcase``, in the order that Surefire's schema asks for."""
     element, shown = _element_of(case), case.shown
-    others = [one for one in case.tries if one is not shown]
+    others = [attempt for attempt in case.results if attempt is not shown]
     again = "flaky" if case.report.outcome in PASSING else "rerun"
     if element == "failure":
         writer.leaf("failure", shown.attributes, shown.trace)
-    for one in others:
-        if one.is_failure:
-            _write_other(writer, f"{again}Failure", one)
+    for attempt in others:
+        if attempt.is_failure:
+            _write_other(writer, f"{again}Failure", attempt)
     if element == "skipped":
         writer.leaf("skipped", {"message": case.report.message})
     if element == "error":
         writer.leaf("error", shown.attributes, shown.trace)
-    for one in others:
-        if not one.is_failure:
-            _write_other(writer, f"{again}Error", one)
+    for attempt in others:
+        if not attempt.is_failure:
+            _write_other(writer, f"{again}Error", attempt)
     _write_output(writer, shown)
 
 
-def _write_other(writer: _Writer, name: str, one: _Try) -> None:
-    with writer.element(name, one.attributes):
-        writer.leaf("stackTrace", {}, one.trace)
-        _write_output(writer, one)
+def _write_other(writer: _Writer, name: str, attempt: _Result) -> None:
+    with writer.element(name, attempt.attributes):
+        writer.leaf("stackTrace", {}, attempt.trace)
+        _write_output(writer, attempt)
 
 
-def _write_output(writer: _Writer, one: _Try) -> None:
-    for name, text in (("system-out", one.stdout), ("system-err", one.stderr)):
+def _write_output(writer: _Writer, attempt: _Result) -> None:
+    for name, text in (("system-out", attempt.stdout), ("system-err", attempt.stderr)):
         if text:
             writer.leaf(name, {}, text)
 
 
 def _element_of(case: _Case) -> str | None:
-    """The element that tells what became of a case; one that passed has none."""
+    """The element with the result of a case; None for a case that passed."""
     if case.report.outcome in PASSING:
         return None
     if case.report.outcome == "skipped":
@@ -249,15 +249,15 @@ def _not_run(test_id: str, reason: str) -> _Case:
     """Stands for a test that was planned and not begun: JUnit has no better word for it than skipped."""
     note = Note("addSkip", reason, reason)
     report = TestReport(test_id, "skipped", notes=(note,))
-    return _Case(*_names_of(report), report, [_Try("skipped", None, (note,), "", "")])
+    return _Case(*_names_of(report), report, [_Result("skipped", None, (note,), "", "")])
 
 
 def _cut_off() -> _Case:
-    """Stands for the end of a run that was never told: what is not there may have failed."""
+    """Stands for the missing end of a run: tests that are not in the report may have failed."""
     text = "The run did not finish; the results after this point are missing."
     note = Note("addError", f"{text}\n", text)
     report = TestReport("isolatedunit.run", "error", notes=(note,))
-    return _Case("isolatedunit", "run", report, [_Try("error", None, (note,), "", "")])
+    return _Case("isolatedunit", "run", report, [_Result("error", None, (note,), "", "")])
 
 
 class _Writer:
@@ -278,7 +278,7 @@ class _Writer:
         self._xml.endElement(name)
 
     def leaf(self, name: str, attributes: Mapping[str, str], text: str = "") -> None:
-        """An element with nothing but text in it."""
+        """Write an element that contains only *text*."""
         with self.element(name, attributes):
             if text:
                 self._xml.characters(printable(text))

@@ -1,4 +1,4 @@
-"""Where a report goes that is written as the run goes: a file, a pipe, standard output."""
+"""The destination of a report that is written during the run: a file, a pipe or standard output."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from contextlib import suppress
 from typing import Any
 
 TIMEOUT = 30.0
-"""Seconds without any progress after which the reader of a pipe is taken for gone, at the end of a run."""
+"""Seconds without progress, at the end of a run, after which the reader of a pipe counts as gone."""
 
 _OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 
 
 class Outlet:
-    """Takes bytes, and writes each piece at once; `close` tells whether all of it was written.
+    """Takes bytes and writes each piece at once; `close` raises if not all of it could be written.
 
-    A file is written to directly. A pipe or a terminal may be slow, or have nobody at its other end, which must not
-    hold up the run: such a thing has a thread of its own. ``-`` is standard output. What cannot be written costs the
-    rest of the report; nothing is raised before `close`.
+    Files are written directly. A pipe or a terminal may be slow, or have no reader, which must not hold up the run,
+    so a thread writes to it. ``-`` is standard output. If a piece cannot be written, the rest of the report is
+    dropped; nothing is raised before `close`.
     """
 
     def __init__(self, path: str, timeout: float = TIMEOUT) -> None:
@@ -42,7 +42,7 @@ class Outlet:
             self._try(self._open)
 
     def write(self, data: bytes) -> None:
-        """Write *data*, now or, where that may take its time, soon."""
+        """Write *data*: now, or soon if that may take a while."""
         if self._problem is not None:
             return
         if self._pieces is not None:
@@ -51,7 +51,7 @@ class Outlet:
             self._try(self._put, data)
 
     def close(self) -> None:
-        """Write what is left; raises `OSError` if anything could not be written."""
+        """Write what is left, and close; raises `OSError` if anything could not be written."""
         if self._thread is not None and self._pieces is not None:
             self._pieces.put(None)
             self._wait_for(self._thread)
@@ -72,7 +72,7 @@ class Outlet:
             self._problem = TimeoutError(f"nothing has read from it for {self._timeout:g} s")
 
     def _serve(self) -> None:
-        """The thread's work."""
+        """Write the pieces, as the thread."""
         assert self._pieces is not None
         self._try(self._open)
         while self._problem is None:
@@ -85,20 +85,20 @@ class Outlet:
     def _try(self, action: Callable[..., object], *arguments: Any) -> None:
         try:
             action(*arguments)
-        except Exception as exception:  # also ValueError, of a standard output that is closed
+        except Exception as exception:  # also ValueError, from a closed standard output
             self._problem = exception
 
     def _open(self) -> None:
         if self._path != "-":
             self._descriptor = os.open(self._path, _OPEN_FLAGS, 0o600)
             if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-                with suppress(OSError):  # somebody else's file, that may be written to
+                with suppress(OSError):  # a writable file that somebody else owns
                     os.fchmod(self._descriptor, 0o600)
             return
         sys.stdout.flush()
         try:
             self._descriptor = os.dup(sys.stdout.fileno())
-        except (OSError, ValueError):  # a program has put something else in its place
+        except (OSError, ValueError):  # a program has replaced it
             self._write = lambda data: sys.stdout.write(data.decode("utf-8"))
 
     def _put(self, data: bytes) -> None:
@@ -117,9 +117,9 @@ class Outlet:
 
 
 def _may_block(path: str) -> bool:
-    """Whether writing there may have to wait for somebody."""
+    """Whether writing to *path* may have to wait for a reader."""
     try:
         mode = os.fstat(sys.stdout.fileno()).st_mode if path == "-" else os.stat(path).st_mode
     except (OSError, ValueError, AttributeError):
-        return False  # not there yet, or nothing of the system's
+        return False  # it does not exist yet, or the system does not know it
     return not stat.S_ISREG(mode)

@@ -31,10 +31,10 @@ STATUS = {
 }
 
 RUN = "isolatedunit.run"
-"""What fails if a run that was written down before is cut off: it must not look green."""
+"""The id of what fails if the end of a recorded run is missing: it must not look green."""
 
 _LONGEST_PIECE = 2**20
-"""Bytes of a text in one packet, which may have 4 MiB."""
+"""Bytes of a text in one packet; the format allows 4 MiB."""
 
 
 class SubunitReport:
@@ -48,23 +48,23 @@ class SubunitReport:
         self._packets: Any = StreamResultToBytes(self._buffer)
 
     def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
+        """Write *event*, if it has a result."""
         if isinstance(event, TestFinished):
-            self._tell(event.report, self._origin.at(event.time))
+            self._write_report(event.report, self._origin.at(event.time))
         elif isinstance(event, RunFinished):
             for test_id in event.not_run:
                 self._put(test_id=on_one_line(test_id), test_status="exists", timestamp=self._origin.at(event.time))
             self._finished = True
 
     def write(self) -> None:
-        """The run is over; raises `OSError` if not all was written."""
+        """Close the file; raises `OSError` if not all was written."""
         if not self._finished:
             self._put(test_id=RUN, test_status="fail")
         self._outlet.close()
 
-    def _tell(self, report: TestReport, ended: datetime) -> None:
+    def _write_report(self, report: TestReport, ended: datetime) -> None:
         test_id = on_one_line(report.id)
-        # as long as the test itself took: what the isolation took is no business of who reads this
+        # how long the test itself took: readers of subunit have no use for the cost of isolation
         began = ended - timedelta(seconds=report.duration)
         self._put(test_id=test_id, test_status="inprogress", timestamp=began)
         for name, text in _texts_of(report):
@@ -89,7 +89,7 @@ class SubunitReport:
 
 
 def _texts_of(report: TestReport) -> Iterator[tuple[str, str]]:
-    """What is attached to a result, under the names that readers of subunit know."""
+    """The attachments of a result, under the names that readers of subunit know."""
     reason = report.message if report.outcome == "skipped" else ""
     for name, text in (
         ("reason", reason),

@@ -1,7 +1,8 @@
 """Writes a run in the Test Anything Protocol, version 13, as it goes.
 
-Version 13 and not 14: whoever reads 14 reads 13, many read nothing newer, and of what 14 adds nothing is needed
-here. The plan comes last, since a fixture that fails takes the place of tests: what is cut off has no plan.
+Version 13 rather than 14: whatever reads 14 reads 13, many programs read nothing newer, and nothing that 14 adds is
+needed here. The plan comes last, because a fixture that fails takes the place of tests; a file that was cut off has
+none.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from isolatedunit.reporters.files.sink import Outlet
 
 
 class TapReport:
-    """Writes each result when it is told of it: a listener."""
+    """Writes each result as soon as it hears it: a listener."""
 
     def __init__(self, context: ReportContext) -> None:
         self._outlet = Outlet(context.path)
@@ -25,7 +26,7 @@ class TapReport:
         self._put("TAP version 13")
 
     def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
+        """Write *event*, if it has a result, a warning or the end."""
         if isinstance(event, TestFinished):
             self._count += 1
             self._put(*_lines_of(event.report, self._count))
@@ -39,7 +40,7 @@ class TapReport:
             self._put(f"1..{self._count}" if self._count else "1..0 # SKIP no tests ran")
 
     def write(self) -> None:
-        """The run is over; raises `OSError` if not all was written."""
+        """Close the file; raises `OSError` if not all was written."""
         self._outlet.close()
 
     def _put(self, *lines: str) -> None:
@@ -53,7 +54,7 @@ def _lines_of(report: TestReport, number: int) -> Iterator[str]:
         directive = f" # SKIP {on_one_line(report.message)}".rstrip()
     elif report.outcome == "expectedFailure":
         directive = " # TODO expected failure"
-    # a # would begin a directive, and version 13 has no way to write another one
+    # a # would begin a directive, and version 13 has no other way to write it
     yield f"{word} {number} - {on_one_line(report.id).replace('#', chr(92) + 'x23')}{directive}"
     yield "  ---"
     for name, value in _diagnostics_of(report):
@@ -62,7 +63,7 @@ def _lines_of(report: TestReport, number: int) -> Iterator[str]:
 
 
 def _diagnostics_of(report: TestReport) -> Iterator[tuple[str, str]]:
-    """What there is to say about a test, as keys and scalars of YAML."""
+    """The details of a test, as keys and scalars of YAML."""
     yield "duration_ms", f"{report.duration * 1000:.3f}"
     if report.flaky or len(report.attempts) > 1:
         yield "attempts", str(len(report.attempts))
@@ -85,7 +86,8 @@ def _diagnostics_of(report: TestReport) -> Iterator[tuple[str, str]]:
 
 
 def _scalar(text: str) -> str:
-    """*text* in double quotes, on one line: some readers take a line that begins with ``...`` for the end of it all."""
+    """*text* in double quotes, on one line: some readers take a line that begins with ``...`` for the end of the
+    block."""
     lines = [on_one_line(line).replace("\\", "\\\\").replace('"', '\\"') for line in _lines(text)]
     return '"' + "\\n".join(lines) + '"'
 

@@ -1,4 +1,4 @@
-"""Writes when what ran in Chrome's trace event format, for Perfetto and chrome://tracing."""
+"""Writes a timeline of the run in Chrome's trace event format, for Perfetto and chrome://tracing."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from isolatedunit.reporters.files.json_report import write_whole
 from isolatedunit.reporters.timeline import PHASES, Span
 
 PROCESS = 1
-"""The one process that the trace tells of; its threads are the slots, from 1 on."""
+"""The only process in the trace; its threads are the slots, from 1 on."""
 
 
 class TraceReport:
-    """Writes a run's timeline as one document; it hears events for what happens in a moment, and for samples."""
+    """Writes a run's timeline as one document, with the events that have a time but no duration: a listener."""
 
     def __init__(self, context: ReportContext) -> None:
         self._path = context.path
@@ -36,7 +36,7 @@ class TraceReport:
         self._moments: list[dict[str, Any]] = []
 
     def handle(self, event: Event) -> None:
-        """Note *event*, if it belongs to a moment."""
+        """Note *event*, if it has no duration."""
         if isinstance(event, AttemptFinished):
             if event.attempt in self._sampled:
                 self._sampled.discard(event.attempt)
@@ -86,14 +86,14 @@ class TraceReport:
         return "" if self._timeline.run is None else self._timeline.run.run
 
     def _names(self) -> Iterator[dict[str, Any]]:
-        """The metadata: what the process and its rows are called, and in which order they stand."""
+        """The metadata: the names of the process and of its rows, and the order of the rows."""
         yield _metadata("process_name", 0, {"name": f"isolatedunit {self._run_id}".strip()})
         for slot in sorted({span.slot for span in self._timeline.spans}):
             yield _metadata("thread_name", slot, {"name": f"slot {slot}"})
             yield _metadata("thread_sort_index", slot, {"sort_index": slot})
 
     def _shapes(self, span: Span) -> Iterator[dict[str, Any]]:
-        """The slice of an attempt, and those of its phases in it, none of which goes beyond it."""
+        """The slice of an attempt, and the slices of its phases, none of which reaches beyond it."""
         begin, end = (
             self._microseconds(span.begin),
             self._microseconds(self._timeline.last if span.end is None else span.end),
@@ -101,7 +101,7 @@ class TraceReport:
         yield {**self._slice(_title(span), "attempt", span.slot, begin, end), "args": _facts(span), **_colour(span)}
         phases = {name: span.phases[name] for name in PHASES if name in span.phases}
         if not phases and span.spawn_time is not None:
-            phases = {"spawn": span.spawn_time, "run": float("inf")}  # without a receipt no more is known
+            phases = {"spawn": span.spawn_time, "run": float("inf")}  # there is no receipt with more
         left, reached = begin, span.begin
         for name, seconds in phases.items():
             reached += seconds
@@ -111,7 +111,8 @@ class TraceReport:
                 left = right
 
     def _counters(self) -> Iterator[dict[str, Any]]:
-        """At any time how many attempts run, and the sum of their peaks: no more memory than that was in use."""
+        """How many attempts ran at each moment, and the sum of their peaks, which is an upper bound of the memory in
+        use."""
         running: list[tuple[float, int]] = []
         peaks: list[tuple[float, int]] = []
         for span in self._timeline.spans:
@@ -141,7 +142,7 @@ class TraceReport:
         return {"name": on_one_line(name), "cat": "run", "ph": "i", "s": scope, **when}
 
     def _microseconds(self, time: float) -> int:
-        # whole ones: what ends and begins at the same time must do so exactly
+        # rounded, so that what ends and what begins at the same moment have exactly the same time
         return round((time - self._origin.time) * 1e6)
 
 
@@ -167,7 +168,7 @@ def _facts(span: Span) -> dict[str, Any]:
 
 
 def _colour(span: Span) -> dict[str, str]:
-    """A colour that chrome://tracing knows by this name; Perfetto has its own."""
+    """A colour by the name that chrome://tracing has for it; Perfetto ignores it."""
     if not span.outcomes:
         return {}
     return {"cname": "good" if all(outcome in GOOD for outcome in span.outcomes.values()) else "terrible"}

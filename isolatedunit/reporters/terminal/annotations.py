@@ -1,4 +1,4 @@
-"""Marks for the systems that run builds: which lines failures are about, and what may be folded away.
+"""Annotations for CI systems: which lines failures are about, and which part of the log may be folded.
 
 GitHub Actions has workflow commands, Azure Pipelines logging commands, GitLab sections of its job log; GitLab shows
 failures from a JUnit report and has no command for them.
@@ -17,13 +17,13 @@ from isolatedunit.reporters.escaping import on_one_line, printable, without_comm
 from isolatedunit.reporters.terminal.failures import HEADINGS
 
 SYSTEMS = {"github": ("GITHUB_ACTIONS", "true"), "gitlab": ("GITLAB_CI", "true"), "azure": ("TF_BUILD", "True")}
-"""How each system says to what it runs that it does."""
+"""The environment variable by which a program knows that it runs in each system, and its value."""
 
 OBEYING_SYSTEMS = ("github", "azure")
 """The systems that take a line of a job's log for a command, whoever wrote it."""
 
 MOST = 50
-"""How many failures are marked: the systems show no more of a job."""
+"""How many failures are annotated: the systems show no more for a job."""
 
 _SECTION = "isolatedunit_tests"
 _FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+)', re.MULTILINE)
@@ -34,16 +34,16 @@ _ESCAPES_OF_AZURE = {"%": "%AZP25", ";": "%3B", "\r": "%0D", "\n": "%0A", "]": "
 
 
 def system_of(choice: str, environment: Mapping[str, str] = os.environ) -> str | None:
-    """The system to write marks for; *choice* is one, ``none``, or ``auto`` for what the environment says."""
+    """The system to write annotations for; *choice* names one, ``none``, or ``auto`` to detect it in *environment*."""
     if choice != "auto":
         return None if choice == "none" else choice
     return next((name for name, (key, value) in SYSTEMS.items() if environment.get(key) == value), None)
 
 
 class Annotations:
-    """Folds what is printed while tests run, and marks failures when the run is over: a listener.
+    """Folds the output of the run, and annotates failures when it is over: a listener.
 
-    *write* has to take the marks as they are: some are control characters.
+    *write* must pass its text on unchanged: some of it are control characters.
     """
 
     def __init__(self, system: str, write: Callable[[str], object]) -> None:
@@ -53,7 +53,7 @@ class Annotations:
         self._is_open = False
 
     def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
+        """Open or close the fold, or note a failure."""
         if isinstance(event, RunStarted):
             self._open(f"{event.planned} test{'' if event.planned == 1 else 's'}")
         elif isinstance(event, TestFinished):
@@ -76,7 +76,7 @@ class Annotations:
         if not self._is_open:
             return
         self._is_open = False
-        # what stands before it may be dots, without an end of the line
+        # before it there may be dots, without an end of the line
         if self._system == "gitlab":
             self._write(f"\n\x1b[0Ksection_end:{int(time.time())}:{_SECTION}\r\x1b[0K\n")
         else:
@@ -97,9 +97,9 @@ class Annotations:
 
 
 def place_of(text: str) -> tuple[str, int]:
-    """The innermost line below the working directory that a traceback names: path and number; an empty path for none.
+    """The innermost line in a traceback that is below the working directory: path and number; an empty path if none is.
 
-    The path is relative, with slashes, as these systems want it.
+    The path is relative, with slashes, as these systems expect.
     """
     frames = _FRAME.findall(text)
     for named, line in frames if _MOST_RECENT_FIRST in text else reversed(frames):

@@ -1,4 +1,4 @@
-"""Failures as they happen, and the output of tests where it was asked for: a listener that prints."""
+"""Prints failures as they happen, and the output of tests where the options ask for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DOUBLE, _SINGLE = "=" * 70, "-" * 70
 def make_printers(
     options: Options, formatter: FailureFormatter, write_line: Callable[[str], object], *, on_terminal: bool
 ) -> list[Listener]:
-    """The listeners that print while the run goes on, as the options ask; *on_terminal* says that somebody watches."""
+    """The listeners that print during the run, as *options* ask; *on_terminal* says that somebody is watching."""
     failures = options.show_failures == "immediate" or (options.show_failures == "auto" and on_terminal)
     printers: list[Listener] = [LiveOutput(write_line)] if options.show_output == "live" else []
     if failures or options.show_output == "all":
@@ -54,7 +54,7 @@ class ImmediateFailures:
             texts = self._formatter.texts(report)
             for place in failed:
                 note = report.notes[place]
-                if note.kind == "addUnexpectedSuccess":  # unittest has a heading for it only
+                if note.kind == "addUnexpectedSuccess":  # unittest has no more than a heading for it
                     texts[place] = self._formatter.unexpected_success(report)
                 name = describe(report) if note.subtest is None else note.subtest["description"]
                 self._print(f"{HEADINGS[note.kind]}: {name}", texts[place])
@@ -79,11 +79,11 @@ class LiveOutput:
         self._parts: dict[tuple[str, str], str] = {}
 
     def handle(self, event: Event) -> None:
-        """Print the lines that are complete."""
+        """Print the lines that *event* completes."""
         if isinstance(event, AttemptStarted):
             name = short_name_of(event.tests)
             if name in self._names.values() and event.tests:
-                name = event.tests[0]  # whose lines these are must be seen while another one of this name runs
+                name = event.tests[0]  # another test with this short name runs at the same time
             self._names[event.attempt] = name
         elif isinstance(event, OutputWritten):
             self._print(event.attempt, event.stream, event.text)
@@ -102,12 +102,12 @@ class LiveOutput:
 
 
 def describe(report: TestReport) -> str:
-    """unittest's name of a test, which is not its id."""
+    """How unittest names a test in headings, which is not its id."""
     return report.id if report.planned is None else report.planned.name
 
 
 def short_name_of(tests: tuple[str, ...]) -> str:
-    """``Class.method`` for a test with that id; for several in a process, what they have in common."""
+    """``Class.method`` for a single test; for several tests in one process, the class or module they share."""
     if len(tests) == 1:
         return ".".join(tests[0].split(".")[-2:])
     levels = zip(*(test.split(".") for test in tests), strict=False)
@@ -116,7 +116,7 @@ def short_name_of(tests: tuple[str, ...]) -> str:
 
 
 HEADINGS = {"addError": "ERROR", "addFailure": "FAIL", "addUnexpectedSuccess": "UNEXPECTED SUCCESS"}
-"""unittest's words for what makes a run fail, by the methods of its result."""
+"""unittest's headings for what makes a run fail, by the methods of its result."""
 
 
 def no_command(_: TestReport) -> None:
@@ -157,7 +157,7 @@ class FailureFormatter:
 
 
 def output_of(report: TestReport) -> str:
-    """What the test wrote, under unittest's titles; nothing if it wrote nothing."""
+    """What the test wrote, under unittest's titles; empty if it wrote nothing."""
     parts = []
     for title, output in (("Stdout", report.stdout), ("Stderr", report.stderr)):
         if output:

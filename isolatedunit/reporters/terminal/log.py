@@ -11,16 +11,16 @@ LOGGER = logging.getLogger("isolatedunit.process")
 
 
 class ProcessLog:
-    """Logs what happens to attempts that run with ``enable_process_logging``, prefixed with their id.
+    """Logs what happens to attempts that run with ``enable_process_logging``, prefixed with their id: a listener.
 
-    Lives are of the level INFO, lines of standard output too, and lines of standard error WARNING.
+    The start and the end of a process and its standard output have the level INFO, its standard error has WARNING.
     """
 
     def __init__(self) -> None:
         self._parts: dict[str, dict[str, str]] = {}
 
     def handle(self, event: Event) -> None:
-        """Take notice of *event*."""
+        """Log *event*, if it is about an attempt to log."""
         if isinstance(event, AttemptStarted):
             if event.process_logging:
                 self._parts[event.attempt] = {}

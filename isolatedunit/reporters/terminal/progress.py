@@ -1,8 +1,8 @@
 """What runs now, at the bottom of a terminal: a bar, counts, the time left, and the tests with their age and phase.
 
-It is drawn with rich, by a thread of its own: ten times a second at most, whatever the run does, so that telling
-it of something costs the run next to nothing. All that is printed meanwhile goes through `Above`, which the same
-thread prints above the drawing, whole lines at a time.
+It is drawn with rich, by a thread of its own, at most ten times a second, so that an event costs the run next to
+nothing. All other output meanwhile goes through `Above`, and the same thread prints it above the drawing, in whole
+lines.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ INTERVAL = 0.1
 """Seconds between two drawings."""
 
 SHOWN_AFTER = 0.5
-"""Seconds that a test has to run before it has a line of its own: others would only flicker."""
+"""Seconds that a test has to run before it gets a line of its own: the lines of shorter ones would only flicker."""
 
 MOST_ROWS = 8
-"""How many of the tests that run have a line, at most."""
+"""How many running tests have a line, at most."""
 
 WIDE = 70
-"""Columns that a terminal has to have for more than the tests' names and ages."""
+"""Columns from which on a terminal shows more than the names and ages of tests."""
 
-_LEAST_KNOWN = 0.5  # of the tests, for what past runs took to tell anything of this one
+_LEAST_KNOWN = 0.5  # the share of tests whose duration must be known for an estimate from past runs
 
 
 class TimeEstimate:
@@ -68,7 +68,7 @@ class TimeEstimate:
 
 
 class Above:
-    """A text stream for what is to stand above the drawing; what is written after `Display.close` goes straight on."""
+    """A text stream whose text is printed above the drawing; after `Display.close`, text goes directly to *stream*."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -79,7 +79,7 @@ class Above:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Have *text* printed with the next drawing."""
+        """Keep *text* until the next drawing."""
         with self._lock:
             if self._pending is not None:
                 self._pending.append(text)
@@ -87,19 +87,19 @@ class Above:
         return self._stream.write(text)
 
     def flush(self) -> None:
-        """Nothing, while the drawing is there."""
+        """Flush the stream below, unless the drawing is there."""
         if self._pending is None:
             self._stream.flush()
 
     def take_lines(self) -> str:
-        """What was written and is not printed yet, up to the last end of a line."""
+        """Return the text that is not printed yet, up to the last end of a line."""
         with self._lock:
             whole, end, rest = "".join(self._pending or ()).rpartition("\n")
             self._pending = [rest] if rest else []
             return whole + end
 
     def release(self) -> None:
-        """From now on there is no drawing; what is left is printed."""
+        """Print the text that is left; the drawing is gone."""
         with self._lock:
             rest, self._pending = "".join(self._pending or ()), None
             self._stream.write(rest)
@@ -107,14 +107,14 @@ class Above:
 
 
 class Display:
-    """The drawing, from the run's begin to its end: a listener. `stream` is where all else has to be written."""
+    """Draws a run from its start to its end: a listener. All other output has to go to `stream`."""
 
     def __init__(self, stream: TextIO, *, colour: bool) -> None:
         self._console = Console(file=stream, force_terminal=True, no_color=not colour, highlight=False)
         self.stream = Above(stream)
         self.estimate = TimeEstimate()
         self.timeline = Timeline()
-        self._ahead = 0.0  # of the events' clock, which stands still while the run is suspended
+        self._ahead = 0.0  # how far the clock is ahead of the events', which stands still while the run is suspended
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
@@ -134,17 +134,17 @@ class Display:
             self.close()
 
     def close(self) -> None:
-        """Take the drawing away; more than once does no harm."""
+        """Remove the drawing; may be called more than once."""
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(5.0)  # a terminal that takes nothing any more must not keep the run
+            self._thread.join(5.0)  # a terminal that does not accept output any more must not hold up the run
         self.stream.release()
 
     def _draw_often(self) -> None:
         with Live(
             console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         ) as live:
-            self._console.show_cursor(True)  # whoever ends this process finds it as it was
+            self._console.show_cursor(True)  # so that the cursor is there even if this process is killed
             while True:
                 is_last = self._stop.wait(INTERVAL)
                 above = self.stream.take_lines()
@@ -155,7 +155,7 @@ class Display:
                 live.update(self.drawing(time.monotonic() - self._ahead), refresh=True)
 
     def drawing(self, now: float) -> Group:
-        """What is shown at the time *now*."""
+        """The drawing at the time *now*."""
         running = self.timeline.running_spans()
         rows = [span for span in running if now - span.begin >= SHOWN_AFTER]
         most = max(1, min(MOST_ROWS, self._console.height - 4))
@@ -207,7 +207,7 @@ def _row_of(span: Span, now: float) -> tuple[Text, Text, Text, Text]:
 
 
 def _shorten(test: str) -> str:
-    """A test's id with its modules' names cut to what is still telling."""
+    """A test's id, without the names of its modules if it is long."""
     parts = test.split(".")
     return test if len(test) <= 44 else ".".join(parts[-2:])
 

@@ -1,8 +1,8 @@
 """What stands between unittest's text result and the terminal: one wrapper of a stream, and the filters it applies.
 
-A filter gets what is written with one call and gives what to write in its place. unittest writes each of its own
-words with a call of its own, so that a filter takes text for such a word only when it is the whole of what is
-written: text from tests is never taken for it.
+A filter takes the text of one call of ``write`` and returns the text to write instead. unittest writes each of its own
+words with a call of its own, so a filter takes a text for such a word only if it is all that the call
+writes: text from tests is never mistaken for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Filter = Callable[[str], str]
 
 _GREEN, _RED, _YELLOW = "GREEN", "RED", "YELLOW"  # colorama's names
 LETTERS = (".", "F", "E", "s", "x", "u")
-"""What unittest prints of a test when it has ended, without -v."""
+"""What unittest prints without ``-v`` for each test that has ended."""
 
 _COLOURS = {
     "ok": _GREEN,
@@ -49,14 +49,15 @@ _LINES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     ),
     (re.compile(r"(To run it again: )(.+)"), ("", _CYAN)),
 )
-"""What lines of a traceback consist of, and the colours of these parts."""
+"""Patterns for the lines of a failure's text, each with the colours of its groups."""
 _COLOURS_OF_BEGINNINGS = (("FAIL: ", _RED), ("ERROR: ", _RED), ("UNEXPECTED SUCCESS: ", _RED), ("skipped ", _YELLOW))
 
 
 def wants_colour(choice: str, stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether what is written to *stream* is to be coloured; *choice* is ``always``, ``never``, or ``auto``.
+    """Whether to use colours on *stream*; *choice* is ``always``, ``never`` or ``auto``.
 
-    With ``auto`` the environment says it, see no-color.org and force-color.org, or else what the stream is.
+    With ``auto`` the environment decides (see no-color.org and force-color.org), or else whether *stream* is a
+    terminal.
     """
     if choice != "auto":
         return choice == "always"
@@ -66,7 +67,7 @@ def wants_colour(choice: str, stream: TextIO, environment: Mapping[str, str] = o
 
 
 def is_terminal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether *stream* is a terminal that knows more than to print line after line."""
+    """Whether *stream* is a terminal that can do more than print one line after another."""
     isatty = getattr(stream, "isatty", None)
     return environment.get("TERM") != "dumb" and isatty is not None and bool(isatty())
 
@@ -91,8 +92,10 @@ def _keep_unittest_plain() -> None:
 
 
 class FilteredStream:
-    """Passes text to *stream* through *filters*, the first of them first. It is never a terminal: who writes to it
-    must not colour anything, since the filters might not let that through."""
+    """Passes text to *stream* through *filters*, in their order.
+
+    It never claims to be a terminal: whoever writes to it must not add colours, which the filters may not let through.
+    """
 
     takes_no_colours = True
 
@@ -157,7 +160,7 @@ def rewrite_elapsed(seconds: Callable[[], float]) -> Filter:
 
 def add_colours() -> Filter:
     """A filter that colours unittest's own words, and the lines of tracebacks."""
-    import colorama  # here, since without colours nobody has to have it
+    import colorama  # here, because only colours need the package
 
     colorama.just_fix_windows_console()
 

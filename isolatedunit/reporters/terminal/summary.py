@@ -1,4 +1,4 @@
-"""What is printed beyond unittest's own lines."""
+"""What is printed in addition to unittest's own lines."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from isolatedunit.reporters.escaping import on_one_line
 from isolatedunit.reporters.timeline import Timeline
 
 SLOWEST_SHOWN = 10
-"""How many of the imports, and of the fixtures, that took longest have a line in the statistics."""
+"""How many of the slowest imports, and of the slowest fixtures, have a line in the statistics."""
 
 FAILED_SHOWN = 20
-"""How many of the tests that failed are named once more at the end."""
+"""How many failed tests are listed again at the end."""
 
 LONGEST_FAILURE = 160
-"""Characters of such a line, at most."""
+"""Characters of a line in the list of failed tests, at most."""
 
 FAILING = ("failed", "error", "unexpectedSuccess")
 
 _NOT_IMPORTED = "Failed to import test module: "
-"""How unittest's loader begins to tell of a module that cannot be imported."""
+"""How unittest's loader begins its message about a module that cannot be imported."""
 
 NOT_RUN_SHOWN = 20
-"""How many of the tests that were not run are named on the terminal; the report has them all."""
+"""How many of the tests that were not run are listed on the terminal; the report has them all."""
 
 
 class Durations:
-    """Remembers how long tests took, and tells it as unittest does from Python 3.12 on: a listener."""
+    """Remembers how long tests took, and lists the slowest as unittest does from Python 3.12 on: a listener."""
 
     def __init__(self) -> None:
         self._durations: list[tuple[float, str]] = []
@@ -41,7 +41,7 @@ class Durations:
             self._durations.append((event.report.duration, event.report.planned.name))
 
     def lines(self, count: int, verbosity: int) -> list[str]:
-        """The *count* slowest, all for 0."""
+        """The lines to print: the *count* slowest tests, or all for 0."""
         if not self._durations:
             return []
         slowest = sorted(self._durations, key=lambda pair: pair[0], reverse=True)[: count or None]
@@ -52,7 +52,7 @@ class Durations:
 
 
 class Slowest:
-    """Remembers the tests whose processes took longest, and tells where the time went: a listener."""
+    """Remembers the tests whose processes took longest, and where the time went: a listener."""
 
     def __init__(self, count: int = SLOWEST_SHOWN) -> None:
         self._count = count
@@ -60,7 +60,7 @@ class Slowest:
         self._seen = 0
 
     def handle(self, event: Event) -> None:
-        """Remember a test, if it is one of the slowest so far."""
+        """Remember a test if it is one of the slowest so far."""
         if isinstance(event, TestFinished) and not event.report.is_fixture and event.report.attempts:
             self._seen += 1
             report = event.report
@@ -117,7 +117,7 @@ def table_of(statistics: Mapping[str, Any]) -> list[str]:
 
 
 def _slowest(title: str, name: str, costs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What took longest in all, as the lines of a table; nothing where nothing took any time worth a line."""
+    """A table of the highest costs; no lines if nothing took a millisecond."""
     shown = [cost for cost in costs[:SLOWEST_SHOWN] if cost["seconds"] >= 0.001]
     if not shown:
         return []
@@ -128,7 +128,7 @@ def _slowest(title: str, name: str, costs: Sequence[Mapping[str, Any]]) -> list[
 
 
 class Summary:
-    """Prints what ends a run or asks about it, and makes the lines for its end: a listener.
+    """Prints interruptions and the stacks that were asked for, and makes the lines for the end of a run: a listener.
 
     It reads *timeline*, which hears each event before it does. *write_line* prints a line at once. *lets_finish* says
     what a Ctrl-C does to the tests that run. Where each test *repeats*, the lines say how often it failed.
@@ -154,7 +154,7 @@ class Summary:
         self._repeated: dict[str, list[bool]] | None = {} if repeats else None
 
     def handle(self, event: Event) -> None:
-        """Print what *event* asks for, and note a test that failed."""
+        """Print *event* if it asks for that; note a test that failed or is flaky."""
         if isinstance(event, TestFinished):
             self._add(event.report)
         elif isinstance(event, RunInspected):
@@ -205,7 +205,7 @@ class Summary:
         return lines if self._rerun_command is None else [*lines, f"To run these again: {self._rerun_command}"]
 
     def _format_repeated(self) -> list[str]:
-        """Which tests failed, and which of them not always."""
+        """How often each test failed that failed at least once."""
         times = [(test, sum(failed), len(failed)) for test, failed in (self._repeated or {}).items() if any(failed)]
         times.sort(key=lambda counted: (-counted[1] / counted[2], counted[0]))
         lines = [f"  {on_one_line(test)}: {failed} of {count} times" for test, failed, count in times[:FAILED_SHOWN]]
@@ -227,7 +227,7 @@ class Summary:
 
 
 def _format_failure(report: TestReport) -> str:
-    """A failure on one line: what it is, and the first words of why."""
+    """A failure on one line: its kind, its test, and the first line of the reason."""
     worst = next((note for note in report.notes if note.outcome == report.outcome), None)
     why = report.message.strip().partition("\n")[0]
     if report.cause == "flaky":

@@ -1,8 +1,8 @@
-"""The page of a run while it goes on: a server for whoever has the token, in a thread of the runner.
+"""Serves the page of a run during the run, to whoever has the token, in a thread of the runner.
 
-Clients are told by server-sent events what came since they were told last. Nothing is kept for them but what the
-page needs anyway, so that a client that is slow, or many, cost the run nothing. The idea of showing results on
-a page while tests run is that of many build servers'; the checks of Host and Origin are against DNS rebinding.
+Server-sent events bring each client what is new since its last update. Nothing is kept per client, so slow clients, or
+many of them, cost the run nothing. Many build servers show results while tests run; the checks of Host and Origin
+protect against DNS rebinding.
 """
 
 from __future__ import annotations
@@ -37,31 +37,31 @@ if TYPE_CHECKING:
     from isolatedunit.model.results import PlannedTest
 
 INTERVAL = 0.2
-"""Seconds between two looks for what a client was not told yet."""
+"""Seconds between two updates of a client."""
 
 SHORTEST_TOKEN = 16
-"""Characters that a token has to have."""
+"""Characters that a token must have at least."""
 
 _STACKS_TIMEOUT = 5.0
 _LEAVE_TIMEOUT = 5.0
-_FIRST_AGAIN = 10**12  # no test of a plan has such a number
+_FIRST_AGAIN = 10**12  # higher than the number of any planned test
 
 
 class RunControl(Protocol):
     """What the page's buttons control."""
 
     def inspect(self) -> None:
-        """Report what runs, with its stacks, to the listeners."""
+        """Report the running tests, with their stacks, to the listeners."""
 
     def cancel_attempt(self, attempt: str, reason: str) -> None:
-        """End this attempt if it runs; from the run's own thread."""
+        """Terminate this attempt if it is running; call it in the run's own thread."""
 
     def ask(self, deed: Callable[[Any], object]) -> None:
         """Call *deed* with the scheduler, in the run's own thread."""
 
 
 def need_web() -> None:
-    """See that the server's packages are there; raises `OptionError`."""
+    """Check that the server's packages are installed; raises `OptionError`."""
     try:
         import starlette
         import uvicorn  # noqa: F401
@@ -73,7 +73,7 @@ def need_web() -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """Whether only this machine can reach *host*."""
     try:
         return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -81,7 +81,7 @@ def is_loopback(host: str) -> bool:
 
 
 class LivePage:
-    """Serves the page of a run to `address`, from its begin to its end: a listener. Raises `OptionError`."""
+    """Serves the page of a run at `address`, from its start to its end: a listener. Raises `OptionError`."""
 
     def __init__(self, options: Options) -> None:
         assert options.serve is not None
@@ -115,7 +115,7 @@ class LivePage:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Start to serve."""
         import uvicorn
 
         config = uvicorn.Config(self._application(), log_level="critical", access_log=False, lifespan="off")
@@ -126,19 +126,19 @@ class LivePage:
         self._thread.start()
 
     def connect(self, run: RunControl) -> None:
-        """From now on this is the run that buttons are about."""
+        """Have the buttons control *run* from now on."""
         self._run = run
 
     def follow(self, timeline: Timeline) -> None:
-        """From now on show the run of *timeline*, which hears each event before the page does, and no secrets."""
+        """Show the run of *timeline* from now on, which hears each event before the page does, without secrets."""
         timeline.keep_spans()
         self._timeline = timeline
 
     def close(self) -> None:
-        """Tell the clients that it is over, and end; more than once does no harm."""
+        """Send the clients the end of the run, and stop serving; may be called more than once."""
         self._is_over = True
         if self._thread is not None:
-            time.sleep(0.0 if self._server is None else INTERVAL)  # for what they are told last
+            time.sleep(0.0 if self._server is None else INTERVAL)  # for the last update
             self._server.should_exit = True
             self._thread.join(_LEAVE_TIMEOUT)
             self._thread = None
@@ -158,22 +158,22 @@ class LivePage:
             elif isinstance(event, RunFinished):
                 self._is_over = True
 
-    # ---- what is told
+    # ---- what clients get
 
     def _document(self) -> dict[str, Any]:
         with self._lock:
             document = describe_news(self._timeline, self._origin)
-            # in the order in which they were settled, since clients are told of what comes after
+            # in the order in which they were settled, since updates have what came after
             return {**document, "tests": list(self._tests), "live": {"token": self._token}}
 
     def _news(self, tests: int, slices: int) -> dict[str, Any]:
-        """What came after so many *tests* and *slices*."""
+        """What is new after so many *tests* and *slices*."""
         with self._lock:
             document = describe_news(self._timeline, self._origin, slices)
             now = time.monotonic() - self._ahead
             running = [self._describe_running(span, now) for span in self._timeline.running_spans()]
             news = {**document, "tests": self._tests[tests:], "running": running}
-        for described in running:  # asked without the lock, since it takes its time
+        for described in running:  # without the lock, since it takes a while
             process = described.pop("process")
             used = processes.use_of(process) if isinstance(process, int) else None
             described["memory"] = None if used is None else used[0]
@@ -200,10 +200,10 @@ class LivePage:
                 return
             await asyncio.sleep(INTERVAL)
 
-    # ---- what is asked for
+    # ---- what clients ask for
 
     def _do(self, what: str, values: dict[str, Any]) -> dict[str, str]:
-        """Do what a button says; gives what to tell."""
+        """Do what a button is for; returns the answer to show."""
         run, test, attempt = self._run, str(values.get("test")), str(values.get("attempt"))
         if run is None or self._is_over:
             return {"text": "The run is over."}
@@ -228,10 +228,10 @@ class LivePage:
         run.ask(lambda scheduler: scheduler.add(once_more))
         return {"text": f"{test} will run again."}
 
-    # ---- who may ask
+    # ---- which requests are answered
 
     def _refuse(self, request: Request, token: str | None) -> str | None:
-        """Why this request is not answered; None if it is."""
+        """Why this request is refused; None if it is answered."""
         host = request.headers.get("host", "")
         if self.is_local and not is_loopback(host.rpartition(":")[0] or host):
             return "This page is available only at its own address."

@@ -1,7 +1,7 @@
-"""A run as one page for a browser, which needs nothing but itself: `HtmlReport`, and what the page is made of.
+"""A run as a self-contained page for a browser: `HtmlReport`, and what the page is made of.
 
-The page's own files stand in the folder ``page``. What it shows is in it as JSON; only its own script and style
-may run, by their digests, so that no text of a test can be more than text.
+The files of the page are in the folder ``page``. The data is in the page as JSON; only its own script and style may
+run, by their digests, so that no text of a test can be more than text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from isolatedunit.config.leak_policy import tell_leak
+from isolatedunit.config.leak_policy import format_leak
 from isolatedunit.reporters.contract import Origin, ReportContext
 from isolatedunit.reporters.escaping import on_one_line, printable
 from isolatedunit.reporters.files.json_report import describe_report, describe_run, write_whole
@@ -23,13 +23,13 @@ from isolatedunit.reporters.timeline import Span, Timeline
 TITLE = "Test run"
 
 LONGEST_OUTPUT = 100_000
-"""Characters of each of a test's streams that the page has; reports for programs have all of it."""
+"""Characters of each stream of a test that the page shows; the reports for programs have all of it."""
 
 _OF_AN_ATTEMPT = ("number", "outcome", "cause", "exit_code", "signal", "process_id", "duration", "spawn_time")
 
 
 def describe_news(timeline: Timeline, origin: Origin, after: int = 0) -> dict[str, Any]:
-    """All that the page shows but the tests: of the attempts those that were settled *after* so many others.
+    """What the page shows except the tests; of the attempts, those that were settled *after* so many others.
 
     Times are seconds since the run began, sizes bytes.
     """
@@ -66,7 +66,7 @@ def describe_test(test: Mapping[str, Any]) -> dict[str, Any]:
         "outcome": test["outcome"],
         "cause": test["cause"],
         "flaky": test["flaky"],
-        "duration": test["duration"] or last.get("duration") or 0.0,  # of one that crashed only its process's is known
+        "duration": test["duration"] or last.get("duration") or 0.0,  # a crash leaves only its process's
         "message": printable(test["message"]),
         "traceback": printable(test["traceback"]),
         "stdout": _shorten(test["stdout"]),
@@ -83,7 +83,7 @@ def _describe_attempt(attempt: Mapping[str, Any]) -> dict[str, Any]:
         "cleanup_time": attempt["cleanup_time"],
         "cpu_time": attempt["cpu_time"],
         "memory": attempt["memory_usage"].get("peak_rss"),
-        "leaks": [printable(tell_leak(leak)) for leak in attempt["handle_stats"].get("leaks", ())],
+        "leaks": [printable(format_leak(leak)) for leak in attempt["handle_stats"].get("leaks", ())],
     }
 
 
@@ -101,7 +101,7 @@ def page_of(document: Mapping[str, Any], title: str = TITLE) -> str:
         f"default-src 'none'; base-uri 'none'; form-action 'none'; connect-src 'self'; "
         f"style-src 'unsafe-inline'; script-src '{_digest_of(script)}'"
     )
-    # no "<", so that nothing in it ends the element, or begins another
+    # without "<", nothing in it can end the element or begin another
     data = json.dumps(document, separators=(",", ":")).replace("<", "\\u003c")
     parts = {"policy": policy, "title": html.escape(title), "style": style, "data": data, "script": script}
     text = ""
