@@ -62,7 +62,7 @@ class CommandTest(ProjectTestCase):
         ended = self.history()
         self.assertEqual(ended.exit_code, 0, ended.output)
         today = date_of(os.stat(os.path.join(self.directory, ".isolatedunit", "history.sqlite3")).st_mtime)[:11]
-        self.assertRegex(ended.output, rf"^3 tests in \.isolatedunit.history.store\.sqlite3, last run {today}")
+        self.assertRegex(ended.output, rf"^3 tests in \.isolatedunit.history\.sqlite3, last run {today}")
         self.assertRegex(
             ended.output,
             r"\nSlowest tests\n-+\nlast run +change +trend +test\n(?:.+\n)*\d.* s .*test_it\.It\.test_slow\n",

@@ -147,7 +147,7 @@ class BrowserTest(ProjectTestCase):
         for name, texts in (
             ("test_fails", ("AssertionError: 100 != 120", "output of the shop", "Attempts")),
             ("test_hangs", ("timeout", "The test did not finish within 2 s", "in test_hangs")),
-            ("test_leaks", ("Left behind", "test_shop.py:23 in test_leaks")),
+            ("test_leaks", ("Left behind", "test_shop.py:24 in test_leaks")),
             ("test_evil", ("</script><img src=x onerror=", r"\x1b[2J\ud800")),
             ("test_crashes", ("SIGABRT", "crash")),
         ):

@@ -1,5 +1,5 @@
 "use strict";
-// The page of a run: it shows what is in #data, and, while that run goes on, what the server sends after it.
+// The page of a run: shows the data in #data and, during the run, the updates that the server sends.
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const OUTCOMES = ["failed", "error", "unexpectedSuccess", "flaky", "skipped", "expectedFailure", "passed"];
@@ -24,13 +24,13 @@ function make(tag, properties, ...children) {
 function kindOf(test) { return test.flaky ? "flaky" : test.outcome; }
 function wordOf(kind) { return WORDS[kind] || kind; }
 
-// the cause and the first words of the message; of a module that cannot be imported the last ones, after a traceback
+// the cause and the first line of the message; for a module that cannot be imported the last line, after the traceback
 function whyOf(test) {
   const lines = test.message.trim().split("\n");
   return [test.cause, lines[0].startsWith("Failed to import test module: ") ? lines.at(-1) : lines[0]].filter(Boolean).join(": ");
 }
 
-// a name ends with what tells most: where there is not enough room its beginning is cut, as what is read from the right
+// the end of a name says most, so a long name is cut at its beginning, as text from right to left is
 function nameOf(id) { return make("bdi", { dir: "ltr", textContent: id }); }
 
 function seconds(value) { return value === null || value === undefined ? "" : value.toFixed(value < 10 ? 3 : 1); }
@@ -59,7 +59,7 @@ function showFacts() {
   }
 }
 
-// ---- the table: only the rows in view, and a few more, are in the document
+// ---- the table: the document has only the rows in view and a few more
 
 function showHeads() {
   byId("heads").replaceChildren(...COLUMNS.map((column) => {
@@ -96,7 +96,7 @@ function showRows() {
   const first = Math.max(0, Math.min(Math.floor(scroll.scrollTop / ROW) - 10, count - 1));
   const last = Math.min(count, first + Math.ceil(scroll.clientHeight / ROW) + 20);
   const space = (rows) => {
-    const cell = make("td");  // of one column: on a narrow screen there are not all of them
+    const cell = make("td");  // spans one column, since a narrow screen does not show all of them
     cell.style.height = `${rows * ROW}px`;
     const row = make("tr", { className: "space" }, cell);
     row.setAttribute("aria-hidden", "true");
@@ -106,7 +106,7 @@ function showRows() {
   putRows(byId("rows"), [...(first ? [space(first)] : []), ...rows, ...(last < count ? [space(count - last)] : [])]);
 }
 
-// those that are there stay the same elements, in their places: while a run goes on, somebody may be about to push one
+// rows that stay keep their elements and places: during a run, somebody may be about to press one
 const rowsOfTests = new Map();
 
 function putRows(body, rows) {
@@ -177,12 +177,12 @@ function attemptsOf(test) {
   return around;
 }
 
-// ---- the timeline: drawn, since twenty thousand elements would be slow
+// ---- the timeline: a drawing, because twenty thousand elements would be slow
 
 const lanes = { height: 22, top: 18, chosen: -1, running: [] };
 const PHASES = { spawn: .35, import: .5, fixtures: .65, tests: 1, cleanup: .35 };
 
-// what has ended, and then what runs
+// ended attempts first, then running ones
 function slicesOf() { return lanes.running.length ? [...data.slices, ...lanes.running] : data.slices; }
 
 function spanOf() { return slicesOf().reduce((most, slice) => Math.max(most, slice.end), Math.max(data.run.duration, 0.001)); }
@@ -294,14 +294,14 @@ function openSlice(place) {
 
 // ---- the lists
 
-function showList(list, tests, tell) {
+function showList(list, tests, describe) {
   const shown = tests.map((test) => test.number).join();
-  if (list.dataset.shown === shown) return;  // somebody may be about to push one
+  if (list.dataset.shown === shown) return;  // somebody may be about to press a button
   list.dataset.shown = shown;
   list.replaceChildren(...tests.map((test) => {
     const button = make("button", { type: "button", textContent: test.id });
     button.addEventListener("click", () => open(test));
-    return make("li", {}, button, make("span", { textContent: ` ${tell(test)}` }));
+    return make("li", {}, button, make("span", { textContent: ` ${describe(test)}` }));
   }));
 }
 
@@ -314,20 +314,20 @@ function showLists() {
 
 function showAll() { showFacts(); drawLanes(); choose(); showLists(); }
 
-// ---- while the run goes on
+// ---- during the run
 
 let redraw = 0;
 
 async function act(what, values) {
-  let told;
+  let reply;
   try {
     const answer = await fetch(`/do/${what}`, { method: "POST", headers: { "Content-Type": "application/json", "X-Token": data.live.token }, body: JSON.stringify(values) });
-    told = await answer.json();
+    reply = await answer.json();
   } catch {
-    told = { text: "The run does not respond." };
+    reply = { text: "The run does not respond." };
   }
-  byId("connection").textContent = told.text || "";
-  if (told.stacks) open({ id: values.test, outcome: "running", duration: 0, message: "", traceback: told.stacks, attempts: [] });
+  byId("connection").textContent = reply.text || "";
+  if (reply.stacks) open({ id: values.test, outcome: "running", duration: 0, message: "", traceback: reply.stacks, attempts: [] });
 }
 
 function take(update) {
@@ -339,7 +339,7 @@ function take(update) {
   if (!redraw) redraw = setTimeout(() => { redraw = 0; showAll(); }, 200);
 }
 
-// rows stay the same elements while their test runs: somebody may be about to push a button
+// a row keeps its element while its test runs: somebody may be about to press a button
 const runningRows = new Map();
 
 function showRunning(running) {
@@ -379,8 +379,8 @@ function runningRow(one) {
 
 function follow() {
   byId("live").hidden = false;
-  const told = byId("connection"), source = new EventSource(`/events?token=${encodeURIComponent(data.live.token)}&tests=${data.tests.length}&slices=${data.slices.length}`);
-  told.textContent = "The run is in progress.";
+  const status = byId("connection"), source = new EventSource(`/events?token=${encodeURIComponent(data.live.token)}&tests=${data.tests.length}&slices=${data.slices.length}`);
+  status.textContent = "The run is in progress.";
   source.addEventListener("update", (event) => take(JSON.parse(event.data)));
   source.addEventListener("end", (event) => {
     source.close();
@@ -391,8 +391,8 @@ function follow() {
     document.body.dataset.state = "over";
   });
   source.addEventListener("error", () => {
-    // what was missed meanwhile would be missing for good; the page as it is then has all of it
-    told.textContent = "The connection to the run was lost.";
+    // updates that were missed would stay missing; a reloaded page has them all
+    status.textContent = "The connection to the run was lost.";
     if (source.readyState === EventSource.CLOSED || document.body.dataset.state !== "over") source.close();
   });
 }
