@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             command = getattr(importlib.import_module(f"isolatedunit.cli.{name}"), f"{name}_command")
             code: int = command(arguments[1:])
             return code
-        processes.owns_process = argv is None
+        processes.own_this_process(argv is None)
         return run_tests(parse_all(arguments))
     except (OptionError, CollectionError, BackendUnavailable) as exception:
         _print_error(str(exception))
