@@ -11,22 +11,40 @@ import os
 import sys
 from collections.abc import Sequence
 
-from isolatedunit.cli.exit_codes import INTERNAL, INTERRUPTED, USAGE
+from isolatedunit.cli.exit_codes import FAILURE, INTERNAL, INTERRUPTED, NO_TESTS, SUCCESS, USAGE
 from isolatedunit.cli.parser import SUBCOMMANDS, parse_all
 from isolatedunit.cli.run import run_tests
 from isolatedunit.errors import BackendUnavailable, CollectionError, Interrupted, IsolatedUnitError, OptionError
 from isolatedunit.reporters.escaping import printable
-from isolatedunit.reporters.terminal.streams import FilteredStream, keep_encodable
+from isolatedunit.reporters.terminal.streams import FilteredStream, LosableStream, keep_encodable
 from isolatedunit.system import processes
 
 BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
 
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv* (``sys.argv[1:]`` by default); returns the exit code."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # whoever started this process closed it, or there is no console
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for good
+    printed, terminal, before = LosableStream(sys.stdout), LosableStream(sys.stderr), sys.stderr
+    sys.stderr = terminal
+    try:
+        code = _run(argv)
+        printed.flush()
+        if isinstance(printed.problem, OSError):
+            code = _explain(printed.problem)
+        terminal.flush()
+    finally:
+        sys.stderr = before
+        if argv is None:
+            printed.discard()
+            terminal.discard()
+    return INTERNAL if terminal.problem is not None and code in (SUCCESS, FAILURE, NO_TESTS) else code
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = sys.argv[1:] if argv is None else list(argv)
         if arguments and arguments[0] in SUBCOMMANDS:
@@ -65,6 +83,10 @@ def _explain(exception: Exception) -> int:
     if isinstance(exception, OSError) and exception.errno in (errno.EMFILE, errno.ENFILE):
         _print_error(f"{exception.strerror}; raise the limit (ulimit -n).")
         return USAGE
+    if isinstance(exception, OSError) and exception.errno in _UNWRITABLE and exception.filename is None:
+        if exception.errno != errno.EPIPE:  # as of head, which has read enough
+            _print_error(f"standard output cannot be written to: {exception.strerror}")
+        return INTERNAL
     return report_bug()
 
 

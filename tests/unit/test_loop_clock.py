@@ -12,10 +12,10 @@ from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.loop import LONGEST_DELAY, Loop
 from isolatedunit.engine.running import Running
 from isolatedunit.model.events import ChildStarted, Event
-from isolatedunit.protocol.messages import Exit, Report, WorkFinished
+from isolatedunit.protocol.messages import Report, WorkFinished
 from isolatedunit.protocol.messages import TestEnded as Ended
 from isolatedunit.protocol.messages import TestStarted as Started
-from tests.support.attempts import SAID, planned
+from tests.support.attempts import SAID, WORK, planned
 from tests.support.hostile_children import READY, TalkingChild, frames
 
 TIMEOUT = 5.0
@@ -49,12 +49,12 @@ class StandingStill:
         self.attempt = Attempt("run/0#1", [planned()], Options(process_timeout=TIMEOUT, heartbeat_interval=1000.0))
         self._on_event = on_event
         self.loop = Loop(
-            lambda _: self,  # type: ignore[arg-type,return-value]
+            lambda _: self,  # type: ignore[arg-type, return-value]
             [self],
             listens_at_once=True,
             clock=lambda: self.time,
         )
-        self.loop._waiter.wait = self._wait  # type: ignore[method-assign]
+        self.loop._waiter.wait = self._wait
         self.pauses: list[float] = []
 
     def spawn(self, _: ChildSpec) -> PatientChild:
@@ -69,7 +69,7 @@ class StandingStill:
         return []
 
     def start(self) -> None:
-        self.loop.start(Running(self.attempt, ChildSpec("run/0#1", Exit()), "/nowhere/receipt", lambda _: None))
+        self.loop.start(Running(self.attempt, ChildSpec("run/0#1", WORK), "/nowhere/receipt", lambda _: None))
 
     def finish(self) -> Attempt:
         for _ in range(20):
