@@ -23,6 +23,7 @@ BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
 
 _UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv* (``sys.argv[1:]`` by default); returns the exit code."""
     for name in ("stdout", "stderr"):
