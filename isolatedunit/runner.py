@@ -29,7 +29,7 @@ from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.annotations import OBEYING_SYSTEMS, Annotations, system_of
 from isolatedunit.reporters.terminal.failures import FailureFormatter, make_printers, no_command
 from isolatedunit.reporters.terminal.log import ProcessLog
-from isolatedunit.reporters.terminal.streams import FilteredStream, rewrite_elapsed
+from isolatedunit.reporters.terminal.streams import FilteredStream, LosableStream, rewrite_elapsed
 from isolatedunit.reporters.timeline import Timeline
 from isolatedunit.result_bridge import ResultBridge, showing_child_errors
 from isolatedunit.system.signals import heeding_signals
@@ -73,9 +73,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         **values: Any,
     ) -> None:
         more = {"durations": durations} if sys.version_info >= (3, 12) else {}
-        stream = FilteredStream(sys.stderr if stream is None else stream, printable)  # type: ignore[assignment]
+        shown: Any = FilteredStream(LosableStream(sys.stderr if stream is None else stream), printable)
         unittest.TextTestRunner.__init__(
-            self, stream, descriptions, verbosity, failfast, buffer, resultclass, warnings, tb_locals=tb_locals, **more
+            self, shown, descriptions, verbosity, failfast, buffer, resultclass, warnings, tb_locals=tb_locals, **more
         )
         self.statistics = Statistics()
         self._listeners = tuple(listeners)
@@ -168,6 +168,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         )
         try:
             with heeding_signals(run.control):
+                reporters.lifeline.connect(run.control.end)
                 if self.live is not None:
                     self.live.connect(run.control)
                 if history is not None and source is not None:

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import multiprocess
 from multiprocess import context, spawn, util
+from multiprocess.connection import wait
 
 from isolatedunit.backends.contract import Setting
 from isolatedunit.errors import SpawnError
@@ -29,6 +31,7 @@ from isolatedunit.system.processes import RUN_VARIABLE, add_mark
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IS_LEAN = hasattr(os, "posix_spawn") and sys.platform != "win32"
 
+_LOOK_INTERVAL, _LONGEST_WAIT, _END_TIMEOUT = 0.01, 0.5, 5.0
 _LASTING = (FileNotFoundError, PermissionError, NotADirectoryError)
 
 
@@ -53,6 +56,7 @@ if IS_LEAN:
             self.returncode: int | None = None
             self.sentinel = None
             self.usage: Any = None
+            self.is_lost = False
             self.pid = _posix_spawn(executable, arguments, process_obj.environment, actions)
             if hasattr(os, "pidfd_open"):
                 try:
@@ -62,7 +66,11 @@ if IS_LEAN:
                 self.finalizer = util.Finalize(self, os.close, (self.sentinel,))
 
         def poll(self, flag: int = os.WNOHANG) -> int | None:
-            """The exit code, or None while the process runs; keeps what the kernel reports that it used."""
+            """The exit code, or None while the process runs; keeps what the kernel reports that it used.
+
+            Sets *is_lost*, with an exit code of 0 that means nothing, where another has waited for the process: the
+            kernel itself does while SIGCHLD is ignored, and so does a program that reaps whatever child has ended.
+            """
             while self.returncode is None:
                 try:
                     if hasattr(os, "wait4"):
@@ -70,7 +78,8 @@ if IS_LEAN:
                     else:
                         (process_id, status), usage = os.waitpid(self.pid, flag), None
                 except ChildProcessError:
-                    return None
+                    self.is_lost, self.returncode = True, 0
+                    break
                 if process_id != self.pid:
                     return None
                 if os.WIFSTOPPED(status):
@@ -163,8 +172,37 @@ def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str,
             scratch=setting.scratch,
             coverage=setting.coverage,
             patched_by_gevent=patched_by_gevent(),
+            ignores_children=processes.ignores_children(),
         )
     )
+
+
+def wait_for_end(process: Any, timeout: float) -> bool:
+    """Wait until an interpreter has ended, for *timeout* seconds at most; whether it has."""
+    popen, deadline = process._popen, time.monotonic() + timeout
+    while popen.poll() is None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        if popen.sentinel is None:
+            time.sleep(_LOOK_INTERVAL)
+        else:
+            wait([popen.sentinel], min(left, _LONGEST_WAIT))
+    return True
+
+
+def end_interpreter(process: Any) -> bool:
+    """Kill an interpreter and release what is held for it; False if the kernel does not let it end, which is given up.
+
+    It ends as a whole group, its own.
+    """
+    if process._popen.poll() is None:
+        processes.send_signal(process.pid, processes.SIGKILL)
+        processes.kill_group(process.pid)
+    if not wait_for_end(process, _END_TIMEOUT):
+        return False
+    process.close()
+    return True
 
 
 def _be_child(connection: Any, environment: dict[str, str]) -> None:

@@ -6,11 +6,12 @@ behind, and the process has a session or a process group of its own, so that it 
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # as in `reaper`
 import gc
 import os
 import sys
 
-from isolatedunit.child import PLAIN, heartbeat, receipt, worker
+from isolatedunit.child import PLAIN, heartbeat, reaper, receipt, worker
 from isolatedunit.child.streams import move_out_of_the_way, redirect, take_capture, write_through
 from isolatedunit.collection import import_path
 from isolatedunit.protocol import channel
@@ -66,8 +67,11 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
         from isolatedunit.child import template
 
         _get_ready()
+        reaper.take_sigchld(_signal.SIG_IGN if prepare.ignores_children else _signal.SIG_DFL)
         _make_way(prepare)
         template.Template(pipe, scratch=prepare.scratch).serve()
+    if prepare.ignores_children:
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     _make_way(prepare)
     worker.execute(pipe, pipe.receive_work(), spawned=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # what `signal` has in C: an enum is anybody's to patch
 import os
 import select
 import time
@@ -19,6 +20,30 @@ STOPPED_CHECK_INTERVAL = 500
 """Milliseconds between two checks for a child that has stopped to be traced."""
 
 _pidfd_open, _make_poll = getattr(os, "pidfd_open", None), getattr(select, "poll", None)
+
+
+_SIGCHLD = getattr(_signal, "SIGCHLD", None)
+_for_tests: Any = _signal.SIG_DFL
+
+
+def take_sigchld(for_tests: Any = None) -> None:
+    """Have SIGCHLD do nothing in this template, which has to learn how its children end.
+
+    Ignored, or with a handler that reaps whatever has ended, it would not. Tests find it set as *for_tests* says, or
+    else as it is now.
+    """
+    global _for_tests
+    if _SIGCHLD is not None:
+        found = _signal.getsignal(_SIGCHLD)
+        _for_tests = found if for_tests is None else for_tests
+        if found not in (_signal.SIG_DFL, None):  # None: it is handled by what is not Python's, and stays so
+            _signal.signal(_SIGCHLD, _signal.SIG_DFL)
+
+
+def give_sigchld() -> None:
+    """Set SIGCHLD as the user's code, which runs next in this process, is to find it."""
+    if _for_tests not in (_signal.SIG_DFL, None):
+        _signal.signal(_SIGCHLD, _for_tests)
 
 
 class RunnerGone(Exception):
@@ -61,7 +86,7 @@ class Watch:
                     end_all_below(LEAVE_GRACE)
                     raise RunnerGone
         except ChildProcessError:
-            return None  # the module has SIGCHLD ignored, so the kernel reaps
+            return None  # a debugger, say, that was told to
         finally:
             if descriptor is not None:
                 poll.unregister(descriptor)

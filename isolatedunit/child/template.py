@@ -31,8 +31,10 @@ from isolatedunit.child.reaper import (
     Watch,
     end_all_below,
     end_leftovers,
+    give_sigchld,
     have_children,
     reap_quietly,
+    take_sigchld,
 )
 from isolatedunit.child.reporter import OPEN, is_plain, make_form, open_name
 from isolatedunit.collection.addresses import Finder, import_module
@@ -178,12 +180,14 @@ class Template:
         gc.freeze()
         gc.enable()
         try:
+            give_sigchld()
             import_module({"path": command.path})
             import_prefix.execute(command.prefix)
             _collect_new_garbage()
             self._unsafe = what_forbids_forking(sockets)
         except BaseException as exception:
             self._unsafe = f"an exception ({exception!r:.200})"
+        take_sigchld()
         self._shared_imports_duration = time.monotonic() - started
 
     def _fork(self, *, collects_garbage: bool = False, keeps_socket: bool = False) -> int:
@@ -227,6 +231,7 @@ class Template:
                 os.setpgid(0, 0)
                 channel.current = pipe
                 processes.die_with_parent(this)
+                give_sigchld()
                 if own is not None:
                     self._become_fixture_process(work, pipe, own)  # type: ignore[arg-type]
                 worker.execute(
@@ -266,6 +271,7 @@ class Template:
         if self._finder is None:
             self._finder = Finder()
         self._fixture_snapshot = fixtures.begin(pipe, work, self._finder)
+        take_sigchld()
         self._collects_garbage = gc.isenabled()
         receipt.note_import()
         gc.collect()
@@ -288,6 +294,7 @@ class Template:
             pipe = channel.PipeEnd(descriptor)
             work = pipe.receive_work()
             self._end_templates()
+            give_sigchld()
             if self._collects_garbage:
                 gc.enable()
             fixtures.end(pipe, work, self._fixture_snapshot)  # type: ignore[arg-type]
@@ -385,6 +392,7 @@ class Template:
         gc.freeze()
         if self._collects_garbage:
             gc.enable()
+        give_sigchld()
         try:
             import_module(command.home or {})
             for source in command.sources:
@@ -396,6 +404,7 @@ class Template:
         note_import()
         _collect_new_garbage()
         unsafe = what_forbids_forking(sockets)
+        take_sigchld()
         took, self._shared_imports_duration = self._shared_imports_duration, 0.0
         duration = time.monotonic() - started
         self._report(LoadFinished, command.attempt, duration=duration, shared_imports_duration=took, unsafe=unsafe)

@@ -78,7 +78,7 @@ def _read(path: str) -> list[TestHistory]:
         raise OptionError(
             f"history: {path!r} does not exist; run some tests first, or name another file with --history."
         ) from None
-    except sqlite3.Error as exception:
+    except (sqlite3.Error, ValueError, TypeError) as exception:
         raise OptionError(f"history: {path!r} cannot be read: {exception}.") from exception
     if not tests:
         raise OptionError(f"history: {path!r} has no runs yet; run some tests first.")

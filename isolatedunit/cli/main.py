@@ -11,15 +11,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from isolatedunit.cli.exit_codes import INTERNAL, INTERRUPTED, USAGE
+from isolatedunit.cli.exit_codes import FAILURE, INTERNAL, INTERRUPTED, NO_TESTS, SUCCESS, USAGE
 from isolatedunit.cli.parser import SUBCOMMANDS, parse_all
 from isolatedunit.cli.run import run_tests
 from isolatedunit.errors import BackendUnavailable, CollectionError, Interrupted, IsolatedUnitError, OptionError
 from isolatedunit.reporters.escaping import printable
-from isolatedunit.reporters.terminal.streams import FilteredStream, keep_encodable
+from isolatedunit.reporters.terminal.streams import FilteredStream, LosableStream, keep_encodable
 from isolatedunit.system import processes
 
 BASE_DEPENDENCIES = ("colorama", "dill", "multiprocess", "psutil", "tomli")
+
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,6 +29,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # whoever started this process closed it, or there is no console
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for good
+    printed, terminal, before = LosableStream(sys.stdout), LosableStream(sys.stderr), sys.stderr
+    sys.stderr = terminal
+    try:
+        code = _run(argv)
+        printed.flush()
+        if isinstance(printed.problem, OSError):
+            code = _explain(printed.problem)
+        terminal.flush()
+    finally:
+        sys.stderr = before
+        if argv is None:
+            printed.discard()
+            terminal.discard()
+    return INTERNAL if terminal.problem is not None and code in (SUCCESS, FAILURE, NO_TESTS) else code
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = sys.argv[1:] if argv is None else list(argv)
         if arguments and arguments[0] in SUBCOMMANDS:
@@ -34,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             command = getattr(importlib.import_module(f"isolatedunit.cli.{name}"), f"{name}_command")
             code: int = command(arguments[1:])
             return code
-        processes.owns_process = argv is None
+        processes.own_this_process(argv is None)
         return run_tests(parse_all(arguments))
     except (OptionError, CollectionError, BackendUnavailable) as exception:
         _print_error(str(exception))
@@ -65,6 +84,10 @@ def _explain(exception: Exception) -> int:
     if isinstance(exception, OSError) and exception.errno in (errno.EMFILE, errno.ENFILE):
         _print_error(f"{exception.strerror}; raise the limit (ulimit -n).")
         return USAGE
+    if isinstance(exception, OSError) and exception.errno in _UNWRITABLE and exception.filename is None:
+        if exception.errno != errno.EPIPE:  # as of head, which has read enough
+            _print_error(f"standard output cannot be written to: {exception.strerror}")
+        return INTERNAL
     return report_bug()
 
 

@@ -82,6 +82,12 @@ class OutputOptions:
     events: str | None = report(
         "--events", "files.event_log:EventLog", "write each event as it happens, for isolatedunit replay"
     )
+    events_lifeline: bool = option(
+        True,
+        flag,
+        "go on when whoever reads the events from a pipe is gone; by default the run ends",
+        "--no-events-lifeline",
+    )
     tap: str | None = report(
         "--tap", "files.tap:TapReport", "write each result as it arrives, in the Test Anything Protocol"
     )

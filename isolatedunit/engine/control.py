@@ -46,6 +46,11 @@ class Control:
             self.stop_reason = reason
             self._loop.wake_up()
 
+    def end(self, reason: str) -> None:
+        """Begin no further test, and end those that run."""
+        self.stop(reason)
+        self._add(lambda: self._loop.cancel(reason))
+
     def ask(self, call: Callable[[Scheduler], object]) -> None:
         """Have the run's own thread call *call* with its scheduler while tests run."""
         self._calls.append(call)

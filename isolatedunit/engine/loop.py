@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from isolatedunit.backends.contract import Backend, Child
 from isolatedunit.engine.attempt.stimuli import (
@@ -71,6 +72,9 @@ LISTEN_AFTER = 0.02
 Most tests are done by then, and all their reports are received at once when the child has ended. A
 report that wakes the loop costs it, and so every other test, more time than most tests take.
 """
+
+LONGEST_DELAY = 1.0
+"""Seconds by which a wait may be too long before it is taken for a time in which this process stood still."""
 
 MAX_REPORTS = 250_000
 """How many reports a child may send for each of its tests before it counts as one that never stops."""
@@ -201,7 +205,7 @@ class Loop:
         nearest = min((self._next_time(running) for running in self._running.values()), default=NEVER)
         if until is not None:
             nearest = min(nearest, until)
-        for data in self._waiter.wait(max(0.0, min(nearest - now, self._longest_wait))):
+        for data in self._wait(now, max(0.0, min(nearest - now, self._longest_wait))):
             if data is None:
                 self._drain_wakeups()
                 continue
@@ -212,6 +216,18 @@ class Loop:
         self._send_replies()
         for running in list(self._running.values()):
             self._try(running, self._check_times)
+
+    def _wait(self, now: float, timeout: float) -> list[Any]:
+        """What is ready within *timeout* seconds from *now* on.
+
+        Where this process stood still meanwhile (it was stopped, in a debugger, on a machine that swaps), that time
+        does not count, since as likely as not it was nobody's: the clock stands still, too.
+        """
+        ready = self._waiter.wait(timeout)
+        stood_still = self.now - now - timeout
+        if stood_still > LONGEST_DELAY:
+            self._suspended_for += stood_still
+        return ready
 
     def _try(self, running: Running, deal_with: Callable[[Running], None]) -> None:
         """Deal with the attempt's child; if the system refuses something to the runner, only this attempt fails."""
@@ -239,12 +255,23 @@ class Loop:
             self._listen(running)
         if running.attempt.state is not State.DONE and now >= running.sample_at:
             self._sample(running, now)
-        if now >= running.attempt.deadline:
+        if now >= running.attempt.deadline and self._is_out_of_time(running):
             if running.attempt.state is not State.EXITING or running.had_grace:
                 self._feed(running, DeadlinePassed())
             else:  # it may have ended, and be waiting for what it left running, which has a grace of its own
                 running.had_grace = True
                 running.attempt.deadline += processes.leftover_grace(running.attempt.options.cleanup_timeout)
+
+    def _is_out_of_time(self, running: Running) -> bool:
+        """Whether a deadline has passed, after hearing all that waits.
+
+        When this process looks is no measure: it may have been stopped, or held up by who reads its output. What the
+        child had reported by then, and that it is gone, counts first.
+        """
+        for deal_with in (self._receive, self._receive, self._look):  # a read takes more than the system holds back
+            if running.attempt.state is not State.DONE:
+                deal_with(running)
+        return running.attempt.state is not State.DONE and self.now >= running.attempt.deadline
 
     # ---- what comes in
 

@@ -21,15 +21,17 @@ import re
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import Any
 
 from isolatedunit.history.schema import FORMAT, bring_up_to_date, format_of, transaction
 from isolatedunit.model.events import Event, RunFinished, TestFinished
 from isolatedunit.model.past import Past, units_above
 from isolatedunit.model.records import record
 from isolatedunit.model.results import GOOD, TestReport
+from isolatedunit.model.schema import LARGEST
 
 NEWEST_COUNTS = 0.5
 """The weight of the newest duration; the mean of those before it has the rest."""
@@ -44,7 +46,8 @@ SharedImportsPlan = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 """What is imported once for several modules: what is put into ``sys.path``, and then the import statements."""
 
 _IMPORT = re.compile(r"import [\w.]+|from [\w.]+ import \w+")
-_BUSY_TIMEOUT = 5.0
+_BUSY_TIMEOUT = 1.0
+"""Seconds to wait, once, for another process that has the file locked."""
 
 
 @record(frozen=True)
@@ -84,7 +87,7 @@ class History:
     """The file at *path*: `read` what it has; as a listener, remember a run and add it at its end.
 
     With *only_reads* nothing is written: all shards of a run must see the same past. Where the file cannot be read or
-    written, `problem` says why.
+    written, or has values that make no sense, `problem` says why, and the file is left alone from then on.
     """
 
     def __init__(self, path: str, *, only_reads: bool = False) -> None:
@@ -97,22 +100,23 @@ class History:
 
     def read(self) -> dict[str, Past]:
         """All that is known, by the ids of the tests; nothing where there is no file of ours."""
-        if not self._is_there:
-            return {}
-        try:
-            with closing(self._open_to_read()) as database:
-                rows = database.execute("SELECT id, duration, peak_rss, outcome, runs, failures FROM tests")
-                return {row[0]: Past(*row[1:]) for row in rows}
-        except sqlite3.Error as exception:
-            self._give_up(exception)
-            return {}
+        past: dict[str, Past] = {}
+        with self._surviving():
+            if self.problem is None and self._is_there:
+                with closing(self._open_to_read()) as database:
+                    rows = database.execute("SELECT id, duration, peak_rss, outcome, runs, failures FROM tests")
+                    past = {row[0]: Past(*row[1:]) for row in map(_check_test, rows)}
+        return past
 
     def read_runs(self) -> list[TestHistory]:
-        """The last runs of all tests; raises `sqlite3.Error`, and `FileNotFoundError` where there is no file."""
+        """The last runs of all tests.
+
+        Raises `sqlite3.Error`, `ValueError` for values that make no sense, `FileNotFoundError` where there is no file.
+        """
         if not self._is_there:
             raise FileNotFoundError(self._path)
         with closing(self._open_to_read()) as database:
-            rows = database.execute(_RUNS).fetchall()
+            rows = [_check_run(row) for row in database.execute(_RUNS)]
         return [
             TestHistory(test_id, tuple(RecordedRun(*row[2:]) for row in of_test), message or "")
             for (test_id, message), of_test in itertools.groupby(rows, key=lambda row: row[:2])
@@ -145,7 +149,9 @@ class History:
 
     def learn(self, rows: Sequence[Row], mended: Iterable[str] = ()) -> None:
         """Add the results in *rows*, and forget the failures of what is *mended*. If that fails, `problem` says why."""
-        try:
+        if self.problem is not None:
+            return
+        with self._surviving():
             self._make_directory()
             with closing(self._open_to_write()) as database, transaction(database):
                 bring_up_to_date(database)
@@ -154,31 +160,29 @@ class History:
                 database.execute("DELETE FROM tests WHERE last_run < ?", (now - KEPT_FOR,))
                 for statement in (_UPSERT, _ADD_RUN):
                     database.executemany(statement, (_values_of(row, now) for row in rows))
-        except (OSError, sqlite3.Error, UnicodeError) as exception:
-            self._give_up(exception)
 
     def read_shared_imports(self, source: str) -> SharedImportsPlan:
         """What modules imported together when this *source* of tests ran last; empty if that is not known."""
-        if not self._is_there:
-            return ()
+        rows: list[Any] = []
+        with self._surviving():
+            if self.problem is None and self._is_there:
+                with closing(self._open_to_read()) as database:
+                    query = "SELECT imports FROM shared_imports WHERE source = ?"
+                    rows = database.execute(query, (_storable(source),)).fetchall()
         try:
-            with closing(self._open_to_read()) as database:
-                rows = database.execute(
-                    "SELECT imports FROM shared_imports WHERE source = ?", (_storable(source),)
-                ).fetchall()
             return tuple(
                 (tuple(path), tuple(statements))
                 for path, statements in (json.loads(rows[0][0]) if rows else ())
                 if all(map(_IMPORT.fullmatch, statements)) and all(type(folder) is str for folder in path)
             )
-        except (sqlite3.Error, ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):  # what the run imports takes its place
             return ()
 
     def learn_shared_imports(self, source: str, shared_imports: SharedImportsPlan) -> None:
         """Add what modules imported together, unless it is known."""
         if self._only_reads or self.problem is not None or shared_imports == self.read_shared_imports(source):
             return
-        try:
+        with self._surviving():
             self._make_directory()
             with closing(self._open_to_write()) as database, transaction(database):
                 bring_up_to_date(database)
@@ -186,7 +190,13 @@ class History:
                 database.execute("DELETE FROM shared_imports WHERE last_run < ?", (now - KEPT_FOR,))
                 row = (_storable(source), json.dumps(shared_imports), now)
                 database.execute("INSERT OR REPLACE INTO shared_imports VALUES (?, ?, ?)", row)
-        except (OSError, sqlite3.Error, UnicodeError) as exception:
+
+    @contextmanager
+    def _surviving(self) -> Iterator[None]:
+        """Whatever goes wrong with the file costs the history, and not the run."""
+        try:
+            yield
+        except Exception as exception:  # it may be locked, full or damaged, and what stands in it may be anything
             self._give_up(exception)
 
     def _give_up(self, exception: Exception) -> None:
@@ -219,7 +229,7 @@ class History:
             if format_of(database) == FORMAT:
                 return database
             copy = sqlite3.connect(":memory:", isolation_level=None)
-            database.backup(copy)
+            database.backup(copy, progress=_refuse_to_wait)
         except BaseException:
             database.close()
             raise
@@ -233,6 +243,33 @@ class History:
         # otherwise every run would wait for the disk several times; this file may be lost when the power fails
         database.execute("PRAGMA synchronous = OFF")
         return database
+
+
+_BUSY, _LOCKED = 5, 6  # SQLite's own numbers, which Python has names for only from 3.11 on
+_TEXT, _NUMBER, _COUNT = (str,), (float, int), (int,)
+_TEXT_OR_NONE, _COUNT_OR_NONE = (str, type(None)), (int, type(None))
+
+
+def _check_test(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return _check(row, (_TEXT, _NUMBER, _COUNT_OR_NONE, _TEXT, _COUNT, _COUNT))
+
+
+def _check_run(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return _check(row, (_TEXT, _TEXT_OR_NONE, _NUMBER, _NUMBER, _TEXT, _TEXT_OR_NONE))
+
+
+def _check(row: tuple[Any, ...], kinds: tuple[tuple[type, ...], ...]) -> tuple[Any, ...]:
+    """The row of a test; raises `ValueError` where it has what it cannot have: SQLite keeps any value in any column."""
+    for value, allowed in zip(row, kinds, strict=True):
+        if type(value) not in allowed or (type(value) in _NUMBER and not 0 <= value < LARGEST):
+            raise ValueError(f"malformed: {value!r:.80} makes no sense in a row of {row[0]!r:.200}")
+    return row
+
+
+def _refuse_to_wait(status: int, _remaining: int, _total: int) -> None:
+    """Raises `sqlite3.OperationalError` where a copy would wait for another process, for as long as that takes."""
+    if status in (_BUSY, _LOCKED):
+        raise sqlite3.OperationalError("database is locked")
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -66,7 +66,8 @@ class Prepare(Command):
     *role* is ``template`` or ``worker``. *capture* names the files for ``stdout``, ``stderr`` and
     ``stacks``; a stream that it does not name stays as it is. *scratch* is the run's own directory. *coverage*
     is the directory for records of which lines ran, None without coverage. *patched_by_gevent* names the modules in
-    which gevent has replaced functions in the runner's process, which it is to do in the child, too.
+    which gevent has replaced functions in the runner's process, which it is to do in the child, too. With
+    *ignores_children* tests find SIGCHLD ignored, as the user had it.
     """
 
     role: str
@@ -78,6 +79,7 @@ class Prepare(Command):
     scratch: str
     coverage: str | None = None
     patched_by_gevent: list[str] = []  # noqa: RUF012 - a default like any other; a message's fields are not changed
+    ignores_children: bool = False
 
 
 class Work(Command):

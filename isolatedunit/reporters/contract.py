@@ -58,11 +58,34 @@ class Origin:
         return self.started_at + timedelta(seconds=event_time - self.time)
 
 
+class Lifeline:
+    """Lets a report end the run: for one whose only reader is gone. May be used from any thread."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._end: Callable[[str], object] | None = None
+
+    def connect(self, end: Callable[[str], object]) -> None:
+        """Have *end* called with the reason, at once if there is one already."""
+        self._end = end
+        self._pull()
+
+    def cut(self, reason: str) -> None:
+        """End the run, or that which begins next."""
+        self._reason = reason
+        self._pull()
+
+    def _pull(self) -> None:
+        if self._end is not None and self._reason is not None:
+            self._end(self._reason)
+
+
 @record(frozen=True)
 class ReportContext:
     """What the writer of a report may use: the *path* to write to (``-`` is standard output), and the run.
 
-    The *timeline* and all events that a writer hears are free of secrets. *statistics* gives the run's costs so far.
+    The *timeline* and all events that a writer hears are free of secrets.
+    *statistics* gives the run's costs so far, and *lifeline* ends it.
     """
 
     path: str
@@ -70,6 +93,7 @@ class ReportContext:
     options: Options
     timeline: Timeline
     statistics: Callable[[], dict[str, Any]] = dict
+    lifeline: Lifeline | None = None
 
 
 class ReportWriter(Protocol):

@@ -10,7 +10,7 @@ from typing import Protocol
 from isolatedunit.config.options import Options
 from isolatedunit.config.output_files import REPORTS
 from isolatedunit.model.events import Event, Listener
-from isolatedunit.reporters.contract import GuardedReport, Origin, ReportContext
+from isolatedunit.reporters.contract import GuardedReport, Lifeline, Origin, ReportContext
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.log import ProcessLog
 from isolatedunit.reporters.terminal.summary import Durations, Slowest, Summary, table_of
@@ -50,6 +50,7 @@ class ReporterSet:
         self._write_line = write_line
         self.timeline = Timeline(origin.time)
         statistics.follow(self.timeline)
+        self.lifeline = Lifeline()
         self.summary = Summary(
             self.timeline,
             write_line,
@@ -64,7 +65,7 @@ class ReporterSet:
         if display is not None:
             display.follow(self.timeline)
         timeline = Timeline(origin.time)  # a separate one, since it hears events without secrets
-        self._reports = list(_make_reports(options, origin, timeline, statistics))
+        self._reports = list(_make_reports(options, origin, timeline, statistics, self.lifeline))
         outside: list[Listener] = [timeline] if self._reports or live is not None else []
         outside += [report for report in self._reports if report.hears_events]
         if live is not None:
@@ -108,7 +109,7 @@ def writes_reports(options: Options) -> bool:
 
 
 def _make_reports(
-    options: Options, origin: Origin, timeline: Timeline, statistics: Statistics
+    options: Options, origin: Origin, timeline: Timeline, statistics: Statistics, lifeline: Lifeline
 ) -> Iterator[GuardedReport]:
     # all are imported before any opens its file, since the package that one of them needs may be missing
     writers = []
@@ -118,5 +119,5 @@ def _make_reports(
             module, _, class_name = writer.partition(":")
             writers.append((path, getattr(importlib.import_module(f"isolatedunit.reporters.{module}"), class_name)))
     for path, make_writer in writers:
-        context = ReportContext(path, origin, options, timeline, statistics.as_dict)
+        context = ReportContext(path, origin, options, timeline, statistics.as_dict, lifeline)
         yield GuardedReport(path, make_writer(context))

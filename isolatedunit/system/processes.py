@@ -50,12 +50,30 @@ owns_process = False
 """Whether this process is a runner's and nothing else's: whoever has no parent any more and becomes its child was
 started by a test."""
 
+_ignored_children = False
 _PTRACE_DETACH = 17
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 _waitpid, _wait4 = getattr(os, "waitpid", None), getattr(os, "wait4", None)  # not on every system
 _library: _Library | None = None
+
+
+def own_this_process(value: bool) -> None:
+    """Take this process for a runner's and nothing else's, which has to learn how its children end; or do not.
+
+    SIGCHLD ignored is inherited from many a supervisor, and makes the kernel reap children. What runs tests has it so.
+    """
+    global owns_process, _ignored_children
+    owns_process = value
+    if value and ignores_children():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _ignored_children = True
+
+
+def ignores_children() -> bool:
+    """Whether what the user runs here has SIGCHLD ignored, so that the kernel reaps children."""
+    return _ignored_children or (hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN)
 
 
 def add_mark(mark: str) -> str:

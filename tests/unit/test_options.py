@@ -274,6 +274,7 @@ class CommandLineTest(ProjectTestCase):
             "run_timeout": (["--run-timeout", "60"], 60.0),
             "junit_xml": (["--junit-xml", "x.xml"], "x.xml"),
             "events": (["--events", "-"], "-"),
+            "events_lifeline": (["--no-events-lifeline"], False),
             "tap": (["--tap", "x.tap"], "x.tap"),
             "subunit": (["--subunit", "x"], "x"),
             "trace": (["--trace", "x"], "x"),

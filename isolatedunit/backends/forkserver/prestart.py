@@ -10,10 +10,9 @@ import os
 from typing import Any
 
 from isolatedunit.backends.contract import Prestarted, capture_paths
-from isolatedunit.backends.interpreter import IS_LEAN, launch
+from isolatedunit.backends.interpreter import IS_LEAN, end_interpreter, launch
 from isolatedunit.errors import SpawnError
 from isolatedunit.protocol.channel import Channel
-from isolatedunit.system.processes import SIGKILL, send_signal
 from isolatedunit.system.tempdir import Scratch
 
 BASE = "base"
@@ -49,9 +48,7 @@ class Prestart(Prestarted):
             process, channel = self._started
             self._started = None
             channel.close()
-            send_signal(process.pid, SIGKILL)
-            process.join()
-            process.close()
+            end_interpreter(process)
         if self._scratch is not None:
             self.take_scratch().remove()
 

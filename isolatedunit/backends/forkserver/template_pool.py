@@ -7,7 +7,6 @@ template that has imported what several modules begin with, or of a process that
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from typing import Any
 
@@ -17,9 +16,8 @@ from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import ChildSpec, Setting
 from isolatedunit.backends.forkserver.prestart import BASE
 from isolatedunit.backends.forkserver.templates import FixtureProcess, ModuleTemplate, SharedImports, TemplateConnection
-from isolatedunit.backends.interpreter import launch, prepare
+from isolatedunit.backends.interpreter import end_interpreter, launch, prepare, wait_for_end
 from isolatedunit.errors import SpawnError
-from isolatedunit.model.moments import NEVER
 from isolatedunit.model.results import ImportsKey, path_of
 from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import EndStrays, Exit, ForkTemplate
@@ -269,19 +267,10 @@ class TemplatePool:
         except OSError:
             self._lost_a_base = True
         base.close()
-        popen = self._base_process._popen
-        deadline = time.monotonic() + _LEAVE_TIMEOUT
-        while popen.poll() is None:
-            if time.monotonic() > deadline:
-                self._lost_a_base = True
-                processes.kill_all(processes.processes_below(self._base_process.pid))
-                processes.send_signal(self._base_process.pid, processes.SIGKILL)
-                deadline = NEVER
-            if popen.sentinel is not None:
-                multiprocess.connection.wait([popen.sentinel], 0.1)
-            else:
-                time.sleep(0.01)
-        self._base_process.close()
+        if not wait_for_end(self._base_process, _LEAVE_TIMEOUT):
+            self._lost_a_base = True
+            processes.kill_all(processes.processes_below(self._base_process.pid))
+        end_interpreter(self._base_process)
         self._base = None
 
 

@@ -197,6 +197,8 @@ class SpawnChild:
         return []
 
     def _describe_end(self, exit_code: int) -> ExitStatus:
+        if getattr(self._process._popen, "is_lost", False):
+            return ExitStatus()
         usage = getattr(self._process._popen, "usage", None)
         cpu_time = None if usage is None else usage.ru_utime + usage.ru_stime
         return processes.describe_end(exit_code, cpu_time)

@@ -17,7 +17,7 @@ from multiprocess import spawn, util
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import Setting
-from isolatedunit.backends.interpreter import start_interpreter
+from isolatedunit.backends.interpreter import end_interpreter, start_interpreter
 from isolatedunit.backends.spawn.orphan_reaper import OrphanReaper
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.records import record
@@ -66,9 +66,8 @@ class Interpreter:
         try:
             orphan_reaper.watch(self.process_id)
         except OSError as exception:  # nobody would end the interpreter if this process was killed
-            self.kill()
-            self.process._popen.wait()
-            self.close()
+            end_interpreter(self.process)
+            self._release()
             raise SpawnError(f"its orphan reaper could not be started: {exception}") from exception
 
     @property
@@ -84,11 +83,14 @@ class Interpreter:
 
     def close(self) -> None:
         """Release the process, which is gone or about to be, and remove its files."""
+        self._release()
+        if self.is_gone:
+            self.process.close()
+        self._orphan_reaper.forget(self.process_id)
+
+    def _release(self) -> None:
         self.channel.close()
         self.capture.remove()
-        self.process._popen.poll()
-        self.process.close()
-        self._orphan_reaper.forget(self.process_id)
 
 
 class IdlePool:

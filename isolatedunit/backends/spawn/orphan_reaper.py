@@ -6,6 +6,7 @@ own would outlive both.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -73,4 +74,5 @@ class OrphanReaper:
             process.wait(5.0)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5.0)

@@ -47,6 +47,9 @@ EVENTS: dict[str, type[Event]] = {
     name: value for name, value in vars(events).items() if isinstance(value, type) and issubclass(value, Event)
 }
 
+READER_GONE = "nobody reads its events any more"
+"""Why a run ends whose events went to a pipe that nobody has open."""
+
 _ORIGIN = ("time", "python", "platform", "isolation", "start_method", "fork_after", "seed")
 
 
@@ -54,7 +57,10 @@ class EventLog:
     """Writes each event as soon as it hears it: a listener."""
 
     def __init__(self, context: ReportContext) -> None:
-        self._outlet = Outlet(context.path)
+        lifeline = context.lifeline if context.options.events_lifeline else None
+        self._outlet = Outlet(
+            context.path, on_reader_gone=None if lifeline is None else lambda: lifeline.cut(READER_GONE)
+        )
         origin = context.origin
         self._put(
             {

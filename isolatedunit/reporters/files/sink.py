@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
+import select
 import stat
 import sys
 import threading
@@ -14,6 +16,9 @@ from typing import Any
 TIMEOUT = 30.0
 """Seconds without progress, at the end of a run, after which the reader of a pipe counts as gone."""
 
+LOOK_INTERVAL = 0.5
+"""Seconds between two looks for the reader of a pipe, while there is nothing to write."""
+
 _OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 
 
@@ -22,11 +27,15 @@ class Outlet:
 
     Files are written directly. A pipe or a terminal may be slow, or have no reader, which must not hold up the run,
     so a thread writes to it. ``-`` is standard output. If a piece cannot be written, the rest of the report is
-    dropped; nothing is raised before `close`.
+    dropped; nothing is raised before `close`. That thread calls *on_reader_gone* as soon as a pipe has no reader any
+    more.
     """
 
-    def __init__(self, path: str, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, path: str, timeout: float = TIMEOUT, *, on_reader_gone: Callable[[], object] | None = None
+    ) -> None:
         self._path = path
+        self._on_reader_gone = on_reader_gone
         self._timeout = timeout
         self._problem: Exception | None = None
         self._write: Callable[[bytes], object] | None = None
@@ -75,12 +84,26 @@ class Outlet:
         """Write the pieces, as the thread."""
         assert self._pieces is not None
         self._try(self._open)
+        interval = None if self._on_reader_gone is None else LOOK_INTERVAL
         while self._problem is None:
-            data = self._pieces.get()
+            try:
+                data = self._pieces.get(timeout=interval)
+            except queue.Empty:
+                self._try(self._look_for_reader)
+                continue
             if data is None:
                 break
             self._try(self._put, data)
         self._release()
+        if isinstance(self._problem, BrokenPipeError) and self._on_reader_gone is not None:
+            self._on_reader_gone()
+
+    def _look_for_reader(self) -> None:
+        if self._descriptor is not None and hasattr(select, "poll"):
+            poll = select.poll()
+            poll.register(self._descriptor, 0)
+            if any(events & select.POLLERR for _, events in poll.poll(0)):
+                raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def _try(self, action: Callable[..., object], *arguments: Any) -> None:
         try:

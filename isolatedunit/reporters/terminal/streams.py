@@ -11,6 +11,7 @@ import os
 import re
 import unittest.runner
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 Filter = Callable[[str], str]
@@ -89,6 +90,44 @@ def _keep_unittest_plain() -> None:
 
     get_theme.theme_of = theme_of  # type: ignore[attr-defined]
     unittest.runner.get_theme = get_theme  # type: ignore[attr-defined]
+
+
+class LosableStream:
+    """Passes what is written on to *stream*, until that fails: nobody reads it any more, or its disk is full.
+
+    From then on nothing is written, and `problem` is the exception. What shows a run must not cost the run.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.problem: Exception | None = None
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write *text*, unless the stream is lost."""
+        self._try(self._stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream, unless it is lost."""
+        self._try(self._stream.flush)
+
+    def discard(self) -> None:
+        """Have the interpreter, which flushes the stream as it ends, find nothing wrong with one that is lost."""
+        if self.problem is not None:
+            with suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self._stream.fileno())
+                os.close(nowhere)
+
+    def _try(self, action: Callable[..., object], *arguments: str) -> None:
+        if self.problem is None:
+            try:
+                action(*arguments)
+            except (OSError, ValueError) as exception:  # the second of a stream that is closed
+                self.problem = exception
 
 
 class FilteredStream:
