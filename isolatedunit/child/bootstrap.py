@@ -15,6 +15,7 @@ from isolatedunit.child import PLAIN, heartbeat, receipt, worker
 from isolatedunit.child.streams import move_out_of_the_way, redirect, take_capture, write_through
 from isolatedunit.collection import import_path
 from isolatedunit.protocol import channel
+from isolatedunit.system.processes import set_hash_seed_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def become_part_of_run(prepare: Prepare) -> None:
     """Take over what the runner's interpreter has: where it imports from, where it stands."""
     sys.path[:] = prepare.sys_path
     sys.argv[:] = prepare.argv
+    set_hash_seed_variable(prepare.hash_seed)
     os.chdir(prepare.directory)
     main_module: Any = sys.modules["__main__"]
     for name in [name for name in vars(main_module) if not name.startswith("__")]:

@@ -69,11 +69,13 @@ def merge(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
     shards = _check(reports)
     documents = [reports[shards[part]] for part in sorted(shards)]
     first = documents[0]
+    hash_seed = first["run"].get("hash_seed")
     return {
         **first,
         "run": {
             **first["run"],
             "duration": max(one["run"]["duration"] for one in documents),
+            "hash_seed": hash_seed if all(one["run"].get("hash_seed") == hash_seed for one in documents) else None,
             "shard": {**first["run"]["shard"], "part": None},
         },
         "counts": {name: sum(one["counts"][name] for one in documents) for name in first["counts"]},

@@ -65,7 +65,8 @@ class Prepare(Command):
 
     *role* is ``template`` or ``worker``. *capture* names the files for ``stdout``, ``stderr`` and
     ``stacks``; a stream that it does not name stays as it is. *scratch* is the run's own directory. *coverage*
-    is the directory for records of which lines ran, None without coverage.
+    is the directory for records of which lines ran, None without coverage. *hash_seed* is what PYTHONHASHSEED is to be
+    from now on, as it is for the user: the interpreter was started with that of the run. None is unset.
     """
 
     role: str
@@ -76,6 +77,7 @@ class Prepare(Command):
     capture: dict[str, str]
     scratch: str
     coverage: str | None = None
+    hash_seed: str | None = None
 
 
 class Work(Command):

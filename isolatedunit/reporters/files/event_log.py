@@ -47,7 +47,7 @@ EVENTS: dict[str, type[Event]] = {
     name: one for name, one in vars(events).items() if isinstance(one, type) and issubclass(one, Event)
 }
 
-_ORIGIN = ("time", "python", "platform", "isolation", "start_method", "fork_after", "seed")
+_ORIGIN = ("time", "python", "platform", "isolation", "start_method", "fork_after", "seed", "hash_seed")
 
 
 class EventLog:
