@@ -133,6 +133,7 @@ class Launcher:
         """The settings of a child for its *options*; *of_attempt* are the fields that each attempt has of its own."""
         profile = self._measuring.profile
         return ChildSettings(
+            isolation=options.isolation,
             failfast=options.failfast,
             buffer=options.buffer,
             tb_locals=options.tb_locals,
