@@ -52,6 +52,12 @@ class CarryError(IsolatedUnitError):
     """A function, its arguments or what it returned cannot be carried to another process."""
 
 
+class TestNotFound(IsolatedUnitError):
+    """The process that was to run a test does not have it, or has another one with its name."""
+
+    __test__ = False  # pytest: this is not a test
+
+
 class CollectionError(IsolatedUnitError):
     """The tests could not be listed at all; said to the user, exit code 2."""
 

@@ -28,7 +28,8 @@ class Setting:
 
     *scratch* is the run's own directory. *warn* passes a sentence on to the user. *jobs* is the most children that run
     at once. *coverage* is the directory where processes save which lines they ran, or None if nobody wants to know.
-    *prestarted* may hold an interpreter that was started before the run.
+    *prestarted* may hold an interpreter that was started before the run. *hash_seed* is the seed of hashes in every
+    interpreter of the run, None where they ignore their environment.
     """
 
     run: str
@@ -41,6 +42,7 @@ class Setting:
     warn: Callable[[str], None]
     coverage: str | None = None
     prestarted: Prestarted | None = None
+    hash_seed: int | None = None
 
 
 @record(frozen=True)

@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import multiprocess
@@ -26,7 +27,7 @@ from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import Prepare
 from isolatedunit.system import processes
 from isolatedunit.system.monkey_patches import patched_by_gevent
-from isolatedunit.system.processes import RUN_VARIABLE, add_mark
+from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, add_mark, set_hash_seed_variable
 
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IS_LEAN = hasattr(os, "posix_spawn") and sys.platform != "win32"
@@ -131,14 +132,19 @@ def start_interpreter(setting: Setting, role: str, mark: str, capture: Mapping[s
 
     The process and all below it carry *mark* in their environment, so that they can be found.
     """
-    process, channel = launch(mark, role, capture)
+    process, channel = launch(mark, role, capture, setting.hash_seed)
     prepare(channel, setting, role, capture)
     return process, channel
 
 
-def launch(mark: str, role: str, capture: Mapping[str, str]) -> tuple[Any, Channel]:
-    """Start an interpreter that waits for `prepare` to send it what it needs; returns as `start_interpreter` does."""
+def launch(mark: str, role: str, capture: Mapping[str, str], hash_seed: int | None = None) -> tuple[Any, Channel]:
+    """Start an interpreter that waits for `prepare` to send it what it needs; returns as `start_interpreter` does.
+
+    Its hashes have this seed, if there is one: processes that list and run tests have to agree on the order of sets.
+    """
     environment = {**os.environ, RUN_VARIABLE: add_mark(mark)}
+    if hash_seed is not None:
+        environment[HASH_SEED_VARIABLE] = str(hash_seed)
     ours = theirs = None
     try:
         ours, theirs = multiprocess.Pipe()
@@ -146,7 +152,8 @@ def launch(mark: str, role: str, capture: Mapping[str, str]) -> tuple[Any, Chann
             process: Any = LeanProcess(theirs.fileno(), role, environment, capture)
         else:
             process = multiprocess.get_context("spawn").Process(target=_be_child, args=(theirs, environment))
-        process.start()
+        with nullcontext() if IS_LEAN else _hash_seed_set(environment):
+            process.start()
     except OSError as exception:
         if ours is not None:
             ours.close()
@@ -173,6 +180,7 @@ def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str,
             coverage=setting.coverage,
             patched_by_gevent=patched_by_gevent(),
             ignores_children=processes.ignores_children(),
+            hash_seed=os.environ.get(HASH_SEED_VARIABLE),
         )
     )
 
@@ -203,6 +211,17 @@ def end_interpreter(process: Any) -> bool:
         return False
     process.close()
     return True
+
+
+@contextmanager
+def _hash_seed_set(environment: Mapping[str, str]) -> Iterator[None]:
+    """Have this process's own environment say the seed, where multiprocess passes no other one on."""
+    before = os.environ.get(HASH_SEED_VARIABLE)
+    set_hash_seed_variable(environment.get(HASH_SEED_VARIABLE))
+    try:
+        yield
+    finally:
+        set_hash_seed_variable(before)
 
 
 def _be_child(connection: Any, environment: dict[str, str]) -> None:

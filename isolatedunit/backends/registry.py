@@ -2,7 +2,7 @@
 
 ``isolatedunit.model.start_methods`` lists them. The folder of each, which has its name, holds a module ``backend`` with
 a function ``open_backend(setting)``, and, if its capabilities say that it prestarts, a module ``prestart`` with
-``make_prestart()``. Each is imported only when it is used: most runs need one of them.
+``make_prestart(hash_seed)``. Each is imported only when it is used: most runs need one of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def make_prestart(options: Options) -> Prestarted | None:
     start_method = usable_start_method(options.start_method)
     if not (options.capture and capabilities_of(start_method).prestarts):
         return None
-    prestarted: Prestarted | None = _import_from(start_method, "prestart").make_prestart()
+    prestarted: Prestarted | None = _import_from(start_method, "prestart").make_prestart(options.hash_seed)
     return prestarted
 
 

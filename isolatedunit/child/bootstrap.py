@@ -16,6 +16,7 @@ from isolatedunit.child.streams import move_out_of_the_way, redirect, take_captu
 from isolatedunit.collection import import_path
 from isolatedunit.protocol import channel
 from isolatedunit.system.monkey_patches import patch_by_gevent
+from isolatedunit.system.processes import set_hash_seed_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def become_part_of_run(prepare: Prepare) -> None:
     """Take over the runner's import path, arguments and current directory."""
     sys.path[:] = prepare.sys_path
     sys.argv[:] = prepare.argv
+    set_hash_seed_variable(prepare.hash_seed)
     os.chdir(prepare.directory)
     main_module: Any = sys.modules["__main__"]
     for name in [name for name in vars(main_module) if not name.startswith("__")]:

@@ -145,12 +145,12 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
         if bad is not None:
             planned["cause"] = bad["cause"]
         return planned
-    address: Address | None = None if special else address_by_class(test, as_made=loader.as_made.get(id(test)))
+    address: Address | None = None if special else _address_of(test, source, loader)
     home: Source
     if "module" in source:
         home = {"module": source["module"]}
     elif address is not None:
-        home = {"module": cls.__module__}
+        home = {"module": address["class"].partition(":")[0]}
     else:
         home = source
     if address is None:
@@ -165,6 +165,10 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
         planned["fixtures"] = False
     planned["overrides"] = overrides_of(test)
     return planned
+
+
+def _address_of(test: Any, source: Source, loader: Loader) -> Address | None:
+    return address_by_class(test, as_made=loader.as_made.get(id(test)), module=source.get("module"))
 
 
 class _Notebook:

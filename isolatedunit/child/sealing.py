@@ -32,7 +32,7 @@ SEALED = frozenset(
             "bootstrap cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt reaper "
             "receipt recorder reporter streams suite template tracebacks worker",
         ),
-        ("collection", "addresses import_path overrides"),
+        ("collection", "addresses fingerprints import_path overrides"),
         ("handles", "descriptors leaving origins processes state threads tracker"),
         ("model", "schema subtests"),
         ("protocol", "channel child_settings messages phases pickling"),

@@ -21,6 +21,7 @@ from isolatedunit.child.recorder import Recorder, describe_exception, format_exc
 from isolatedunit.child.reporter import Reporter
 from isolatedunit.child.suite import Suite
 from isolatedunit.collection.addresses import Finder, import_module
+from isolatedunit.errors import TestNotFound
 from isolatedunit.protocol import channel
 from isolatedunit.protocol.messages import (
     ChildFailed,
@@ -159,20 +160,20 @@ def _run_suite(
     grown: list[dict[str, Any]] | None = None,
 ) -> Recorder | None:
     """Run the tests; if growth is measured, what the process has grown by is added to *grown*."""
-    tests = []
-    for number, planned in enumerate(command.tests):
-        try:
-            import_module(planned["home"])
-            tests.append(finder.find(planned["address"]))
-        except BaseException as exception:
-            _report_lost(reporter, number, exception)
-            return None
+    found = _find(command, finder)
+    lost = {number for number, test in enumerate(found) if isinstance(test, BaseException)}
+    for number in lost:
+        _report_lost(reporter, number, found[number])
+    if len(lost) == len(found):
+        return None
+    tests = [test for number, test in enumerate(found) if number not in lost]
     reporter.found_at = time.monotonic()
     cleanup.take_hold()
-    recorder = Recorder(reporter, tests, command.settings)
+    recorder = Recorder(reporter, found, command.settings)
+    recorder.finished |= lost
     try:
         filter_warnings_once(command.settings.warnings)
-        measuring = _begin_to_measure(command, reporter, finder)
+        measuring = _begin_to_measure(command, reporter, finder, lost)
         if tracker is not None:
             tracker.start()
         suite = Suite(finder.as_grouped(tests))
@@ -188,8 +189,22 @@ def _run_suite(
     return recorder
 
 
+def _find(command: RunTest, finder: Finder) -> list[Any]:
+    """The tests; in the place of each that is not found, the exception that says why."""
+    found: list[Any] = []
+    for planned in command.tests:
+        try:
+            import_module(planned["home"])
+            found.append(finder.find(planned["address"]))
+        except BaseException as exception:
+            found.append(exception)
+    if command.settings.isolation != "test":
+        finder.match([planned["address"] for planned in command.tests], found)
+    return found
+
+
 def _begin_to_measure(
-    command: RunTest, reporter: Reporter, finder: Finder
+    command: RunTest, reporter: Reporter, finder: Finder, lost: set[int]
 ) -> Callable[[], list[dict[str, Any]]] | None:
     """Begin to measure the growth of this process, if asked for; returns a function that reports it at the end."""
     times, limit = command.settings.hunt_leaks, command.settings.memory_growth_limit
@@ -199,6 +214,8 @@ def _begin_to_measure(
 
     def run_once() -> None:
         for number, planned in enumerate(command.tests):
+            if number in lost:
+                continue
             reporter.send(TestStarted, test=number)  # each run gets the whole time limit
             Suite([finder.find(planned["address"])]).run(_Silent())
 
@@ -220,5 +237,6 @@ class _Silent(unittest.TestResult):
 def _report_lost(reporter: Reporter, number: int, exception: BaseException) -> None:
     """Report a test that cannot be found here, such as one whose module fails to import, as an error."""
     reporter.hold(TestStarted, test=number)
-    reporter.hold(OutcomeNoted, test=number, kind="addError", **describe_exception(exception))
+    text = f"{exception}\n" if isinstance(exception, TestNotFound) else None  # it says all that there is to say
+    reporter.hold(OutcomeNoted, test=number, kind="addError", **describe_exception(exception, text))
     reporter.hold(TestEnded, test=number, duration=0.0, counted=True, succeeded=False)

@@ -68,11 +68,15 @@ def merge(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
     shards = _check(reports)
     documents = [reports[shards[part]] for part in sorted(shards)]
     first = documents[0]
+    hash_seed = first["run"].get("hash_seed")
     return {
         **first,
         "run": {
             **first["run"],
             "duration": max(document["run"]["duration"] for document in documents),
+            "hash_seed": hash_seed
+            if all(document["run"].get("hash_seed") == hash_seed for document in documents)
+            else None,
             "shard": {**first["run"]["shard"], "part": None},
         },
         "counts": {name: sum(document["counts"][name] for document in documents) for name in first["counts"]},

@@ -16,7 +16,9 @@ _FIXTURE = re.compile(r"(?:setUp|tearDown)(?:Class|Module) \((.+)\)")
 _FAILED_TEST = "unittest.loader._FailedTest."
 _OF_DISCOVERY = ("start_directory", "pattern", "top_level_directory")
 _OF_THE_CHOICE = ("patterns", "history")
-_OF_THE_TEST = PER_TEST - {"retries", "retry_on", "retry_delay", "retry_backoff", "flaky", "enable_process_logging"}
+_OF_THE_TEST = PER_TEST - {"retries", "retry_on", "retry_delay", "retry_backoff", "flaky", "enable_process_logging"} | {
+    "hash_seed"
+}
 
 
 class RerunCommands:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from isolatedunit.cli.exit_codes import FAILURE, INTERNAL, INTERRUPTED, NO_TESTS, SUCCESS
 from isolatedunit.cli.parser import Wanted
+from isolatedunit.config.consequences import seed_in_environment, with_hash_seed
 from isolatedunit.config.options import Options
 from isolatedunit.config.output_files import REPORTS
 from isolatedunit.errors import BackendUnavailable
@@ -114,16 +115,21 @@ def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: Exi
     """Give the runner what a replay does not have: a live page, and the commands that run tests again."""
     from isolatedunit.cli.rerun import RerunCommands
 
-    if wanted.options.serve is not None:
-        runner.live = _serve(wanted.options, stream)
+    options = runner.options
+    if options.serve is not None:
+        runner.live = _serve(options, stream)
         closing.callback(runner.live.close)
-    again = RerunCommands(wanted.options, wanted.names, wanted.given)
+    given = wanted.given
+    if "hash_seed" not in wanted.origins and seed_in_environment() is None and options.hash_seed is not None:
+        given = {**given, "hash_seed": options.hash_seed}  # it was drawn
+    again = RerunCommands(options, wanted.names, given)
     runner.command_for, runner.command_for_failed = again, again.failed
 
 
 def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
     """Run the tests that are wanted, or replay a run of the *past*; returns the exit code."""
-    options, names, is_run = wanted.options, wanted.names, past is None
+    names, is_run = wanted.names, past is None
+    options = with_hash_seed(wanted.options) if is_run else wanted.options
     with ExitStack() as closing:
         prestarted = _begin_template(options, closing) if is_run else None
         display = _display_of(options) if is_run else None

@@ -3,7 +3,9 @@
 A test travels as an *address*, tried in this order:
 
 * ``{"class": "package.module:Class.Inner", "method": "test_it"}`` where the class, called with the
-  method's name, makes the very same test. That is nearly every test there is.
+  method's name, makes the very same test. That is nearly every test there is. The class may have
+  another name, in another module, than the attribute that it is found by. A ``fingerprint`` is there
+  if the test was planned in a process whose hashes differ from those of the one that runs it.
 * ``{"source": ..., "id": ..., "occurrence": 0}``: the test with this id, the first (0), second (1)
   ... of those that bear it, among what loading *source* gives. For what a ``load_tests`` made:
   instances with parameters, doctests, functions. An id is sturdier than a place in the list,
@@ -24,6 +26,8 @@ import sys
 import unittest
 
 from isolatedunit.collection import import_path
+from isolatedunit.collection.fingerprints import is_as_planned
+from isolatedunit.errors import TestNotFound
 from isolatedunit.protocol.pickling import undill
 
 TYPE_CHECKING = False
@@ -70,8 +74,10 @@ def is_loader_made(test: Any) -> bool:
     return type(test).__module__ == "unittest.loader"
 
 
-def address_by_class(test: Any, *, as_made: dict[str, Any] | None = None) -> Address | None:
+def address_by_class(test: Any, *, as_made: dict[str, Any] | None = None, module: str | None = None) -> Address | None:
     """The first kind of address, None where it might not make the very same test.
+
+    *module* is where the test was loaded from, if that is known.
 
     *as_made* are the attributes that the test had when the loader had just made it by calling its
     class with the method's name. Where that is not known, only a test with nothing in it but what
@@ -82,15 +88,46 @@ def address_by_class(test: Any, *, as_made: dict[str, Any] | None = None) -> Add
     if not isinstance(test, unittest.TestCase) or not isinstance(method, str):
         return None
     try:
-        if _resolve(sys.modules[cls.__module__], cls.__qualname__) is not cls:
-            return None
         if as_made is not None:
             same = as_made.keys() == vars(test).keys() and all(as_made[k] is v for k, v in vars(test).items())
         else:
             same = vars(test).keys() == _attributes_of_plain(cls)
+        name = name_of_class(cls, module) if same else None
     except Exception:
         return None
-    return {"class": f"{cls.__module__}:{cls.__qualname__}", "method": method} if same else None
+    return None if name is None else {"class": name, "method": method}
+
+
+def name_of_class(cls: type, module: str | None = None) -> str | None:
+    """``module:qualified.name`` of what *cls* is found by; None where no attribute of a module is this class.
+
+    Its own name comes first, then what it is called in *module*, in its own, and in any other: a class that was made by
+    a function may have any name.
+    """
+    if (own := sys.modules.get(cls.__module__)) is not None and _is_found(own, cls):
+        return f"{cls.__module__}:{cls.__qualname__}"
+    if cls not in _aliases:
+        places = [module, cls.__module__, *reversed(sys.modules)]
+        names = (_alias_in(place, cls) for place in places if place is not None)
+        _aliases[cls] = next((name for name in names if name is not None), None)
+    return _aliases[cls]
+
+
+_aliases: dict[type, str | None] = {}
+
+
+def _is_found(module: Any, cls: type) -> bool:
+    try:
+        return _resolve(module, cls.__qualname__) is cls
+    except Exception:  # it has no such attribute, or one of these looks up others in a way of its own
+        return False
+
+
+def _alias_in(module: str, cls: type) -> str | None:
+    for name, value in list(getattr(sys.modules.get(module), "__dict__", {}).items()):
+        if value is cls:
+            return f"{module}:{name}"
+    return None
 
 
 def _attributes_of_plain(cls: type[unittest.TestCase]) -> set[str]:
@@ -250,7 +287,7 @@ class Finder:
     def find(self, address: Address) -> Any:
         """The test with this address; raises what its import raised, or `LookupError`."""
         if "class" in address:
-            return find_class(address["class"])(address["method"])
+            return _make(address)
         if "dill" in address:
             return undill(address["dill"])
         self.load(address["source"])
@@ -258,10 +295,37 @@ class Finder:
         try:
             return loaded[address["id"], address["occurrence"]]
         except KeyError:
-            raise LookupError(
-                f"loading {address['source']} again did not produce {address['id']} "
-                f"(number {address['occurrence'] + 1} with that id)"
-            ) from None
+            source = address["source"]
+            names = source.get("names") or source.get("discover", ())[:1] or [source.get("module") or "the script"]
+            raise TestNotFound(_explain_loss(" ".join(names), address["id"])) from None
+
+    def match(self, addresses: list[Address], found: list[Any]) -> None:
+        """Put what no address names in the place of each `TestNotFound` in *found*, where there are as many of them.
+
+        That is for a process that runs all tests of a module which makes as many each time it is imported, but with
+        other names. What *found* has in the place of the others stays.
+        """
+        lost: dict[str, list[int]] = {}
+        for number, address in enumerate(addresses):
+            if isinstance(found[number], TestNotFound) and "fingerprint" not in address:
+                lost.setdefault(_place_of(address), []).append(number)
+        for place, numbers in lost.items():
+            rest = self._find_unnamed(addresses[numbers[0]], [one for one in addresses if _place_of(one) == place])
+            if len(rest) == len(numbers):
+                for number, test in zip(numbers, rest, strict=True):
+                    found[number] = test
+
+    def _find_unnamed(self, address: Address, named: list[Address]) -> list[Any]:
+        """The tests in the class, or the source, of *address* that are not *named*."""
+        if "source" in address:
+            keys = {(one["id"], one["occurrence"]) for one in named}
+            return [test for key, test in self._loaded[_key(address["source"])].items() if key not in keys]
+        try:
+            cls = find_class(address["class"])
+        except AttributeError:
+            return []
+        methods = {one["method"] for one in named}
+        return [cls(name) for name in unittest.TestLoader().getTestCaseNames(cls) if name not in methods]
 
     def is_apart(self, test: Any) -> bool:
         """Whether a test that `find` gave is in no suite with a `run` of its own."""
@@ -280,6 +344,49 @@ class Finder:
                 _prune(special, wanted)
                 grouped.append(special)
         return grouped
+
+
+def _make(address: Address) -> Any:
+    """The test that its class makes; raises `TestNotFound` where the class is imported and makes no such test."""
+    module, _, name = address["class"].partition(":")
+    _imported(module)
+    try:
+        cls = find_class(address["class"])
+    except AttributeError:
+        cls = None
+    method = address["method"]
+    try:
+        test = None if cls is None else cls(method)
+    except ValueError:
+        if hasattr(cls, method):
+            raise
+        test = None  # unittest's constructor found no such method
+    if test is None:
+        raise TestNotFound(_explain_loss(module, f"{name}.{method}", by_hash="fingerprint" in address))
+    if "fingerprint" in address and not is_as_planned(test, address["fingerprint"]):
+        raise TestNotFound(
+            f"{name}.{method} is another test in the process that was to run it than in the one that planned it, "
+            f"since {module} makes different tests each time it is imported, or was changed. {_BY_HASH}"
+        )
+    return test
+
+
+_BY_HASH = (
+    "If the tests come from a set, set PYTHONHASHSEED to a number, or run them with python -m isolatedunit, "
+    "whose processes share one hash seed."
+)
+
+
+def _explain_loss(module: str, test: str, *, by_hash: bool = False) -> str:
+    remedy = _BY_HASH if by_hash else "To run them as they are, run all of them in one process: --isolation module."
+    return (
+        f"{module} makes different tests each time it is imported: the process that was to run {test} has no such "
+        f"test. Give the tests names that do not change. {remedy}"
+    )
+
+
+def _place_of(address: Address) -> str:
+    return address.get("class") or _key(address.get("source", {}))
 
 
 def _key(source: Source) -> str:

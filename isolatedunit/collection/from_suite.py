@@ -12,6 +12,7 @@ from typing import Any
 from unittest.util import strclass
 
 from isolatedunit.collection.addresses import address_by_class, identify, is_loader_made, walk
+from isolatedunit.collection.fingerprints import fingerprint_of
 from isolatedunit.collection.overrides import overrides_of
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.pickling import carry, to_dill
@@ -53,7 +54,7 @@ def plan_one(number: int, test: Any) -> PlannedTest:
         description=_description_of(test),
         class_id=strclass(cls),
         module=cls.__module__,
-        home=_home_of(cls.__module__),
+        home=_home_of(address["class"].partition(":")[0] if "class" in address else cls.__module__),
         address=address,
         overrides=overrides_of(test),
         reports=reports,
@@ -68,7 +69,9 @@ def _address_of(test: Any) -> Address:
         if hasattr(main, "setUpModule") or hasattr(main, "tearDownModule"):
             raise LookupError("its module, which cannot be imported, has a setUpModule or a tearDownModule")
         return {"dill": carry(test)}
-    return address_by_class(test) or _address_by_making(test) or {"dill": to_dill(test)}
+    address = address_by_class(test) or _address_by_making(test)
+    # this process has hashes of its own: the test of that name may be another one elsewhere
+    return {"dill": to_dill(test)} if address is None else {**address, "fingerprint": fingerprint_of(test)}
 
 
 def _address_by_making(test: Any) -> Address | None:

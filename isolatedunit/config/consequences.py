@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
 
+from isolatedunit.config.converters import hash_seed
 from isolatedunit.config.options import Options
 from isolatedunit.errors import OptionError
 
@@ -27,4 +30,31 @@ def with_consequences(options: Options) -> Options:
         options = replace(options, seed=secrets.randbelow(_SEEDS))
     if options.last_failed and options.history is None:
         raise OptionError("--last-failed: this needs a history; remove --history none.")
+    options = with_hash_seed(options)
     return replace(options, shuffle=True) if options.seed is not None else options
+
+
+def with_hash_seed(options: Options) -> Options:
+    """The options with the seed of hashes that all interpreters of the run share; raises `OptionError`.
+
+    It is the user's, if PYTHONHASHSEED has one; else it is drawn. There is none where Python ignores its environment.
+    """
+    if sys.flags.ignore_environment:  # and so do the interpreters that it starts
+        if options.hash_seed is not None:
+            raise OptionError(
+                f"--hash-seed: {options.hash_seed} cannot be used, since Python ignores PYTHONHASHSEED with -E or -I; "
+                "start it without that option."
+            )
+        return options
+    if options.hash_seed is not None:
+        return options
+    seed = seed_in_environment()
+    return replace(options, hash_seed=int.from_bytes(os.urandom(4), "little") % _SEEDS if seed is None else seed)
+
+
+def seed_in_environment() -> int | None:
+    """The seed that PYTHONHASHSEED sets; None if it is not set, or says that a seed is to be drawn."""
+    try:
+        return hash_seed(os.environ.get("PYTHONHASHSEED"))
+    except ValueError:  # "random"; with anything else, no interpreter would have started
+        return None

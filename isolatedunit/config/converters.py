@@ -108,6 +108,15 @@ _WORDS_FOR_YES = ("true", "yes", "on", "1")
 _WORDS_FOR_NO = ("false", "no", "off", "0")
 
 
+@expects("a whole number from 0 to 4294967295, as PYTHONHASHSEED takes it")
+def hash_seed(value: Any) -> int | None:
+    """A seed for the hashes of an interpreter, or None."""
+    number = whole_or_none(value)
+    if number is not None and number >= 2**32:
+        raise ValueError
+    return number
+
+
 @expects("true or false")
 def flag(value: Any) -> bool:
     """Yes or no."""

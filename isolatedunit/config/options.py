@@ -22,6 +22,7 @@ from isolatedunit.config.converters import (
     expects,
     flag,
     group_limits,
+    hash_seed,
     jobs,
     patterns,
     retry_reasons,
@@ -290,6 +291,13 @@ class Options(OutputOptions):
         whole_or_none,
         "seed for the random order, to repeat an earlier one; implies --shuffle",
         "--seed",
+        metavar="N",
+    )
+    hash_seed: int | None = option(
+        None,
+        hash_seed,
+        "hash seed of all processes, to repeat an earlier order of sets (default: PYTHONHASHSEED, or a random one)",
+        "--hash-seed",
         metavar="N",
     )
     repeat: int = option(1, count, "run each test N times and count each time as a test", "--repeat", metavar="N")

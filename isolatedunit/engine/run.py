@@ -10,6 +10,7 @@ from typing import Any
 from isolatedunit.backends.contract import OpenBackend, Prestarted, Setting
 from isolatedunit.collection import import_path
 from isolatedunit.collection.addresses import is_importing_main
+from isolatedunit.config.consequences import with_hash_seed
 from isolatedunit.config.options import Options
 from isolatedunit.engine.collect import Collection
 from isolatedunit.engine.control import Control
@@ -58,6 +59,7 @@ class Run:
         prestarted: Prestarted | None = None,
     ) -> None:
         _refuse_recursion()
+        options = with_hash_seed(options)
         self.id = os.urandom(4).hex() if prestarted is None else prestarted.run
         self.options = options
         self.jobs = count_jobs(options)
@@ -156,6 +158,7 @@ class Run:
             warn=self.warn,
             coverage=self._measuring.coverage,
             prestarted=prestarted,
+            hash_seed=self.options.hash_seed,
         )
 
     def _restore_files(self) -> None:

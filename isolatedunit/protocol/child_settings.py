@@ -18,8 +18,8 @@ class ChildSettings(Typed):
     find out whether it leaks, 0 for no such hunt. *profiler* is the name of the profiler to run tests under, whose
     files go to *profile_directory*; None where nobody asked for a profile.
 
-    *shares_process*: there is more than one test for this child. *directory* is the temporary directory of a function
-    that is called; tests have none.
+    *isolation* is the option. *shares_process*: there is more than one test for this child. *directory* is the
+    temporary directory of a function that is called; tests have none.
     """
 
     failfast: bool
@@ -30,6 +30,7 @@ class ChildSettings(Typed):
     heartbeat_interval: float
     cleanup_timeout: float | None
     receipt: str | None = None
+    isolation: str = "test"
     shares_process: bool = False
     track_handles: bool = False
     cpu_limit: float | None = None

@@ -67,7 +67,8 @@ class Prepare(Command):
     ``stacks``; a stream that it does not name stays as it is. *scratch* is the run's own directory. *coverage*
     is the directory for records of which lines ran, None without coverage. *patched_by_gevent* names the modules in
     which gevent has replaced functions in the runner's process, which it is to do in the child, too. With
-    *ignores_children* tests find SIGCHLD ignored, as the user had it.
+    *ignores_children* tests find SIGCHLD ignored, as the user had it. *hash_seed* is what PYTHONHASHSEED is to be
+    from now on, as it is for the user: the interpreter was started with that of the run. None is unset.
     """
 
     role: str
@@ -80,6 +81,7 @@ class Prepare(Command):
     coverage: str | None = None
     patched_by_gevent: list[str] = []  # noqa: RUF012 - a default like any other; a message's fields are not changed
     ignores_children: bool = False
+    hash_seed: str | None = None
 
 
 class Work(Command):

@@ -33,6 +33,7 @@ class Origin:
     start_method: str
     fork_after: str
     seed: int | None = None
+    hash_seed: int | None = None
 
     @classmethod
     def of(cls, options: Options, *, names_system: bool = True) -> Origin:
@@ -51,6 +52,7 @@ class Origin:
             start_method=options.start_method,
             fork_after=options.fork_after,
             seed=options.seed,
+            hash_seed=options.hash_seed,
         )
 
     def at(self, event_time: float) -> datetime:

@@ -45,6 +45,8 @@ RUN_VARIABLE = "_ISOLATEDUNIT_RUN"
 """The environment variable that marks every process of a run: the marks of the run, and of the
 runs that it is inside of, each between blanks."""
 
+HASH_SEED_VARIABLE = "PYTHONHASHSEED"
+
 _MARKED_TIMEOUT = 2.0
 owns_process = False
 """Whether this process is a runner's and nothing else's: whoever has no parent any more and becomes its child was
@@ -79,6 +81,14 @@ def ignores_children() -> bool:
 def add_mark(mark: str) -> str:
     """What `RUN_VARIABLE` is to be in a process that carries *mark* besides those of this process."""
     return f"{os.environ.get(RUN_VARIABLE, ' ')}{mark} "
+
+
+def set_hash_seed_variable(value: str | None) -> None:
+    """Set this process's environment variable for the hash seed of Pythons that it starts; None removes it."""
+    if value is None:
+        os.environ.pop(HASH_SEED_VARIABLE, None)
+    else:
+        os.environ[HASH_SEED_VARIABLE] = value
 
 
 def run_depth() -> int:

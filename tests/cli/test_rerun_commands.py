@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 
 from tests.support.command_line import Completed, environment, run_python
 from tests.support.projects import ProjectTestCase
@@ -30,6 +31,10 @@ AGAIN = re.compile(r"^To run it again: (.+)$", re.MULTILINE)
 
 class AgainTest(ProjectTestCase):
     """The command that is told for a failure is run, and has to run that test and find it failing as before."""
+
+    def run_here(self, *arguments: str, env: Mapping[str, str] | None = None, report: bool = True) -> Completed:
+        # with a seed of the user's, which no command has to carry
+        return super().run_here(*arguments, env=env or environment(PYTHONHASHSEED="0"), report=report)
 
     def again(self, *arguments: str) -> dict[str, Completed]:
         """Run with the arguments, and each command that this told; gives what came of these, by the command."""

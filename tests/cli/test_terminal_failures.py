@@ -68,7 +68,7 @@ class OutputTest(ProjectTestCase):
         self.assertIn(
             f"UNEXPECTED SUCCESS: test ({where})\n" + "-" * 70 + "\nThe test was expected to fail but passed.\n\n"
             "To run it again: python -m isolatedunit test_it.It.test\n",
-            self.run_here("--show-failures", "immediate").output,
+            self.run_here("--show-failures", "immediate", env=environment(PYTHONHASHSEED="0")).output,
         )
 
 
@@ -77,7 +77,7 @@ class EndTest(ProjectTestCase):
 
     def test_failures_are_named_once_more_on_a_line_each(self) -> None:
         self.write("test_it.py", TROUBLED)
-        output = self.run_here(report=False).output
+        output = self.run_here(report=False, env=environment(PYTHONHASHSEED="0")).output
         self.assertIn(
             "Failed:\n"
             "  ERROR setUpClass (test_it.Broken): OSError: no disk\n"

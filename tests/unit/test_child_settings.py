@@ -65,6 +65,7 @@ class ChildSettingsTest(unittest.TestCase):
                 "heartbeat_interval": 0.5,
                 "cleanup_timeout": 3,
                 "receipt": "r",
+                "isolation": "test",
                 "shares_process": True,
                 "track_handles": False,
                 "cpu_limit": 7,

@@ -287,6 +287,7 @@ class CommandLineTest(ProjectTestCase):
             "last_failed": (["--last-failed"], True),
             "shuffle": (["--shuffle"], True),
             "seed": (["--seed", "7"], 7),
+            "hash_seed": (["--hash-seed", "7"], 7),
             "repeat": (["--repeat", "3"], 3),
             "until_failure": (["--until-failure"], True),
             "show_output": (["--show-output", "live"], "live"),

@@ -73,8 +73,10 @@ LOOKS_INTO_MODULES = {
     "child.receipt": ("discard_inherited_exit_functions",),
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
     "collection.addresses": (
-        *("_attributes_of_plain", "_imported", "address_by_class", "exec_module", "import_main", "is_importing_main"),
+        *("_alias_in", "_attributes_of_plain", "_imported", "exec_module", "import_main", "is_importing_main"),
+        "name_of_class",
     ),
+    "collection.fingerprints": ("_has_twin", "_is_read_by_python"),
     "collection.import_path": ("note_own_modules", "unload_shadowed"),
     "model.schema": ("__init_subclass__", "__init__"),
     "handles.descriptors": None,

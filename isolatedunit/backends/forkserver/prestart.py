@@ -22,12 +22,13 @@ BASE = "base"
 class Prestart(Prestarted):
     """A run's id, its directory and its first interpreter, until somebody takes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, hash_seed: int | None = None) -> None:
         self.run = os.urandom(4).hex()
         self._scratch: Scratch | None = Scratch(self.run)
         self._started: tuple[Any, Channel] | None = None
+        capture = capture_paths(self._scratch.path, BASE, streams=True)
         try:
-            self._started = launch(self.run, "template", capture_paths(self._scratch.path, BASE, streams=True))
+            self._started = launch(self.run, "template", capture, hash_seed)
         except SpawnError:
             pass  # whoever needs an interpreter runs into the same problem, and reports it
 
@@ -53,6 +54,9 @@ class Prestart(Prestarted):
             self.take_scratch().remove()
 
 
-def make_prestart() -> Prestart | None:
-    """An interpreter that starts now; None on a system where multiprocess has to start it in its own, slower way."""
-    return Prestart() if IS_LEAN else None
+def make_prestart(hash_seed: int | None = None) -> Prestart | None:
+    """An interpreter that starts now, with this seed of hashes.
+
+    None on a system where multiprocess has to start it in its own, slower way.
+    """
+    return Prestart(hash_seed) if IS_LEAN else None

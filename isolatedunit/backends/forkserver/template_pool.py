@@ -227,7 +227,9 @@ class TemplatePool:
         if self._base is None:
             prestarted = self._setting.prestarted
             started = None if prestarted is None else prestarted.take_interpreter()
-            process, channel = started or launch(self._setting.run, "template", self._base_capture.paths)
+            process, channel = started or launch(
+                self._setting.run, "template", self._base_capture.paths, self._setting.hash_seed
+            )
             self._base, self._base_process = TemplateConnection(channel), process
             prepare(channel, self._setting, "template", self._base_capture.paths)
         return self._base

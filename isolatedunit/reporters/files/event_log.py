@@ -50,7 +50,7 @@ EVENTS: dict[str, type[Event]] = {
 READER_GONE = "nobody reads its events any more"
 """Why a run ends whose events went to a pipe that nobody has open."""
 
-_ORIGIN = ("time", "python", "platform", "isolation", "start_method", "fork_after", "seed")
+_ORIGIN = ("time", "python", "platform", "isolation", "start_method", "fork_after", "seed", "hash_seed")
 
 
 class EventLog:

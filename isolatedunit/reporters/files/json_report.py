@@ -93,6 +93,7 @@ def describe_run(origin: Origin, timeline: Timeline) -> dict[str, Any]:
         "python": origin.python,
         "platform": origin.platform,
         "seed": origin.seed,
+        "hash_seed": origin.hash_seed,
         "shard": None if run is None else describe_shard(run.shard),
         "cut_off": not timeline.is_finished,
     }

@@ -1,0 +1,111 @@
+"""Tells tests apart that have the same name: is the one that was found the one that was planned?
+
+A module can make its tests from a set, whose order depends on the interpreter's hash seed. Processes of one run share
+that seed, but a test that isolates itself was planned in the user's own process, whose seed nobody can choose.
+"""
+
+from __future__ import annotations
+
+import binascii
+import sys
+import types
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
+_LOADERS = ("SourceFileLoader", "SourcelessFileLoader", "zipimporter")
+_DEEPEST = 6
+_LONGEST = 200
+
+
+def fingerprint_of(test: Any, *, is_exact: bool | None = None) -> dict[str, Any]:
+    """What the test's function, its defaults and closure, and the test's own attributes are like, as plain values.
+
+    *is_exact*: whether the instructions count, too. They do not (the default is found out) where an import hook, such
+    as that of pytest, may have rewritten them in one of the processes.
+    """
+    cls, name = type(test), test._testMethodName
+    exact = _is_read_by_python(cls.__module__) if is_exact is None else is_exact
+    found = getattr(cls, name, None)
+    own = {key: value for key, value in vars(test).items() if not key.startswith("_")}
+    return {
+        "exact": exact,
+        "function": _shorten(_show(found, exact)),
+        "attributes": _shorten(_show(own, exact)),
+        "class": _shorten(_show(_parameters_of(cls), exact)),
+    }
+
+
+def is_as_planned(test: Any, planned: dict[str, Any]) -> bool:
+    """Whether *test* is the one with the fingerprint *planned*, as far as both can be told apart."""
+    found = fingerprint_of(test, is_exact=planned["exact"])
+    if any(found[name] != planned[name] for name in ("function", "attributes")):
+        return False
+    # a class may well have an attribute that differs from process to process, as a port or a time. It is another class
+    # only where the one that was planned is there, too, under another name.
+    return found["class"] == planned["class"] or not _has_twin(type(test), planned)
+
+
+def _has_twin(cls: type, planned: dict[str, Any]) -> bool:
+    others = [one for one in vars(sys.modules[cls.__module__]).values() if isinstance(one, type) and one is not cls]
+    return any(
+        one.__bases__ == cls.__bases__ and _shorten(_show(_parameters_of(one), planned["exact"])) == planned["class"]
+        for one in others
+    )
+
+
+def _parameters_of(cls: type) -> dict[str, Any]:
+    """What a loop may have put into the class: its own plain attributes."""
+    return {name: value for name, value in vars(cls).items() if name[:2] != "__" and issubclass(type(value), _VALUES)}
+
+
+_VALUES = (*_PLAIN, tuple, list, dict, set, frozenset)
+
+
+def _is_read_by_python(module: str) -> bool:
+    """Whether Python's own loader made the module, so that every process has the same instructions."""
+    return type(getattr(sys.modules.get(module), "__loader__", None)).__name__ in _LOADERS
+
+
+def _show(value: Any, exact: bool, depth: int = 0) -> str:
+    """A text that is the same in every process for the same value, whatever its hashes and addresses are."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return ascii(value)
+    if depth > _DEEPEST:
+        return kind.__name__
+
+    def show(one: Any) -> str:
+        return _show(one, exact, depth + 1)
+
+    if kind is types.FunctionType:
+        cells = [show(_content_of(cell)) for cell in value.__closure__ or ()]
+        parts = (show(value.__code__), show(value.__defaults__), show(value.__kwdefaults__), *cells)
+        return f"function({', '.join(parts)})"
+    if kind is types.CodeType:
+        names = value.co_varnames[: value.co_argcount + value.co_kwonlyargcount]
+        text = f"code({value.co_name}, {value.co_firstlineno}, {names!r}"
+        return f"{text}, {value.co_code!r}, {value.co_names!r}, {show(value.co_consts)})" if exact else f"{text})"
+    if issubclass(kind, (set, frozenset)):
+        return f"{kind.__name__}{sorted(map(show, value))}"
+    if issubclass(kind, (tuple, list)):
+        return f"{kind.__name__}{[*map(show, value)]}"
+    if issubclass(kind, dict):
+        return f"{kind.__name__}{sorted((show(key), show(item)) for key, item in value.items())}"
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _content_of(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty
+        return None
+
+
+def _shorten(text: str) -> str:
+    """The text, or a checksum of a long one."""
+    return text if len(text) <= _LONGEST else f"{len(text)}:{binascii.crc32(text.encode('utf-8', 'replace')):08x}"

@@ -1,0 +1,173 @@
+"""The test that ran is the test that was planned: without this, a report could name one test and judge another."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unittest
+
+from tests.support.command_line import environment, run_python
+from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import START_METHODS
+
+OTHER_NAMES = """
+    import os
+    import unittest
+
+    class Named(unittest.TestCase):
+        def test_fixed(self):
+            pass
+
+    for number in range(2):
+        setattr(Named, f"test_{number}_{os.urandom(4).hex()}", lambda self, number=number: print("number", number))
+    """
+
+OF_A_SET = """
+    import unittest
+    from isolatedunit import IsolatedTestCase, IsolatedTestRunner
+
+    {made}
+
+    if __name__ == "__main__":
+        unittest.main({arguments})
+    """
+
+BY_DEFAULT = """
+    class Fruit({base}):
+        def test_fixed(self):
+            pass
+
+    for number, fruit in enumerate(sorted({{"apple", "pear", "plum", "fig", "kiwi", "lime"}}, key=hash)):
+        setattr(Fruit, f"test_{{number}}", lambda self, fruit=fruit: self.assertTrue(fruit))
+    """
+BY_CLOSURE = """
+    def made_of(fruit):
+        def test(self):
+            self.assertTrue(fruit)
+        return test
+
+    class Fruit({base}):
+        def test_fixed(self):
+            pass
+
+    for number, fruit in enumerate(sorted({{"apple", "pear", "plum", "fig", "kiwi", "lime"}}, key=hash)):
+        setattr(Fruit, f"test_{{number}}", made_of(fruit))
+    """
+BY_CODE = """
+    class Fruit({base}):
+        def test_fixed(self):
+            pass
+
+    for number, fruit in enumerate(sorted({{"apple", "pear", "plum", "fig", "kiwi", "lime"}}, key=hash)):
+        exec(f"def test(self): self.assertTrue({{fruit!r}})")
+        setattr(Fruit, f"test_{{number}}", test)
+    """
+BY_CLASS = """
+    class Tree({base}):
+        fruit = "any"
+
+        def test_fruit(self):
+            self.assertTrue(self.fruit)
+
+    for number, fruit in enumerate(sorted({{"apple", "pear", "plum", "fig", "kiwi", "lime"}}, key=hash)):
+        globals()[f"Tree{{number}}"] = type(f"Tree{{number}}", (Tree,), {{"fruit": fruit, "__module__": __name__}})
+    """
+BY_CONSTRUCTOR = """
+    FRUIT = sorted({{"apple", "pear", "plum", "fig", "kiwi", "lime"}}, key=hash)
+
+    class Fruit({base}):
+        def __init__(self, name="runTest"):
+            super().__init__(name)
+            self.fruit = FRUIT[int(name[-1])]
+
+        def test_fixed_0(self):
+            self.assertTrue(self.fruit)
+
+        test_1 = test_2 = test_3 = test_4 = test_5 = test_fixed_0
+    """
+
+MADE = {
+    "default": BY_DEFAULT,
+    "closure": BY_CLOSURE,
+    "code": BY_CODE,
+    "class": BY_CLASS,
+    "constructor": BY_CONSTRUCTOR,
+}
+RUNNERS = {
+    "IsolatedTestCase": ("IsolatedTestCase", ""),
+    "runner": ("unittest.TestCase", "testRunner=IsolatedTestRunner"),
+}
+
+
+class OtherNamesTest(ProjectTestCase):
+    """A module that makes tests with other names each time it is imported."""
+
+    def test_an_error_says_so_and_costs_no_other_test(self) -> None:
+        self.write("test_it.py", OTHER_NAMES)
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                ended = self.run_here("--start-method", start_method)
+                tests = ended.tests()
+                self.assertEqual(tests.pop("test_it.Named.test_fixed")["outcome"], "passed")
+                self.assertEqual(ended.last_line, "1 passed, 2 failed, 0 skipped")
+                for name, test in tests.items():
+                    self.assertRegex(test["traceback"], r"\Atest_it makes different tests each time it is imported: ")
+                    self.assertIn("no such test. Give the tests names that do not change.", test["traceback"])
+                    self.assertIn("--isolation module", test["traceback"])
+                    self.assertIn(name.removeprefix("test_it."), test["traceback"])
+
+    def test_in_one_process_they_run(self) -> None:
+        self.write("test_it.py", OTHER_NAMES)
+        for start_method in START_METHODS:
+            for isolation in ("class", "module", "none"):
+                with self.subTest(start_method, isolation=isolation):
+                    ended = self.run_here("--start-method", start_method, "--isolation", isolation)
+                    self.assertEqual(ended.last_line, "3 passed, 0 failed, 0 skipped", ended.output)
+                    printed = sorted(test["stdout"] for test in ended.tests().values())
+                    self.assertEqual(printed, ["", "number 0\n", "number 1\n"])
+
+
+class OwnProcessTest(ProjectTestCase):
+    """Tests of a set, planned in a process with other hashes than the one that runs them."""
+
+    def run_script(self, made: str, runner: str, seed_of_children: str) -> str:
+        base, arguments = RUNNERS[runner]
+        text = textwrap.dedent(OF_A_SET).format(made=textwrap.dedent(made).format(base=base), arguments=arguments)
+        script = self.write("script.py", text)
+        env = environment(PYTHONHASHSEED="1", ISOLATEDUNIT_HASH_SEED=seed_of_children)
+        return run_python(script, cwd=self.directory, env=env).output
+
+    def test_another_test_is_an_error(self) -> None:
+        for how, made in MADE.items():
+            for runner in RUNNERS:
+                with self.subTest(how, runner=runner):
+                    output = self.run_script(made, runner, "2")
+                    said = r"^ERROR: .*\n-+\n.* is another test in the process that was to run it than in the one that"
+                    errors = len(re.findall(said, output, re.MULTILINE))
+                    self.assertGreater(errors, 2, output)
+                    self.assertIn(f"FAILED (errors={errors})", output)
+                    self.assertIn("set PYTHONHASHSEED to a number, or run them with python -m isolatedunit", output)
+
+    def test_with_the_same_hashes_all_run(self) -> None:
+        for how, made in MADE.items():
+            for runner in RUNNERS:
+                with self.subTest(how, runner=runner):
+                    self.assertIn("\nOK\n", self.run_script(made, runner, "1"))
+
+    def test_what_differs_in_each_process_is_no_other_test(self) -> None:
+        made = """
+            import os
+
+            class It({base}):
+                process = os.getpid()
+
+                def test_it(self):
+                    self.assertTrue(self.process)
+            """
+        for runner in RUNNERS:
+            with self.subTest(runner):
+                self.assertIn("\nOK\n", self.run_script(made, runner, "2"))
+
+
+if __name__ == "__main__":
+    unittest.main()
