@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 import time
 import unittest
@@ -156,18 +157,20 @@ class ResultBridge:
             if note.kind == "addSkip":
                 self._result.addSkip(subtest, note.text)
             else:
-                self._result.addSubTest(test, subtest, as_exc_info(note, text))
+                self._result.addSubTest(test, subtest, as_exc_info(note, text, test))
         elif note.kind == "addSkip":
             self._result.addSkip(test, note.text)
         elif note.kind == "addUnexpectedSuccess":
             self._result.addUnexpectedSuccess(test)
         else:
-            getattr(self._result, note.kind)(test, as_exc_info(note, text))
+            getattr(self._result, note.kind)(test, as_exc_info(note, text, test))
 
 
-def as_exc_info(note: Note, text: str) -> ExcInfo:
+def as_exc_info(note: Note, text: str, test: Any) -> ExcInfo:
     """What ``sys.exc_info()`` was in the child, for a result to take."""
-    return rebuild(text, note.exception, note.message, failed=note.kind == "addFailure")
+    method = getattr(type(test), getattr(test, "_testMethodName", ""), None)
+    code = getattr(inspect.unwrap(method), "__code__", None) if callable(method) else None
+    return rebuild(text, note.exception, note.message, failed=note.kind == "addFailure", test_code=code)
 
 
 def start_earlier(result: Any, test: Any, duration: float) -> None:

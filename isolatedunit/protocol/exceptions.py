@@ -87,17 +87,18 @@ class _Block:
     link: str | None
 
 
-def rebuild(text: str, name: str | None, message: str, *, failed: bool) -> ExcInfo:
+def rebuild(text: str, name: str | None, message: str, *, failed: bool, test_code: CodeType | None = None) -> ExcInfo:
     """What ``sys.exc_info()`` was in the child, for an exception of the class *name* with this *message* and *text*.
 
-    *failed* means that it counts as a failure and not as an error.
+    *failed* means that it counts as a failure and not as an error. Where the process ended without an exception, the
+    traceback leads to *test_code*, the test's own.
     """
     base = ChildFailure if failed else ChildError
     blocks = _parse(text)
     if not blocks or not blocks[-1].frames:
         # the process ended without an exception: all that there is to show is the text
         value = rebuilt_class(name, base)(text or message, text)
-        return type(value), value, None
+        return type(value), value, _traceback_to(test_code)
     earlier: BaseException | None = None
     for block in blocks[:-1]:
         words, _, rest = block.words.partition(": ")
@@ -156,6 +157,12 @@ def _parse_frames(lines: list[str], at: int) -> tuple[list[tuple[str, int, str]]
             break  # a syntax error's own file and line
         at += 1
     return frames[-MOST_FRAMES:], at
+
+
+def _traceback_to(code: CodeType | None) -> TracebackType:
+    """A traceback that leads to *code*, or to nowhere: there are runners that cannot do without one."""
+    made = None if code is None else _traceback_of(((code.co_filename, code.co_firstlineno, code.co_name),))
+    return made or TracebackType(None, _frame_of(_code_of("<unknown>", 1, "<unknown>")), -1, 1)
 
 
 def _traceback_of(frames: tuple[tuple[str, int, str], ...]) -> TracebackType | None:

@@ -59,7 +59,8 @@ class SideBySideTest(ProjectTestCase):
         ended = self.run_here()
         self.assertEqual((ended.exit_code, ended.last_line), (0, "1 passed, 0 failed, 0 skipped"))
         self.assertRegex(
-            ended.output, r"isolatedunit: no history is kept \(--history none does without\): .*history.sqlite3: "
+            ended.output,
+            r"isolatedunit: the history was not updated \(--history none turns it off\): .*history.sqlite3: ",
         )
         self.assertNotIn("Traceback", ended.output)
 

@@ -143,8 +143,10 @@ class ForeignRunnersTest(ProjectTestCase):
             self.assertNotIn(passing, failed, ended.output)
         self.assertIn("AssertionError: 1 != 2", ended.output)
         self.assertIn("printed by it", ended.output)
-        self.assertRegex(ended.output, r"\nE +isolatedunit.runner.ChildFailure: AssertionError: 1 != 2\n")
-        self.assertRegex(ended.output, r"\nE +isolatedunit.runner.ChildError: The test's process exited with code 0")
+        # the test's own line, and the exception under its own name
+        self.assertRegex(ended.output, r"\n> +self.assertEqual\(1, 2\)\nE +AssertionError: 1 != 2\n\ntest_foreign.py:\d+: ")
+        self.assertRegex(ended.output, r"\nE +\S*ChildError: The test's process exited with code 0")
+        self.assertNotIn("Incompatible Exception Representation", ended.output)
         knows_subtests = int(pytest.__version__.partition(".")[0]) >= 9
         for described in ("(i=1)", "[a message] (word='x', i=2)") if knows_subtests else ():
             self.assertIn(f"\nSUBFAILED{described} test_foreign.py::Isolated::test_subtests", ended.output)
