@@ -32,9 +32,9 @@ def portable(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types of the package."""
+    """Check the types of the package and its tests."""
     session.install("-e", ".[dev]")
-    session.run("mypy", "--strict", "isolatedunit")
+    session.run("mypy", "--strict", "isolatedunit", "tests")
 
 
 @nox.session
