@@ -6,7 +6,7 @@ search the dictionaries of all modules for functions, whatever their names are t
 that no module of ``sys.modules`` has, with builtins of its own in them, and every import in them goes through
 `_World`: for a module of `SEALED` it gives the sealed one, for one of `HELD` a copy of what was in that module before
 any user code ran, its Python functions bound to that copy. All else (what only some tests need, what is the user's) it
-imports as usual, and is the exception: ``tests/test_sealed.py`` knows each.
+imports as usual, and is the exception: ``tests/unit/test_sealed.py`` knows each.
 
 The same files are ordinary modules in the runner's process, and look like it in a child: what stands in its
 ``sys.modules`` under their names has nothing in its dictionary, and looks up each attribute in the sealed globals.
