@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import unittest
+from fnmatch import fnmatchcase
+from types import FunctionType
 from unittest.loader import _FailedTest, _make_failed_import_test, _make_skipped_test  # type: ignore[attr-defined]
 from unittest.main import _convert_names  # type: ignore[attr-defined]
 from unittest.util import strclass
@@ -11,7 +13,15 @@ from unittest.util import strclass
 from isolatedunit.child.import_prefix import leading_imports
 from isolatedunit.child.recorder import Recorder, format_exception
 from isolatedunit.child.suite import has_fixtures
-from isolatedunit.collection.addresses import address_by_class, identify, is_loader_made, load, occurrences, walk
+from isolatedunit.collection.addresses import (
+    address_by_class,
+    find_class,
+    identify,
+    is_loader_made,
+    load,
+    occurrences,
+    walk,
+)
 from isolatedunit.collection.import_path import unload_shadowed
 from isolatedunit.collection.overrides import overrides_of
 from isolatedunit.errors import OptionError
@@ -42,6 +52,8 @@ class Loader(unittest.TestLoader):
         self.added_to_path: list[str] = []
         self.as_made: dict[int, dict[str, Any]] = {}
         self.tags: dict[int, tuple[Source, int]] = {}
+        self.prepared: dict[int, Source] = {}
+        self.names: dict[int, str] = {}
         self._prefixes: dict[str, list[str]] = {}
         self._path_before = list(sys.path)
         self._discovers = False
@@ -55,25 +67,37 @@ class Loader(unittest.TestLoader):
         return suite
 
     def loadTestsFromModule(self, module: Any, *args: Any, pattern: str | None = None, **kws: Any) -> Any:
+        top: Any = getattr(self, "_top_level_dir", None)
         suite = super().loadTestsFromModule(module, *args, pattern=pattern, **kws)
         self._tag(suite, {"module": module.__name__, "pattern": pattern})
+        if hasattr(module, "load_tests"):
+            self._note_preparation(suite, {"module": module.__name__, "pattern": pattern, "top": top})
         return suite
 
     def loadTestsFromName(self, name: str, module: Any = None) -> unittest.TestSuite:
         if module is not None:
             return super().loadTestsFromName(name, module)
+        suite = self._load_name(name)
+        self._tag(suite, {"names": [name]})
+        for test, _ in walk(suite):
+            self.names.setdefault(id(test), name)
+            if id(test) not in self.as_made and _is_method_of(test, name.rpartition(".")[2]):
+                self.as_made[id(test)] = dict(vars(test))
+        if _is_made_by_function(name):
+            self._note_preparation(suite, {"names": [name]})
+        return suite
+
+    def _load_name(self, name: str) -> unittest.TestSuite:
         if name in self._known_bad:
             return self.suiteClass([_FailedTest(name, ImportError(self._known_bad[name]["text"]))])
         self._reporter.send(ImportStarted, module=name)
         try:
-            suite = super().loadTestsFromName(name)
+            return super().loadTestsFromName(name)
         except unittest.SkipTest as exception:
             return _make_skipped_test(name, exception, self.suiteClass)  # type: ignore[no-any-return]
         except BaseException:
             # unittest itself would end here, but trouble with one name need not cost the others
             return _make_failed_import_test(name, self.suiteClass)[0]  # type: ignore[no-any-return]
-        self._tag(suite, {"names": [name]})
-        return suite
 
     def prefix_of(self, name: str) -> list[str]:
         """The import statements that the module begins with; see `leading_imports`."""
@@ -81,11 +105,20 @@ class Loader(unittest.TestLoader):
             self._prefixes[name] = leading_imports(sys.modules.get(name))
         return self._prefixes[name]
 
-    def _tag(self, suite: Any, source: Source) -> None:
+    def _note_preparation(self, suite: Any, source: Source) -> None:
+        """What *source* runs may prepare its tests, besides making them; that of a package also what is below it."""
+        self._complete(source)
+        for test, _ in walk(suite):
+            self.prepared[id(test)] = source
+
+    def _complete(self, source: Source) -> None:
         if self.testNamePatterns:
             source["select"] = list(self.testNamePatterns)
         if self.added_to_path:
             source["path"] = self.added_to_path
+
+    def _tag(self, suite: Any, source: Source) -> None:
+        self._complete(source)
         for (_, occurrence), test in occurrences([test for test, _ in walk(suite)]).items():
             self.tags.setdefault(id(test), (source, occurrence))
 
@@ -111,14 +144,18 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
         source["names"] = _convert_names(source["names"])
     loader = Loader(reporter, command.known_bad)
     try:
-        suite = load(source, loader)
+        found = _load(source, loader)
+        if not found and "select" in source:
+            # ids that a load_tests has made up can be selected, too, where that selects no method
+            source, patterns = {**source, "select": []}, source["select"]
+            loader = Loader(reporter, command.known_bad)
+            found = [one for one in _load(source, loader) if _is_selected(identify(one[0]), patterns)]
     except Exception as exception:
         reporter.send(TestsCollected, tests=[], last=True, error=_explain(exception))
         return
-    loader._tag(suite, source)
     planned: list[dict[str, Any]] = []
     try:
-        for test, special in walk(suite):
+        for test, special in found:
             planned.append(_plan(test, special is not None, loader, command))
             if len(planned) == TESTS_A_MESSAGE:
                 reporter.send(TestsCollected, tests=planned)
@@ -127,6 +164,29 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
         reporter.send(TestsCollected, tests=[], last=True, error=str(exception))
         return
     reporter.send(TestsCollected, tests=planned, last=True)
+
+
+def _load(source: Source, loader: Loader) -> list[tuple[Any, Any]]:
+    unittest.defaultTestLoader.testNamePatterns = None
+    suite = load(source, loader)
+    loader._tag(suite, source)
+    return list(walk(suite))
+
+
+def _is_selected(test_id: str, patterns: list[str]) -> bool:
+    return any(fnmatchcase(test_id, pattern if "*" in pattern else f"*{pattern}*") for pattern in patterns)
+
+
+def _is_method_of(test: Any, name: str) -> bool:
+    """Whether unittest's loader made the test by calling its class with *name*, the last part of a dotted name."""
+    return getattr(test, "_testMethodName", None) == name and type(getattr(type(test), name, None)) is FunctionType
+
+
+def _is_made_by_function(name: str) -> bool:
+    """Whether *name* is that of a function in a module, which unittest's loader calls to have a suite."""
+    module, _, function = name.rpartition(".")
+    found = vars(sys.modules[module]).get(function) if module in sys.modules else None
+    return callable(found) and not isinstance(found, type)
 
 
 def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> dict[str, Any]:
@@ -141,6 +201,7 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
     }
     if is_loader_made(test):
         planned["reports"] = _run_here(test, command)
+        planned["name_in_command"] = loader.names.get(id(test), getattr(test, "_testMethodName", None))
         bad = command.known_bad.get(getattr(test, "_testMethodName", ""))
         if bad is not None:
             planned["cause"] = bad["cause"]
@@ -155,6 +216,10 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
         home = source
     if address is None:
         address = {"source": source, "id": planned["id"], "occurrence": occurrence}
+    prepared = _preparation_of(test, source, loader)
+    if prepared is not None and prepared != address.get("source"):
+        address["prepared"] = prepared
+    planned.update(_how_to_name(address, source if prepared is None else prepared))
     if loader.added_to_path:
         home = {**home, "path": loader.added_to_path}
     if "module" in home:
@@ -165,6 +230,27 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
         planned["fixtures"] = False
     planned["overrides"] = overrides_of(test)
     return planned
+
+
+def _preparation_of(test: Any, source: Source, loader: Loader) -> Source | None:
+    """The source that may have prepared the test's class and modules when it was loaded."""
+    prepared = loader.prepared.get(id(test))
+    if prepared is None or "names" in prepared:
+        return prepared
+    top, inner = prepared["top"], source.get("module")
+    prepared = {key: value for key, value in prepared.items() if key != "top"}
+    return prepared if inner in (None, prepared["module"]) else {**prepared, "only": inner, "top": top}
+
+
+def _how_to_name(address: Address, source: Source) -> dict[str, Any]:
+    """What the test is called on a command line: the name to give, and whether that stands for other tests, too."""
+    if "class" in address and "prepared" not in address:
+        method = address["method"]
+        if "." not in method and type(getattr(find_class(address["class"]), method, None)) is FunctionType:
+            return {"name_in_command": f"{address['class'].replace(':', '.')}.{method}"}
+    names = source.get("names", ())
+    name = names[0] if len(names) == 1 else source.get("module")
+    return {"name_in_command": name, "needs_id": True}
 
 
 def _address_of(test: Any, source: Source, loader: Loader) -> Address | None:

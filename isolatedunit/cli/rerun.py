@@ -15,9 +15,9 @@ from isolatedunit.model.results import TestReport
 _FIXTURE = re.compile(r"(?:setUp|tearDown)(?:Class|Module) \((.+)\)")
 _FAILED_TEST = "unittest.loader._FailedTest."
 _OF_DISCOVERY = ("start_directory", "pattern", "top_level_directory")
-_OF_THE_CHOICE = ("patterns", "history")
+_OF_THE_CHOICE = ("patterns", "ids", "history")
 _OF_THE_TEST = PER_TEST - {"retries", "retry_on", "retry_delay", "retry_backoff", "flaky", "enable_process_logging"} | {
-    "hash_seed"
+    *("hash_seed", "tb_locals", "buffer", "capture")
 }
 
 
@@ -33,37 +33,46 @@ class RerunCommands:
         self._end = "".join(_as_flags(name, given[name]) for name in TABLE if name in given and name in _OF_THE_TEST)
         if "config" in given:
             program += f" --config {shlex.quote(given['config'])}"
+        self._program = program
         found = "".join(_as_flags(name, given[name]) for name in _OF_DISCOVERY if name in given)
-        self._by_pattern = not names and not _finds_by_name(options)
-        self._start = f"{program} discover{found}" if self._by_pattern else program
-        wanted = "".join(f" {shlex.quote(name)}" for name in names) or (f" discover{found}" if found else "")
+        self._discovers = not names
+        self._finds_by_name = bool(names) or _finds_by_name(options)
+        listed = "".join(f" {shlex.quote(name)}" for name in names)
+        self._wanted = f"{program}{listed}" if names else f"{program} discover{found}"
         chosen = "".join(_as_flags(name, given[name]) for name in _OF_THE_CHOICE if name in given)
+        wanted = listed or (f" discover{found}" if found else "")
         self.failed = None if options.history is None else f"{program}{wanted}{chosen}{self._end} --last-failed"
 
     def __call__(self, report: TestReport) -> str | None:
-        """The command on one line; None if no command would run just the test's own file."""
-        name = _name_of(report)
-        if name is None or not name.isprintable():
+        """The command on one line; None if no command would run just this test."""
+        test_id, test = report.id, report.planned
+        if test is None:
+            fixture = _FIXTURE.fullmatch(test_id)
+            if fixture is None:
+                return None
+            test_id = fixture[1]
+            name, needs_id = test_id, "<locals>" in test_id
+        elif any(note.exception is not None and note.exception.endswith("TestNotFound") for note in report.notes):
+            return None  # there is no test with this name any more
+        else:
+            name, needs_id = test.name_in_command or "", test.needs_id
+            if self._discovers and test_id == f"{_FAILED_TEST}{name}":
+                test_id = name  # which is still right when the module can be imported
+        if not (name + test_id).isprintable():
             return None
-        return f"{self._start}{' -k' if self._by_pattern else ''} {shlex.quote(name)}{self._end}"
+        if not self._finds_by_name or not name:
+            return f"{self._wanted} {_as_id(test_id)}{self._end}"
+        return f"{self._program} {shlex.quote(name)}{' ' + _as_id(test_id) if needs_id else ''}{self._end}"
+
+
+def _as_id(test_id: str) -> str:
+    return f"--id {shlex.quote(test_id)}"
 
 
 def _finds_by_name(options: Options) -> bool:
     """Whether the ids that discovery gave are names that can be imported from the working directory."""
     top = options.top_level_directory or options.start_directory
     return os.path.realpath(top) == os.path.realpath(os.curdir)
-
-
-def _name_of(report: TestReport) -> str | None:
-    if report.planned is None:
-        fixture = _FIXTURE.fullmatch(report.id)
-        return None if fixture is None else fixture[1]
-    if report.id.startswith(_FAILED_TEST):
-        return None if report.planned.class_id != _FAILED_TEST.rstrip(".") else report.id[len(_FAILED_TEST) :]
-    if "class" in report.planned.address:
-        return report.id
-    # a test that load_tests made has no name, but its module has
-    return report.planned.module or None
 
 
 def _as_flags(name: str, value: Any) -> str:

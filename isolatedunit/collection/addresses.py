@@ -16,7 +16,11 @@ A *source* is what unittest's loader is asked for, and what a template loads bef
 ``{"module": name, "pattern": ...}``, ``{"names": [...]}``, ``{"discover": [start, pattern, top]}``
 or ``{"main": ...}``, the script that the runner's own process was started with. ``path`` lists
 directories that discovery put in front of ``sys.path``, ``select`` the patterns of ``-k``, ``with``
-modules that are to be imported before.
+modules that are to be imported before. Where loading a package discovers what is in it, ``only`` names
+the one module that is wanted, and ``top`` the top-level directory.
+
+``prepared`` in an address is a source to be loaded before: a ``load_tests``, or a function that makes a
+suite, may do to classes and modules whatever it likes besides.
 """
 
 from __future__ import annotations
@@ -165,7 +169,10 @@ def occurrences(tests: list[Any]) -> dict[tuple[str, int], Any]:
 def load(source: Source, loader: unittest.TestLoader) -> Any:
     """Let unittest's loader load the suite that *source* names, in this process."""
     if source.get("select"):
-        loader.testNamePatterns = source["select"]
+        # unittest's own command sets them on its default loader, which functions that make a suite may ask
+        loader.testNamePatterns = unittest.defaultTestLoader.testNamePatterns = source["select"]
+    if "top" in source:
+        loader._top_level_dir = source["top"]  # type: ignore[attr-defined]
     if "discover" in source:
         start, pattern, top = source["discover"]
         return loader.discover(start, pattern, top)
@@ -267,6 +274,20 @@ def _spec_of_main_in(container: str) -> Any:
     return importlib.util.spec_from_loader("__mp_main__", Loader(), origin=found.origin)  # type: ignore[arg-type]
 
 
+class _OneModuleLoader(unittest.TestLoader):
+    """Discovers, of all modules, only one and the packages above it."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__()
+        self._module = module
+
+    def _find_test_path(self, full_path: str, *args: Any) -> Any:
+        name = self._get_name_from_path(full_path)  # type: ignore[attr-defined]
+        if self._module != name and not self._module.startswith(f"{name}."):
+            return None, False
+        return super()._find_test_path(full_path, *args)  # type: ignore[misc]
+
+
 class Finder:
     """Finds tests by their addresses; loads each source once."""
 
@@ -280,12 +301,15 @@ class Finder:
         if key in self._loaded:
             return
         import_module({"path": source.get("path", ())})
-        tests = list(walk(load(source, unittest.TestLoader())))
+        only = source.get("only")
+        tests = list(walk(load(source, unittest.TestLoader() if only is None else _OneModuleLoader(only))))
         self._loaded[key] = occurrences([test for test, _ in tests])
         self._special.update((id(test), suite) for test, suite in tests if suite is not None)
 
     def find(self, address: Address) -> Any:
         """The test with this address; raises what its import raised, or `LookupError`."""
+        if "prepared" in address:
+            self.load(address["prepared"])
         if "class" in address:
             return _make(address)
         if "dill" in address:

@@ -31,6 +31,8 @@ class TestDescription(Typed):
     cause: str | None = None
     prefix: list[str] = []  # noqa: RUF012
     fixtures: bool = True
+    name_in_command: str | None = None
+    needs_id: bool = False
 
     def makes_sense(self) -> bool:
         """Whether its source can be one, and each statement of its prefix imports something."""
@@ -96,6 +98,8 @@ def plan_test(number: int, test: dict[str, Any], share: Callable[[Any], Any] = l
         cause=described.cause,
         prefix=share(tuple(described.prefix)),
         fixtures=described.fixtures,
+        name_in_command=described.name_in_command,
+        needs_id=described.needs_id,
     )
 
 

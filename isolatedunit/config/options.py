@@ -89,6 +89,13 @@ class Options(OutputOptions):
         "-k",
         metavar="PATTERN",
     )
+    ids: tuple[str, ...] = option(
+        (),
+        texts,
+        "only run the test with this id, or the tests of the class or module with it",
+        "--id",
+        metavar="ID",
+    )
     tb_locals: bool = option(False, flag, "show local variables in tracebacks", "--locals")
     durations: int | None = option(
         None, whole_or_none, "show the N slowest test cases (N=0 for all)", "--durations", metavar="N"

@@ -90,9 +90,10 @@ class Launcher:
             home = None  # no single template has what all of them need
         sources: list[dict[str, Any]] = []
         for test in place.tests:
-            source = test.address.get("source")
-            if source is not None and source not in sources:
-                sources.append(source)
+            for key in ("prepared", "source"):
+                source = test.address.get(key)
+                if source is not None and source not in sources:
+                    sources.append(source)
         return ChildSpec(
             attempt.id,
             self._command(attempt, place, settings),

@@ -49,7 +49,8 @@ class PlannedTest:
     `isolatedunit.collection.addresses`). *overrides* are the options that the class or the method sets.
     *reports* are its results, if listing the tests has run it already. *prefix* are the import
     statements that its module begins with. *turn* counts from 0 if a test runs several times.
-    *fixtures* is False only if neither its class nor its module can have any.
+    *fixtures* is False only if neither its class nor its module can have any. *name_in_command* is a name that makes a
+    command line run this test, None where there is none; it stands for other tests, too, if *needs_id* is set.
     """
 
     number: int
@@ -66,6 +67,8 @@ class PlannedTest:
     prefix: tuple[str, ...] = ()
     turn: int = 0
     fixtures: bool = True
+    name_in_command: str | None = None
+    needs_id: bool = False
 
 
 @record(frozen=True)

@@ -28,9 +28,27 @@ class Chosen:
     reminders: tuple[str, ...] = ()
 
 
+_FAILED_TEST = "unittest.loader._FailedTest."
+
+
+def find_by_id(tests: Sequence[PlannedTest], wanted: str) -> list[PlannedTest]:
+    """The tests with this id; else those of the class or module that it names, or what became of importing it."""
+    exact = [test for test in tests if test.id == wanted]
+    if exact:
+        return exact
+    names = wanted, f"{_FAILED_TEST}{wanted}"
+    return [
+        test
+        for test in tests
+        if test.id.startswith(f"{wanted}.") or test.id in names or wanted in (test.class_id, test.module)
+    ]
+
+
 def choose(tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Past]) -> Chosen:
     """Choose from *tests*; *past* is what is known about some of them."""
     notes = []
+    if options.ids:
+        tests = [test for wanted in options.ids for test in find_by_id(tests, wanted)]
     if options.last_failed:
         failed = failed_last(tests, past)
         if failed:

@@ -1,0 +1,206 @@
+"""Rerun commands of tests with odd names: without these tests, a printed command could run another test, or none."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import unittest
+
+from tests.support.command_line import Completed, environment, run_python
+from tests.support.projects import ProjectTestCase
+
+HEADING = re.compile(r"^((?:FAIL|ERROR|UNEXPECTED SUCCESS): .+)$", re.MULTILINE)
+TOLD = re.compile(r"^((?:FAIL|ERROR|UNEXPECTED SUCCESS): .+)\n(?:.*\n)*?To run it again: (.+)$", re.MULTILINE)
+FULL_NAME = re.compile(r"\bsub\.")  # which unittest gives a failed import only when it has discovered it
+
+ODD = """
+    import unittest
+
+    class Odd(unittest.TestCase):
+        pass
+
+    def fail(self):
+        it = 1
+        self.fail(self._testMethodName)
+
+    NAMES = ["test_a", "test_ab", "test_v1.5", "test_v1.50", "test_a b", "test_[x]", "test_it's", 'test_"', "test_k=v",
+             "test_é$HOME", "test_a/b", "test_*", "test_#1", "test_--locals"]
+    for name in NAMES:
+        setattr(Odd, name, fail)
+
+    class OddToo(Odd):
+        pass
+
+    class WithInit(unittest.TestCase):
+        def __init__(self, name):
+            super().__init__(name)
+            self.things = []
+
+        def test_it(self):
+            self.fail()
+
+    class Broken(unittest.TestCase):
+        @classmethod
+        def setUpClass(cls):
+            raise OSError("no disk")
+
+        def test_it(self):
+            pass
+
+        def test_more(self):
+            pass
+
+    class BrokenToo(Broken):
+        @classmethod
+        def tearDownClass(cls):
+            raise OSError("no disk")
+    """
+
+SCENARIOS = """
+    import copy
+    import unittest
+
+    class Scenario(unittest.TestCase):
+        name = None
+
+        def id(self):
+            return super().id() if self.name is None else f"{super().id()}({self.name})"
+
+        def __str__(self):
+            return self.id()
+
+        def test_x(self):
+            self.fail(self.prepared + self.name)
+
+    def load_tests(loader, tests, pattern):
+        Scenario.prepared = "yes, "
+        suite = unittest.TestSuite()
+        for name in ("py3.1", "py3.11", "a b", "x/y.z", "plain"):
+            for test in unittest.TestSuite(loader.loadTestsFromTestCase(Scenario)):
+                test = copy.copy(test)
+                test.name = name
+                suite.addTest(test)
+        return suite
+    """
+
+DOCUMENTED = """
+    import doctest
+
+    def documented():
+        '''
+        >>> 1 + 1
+        3
+        '''
+
+    def load_tests(loader, tests, pattern):
+        return doctest.DocTestSuite(__name__)
+    """
+
+PREPARED = """
+    import unittest
+
+    ready = False
+
+    class Prepared(unittest.TestCase):
+        def test_it(self):
+            self.assertFalse(ready)
+
+        def test_item(self):
+            self.assertFalse(ready)
+
+    def suite():
+        global ready
+        ready = True
+        return unittest.defaultTestLoader.loadTestsFromTestCase(Prepared)
+
+    def load_tests(loader, tests, pattern):
+        return suite()
+    """
+
+
+class RerunNamesTest(ProjectTestCase):
+    """Each printed command is run, and has to find that failure and no other."""
+
+    def run_again(self, command: str) -> Completed:
+        return run_python(*shlex.split(command)[1:], cwd=self.directory, env=environment())
+
+    def check(self, expected: int, *arguments: str) -> list[str]:
+        ended = self.run_here("--show-failures", "final", *arguments)
+        told = TOLD.findall(ended.output)
+        self.assertEqual((len(told), len(HEADING.findall(ended.output))), (expected, expected), ended.output)
+        for heading, command in told:
+            with self.subTest(command=command):
+                again = self.run_again(command)
+                found = [FULL_NAME.sub("", one) for one in HEADING.findall(again.output)]
+                self.assertEqual(found, [FULL_NAME.sub("", heading)])
+                self.assertEqual("it = 1" in again.output, "--locals" in arguments and "Odd" in heading)
+        return [command for _, command in told]
+
+    def write_all(self, folder: str) -> None:
+        self.write(f"{folder}/test_odd.py", ODD)
+        self.write(f"{folder}/test_scenarios.py", SCENARIOS)
+        self.write(f"{folder}/test_prepared.py", PREPARED)
+        self.write(f"{folder}/test_sums.py", DOCUMENTED)
+        self.write(f"{folder}/sub/__init__.py", "")
+        self.write(f"{folder}/sub/test_needs.py", "import no_such_module")
+
+    def test_discovered_in_the_current_directory(self) -> None:
+        self.write_all(".")
+        commands = self.check(40, "--locals")
+        self.assertTrue(all(" --locals" in command for command in commands), commands)
+
+    def test_discovered_elsewhere(self) -> None:
+        self.write_all("some tests")
+        self.check(40, "discover", "-s", "some tests", "-p", "test_[nops]*.py")
+
+    def test_discovered_below_a_top_level_directory(self) -> None:
+        self.write("top/pkg/__init__.py", "")
+        self.write("top/pkg/test_odd.py", ODD)
+        self.write("top/pkg/test_needs.py", "import no_such_module")
+        self.check(32, "-s", "top/pkg", "-t", "top")
+
+    def test_by_names(self) -> None:
+        self.write_all("pkg")
+        self.write("pkg/__init__.py", "")
+        names = (
+            *("pkg.sub.test_needs", "pkg.sub.no_such", "pkg.test_odd.Odd.test_typo", "pkg/test_scenarios.py"),
+            *("pkg.test_prepared.suite", "pkg.test_odd.WithInit.test_it", "pkg.test_odd.Broken", "no_such_module"),
+        )
+        commands = self.check(13, *names)
+        self.assertIn(
+            "pkg.test_odd.WithInit.test_it", [command.split(" --hash")[0].split()[-1] for command in commands]
+        )
+
+    def test_a_module_that_can_be_imported_again_is_run(self) -> None:
+        self.write("tests/sub/__init__.py", "")
+        self.write(
+            "tests/sub/test_needs.py", "import there, unittest\nclass T(unittest.TestCase):\n    def test(self): pass"
+        )
+        for arguments in (("tests/sub/test_needs.py",), ("discover", "-s", "tests")):
+            with self.subTest(arguments):
+                (command,) = self.check(1, *arguments)
+                mended = self.write("there.py", "")
+                self.assertEqual(self.run_again(command).last_line, "1 passed, 0 failed, 0 skipped")
+                os.unlink(mended)
+
+
+class SelectTest(ProjectTestCase):
+    def test_ids_that_load_tests_made_up(self) -> None:
+        self.write("test_it.py", SCENARIOS)
+        for arguments, ran in ((("-k", "py3.11"), 1), (("-k", "*.test_x(py*"), 2), (("--id", "test_it.Scenario"), 5)):
+            with self.subTest(arguments):
+                self.assertEqual(self.run_here(*arguments).last_line, f"0 passed, {ran} failed, 0 skipped")
+
+    def test_what_asks_the_default_loader(self) -> None:
+        self.write("test_it.py", PREPARED)
+        for name in ("test_it", "test_it.suite"):
+            self.assertEqual(self.run_here("-k", "test_item", name).last_line, "0 passed, 1 failed, 0 skipped")
+
+    def test_an_id_that_no_test_has(self) -> None:
+        self.write("test_it.py", PREPARED)
+        self.assertEqual(self.run_here("--id", "test_it.Prepared.test_i").exit_code, 5)
+
+
+if __name__ == "__main__":
+    unittest.main()
