@@ -11,9 +11,6 @@ import importlib
 from typing import Any
 
 from isolatedunit.backends.contract import Backend, Prestarted, Setting
-from isolatedunit.config.options import Options
-from isolatedunit.config.start_method import usable_start_method
-from isolatedunit.model.start_methods import capabilities_of
 
 
 def open_backend(start_method: str, setting: Setting) -> Backend:
@@ -22,15 +19,12 @@ def open_backend(start_method: str, setting: Setting) -> Backend:
     return backend
 
 
-def make_prestart(options: Options) -> Prestarted | None:
-    """The first interpreter of a run with these options, started now; None where it would save nothing.
+def make_prestart(start_method: str, hash_seed: int | None) -> Prestarted | None:
+    """The first interpreter of a run whose start method can prestart one, started now; None if this system cannot.
 
-    It has no way to show output as it is written, so there is none without ``capture``. Raises `BackendUnavailable`.
+    Its hash seed is *hash_seed*.
     """
-    start_method = usable_start_method(options.start_method)
-    if not (options.capture and capabilities_of(start_method).prestarts):
-        return None
-    prestarted: Prestarted | None = _import_from(start_method, "prestart").make_prestart(options.hash_seed)
+    prestarted: Prestarted | None = _import_from(start_method, "prestart").make_prestart(hash_seed)
     return prestarted
 
 

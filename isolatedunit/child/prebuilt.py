@@ -4,8 +4,8 @@ In a fork, every page that is touched is copied, which often takes longer than t
 template does everything that runs no user code: it finds the test and instantiates it, makes unittest's result for it,
 and encodes its reports, but for what is not known yet. The child only runs the test.
 
-This is for everyday tests: alone in their process, of a class that unittest instantiates, without settings that
-observe them. All other tests are found, made and run by their children.
+This is for tests for which the runner allows it (`ChildSettings.prebuilt`), of a class that unittest instantiates. All
+other tests are found, made and run by their children.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Prepared:
 def prepare(pipe: PipeEnd, work: RunTest, finder: Finder, home: dict[str, Any]) -> Prepared | None:
     """In the template that has loaded *home*, prepare for *work*; returns None if the child has to do it all."""
     settings = work.settings
-    if len(work.tests) != 1 or work.tests[0]["home"] != home or not _is_everyday(settings):
+    if not settings.prebuilt or work.tests[0]["home"] != home:
         return None
     try:
         test = _make(work.tests[0]["address"], finder)
@@ -118,11 +118,6 @@ def note_import() -> None:
     _everyday.clear()
     _without_fixtures.clear()
     receipt.note_import()
-
-
-def _is_everyday(settings: ChildSettings) -> bool:
-    is_looked_at = settings.track_handles or settings.profiler is not None or settings.hunt_leaks
-    return not is_looked_at and settings.memory_growth_limit is None
 
 
 def _make(address: dict[str, Any], finder: Finder) -> unittest.TestCase | None:
@@ -206,6 +201,7 @@ def rehearse(times: int = 16) -> None:
         ipc=True,
         heartbeat_interval=1.0,
         cleanup_timeout=None,
+        prebuilt=True,
     )
     test = {"home": _HOME, "address": {"class": f"{__name__}:_Rehearsed", "method": "runTest"}}
     command = RunTest(attempt="rehearsal", tests=[test], settings=settings)

@@ -102,8 +102,10 @@ def _make_runner(options: Options, stream: Any) -> IsolatedTestRunner:
 def _begin_template(options: Options, closing: ExitStack) -> Prestarted | None:
     try:
         from isolatedunit.backends.registry import make_prestart
+        from isolatedunit.engine.scheduling.latency import LatencyPolicy
 
-        prestarted = make_prestart(options)
+        policy = LatencyPolicy.of(options)
+        prestarted = make_prestart(policy.start_method, options.hash_seed) if policy.prestarts else None
     except OSError:  # no descriptors are left, for example; whoever needs these modules imports them again
         return None
     if prestarted is not None:

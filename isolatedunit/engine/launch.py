@@ -11,6 +11,7 @@ from isolatedunit.config.options import TABLE, Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduling.fixtures import Placement
+from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
 from isolatedunit.instrumentation.instruments import Measuring
@@ -40,6 +41,7 @@ class Launcher:
         self,
         run: str,
         scratch: Scratch,
+        policy: LatencyPolicy,
         shared_imports: SharedImportsPlan,
         measuring: Measuring,
         warnings: str | None,
@@ -47,6 +49,7 @@ class Launcher:
     ) -> None:
         self._run = run
         self._scratch = scratch
+        self._policy = policy
         self._shared_imports = shared_imports
         self._measuring = measuring
         self._warnings = warnings
@@ -66,11 +69,13 @@ class Launcher:
         receipt = os.path.join(self._scratch.path, f"{self._count}.receipt")
         is_call = any("function" in test.address for test in attempt.tests)
         directory = os.path.join(self._scratch.path, f"{self._count}.files") if is_call else None
+        of_tests = [scheduler.options_of(test) for test in attempt.tests]
         settings = self.settings(
             attempt.options,
             receipt=receipt,
-            shares_process=len(attempt.tests) > 1,
-            track_handles=any(scheduler.options_of(test).tracks_handles for test in attempt.tests),
+            shares_process=len(of_tests) > 1,
+            prebuilt=self._policy.prebuilds(attempt.options, of_tests),
+            track_handles=any(options.tracks_handles for options in of_tests),
             cgroup=None if group is None else group.members,
             directory=directory,
         )
@@ -94,13 +99,14 @@ class Launcher:
                 source = test.address.get(key)
                 if source is not None and source not in sources:
                     sources.append(source)
+        shares_imports = self._policy.shares_imports(attempt.options, place.fork_after)
         return ChildSpec(
             attempt.id,
             self._command(attempt, place, settings),
             home=home,
             sources=tuple(sources),
             fork_after=place.fork_after,
-            shared_imports=self._shared_imports.of(home),
+            shared_imports=self._shared_imports.of(home) if shares_imports else (),
             scope=place.scope,
             becomes=place.becomes,
             ends_scope=place.ends_scope,

@@ -7,20 +7,22 @@ from collections.abc import Callable, Sequence
 from isolatedunit.backends.contract import Backend, OpenBackend, Setting, prespawns, shares_imports, takes_orders
 from isolatedunit.config.start_method import usable_start_method
 from isolatedunit.engine.prespawn import Prespawner, prespawner_for
+from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.model.results import ImportsKey
 
 
 class OpenBackends:
-    """The backends that a run has opened, by their start methods; *start_method* is that of most of its tests.
+    """The backends that a run has opened, by their start methods; `start_method` is that of most of its tests.
 
     *make_setting* is called when a backend is opened, since the program may have changed its directory by then.
     *slots* is the most children that run at once.
     """
 
     def __init__(
-        self, open_backend: OpenBackend, make_setting: Callable[[], Setting], start_method: str, slots: int
+        self, open_backend: OpenBackend, make_setting: Callable[[], Setting], policy: LatencyPolicy, slots: int
     ) -> None:
-        self.start_method = usable_start_method(start_method)
+        self.start_method = policy.start_method
+        self._policy = policy
         self._open_backend = open_backend
         self._make_setting = make_setting
         self._slots = slots
@@ -36,17 +38,18 @@ class OpenBackends:
 
     @property
     def prespawner(self) -> Prespawner | None:
-        """What starts processes ahead; None if the backend cannot do that, or no child has needed it yet."""
+        """What starts processes ahead; None if the policy is against it, or no child has needed the backend yet."""
         backend = self._backends.get(self.start_method)
-        if self._prespawner is None and backend is not None and prespawns(backend):
+        if self._prespawner is None and self._policy.prespawns and backend is not None:
+            assert prespawns(backend)
             self._prespawner = prespawner_for(backend, self._slots)
         return self._prespawner
 
     def share_imports(self, wanted: Sequence[ImportsKey]) -> None:
-        """Begin to import what several modules begin with, if the backend can do that once for all of them."""
+        """Begin to import what several modules begin with, once for all of them, as the policy allows."""
         backend = self.get(self.start_method)
-        if shares_imports(backend):
-            backend.share_imports(wanted)
+        assert shares_imports(backend)
+        backend.share_imports(wanted)
 
     def pids_with_successor(self) -> list[int]:
         """The processes that will begin an ordered child by themselves."""

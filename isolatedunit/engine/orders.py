@@ -36,15 +36,13 @@ class Orders:
         """Order what follows *before*, which runs, if anything is certain to."""
         if before.child is None:
             return
-        backend = self._backend_for(before.attempt.options.start_method)
-        if not takes_orders(backend):
-            return
         attempt = self._scheduler.successor_of(before.attempt)
         if attempt is None:
             return
         following = self._prepare(attempt)
-        is_same = self._backend_for(attempt.options.start_method) is backend
-        if is_same and backend.order(following.spec, before.child):
+        backend = self._backend_for(attempt.options.start_method)
+        assert takes_orders(backend)
+        if backend.order(following.spec, before.child):
             self._orders[attempt.id] = _Order(following, before, backend)
         else:
             self._scheduler.cancel_successor_of(before.attempt)

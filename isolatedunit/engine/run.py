@@ -19,6 +19,7 @@ from isolatedunit.engine.execution import Execution
 from isolatedunit.engine.launch import Launcher
 from isolatedunit.engine.loop import Loop
 from isolatedunit.engine.open_backends import OpenBackends
+from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.engine.scheduling.ordering import Expectations
 from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
@@ -65,8 +66,9 @@ class Run:
         self.jobs = count_jobs(options)
         self.shared_imports = SharedImportsPlan()
         self.measured: list[str] = []
+        self._policy = LatencyPolicy.of(options)
         self._backends = OpenBackends(
-            open_backend, lambda: self._describe_children(prestarted), options.start_method, self.jobs
+            open_backend, lambda: self._describe_children(prestarted), self._policy, self.jobs
         )
         need_measuring(options)
         watchdog = None if options.watchdog_timeout is None else Watchdog(options.watchdog_timeout)
@@ -78,7 +80,7 @@ class Run:
         self._scratch = Scratch(self.id) if prestarted is None else prestarted.take_scratch()
         self._measuring = Measuring(options, self._scratch.make)
         self._launcher = Launcher(
-            self.id, self._scratch, self.shared_imports, self._measuring, warnings, self._restore_files
+            self.id, self._scratch, self._policy, self.shared_imports, self._measuring, warnings, self._restore_files
         )
         self._collection = Collection(self.id, options, self._loop, self.control, self._launcher.settings)
 
@@ -88,9 +90,8 @@ class Run:
 
     def expect_shared_imports(self, expected: Sequence[ImportsKey]) -> None:
         """Begin with imports that are likely to be shared, while tests are listed: one for each slot that is free."""
-        capabilities = capabilities_of(self._backends.start_method)
-        expected = tuple(expected[: self.jobs - 1])  # listing the tests takes a slot
-        if expected and capabilities.shares_imports and self.options.fork_after != "start":
+        expected = tuple(expected[: self._policy.expected_imports(self.jobs)])
+        if expected:
             self.shared_imports.expected = expected
             self._backends.share_imports(expected)
 
@@ -106,7 +107,7 @@ class Run:
             self._backends.share_imports(self.shared_imports.kept)
         known = [test for test in tests if test.reports]
         unknown = [test for test in tests if not test.reports]
-        scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs)
+        scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs, self._policy)
         execution = Execution(scheduler, self.options, self._loop, self.control, self._open_dispatcher)
         self._loop.publisher.publish([self._describe_start(len(tests), shard)])
         self._warn_of_fixtures()
@@ -114,7 +115,7 @@ class Run:
 
     def open_service(self) -> Service:
         """What runs tests that come one by one."""
-        scheduler = Scheduler(self.id, [], self.options, slots=self.jobs)
+        scheduler = Scheduler(self.id, [], self.options, slots=self.jobs, policy=self._policy)
         dispatcher = self._open_dispatcher(scheduler, self._loop.publisher.publish)
         return Service(dispatcher, self._loop, self._describe_start(0))
 

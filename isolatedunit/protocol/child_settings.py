@@ -18,8 +18,9 @@ class ChildSettings(Typed):
     find out whether it leaks, 0 for no such hunt. *profiler* is the name of the profiler to run tests under, whose
     files go to *profile_directory*; None where nobody asked for a profile.
 
-    *isolation* is the option. *shares_process*: there is more than one test for this child. *directory* is the
-    temporary directory of a function that is called; tests have none.
+    *isolation* is the option. *shares_process*: there is more than one test for this child. *prebuilt*: a template that
+    has loaded the module of the test may prepare the test before it forks the child. *directory* is the temporary
+    directory of a function that is called; tests have none.
     """
 
     failfast: bool
@@ -32,6 +33,7 @@ class ChildSettings(Typed):
     receipt: str | None = None
     isolation: str = "test"
     shares_process: bool = False
+    prebuilt: bool = False
     track_handles: bool = False
     cpu_limit: float | None = None
     memory_limit: int | None = None

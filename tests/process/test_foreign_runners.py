@@ -144,7 +144,9 @@ class ForeignRunnersTest(ProjectTestCase):
         self.assertIn("AssertionError: 1 != 2", ended.output)
         self.assertIn("printed by it", ended.output)
         # the test's own line, and the exception under its own name
-        self.assertRegex(ended.output, r"\n> +self.assertEqual\(1, 2\)\nE +AssertionError: 1 != 2\n\ntest_foreign.py:\d+: ")
+        self.assertRegex(
+            ended.output, r"\n> +self.assertEqual\(1, 2\)\nE +AssertionError: 1 != 2\n\ntest_foreign.py:\d+: "
+        )
         self.assertRegex(ended.output, r"\nE +\S*ChildError: The test's process exited with code 0")
         self.assertNotIn("Incompatible Exception Representation", ended.output)
         knows_subtests = int(pytest.__version__.partition(".")[0]) >= 9

@@ -16,6 +16,7 @@ from isolatedunit.backends.contract import Child, ChildSpec, Setting
 from isolatedunit.backends.registry import open_backend
 from isolatedunit.config.options import Options
 from isolatedunit.engine.launch import Launcher
+from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
 from isolatedunit.instrumentation.instruments import Measuring
 from isolatedunit.protocol.messages import RunTest
@@ -68,12 +69,13 @@ class LaneTest(ProjectTestCase):
         launcher = Launcher(
             "run",
             mock.Mock(path=self.scratch),
+            LatencyPolicy.of(options),
             SharedImportsPlan(),
             Measuring(options, lambda name: name),
             None,
             lambda: None,
         )
-        self.settings = launcher.settings(options, receipt=os.path.join(self.scratch, "receipt"))
+        self.settings = launcher.settings(options, prebuilt=True, receipt=os.path.join(self.scratch, "receipt"))
         setting = Setting(
             "run", self.scratch, 1, True, (self.directory, *sys.path), ("test",), self.directory, lambda _: None
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from isolatedunit.config.options import Options, check
 from isolatedunit.engine.launch import Launcher
+from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
 from isolatedunit.errors import ProtocolError
 from isolatedunit.instrumentation.instruments import Measuring
@@ -18,7 +19,8 @@ from isolatedunit.protocol.messages import COMMANDS, RunTest, decode, encode
 def made_for(options: Options, **of_attempt: Any) -> ChildSettings:
     """What a run with these options tells its children."""
     measuring = Measuring(options, lambda name: f"/scratch/{name}")
-    launch: Any = Launcher("run", None, SharedImportsPlan(), measuring, "default", print)  # type: ignore[arg-type]
+    policy, shared_imports = LatencyPolicy.of(options), SharedImportsPlan()
+    launch: Any = Launcher("run", None, policy, shared_imports, measuring, "default", print)  # type: ignore[arg-type]
     made: ChildSettings = launch.settings(options, **of_attempt)
     return made
 
@@ -67,6 +69,7 @@ class ChildSettingsTest(unittest.TestCase):
                 "receipt": "r",
                 "isolation": "test",
                 "shares_process": True,
+                "prebuilt": False,
                 "track_handles": False,
                 "cpu_limit": 7,
                 "memory_limit": 64 * 2**20,

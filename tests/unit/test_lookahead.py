@@ -8,6 +8,7 @@ from typing import Any
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import ChildExited, SlotGranted, SpawnFailed
+from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.model.results import ExitStatus
 from isolatedunit.protocol.messages import ChildReady, FixtureStarted, OutcomeNoted
@@ -20,7 +21,8 @@ NAMES = ("a.X.one", "a.X.two", "a.X.three", "b.X.one")
 
 
 def scheduler(*names: str, jobs: int = 1, fixtures: bool = False, **options: Any) -> Scheduler:
-    return Scheduler("run", plan(*names, fixtures=fixtures), Options(**options), slots=jobs)
+    policy = LatencyPolicy(Options(**options), "forkserver")
+    return Scheduler("run", plan(*names, fixtures=fixtures), policy.options, slots=jobs, policy=policy)
 
 
 class DecisionTest(unittest.TestCase):

@@ -14,12 +14,14 @@ from isolatedunit.engine.control import Control
 from isolatedunit.engine.open_backends import OpenBackends
 from isolatedunit.engine.publisher import Publisher
 from isolatedunit.engine.running import Running
+from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.errors import CollectionError, Interrupted, IsolatedUnitError
 from isolatedunit.model.events import Event, RunInspected, Warned
 from isolatedunit.model.results import ExitStatus
-from isolatedunit.model.start_methods import Capabilities
+from isolatedunit.model.start_methods import Capabilities, capabilities_of
 from isolatedunit.protocol.messages import ChildFailed, ChildReady, ImportStarted, TestsCollected, WorkFinished
 from tests.support.attempts import SETTINGS
+from tests.support.start_methods import START_METHODS
 
 PID = 4711
 KILLED = ExitStatus(signal="SIGKILL")
@@ -148,12 +150,12 @@ class OpenBackendsTest(unittest.TestCase):
         self.opened: list[Any] = []
         self.settings = 0
 
-    def make(self, **can: bool) -> OpenBackends:
+    def make(self, start_method: str = "spawn") -> OpenBackends:
         def open_backend(name: str, setting: Setting) -> Any:
-            self.opened.append(FakeBackend(name, setting, Capabilities(**can)))
+            self.opened.append(FakeBackend(name, setting, capabilities_of(name)))
             return self.opened[-1]
 
-        return OpenBackends(open_backend, self.make_setting, "spawn", 2)
+        return OpenBackends(open_backend, self.make_setting, LatencyPolicy(Options(), start_method), 2)
 
     def make_setting(self) -> Any:
         self.settings += 1
@@ -165,17 +167,17 @@ class OpenBackendsTest(unittest.TestCase):
         self.assertIs(backends.get("spawn"), backends.get("spawn"))
         self.assertEqual([(backend.name, backend.setting) for backend in self.opened], [("spawn", 1)])
 
-    def test_it_asks_backends_only_for_what_they_can_do(self) -> None:
-        for can in (False, True):
-            with self.subTest(can=can):
-                backends = self.make(shares_imports=can, takes_orders=can)
-                backends.share_imports([("a", ("import b",))])  # type: ignore[list-item]
-                self.assertEqual(self.opened[-1].calls, [[("a", ("import b",))]] if can else [])
-                self.assertEqual(backends.pids_with_successor(), [7] if can else [])
-                self.assertIsNone(backends.prespawner)
+    @unittest.skipUnless("forkserver" in START_METHODS, "needs forks")
+    def test_it_asks_backends_for_what_they_can_do(self) -> None:
+        backends = self.make("forkserver")
+        backends.share_imports([("a", ("import b",))])  # type: ignore[list-item]
+        backends.get("spawn")
+        self.assertEqual([backend.calls for backend in self.opened], [[[("a", ("import b",))]], []])
+        self.assertEqual(backends.pids_with_successor(), [7], "the other backend takes no orders")
+        self.assertIsNone(backends.prespawner, "only a run's own backend starts processes ahead")
 
     def test_a_prespawner_is_for_a_backend_that_is_open(self) -> None:
-        backends = self.make(prespawns=True)
+        backends = self.make()
         self.assertIsNone(backends.prespawner)
         backends.get("spawn")
         self.assertIsNotNone(backends.prespawner)

@@ -181,7 +181,7 @@ class TemplatePool:
                     f"the process that holds its fixtures cannot fork: {exception}", fixtures_lost=True
                 ) from exception
             return ModuleTemplate(connection, home, self.new_capture(), None)
-        shared = self._shared_imports_for(spec) if spec.shared_imports and spec.fork_after != "start" else None
+        shared = self._shared_imports_for(spec) if spec.shared_imports else None
         if shared is not None:
             try:
                 connection = _fork(shared.connection, ForkTemplate())

@@ -3,7 +3,8 @@
 A template that waits for the runner to say what to fork next is idle meanwhile, for longer than most tests take.
 So the next attempt of the same group is ordered while the one before still runs. It begins as soon as that one
 is gone, and from then on is an attempt like any other. Nothing is ordered if the next attempt depends on what becomes
-of the one before, as with retries, with fixtures, or in a run that ends with its first failure.
+of the one before, as with retries, with fixtures, or in a run that ends with its first failure; what options have to
+do with that, `isolatedunit.engine.scheduling.latency` decides.
 
 `Lookahead` only decides; `isolatedunit.engine.orders` gives the orders.
 """
@@ -12,8 +13,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.engine.scheduling.slots import ORDINARY
 from isolatedunit.engine.scheduling.units import OptionsOf, Unit
 from isolatedunit.model.records import record
@@ -28,19 +29,17 @@ class _Next:
 class Lookahead:
     """The attempts that are ordered, at most one for each group. *cancelled* are those that are not wanted any more."""
 
-    def __init__(self, options: Options) -> None:
-        ends_early = options.failfast or options.max_failures is not None or options.max_crashes is not None
-        self._is_certain = not ends_early
+    def __init__(self, policy: LatencyPolicy) -> None:
+        self._policy = policy
         self._next: dict[str, _Next] = {}
         self._due: deque[str] = deque()
         self.cancelled: list[Attempt] = []
 
     def allows(self, unit: Unit, following: Unit, options_of: OptionsOf) -> bool:
         """Whether *following* is certain to begin when *unit* is over, whatever becomes of that."""
-        if not self._is_certain or unit.group in self._next or not (_is_plain(unit) and _is_plain(following)):
+        if unit.group in self._next or not (_is_plain(unit) and _is_plain(following)) or following.tests[0].fixtures:
             return False
-        first, second = options_of(unit.tests[0]), options_of(following.tests[0])
-        return first.retries == 0 and second.memory_limit is None and not following.tests[0].fixtures
+        return self._policy.orders_ahead(options_of(unit.tests[0]), options_of(following.tests[0]))
 
     def note(self, unit: Unit, attempt: Attempt) -> None:
         """Note that this attempt, which will run *unit*, is ordered."""

@@ -15,6 +15,7 @@ from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.scheduling.backlog import Backlog
 from isolatedunit.engine.scheduling.fixtures import FixtureScopes, Placement, Standing
+from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.engine.scheduling.lookahead import Lookahead
 from isolatedunit.engine.scheduling.memory import Admission
 from isolatedunit.engine.scheduling.ordering import Expectations
@@ -34,7 +35,10 @@ from isolatedunit.model.results import Note, Output, PlannedTest, SpawnInfo, Tes
 
 
 class Scheduler:
-    """Hands out attempts and settles them. With *slots*, it hands out no more than there are."""
+    """Hands out attempts and settles them. With *slots*, it hands out no more than there are.
+
+    *policy* decides what may be ordered ahead; by default it is the one that follows from the *options*.
+    """
 
     def __init__(
         self,
@@ -43,11 +47,12 @@ class Scheduler:
         options: Options,
         expectations: Expectations | None = None,
         slots: int | None = None,
+        policy: LatencyPolicy | None = None,
     ) -> None:
         self.options_of = OptionsOf(options)
         self.in_haste = False
         self.admission = Admission({} if expectations is None else expectations.peaks)
-        self.lookahead = Lookahead(options)
+        self.lookahead = Lookahead(policy or LatencyPolicy.of(options))
         self._run = run
         self._backlog = Backlog()
         self._slots = SlotPool(slots, dict(options.groups))
