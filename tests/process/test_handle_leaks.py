@@ -334,7 +334,7 @@ class LeavingTest(TrackedTestCase):
         self.write("test_leaving.py", self.source)
 
     def test_what_would_be_waited_for_in_vain_is_told_and_ended(self) -> None:
-        ended = self.run_here("test_leaving.Unjoined", "--leaks", "fail")
+        ended = self.run_here("test_leaving.Unjoined", "--leaks", "fail", "--cleanup-timeout", "60")
         self.assertEqual(ended.last_line, "0 passed, 2 failed, 0 skipped", ended.output)
         leaks = self.leaks_of(ended)
         self.assertEqual({leak["kind"] for found in leaks.values() for leak in found}, {"process"})

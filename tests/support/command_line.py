@@ -45,7 +45,7 @@ def environment(**more: str) -> dict[str, str]:
     for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "COVERAGE_CORE"):
         kept.pop(name, None)
     kept["PYTHONPATH"] = PACKAGE_PARENT
-    if "COVERAGE_OF_COMMANDS" in os.environ:
+    if "LINES_OF_TESTS" in os.environ:
         kept["PYTHONPATH"] = os.pathsep.join([MEASURED, PACKAGE_PARENT])
     return {**kept, **more}
 

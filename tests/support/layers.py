@@ -62,6 +62,16 @@ class Sources:
             elif isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
 
+    def imported_at_once(self, module: str) -> Iterator[str]:
+        """The modules that importing *module* imports: not those for type checkers, nor inside of functions."""
+        body = [*self.trees[module].body]
+        while body:
+            node = body.pop()
+            if isinstance(node, ast.Try):
+                body += node.body
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                yield from Sources({**self.trees, "": ast.Module([node], [])}).imports("")
+
     def own_imports(self, module: str) -> set[str]:
         """The modules of the package that *module* imports."""
         return {name for name in self.imports(module) if name.split(".")[0] == PACKAGE} - {module}

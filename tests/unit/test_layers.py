@@ -98,23 +98,18 @@ class LayersTest(unittest.TestCase):
     def test_a_child_imports_little(self) -> None:
         """What costs a child tens of milliseconds must not slip in: see the design's reasons."""
         heavy = {"multiprocess", "dill", "psutil", "dataclasses", "typing", "logging", "asyncio", "subprocess", "enum"}
-        in_child = [name for name in MODULES if name.startswith("isolatedunit.child")]
-        # imported only where handles are tracked, and its result is a dataclass, which unittest imports anyway
-        in_child += [name for name in MODULES if name.startswith("isolatedunit.handles") and "result" not in name]
-        in_child += [
-            "isolatedunit.protocol.messages",
-            "isolatedunit.protocol.channel",
-            "isolatedunit.collection.addresses",
-            "isolatedunit.system.processes",
-        ]
-        for name in in_child:
-            for node in ast.walk(MODULES[name]):
-                if node not in MODULES[name].body:
-                    continue
-                if isinstance(node, ast.Import):
-                    self.assertEqual(heavy & {alias.name.split(".")[0] for alias in node.names}, set(), name)
-                elif isinstance(node, ast.ImportFrom):
-                    self.assertNotIn((node.module or "").split(".")[0], heavy, name)
+        in_child = {name for name in MODULES if name.startswith("isolatedunit.child")}
+        seldom = {"isolatedunit.child.function", "isolatedunit.handles.result"}  # calls, and tracked handles
+        in_child |= {name for name in MODULES if name.startswith("isolatedunit.handles")}
+        in_child -= seldom
+        waiting = list(in_child)
+        while waiting:
+            name = waiting.pop()
+            imported = set(SOURCES.imported_at_once(name))
+            self.assertEqual(heavy & {one.split(".")[0] for one in imported}, set(), name)
+            more = {one for one in imported if one in MODULES} - in_child - seldom
+            in_child |= more
+            waiting += more
 
 
 class StyleTest(unittest.TestCase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unittest
+from unittest import mock
 
 from isolatedunit.child import leak_hunt
 
@@ -19,17 +20,20 @@ class HuntTest(unittest.TestCase):
         self.assertEqual(leak_hunt.hunt(lambda: runs.append(None) or runs.clear(), 5), [])
 
     def test_a_little_is_looked_at_again(self) -> None:
-        kept: list[object] = []
-        self.assertEqual(len(leak_hunt.hunt(lambda: kept.append((object(),)), 3)), 1)
+        self.assertEqual(self.found_of_one_block_in_each_of_the_first(10**6), 1)
+        # as free lists do
+        self.assertEqual(self.found_of_one_block_in_each_of_the_first(leak_hunt.WARM_UPS + 4), 0)
 
-        def grow_for_a_while() -> None:
-            # as free lists do: by one block each of the runs that are looked at first
-            if len(kept) < leak_hunt.WARM_UPS + 4:
-                kept.append(object())
+    def found_of_one_block_in_each_of_the_first(self, runs_that_grow: int) -> int:
+        runs = blocks = 0
 
-        kept = [None] * 100
-        kept.clear()
-        self.assertEqual(leak_hunt.hunt(grow_for_a_while, 3), [])
+        def run_once() -> None:
+            nonlocal runs, blocks
+            runs += 1
+            blocks += runs <= runs_that_grow
+
+        with mock.patch.object(leak_hunt, "_measure", lambda: {"blocks": blocks}):
+            return len(leak_hunt.hunt(run_once, 3))
 
     def test_it_warms_up(self) -> None:
         count = 0

@@ -1,27 +1,51 @@
-"""Adds what `sitecustomize` noted in a folder to coverage.py's data: ``python -m tests.support.measured FOLDER``."""
+"""What `sitecustomize` notes its lines in: ``python -m tests.support.measured begin|end FOLDER`` makes and reads it.
+
+At the end the lines are added to coverage.py's data, ``.coverage``.
+"""
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import sys
 
-from coverage import CoverageData
+import isolatedunit
+
+PACKAGE = os.path.dirname(os.path.abspath(isolatedunit.__file__))
 
 
-def main(directory: str) -> None:
-    """Add the lines of all files in *directory* to those in ``.coverage``."""
-    lines: dict[str, set[int]] = {}
-    for entry in os.scandir(directory):
-        with open(entry.path, encoding="utf-8") as file:
-            for name, found in json.load(file).items():
-                if f"{os.sep}zoo{os.sep}" not in name:
-                    lines.setdefault(name, set()).update(found)
+def begin(directory: str) -> None:
+    """Make room for a byte a line of the package."""
+    places, size = {}, 0
+    for path in sorted(glob.glob(os.path.join(PACKAGE, "**", "*.py"), recursive=True)):
+        if not path.startswith(os.path.join(PACKAGE, "zoo")):
+            with open(path, "rb") as file:
+                places[path], size = size, size + file.read().count(b"\n") + 2
+    with open(os.path.join(directory, "index.json"), "w", encoding="utf-8") as index:
+        json.dump(places, index)
+    with open(os.path.join(directory, "lines"), "wb") as lines:
+        lines.write(bytes(size))
+
+
+def end(directory: str) -> None:
+    """Add the lines that were noted to those that there are."""
+    from coverage import CoverageData
+
+    with open(os.path.join(directory, "index.json"), encoding="utf-8") as index:
+        places = json.load(index)
+    with open(os.path.join(directory, "lines"), "rb") as lines:
+        noted = lines.read()
+    ends = [*list(places.values())[1:], len(noted)]
+    found = {
+        path: [line for line in range(1, end - begin) if noted[begin + line]]
+        for (path, begin), end in zip(places.items(), ends, strict=True)
+    }
     data = CoverageData()
     data.read()
-    data.add_lines(lines)
+    data.add_lines({path: lines for path, lines in found.items() if lines})
     data.write()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    {"begin": begin, "end": end}[sys.argv[1]](sys.argv[2])
