@@ -99,7 +99,8 @@ class LayersTest(unittest.TestCase):
         """What costs a child tens of milliseconds must not slip in: see the design's reasons."""
         heavy = {"multiprocess", "dill", "psutil", "dataclasses", "typing", "logging", "asyncio", "subprocess", "enum"}
         in_child = {name for name in MODULES if name.startswith("isolatedunit.child")}
-        seldom = {"isolatedunit.child.function", "isolatedunit.handles.result"}  # calls, and tracked handles
+        # of calls, of tracked handles, and of measured runs
+        seldom = {"isolatedunit.child.function", "isolatedunit.handles.result", "isolatedunit.child.coverage"}
         in_child |= {name for name in MODULES if name.startswith("isolatedunit.handles")}
         in_child -= seldom
         waiting = list(in_child)
