@@ -62,7 +62,7 @@ class CommandTest(ProjectTestCase):
             ((one,), "some of the 2 shards are missing: 2"),
             ((one, one.replace("1.json", "./1.json")), "are both shard 1"),
             ((one, other), "divide the tests differently"),
-            (("whole.json",), "is not the report of one shard"),
+            (("whole.json",), "is not the report of a shard"),
             (("nowhere.json",), "cannot be read"),
             (("test_more.py",), "cannot be read"),
         ):
