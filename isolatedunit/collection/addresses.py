@@ -200,18 +200,25 @@ def _imported(name: str) -> Any:
     return sys.modules.get(name) or importlib.import_module(name)
 
 
+_is_importing_main = False
+
+
 def is_importing_main() -> bool:
-    """Whether this process is a child that imports the runner's ``__main__`` right now."""
-    module = sys.modules.get("__mp_main__")
-    return module is not None and module.__name__ == "__mp_main__" and sys.modules["__main__"] is module
+    """Whether this process is a child that imports the runner's ``__main__`` right now.
+
+    The workers of multiprocessing have a ``__mp_main__`` as well, for as long as they live.
+    """
+    return _is_importing_main
 
 
 def import_main(main: dict[str, str]) -> Any:
     """Import the runner's ``__main__`` here, under the name that keeps its guarded part from running.
 
     The idea, and the name ``__mp_main__``, are those of multiprocessing's spawn. Its classes and
-    functions then say ``__main__`` again, so that the tests in it have the ids that they had.
+    functions then say ``__main__`` again, so that the tests in it have the ids that they had; unless the runner's own
+    process is such a worker, where they are ``__mp_main__``.
     """
+    global _is_importing_main
     if "__mp_main__" in sys.modules:
         return sys.modules["__main__"]
     named = importlib.util.find_spec(main["name"]) if "name" in main else None
@@ -225,12 +232,17 @@ def import_main(main: dict[str, str]) -> Any:
     module.__package__ = named.parent if named else None
     before = sys.modules["__main__"]
     sys.modules["__main__"] = sys.modules["__mp_main__"] = module
+    _is_importing_main = True
     try:
         spec.loader.exec_module(module)
     except BaseException:
         sys.modules["__main__"] = before
         del sys.modules["__mp_main__"]
         raise
+    finally:
+        _is_importing_main = False
+    if main.get("as") == "__mp_main__":
+        return module
     module.__name__ = "__main__"
     for thing in list(vars(module).values()):
         if getattr(thing, "__module__", None) == "__mp_main__":

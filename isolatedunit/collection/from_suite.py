@@ -64,7 +64,7 @@ def plan_one(number: int, test: Any) -> PlannedTest:
 
 def _address_of(test: Any) -> Address:
     """How another process comes to the test; raises what dill raises."""
-    if type(test).__module__ == "__main__" and main_script() is None:
+    if _is_main(type(test).__module__) and main_script() is None:
         main: Any = sys.modules["__main__"]
         if hasattr(main, "setUpModule") or hasattr(main, "tearDownModule"):
             raise LookupError("its module, which cannot be imported, has a setUpModule or a tearDownModule")
@@ -143,10 +143,17 @@ def _description_of(test: Any) -> str | None:
 
 
 def _home_of(module: str) -> dict[str, Any]:
-    if module != "__main__":
+    if not _is_main(module):
         return {"module": module}
     script = main_script()
+    if script is not None and module != "__main__":
+        script = {**script, "as": module}
     return {"module": "dill"} if script is None else {"main": dict(script)}
+
+
+def _is_main(module: str) -> bool:
+    """Whether that is the name of ``__main__`` here: a worker of multiprocessing has it under another one."""
+    return module == "__main__" or (module == "__mp_main__" and sys.modules.get(module) is sys.modules["__main__"])
 
 
 def main_script() -> Mapping[str, str] | None:

@@ -315,7 +315,7 @@ class Loop:
             self._feed(running, report)
         child = running.child
         if child is not None and child.process_id is None and running.attempt.process_id is not None:
-            child.process_id = running.attempt.process_id
+            child.process_id = child.channel.sender(running.attempt.process_id)
 
     def _look(self, running: Running) -> None:
         child = running.child

@@ -45,6 +45,7 @@ _CARRIERS = tuple(f'{{"type":"{name}"'.encode() for name in _CARRYING)
 _READ_SIZE = 256 * 1024
 _LONGEST_REST = 2 * MAX_MESSAGE_SIZE
 _LENGTH = struct.Struct("!i")
+_CREDENTIALS = struct.Struct("3i")
 
 current: PipeEnd | None = None
 """The Connection to the runner, if this process is a child; None in every other process."""
@@ -119,12 +120,52 @@ class Channel:
         self.ended = False
         self.broken: str | None = None
         self.received = 0
+        self._names_sender = False
+        self._sender: int | None = None
         self._reader = FrameReader(doubts=True)
         self._unsent = bytearray()
         # Windows has message pipes without descriptors to make non-blocking
         self._whole_messages = not hasattr(os, "set_blocking") or os.name == "nt"
         if not self._whole_messages:
             os.set_blocking(connection.fileno(), False)
+            self._names_sender = self._ask_for_sender()
+
+    def sender(self, reported: int) -> int | None:
+        """The process to which a signal may go that is meant for the sender, whose reports say that it is *reported*.
+
+        That is a number of the sender's own namespace, or any other, so that it counts only where the kernel does not
+        say which process sent the first bytes. None if that process has no number here.
+        """
+        return (self._sender or None) if self._names_sender else reported
+
+    def _ask_for_sender(self) -> bool:
+        """Have the kernel say which process sends; False where it cannot."""
+        import _socket
+
+        if not hasattr(_socket, "SO_PASSCRED"):
+            return False
+        try:
+            end = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, self.fileno())
+        except OSError:  # it is no socket
+            return False
+        end.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
+        end.detach()
+        return True
+
+    def _read(self) -> bytes:
+        if self._sender is not None or not self._names_sender:
+            return os.read(self.fileno(), _READ_SIZE)
+        import _socket
+
+        end = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, self.fileno())
+        try:
+            data, ancillary, _, _ = end.recvmsg(_READ_SIZE, _socket.CMSG_SPACE(_CREDENTIALS.size))
+        finally:
+            end.detach()
+        for level, kind, credentials in ancillary:
+            if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_CREDENTIALS) and len(credentials) == _CREDENTIALS.size:
+                self._sender = _CREDENTIALS.unpack(credentials)[0]
+        return data
 
     def fileno(self) -> int:
         """The descriptor to wait for."""
@@ -183,7 +224,7 @@ class Channel:
         try:
             if self._whole_messages:
                 return [self.connection.recv_bytes(MAX_MESSAGE_SIZE)] if self.connection.poll(0) else []
-            data = os.read(self.fileno(), _READ_SIZE)
+            data = self._read()
         except BlockingIOError:
             return []
         except (OSError, EOFError) as exception:

@@ -193,6 +193,8 @@ def describe_end(exit_code: int, cpu_time: float | None = None, peak_rss: int | 
 
 def send_signal(process_id: int, signal_number: int) -> bool:
     """Send a signal; False when there is no such process (any more)."""
+    if process_id <= 0:  # a number of many processes, this one among them
+        return False
     try:
         os.kill(process_id, signal_number)
     except (ProcessLookupError, PermissionError, OSError):
@@ -215,7 +217,7 @@ def nudge(process_id: int) -> bool:
 
 def kill_group(group: int) -> bool:
     """SIGKILL every process in the group; False when there was none."""
-    if not hasattr(os, "killpg"):
+    if not hasattr(os, "killpg") or group <= 1:
         return False
     try:
         os.killpg(group, SIGKILL)

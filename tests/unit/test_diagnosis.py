@@ -33,6 +33,12 @@ class DiagnoseTest(unittest.TestCase):
         self.assertIn("waiting in the kernel", diagnose(looks(0.0, state="disk-sleep"), 0.0, 1.0))
         self.assertIn("while other threads used 90% of a processor", diagnose(looks(0.0, 0.9), 9.0, 1.0))
 
+    def test_to_look_at_what_was_stopped_wakes_it_up(self) -> None:
+        for state in ("stopped", "tracing-stop"):
+            for after in (looks(1.3, waited=0.0), looks(0.0, 0.9, state="zombie"), looks(0.0)):
+                first = Look(99.0, Condition(state, 1.0, 1.0, 5.0))
+                self.assertRegex(diagnose([first, *after], 9.0, 1.0), r"^Its main thread was blocked: it was stopped")
+
     def test_busy(self) -> None:
         self.assertEqual(diagnose(looks(0.98), 1.0, 1.0), "It was busy: its main thread used 98% of a processor.")
         self.assertRegex(

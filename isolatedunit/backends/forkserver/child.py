@@ -100,7 +100,7 @@ class ForkedChild:
         finally:
             os.close(theirs)
         self._template, self._capture = template, template.capture
-        if template.shared_imports is not None and template.process_id is None:
+        if template.shared_imports is not None and not template.own_number:
             # The template with the shared imports may import for a while before it forks this one. Nobody reports
             # that time as loading, and it would count as a spawn that takes too long.
             self._waits_for_shared_imports = True
@@ -193,7 +193,7 @@ class ForkedChild:
         news = self._news_of_its_own()
         for report in template.hear():
             if isinstance(report, ChildReady):
-                template.process_id = report.pid
+                template.note_ready(report)
             elif isinstance(report, LoadStarted):
                 self._loading = True
                 news.append(report)
@@ -273,7 +273,7 @@ class ForkedChild:
             self._ordered_from = None
             self._begin_again(None, is_unsafe=False)
             return []
-        if template.shared_imports is not None and template.process_id is None:
+        if template.shared_imports is not None and not template.own_number:
             # It never existed. The template with the shared imports was to fork it, and was ended by one of them, or
             # must not fork after them; then it just closes the Connection.
             template.shared_imports.give_up()

@@ -116,7 +116,7 @@ class TemplatePool:
             fixture_process = self._fixture_processes.get(below)
             if fixture_process is not None:
                 try:
-                    fixture_process.connection.send(EndStrays(template=template.process_id or 0))
+                    fixture_process.connection.send(EndStrays(template=template.own_number))
                 except OSError:
                     pass  # it is gone as well, and its own template ends everything that was below it
             return

@@ -70,12 +70,18 @@ class ModuleTemplate:
         self.capture = capture
         self.shared_imports = shared_imports
         self.process_id: int | None = None
+        self.own_number = 0
         self.spare: Capture | None = None
         self.successor: Successor | None = None
         self.is_spoiled = False
         self._reports: deque[Report] = deque()
         self._ordered: set[str] = set()
         self._loaded: set[str] | None = None
+
+    def note_ready(self, report: ChildReady) -> None:
+        """The template has reported that it is there, under the number that it has in its own namespace."""
+        if not self.own_number:
+            self.own_number, self.process_id = report.pid, self.connection.channel.sender(report.pid)
 
     def hear(self) -> list[Report]:
         """What the template has reported up to the first report about its successor, which is kept with the rest."""
@@ -137,8 +143,8 @@ class SharedImports:
     def hear(self) -> None:
         """Take note of the only thing that it reports: which process it is."""
         for report in self.connection.channel.receive():
-            if isinstance(report, ChildReady):
-                self.process_id = report.pid
+            if isinstance(report, ChildReady) and self.process_id is None:
+                self.process_id = self.connection.channel.sender(report.pid)
 
     def give_up(self) -> None:
         """Fork nothing from it any more, and kill it: it may hang in one of its imports."""

@@ -227,23 +227,27 @@ class SpawnChild:
             self._leftovers.setdefault(0, {"pid": None, "command": "(in the test's process group)"})
         return found
 
+    def _runs(self) -> bool:
+        """Whether the process is there: once somebody has waited for it, its id may be another process's."""
+        return self._ended is None and self._process._popen.poll() is None
+
     def nudge(self) -> bool:
         """Ask for a heartbeat; False if the child sleeps in the kernel."""
-        return self._ended is not None or processes.nudge(self.known_id)
+        return not self._runs() or processes.nudge(self.known_id)
 
     def dump_stacks(self) -> None:
         """Have every thread write its stack, even if the process was stopped."""
-        if self._ended is None:
+        if self._runs():
             ask_for_stacks(self.known_id)
 
     def terminate(self) -> None:
         """Ask the child to end."""
-        if self._ended is None:
+        if self._runs():
             processes.terminate_group(self.known_id)
 
     def kill(self) -> None:
         """Kill the child and everything below it."""
-        if self._ended is None:  # once it has been waited for, its id may be another process's
+        if self._runs():
             below = processes.processes_below(self.known_id)
             processes.send_signal(self.known_id, processes.SIGKILL)
             processes.kill_group(self.known_id)

@@ -21,6 +21,7 @@ STARVED = 0.5
 """A test that had to wait for a processor for this share of its time gets that time once more."""
 
 _IDLE = 0.05
+_STOPPED = ("stopped", "tracing-stop")  # psutil's words
 _STATES = {
     "stopped": "it was stopped (by SIGSTOP or a similar signal)",
     "disk-sleep": "it was waiting in the kernel for a device or a file system",
@@ -50,6 +51,8 @@ def diagnose(looks: Sequence[Look], silent_for: float, interval: float) -> str:
     if len(looks) < 2:
         return ""
     first, last = looks[0], looks[-1]
+    if first.condition.state in _STOPPED:  # to take its stacks wakes it up, and what it does then says nothing
+        return f"Its main thread was blocked: {_STATES['stopped']}."
     wall = last.at - first.at
     if wall <= 0:
         return ""
