@@ -67,6 +67,7 @@ class Recorder(unittest.TestResult):
         self.finished: set[int] = set()
         self.noted: set[int] = set()
         self.fixture_failed = False
+        self.was_interrupted = False
         self.fixture_seconds: dict[str, float] = {}
         self._running_fixtures: list[tuple[str, float]] = []
         self._written = _Written() if settings.shares_process else None
@@ -178,6 +179,7 @@ class Recorder(unittest.TestResult):
 
     def note_escaped(self, exception: BaseException) -> None:
         """Report an exception of a test that unittest let through, as it does with a KeyboardInterrupt."""
+        self.was_interrupted = True
         number = self._running
         if number is None:
             number = next((n for n in range(len(self._tests)) if n not in self.finished), None)

@@ -18,26 +18,29 @@ class Suite(unittest.TestSuite):
     """unittest's suite, which also reports each fixture before it runs, as that may end the process, and after it."""
 
     def _handleClassSetUp(self, test: Any, result: Any) -> None:
-        cls = type(test)
+        cls: Any = type(test)
         run: Callable[..., None] = super()._handleClassSetUp  # type: ignore[misc]
-        if cls is not result._previousTestClass and _overrides(cls, "setUpClass"):
-            _run_fixture(f"setUpClass ({strclass(cls)})", result, run, test, result)
-        else:
+        if cls is result._previousTestClass or not _overrides(cls, "setUpClass"):
             run(test, result)
+        elif not self._run_fixture("setUpClass", strclass(cls), result, run, test, result):
+            cls._classSetupFailed = True
+            self._clean_up_class("setUpClass", cls, result)
 
     def _tearDownPreviousClass(self, test: Any, result: Any) -> None:
         cls = result._previousTestClass
         run: Callable[..., None] = super()._tearDownPreviousClass  # type: ignore[misc]
-        if cls is not None and cls is not type(test) and _has_to_tear_down(cls):
-            _run_fixture(f"tearDownClass ({strclass(cls)})", result, run, test, result)
-        else:
+        if cls is None or cls is type(test) or not _has_to_tear_down(cls):
             run(test, result)
+        elif not self._run_fixture("tearDownClass", strclass(cls), result, run, test, result):
+            self._clean_up_class("tearDownClass", cls, result)
 
     def _handleModuleFixture(self, test: Any, result: Any) -> None:
         module = type(test).__module__
         run: Callable[..., None] = super()._handleModuleFixture  # type: ignore[misc]
         if module != _module_of(result._previousTestClass) and hasattr(sys.modules.get(module), "setUpModule"):
-            _run_fixture(f"setUpModule ({module})", result, run, test, result)
+            if not self._run_fixture("setUpModule", module, result, run, test, result):
+                result._moduleSetUpFailed = True
+                self._clean_up_module("setUpModule", module, result)
         else:
             run(test, result)
 
@@ -45,17 +48,45 @@ class Suite(unittest.TestSuite):
         module = _module_of(result._previousTestClass)
         run: Callable[..., None] = super()._handleModuleTearDown  # type: ignore[misc]
         if module is not None and _is_module_torn_down(module):
-            _run_fixture(f"tearDownModule ({module})", result, run, result)
+            if not self._run_fixture("tearDownModule", module, result, run, result):
+                self._clean_up_module("tearDownModule", module, result)
         else:
             run(result)
 
+    def _run_fixture(self, kind: str, parent: str, result: Any, run: Callable[..., None], *arguments: Any) -> bool:
+        """Run a fixture; returns False if it raised what unittest lets through, as a SystemExit, which ends its run."""
+        result.fixture_starts(f"{kind} ({parent})")
+        try:
+            run(*arguments)
+        except BaseException as exception:
+            self._fail(kind, parent, result, exception)
+            return False
+        finally:
+            result.fixture_ended()
+        return True
 
-def _run_fixture(fixture: str, result: Any, run: Callable[..., None], *arguments: Any) -> None:
-    result.fixture_starts(fixture)
-    try:
-        run(*arguments)
-    finally:
-        result.fixture_ended()
+    def _fail(self, kind: str, parent: str, result: Any, exception: BaseException) -> None:
+        info = (type(exception), exception, exception.__traceback__)
+        self._createClassOrModuleLevelException(result, exception, kind, parent, info=info)  # type: ignore[attr-defined]
+
+    def _clean_up_class(self, kind: str, cls: Any, result: Any) -> None:
+        """Run those of the class's cleanups that unittest has not come to."""
+        while cls._class_cleanups:
+            escaped: list[BaseException] = []
+            try:
+                cls.doClassCleanups()
+            except BaseException as exception:
+                escaped = [exception]
+            for raised in [*(info[1] for info in cls.tearDown_exceptions), *escaped]:
+                self._fail(kind, strclass(cls), result, raised)
+
+    def _clean_up_module(self, kind: str, module: str, result: Any) -> None:
+        """Run those of the module's cleanups that unittest has not come to."""
+        while unittest.case._module_cleanups:  # type: ignore[attr-defined]
+            try:
+                unittest.case.doModuleCleanups()
+            except BaseException as exception:
+                self._fail(kind, module, result, exception)
 
 
 def _overrides(cls: type, fixture: str) -> bool:

@@ -205,10 +205,11 @@ class EndsWithoutReceiptTest(unittest.TestCase):
                 ((_, record),) = attempt.conclusion.settled
                 self.assertEqual((record.cause, [note.kind for note in record.notes]), told)
 
-    def test_a_crash_after_the_receipt_changes_nothing(self) -> None:
+    def test_a_crash_after_the_receipt_costs_the_test_its_pass(self) -> None:
         attempt = self.outcome_of(started(), finished(), RECEIPT, SEGFAULT)
         ((_, record),) = attempt.conclusion.settled
-        self.assertEqual((record.cause, record.succeeded), (None, True))
+        self.assertEqual((record.cause, record.notes[-1].kind), ("crash", "addError"))
+        self.assertIn("SIGSEGV after its test had passed", record.notes[-1].message)
         self.assertEqual(attempt.evidence.status.signal, "SIGSEGV")
 
 

@@ -29,6 +29,7 @@ LIVE_IMPORTS = {
     "collections.abc": "classes that are written in C, and their bases",
     "ctypes": "taken when the module is imported, or by `become_subreaper`, before user code",
     "dataclasses": "reads records, which only the runner's side does",
+    "fnmatch": "matches what a -k selects, as unittest's loader does",
     "dill": "opens and closes what belongs to the user",
     "psutil": "where there is no /proc",
     "re": "makes one pattern, when the module is imported",
@@ -65,7 +66,7 @@ a user's test cases derive from them."""
 LOOKS_INTO_MODULES = {
     "child.bootstrap": ("become_part_of_run",),
     "child.cleanup": ("take_hold", "what_a_fork_loses", "let_threads_end", "let_executors_end"),
-    "child.collector": ("prefix_of",),
+    "child.collector": ("_is_made_by_function", "prefix_of"),
     "child.fixtures": ("_is_found_by_name",),
     "child.heartbeat": ("__getattr__", "_import_ctypes"),
     "child.import_prefix": ("leading_imports", "_is_installed", "execute"),

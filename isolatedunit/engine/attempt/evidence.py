@@ -7,7 +7,7 @@ from typing import Any
 
 from isolatedunit.engine.attempt.leftovers import Leftovers
 from isolatedunit.engine.attempt.stimuli import ChildExited, Conclusion, TestRecord
-from isolatedunit.model.results import GOOD, ExitStatus, Note, PlannedTest
+from isolatedunit.model.results import GOOD, ExitStatus, Note, PlannedTest, worst_outcome
 from isolatedunit.protocol.messages import OutcomeNoted, TestEnded, WorkFinished
 
 MAX_NOTES = 20_000
@@ -28,6 +28,7 @@ class Evidence:
     __slots__ = (
         *("tests", "current", "receipt", "lost_channel", "cause", "cause_text", "status", "stacks", "leftovers"),
         *("returned", "session", "_records", "_fixtures", "_last_finished", "_only_fixture", "_noted", "_characters"),
+        "_ended_by_itself",
     )
 
     def __init__(self, tests: Sequence[PlannedTest]) -> None:
@@ -47,6 +48,7 @@ class Evidence:
         self._last_finished: int | None = None
         self._only_fixture: str | None = None
         self._noted = self._characters = 0
+        self._ended_by_itself = False
 
     def expect(self, fixture: str) -> None:
         """The child runs only this fixture."""
@@ -108,8 +110,9 @@ class Evidence:
         if self.cause is None:
             self.cause, self.cause_text = cause, text
 
-    def note_end(self, exited: ChildExited) -> None:
-        """The child is gone; what it left running was ended."""
+    def note_end(self, exited: ChildExited, *, by_itself: bool = False) -> None:
+        """The child is gone, *by_itself* if nobody ended it; what it left running was ended."""
+        self._ended_by_itself = by_itself
         self.status, self.stacks = exited.status, exited.stacks
         self.leftovers.note_end(exited.status)
 
@@ -126,6 +129,8 @@ class Evidence:
             self._records[charged].duration = max(0.0, lasted - sum(record.duration for record in self._records))
         if self.receipt is not None and len(self.tests) == 1:
             self._note_overuse(self._records[0], cpu_limit)
+        if self.receipt is not None and self._ended_by_itself:
+            self._judge_end()
         for place, (test, record) in enumerate(zip(self.tests, self._records, strict=True)):
             if record.finished or place == charged:
                 if self.lost_channel:
@@ -135,6 +140,8 @@ class Evidence:
                 conclusion.stopped.append(test)
             elif _is_covered(test, conclusion):
                 conclusion.covered.append(test)
+            elif self.receipt is not None and self.receipt.interrupted and self._last_finished is not None:
+                conclusion.remaining.append(test)  # with one test less each time
             elif self.receipt is not None:
                 text = "unittest ran the suite that contains this test but reported nothing about the test."
                 record.notes.append(Note("addError", f"{text}\n", text))
@@ -179,6 +186,20 @@ class Evidence:
         if cpu_limit is not None and used > cpu_limit:
             self.blame("cpu", f"The test used {used:.1f} s of CPU time; the limit is {cpu_limit:g} s.")
             record.notes.append(Note("addError", f"{self.cause_text}\n", self.cause_text))
+            record.cause = record.cause or self.cause
+
+    def _judge_end(self) -> None:
+        """Charge the last test with the end of its process, if that was not the child's own: it exits with 0."""
+        is_well = not self.status.exit_code and self.status.signal is None
+        if is_well or self.cause is not None or self._last_finished is None:
+            return
+        record = self._records[self._last_finished]
+        outcome = worst_outcome(record.notes, succeeded=record.succeeded)
+        if outcome in GOOD:
+            how = "passed" if outcome == "passed" else "finished"
+            self.blame("crash", f"The test's process {self.status} after its test had {how}.")
+            stacks = f"\n\n{self.stacks.rstrip()}" if self.stacks else ""
+            record.notes.append(Note("addError", f"{self.cause_text}{stacks}\n", self.cause_text))
             record.cause = record.cause or self.cause
 
     def _explain_end(self, cpu_limit: float | None) -> None:

@@ -415,7 +415,7 @@ class Attempt:
         return self._conclude(now)
 
     def _note_end(self, exited: ChildExited) -> None:
-        self.evidence.note_end(exited)
+        self.evidence.note_end(exited, by_itself=self.state is State.EXITING)
         if self.peak_rss is None:
             self.peak_rss = exited.status.peak_rss
         if self.cause == "timeout":

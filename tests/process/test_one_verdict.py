@@ -1,0 +1,151 @@
+"""One verdict counts everything: without these tests, a run could be green although a fixture or an exit failed."""
+
+from __future__ import annotations
+
+import unittest
+
+from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import START_METHODS
+
+ESCAPING = """
+    import asyncio
+    import sys
+    import unittest
+
+    class TornDown(unittest.TestCase):
+        @classmethod
+        def setUpClass(cls):
+            cls.addClassCleanup(print, "cleaned up")
+            cls.addClassCleanup(sys.exit, 3)
+
+        @classmethod
+        def tearDownClass(cls):
+            raise asyncio.CancelledError("not torn down")
+
+        def test_it(self):
+            pass
+
+    class SetUp(unittest.TestCase):
+        @classmethod
+        def setUpClass(cls):
+            raise GeneratorExit("not set up")
+
+        def test_it(self):
+            pass
+
+    class Interrupted(unittest.TestCase):
+        def test_1(self):
+            pass
+
+        def test_2(self):
+            raise KeyboardInterrupt
+
+        def test_3(self):
+            pass
+
+    class Last(unittest.TestCase):
+        def test_it(self):
+            pass
+
+    def tearDownModule():
+        raise KeyboardInterrupt("not torn down")
+    """
+
+AT_EXIT = """
+    import atexit
+    import os
+    import unittest
+
+    class It(unittest.TestCase):
+        def test_abort(self):
+            atexit.register(os.abort)
+
+        def test_code(self):
+            atexit.register(os._exit, 7)
+
+        @unittest.skip("not now")
+        def test_skipped(self):
+            pass
+
+        def test_fails(self):
+            atexit.register(os._exit, 7)
+            self.fail("before")
+
+        def test_well(self):
+            atexit.register(print, "bye")
+    """
+
+SILENT = """
+    import unittest
+
+    class Silent(unittest.TestCase):
+        def run(self, result=None):
+            result.startTest(self)
+            result.stopTest(self)
+            return result
+
+        def test_it(self):
+            pass
+    """
+
+
+class OneVerdictTest(ProjectTestCase):
+    def test_what_unittest_lets_through(self) -> None:
+        self.write("test_it.py", ESCAPING)
+        expected = {
+            "test_it.TornDown.test_it": "passed",
+            "tearDownClass (test_it.TornDown)": "error",
+            "setUpClass (test_it.SetUp)": "error",
+            "test_it.Interrupted.test_1": "passed",
+            "test_it.Interrupted.test_2": "error",
+            "test_it.Interrupted.test_3": "passed",
+            "test_it.Last.test_it": "passed",
+            "tearDownModule (test_it)": "error",
+        }
+        for start_method in START_METHODS:
+            for isolation in ("test", "class", "module", "none"):
+                with self.subTest(start_method, isolation=isolation):
+                    ended = self.run_here("--start-method", start_method, "--isolation", isolation)
+                    self.assertEqual(ended.outcomes(), expected)
+                    self.assertEqual(ended.exit_code, 1)
+                    self.assertIn("SystemExit: 3", ended.tests()["tearDownClass (test_it.TornDown)"]["traceback"])
+
+    def test_a_process_that_ends_badly_after_its_test_had_passed(self) -> None:
+        self.write("test_it.py", AT_EXIT)
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                ended = self.run_here("--start-method", start_method)
+                tests = ended.tests()
+                found = {name: (test["outcome"], test["cause"]) for name, test in tests.items()}
+                self.assertEqual(
+                    found,
+                    {
+                        "test_it.It.test_abort": ("error", "crash"),
+                        "test_it.It.test_code": ("error", "crash"),
+                        "test_it.It.test_skipped": ("skipped", None),
+                        "test_it.It.test_fails": ("failed", None),
+                        "test_it.It.test_well": ("passed", None),
+                    },
+                )
+                self.assertIn("SIGABRT after its test had passed", tests["test_it.It.test_abort"]["message"])
+                self.assertIn("code 7 after its test had passed", tests["test_it.It.test_code"]["message"])
+                self.assertEqual(ended.last_line, "1 passed, 3 failed, 1 skipped")
+
+    def test_a_test_of_which_its_framework_says_nothing(self) -> None:
+        self.write("test_it.py", SILENT)
+        ended = self.run_here("--retries", "2", "--tap", "it.tap", "--junit-xml", "it.xml")
+        self.assertEqual((ended.exit_code, ended.last_line), (0, "1 passed, 0 failed, 0 skipped"), ended.output)
+        assert ended.report is not None
+        self.assertEqual(ended.report["counts"]["passed"], 1)
+        (test,) = ended.report["tests"]
+        self.assertEqual((test["outcome"], len(test["attempts"])), ("passed", 1))
+        self.assertNotIn("not ok", self.read("it.tap"))
+        self.assertNotIn("<error", self.read("it.xml"))
+
+    def read(self, name: str) -> str:
+        with open(f"{self.directory}/{name}", encoding="utf-8") as file:
+            return file.read()
+
+
+if __name__ == "__main__":
+    unittest.main()
