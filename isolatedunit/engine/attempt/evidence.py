@@ -136,19 +136,26 @@ class Evidence:
                 if self.lost_channel:
                     record.cause = record.cause or "ipc"
                 conclusion.settled.append((test, record))
-            elif self.receipt is not None and self.receipt.stopped and failfast and self._is_bad:
-                conclusion.stopped.append(test)
-            elif _is_covered(test, conclusion):
-                conclusion.covered.append(test)
-            elif self.receipt is not None and self.receipt.interrupted and self._last_finished is not None:
-                conclusion.remaining.append(test)  # with one test less each time
-            elif self.receipt is not None:
-                text = "unittest ran the suite that contains this test but reported nothing about the test."
-                record.notes.append(Note("addError", f"{text}\n", text))
-                conclusion.settled.append((test, record))
+            elif self.receipt is None:
+                (conclusion.covered if _is_covered(test, conclusion) else conclusion.remaining).append(test)
             else:
-                conclusion.remaining.append(test)
+                self._sort_unfinished(test, record, self.receipt, conclusion, failfast=failfast)
         return conclusion
+
+    def _sort_unfinished(
+        self, test: PlannedTest, record: TestRecord, receipt: WorkFinished, conclusion: Conclusion, *, failfast: bool
+    ) -> None:
+        """Sort a test that did not finish although its child gave a receipt."""
+        if receipt.stopped and failfast and self._is_bad:
+            conclusion.stopped.append(test)
+        elif _is_covered(test, conclusion):
+            conclusion.covered.append(test)
+        elif receipt.interrupted and self._last_finished is not None:
+            conclusion.remaining.append(test)  # with one test less each time
+        else:
+            text = "unittest ran the suite that contains this test but reported nothing about the test."
+            record.notes.append(Note("addError", f"{text}\n", text))
+            conclusion.settled.append((test, record))
 
     @property
     def _is_bad(self) -> bool:
