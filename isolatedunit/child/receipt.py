@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _warnings
 import atexit
 import re
 import sys
@@ -143,7 +144,19 @@ def _insert_filter(action: str, message: re.Pattern[str] | None, category: type[
     if entry in filters:
         filters.remove(entry)
     filters.insert(0, entry)
-    warnings._filters_mutated()  # type: ignore[attr-defined]
+    _drop_what_filters_decided()
+
+
+def _drop_what_filters_decided() -> None:
+    """Have Python look at the warning filters anew; only C's functions, since those of Python 3.14 use live globals."""
+    if sys.version_info < (3, 14):
+        _warnings._filters_mutated()  # type: ignore[attr-defined]
+    else:
+        _warnings._acquire_lock()
+        try:
+            _warnings._filters_mutated_lock_held()
+        finally:
+            _warnings._release_lock()
 
 
 def filter_warnings_once(category: str | None) -> None:
