@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import inspect
 import sys
 import time
@@ -23,6 +24,7 @@ from isolatedunit.reporters.terminal.failures import FailureFormatter
 _HAS_DURATIONS = sys.version_info >= (3, 12)
 """Whether this Python's unittest calls ``addDuration``: where it does not, a result's method may have no base."""
 
+_IGNORE_PASSING = (unittest.TestResult.addSubTest, unittest.TextTestResult.addSubTest)
 _READ_NO_CLOCK = (unittest.TestResult.startTest, unittest.TextTestResult.startTest)
 _CLOCKS = (time.time, time.monotonic, time.perf_counter)
 
@@ -63,7 +65,6 @@ class _Shown(str):
 class ReportedSubTest(_SubTest):  # type: ignore[misc]
     """Takes the place of a subtest in a result."""
 
-    # editors compare the class of a subtest by its full name
     __module__ = "unittest.case"
     __qualname__ = "_SubTest"
 
@@ -94,6 +95,9 @@ class ReportedSubTest(_SubTest):  # type: ignore[misc]
         return self._described["description"]
 
 
+ReportedSubTest.__name__ = "_SubTest"  # editors compare the class of a subtest by its full name
+
+
 class ResultBridge:
     """Calls the methods of a unittest result for each report as if the test had run here: a listener.
 
@@ -113,6 +117,12 @@ class ResultBridge:
         """Report to *result* from now on; *tests* are those that exist in this process, by their number."""
         self._result, self._tests, self._stop = result, tests, stop
         self._may_measure = getattr(type(result), "startTest", None) not in _READ_NO_CLOCK
+
+    @property
+    def wants_passing_subtests(self) -> bool:
+        """Whether the result makes anything of a subtest that passed."""
+        method = getattr(type(self._result), "addSubTest", None)
+        return method is not None and method not in _IGNORE_PASSING
 
     def handle(self, event: Event) -> None:
         """Report the result in *event*, if it has one."""
@@ -156,6 +166,8 @@ class ResultBridge:
             subtest = ReportedSubTest(test, note.subtest)
             if note.kind == "addSkip":
                 self._result.addSkip(subtest, note.text)
+            elif note.kind == "addSubTest":
+                self._result.addSubTest(test, subtest, None)
             else:
                 self._result.addSubTest(test, subtest, as_exc_info(note, text, test))
         elif note.kind == "addSkip":
@@ -163,14 +175,29 @@ class ResultBridge:
         elif note.kind == "addUnexpectedSuccess":
             self._result.addUnexpectedSuccess(test)
         else:
+            _give_to_teamcity(note)
             getattr(self._result, note.kind)(test, as_exc_info(note, text, test))
+
+
+def _give_to_teamcity(note: Note) -> None:
+    """Leave the sides of a comparison where the result of teamcity-messages, which PyCharm has, looks for them."""
+    tools = sys.modules.get("teamcity.diff_tools")
+    if note.expected is None or tools is None:
+        return
+    with contextlib.suppress(ImportError):  # in an older one the exception itself had them
+        store = importlib.import_module("teamcity.jb_local_exc_store")
+        error = tools.EqualsAssertionError(note.expected, note.actual, "", preformated=True)
+        store.store_exception(error if error.can_be_serialized() else None)
 
 
 def as_exc_info(note: Note, text: str, test: Any) -> ExcInfo:
     """What ``sys.exc_info()`` was in the child, for a result to take."""
     method = getattr(type(test), getattr(test, "_testMethodName", ""), None)
     code = getattr(inspect.unwrap(method), "__code__", None) if callable(method) else None
-    return rebuild(text, note.exception, note.message, failed=note.kind == "addFailure", test_code=code)
+    rebuilt = rebuild(text, note.exception, note.message, failed=note.kind == "addFailure", test_code=code)
+    if isinstance(rebuilt[1], ChildError):
+        rebuilt[1].expected, rebuilt[1].actual = note.expected, note.actual
+    return rebuilt
 
 
 def start_earlier(result: Any, test: Any, duration: float) -> None:

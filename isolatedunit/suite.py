@@ -32,6 +32,7 @@ class IsolatedTestSuite(unittest.TestSuite):
         bridge = ResultBridge()
         run = Run(self.options or load_options(Options()), [bridge], open_backend)
         bridge.connect(result, originals, lambda: run.control.stop("the test result asked for it"))
+        run.report_passing_subtests(bridge.wants_passing_subtests)
         try:
             with heeding_signals(run.control), showing_child_errors(result):
                 run.execute(tests)

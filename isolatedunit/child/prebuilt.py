@@ -102,7 +102,7 @@ def prepare(pipe: PipeEnd, work: RunTest, finder: Finder, home: dict[str, Any]) 
     if test is None:
         return None
     cleanup.take_hold()
-    key = settings.failfast, settings.buffer, settings.tb_locals, settings.shares_process
+    key = settings.failfast, settings.buffer, settings.tb_locals, settings.shares_process, settings.passing_subtests
     prepared = _kept.get(key)
     if prepared is None:
         prepared = _kept[key] = Prepared(settings)

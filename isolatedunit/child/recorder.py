@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 MAX_TEXT = 1024 * 1024
 """A traceback is cut to this many characters, its beginning and its end are kept."""
 
+MAX_PASSING_SUBTESTS = 10_000
+"""Of how many subtests of a process it is reported that they passed: half as many as the runner keeps of a test."""
+
+MAX_SIDE = 10_000
+"""Characters of each side of a comparison that failed, at most."""
+
 _MAX_MESSAGE = 2000
 _OUR_FRAME = f'  File "{os.path.dirname(os.path.abspath(__file__))}'
 
@@ -64,6 +70,7 @@ class Recorder(unittest.TestResult):
         self.failfast = settings.failfast
         self.buffer = settings.buffer
         self.tb_locals = settings.tb_locals
+        self._reports_passing = MAX_PASSING_SUBTESTS if settings.passing_subtests else 0
         self.finished: set[int] = set()
         self.noted: set[int] = set()
         self.fixture_failed = False
@@ -149,6 +156,9 @@ class Recorder(unittest.TestResult):
     def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: ExcInfo | None) -> None:
         if err is None or err[0] is None:
             super().addSubTest(test, subtest, None)
+            if self._reports_passing:
+                self._reports_passing -= 1
+                self._report(test, kind="addSubTest", subtest=_describe(subtest))
             return
         failed = issubclass(err[0], test.failureException)
 
@@ -228,7 +238,10 @@ class Recorder(unittest.TestResult):
         return self._numbers.get(id(test), self._running)
 
     def _note(self, test: Any, kind: str, err: Any, kept: list[Any], add: Any, subtest: Any = None) -> None:
-        count, text = len(kept), None
+        count, text, sides = len(kept), None, {}
+        if kind == "addFailure":  # before unittest takes its own frames out of the traceback
+            shown = [cut(side, MAX_SIDE) for side in tracebacks.compared(err[2])]
+            sides = dict(zip(("expected", "actual"), shown, strict=False))
         try:
             add(test, err)
             text = kept[-1][1]
@@ -237,7 +250,7 @@ class Recorder(unittest.TestResult):
         if type(text) is not str or not text:
             text = format_exception(err[1], shows_locals=self.tb_locals)
             kept[count:] = [(test, text)]
-        self._report(test, kind=kind, **describe_exception(err[1], text), subtest=subtest)
+        self._report(test, kind=kind, **describe_exception(err[1], text), subtest=subtest, **sides)
 
     def _report(self, test: Any, **note: Any) -> None:
         number = self._number(test)

@@ -83,3 +83,18 @@ def format_chain(exception: BaseException, trace: TracebackType | None, *, shows
 def name_of(cls: type) -> str:
     """The class's name as a traceback has it."""
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def compared(trace: TracebackType | None) -> list[str]:
+    """How the two sides look that unittest's ``assertEqual``, or one of its kin, was called with; else empty."""
+    while trace is not None:
+        code, outside = trace.tb_frame.f_code, trace.tb_frame.f_globals
+        if "__unittest" in outside and code.co_name.startswith("assert"):
+            compares = code.co_name.endswith("Equal") and "Not" not in code.co_name and "Count" not in code.co_name
+            if not compares or code.co_argcount < 3:  # what counts has other things in its variables by then
+                return []
+            inside = trace.tb_frame.f_locals
+            sides = [inside.get(name) for name in code.co_varnames[1:3]]
+            return [side if type(side) is str else show(side) for side in sides]
+        trace = trace.tb_next
+    return []

@@ -34,7 +34,8 @@ class Launcher:
     """Prepares the attempts of the run with the id *run*, whose files are in *scratch*.
 
     *restore_files* is called before these files are used, since a test may have removed them. *warnings* is the
-    category of `warnings.simplefilter` that tests run under, or None.
+    category of `warnings.simplefilter` that tests run under, or None. With `passing_subtests` set, children report
+    subtests that pass, too.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Launcher:
         self._measuring = measuring
         self._warnings = warnings
         self._restore_files = restore_files
+        self.passing_subtests = False
         self._count = 0
         self._looked_for_groups = False
         self._groups_in: str | None = None
@@ -151,6 +153,7 @@ class Launcher:
             ipc=options.enable_ipc,
             profiler=None if profile is None else options.profiler,
             profile_directory=profile,
+            passing_subtests=self.passing_subtests,
             **of_attempt,
         )
 

@@ -84,6 +84,10 @@ class Run:
         )
         self._collection = Collection(self.id, options, self._loop, self.control, self._launcher.settings)
 
+    def report_passing_subtests(self, wanted: bool) -> None:
+        """Whether children report subtests that pass, too, for a result that wants to hear of them."""
+        self._launcher.passing_subtests = wanted
+
     def collect(self, source: Mapping[str, Any]) -> list[PlannedTest]:
         """The tests that *source* names, as a child lists them; raises `CollectionError`, and `Interrupted`."""
         return self._collection.collect(source)

@@ -32,6 +32,7 @@ CAUSES = (
 
 OUTCOME_OF_NOTE = {
     "addSuccess": "passed",
+    "addSubTest": "passed",
     "addExpectedFailure": "expectedFailure",
     "addSkip": "skipped",
     "addUnexpectedSuccess": "unexpectedSuccess",
@@ -75,9 +76,10 @@ class PlannedTest:
 class Note:
     """One call that unittest made on its result, other than ``addSuccess``.
 
-    *kind* is the method's name, *text* the formatted traceback or the reason of a skip, *message*
-    the exception's text, *exception* the name of its class. *subtest* has ``id`` and
-    ``description``.
+    *kind* is the method's name; ``addSubTest`` stands for a subtest that passed, and is there only if somebody wants to
+    hear of it. *text* is the formatted traceback or the reason of a skip, *message* the exception's text, *exception*
+    the name of its class. *subtest* has ``id`` and ``description``. *expected* and *actual* show the two sides of a
+    comparison that failed.
     """
 
     kind: str
@@ -85,6 +87,8 @@ class Note:
     message: str = ""
     exception: str | None = None
     subtest: dict[str, str] | None = None
+    expected: str | None = None
+    actual: str | None = None
 
     def makes_sense(self) -> bool:
         """Whether unittest has such a method, and a subtest has all that distinguishes it from others."""

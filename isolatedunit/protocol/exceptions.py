@@ -45,11 +45,11 @@ class ChildError(Exception, metaclass=_Named):
     actual: str | None = None
 
     def __init__(self, message: str, text: str) -> None:
-        super().__init__(message, text)
+        super().__init__(message)  # so that its repr, too, is like the original's
         self.text = text
 
-    def __str__(self) -> str:
-        return str(self.args[0])
+    def __reduce__(self) -> Any:
+        return type(self), (str(self), self.text), vars(self)
 
 
 class ChildFailure(ChildError, AssertionError):

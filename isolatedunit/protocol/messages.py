@@ -236,7 +236,9 @@ class OutcomeNoted(Report):
     *kind* is the name of that method (``addFailure`` ...). *test* is None for a *fixture*. *text* is
     the formatted traceback or the reason of a skip, *message* its last line, *exception* the name
     of the exception's class. *subtest* has ``id``, ``description`` and ``parameters``, its ``message`` if there is
-    one, and the representation of each parameter under `PARAMETER` and the parameter's name.
+    one, and the representation of each parameter under `PARAMETER` and the parameter's name. *expected* and *actual*
+    show the two sides of a comparison that failed. The kind ``addSubTest``, of a subtest that passed, is sent only if
+    the settings say so.
     """
 
     test: int | None = None
@@ -246,12 +248,16 @@ class OutcomeNoted(Report):
     message: str = ""
     exception: str | None = None
     subtest: dict[str, str] | None = None
+    expected: str | None = None
+    actual: str | None = None
 
-    KINDS = ("addError", "addExpectedFailure", "addFailure", "addSkip", "addUnexpectedSuccess")
+    KINDS = ("addError", "addExpectedFailure", "addFailure", "addSkip", "addSubTest", "addUnexpectedSuccess")
 
     def makes_sense(self) -> bool:
         """Whether a subtest has all that distinguishes it from others."""
-        return self.subtest is None or self.subtest.keys() >= SUBTEST_KEYS
+        if self.subtest is None:
+            return self.kind != "addSubTest"
+        return self.subtest.keys() >= SUBTEST_KEYS
 
 
 class TestEnded(Report):

@@ -80,6 +80,7 @@ class ChildSettingsTest(unittest.TestCase):
                 "profiler": options.profiler,
                 "profile_directory": "/scratch/profile",
                 "directory": None,
+                "passing_subtests": False,
             },
         )
         self.assertEqual(arrived, command)

@@ -1,0 +1,192 @@
+"""Other people's results: without these, an IDE or a CI server hears something else than plain unittest tells it."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import unittest
+
+from tests.support.command_line import run_python
+from tests.support.projects import ProjectTestCase
+
+SUITE = """
+    import unittest
+    from isolatedunit import IsolatedTestCase
+
+    class Mixin:
+        def test_1_passes(self):
+            pass
+
+        def test_2_compares(self):
+            self.assertEqual("one\\ntwo", "one\\nthree")
+
+        def test_3_compares_lists(self):
+            self.assertEqual([1, 2], [1, 3])
+
+        def test_4_fails(self):
+            self.fail("it does")
+
+        def test_5_raises(self):
+            raise ValueError("of its own")
+
+        def test_6_parts(self):
+            for number in range(4):
+                with self.subTest("part", number=number):
+                    if number == 3:
+                        self.skipTest("no three")
+                    self.assertNotEqual(number, 2)
+
+        def test_7_parts_that_pass(self):
+            for number in range(2):
+                with self.subTest(number=number):
+                    pass
+
+        @unittest.skip("not now")
+        def test_8_skipped(self):
+            pass
+
+        @unittest.expectedFailure
+        def test_9_expected(self):
+            self.fail("as expected")
+
+    class Plain(Mixin, unittest.TestCase):
+        pass
+
+    class Isolated(Mixin, IsolatedTestCase):
+        pass
+    """
+RECORD = """
+    import io, sys, unittest
+    import test_suite
+    from isolatedunit import IsolatedTestRunner, IsolatedTestSuite
+
+    CALLS = ["startTest", "stopTest", "addSuccess", "addError", "addFailure", "addSkip", "addExpectedFailure",
+             "addUnexpectedSuccess", "addSubTest", "startTestRun", "stopTestRun"]
+
+    class Recording(unittest.TextTestResult):
+        def __getattribute__(self, name):
+            method = super().__getattribute__(name)
+            if name not in CALLS:
+                return method
+
+            def call(test=None, *rest):
+                shown = [getattr(one, "id", lambda: "")() or (one and [one[0].__name__, str(one[1])])
+                         if not isinstance(one, str) else one for one in rest]
+                print(name, getattr(test, "id", lambda: "")(), *shown)
+                return method(test, *rest) if test is not None else method()
+            return call
+
+        def addSubTest(self, test, subtest, err):  # who overrides it hears of those that pass
+            super().addSubTest(test, subtest, err)
+
+    way = sys.argv[1]
+    loader = unittest.TestLoader()
+    if way == "suite":
+        loader.suiteClass = IsolatedTestSuite
+    suite = loader.loadTestsFromTestCase(test_suite.Isolated if way == "case" else test_suite.Plain)
+    runner = IsolatedTestRunner if way == "runner" else unittest.TextTestRunner
+    runner(io.StringIO(), resultclass=Recording).run(suite)
+    """
+TEAMCITY = """
+    import io, sys, unittest
+    import teamcity.unittestpy
+    import test_suite
+    from isolatedunit import IsolatedTestSuite
+
+    loader = unittest.TestLoader()
+    if sys.argv[1] == "suite":
+        loader.suiteClass = IsolatedTestSuite
+    suite = loader.loadTestsFromTestCase(test_suite.Isolated if sys.argv[1] == "case" else test_suite.Plain)
+    teamcity.unittestpy.TeamcityTestRunner(sys.stdout).run(suite)
+    """
+XML = """
+    import io, sys, unittest
+    import xml.etree.ElementTree as ElementTree
+    import xmlrunner
+    import test_suite
+    from isolatedunit import IsolatedTestSuite
+
+    loader = unittest.TestLoader()
+    if sys.argv[1] == "suite":
+        loader.suiteClass = IsolatedTestSuite
+    suite = loader.loadTestsFromTestCase(test_suite.Isolated if sys.argv[1] == "case" else test_suite.Plain)
+    file = io.BytesIO()
+    xmlrunner.XMLTestRunner(output=file, stream=io.StringIO()).run(suite)
+    for case in ElementTree.fromstring(file.getvalue()).iter("testcase"):
+        print(case.get("name"), [(one.tag, one.get("type"), one.get("message")) for one in case])
+    """
+
+
+VARYING = (
+    (r"(timestamp|duration)='[^']*'", r"\1"),
+    (r'\|n *File "[^"]*unittest.case.py".*?(?=\|n *File )', ""),  # frames of its own that unittest leaves in some
+    (r"\|n *File ", "|nFile "),
+    (r"<traceback object at \w+>", "<traceback>"),
+    (r"Ran (\d+) tests in .*", r"Ran \1"),
+)
+"""What two runs of the same tests differ in."""
+
+
+def there_is(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+class OtherResultsTest(ProjectTestCase):
+    """Each way of running the tests prints the same."""
+
+    maxDiff = None
+
+    def compare(self, program: str, *ways: str) -> str:
+        self.write("test_suite.py", SUITE)
+        self.write("program.py", program)
+        plain = self.run_way("plain")
+        for way in ways:
+            with self.subTest(way):
+                self.assertEqual(self.run_way(way), plain)
+        return "\n".join(plain)
+
+    def run_way(self, way: str) -> list[str]:
+        ended = run_python("program.py", way, cwd=self.directory)
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        output = ended.output.replace("test_suite.Isolated", "test_suite.Plain")
+        for pattern, shown in VARYING:
+            output = re.sub(pattern, shown, output)
+        return output.splitlines()
+
+    def test_a_result_that_overrides_every_method(self) -> None:
+        heard = self.compare(RECORD, "case", "suite", "runner")
+        self.assertIn("addSubTest test_suite.Plain.test_7_parts_that_pass", heard)
+
+    @unittest.skipUnless(there_is("teamcity"), "teamcity-messages is not installed")
+    def test_teamcity_and_pycharm(self) -> None:
+        heard = self.compare(TEAMCITY, "case", "suite")
+        self.assertIn("actual='one|nthree'", heard)
+
+    @unittest.skipUnless(there_is("xmlrunner"), "unittest-xml-reporting is not installed")
+    def test_unittest_xml_reporting(self) -> None:
+        heard = self.compare(XML, "case", "suite")
+        self.assertIn("'ValueError', 'of its own'", heard)
+
+    @unittest.skipUnless(there_is("nose2"), "nose2 is not installed")
+    def test_nose2(self) -> None:
+        self.compare_commands("nose2", "-v", "--pretty-assert")
+
+    @unittest.skipUnless(there_is("pytest"), "pytest is not installed")
+    def test_pytest(self) -> None:
+        self.compare_commands("pytest", "-v", "--no-header", "-p", "no:cacheprovider")
+
+    def compare_commands(self, module: str, *flags: str) -> None:
+        self.write("test_suite.py", SUITE)
+        outcomes = []
+        for name in ("Plain", "Isolated"):
+            test = f"test_suite.{name}" if module == "nose2" else f"test_suite.py::{name}"
+            output = run_python("-m", module, *flags, test, cwd=self.directory).output.replace(name, "Plain")
+            outcomes.append(
+                re.findall(r"^.*test_\d\w+.*(?:ok|FAIL|ERROR|skipped|PASSED|SKIPPED|XFAIL)\S*", output, re.M)
+            )
+        self.assertEqual(*outcomes)
+        self.assertGreater(len(outcomes[0]), 7)
+
+
+if __name__ == "__main__":
+    unittest.main()
