@@ -145,7 +145,8 @@ class Settler:
                 if outcome not in GOOD and self._retry_fixture(done, fixture, notes, cause):
                     continue
                 # a child speaks for the class and the module of its own tests, and for no others
-                if in_need:
+                # where it was cancelled, nothing was wrong: its tests are among those that did not run
+                if in_need and not (self.cancelled and cause == "cancelled"):
                     self._covered.update((turn, encounter, name) for encounter in encounters)
             if len(encounters) == len(notes):  # one process met it several times
                 for encounter, note in zip(encounters, notes, strict=True):
