@@ -24,7 +24,7 @@ from isolatedunit.collection.addresses import (
 )
 from isolatedunit.collection.import_path import unload_shadowed
 from isolatedunit.collection.overrides import overrides_of
-from isolatedunit.errors import OptionError
+from isolatedunit.errors import CollectionError, OptionError
 from isolatedunit.protocol.messages import ImportStarted, OutcomeNoted, TestEnded, TestsCollected
 
 TYPE_CHECKING = False
@@ -69,6 +69,10 @@ class Loader(unittest.TestLoader):
     def loadTestsFromModule(self, module: Any, *args: Any, pattern: str | None = None, **kws: Any) -> Any:
         top: Any = getattr(self, "_top_level_dir", None)
         suite = super().loadTestsFromModule(module, *args, pattern=pattern, **kws)
+        if not callable(suite):
+            raise CollectionError(
+                f"{module.__name__}: its load_tests returned {suite!r:.100}, which is no suite; return a TestSuite."
+            )
         self._tag(suite, {"module": module.__name__, "pattern": pattern})
         if hasattr(module, "load_tests"):
             self._note_preparation(suite, {"module": module.__name__, "pattern": pattern, "top": top})
@@ -150,6 +154,9 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
             source, patterns = {**source, "select": []}, source["select"]
             loader = Loader(reporter, command.known_bad)
             found = [one for one in _load(source, loader) if _is_selected(identify(one[0]), patterns)]
+    except CollectionError as exception:
+        reporter.send(TestsCollected, tests=[], last=True, error=str(exception))
+        return
     except Exception as exception:
         reporter.send(TestsCollected, tests=[], last=True, error=_explain(exception))
         return

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 LEAVE_GRACE = 1.0
 """Seconds that what a template forked has to end by itself when the run is over."""
 
-STOPPED_CHECK_INTERVAL = 500
-"""Milliseconds between two checks for a child that has stopped to be traced."""
+STOPPED_CHECK_INTERVAL = 100
+"""Milliseconds between two checks for a child that has stopped to be traced, and for orphans that have ended."""
 
 _pidfd_open, _make_poll = getattr(os, "pidfd_open", None), getattr(select, "poll", None)
 
@@ -60,6 +60,7 @@ class Watch:
         self._poll: Any = None if _make_poll is None else _make_poll()
         if self._poll is not None:
             self._poll.register(connection, 0)  # for its end only: commands have to wait
+        self.used_by_orphans = 0.0
 
     def wait(self, process_id: int) -> tuple[int, Any] | None:
         """Wait for the child to end; returns its wait status and resource usage, as ``wait4`` does.
@@ -67,7 +68,7 @@ class Watch:
         Returns None if somebody else has reaped the child. Raises `RunnerGone`, after ending the child, when the
         runner is gone.
         """
-        poll, descriptor = self._poll, None
+        poll, descriptor, self.used_by_orphans = self._poll, None, 0.0
         try:
             if poll is not None and _pidfd_open is not None:
                 descriptor = _pidfd_open(process_id)
@@ -85,12 +86,23 @@ class Watch:
                 elif any(one != descriptor for one, _ in ready):
                     end_all_below(LEAVE_GRACE)
                     raise RunnerGone
+                elif not ready:
+                    self._reap_orphans(process_id)
         except ChildProcessError:
             return None  # a debugger, say, that was told to
         finally:
             if descriptor is not None:
                 poll.unregister(descriptor)
                 os.close(descriptor)
+
+    def _reap_orphans(self, child: int) -> None:
+        """Reap processes that have lost their parents, as process 1 does where there is no subreaper.
+
+        A test may wait for the end of one: until somebody has reaped it, its id is taken. None is the *child*'s own.
+        """
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != child:
+            _, _, usage = os.wait4(ended.si_pid, os.WNOHANG)
+            self.used_by_orphans += usage.ru_utime + usage.ru_stime
 
     def is_hung_up(self, descriptor: int) -> bool:
         """Whether the other end of a Connection is closed."""

@@ -29,8 +29,8 @@ SEALED = frozenset(
     for room, names in (
         (
             "child",
-            "bootstrap cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt reaper "
-            "receipt recorder reporter streams suite template tracebacks worker",
+            "bootstrap cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt "
+            "random_seed reaper receipt recorder reporter streams suite template tracebacks worker",
         ),
         ("collection", "addresses fingerprints import_path overrides"),
         ("handles", "descriptors leaving origins processes state threads tracker"),

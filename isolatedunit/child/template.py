@@ -23,7 +23,7 @@ import struct
 import sys
 import time
 
-from isolatedunit.child import cleanup, fixtures, heartbeat, import_prefix, receipt, streams, worker
+from isolatedunit.child import cleanup, fixtures, heartbeat, import_prefix, random_seed, receipt, streams, worker
 from isolatedunit.child.prebuilt import note_import, prepare
 from isolatedunit.child.reaper import (
     LEAVE_GRACE,
@@ -181,12 +181,14 @@ class Template:
         gc.enable()
         try:
             give_sigchld()
+            random_seed.watch()
             import_module({"path": command.path})
             import_prefix.execute(command.prefix)
             _collect_new_garbage()
             self._unsafe = what_forbids_forking(sockets)
         except BaseException as exception:
             self._unsafe = f"an exception ({exception!r:.200})"
+        random_seed.look()
         take_sigchld()
         self._shared_imports_duration = time.monotonic() - started
 
@@ -205,6 +207,7 @@ class Template:
             self._socket.close()
         if has_exit_functions:
             receipt.discard_inherited_exit_functions()
+        random_seed.restore()
         return 0
 
     def _fork_child(self, command: ForkChild, descriptor: int) -> None:
@@ -270,7 +273,9 @@ class Template:
         """In a child: set up fixtures, and from then on serve as a template over the Connection *own*."""
         if self._finder is None:
             self._finder = Finder()
+        random_seed.watch()
         self._fixture_snapshot = fixtures.begin(pipe, work, self._finder)
+        random_seed.look()
         take_sigchld()
         self._collects_garbage = gc.isenabled()
         receipt.note_import()
@@ -340,7 +345,7 @@ class Template:
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper)
         if cpu_time is not None:
-            cpu_time += used_by_them
+            cpu_time += used_by_them + self._watch.used_by_orphans
         captured = {name: self._size_of(name) for name in self._capture}
         self._sizes = list(captured.values())
         if leftovers or status is None or any(self._sizes) or not is_plain(attempt):
@@ -393,6 +398,7 @@ class Template:
         if self._collects_garbage:
             gc.enable()
         give_sigchld()
+        random_seed.watch()
         try:
             import_module(command.home or {})
             for source in command.sources:
@@ -400,6 +406,7 @@ class Template:
                 self._finder.load(source)
         except BaseException:
             self._has_loaded_all = False  # the child meets it again and reports it as its test's error
+        random_seed.look()
         self._collects_garbage = gc.isenabled()
         note_import()
         _collect_new_garbage()

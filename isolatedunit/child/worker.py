@@ -81,6 +81,7 @@ def execute(
             arm_heartbeat(reporter.beat, command.settings.heartbeat_interval)
             collector.collect(command, reporter)
             save_lines()
+            cleanup.run_exit_functions()
         elif isinstance(command, (RunTest, RunFunction)):
             take_settings(pipe, command.settings, reporter)
             if finder is None:

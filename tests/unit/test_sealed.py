@@ -24,6 +24,7 @@ NOT_SEALED = {
 }
 
 LIVE_IMPORTS = {
+    "_random": "C",
     "__future__": "the compiler's",
     "asyncio": "runs a coroutine function that is called as a test: user code",
     "collections.abc": "classes that are written in C, and their bases",
@@ -71,6 +72,7 @@ LOOKS_INTO_MODULES = {
     "child.heartbeat": ("__getattr__", "_import_ctypes"),
     "child.import_prefix": ("leading_imports", "_is_installed", "execute"),
     "child.prebuilt": ("_make", "_is_made_by_unittest"),
+    "child.random_seed": ("watch", "look", "restore", "_state"),
     "child.receipt": ("discard_inherited_exit_functions",),
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
     "collection.addresses": (

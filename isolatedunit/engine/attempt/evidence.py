@@ -132,8 +132,7 @@ class Evidence:
             self._records[charged].duration = max(0.0, lasted - sum(record.duration for record in self._records))
         if self.receipt is not None and len(self.tests) == 1:
             self._note_overuse(self._records[0], cpu_limit)
-        if self.receipt is not None and self._ended_by_itself:
-            self._judge_end()
+        self._judge_end()
         for place, (test, record) in enumerate(zip(self.tests, self._records, strict=True)):
             if record.finished or place == charged:
                 if self.lost_channel:
@@ -201,7 +200,9 @@ class Evidence:
     def _judge_end(self) -> None:
         """Charge the last test with the end of its process, if that was not the child's own: it exits with 0."""
         is_well = not self.status.exit_code and self.status.signal is None
-        if is_well or self.cause is not None or self._last_finished is None:
+        if self.receipt is None or not self._ended_by_itself or is_well:
+            return
+        if self.cause is not None or self._last_finished is None:
             return
         record = self._records[self._last_finished]
         outcome = worst_outcome(record.notes, succeeded=record.succeeded)

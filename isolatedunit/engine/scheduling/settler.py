@@ -25,6 +25,27 @@ SPAWN_TRIES = 3
 """How often a child is tried to be made before its tests are reported."""
 
 
+def count_encounters(tests: Sequence[PlannedTest]) -> dict[tuple[int, str], int]:
+    """How often unittest has met a test's class, or module, before it meets it again; without those that it meets once.
+
+    It sets a class up anew after tests of another class. A base class that two modules import is met twice.
+    """
+    met: dict[tuple[int, str], int] = {}
+    found: dict[tuple[int, str], int] = {}
+    before: dict[int, PlannedTest] = {}
+    for test in sorted(tests, key=lambda test: test.number):
+        last = before.get(test.turn)
+        for owner, is_next in (
+            (test.class_id, last is None or last.class_id != test.class_id),
+            (test.module, last is None or last.module != test.module),
+        ):
+            met[test.turn, owner] = met.get((test.turn, owner), -1) + is_next
+            if met[test.turn, owner]:
+                found[test.number, owner] = met[test.turn, owner]
+        before[test.turn] = test
+    return found
+
+
 class Settler:
     """Reports what has come to an end, and puts the rest back into *backlog*.
 
@@ -40,8 +61,9 @@ class Settler:
         self._backlog = backlog
         self._scopes = scopes
         self._spawn_budget = 20 + len(tests) // 10
-        self._reported_fixtures: set[tuple[int, str]] = set()
-        self._covered: set[tuple[int, str]] = set()
+        self._reported_fixtures: set[tuple[int, int, str]] = set()
+        self._covered: set[tuple[int, int, str]] = set()
+        self._encounters = count_encounters(tests)
 
     def expect(self, test: PlannedTest) -> None:
         """One more test is going to be settled."""
@@ -51,8 +73,12 @@ class Settler:
     def covers(self, test: PlannedTest) -> bool:
         """Whether the test does not run since a fixture that it needs has failed, and was reported in its place."""
         return bool(self._covered) and any(
-            (test.turn, f"({name})") in self._covered for name in (test.class_id, test.module)
+            (test.turn, self._encounter(test, name), f"({name})") in self._covered
+            for name in (test.class_id, test.module)
         )
+
+    def _encounter(self, test: PlannedTest, owner: str) -> int:
+        return self._encounters.get((test.number, owner), 0)
 
     def without_covered(self, tests: Iterable[PlannedTest]) -> list[PlannedTest]:
         """Those of the tests that no failed fixture covers."""
@@ -112,28 +138,42 @@ class Settler:
         turn = tests[0].turn if tests else 0
         for fixture, (notes, cause) in done.attempt.conclusion.fixtures.items():
             outcome = worst_outcome(notes, succeeded=False)
+            name = fixture.partition(" ")[2]
+            in_need = [test for test in tests if name[1:-1] in (test.class_id, test.module)]
+            encounters = sorted({self._encounter(test, name[1:-1]) for test in in_need}) or [0]
             if fixture.startswith("setUp"):
                 if outcome not in GOOD and self._retry_fixture(done, fixture, notes, cause):
                     continue
                 # a child speaks for the class and the module of its own tests, and for no others
-                name = fixture.partition(" ")[2]
-                if any(name in (f"({test.class_id})", f"({test.module})") for test in tests):
-                    self._covered.add((turn, name))
-            if (turn, fixture) in self._reported_fixtures:
-                continue  # unittest reports it once, and another process of ours met it again
-            self._reported_fixtures.add((turn, fixture))
-            report = TestReport(
-                id=fixture,
-                outcome=outcome,
-                cause=cause,
-                notes=tuple(notes),
-                counted=False,
-                stdout=done.outputs[0].stdout,
-                stderr=done.outputs[0].stderr,
-                attempts=(*done.unit.history, done.facts(outcome, cause)),
-                place=tests[0].number - 0.5 if fixture.startswith("setUp") else tests[-1].number + 0.5,
-            )
-            done.events.append(TestFinished(done.now, report))
+                # where it was cancelled, nothing was wrong: its tests are among those that did not run
+                if in_need and not (self.cancelled and cause == "cancelled"):
+                    self._covered.update((turn, encounter, name) for encounter in encounters)
+            if len(encounters) == len(notes):  # one process met it several times
+                for encounter, note in zip(encounters, notes, strict=True):
+                    self._report_fixture(done, fixture, [note], cause, (turn, encounter))
+            else:
+                self._report_fixture(done, fixture, notes, cause, (turn, encounters[0]))
+
+    def _report_fixture(
+        self, done: Settlement, fixture: str, notes: Sequence[Note], cause: str | None, met: tuple[int, int]
+    ) -> None:
+        """Report the fixture, unless another process of ours has met it, too: unittest reports it once."""
+        if (*met, fixture) in self._reported_fixtures:
+            return
+        self._reported_fixtures.add((*met, fixture))
+        outcome, tests = worst_outcome(notes, succeeded=False), done.unit.tests
+        report = TestReport(
+            id=fixture,
+            outcome=outcome,
+            cause=cause,
+            notes=tuple(notes),
+            counted=False,
+            stdout=done.outputs[0].stdout,
+            stderr=done.outputs[0].stderr,
+            attempts=(*done.unit.history, done.facts(outcome, cause)),
+            place=tests[0].number - 0.5 if fixture.startswith("setUp") else tests[-1].number + 0.5,
+        )
+        done.events.append(TestFinished(done.now, report))
 
     def _retry_fixture(self, done: Settlement, fixture: str, notes: Sequence[Note], cause: str | None) -> bool:
         unit, conclusion = done.unit, done.attempt.conclusion

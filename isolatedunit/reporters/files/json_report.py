@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from isolatedunit.errors import OptionError
-from isolatedunit.model.events import Event
+from isolatedunit.model.events import Event, RunStarted
 from isolatedunit.model.results import TestReport
 from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.reporters.contract import GuardedReport, Origin, ReportContext
@@ -32,15 +32,16 @@ class JsonReport:
         path = context.path
         is_file = path not in ("", "-") and (os.path.isfile(path) or not os.path.exists(path))
         self._partial_path = f"{path}.partial"
-        self._partial = None
-        if is_file:
-            from isolatedunit.reporters.files.event_log import PartialResults
-
-            partial = PartialResults(replace(context, path=self._partial_path))
-            self._partial = GuardedReport(self._partial_path, partial)
+        self._partial: GuardedReport | None = None
+        self._has_partial = is_file
 
     def handle(self, event: Event) -> None:
         """Write the result in *event*, if it has one, to the file beside the report."""
+        if self._has_partial and isinstance(event, RunStarted):  # not before: listing the tests may fail
+            from isolatedunit.reporters.files.event_log import PartialResults
+
+            partial = PartialResults(replace(self._context, path=self._partial_path))
+            self._partial = GuardedReport(self._partial_path, partial)
         if self._partial is not None:
             self._partial.handle(event)
 

@@ -1,0 +1,75 @@
+"""Fixtures are counted as unittest does, and no file stays: without these tests, two encounters could be one report."""
+
+from __future__ import annotations
+
+import os
+import unittest
+
+from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import START_METHODS
+
+BASE = """
+    import unittest
+
+    class Base(unittest.TestCase):
+        @classmethod
+        def setUpClass(cls):
+            if cls is Base:
+                raise unittest.SkipTest("only a base")
+            cls.ready = True
+
+        def test_it(self):
+            self.assertTrue(self.ready)
+    """
+
+
+class EncountersTest(ProjectTestCase):
+    def test_a_base_class_that_is_imported_into_two_modules(self) -> None:
+        self.write("base.py", BASE)
+        self.write("test_a.py", "from base import Base\nclass A(Base):\n    pass\n")
+        self.write("test_b.py", "from base import Base\nclass B(Base):\n    pass\n")
+        for flags in ((), ("--isolation", "class"), ("--isolation", "none"), ("--fork-after", "fixtures")):
+            with self.subTest(flags):
+                ended = self.run_here(*flags)
+                self.assertEqual(ended.last_line, "2 passed, 0 failed, 2 skipped", ended.output)
+                assert ended.report is not None
+                self.assertEqual(ended.report["counts"]["skipped"], 2)
+                self.assertEqual(ended.report["missing"], [])
+        self.assertEqual(self.run_here("--repeat", "2").last_line, "4 passed, 0 failed, 4 skipped")
+
+
+class LeavesNothingTest(ProjectTestCase):
+    def test_what_a_module_removes_at_exit(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import atexit
+            import os
+            import tempfile
+            import unittest
+
+            made = tempfile.mkdtemp(dir=".")
+            atexit.register(os.rmdir, made)
+            other = tempfile.TemporaryDirectory(dir=".")
+
+            class It(unittest.TestCase):
+                def test_it(self):
+                    self.assertTrue(os.path.isdir(made) and os.path.isdir(other.name))
+            """,
+        )
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                ended = self.run_here("--start-method", start_method, "--history", "none")
+                self.assertEqual(ended.last_line, "1 passed, 0 failed, 0 skipped", ended.output)
+                self.assertEqual(set(os.listdir(self.directory)) - {"__pycache__"}, {"test_it.py"})
+
+    def test_a_run_whose_tests_cannot_be_listed(self) -> None:
+        self.write("test_it.py", "def load_tests(loader, tests, pattern):\n    return 'no suite'\n")
+        ended = self.run_here("--json", "report.json", "--history", "none", report=False)
+        self.assertEqual(ended.exit_code, 2)
+        self.assertIn("test_it: its load_tests returned 'no suite', which is no suite", ended.output)
+        self.assertEqual(set(os.listdir(self.directory)) - {"__pycache__"}, {"test_it.py"})
+
+
+if __name__ == "__main__":
+    unittest.main()

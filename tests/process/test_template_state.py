@@ -1,0 +1,120 @@
+"""What a template keeps for its forks: without these tests, a seed would be lost, or an orphan stay a zombie."""
+
+from __future__ import annotations
+
+import sys
+import unittest
+
+from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import START_METHODS
+
+SEEDED = """
+    import random
+    import unittest
+
+    random.seed(42)
+    FIRST = random.Random(42).random()
+
+    class It(unittest.TestCase):
+        def test_1(self):
+            self.assertEqual(random.random(), FIRST)
+
+        def test_2(self):
+            self.assertEqual(random.random(), FIRST)
+    """
+
+NEVER_SEEDED = """
+    import random
+    import unittest
+
+    for _ in range(2000):
+        random.random()
+
+    class It(unittest.TestCase):
+        def test_1(self):
+            print(random.random())
+
+        def test_2(self):
+            print(random.random())
+    """
+
+SEEDED_IN_FIXTURE = """
+    import random
+    import unittest
+
+    def setUpModule():
+        random.seed(7)
+
+    class It(unittest.TestCase):
+        def test_1(self):
+            print(random.random())
+
+        def test_2(self):
+            print(random.random())
+    """
+
+ORPHAN = """
+    import os
+    import time
+    import unittest
+
+    class It(unittest.TestCase):
+        def test_it(self):
+            reads, writes = os.pipe()
+            child = os.fork()
+            if child == 0:
+                orphan = os.fork()
+                if orphan:
+                    os.write(writes, str(orphan).encode())
+                os._exit(0)
+            orphan = int(os.read(reads, 20))
+            own = os.fork()
+            if own == 0:
+                os._exit(3)
+            os.waitpid(child, 0)
+            for _ in range(2000):
+                try:
+                    os.kill(orphan, 0)
+                except ProcessLookupError:
+                    break
+                time.sleep(0.01)
+            else:
+                self.fail("it stays a zombie")
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(own, 0)[1]), 3)
+    """
+
+
+class SeedTest(ProjectTestCase):
+    def printed(self, *arguments: str) -> list[str]:
+        return [test["stdout"] for test in self.run_here(*arguments).tests().values()]
+
+    def test_what_a_module_has_seeded(self) -> None:
+        self.write("test_it.py", SEEDED)
+        self.write("test_too.py", SEEDED)
+        for start_method in START_METHODS:
+            for isolation in ("test", "class"):
+                with self.subTest(start_method, isolation=isolation):
+                    flags = "--start-method", start_method, "--isolation", isolation
+                    failed = 0 if isolation == "test" else 2
+                    ended = self.run_here(*flags)
+                    self.assertEqual(ended.last_line, f"{4 - failed} passed, {failed} failed, 0 skipped", ended.output)
+
+    def test_what_nobody_has_seeded(self) -> None:
+        self.write("test_it.py", NEVER_SEEDED)
+        self.assertEqual(len(set(self.printed())), 2)
+
+    def test_what_a_fixture_has_seeded(self) -> None:
+        self.write("test_it.py", SEEDED_IN_FIXTURE)
+        self.assertEqual(len(set(self.printed("--fork-after", "fixtures"))), 1)
+
+
+@unittest.skipUnless(sys.platform == "linux", "it needs a subreaper")
+class OrphanTest(ProjectTestCase):
+    def test_an_orphan_that_ends_is_gone_and_a_child_of_the_test_is_the_tests(self) -> None:
+        self.write("test_it.py", ORPHAN)
+        ended = self.run_here("--start-method", "forkserver")
+        self.assertEqual(ended.last_line, "1 passed, 0 failed, 0 skipped", ended.output)
+
+
+if __name__ == "__main__":
+    unittest.main()
