@@ -45,7 +45,7 @@ class Collection:
         """The tests that *source* names, as a child lists them.
 
         A module whose import ends that child becomes one reported error, and the next child lists the rest.
-        Raises `CollectionError`, and `Interrupted`.
+        Raises `CollectionError`, `Interrupted`, and `IsolatedUnitError` where the run was ended for another reason.
         """
         source = {**source, "select": [*self._options.patterns]} if self._options.patterns else dict(source)
         known_bad: KnownBad = {}
@@ -56,7 +56,8 @@ class Collection:
             if attempt.received_all:
                 return plan.finish()
             if attempt.cause == "cancelled":
-                raise Interrupted
+                reason = self._control.stop_reason
+                raise Interrupted if reason is None else IsolatedUnitError(f"{reason}; no test was run.")
             if tries < SPAWN_TRIES and may_do_better(attempt):
                 self._pause(SPAWN_BACKOFF * 2.0 ** (tries - 1))
                 tries += 1

@@ -182,14 +182,21 @@ class ReplayTest(ProjectTestCase):
 
     def test_a_reader_that_leaves(self) -> None:
         self.write("test_it.py", TROUBLE)
-        process = self.start_here("-k", "test_skipped", "--events", "-", stderr=subprocess.PIPE)
-        assert process.stdout is not None and process.stderr is not None
-        process.stdout.close()
-        with process.stderr as stream:
-            output = stream.read().decode()
-        self.assertEqual(process.wait(), 3, output)
-        self.assertIn("isolatedunit: the report '-' could not be written: ", output)
-        self.assertTrue(output.endswith("0 passed, 0 failed, 1 skipped\n"), output)
+        """That ends the run, unless it was told to go on. The report is lost either way, and exit code 3 says so."""
+        for flags, last_words in (
+            ((), "isolatedunit: nobody reads its events any more; no test was run.\n"),
+            (("--no-events-lifeline",), "0 passed, 0 failed, 1 skipped\n"),
+        ):
+            with self.subTest(flags):
+                process = self.start_here("-k", "test_skipped", "--events", "-", *flags, stderr=subprocess.PIPE)
+                assert process.stdout is not None and process.stderr is not None
+                process.stdout.close()
+                with process.stderr as stream:
+                    output = stream.read().decode()
+                self.assertEqual(process.wait(), 3, output)
+                if flags:
+                    self.assertIn("isolatedunit: the report '-' could not be written: ", output)
+                self.assertTrue(output.endswith(last_words), output)
 
     def test_wrong_usage(self) -> None:
         self.write("it.jsonl", "nothing\n")
