@@ -24,7 +24,6 @@ from isolatedunit.config.converters import (
     group_limits,
     hash_seed,
     jobs,
-    patterns,
     retry_reasons,
     seconds,
     shard,
@@ -38,6 +37,7 @@ from isolatedunit.config.converters import (
 )
 from isolatedunit.config.leak_policy import read_policy
 from isolatedunit.config.output_options import OutputOptions, option
+from isolatedunit.config.unittest_options import UnittestOptions
 from isolatedunit.errors import OptionError
 from isolatedunit.model.start_methods import START_METHODS
 
@@ -62,62 +62,8 @@ def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OutputOptions):
+class Options(UnittestOptions, OutputOptions):
     """The options of a run, or of one test in it. Times are seconds, sizes bytes."""
-
-    # ---- unittest's own
-    verbosity: int = option(
-        1,
-        whole,
-        "how much to print: 0 is quiet, 1 prints a dot per test, 2 a line per test",
-        flags_set=((("-v", "--verbose"), 2, "print a line per test"), (("-q", "--quiet"), 0, "print no dots")),
-        section="unittest options",
-    )
-    failfast: bool = option(False, flag, "stop after the first failure or error", "-f", "--failfast")
-    catchbreak: bool = option(
-        False,
-        flag,
-        "on Ctrl-C, let running tests finish; a second Ctrl-C terminates them",
-        "-c",
-        "--catch",
-    )
-    buffer: bool = option(False, flag, "include the output of failed tests in their error messages", "-b", "--buffer")
-    patterns: tuple[str, ...] = option(
-        (),
-        patterns,
-        "only run tests that match this substring or pattern",
-        "-k",
-        metavar="PATTERN",
-    )
-    ids: tuple[str, ...] = option(
-        (),
-        texts,
-        "only run the test with this id, or the tests of the class or module with it",
-        "--id",
-        metavar="ID",
-    )
-    tb_locals: bool = option(False, flag, "show local variables in tracebacks", "--locals")
-    durations: int | None = option(
-        None, whole_or_none, "show the N slowest test cases (N=0 for all)", "--durations", metavar="N"
-    )
-    start_directory: str = option(
-        ".",
-        text,
-        "directory to start discovery in",
-        "-s",
-        "--start-directory",
-        metavar="DIR",
-        section="discovery options",
-    )
-    pattern: str = option("test*.py", text, "pattern to match test files", "-p", "--pattern")
-    top_level_directory: str | None = option(
-        None,
-        text,
-        "top-level directory of the project (default: the start directory)",
-        "-t",
-        "--top-level-directory",
-        metavar="DIR",
-    )
 
     # ---- isolation
     isolation: str = option(
@@ -448,7 +394,7 @@ class Options(OutputOptions):
 
 
 _OUTPUT_OPTIONS = {declared.name for declared in fields(OutputOptions)}
-# inherited fields come last, since --help and the documentation have this order
+# these come last, and unittest's first, since --help and the documentation have this order
 TABLE: dict[str, Field[Any]] = {
     declared.name: declared
     for declared in sorted(fields(Options), key=lambda declared: declared.name in _OUTPUT_OPTIONS)

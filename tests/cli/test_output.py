@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from tests.support.command_line import environment, run_python
+from tests.support.command_line import Completed, environment, run_python
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
 from tests.support.suites import FAILING, PASSING
@@ -143,7 +143,12 @@ class RetryTest(ProjectTestCase):
                     pass
             """,
         )
-        ended = self.run_here("--retries", "2")
+        for method in START_METHODS:
+            with self.subTest(method):
+                self.check_retries(self.run_here("--retries", "2", "--start-method", method))
+                os.unlink(os.path.join(self.directory, "tried"))
+
+    def check_retries(self, ended: Completed) -> None:
         tests = ended.tests()
         tried = {
             test_id.rpartition(".")[2]: [a["outcome"] for a in test["attempts"]] for test_id, test in tests.items()

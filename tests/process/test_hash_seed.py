@@ -1,4 +1,4 @@
-"""One hash seed for a run: without it, a test made from a set could be another one in the process that runs it."""
+"""One hash seed for a run: without this test, one made from a set could be another one in the process that runs it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,126 @@
+"""Without these tests a change that CONTRIBUTING.rst shows might not apply, not work, or touch more than it says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from tests.support.command_line import Completed, environment, run_isolatedunit
+from tests.support.diffs import DoesNotApply, FileDiff, read_diff
+from tests.support.paths import REPOSITORY
+from tests.support.projects import ProjectTestCase
+
+DIFFS = os.path.join("docs", "walkthroughs")
+
+CORE = (
+    "cli.test_output.LeaksTest.test_they_fail_the_test",
+    "cli.test_output.OutputTest.test_no_capture",
+    "cli.test_output.RetryTest.test_a_test_that_passes_on_a_retry_is_flaky",
+    "process.test_prebuilt.PreparedTestWithToy",
+    "process.test_requests.RequestsWithToy",
+    "process.test_runner_and_suite.RunnerTest.test_every_test_has_a_process_of_its_own",
+    "process.test_survival.BusyTest",
+    "process.test_survival.EventsTest.test_a_slow_and_an_unresponsive_child_are_told",
+    "process.test_survival.SignalTest.test_a_killed_runner_leaves_no_process_behind",
+    "process.test_survival.SignalTest.test_ctrl_c_once_ends_what_runs_and_writes_the_report",
+)
+"""What a run promises, whatever starts its processes: outcomes, output, retries, messages, leaks and its own end."""
+
+ZOO = ("zoo_[cfl]*", "zoo_hang.Hang.")
+"""Tests that misbehave, each with what it must be reported as: those that crash, fail in fixtures, leave something
+behind, or hang."""
+
+
+class WalkthroughTestCase(ProjectTestCase):
+    """Applies a diff to a copy of the project, which is the current directory of what it runs."""
+
+    name = ""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for folder in ("isolatedunit", "tests", "docs"):
+            shutil.copytree(
+                os.path.join(REPOSITORY, folder),
+                os.path.join(self.directory, folder),
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
+        shutil.copy(os.path.join(REPOSITORY, "setup.cfg"), self.directory)
+        path = os.path.join(DIFFS, f"{self.name}.diff")
+        with open(os.path.join(REPOSITORY, path), encoding="utf-8") as file:
+            self.files = read_diff(file.read())
+        for changed in self.files:
+            try:
+                changed.apply(self.directory)
+            except DoesNotApply as problem:
+                self.fail(f"{path} does not apply any more: {problem}\nCONTRIBUTING.rst says how to renew it.")
+
+    def code(self) -> list[FileDiff]:
+        """What the diff does to the package."""
+        return [changed for changed in self.files if changed.path.startswith("isolatedunit/")]
+
+    def run_copy(self, *arguments: str, **variables: str) -> Completed:
+        """Run the command of the copy."""
+        env = environment(PYTHONPATH=self.directory, **variables)
+        env.pop("COVERAGE_OF_COMMANDS", None)  # it is the package that is measured, and not a copy
+        ended = run_isolatedunit(*arguments, cwd=self.directory, env=env, report=False)
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        return ended
+
+    def check_tests(self, *names: str, **variables: str) -> None:
+        """Run these tests of the copy: each must be there and pass, with none skipped."""
+        ended = self.run_copy("--quiet", *(f"tests.{name}" for name in names), **variables)
+        self.assertRegex(ended.last_line, "^[1-9][0-9]* passed, 0 failed, 0 skipped$", ended.output)
+
+
+class OptionTest(WalkthroughTestCase):
+    name = "option"
+
+    def test_it_touches_three_files_of_code(self) -> None:
+        self.assertEqual(len(self.code()), 3)
+
+    def test_it_passes_its_tests_and_those_that_ask_for_more(self) -> None:
+        self.check_tests("process.test_nice", "unit.test_options", "unit.test_child_settings", "unit.test_layers")
+
+    def test_users_find_it(self) -> None:
+        self.assertRegex(self.run_copy("--help").output, r"\n  --nice N +lower the priority")
+        self.write("test_it.py", "import unittest\nclass It(unittest.TestCase):\n    def test_it(self): pass\n")
+        shown = self.run_copy("config", "--nice", "5", "test_it").output
+        self.assertRegex(shown, r"\n  nice +=\ 5 +the command line \(--nice\)\n")
+
+
+class ReportTest(WalkthroughTestCase):
+    name = "report"
+
+    def test_it_touches_two_files_of_code(self) -> None:
+        self.assertEqual([changed.is_new for changed in self.code()], [False, True])
+
+    def test_it_passes_its_tests_and_those_that_ask_for_more(self) -> None:
+        self.check_tests("cli.test_csv", "unit.test_options", "unit.test_layers")
+
+    def test_users_find_it(self) -> None:
+        self.assertRegex(self.run_copy("--help").output, r"\n  --csv FILE +write a line per test")
+
+
+class BackendTest(WalkthroughTestCase):
+    name = "backend"
+
+    def test_it_is_a_folder_and_a_line(self) -> None:
+        (changed,) = (one for one in self.files if not one.is_new)
+        self.assertEqual((changed.path, len(changed.added)), ("isolatedunit/model/start_methods.py", 1))
+        folders = {os.path.dirname(one.path) for one in self.files if one.is_new}
+        self.assertEqual(folders, {"isolatedunit/backends/toy"})
+
+    def test_it_keeps_to_the_contract(self) -> None:
+        self.check_tests("unit.test_backends.CapabilitiesTest", "unit.test_layers", START_METHODS="toy")
+
+    def test_users_find_it(self) -> None:
+        self.assertIn("--start-method auto|spawn|forkserver|toy", self.run_copy("--help").output)
+
+    def test_it_passes_the_core_of_the_tests(self) -> None:
+        self.check_tests(*CORE, START_METHODS="toy")
+
+    def test_it_finds_what_a_test_does_to_its_process(self) -> None:
+        for pattern in ZOO:
+            with self.subTest(pattern):
+                ended = self.run_copy("selftest", "--start-method", "toy", "-k", pattern)
+                self.assertRegex(ended.output, r"\n[1-9]\d* as expected, 0 not\n")
