@@ -32,7 +32,7 @@ from isolatedunit.reporters.terminal.log import ProcessLog
 from isolatedunit.reporters.terminal.streams import FilteredStream, LosableStream, rewrite_elapsed
 from isolatedunit.reporters.timeline import Timeline
 from isolatedunit.result_bridge import ResultBridge, showing_child_errors
-from isolatedunit.system.signals import heeding_signals
+from isolatedunit.system.signals import deferring_interrupts, heeding_signals
 
 if TYPE_CHECKING:
     from isolatedunit.backends.contract import Prestarted
@@ -157,29 +157,33 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         path, shard = self.options.history, self.options.shard
         history = None if path is None else History(path, only_reads=shard is not None)
         reporters, bridge = self._gather(Origin.of(self.options, names_system=writes_reports(self.options)), history)
-        run = Run(
-            self.options,
-            reporters.listeners,
-            open_backend,
-            warnings=self.warnings,
-            answer=self._handlers.answer,
-            listens_at_once=bool(self._handlers),
-            prestarted=self.prestarted,
-        )
-        try:
-            with heeding_signals(run.control):
-                reporters.lifeline.connect(run.control.end)
-                if self.live is not None:
-                    self.live.connect(run.control)
-                if history is not None and source is not None:
-                    run.expect_shared_imports(history.read_shared_imports(source))
-                tests, originals = plan(run)
-                dispatch = self._dispatcher(run, bridge, history, tests, originals)
-                result = self._run_planned(dispatch, reporters)
-        finally:
-            run.close()
-            self.interrupted = run.control.interrupts > 0
-            self.not_run = reporters.timeline.not_run
+        with deferring_interrupts() as deferred:
+            run = Run(
+                self.options,
+                reporters.listeners,
+                open_backend,
+                warnings=self.warnings,
+                answer=self._handlers.answer,
+                listens_at_once=bool(self._handlers),
+                prestarted=self.prestarted,
+            )
+            try:
+                with heeding_signals(run.control):
+                    if deferred.pending:
+                        run.control.interrupt()
+                        deferred.pending = 0
+                    reporters.lifeline.connect(run.control.end)
+                    if self.live is not None:
+                        self.live.connect(run.control)
+                    if history is not None and source is not None:
+                        run.expect_shared_imports(history.read_shared_imports(source))
+                    tests, originals = plan(run)
+                    dispatch = self._dispatcher(run, bridge, history, tests, originals)
+                    result = self._run_planned(dispatch, reporters)
+            finally:
+                run.close()
+                self.interrupted = run.control.interrupts + deferred.pending > 0
+                self.not_run = reporters.timeline.not_run
         for line in run.measured:
             self.stream.writeln(line)
         if history is not None and source is not None:

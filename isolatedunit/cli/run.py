@@ -23,6 +23,7 @@ from isolatedunit.reporters.terminal.streams import (
     keep_encodable,
     wants_colour,
 )
+from isolatedunit.system.signals import deferring_interrupts
 
 if TYPE_CHECKING:
     from isolatedunit.backends.contract import Prestarted
@@ -132,7 +133,7 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
     """Run the tests that are wanted, or replay a run of the *past*; returns the exit code."""
     names, is_run = wanted.names, past is None
     options = with_hash_seed(wanted.options) if is_run else wanted.options
-    with ExitStack() as closing:
+    with deferring_interrupts(), ExitStack() as closing:
         prestarted = _begin_template(options, closing) if is_run else None
         display = _display_of(options) if is_run else None
         if display is not None:

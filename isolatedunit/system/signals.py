@@ -8,6 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+_MEANT = 5
+"""The number of the Ctrl-C that ends a process at once which does not seem to come to its end."""
+
 _FOR_DEFAULT = ("SIGTERM", "SIGHUP"), ("SIGTSTP",), ("SIGQUIT", "SIGUSR1")
 
 
@@ -22,6 +25,37 @@ class Controlled(Protocol):
 
     def inspect(self) -> None:
         """Show what runs."""
+
+
+class Deferred:
+    """A handler that notes a Ctrl-C and lets what goes on come to its end; not for ever, though."""
+
+    def __init__(self) -> None:
+        self.pending = 0
+
+    def __call__(self, _signal: int, _frame: Any) -> None:
+        self.pending += 1
+        if self.pending == _MEANT:
+            raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def deferring_interrupts() -> Iterator[Deferred]:
+    """While this lasts, count each Ctrl-C, so that what is begun meanwhile can also be ended.
+
+    Whoever enters it looks at the count and does what is wanted. Inside another such context, the count is that one's.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if is_main else None
+    if not is_main or isinstance(before, Deferred):
+        yield before if isinstance(before, Deferred) else Deferred()
+        return
+    deferred = Deferred()
+    signal.signal(signal.SIGINT, deferred)
+    try:
+        yield deferred
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from isolatedunit.config.options import Options
 from isolatedunit.model.events import AttemptFinished, AttemptStarted, Event, Listener, OutputWritten, TestFinished
 from isolatedunit.model.records import record
 from isolatedunit.model.results import TestReport
+from isolatedunit.reporters.terminal.passing_warnings import PassingWarnings
 
 _DOUBLE, _SINGLE = "=" * 70, "-" * 70
 
@@ -22,6 +23,8 @@ def make_printers(
     if failures or options.show_output == "all":
         all_output = options.show_output == "all"
         printers.append(ImmediateFailures(write_line, formatter, failures=failures, all_output=all_output))
+    if options.show_output == "failed" and not options.buffer:
+        printers.append(PassingWarnings(write_line))
     return printers
 
 
