@@ -18,6 +18,8 @@ from isolatedunit.system.usage import size_of
 _UNITTEST = f'  File "{os.path.dirname(os.path.abspath(unittest.__file__))}{os.sep}'
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
+_HEADING = "(most recent call first):\n"
+
 
 class Capture:
     """One set of files: standard output, standard error and stacks.
@@ -108,13 +110,19 @@ def _without_our_frames(stacks: str) -> str:
         if line.startswith(shown) or not line.startswith(ours):
             if not line.startswith("  "):
                 _drop_callers(kept)
-            kept.append(line)
+            if line.strip() or (kept and kept[-1].strip()):  # one empty line where a thread was left out
+                kept.append(line)
     _drop_callers(kept)
     return "".join(kept)
 
 
 def _drop_callers(lines: list[str]) -> None:
-    """Drop unittest's frames at the end of a stack, its outermost ones, unless there are no others."""
+    """Drop unittest's frames at the end of a stack, its outermost ones, unless there are no others.
+
+    A stack of which nothing is left, such as that of the thread which sends heartbeats, is dropped with its heading.
+    """
+    if lines and lines[-1].endswith(_HEADING):
+        lines.pop()
     left = len(lines)
     while left and lines[left - 1].startswith(_UNITTEST):
         left -= 1

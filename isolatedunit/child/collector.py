@@ -6,7 +6,7 @@ import sys
 import unittest
 from fnmatch import fnmatchcase
 from types import FunctionType
-from unittest.loader import _FailedTest, _make_failed_import_test, _make_skipped_test  # type: ignore[attr-defined]
+from unittest.loader import _make_failed_import_test, _make_skipped_test  # type: ignore[attr-defined]
 from unittest.main import _convert_names  # type: ignore[attr-defined]
 from unittest.util import strclass
 
@@ -92,10 +92,8 @@ class Loader(unittest.TestLoader):
         return suite
 
     def _load_name(self, name: str) -> unittest.TestSuite:
-        if name in self._known_bad:
-            return self.suiteClass([_FailedTest(name, ImportError(self._known_bad[name]["text"]))])
-        self._reporter.send(ImportStarted, module=name)
         try:
+            self._announce_import(name)
             return super().loadTestsFromName(name)
         except unittest.SkipTest as exception:
             return _make_skipped_test(name, exception, self.suiteClass)  # type: ignore[no-any-return]
@@ -134,10 +132,13 @@ class Loader(unittest.TestLoader):
                 unload_shadowed()
         return super()._find_tests(start_dir, pattern, *args)  # type: ignore[misc]
 
-    def _get_module_from_name(self, name: str) -> Any:
+    def _announce_import(self, name: str) -> None:
         if name in self._known_bad:
             raise ImportError(self._known_bad[name]["text"])
         self._reporter.send(ImportStarted, module=name)
+
+    def _get_module_from_name(self, name: str) -> Any:
+        self._announce_import(name)
         return super()._get_module_from_name(name)  # type: ignore[misc]
 
 

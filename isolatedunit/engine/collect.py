@@ -66,8 +66,9 @@ class Collection:
             evidence = attempt.evidence
             if module is None or module in known_bad:
                 raise CollectionError(f"collecting the tests failed: {evidence.cause_text}\n{attempt.format_story()}")
-            text = f"Importing it ended the process that collects the tests. {evidence.cause_text}\n{evidence.stacks}"
-            known_bad[module] = {"cause": str(attempt.cause), "text": text.rstrip()}
+            # the sentence is the last line, as in every traceback: that line stands for the error in summaries
+            text = f"{evidence.stacks.rstrip()}\n\n{evidence.cause_text} It happened while this module was imported."
+            known_bad[module] = {"cause": str(attempt.cause), "text": text.lstrip()}
 
     def _pause(self, seconds: float) -> None:
         """Turn the loop for so long, while nothing runs; a Ctrl-C ends the pause."""

@@ -239,7 +239,18 @@ class CollectionTest(unittest.TestCase):
         self.assertEqual(len(self.collect(killed, self.listed(TEST))), 1)
         known_bad = self.loop.commands[1].known_bad
         self.assertEqual((list(known_bad), known_bad["bad"]["cause"]), (["bad"], "crash"))
-        self.assertIn("SIGKILL", known_bad["bad"]["text"])
+        self.assertEqual(
+            known_bad["bad"]["text"],
+            "The process that collects the tests was killed by SIGKILL before it finished. "
+            "It happened while this module was imported.",
+        )
+
+    def test_the_last_line_says_what_became_of_a_module(self) -> None:
+        late = [said(ChildReady), said(ImportStarted, module="bad"), ChildExited(KILLED, stacks="File 1\nFile 2\n")]
+        self.collect(late, self.listed(TEST))
+        stacks, _, sentence = self.loop.commands[1].known_bad["bad"]["text"].partition("\n\n")
+        self.assertEqual(stacks, "File 1\nFile 2")
+        self.assertIn("SIGKILL", sentence)
 
     def test_one_that_ends_it_twice_is_no_reason_to_go_on_for_ever(self) -> None:
         killed = [said(ChildReady), said(ImportStarted, module="bad"), ChildExited(KILLED)]

@@ -55,6 +55,11 @@ class Evidence:
         self.current = self._only_fixture = fixture
 
     @property
+    def subject(self) -> str:
+        """What the child is for, as the beginning of a sentence; a child without tests and fixture collects tests."""
+        return "The test" if self.names else "The collection of the tests"
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The ids of the tests that the child runs, or of its fixture."""
         if self._only_fixture is not None:
@@ -217,9 +222,11 @@ class Evidence:
         # the kernel sends SIGXCPU at the limit, and SIGKILL a second later to a process that handles it
         used = self.status.cpu_time or 0.0
         if cpu_limit is not None and (self.status.signal == "SIGXCPU" or used >= cpu_limit):
-            self.blame("cpu", f"The test used more CPU time than its limit of {cpu_limit:g} s.")
-        else:
+            self.blame("cpu", f"{self.subject} used more CPU time than its limit of {cpu_limit:g} s.")
+        elif self.names:
             self.blame("crash", f"The test's process {self.status} before the test finished.")
+        else:
+            self.blame("crash", f"The process that collects the tests {self.status} before it finished.")
 
 
 def _is_covered(test: PlannedTest, conclusion: Conclusion) -> bool:

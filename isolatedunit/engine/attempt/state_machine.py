@@ -352,8 +352,12 @@ class Attempt:
             text = f"{self.current} waited {more:.1f} of {elapsed:.1f} s for a processor; its time limit is extended"
             return [Announce(events.Warned(now, text))]
         allowed = deadlines.out_of_time - deadlines.started_at
-        actions = self._end_because("timeout", f"The test did not finish within {allowed:g} s.", now)
+        actions = self._end_late(allowed, now)
         return [*self._examined(examined, now), *actions]
+
+    def _end_late(self, allowed: float, now: float) -> list[Action]:
+        shown = round(allowed, 2) or allowed  # an extended limit has any number of digits
+        return self._end_because("timeout", f"{self.evidence.subject} did not finish within {shown:g} s.", now)
 
     def _examined(self, examined: Examined, now: float) -> list[Action]:
         if examined.condition is not None and self.cause == "timeout":
@@ -365,7 +369,7 @@ class Attempt:
     def _spawning_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
         allowed = self.deadline - self.spawned_at
         if not self.options.enable_ipc:
-            return self._end_because("timeout", f"The test did not finish within {allowed:g} s.", now)
+            return self._end_late(allowed, now)
         self._spawn_failure = SpawnFailed(f"the child showed no sign of life within {allowed:g} s")
         return self._end_because("spawn", self._spawn_failure.text, now)
 
@@ -374,7 +378,9 @@ class Attempt:
         return self._climb(now, [(Terminate(), self.options.terminate_grace)])
 
     def _cancel(self, request: CancelRequested, now: float) -> list[Action]:
-        return self._end_because("cancelled", f"The test was terminated: {request.reason}.", now, force=request.force)
+        return self._end_because(
+            "cancelled", f"{self.evidence.subject} was terminated: {request.reason}.", now, force=request.force
+        )
 
     def _cancel_queued(self, _: CancelRequested, now: float) -> list[Action]:
         self.evidence.blame("cancelled", "")
