@@ -21,6 +21,7 @@ import multiprocess
 from multiprocess import context, spawn, util
 from multiprocess.connection import wait
 
+from isolatedunit.backends.connections import open_channel
 from isolatedunit.backends.contract import Setting
 from isolatedunit.errors import SpawnError
 from isolatedunit.protocol.channel import Channel
@@ -145,9 +146,9 @@ def launch(mark: str, role: str, capture: Mapping[str, str], hash_seed: int | No
     environment = {**os.environ, RUN_VARIABLE: add_mark(mark)}
     if hash_seed is not None:
         environment[HASH_SEED_VARIABLE] = str(hash_seed)
-    ours = theirs = None
+    channel = theirs = None
     try:
-        ours, theirs = multiprocess.Pipe()
+        channel, theirs = open_channel()
         if IS_LEAN:
             process: Any = LeanProcess(theirs.fileno(), role, environment, capture)
         else:
@@ -155,15 +156,15 @@ def launch(mark: str, role: str, capture: Mapping[str, str], hash_seed: int | No
         with nullcontext() if IS_LEAN else _hash_seed_set(environment):
             process.start()
     except OSError as exception:
-        if ours is not None:
-            ours.close()
+        if channel is not None:
+            channel.close()
         raise SpawnError(
             f"no interpreter could be started: {exception}", lasting=isinstance(exception, _LASTING)
         ) from exception
     finally:
         if theirs is not None:
             theirs.close()
-    return process, Channel(ours)
+    return process, channel
 
 
 def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str, str]) -> None:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import multiprocess
-
+from isolatedunit.backends.connections import open_channel
 from isolatedunit.backends.forkserver.child import ForkedChild
 from isolatedunit.backends.forkserver.templates import FixtureProcess, ModuleTemplate, TemplateConnection
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.results import ExitStatus
-from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import ChildReaped, EndFixtureProcess, FixtureProcessReady
 
 
@@ -24,17 +22,17 @@ class OpeningChild(ForkedChild):
     _connection: TemplateConnection | None = None
 
     def _order(self, template: ModuleTemplate, home: dict[str, Any] | None, descriptor: int) -> None:
-        ours, theirs = multiprocess.Pipe()
+        channel, theirs = open_channel()
         order = self._order_to(template, home, becomes_fixture_process=True)
         try:
             template.connection.send(order, descriptor, theirs.fileno())
         except OSError:
-            ours.close()
+            channel.close()
             raise
         finally:
             theirs.close()
         self._close_connection()  # there is one if this is not the first try
-        self._connection = TemplateConnection(Channel(ours))
+        self._connection = TemplateConnection(channel)
 
     def _note_end(self, report: ChildReaped | FixtureProcessReady) -> None:
         if isinstance(report, ChildReaped):
@@ -70,8 +68,7 @@ class ClosingChild(ForkedChild):
         self._pool.remove_fixture_process(self._spec.scope)
         self._template, self._below = fixture_process.template, fixture_process.below
         self._capture, self._wrote = self._pool.new_capture(), True
-        ours, theirs = multiprocess.Pipe()
-        self.channel = Channel(ours)
+        self.channel, theirs = open_channel()
         self.channel.send(self._spec.command)
         order = EndFixtureProcess(attempt=self._spec.attempt, capture=self._capture.paths)
         try:

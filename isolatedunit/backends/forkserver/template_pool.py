@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-import multiprocess
-
 from isolatedunit.backends.capture import Capture
+from isolatedunit.backends.connections import open_channel
 from isolatedunit.backends.contract import ChildSpec, Setting
 from isolatedunit.backends.forkserver.prestart import BASE
 from isolatedunit.backends.forkserver.templates import FixtureProcess, ModuleTemplate, SharedImports, TemplateConnection
 from isolatedunit.backends.interpreter import end_interpreter, launch, prepare, wait_for_end
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.results import ImportsKey, path_of
-from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import EndStrays, Exit, ForkTemplate
 from isolatedunit.system import processes
 
@@ -278,12 +276,12 @@ class TemplatePool:
 
 def _fork(template: TemplateConnection, command: ForkTemplate) -> TemplateConnection:
     """Have *template* fork another template; raises `OSError` if it is gone."""
-    ours, theirs = multiprocess.Pipe()
+    channel, theirs = open_channel()
     try:
         template.send(command, theirs.fileno())
     except OSError:
-        ours.close()
+        channel.close()
         raise
     finally:
         theirs.close()
-    return TemplateConnection(Channel(ours))
+    return TemplateConnection(channel)
