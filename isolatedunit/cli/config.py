@@ -28,9 +28,10 @@ def config_command(arguments: Sequence[str]) -> int:
     from isolatedunit.system.signals import heeding_signals
 
     parser = make_parser(
+        tests="the modules, classes, methods or files whose options to show; at least one",
         prog="isolatedunit config",
         usage="%(prog)s [OPTION ...] TEST ...",
-        description="Show the options that tests will have when they run with these options, and where each is set.",
+        description="Show the options that tests will have when they run with these options,\nand where each is set.",
         epilog=None,
     )
     options, names, origins, _ = parse_all(arguments, parser)
@@ -45,7 +46,7 @@ def config_command(arguments: Sequence[str]) -> int:
     failed = next((report_known(test) for test in planned if test.reports), None)
     if failed is not None and failed.notes:
         message = failed.notes[0].message.strip().rpartition("\n")[2]
-        raise OptionError(f"config: {failed.id.rpartition('.')[2]!r} cannot be loaded: {message}")
+        raise OptionError(f"config: {failed.id.rpartition('.')[2]!r} cannot be loaded: {message.rstrip('.')}.")
     print("\n".join(explain(planned, options, origins)), file=FilteredStream(sys.stdout, keep_encodable(sys.stdout)))
     return SUCCESS if planned else NO_TESTS
 

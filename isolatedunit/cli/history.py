@@ -93,7 +93,7 @@ def _write(flag: str, path: str, text: str) -> None:
     try:
         write_atomically(path, text)
     except OSError as exception:
-        raise OptionError(f"{flag}: {path!r} cannot be written: {exception}.") from exception
+        raise OptionError(f"{flag}: {path!r} cannot be written: {exception.strerror}.") from exception
 
 
 def _format_all(found: Trends, path: str) -> list[str]:

@@ -44,7 +44,7 @@ def leaks_command(arguments: Sequence[str]) -> int:
     try:
         write_atomically(given.baseline, _HEADER + "".join(f"{line}\n" for line in lines))
     except OSError as exception:
-        raise OptionError(f"--baseline: {given.baseline!r} cannot be written: {exception}.") from exception
+        raise OptionError(f"--baseline: {given.baseline!r} cannot be written: {exception.strerror}.") from exception
     print(f"{given.baseline}: {len(lines)} accepted", file=sys.stderr)
     return 0
 

@@ -33,7 +33,7 @@ def merge_command(arguments: Sequence[str]) -> int:
         try:
             write_atomically(given.json, f"{json.dumps(merged, indent=1)}\n")
         except OSError as exception:
-            raise OptionError(f"--json: {given.json!r} cannot be written: {exception}.") from exception
+            raise OptionError(f"--json: {given.json!r} cannot be written: {exception.strerror}.") from exception
     if given.history is not None:
         history = History(given.history)
         history.learn([row for row in map(_row_of, merged["tests"]) if row is not None])

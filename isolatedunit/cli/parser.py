@@ -54,8 +54,14 @@ def make_subcommand_parser(name: str, description: str, **more: Any) -> Parser:
     return Parser(prog=f"isolatedunit {name}", description=description, **more)
 
 
-def make_parser(**more: Any) -> Parser:
-    """The parser of the options of a run, which leaves out what is not given; *more* replaces what its help says."""
+_ANY_TESTS = "modules, classes, methods or files to run; with none, or with 'discover', tests are discovered"
+
+
+def make_parser(tests: str = _ANY_TESTS, **more: Any) -> Parser:
+    """The parser of the options of a run, which leaves out what is not given.
+
+    *tests* is the help of the positional arguments; *more* replaces what the rest of the help says.
+    """
     subcommands = [f"isolatedunit {name} {arguments}" for name, (arguments, _) in SUBCOMMANDS.items()]
     lines = [f"  {usage:<30}  {words}\n" for usage, (_, words) in zip(subcommands, SUBCOMMANDS.values(), strict=True)]
     texts = {
@@ -69,11 +75,7 @@ def make_parser(**more: Any) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument(
-        "tests",
-        nargs="*",
-        help="modules, classes, methods or files to run; with none, or with 'discover', tests are discovered",
-    )
+    parser.add_argument("tests", nargs="*", help=tests)
     parser.add_argument("--config", metavar="FILE", help="read options from this .toml or .cfg file only")
     section: Any = parser
     for name, option in TABLE.items():

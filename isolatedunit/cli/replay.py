@@ -34,7 +34,7 @@ def replay_command(arguments: Sequence[str]) -> int:
     try:
         source = nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb")  # noqa: SIM115 - closed below
     except OSError as exception:
-        raise OptionError(f"replay: {path!r} cannot be read: {exception}.") from exception
+        raise OptionError(f"replay: {path!r} cannot be read: {exception.strerror}.") from exception
     with source as file:
         past = PastRun(path, file)
         return run_tests(Wanted(_options_of(past, given, path), [], {}, {}), past)

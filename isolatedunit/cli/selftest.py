@@ -91,7 +91,7 @@ def selftest_command(arguments: Sequence[str]) -> int:
     patterns = () if given.pattern is None else patterns_of(expected)
     made = {}
     for method in chosen:
-        print(f"{len(expected)} tests with {method} ...", flush=True)
+        print(f"{len(expected)} test{'' if len(expected) == 1 else 's'} with {method} ...", flush=True)
         made[method] = {
             test: verdict_on(report, expected[test])
             for test, report in visit(method, patterns).items()

@@ -28,7 +28,7 @@ def need_profiler(profiler: str, directory: str) -> None:
     try:
         os.makedirs(directory, 0o700, exist_ok=True)
     except OSError as exception:
-        raise OptionError(f"--profile: {directory!r} cannot be created: {exception}.") from exception
+        raise OptionError(f"--profile: {directory!r} cannot be created: {exception.strerror}.") from exception
 
 
 def begin(profiler: str, path: str) -> Callable[[], None]:

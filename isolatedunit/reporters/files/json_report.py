@@ -110,8 +110,12 @@ def read_report(path: str, who: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
-    except (OSError, ValueError) as exception:
-        raise OptionError(f"{who}: {path!r} cannot be read: {exception}.") from exception
+    except OSError as exception:
+        raise OptionError(f"{who}: {path!r} cannot be read: {exception.strerror}.") from exception
+    except ValueError as exception:
+        raise OptionError(
+            f"{who}: {path!r} cannot be read: it is not JSON; name a file that --json wrote."
+        ) from exception
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise OptionError(f"{who}: {path!r} is not a report in the format {FORMAT}.")
     return document
