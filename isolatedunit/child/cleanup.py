@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import os
 import sys
 import time
 from types import ModuleType
@@ -28,8 +29,11 @@ except ImportError:  # Windows has no limits that a process sets for itself
 MEMORY_HEADROOM = 2
 """How many times its memory limit a process may reserve: stacks of threads are reserved, and hardly used."""
 
-EXECUTOR_GRACE = 2.0
-"""Seconds that the processes of an idle executor have to end, times the load per processor."""
+BUSY_SHARE, IDLE_SHARE = 0.25, 0.5
+"""What part of the time for the cleanup the processes of an executor get that has work, and all others that are left.
+
+Idle ones end as soon as they get a processor: on a busy machine that takes long and says nothing about the test.
+"""
 
 THREAD_GRACE = 0.1
 """Seconds for a thread that was asked to end, and not joined, to do so."""
@@ -170,21 +174,52 @@ def what_a_fork_loses() -> str | None:
     return None
 
 
-def run_exit_functions() -> None:
-    """Run the exit functions, as the interpreter does at its exit after waiting for threads (`let_threads_end`)."""
+def run_exit_functions(timeout: float | None = None) -> list[dict[str, Any]]:
+    """Run the exit functions, as the interpreter does at its exit after waiting for threads (`let_threads_end`).
+
+    With *timeout*, the seconds that the whole cleanup may take, what multiprocessing would wait for without a limit is
+    ended, and returned as leaks.
+    """
+    leaks: list[dict[str, Any]] = []
     try:
+        endings = [] if timeout is None else _limit_multiprocessing(timeout, leaks)
         atexit._run_exitfuncs()
+        for ending in endings:
+            ending()  # does nothing a second time; in a fork of what has imported it, it is not registered
     except BaseException:
         try:
             sys.excepthook(*sys.exc_info())
         except BaseException:  # a test may have replaced that, too
-            return
+            return leaks
+    return leaks
+
+
+def _limit_multiprocessing(timeout: float, leaks: list[dict[str, Any]]) -> list[Any]:
+    """Have the exit functions of multiprocessing end what they would wait for, as *leaks*; returns these functions.
+
+    They ask for the processes when those have ended that end by a finalizer, as a manager's does.
+    """
+    endings = []
+    for name in ("multiprocessing.util", "multiprocess.util"):
+        ending: Any = getattr(sys.modules.get(name), "_exit_function", None)
+        code, defaults = getattr(ending, "__code__", None), getattr(ending, "__defaults__", None)
+        names = () if code is None else code.co_varnames[: code.co_argcount]
+        if defaults and len(defaults) == len(names) and "active_children" in names:
+            place = names.index("active_children")
+
+            def ask(ask_for_all: Any = defaults[place]) -> Any:
+                leaks.extend(end_processes(timeout))
+                return ask_for_all()
+
+            ending.__defaults__ = (*defaults[:place], ask, *defaults[place + 1 :])
+            endings.append(ending)
+    return endings
 
 
 def let_threads_end(timeout: float | None) -> None:
     """Wait for executors, and for threads that are about to end; the interpreter waits for them without a limit.
 
-    Executors get at most a quarter of *timeout*, the seconds that the whole cleanup may take.
+    Executors get a part of *timeout*, the seconds that the whole cleanup may take.
 
     Threads matter where multiprocessing is in use. Its exit function forgets which descriptors belong to the processes
     that it started, so a thread that frees such a process later would leave its pipes open.
@@ -248,9 +283,34 @@ def let_executors_end(timeout: float | None) -> None:
             for waking in managers.values():
                 waking.wakeup()
             # before multiprocessing closes the queue by which a manager reaches its workers
-            grace = EXECUTOR_GRACE * processes.load_per_processor()
-            deadline = time.monotonic() + (grace if timeout is None else min(grace, timeout / 4))
+            began = time.monotonic()
             for manager in managers:
-                manager.join(max(0.0, deadline - time.monotonic()))
+                share = BUSY_SHARE if getattr(manager, "pending_work_items", None) else IDLE_SHARE
+                manager.join(None if timeout is None else max(0.0, began + timeout * share - time.monotonic()))
     except Exception:  # a test may have put anything in their place
         return
+
+
+def end_processes(timeout: float) -> list[dict[str, Any]]:
+    """End the processes of multiprocessing that do not end by themselves; returns them as leaks.
+
+    Its exit function would wait for them without a limit, as the interpreter does, and nobody would know for what.
+    """
+    leaks: list[dict[str, Any]] = []
+    try:
+        deadline = time.monotonic() + timeout * (IDLE_SHARE - BUSY_SHARE)
+        for process in _own_processes():
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.is_alive():
+                leaks.append({"kind": "process", "identity": f"{process.name} (process {process.pid})"})
+                process.kill()
+    except Exception:  # a test may have put anything in their place
+        return leaks
+    return leaks
+
+
+def _own_processes() -> list[Any]:
+    """The processes of multiprocessing that this process has started and will wait for."""
+    modules = [sys.modules.get(name) for name in ("multiprocessing.process", "multiprocess.process")]
+    found = [process for module in modules for process in tuple(getattr(module, "_children", ()))]
+    return [process for process in found if process._parent_pid == os.getpid() and not process.daemon]

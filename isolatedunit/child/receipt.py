@@ -81,16 +81,17 @@ def without_look(exception: BaseException) -> dict[str, Any]:
 def _look_after(
     reporter: Reporter, settings: ChildSettings, tracker: HandleTracker | None, clean: bool
 ) -> dict[str, Any]:
+    leaks: list[dict[str, Any]] = []
     if not clean or (tracker is not None and not _has_nothing(tracker)):
         reporter.flush()  # starts the runner's clock for the cleanup
         cleanup.let_threads_end(settings.cleanup_timeout)
         if tracker is None:
-            cleanup.run_exit_functions()
+            leaks = cleanup.run_exit_functions(settings.cleanup_timeout)
         else:
             with tracker.leaving(settings.cleanup_timeout):
                 cleanup.run_exit_functions()
     if tracker is None:
-        return {"leaks": cleanup.find_threads()}
+        return {"leaks": [*leaks, *cleanup.find_threads()]}
     return _finish_tracker(tracker, settings.cleanup_timeout)
 
 

@@ -174,7 +174,7 @@ class Template:
 
     def grow(self, command: ForkTemplate) -> None:
         """Execute the imports that several modules share; what fails here is left for those modules to meet."""
-        sockets = open_sockets()
+        channels = open_channels()
         started = time.monotonic()
         self._holds_shared_imports = True
         gc.freeze()
@@ -185,7 +185,7 @@ class Template:
             import_module({"path": command.path})
             import_prefix.execute(command.prefix)
             _collect_new_garbage()
-            self._unsafe = what_forbids_forking(sockets)
+            self._unsafe = what_forbids_forking(channels)
         except BaseException as exception:
             self._unsafe = f"an exception ({exception!r:.200})"
         random_seed.look()
@@ -390,7 +390,7 @@ class Template:
     def _load(self, command: ForkChild) -> bool:
         """Import what the children need; returns False if nothing can be forked from the result."""
         self._report(LoadStarted, command.attempt)
-        sockets = open_sockets()
+        channels = open_channels()
         started = time.monotonic()
         if self._finder is None:
             self._finder = Finder()
@@ -410,7 +410,7 @@ class Template:
         self._collects_garbage = gc.isenabled()
         note_import()
         _collect_new_garbage()
-        unsafe = what_forbids_forking(sockets)
+        unsafe = what_forbids_forking(channels)
         take_sigchld()
         took, self._shared_imports_duration = self._shared_imports_duration, 0.0
         duration = time.monotonic() - started
@@ -452,23 +452,23 @@ def _close(*descriptors: int | None) -> None:
                 continue  # a fixture has closed it
 
 
-def open_sockets() -> set[int]:
-    """List the descriptors of this process that are sockets."""
+def open_channels() -> set[int]:
+    """List the descriptors of this process that are sockets or pipes: what forks read from one, the others miss."""
     try:
         descriptors = [int(name) for name in os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")]
     except OSError:
         return set()
-    return {one for one in descriptors if _is_socket(one)}
+    return {one for one in descriptors if _is_of(one, stat.S_ISSOCK) or _is_of(one, stat.S_ISFIFO)}
 
 
-def _is_socket(descriptor: int) -> bool:
+def _is_of(descriptor: int, kind: Callable[[int], bool]) -> bool:
     try:
-        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+        return kind(os.fstat(descriptor).st_mode)
     except OSError:
         return False
 
 
-def what_forbids_forking(sockets_before: set[int]) -> str | None:
+def what_forbids_forking(open_before: set[int]) -> str | None:
     """Say what the import left behind that a fork would share or lose; None if there is nothing."""
     lost = cleanup.what_a_fork_loses()
     if lost is not None:
@@ -476,6 +476,7 @@ def what_forbids_forking(sockets_before: set[int]) -> str | None:
     if have_children():
         children = [processes.describe_process(child) for child in processes.children_of_this_process()]
         return f"a child process running ({', '.join(child['command'] or str(child['pid']) for child in children)})"
-    if open_sockets() - sockets_before:
+    opened = open_channels() - open_before
+    if any(_is_of(one, stat.S_ISSOCK) for one in opened):
         return "a socket open (an event loop that is not closed has one, too)"
-    return None
+    return "a pipe open (executors and queues of multiprocessing have one, too)" if opened else None

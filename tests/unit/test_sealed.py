@@ -66,7 +66,14 @@ a user's test cases derive from them."""
 
 LOOKS_INTO_MODULES = {
     "child.bootstrap": ("become_part_of_run",),
-    "child.cleanup": ("take_hold", "what_a_fork_loses", "let_threads_end", "let_executors_end"),
+    "child.cleanup": (
+        "take_hold",
+        "what_a_fork_loses",
+        "let_threads_end",
+        "let_executors_end",
+        "_own_processes",
+        "_limit_multiprocessing",
+    ),
     "child.collector": ("_is_made_by_function", "prefix_of"),
     "child.fixtures": ("_is_found_by_name",),
     "child.heartbeat": ("__getattr__", "_import_ctypes"),
