@@ -22,6 +22,7 @@ from isolatedunit.collection.addresses import (
     occurrences,
     walk,
 )
+from isolatedunit.collection.fingerprints import variant_of
 from isolatedunit.collection.import_path import unload_shadowed
 from isolatedunit.collection.overrides import overrides_of
 from isolatedunit.errors import CollectionError, OptionError
@@ -224,6 +225,7 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
         home = source
     if address is None:
         address = {"source": source, "id": planned["id"], "occurrence": occurrence}
+    _tell_apart(address, test, command)
     prepared = _preparation_of(test, source, loader)
     if prepared is not None and prepared != address.get("source"):
         address["prepared"] = prepared
@@ -263,6 +265,12 @@ def _how_to_name(address: Address, source: Source) -> dict[str, Any]:
 
 def _address_of(test: Any, source: Source, loader: Loader) -> Address | None:
     return address_by_class(test, as_made=loader.as_made.get(id(test)), module=source.get("module"))
+
+
+def _tell_apart(address: Address, test: Any, command: CollectTests) -> None:
+    """Note what distinguishes the test from others of its class that are made by the same code."""
+    if command.imports_anew and "class" in address and (variant := variant_of(test)) is not None:
+        address["variant"] = variant
 
 
 class _Notebook:

@@ -30,7 +30,7 @@ import sys
 import unittest
 
 from isolatedunit.collection import import_path
-from isolatedunit.collection.fingerprints import is_as_planned
+from isolatedunit.collection.fingerprints import is_as_planned, is_mixed_up
 from isolatedunit.errors import TestNotFound
 from isolatedunit.protocol.pickling import undill
 
@@ -404,6 +404,12 @@ def _make(address: Address) -> Any:
             f"{name}.{method} is another test in the process that was to run it than in the one that planned it, "
             f"since {module} makes different tests each time it is imported, or was changed. {_BY_HASH}"
         )
+    if "variant" in address and is_mixed_up(test, address["variant"]):
+        raise TestNotFound(
+            f"{module} makes different tests each time it is imported: {name}.{method} is another test in the process "
+            f"that was to run it than in the one that listed it. Make the tests in an order that does not change. "
+            f"{_TOGETHER}"
+        )
     return test
 
 
@@ -413,8 +419,11 @@ _BY_HASH = (
 )
 
 
+_TOGETHER = "To run them as they are, run all of them in one process: --isolation module."
+
+
 def _explain_loss(module: str, test: str, *, by_hash: bool = False) -> str:
-    remedy = _BY_HASH if by_hash else "To run them as they are, run all of them in one process: --isolation module."
+    remedy = _BY_HASH if by_hash else _TOGETHER
     return (
         f"{module} makes different tests each time it is imported: the process that was to run {test} has no such "
         f"test. Give the tests names that do not change. {remedy}"

@@ -48,6 +48,38 @@ def is_as_planned(test: Any, planned: dict[str, Any]) -> bool:
     return found["class"] == planned["class"] or not _has_twin(type(test), planned)
 
 
+def variant_of(test: Any) -> dict[str, Any] | None:
+    """The fingerprint of a test whose class has others with the same code, as a loop makes them; None for others.
+
+    It is for a process that imports the module anew, where such tests may have changed places (see `is_mixed_up`).
+    """
+    cls, name = type(test), test._testMethodName
+    code = getattr(getattr(cls, name, None), "__code__", None)
+    if code is None or not any(other != name for other in _names_of_code(cls, code)):
+        return None
+    exact = _is_read_by_python(cls.__module__)
+    return {"exact": exact, "function": _shorten(_show(getattr(cls, name), exact))}
+
+
+def is_mixed_up(test: Any, planned: dict[str, Any]) -> bool:
+    """Whether the test that was *planned* (as `variant_of` describes it) is there under another name than *test*'s.
+
+    One that is nowhere is no mistake: a value may be a port, a time or a random number, and differ in each process.
+    """
+    cls, name, exact = type(test), test._testMethodName, planned["exact"]
+    if _shorten(_show(getattr(cls, name, None), exact)) == planned["function"]:
+        return False
+    code = getattr(getattr(cls, name, None), "__code__", None)
+    return any(
+        _shorten(_show(getattr(cls, other), exact)) == planned["function"] for other in _names_of_code(cls, code)
+    )
+
+
+def _names_of_code(cls: type, code: Any) -> list[str]:
+    """The names of the class's own functions that have this code."""
+    return [name for name, found in vars(cls).items() if getattr(found, "__code__", None) == code]
+
+
 def _has_twin(cls: type, planned: dict[str, Any]) -> bool:
     others = [one for one in vars(sys.modules[cls.__module__]).values() if isinstance(one, type) and one is not cls]
     return any(

@@ -8,6 +8,7 @@ from typing import Any
 from isolatedunit.backends.contract import ChildSpec
 from isolatedunit.collection.plan import Plan
 from isolatedunit.config.options import Options
+from isolatedunit.config.start_method import usable_start_method
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.control import Control
 from isolatedunit.engine.loop import Loop
@@ -16,6 +17,7 @@ from isolatedunit.engine.scheduling.backlog import SPAWN_BACKOFF
 from isolatedunit.engine.scheduling.settler import SPAWN_TRIES
 from isolatedunit.errors import CollectionError, Interrupted, IsolatedUnitError
 from isolatedunit.model.results import PlannedTest
+from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.protocol.child_settings import ChildSettings
 from isolatedunit.protocol.messages import CollectTests
 
@@ -70,6 +72,13 @@ class Collection:
             text = f"{evidence.stacks.rstrip()}\n\n{evidence.cause_text} It happened while this module was imported."
             known_bad[module] = {"cause": str(attempt.cause), "text": text.lstrip()}
 
+    def _imports_anew(self) -> bool:
+        options = self._options
+        is_forked = (
+            capabilities_of(usable_start_method(options.start_method)).has_templates and options.fork_after != "start"
+        )
+        return options.isolation == "test" and not is_forked
+
     def _pause(self, seconds: float) -> None:
         """Turn the loop for so long, while nothing runs; a Ctrl-C ends the pause."""
         until = self._loop.now + seconds
@@ -80,7 +89,9 @@ class Collection:
         self._attempts += 1
         attempt = Attempt(f"{self._run}/collect#{self._attempts}", (), self._options)
         settings = self._make_settings(self._options)
-        command = CollectTests(attempt=attempt.id, source=source, known_bad=known_bad, settings=settings)
+        command = CollectTests(
+            attempt=attempt.id, source=source, known_bad=known_bad, settings=settings, imports_anew=self._imports_anew()
+        )
         running = Running(attempt, ChildSpec(attempt.id, command, fork_after="start"), "", lambda _: None)
         self._loop.start(running)
         handled = 0

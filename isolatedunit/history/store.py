@@ -42,7 +42,7 @@ KEPT_FOR = 90 * 24 * 3600.0
 LONGEST_MESSAGE = 500
 """Characters of a failure's message that are kept."""
 
-SharedImportsPlan = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+KnownImports = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 """What is imported once for several modules: what is put into ``sys.path``, and then the import statements."""
 
 _IMPORT = re.compile(r"import [\w.]+|from [\w.]+ import \w+")
@@ -161,7 +161,7 @@ class History:
                 for statement in (_UPSERT, _ADD_RUN):
                     database.executemany(statement, (_values_of(row, now) for row in rows))
 
-    def read_shared_imports(self, source: str) -> SharedImportsPlan:
+    def read_shared_imports(self, source: str) -> KnownImports:
         """What modules imported together when this *source* of tests ran last; empty if that is not known."""
         rows: list[Any] = []
         with self._surviving():
@@ -178,7 +178,7 @@ class History:
         except (ValueError, TypeError, RecursionError):  # what the run imports takes its place
             return ()
 
-    def learn_shared_imports(self, source: str, shared_imports: SharedImportsPlan) -> None:
+    def learn_shared_imports(self, source: str, shared_imports: KnownImports) -> None:
         """Add what modules imported together, unless it is known."""
         if self._only_reads or self.problem is not None or shared_imports == self.read_shared_imports(source):
             return

@@ -94,10 +94,12 @@ class CollectTests(Work):
     """List the tests that *source* names (see :mod:`isolatedunit.collection.addresses`), in order.
 
     *known_bad* has an entry for each module whose import ended an earlier collector: the cause, and a text about it.
+    *imports_anew*: each test will run in a process that imports its module once more.
     """
 
     source: dict[str, Any]
     known_bad: dict[str, dict[str, str]]
+    imports_anew: bool = False
 
 
 class RunTest(Work):

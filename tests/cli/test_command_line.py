@@ -13,7 +13,7 @@ from tests.support.projects import ProjectTestCase
 from tests.support.suites import FAILING, PASSING
 
 
-class FormsTest(ProjectTestCase):
+class WaysToNameTestsTest(ProjectTestCase):
     """Every form of ``python -m unittest``."""
 
     def setUp(self) -> None:

@@ -49,7 +49,7 @@ class ProcessorsTest(ProjectTestCase):
 
 
 @needs_lean
-class ReserveTest(ProjectTestCase):
+class IdlePoolTest(ProjectTestCase):
     """What waits is used while a new process would be the same, and is ended otherwise."""
 
     def setUp(self) -> None:

@@ -1,4 +1,4 @@
-"""Lookahead in lanes: without these tests, a process ordered ahead could be lost, or outlive its run."""
+"""Lookahead in templates: without these tests, a process ordered ahead could be lost, or outlive its run."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ MODULE = """
 
 
 @unittest.skipUnless("forkserver" in START_METHODS, "needs forks")
-class LaneTest(ProjectTestCase):
-    """A lane, told directly."""
+class TemplateTest(ProjectTestCase):
+    """A template that is ordered to fork directly."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -81,7 +81,7 @@ class LaneTest(ProjectTestCase):
         )
         self.backend: Any = open_backend("forkserver", setting)
         self.addCleanup(self.backend.close)
-        # the lane has to be there and to have imported the module
+        # the template has to be there and to have imported the module
         self.wait_for_end(self.backend.spawn(self.spec("a"))).close()
 
     def spec(self, name: str) -> ChildSpec:
@@ -154,11 +154,11 @@ class LaneTest(ProjectTestCase):
         self.assertTrue(self.backend.order(self.spec("d"), first))
         self.write("go", "")
         wait_until(lambda: "test_d" in self.read("begun"), "the one that was ordered")
-        lane = child_of(self.backend)
+        template = child_of(self.backend)
         self.wait_for_end(first)
         self.backend.withdraw(self.spec("d"))
         wait_until(
-            lambda: not os.path.exists(f"/proc/{lane}") or children(lane) == [], "the end of what is below the lane"
+            lambda: not os.path.exists(f"/proc/{template}") or children(template) == [], "the end of its children"
         )
         self.wait_for_end(self.backend.spawn(self.spec("a")))
 
@@ -205,10 +205,10 @@ class LaneTest(ProjectTestCase):
 
 
 def child_of(backend: Any) -> int:
-    """The process id of the backend's only lane."""
-    lanes: list[Any] = [*backend._pool._busy, *backend._pool._idle]
-    (lane,) = lanes
-    return int(lane.process_id)
+    """The process id of the backend's only template."""
+    templates: list[Any] = [*backend._pool._busy, *backend._pool._idle]
+    (template,) = templates
+    return int(template.process_id)
 
 
 def children(process_id: int) -> list[str]:

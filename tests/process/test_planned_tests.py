@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import textwrap
 import unittest
@@ -21,6 +22,51 @@ OTHER_NAMES = """
     for number in range(2):
         setattr(Named, f"test_{number}_{os.urandom(4).hex()}", lambda self, number=number: print("number", number))
     """
+
+CHANGING_PLACES = """
+    import os
+    import unittest
+
+    COUNT = {count!r}
+    with open(COUNT, "ab", 0) as file:
+        file.write(b".")
+    turn = os.path.getsize(COUNT) % 2
+
+    class Placed(unittest.TestCase):
+        def test_fixed(self):
+            pass
+
+    {made}
+
+    for number in range(2):
+        setattr(Placed, f"test_{{number}}", made_of(number ^ turn))
+        setattr(Placed, f"test_random_{{number}}", made_of(os.urandom(8).hex()))
+    """
+
+MADE_BY_LOOP = {
+    "closure": """
+    def made_of(value):
+        return lambda self: self.assertNotEqual(value, 1)
+    """,
+    "default": """
+    def made_of(value):
+        def test(self, value=value):
+            self.assertNotEqual(value, 1)
+        return test
+    """,
+    "decorator": """
+    import functools
+
+    def made_of(value):
+        def test(self, value):
+            self.assertNotEqual(value, 1)
+
+        @functools.wraps(test)
+        def decorated(self):
+            return test(self, value)
+        return decorated
+    """,
+}
 
 OF_A_SET = """
     import unittest
@@ -125,6 +171,37 @@ class OtherNamesTest(ProjectTestCase):
                     self.assertEqual(ended.last_line, "3 passed, 0 failed, 0 skipped", ended.output)
                     printed = sorted(test["stdout"] for test in ended.tests().values())
                     self.assertEqual(printed, ["", "number 0\n", "number 1\n"])
+
+
+class ChangingPlacesTest(ProjectTestCase):
+    """A module that makes the same tests each time it is imported, but under the names of one another."""
+
+    def write_module(self, made: str) -> None:
+        count = os.path.join(self.directory, "count")
+        text = textwrap.dedent(CHANGING_PLACES).format(count=count, made=textwrap.dedent(made))
+        self.write("test_it.py", text)
+
+    def test_none_has_the_verdict_of_another(self) -> None:
+        for how, made in MADE_BY_LOOP.items():
+            with self.subTest(how):
+                self.write_module(made)
+                ended = self.run_here("--start-method", "spawn", "-j", "1")
+                tests = ended.tests()
+                by_place = {name[-1]: test for name, test in tests.items() if re.search(r"test_\d$", name)}
+                # of two processes one after the other, one has them in the places that were planned
+                mistaken = [test for test in by_place.values() if "is another test in the process" in test["traceback"]]
+                self.assertEqual((len(by_place), len(mistaken)), (2, 1), ended.output)
+                self.assertIn("--isolation module", mistaken[0]["traceback"])
+                same = ("test_it.Placed.test_fixed", "test_it.Placed.test_random_0", "test_it.Placed.test_random_1")
+                self.assertEqual([tests[name]["outcome"] for name in same], ["passed"] * 3)
+
+    def test_in_one_process_they_run(self) -> None:
+        self.write_module(MADE_BY_LOOP["closure"])
+        for choice in (("--start-method", "spawn", "--isolation", "module"), ("--start-method", "auto")):
+            with self.subTest(choice):
+                ended = self.run_here(*choice)
+                if not (choice[1] == "auto" and "forkserver" not in START_METHODS):
+                    self.assertEqual(ended.last_line, "4 passed, 1 failed, 0 skipped", ended.output)
 
 
 class OwnProcessTest(ProjectTestCase):

@@ -197,14 +197,14 @@ class PreparedTest(ProjectTestCase):
 
 
 @unittest.skipUnless("forkserver" in START_METHODS, "templates exist on POSIX only")
-class LaneTest(ProjectTestCase):
+class TemplateTest(ProjectTestCase):
     def test_output_and_failures_of_one_are_not_those_of_the_next(self) -> None:
         self.write(
-            "test_lane.py",
+            "test_in_turn.py",
             """
             import unittest
 
-            class Lane(unittest.TestCase):
+            class InTurn(unittest.TestCase):
                 def test_a_prints(self):
                     print("first")
 
@@ -222,7 +222,7 @@ class LaneTest(ProjectTestCase):
                     self.assertEqual((result.testsRun, result.failures, result.errors), (1, [], []))
             """,
         )
-        ended = self.run_here("test_lane", "-j", "1")
+        ended = self.run_here("test_in_turn", "-j", "1")
         tests = {name.rpartition(".")[2]: test for name, test in ended.tests().items()}
         self.assertEqual(tests["test_a_prints"]["stdout"], "first\n")
         self.assertEqual(tests["test_d_prints"]["stdout"], "fourth\n")

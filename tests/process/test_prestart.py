@@ -42,7 +42,7 @@ sys.exit(main(["--start-method", "forkserver", "test_wire"]))
 
 
 @unittest.skipUnless(IS_LEAN and hasattr(os, "fork"), "no template is started here")
-class HeadStartTest(unittest.TestCase):
+class PrestartedRunTest(unittest.TestCase):
     def setUp(self) -> None:
         self.prestarted = Prestart()
         self.addCleanup(self.prestarted.close)
@@ -86,7 +86,7 @@ class HeadStartTest(unittest.TestCase):
         self.assertFalse(os.path.exists(path))
 
 
-class MakeHeadStartTest(unittest.TestCase):
+class MakePrestartTest(unittest.TestCase):
     @unittest.skipIf(IS_LEAN, "one can be started here")
     def test_there_is_none_where_multiprocess_starts_interpreters(self) -> None:
         self.assertIsNone(make_prestart("forkserver", None))

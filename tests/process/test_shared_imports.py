@@ -21,7 +21,7 @@ class It(unittest.TestCase):
 """
 
 
-class TrunkTest(ProjectTestCase):
+class SharedImportsTest(ProjectTestCase):
     """Modules that begin with ``import heavy``, which is installed, as far as anybody can tell."""
 
     def setUp(self) -> None:

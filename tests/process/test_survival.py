@@ -269,9 +269,9 @@ class EventsTest(ProjectTestCase):
                     pass
 
                 def test_d_kills_every_template(self):
-                    lane = os.getppid()
-                    os.kill(parent_of(lane), signal.SIGKILL)
-                    os.kill(lane, signal.SIGKILL)
+                    template = os.getppid()
+                    os.kill(parent_of(template), signal.SIGKILL)
+                    os.kill(template, signal.SIGKILL)
                     time.sleep(1000)
 
                 def test_e(self):

@@ -36,7 +36,7 @@ class Machine:
         expected = Expectations(peaks=sizes if known else {}, keeps_order=True)
         self.schedule = Scheduler("run", plan(*names), Options(parallel_by="test"), expected, slots)
         self.running: list[Attempt] = []
-        self.prestarted: list[str] = []
+        self.begun: list[str] = []
 
     def fill(self) -> list[str]:
         """Begin all that may begin now; gives what runs then."""
@@ -44,7 +44,7 @@ class Machine:
             attempt = self.schedule.next_attempt(self.now)
             if attempt is not None:
                 self.running.append(attempt)
-                self.prestarted.append(attempt.tests[0].id)
+                self.begun.append(attempt.tests[0].id)
             elif self.schedule.admission.wants_look:
                 self.look()
             else:
@@ -173,7 +173,7 @@ class ScheduleTest(unittest.TestCase):
                 self.assertLessEqual(sum(sizes[name] for name in large), gibibytes * GIB)
             machine.now += chance.choice([0.0, LOOK_INTERVAL / 2, LOOK_INTERVAL])  # type: ignore[attr-defined]
             running = machine.end(chance.choice(running))  # type: ignore[attr-defined]
-        self.assertEqual(sorted(machine.prestarted), sorted(names))
+        self.assertEqual(sorted(machine.begun), sorted(names))
         self.assertFalse(machine.schedule.has_more)
 
 

@@ -142,7 +142,7 @@ class EngineMachine(RuleBasedStateMachine):
                 return
             assert not self.cancelled, "something began after the run was cancelled"
             assert attempt.id not in self.seen, "an id was given twice"
-            self.forget_forsaken()
+            self.forget_cancelled()
             assert self.ordered.pop(attempt.id, attempt) is attempt, "another was ordered under this id"
             self.seen.add(attempt.id)
             for test in attempt.tests:
@@ -164,7 +164,7 @@ class EngineMachine(RuleBasedStateMachine):
         else:
             self.scheduler.cancel_successor_of(before.attempt)
 
-    def forget_forsaken(self) -> None:
+    def forget_cancelled(self) -> None:
         while self.scheduler.lookahead.cancelled:
             self.ordered.pop(self.scheduler.lookahead.cancelled.pop().id, None)
 
@@ -405,8 +405,8 @@ class EngineMachine(RuleBasedStateMachine):
         else:
             raise AssertionError("the run did not come to an end")
         assert not self.children
-        self.forget_forsaken()
-        assert not self.ordered, "one that was ordered is neither begun nor forsaken"
+        self.forget_cancelled()
+        assert not self.ordered, "one that was ordered is neither begun nor cancelled"
         missing = self.scheduler.report_missing()
         if not self.cancelled:
             assert missing == [], [report.id for report in missing]

@@ -45,7 +45,7 @@ class Wire:
         assert reader.broken is None
 
 
-class FormsTest(unittest.TestCase):
+class FrameTemplatesTest(unittest.TestCase):
     """What is filled in says the same as what is encoded."""
 
     def setUp(self) -> None:
@@ -101,8 +101,8 @@ class FormsTest(unittest.TestCase):
             self.assertIsNone(forms_for(name), name)
         for length in range(1, 300):  # the length of a frame may be any byte, one that means something to % too
             forms = FrameTemplates(length)
-            prestarted = forms.fill(b"x" * length, 7, [(ChildReady, {"at": 1.0}), (TestStarted, {"test": 0})])
-            assert prestarted is not None
-            first, second = (decode(data, REPORTS) for data in FrameReader().feed(prestarted))
+            filled = forms.fill(b"x" * length, 7, [(ChildReady, {"at": 1.0}), (TestStarted, {"test": 0})])
+            assert filled is not None
+            first, second = (decode(data, REPORTS) for data in FrameReader().feed(filled))
             self.assertEqual(first, ChildReady(attempt="x" * length, pid=7, at=1.0))
             self.assertEqual(second, TestStarted(attempt="x" * length, pid=7, test=0))

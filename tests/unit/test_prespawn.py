@@ -15,7 +15,7 @@ from isolatedunit.engine.scheduling.idle_forecast import (
 from isolatedunit.model.moments import NEVER
 
 
-class ForesightTest(unittest.TestCase):
+class IdleForecastTest(unittest.TestCase):
     """Two looks, a moment apart: so much of the time between them was idle, and so much was the run's own."""
 
     def setUp(self) -> None:

@@ -19,7 +19,7 @@ from tests.support.events import ORIGIN, Story
 from tests.support.projects import ProjectTestCase
 
 
-class AudienceTest(ProjectTestCase):
+class ReporterSetTest(ProjectTestCase):
     def run_with(self, **options: Any) -> tuple[bool, list[str]]:
         """Tell of a run with these options; gives whether a report was lost, and what was said."""
         said: list[str] = []

@@ -135,8 +135,8 @@ class UnbegunTest(unittest.TestCase):
                 running: list[Attempt] = []
                 for turn in range(100):
                     running += take(schedule)
-                    prestarted = sum(len(one.tests) for one in running)
-                    self.assertEqual(schedule.unbegun, len(schedule.not_run) - prestarted)
+                    begun = sum(len(one.tests) for one in running)
+                    self.assertEqual(schedule.unbegun, len(schedule.not_run) - begun)
                     if not running:
                         break
                     ended = running.pop(0)

@@ -48,7 +48,7 @@ def warnings(events: Sequence[Event]) -> list[str]:
 
 
 @unittest.skipUnless("forkserver" in START_METHODS, "there are no templates here")
-class StagesTest(unittest.TestCase):
+class FixtureScopesTest(unittest.TestCase):
     def make(self, *names: str, **options: Any) -> Scheduler:
         self.now = 0.0
         self.events: list[Event] = []
