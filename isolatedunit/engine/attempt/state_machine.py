@@ -44,6 +44,7 @@ from isolatedunit.engine.attempt.stimuli import (
     Stimulus,
     Terminate,
 )
+from isolatedunit.engine.attempt.story import Story, format_story, note
 from isolatedunit.errors import InvalidTransition
 from isolatedunit.model import events
 from isolatedunit.model.moments import NEVER
@@ -97,7 +98,7 @@ class Attempt:
         self.options = options
         self.state = State.QUEUED
         self.deadline = NEVER
-        self.story: list[tuple[float, State, Any]] = []
+        self.story: Story = []
         self.evidence = Evidence(tests)
         self.conclusion = _NOT_YET
         self.collected: list[TestsCollected] = []
@@ -133,9 +134,7 @@ class Attempt:
     def handle(self, stimulus: Stimulus, now: float) -> list[Action]:
         """The actions that follow from *stimulus*; raises `InvalidTransition` for one that cannot happen now."""
         kind = type(stimulus)
-        self.story.append((now, self.state, kind if kind in _WEIGHTY else stimulus))
-        if len(self.story) > _LONGEST_STORY:
-            del self.story[: _LONGEST_STORY // 2]
+        note(self.story, now, self.state, stimulus)
         handler = _HANDLERS[self.state].get(kind)
         if handler is not None:
             return handler(self, stimulus, now)
@@ -146,9 +145,7 @@ class Attempt:
 
     def format_story(self) -> str:
         """The state, and all stimuli that led to it, a line each."""
-        begin = self.story[0][0] if self.story else 0.0
-        lines = [f"  {time - begin:9.4f} s  {state.value:11}  {stimulus!r}" for time, state, stimulus in self.story]
-        return "\n".join([f"{self.state.value} ({self.id}):", *lines])
+        return "\n".join([f"{self.state.value} ({self.id}):", *format_story(self.story)])
 
     # ---- spawning
 
@@ -441,10 +438,7 @@ class Attempt:
         return [Conclude()]
 
 
-_LONGEST_STORY = 100
 _NOT_YET = Conclusion()  # of attempts that are not over, whose conclusion nobody reads
-_WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueReported))
-"""Of these, which may be large, the story keeps only the names."""
 _DECIDED = (State.EXITING, State.TERMINATING, State.DONE)
 _Handler = Callable[[Attempt, Any, float], list[Action]]
 _WITH_A_CHILD: dict[type, _Handler] = {
