@@ -42,7 +42,7 @@ class IsolatedTestOptions:
     leaks: str = "auto"
 
     def __post_init__(self) -> None:
-        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_IN_TABLE}
+        values = {option.name: getattr(self, option.name) for option in fields(self) if option.name not in NOT_IN_TABLE}
         for name, value in check(values, type(self).__name__).items():
             object.__setattr__(self, name, value)
         if self.test_sdk_options is not None:
@@ -56,7 +56,7 @@ class IsolatedTestOptions:
 
     def with_values(self, values: Mapping[str, Any]) -> IsolatedTestOptions:
         """These, but for *values*; raises `OptionError` for a name that is none of a call's."""
-        known = {one.name for one in fields(self)} - OF_THE_RUNNER
+        known = {option.name for option in fields(self)} - OF_THE_RUNNER
         for name in values:
             if name in OF_THE_RUNNER:
                 raise OptionError(f"{name!r} is an option of the runner, not of a single call; pass it to the runner.")
@@ -71,12 +71,12 @@ class IsolatedTestOptions:
     @classmethod
     def of(cls, options: Any, *, test_sdk_options: Any = None) -> IsolatedTestOptions:
         """Those of the run's *options* that calls have, too."""
-        values = {one.name: getattr(options, one.name) for one in fields(cls) if one.name in TABLE}
+        values = {option.name: getattr(options, option.name) for option in fields(cls) if option.name in TABLE}
         return cls(**values, test_sdk_options=test_sdk_options)
 
 
 def _values_of(options: IsolatedTestOptions) -> dict[str, Any]:
-    return {one.name: getattr(options, one.name) for one in fields(options)}
+    return {option.name: getattr(options, option.name) for option in fields(options)}
 
 
 @dataclass(frozen=True, repr=False)

@@ -155,7 +155,9 @@ class Owners:
         if descriptor in self.sockets:
             owners.append(self.sockets[descriptor])
         # the outermost first: a text file flushes into its buffer, and that into its raw file
-        for owner in sorted(owners, key=lambda one: hasattr(one, "buffer") + hasattr(one, "raw"), reverse=True):
+        for owner in sorted(
+            owners, key=lambda candidate: hasattr(candidate, "buffer") + hasattr(candidate, "raw"), reverse=True
+        ):
             try:
                 owner.close()
             except Exception:

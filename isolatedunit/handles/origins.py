@@ -161,7 +161,7 @@ def close_ledger(ledger: Ledger) -> None:
     """Note nothing in it any more."""
     global _ledgers
     with _lock:
-        _ledgers = tuple(one for one in _ledgers if one is not ledger)
+        _ledgers = tuple(opened for opened in _ledgers if opened is not ledger)
     if sys.version_info < (3, 12) and not _ledgers:
         _watch_threads(False)
 

@@ -24,7 +24,7 @@ _ENDED = (b"Z", b"X", b"x")
 def running_children() -> set[int]:
     """The children of this process that have not ended; none are waited for, since the test may do that."""
     helpers = _helpers_of_multiprocessing()
-    return {one for one in _children() if one not in helpers and not _has_ended(one)}
+    return {child for child in _children() if child not in helpers and not _has_ended(child)}
 
 
 def _children() -> list[int]:
@@ -53,7 +53,7 @@ def joined_at_exit() -> set[int]:
             number = getattr(getattr(process, "_popen", None), "pid", None)
             if type(number) is int and process._parent_pid == os.getpid() and not process.daemon:
                 found.add(number)
-    return {one for one in found if not _has_ended(one)}
+    return {child for child in found if not _has_ended(child)}
 
 
 def _stat_of(process_id: int) -> list[bytes]:
@@ -86,17 +86,17 @@ def started_at(process_id: int) -> float | None:
 def tree_of(process_id: int) -> list[int]:
     """The process and all below it."""
     found = [process_id]
-    for one in found:
+    for parent in found:
         if sys.platform != "linux":
-            found += [child for child in processes.children_of(one) if child not in found]
+            found += [child for child in processes.children_of(parent) if child not in found]
             continue
         try:
-            for task in _listdir(f"/proc/{one}/task"):
-                with _open(f"/proc/{one}/task/{task}/children", "rb") as file:
+            for task in _listdir(f"/proc/{parent}/task"):
+                with _open(f"/proc/{parent}/task/{task}/children", "rb") as file:
                     found += [child for child in map(int, file.read().split()) if child not in found]
         except OSError:
             continue
-    return [one for one in found if not _has_ended(one)]
+    return [member for member in found if not _has_ended(member)]
 
 
 def describe(process_id: int) -> str:
@@ -120,12 +120,12 @@ def _name_in_multiprocessing(process_id: int) -> str:
 
 def end(process_ids: list[int], timeout: float) -> tuple[set[int], set[int]]:
     """End processes within *timeout* seconds; which of them are gone, and which of those by SIGKILL."""
-    for one in process_ids:
-        processes.send_signal(one, signal.SIGTERM)
+    for process_id in process_ids:
+        processes.send_signal(process_id, signal.SIGTERM)
     left = _wait_for_end(set(process_ids), min(timeout / 2, TERMINATE_GRACE))
     forced = set(left)
-    for one in left:
-        processes.send_signal(one, processes.SIGKILL)
+    for process_id in left:
+        processes.send_signal(process_id, processes.SIGKILL)
     left = _wait_for_end(left, timeout / 2)
     return set(process_ids) - left, forced - left
 
@@ -133,7 +133,7 @@ def end(process_ids: list[int], timeout: float) -> tuple[set[int], set[int]]:
 def _wait_for_end(process_ids: set[int], timeout: float) -> set[int]:
     deadline = _clock() + timeout
     while True:
-        left = {one for one in process_ids if not _has_ended(one)}
+        left = {process_id for process_id in process_ids if not _has_ended(process_id)}
         if not left or _clock() > deadline:
             return left
         _sleep(0.002)

@@ -89,7 +89,7 @@ def _tasks_of_c() -> list[Any]:
     kinds: list[type] = [sys.modules["_asyncio"].Task]
     for kind in kinds:
         kinds += kind.__subclasses__()
-    return [one for one in _referrers_of(*kinds) if type(one) in kinds]
+    return [task for task in _referrers_of(*kinds) if type(task) in kinds]
 
 
 def describe_task(task: Any) -> tuple[str, tuple[str, int, str] | None]:

@@ -257,21 +257,21 @@ class HandleTracker:
     def _close_what_was_handed_over(self, deadline: float) -> list[_Leak]:
         """Call each ``close`` that `track` was given, the last first; those that fail are leaks."""
         with self._lock:
-            handed = [one for one in self._tracked.values() if one.close is not None]
-            for one in handed:
-                del self._tracked[id(one.handle)]
+            handed = [tracked for tracked in self._tracked.values() if tracked.close is not None]
+            for tracked in handed:
+                del self._tracked[id(tracked.handle)]
         failed = []
-        for one in reversed(handed):
-            identity = one.identity
+        for tracked in reversed(handed):
+            identity = tracked.identity
             try:
                 if _clock() > deadline:
                     raise TimeoutError("there was no time left to close it")
-                if one.close is not None and _is_open(one.handle) is not False:
-                    one.close()
+                if tracked.close is not None and _is_open(tracked.handle) is not False:
+                    tracked.close()
                 continue
             except Exception as exception:
                 identity = f"{identity} (closing it failed: {exception!r:.200})"
-            failed.append(_Leak(one.kind, identity, one.origin, _cannot_end))
+            failed.append(_Leak(tracked.kind, identity, tracked.origin, _cannot_end))
         return failed
 
     def _find_leaks(self, ledger: Ledger | None, deadline: float) -> list[_Leak]:
@@ -292,7 +292,7 @@ class HandleTracker:
     def _look(self, ledger: Ledger | None) -> _Suspects:
         suspects = _Suspects()
         with self._lock:
-            suspects.tracked = [one for one in self._tracked.values() if _is_open(one.handle) is not False]
+            suspects.tracked = [tracked for tracked in self._tracked.values() if _is_open(tracked.handle) is not False]
         before = self._baseline
         if ledger is None or before is None:
             return suspects
@@ -311,7 +311,7 @@ class HandleTracker:
 
     def _describe(self, suspects: _Suspects, ledger: Ledger, owners: descriptors.Owners) -> list[_Leak]:
         return [
-            *(_Leak(one.kind, one.identity, one.origin, _cannot_end) for one in suspects.tracked),
+            *(_Leak(tracked.kind, tracked.identity, tracked.origin, _cannot_end) for tracked in suspects.tracked),
             *_describe_running(suspects, ledger),
             *_describe_open(suspects.descriptors, ledger, owners),
             *(
