@@ -1,4 +1,4 @@
-"""Child processes that were started since a moment, and how they are ended."""
+"""Finds the running children of this process, describes them and ends them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# a test may replace them in their modules
+# trap: a test may patch these functions in their modules
 _clock, _sleep, _open, _listdir = time.monotonic, time.sleep, open, os.listdir
 TERMINATE_GRACE = 0.5
-"""Seconds that a leaked process has to end after it was asked to, at most."""
+"""The longest time in seconds that a leaked process gets to end after SIGTERM."""
 
 _ENDED = (b"Z", b"X", b"x")
 
 
 def running_children() -> set[int]:
-    """The children of this process that have not ended; none are waited for, since the test may do that."""
+    """The children of this process that have not ended. It reaps none of them, since the test may wait for them."""
     helpers = _helpers_of_multiprocessing()
     return {child for child in _children() if child not in helpers and not _has_ended(child)}
 
@@ -34,7 +34,7 @@ def _children() -> list[int]:
 
 
 def _helpers_of_multiprocessing() -> set[int]:
-    """The processes that multiprocessing keeps for as long as its user lives."""
+    """The helper processes that multiprocessing keeps until this process ends."""
     found: set[int] = set()
     for package in ("multiprocessing", "multiprocess"):
         tracker = getattr(sys.modules.get(f"{package}.resource_tracker"), "_resource_tracker", None)
@@ -46,7 +46,7 @@ def _helpers_of_multiprocessing() -> set[int]:
 
 
 def joined_at_exit() -> set[int]:
-    """The children that multiprocessing waits for at the exit: no daemons, and none that have ended."""
+    """The children that multiprocessing waits for at the exit: running ones that are not daemons."""
     found: set[int] = set()
     for package in ("multiprocessing", "multiprocess"):
         for process in list(getattr(sys.modules.get(f"{package}.process"), "_children", ())):
@@ -75,7 +75,7 @@ def _has_ended(process_id: int) -> bool:
 
 
 def started_at(process_id: int) -> float | None:
-    """When the process was started, in seconds since the boot; None where the system does not tell."""
+    """The start time of the process in seconds since boot; None if it is unknown."""
     fields = _stat_of(process_id)
     try:
         return int(fields[19]) / os.sysconf("SC_CLK_TCK")
@@ -84,7 +84,7 @@ def started_at(process_id: int) -> float | None:
 
 
 def tree_of(process_id: int) -> list[int]:
-    """The process and all below it."""
+    """The ids of the process and all its descendants that have not ended."""
     found = [process_id]
     for parent in found:
         if sys.platform != "linux":
@@ -100,7 +100,7 @@ def tree_of(process_id: int) -> list[int]:
 
 
 def describe(process_id: int) -> str:
-    """The command line, the name that multiprocessing gave it if it did, and the process id."""
+    """The process as text: its command line, its name in multiprocessing if it has one, and its id."""
     command = processes.describe_process(process_id)["command"] or "?"
     if command == processes.describe_process(os.getpid())["command"]:
         command = "a fork of the test's process"
@@ -119,7 +119,7 @@ def _name_in_multiprocessing(process_id: int) -> str:
 
 
 def end(process_ids: list[int], timeout: float) -> tuple[set[int], set[int]]:
-    """End processes within *timeout* seconds; which of them are gone, and which of those by SIGKILL."""
+    """End processes within *timeout* seconds; returns those that are gone, and which of them needed SIGKILL."""
     for process_id in process_ids:
         processes.send_signal(process_id, signal.SIGTERM)
     left = _wait_for_end(set(process_ids), min(timeout / 2, TERMINATE_GRACE))
