@@ -56,7 +56,7 @@ class _Tracked:
 
 
 class _Leak:
-    """Something left open. *end* closes it within a number of seconds, and returns False if it took force; may raise."""
+    """Something left open. *end* closes it within a number of seconds, returns False if it took force; may raise."""
 
     __slots__ = ("end", "identity", "kind", "origin")
 
