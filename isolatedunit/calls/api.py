@@ -130,7 +130,7 @@ class IsolatedTestResult:
             raise CarryError(f"the function's return value cannot be unpickled here: {exception!r}") from exception
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain data. ``test_results`` becomes its repr if it is not plain, or why it cannot be opened."""
+        """The fields as plain data. ``test_results`` becomes its repr if not plain, or why it cannot be unpickled."""
         values = asdict(self)
         del values["returned"]
         return {**values, "test_results": self._tell_results()}

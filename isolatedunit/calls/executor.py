@@ -79,7 +79,7 @@ class IsolatedCaller:
         timeout: float | None = None,
         options: CallOptions = None,
     ) -> Iterator[IsolatedTestResult]:
-        """Start a call for each of the items and return an iterator of the results in order, as `Executor.map` does.
+        """Start a call for each of the items and return an iterator of results in order, like `Executor.map`.
 
         The iterator raises `concurrent.futures.TimeoutError` (the built-in `TimeoutError` since Python 3.11) if a result is
         not available *timeout* seconds after the call of this method.
