@@ -1,8 +1,8 @@
-"""What the authors of tests import: `IsolatedTestCase` and `isolated`.
+"""`IsolatedTestCase` and `isolated`, the names that authors of tests import.
 
 Under the runner of isolatedunit both only carry options, since every test is isolated there. Under
-any other runner, unittest's, pytest's or an IDE's, they run their tests in a child each. In a
-child they do nothing: an isolated test never spawns again.
+any other runner (unittest's, pytest's or an IDE's) they run each of their tests in a child. In a
+child they do nothing: an isolated test never starts another child for itself.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ T = TypeVar("T")
 
 
 class IsolatedTestCase(unittest.TestCase):
-    """A `unittest.TestCase` whose every test runs in a process of its own, under any runner.
+    """A `unittest.TestCase` that runs every test in a process of its own, under any runner.
 
-    Its fixtures ``setUpClass`` and ``tearDownClass`` run in that process, too, and not here. A class
-    attribute with the name of an option that may be set per test, such as
-    ``process_timeout = 5.0``, overrides that option for the tests of the class.
+    The fixtures ``setUpClass`` and ``tearDownClass`` run in that process, too, and not in the runner's. A
+    class attribute named after an option that may be set per test, such as ``process_timeout = 5.0``,
+    overrides that option for the tests of the class.
     """
 
     __isolatedunit_declares__ = True
@@ -44,7 +44,7 @@ class IsolatedTestCase(unittest.TestCase):
         _keep_fixtures_for_the_child(cls)
 
     sdk_options: TestSDKOptions | None = None
-    """With these, each test of the class has ``self.sdk`` and ``self.session_id``, made before its
+    """If set, each test of the class has ``self.sdk`` and ``self.session_id``, made before its
     ``setUp`` and closed after its cleanups."""
 
     sdk: TestSDK
@@ -73,20 +73,20 @@ class IsolatedTestCase(unittest.TestCase):
 
     @property
     def ipc(self) -> Ipc:
-        """The conversation with the runner: progress, values, requests."""
+        """The test's connection to the runner, for progress, values and requests."""
         from isolatedunit.protocol.ipc import ipc
 
         return ipc
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
-        """Run the test in a child and tell *result* what came of it."""
+        """Run the test in a child and report the outcome to *result*."""
         if is_local(self):
             return super().run(result)
         return _run_in_child(self, result)
 
 
 def is_local(test: unittest.TestCase) -> bool:
-    """Whether the test is to run right here: in a child, or because it is skipped anyway."""
+    """Whether the test runs in this process: because this is a child, or because the test is skipped anyway."""
     if channel.current is not None:
         return True
     sdk_options = getattr(test, "sdk_options", None)
@@ -127,10 +127,10 @@ def isolated(**options: Any) -> Callable[[T], T]: ...
 
 
 def isolated(target: Any = None, /, **options: Any) -> Any:
-    """Isolate one method, or all tests of one class, of a plain `unittest.TestCase`.
+    """Isolate one method of a plain `unittest.TestCase`, or all tests of such a class.
 
-    As ``@isolated`` or with options that may be set per test, ``@isolated(process_timeout=5)``.
-    Raises `OptionError` for an option that does not exist or cannot have that value.
+    Use it as ``@isolated``, or with options that may be set per test: ``@isolated(process_timeout=5)``.
+    Raises `OptionError` for an unknown option or an unusable value.
     """
     if target is None:
         _check(options)
@@ -156,10 +156,10 @@ def _isolate(target: Any, options: dict[str, Any]) -> Any:
 
 
 class _IsolatedMethod:
-    """Stands for a method until its class exists, which then runs that test in a child.
+    """Takes the place of an isolated method until its class exists; the class then runs the test in a child.
 
-    Where another decorator has wrapped it, the class never learns of it; then it runs the test in a
-    child when it is called, between the ``setUp`` and the ``tearDown`` of this process.
+    Trap: if another decorator wraps it, ``__set_name__`` is never called and the class cannot know of it. It then
+    runs the test in a child when it is called, between the ``setUp`` and the ``tearDown`` of this process.
     """
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
@@ -188,7 +188,7 @@ class _IsolatedMethod:
 
 
 def _delegate_run(cls: type[Any]) -> None:
-    """Have tests of *cls* that are marked as isolated run in a child."""
+    """Make *cls* run its tests that are marked as isolated in a child."""
     run_here = getattr(cls, "run", None)
     if run_here is None or hasattr(run_here, "runs_marked_in_child"):
         return

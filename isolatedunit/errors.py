@@ -1,30 +1,30 @@
 """The exceptions of isolatedunit, named after what happened.
 
-The text of each holds the value that caused it and what to do about it. What a test does is never
-one of these: an outcome is a value (see :mod:`isolatedunit.model.results`), not an exception.
+The text of each exception names the offending value and says what to do about it. The outcome of a test
+is never an exception, but a value (see :mod:`isolatedunit.model.results`).
 """
 
 from __future__ import annotations
 
 
 class IsolatedUnitError(Exception):
-    """What every exception of isolatedunit derives from."""
+    """The base class of every exception of isolatedunit."""
 
 
 class OptionError(IsolatedUnitError):
-    """An option has a name or a value that cannot be used; said to the user, exit code 2."""
+    """An option has a name or a value that cannot be used. The command prints it and exits with code 2."""
 
 
 class BackendUnavailable(IsolatedUnitError):
-    """This system cannot make children in the way that was asked for."""
+    """This system does not support the requested way of starting children."""
 
 
 class SpawnError(IsolatedUnitError):
     """A child could not be started.
 
-    *lasting* tells whether a second try can be expected to fail in the same way (no such
-    interpreter) or not (the system was out of processes for a moment). *fixtures_lost*: the process
-    that holds the fixtures that the child needs is gone.
+    *lasting* is True if a second try would fail in the same way (no such interpreter), and False if
+    it may succeed (the system was short of processes for a moment). *fixtures_lost* is True if the
+    process that holds the fixtures for the child is gone.
     """
 
     def __init__(self, text: str, *, lasting: bool = False, fixtures_lost: bool = False) -> None:
@@ -34,44 +34,44 @@ class SpawnError(IsolatedUnitError):
 
 
 class ProtocolError(IsolatedUnitError):
-    """What came over a Connection is not a message of ours."""
+    """The data received over a connection is not a valid message of isolatedunit."""
 
 
 class IpcError(IsolatedUnitError):
-    """A request of a test was not answered: its handler raised, there is none, or no runner."""
+    """A test's request failed: its handler raised, no handler is registered, or there is no runner."""
 
 
 class RunnerClosed(IsolatedUnitError, RuntimeError):
-    """A runner was asked for something after its ``shutdown``, or in a fork of the process that it is in.
+    """A runner was used after its ``shutdown``, or in a fork of the process that created it.
 
-    It is a `RuntimeError`, too, as executors raise it.
+    It is also a `RuntimeError`, because that is what the executors of `concurrent.futures` raise.
     """
 
 
 class CarryError(IsolatedUnitError):
-    """A function, its arguments or what it returned cannot be carried to another process."""
+    """A function, its arguments or its return value cannot be sent to another process."""
 
 
 class TestNotFound(IsolatedUnitError):
-    """The process that was to run a test does not have it, or has another one with its name."""
+    """The process that should run a test does not find it, or finds a different test of that name."""
 
     __test__ = False  # pytest: this is not a test
 
 
 class CollectionError(IsolatedUnitError):
-    """The tests could not be listed at all; said to the user, exit code 2."""
+    """The tests could not be listed. The command prints the reason and exits with code 2."""
 
 
 class Interrupted(IsolatedUnitError):
-    """The run was cancelled before its tests were known."""
+    """The run was interrupted before its tests were collected."""
 
 
 class NestedTooDeep(IsolatedUnitError):
-    """A run inside a run inside a run went deeper than anybody means to go."""
+    """Runs that start runs are nested deeper than can be intended."""
 
 
 class InvalidTransition(IsolatedUnitError):
-    """A state machine was told something that cannot happen in its state: a bug of ours.
+    """A state machine received a stimulus that is impossible in its state: a bug in isolatedunit.
 
-    The text ends with the story of the attempt, so that a report of it can be acted upon.
+    The text ends with the history of the attempt, so that a bug report holds all that is needed.
     """

@@ -1,4 +1,4 @@
-"""Reports a run to a unittest result: the bridge from events to the methods of a result."""
+"""Turns the events of a run into calls of the methods of a unittest result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from isolatedunit.protocol.exceptions import ChildError, ExcInfo, rebuild
 from isolatedunit.reporters.terminal.failures import FailureFormatter
 
 _HAS_DURATIONS = sys.version_info >= (3, 12)
-"""Whether this Python's unittest calls ``addDuration``: where it does not, a result's method may have no base."""
+"""Whether this Python's unittest calls ``addDuration``. Where it does not, a result's own may call a missing base."""
 
 _IGNORE_PASSING = (unittest.TestResult.addSubTest, unittest.TextTestResult.addSubTest)
 _READ_NO_CLOCK = (unittest.TestResult.startTest, unittest.TextTestResult.startTest)
@@ -30,7 +30,7 @@ _CLOCKS = (time.time, time.monotonic, time.perf_counter)
 
 
 class ReportedTest:
-    """Takes the place of a test in a result if the test itself does not exist in this process."""
+    """Stands for a test in a result if the test itself does not exist in this process."""
 
     failureException = AssertionError
 
@@ -57,13 +57,13 @@ class ReportedTest:
 
 
 class _Shown(str):
-    """The representation of an object of a child, which stands for the object and looks like it."""
+    """The repr of an object in a child. It stands for that object here: its own repr is the same text."""
 
     __repr__ = str.__str__
 
 
 class ReportedSubTest(_SubTest):  # type: ignore[misc]
-    """Takes the place of a subtest in a result."""
+    """Stands for a subtest in a result."""
 
     __module__ = "unittest.case"
     __qualname__ = "_SubTest"
@@ -95,14 +95,14 @@ class ReportedSubTest(_SubTest):  # type: ignore[misc]
         return self._described["description"]
 
 
-ReportedSubTest.__name__ = "_SubTest"  # editors compare the class of a subtest by its full name
+ReportedSubTest.__name__ = "_SubTest"  # trap: the runners of some editors recognise a subtest by its class's full name
 
 
 class ResultBridge:
-    """Calls the methods of a unittest result for each report as if the test had run here: a listener.
+    """A listener that calls the methods of a unittest result for each report, as if the test had run here.
 
-    `connect` says which result; *stop* is called when that has ``shouldStop``. *echo* writes the output of tests to
-    this process's own streams, not into their error texts. *formatter* makes these texts.
+    `connect` sets the result, and a function to call once the result has ``shouldStop``. With *echo*, the output of
+    tests goes to this process's own streams and not into their error texts. *formatter* makes these texts.
     """
 
     def __init__(self, formatter: FailureFormatter | None = None, *, echo: bool = False) -> None:
@@ -114,18 +114,21 @@ class ResultBridge:
         self._may_measure = False
 
     def connect(self, result: Any, tests: Mapping[int, Any], stop: Callable[[], None]) -> None:
-        """Report to *result* from now on; *tests* are those that exist in this process, by their number."""
+        """Report to *result* from now on, and call *stop* once it has ``shouldStop``.
+
+        *tests* maps numbers to the tests that exist in this process.
+        """
         self._result, self._tests, self._stop = result, tests, stop
         self._may_measure = getattr(type(result), "startTest", None) not in _READ_NO_CLOCK
 
     @property
     def wants_passing_subtests(self) -> bool:
-        """Whether the result makes anything of a subtest that passed."""
+        """Whether the result records subtests that passed."""
         method = getattr(type(self._result), "addSubTest", None)
         return method is not None and method not in _IGNORE_PASSING
 
     def handle(self, event: Event) -> None:
-        """Report the result in *event*, if it has one."""
+        """Report the test result in *event* if it holds one."""
         if isinstance(event, TestFinished):
             self._replay(event.report)
             if getattr(self._result, "shouldStop", False):
@@ -152,7 +155,7 @@ class ResultBridge:
             self._add(test, note, text)
         if _HAS_DURATIONS and hasattr(result, "addDuration") and report.counted:
             result.addDuration(test, report.duration)
-        if report.succeeded and report.outcome in ("passed", "skipped"):  # skipped: a subtest of it
+        if report.succeeded and report.outcome in ("passed", "skipped"):  # "skipped" if a subtest was
             result.addSuccess(test)
         result.stopTest(test)
 
@@ -180,18 +183,18 @@ class ResultBridge:
 
 
 def _give_to_teamcity(note: Note) -> None:
-    """Leave the sides of a comparison where the result of teamcity-messages, which PyCharm has, looks for them."""
+    """Put the two sides of a failed comparison where the result class of teamcity-messages (PyCharm) looks for them."""
     tools = sys.modules.get("teamcity.diff_tools")
     if note.expected is None or tools is None:
         return
-    with contextlib.suppress(ImportError):  # in an older one the exception itself had them
+    with contextlib.suppress(ImportError):  # older versions read them from the exception itself
         store = importlib.import_module("teamcity.jb_local_exc_store")
         error = tools.EqualsAssertionError(note.expected, note.actual, "", preformated=True)
         store.store_exception(error if error.can_be_serialized() else None)
 
 
 def as_exc_info(note: Note, text: str, test: Any) -> ExcInfo:
-    """What ``sys.exc_info()`` was in the child, for a result to take."""
+    """The counterpart of the child's ``sys.exc_info()``, to pass to a result."""
     method = getattr(type(test), getattr(test, "_testMethodName", ""), None)
     code = getattr(inspect.unwrap(method), "__code__", None) if callable(method) else None
     rebuilt = rebuild(text, note.exception, note.message, failed=note.kind == "addFailure", test_code=code)
@@ -201,10 +204,10 @@ def as_exc_info(note: Note, text: str, test: Any) -> ExcInfo:
 
 
 def start_earlier(result: Any, test: Any, duration: float) -> None:
-    """Call ``startTest`` for a test that took *duration* seconds and is over, so that the result measures just that.
+    """Call ``startTest`` for a test that has ended, so that the result measures its *duration* in seconds.
 
-    Results measure the time between ``startTest`` and ``stopTest`` by a clock that they read in the first. What they
-    keep of that reading is set back.
+    Trap: results measure the time from ``startTest`` to ``stopTest`` themselves, with a clock that they read in
+    ``startTest``. So the reading that they keep is set back by *duration*.
     """
     before, began = [clock() for clock in _CLOCKS], datetime.now(timezone.utc)
     result.startTest(test)
@@ -219,7 +222,7 @@ def start_earlier(result: Any, test: Any, duration: float) -> None:
 
     attributes = getattr(result, "__dict__", {})
     for name, value in list(attributes.items()):
-        if type(value) is dict and value:  # of a dictionary of tests only what was put in last
+        if type(value) is dict and value:  # a dictionary of tests: only its last entry belongs to this one
             last = next(reversed(value))
             value[last] = earlier(value[last])
         else:
@@ -227,8 +230,10 @@ def start_earlier(result: Any, test: Any, duration: float) -> None:
 
 
 class _ShowsChildErrors(unittest.TestResult):
-    """Put into a result class's ancestry, in front of `unittest.TestResult`: texts from a child
-    are taken as they are, since there is no traceback here that they could be made from."""
+    """A mixin put in front of `unittest.TestResult` among the ancestors of a result's class.
+
+    It uses the texts from a child as they are: this process has no traceback to make them from.
+    """
 
     def _exc_info_to_string(self, err: Any, test: Any) -> str:
         if isinstance(err[1], ChildError):
@@ -238,7 +243,7 @@ class _ShowsChildErrors(unittest.TestResult):
 
 @contextlib.contextmanager
 def showing_child_errors(result: Any) -> Iterator[None]:
-    """Have *result* show the texts of children's errors as they are, as long as this lasts."""
+    """A context in which *result* uses the error texts from children as they are."""
     cls = type(result)
     if not isinstance(result, unittest.TestResult) or issubclass(cls, _ShowsChildErrors):
         yield

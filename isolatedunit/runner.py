@@ -46,13 +46,13 @@ __unittest = True  # unittest leaves the frames of such modules out of traceback
 
 
 class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
-    """A `unittest.TextTestRunner` that runs every test in a process of its own, and functions, too.
+    """A `unittest.TextTestRunner` that runs every test in a process of its own, and also functions.
 
-    Takes what `unittest.TextTestRunner` takes, and the options of isolatedunit as keyword
-    arguments: ``IsolatedTestRunner(process_timeout=5, max_concurrent_processes=2)``. What is not
-    given comes from the environment, the configuration files and the defaults, in this order; or
-    from *options*, if that is given. *listeners* hear of all events of the run. Raises
-    `OptionError`.
+    It accepts the arguments of `unittest.TextTestRunner`, and the options of isolatedunit as keyword
+    arguments: ``IsolatedTestRunner(process_timeout=5, max_concurrent_processes=2)``. Options that are
+    not given come from *options* if that is given, or else from the environment, the configuration
+    files and the defaults, in this order. *listeners* receive all events of the run. Raises
+    `OptionError` for an unknown option or an unusable value.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.report_lost = False
         self.not_run: tuple[str, ...] = ()
         self.planned_in_all_shards = 0
-        # only the command uses these: annotations for a CI system, a progress display, a template that starts early
+        # only the command passes these: CI annotations, the progress display, and a template started early
         self.annotates = False
         self.live: LivePage | None = None
         self.prestarted: Prestarted | None = None
@@ -117,13 +117,13 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.command_for_failed: str | None = None
 
     def get_statistics(self) -> dict[str, Any]:
-        """What the runner's runs and calls have cost so far, in seconds and bytes."""
+        """The costs of this runner's runs and calls so far, in seconds and bytes."""
         return self.statistics.as_dict()
 
     def run(self, test: Any) -> Any:
-        """Run a test or a suite that exists in this process; returns the result, as unittest does.
+        """Run a test or suite that exists in this process, and return the result, as unittest does.
 
-        After a Ctrl-C the results so far are printed, and `KeyboardInterrupt` is raised.
+        After a Ctrl-C, prints the results so far and raises `KeyboardInterrupt`.
         """
         result = self._run(lambda _: plan_suite(test))
         if self.interrupted:
@@ -131,14 +131,14 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         return result
 
     def run_source(self, source: Mapping[str, Any]) -> Any:
-        """Run the tests that *source* names; a child collects them, and this process imports none.
+        """Run the tests that *source* names. A child collects them; this process imports none of them.
 
-        Raises `CollectionError`, and `Interrupted` after a Ctrl-C before the tests are collected.
+        Raises `CollectionError` if they cannot be collected, and `Interrupted` if a Ctrl-C comes before they are.
         """
         return self._run(lambda run: (run.collect(source), {}), json.dumps([source, self.options.patterns]))
 
     def replay(self, past: PastRun) -> Any:
-        """Show a recorded run to all listeners as if it ran now; returns the result."""
+        """Send the events of a recorded run to all listeners as if it ran now, and return the result."""
         reporters, bridge = self._gather(past.origin)
 
         def dispatch(result: Any) -> None:
@@ -232,7 +232,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         tests: Sequence[PlannedTest],
         originals: Mapping[int, Any],
     ) -> Callable[[Any], None]:
-        """A function that runs the selected tests in the selected order."""
+        """Return a function that runs the selected tests in the selected order."""
         chosen = choose(tests, self.options, {} if history is None else history.read())
         if self.display is not None:
             self.display.estimate.expect(chosen.expectations.seconds)
@@ -259,7 +259,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 self._print_after_errors(result, reporters.durations.lines(self.durations or 0, self.verbosity))
 
         stream = self.stream
-        if is_past or self.options.events is not None:  # a replay must look the same
+        if is_past or self.options.events is not None:  # a replay must print the same as the run that it repeats
             self.stream = _WritelnDecorator(FilteredStream(stream, rewrite_elapsed(lambda: reporters.timeline.seconds)))
         try:
             return super().run(dispatch)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A single isolated test case under any runner: one engine, shared by all such cases of this process."""
+"""Runs single isolated test cases under any runner, with one engine for all such cases of this process."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from isolatedunit.result_bridge import ResultBridge, showing_child_errors
 
 
 class _Session:
-    """What tests share that isolate themselves under a foreign runner: one run, kept open."""
+    """The one run, kept open, that is shared by all tests that isolate themselves under another runner."""
 
     def __init__(self) -> None:
         self.process_id = os.getpid()
         self._bridge = ResultBridge(echo=True)
         self._numbers = itertools.count()
-        # what the child writes is written here, where the foreign runner expects it
+        # the child's output is written by this process, where the other runner captures it
         options = replace(load_options(Options()), max_concurrent_processes=1)
         self._run = Run(options, [self._bridge], open_backend, answer=Handlers().answer)
 
     def run_case(self, test: unittest.TestCase, result: Any) -> None:
-        """Run one test in a child and tell *result*."""
+        """Run one test in a child and report to *result*."""
         planned = plan_one(next(self._numbers), test)
         self._bridge.connect(result, {planned.number: test}, lambda: None)
         self._run.report_passing_subtests(self._bridge.wants_passing_subtests)
@@ -39,7 +39,7 @@ class _Session:
             self._run.execute([planned])
 
     def close(self) -> None:
-        """End its processes."""
+        """End all processes of the session."""
         if self.process_id == os.getpid():
             self._run.close()
 
@@ -49,7 +49,7 @@ _session_lock = threading.RLock()
 
 
 def run_isolated_case(test: unittest.TestCase, result: Any = None) -> Any:
-    """Run *test* in a child and tell *result*, under whatever runner this process has."""
+    """Run *test* in a child and report to *result*, under whatever runner this process has; returns the result."""
     global _session
     run_stopped: Any = lambda: None  # noqa: E731
     if result is None:
@@ -62,7 +62,7 @@ def run_isolated_case(test: unittest.TestCase, result: Any = None) -> Any:
             atexit.register(_session.close)
         try:
             _session.run_case(test, result)
-        except BaseException:  # a Ctrl-C, too: what runs must end
+        except BaseException:  # after a Ctrl-C, too, the child has to end
             broken, _session = _session, None
             atexit.unregister(broken.close)
             broken.close()

@@ -14,18 +14,18 @@ from isolatedunit.system.signals import heeding_signals
 
 
 class IsolatedTestSuite(unittest.TestSuite):
-    """A suite whose `run` runs every test in a process of its own and tells the given result.
+    """A suite whose `run` runs every test in a process of its own and reports to the given result.
 
-    ``loader.suiteClass = IsolatedTestSuite`` makes a whole run isolated, under any runner. Class
-    and module fixtures run with each test, in its process. *options* may be set on a suite or on a
-    subclass; else they come from the environment and the configuration files.
+    ``loader.suiteClass = IsolatedTestSuite`` isolates a whole run, under any runner. Class and module
+    fixtures run with each test, in its process. *options* may be set on a suite or on a subclass;
+    otherwise they come from the environment and the configuration files.
     """
 
     isolates_its_tests = True
     options: Options | None = None
 
     def run(self, result: unittest.TestResult, debug: bool = False) -> unittest.TestResult:
-        """Run the tests; with *debug* right here, as `unittest.TestSuite` does."""
+        """Run the tests; with *debug* in this process, as `unittest.TestSuite` does."""
         if debug:
             return super().run(result, debug)
         tests, originals = plan_suite(self)

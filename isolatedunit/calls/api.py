@@ -1,4 +1,4 @@
-"""What `IsolatedTestRunner.run_isolated_test` takes and gives: options and result of an isolated call."""
+"""The options and the result of an isolated call (`IsolatedTestRunner.run_isolated_test`)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from isolatedunit.protocol.ipc import is_plain
 from isolatedunit.protocol.pickling import undill
 
 OF_THE_RUNNER = frozenset({"max_concurrent_processes"})
-"""What can be said for a runner only, and not for one call."""
+"""The options that apply to a whole runner and cannot be set for a single call."""
 
 NOT_IN_TABLE = frozenset({"test_sdk_options"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class IsolatedTestOptions:
-    """Options of isolated calls, for a runner or for one call. Times are seconds, sizes bytes.
+    """Options of isolated calls, for a runner or for one call. Times are in seconds, sizes in bytes.
 
-    Each field but ``test_sdk_options`` is the option of the same name, with the same default.
-    ``test_sdk_options`` is a `TestSDKOptions`: with it, the function's `TestInstance` has an ``sdk``.
-    Raises `OptionError` for a value that cannot be used.
+    Each field except ``test_sdk_options`` is the option of the same name, with the same default.
+    If ``test_sdk_options``, a `TestSDKOptions`, is set, the function's `TestInstance` has an ``sdk``.
+    Raises `OptionError` for an unusable value.
     """
 
     process_timeout: float | None = 30.0
@@ -42,11 +42,11 @@ class IsolatedTestOptions:
     leaks: str = "auto"
 
     def __post_init__(self) -> None:
-        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_IN_TABLE}
+        values = {option.name: getattr(self, option.name) for option in fields(self) if option.name not in NOT_IN_TABLE}
         for name, value in check(values, type(self).__name__).items():
             object.__setattr__(self, name, value)
         if self.test_sdk_options is not None:
-            from isolatedunit.sdk.options import TestSDKOptions  # and with it all that an SDK takes: few need it
+            from isolatedunit.sdk.options import TestSDKOptions  # imported here, since few users need the SDK's modules
 
             if not isinstance(self.test_sdk_options, TestSDKOptions):
                 raise OptionError(
@@ -55,8 +55,8 @@ class IsolatedTestOptions:
                 )
 
     def with_values(self, values: Mapping[str, Any]) -> IsolatedTestOptions:
-        """These, but for *values*; raises `OptionError` for a name that is none of a call's."""
-        known = {one.name for one in fields(self)} - OF_THE_RUNNER
+        """Return these options with *values* replaced; raises `OptionError` for a name that a call cannot set."""
+        known = {option.name for option in fields(self)} - OF_THE_RUNNER
         for name in values:
             if name in OF_THE_RUNNER:
                 raise OptionError(f"{name!r} is an option of the runner, not of a single call; pass it to the runner.")
@@ -65,33 +65,35 @@ class IsolatedTestOptions:
         return IsolatedTestOptions(**{**_values_of(self), **values})
 
     def as_overrides(self) -> dict[str, Any]:
-        """The values as those that a test overrides the run's options with."""
+        """The values in the form in which a test overrides the options of a run."""
         return {name: value for name, value in _values_of(self).items() if name in PER_TEST}
 
     @classmethod
     def of(cls, options: Any, *, test_sdk_options: Any = None) -> IsolatedTestOptions:
-        """Those of the run's *options* that calls have, too."""
-        values = {one.name: getattr(options, one.name) for one in fields(cls) if one.name in TABLE}
+        """The run's *options* that also apply to calls, as options of a call."""
+        values = {option.name: getattr(options, option.name) for option in fields(cls) if option.name in TABLE}
         return cls(**values, test_sdk_options=test_sdk_options)
 
 
 def _values_of(options: IsolatedTestOptions) -> dict[str, Any]:
-    return {one.name: getattr(options, one.name) for one in fields(options)}
+    return {option.name: getattr(options, option.name) for option in fields(options)}
 
 
 @dataclass(frozen=True, repr=False)
 class IsolatedTestResult:
-    """What came of an isolated call. Times are seconds, memory is in bytes.
+    """The result of an isolated call. Times are in seconds, memory is in bytes.
 
-    *success* is True when the function returned, and what it returned could be carried. *exit_code*
-    is None after a *signal*, whose name that is. *duration* is from the order to make the process
-    until nothing was left of it, *spawn_time* until it was ready, *cleanup_time* from the
-    function's end on. *error* is the traceback, or what ended the process; *cause* is None, or why
-    that was not the function's own doing (``crash``, ``timeout``, ...). *memory_usage* has
-    ``peak_rss``, the most that was resident, and ``own``, what was shared with no other process at
-    the end, where the system tells. *cpu_time* is that of the process and all that it waited for.
-    *handle_stats* tells what was left behind. *session*, with an SDK, has its ``id`` and ``behavior``, and in
-    ``found`` what the caller's environment held of one, masked. `test_results` is what the function returned.
+    *success* is True if the function returned and its value could be sent back. *exit_code* is None
+    if a signal ended the process; *signal* is then the name of that signal. *duration* lasts from the
+    request for the process until nothing was left of it, *spawn_time* from the request until the process
+    was ready, and *cleanup_time* from the function's end until nothing was left. *error* is the
+    traceback, or a description of what ended the process. *cause* is None, or the reason for a failure
+    that was not an exception of the function (``crash``, ``timeout``, ...). *memory_usage* has
+    ``peak_rss``, the largest resident size, and ``own``, the memory shared with no other process at the
+    end; None where the system does not report it. *cpu_time* covers the process and the children that it
+    waited for. *handle_stats* describes what was left open. *session* describes the SDK's session, if there is
+    an SDK: its ``id``, its ``behavior``, and in ``found`` the traces of a session in the caller's environment,
+    masked. `test_results` is the function's return value.
     """
 
     success: bool
@@ -115,10 +117,10 @@ class IsolatedTestResult:
 
     @property
     def test_results(self) -> Any:
-        """What the function returned: None if it failed.
+        """The function's return value; None if the call failed.
 
-        It was pickled by a process that may have been corrupt, and is opened here and not before.
-        Raises `CarryError` where that fails.
+        The value is unpickled only when this is read, since the process that pickled it may have been corrupt.
+        Raises `CarryError` if unpickling fails.
         """
         if self.returned is None:
             return None
@@ -128,7 +130,7 @@ class IsolatedTestResult:
             raise CarryError(f"the function's return value cannot be unpickled here: {exception!r}") from exception
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain data; ``test_results`` as its repr where it is more, or why it cannot be opened."""
+        """The fields as plain data. ``test_results`` becomes its repr if not plain, or why it cannot be unpickled."""
         values = asdict(self)
         del values["returned"]
         return {**values, "test_results": self._tell_results()}
@@ -137,7 +139,7 @@ class IsolatedTestResult:
         try:
             value = self.test_results
             return value if is_plain(value) else repr(value)
-        except Exception as exception:  # of a class of the user's: what is told of all the rest is not lost for it
+        except Exception as exception:  # trap: a user's class may fail to unpickle; the other fields must not be lost
             return f"({exception})"
 
     def __repr__(self) -> str:
@@ -145,7 +147,7 @@ class IsolatedTestResult:
         facts += [f"{name}={getattr(self, name)!r}" for name in ("cause", "signal") if getattr(self, name)]
         facts += [f"duration={self.duration:.3f}", f"process_id={self.process_id}", f"attempt_id={self.attempt_id!r}"]
         if self.error:
-            lines = self.error.strip().splitlines()  # a traceback ends with what happened, all else begins with it
+            lines = self.error.strip().splitlines()  # a traceback names the error last, any other text names it first
             facts.append(f"error={lines[-1 if lines[0].startswith('Traceback') else 0]!r}")
         return f"{type(self).__name__}({', '.join(facts)})"
 
@@ -155,7 +157,7 @@ class IsolatedTestResult:
 
     @classmethod
     def of(cls, report: TestReport, attempt_id: str) -> IsolatedTestResult:
-        """The result that *report* tells."""
+        """Make the result of a call from its *report*."""
         attempt = report.attempts[-1] if report.attempts else None
         facts: dict[str, Any] = {"duration": report.duration} if attempt is None else asdict(attempt)
         return cls(

@@ -1,6 +1,6 @@
-"""The programmatic door: `IsolatedTestRunner` as an executor of isolated calls.
+"""Makes `IsolatedTestRunner` an executor of isolated calls.
 
-What calls take is imported with the first of them: a run of tests has none.
+The modules that calls need are imported with the first call, since a run of tests makes none.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class IsolatedCaller:
-    """Calls functions, each in a process of its own. May be used from several threads at once.
+    """Calls functions, each in a process of its own. Several threads may use it at once.
 
     As with an executor of `concurrent.futures`, calls beyond ``max_concurrent_processes`` wait.
-    `shutdown` ends what it holds, and so does leaving a ``with`` block; a caller that is forgotten
-    leaves no process behind either.
+    `shutdown` releases its thread and processes, and so does leaving a ``with`` block. A caller that is
+    garbage-collected leaves no process behind either.
     """
 
     options: Options
@@ -46,29 +46,29 @@ class IsolatedCaller:
     def run_isolated_test(
         self, function: Callable[..., Any], args: Iterable[Any] = (), options: CallOptions = None
     ) -> IsolatedTestResult:
-        """Call *function* with a `TestInstance` and *args* in a process of its own; wait for what comes of it.
+        """Call *function* with a `TestInstance` and *args* in a process of its own, and wait for the result.
 
-        Any function that dill can carry will do: of a module, a script or a notebook, a lambda, a
-        closure, a bound method; an ``async def`` runs to its end in a fresh event loop. *options* are
-        those of this call: an `IsolatedTestOptions` in place of the runner's, or a mapping of those
-        that differ.
+        The function may be anything that dill can pickle: a function of a module, a script or a notebook,
+        a lambda, a closure or a bound method. An ``async def`` runs to its end in a fresh event loop.
+        *options* apply to this call: an `IsolatedTestOptions` replaces the runner's, a mapping overrides
+        some of them.
 
-        A function that raises, crashes or hangs has a result that says so. Raises `CarryError` for
-        what cannot be carried, `OptionError`, and `RunnerClosed` after `shutdown`.
+        If the function raises, crashes or hangs, the result says so. Raises `CarryError` if the function or an
+        argument cannot be pickled, `OptionError` for an unusable option, and `RunnerClosed` after `shutdown`.
         """
         return self.submit(function, args, options).result()
 
     def submit(
         self, function: Callable[..., Any], args: Iterable[Any] = (), options: CallOptions = None
     ) -> Future[IsolatedTestResult]:
-        """The same, at once: gives the future result. Cancelling it ends the call's process."""
+        """Start a call as `run_isolated_test` does, and return its future. Cancelling the future ends its process."""
         return self._open_pool().submit(function, tuple(args), self._options_of_call(options))
 
     async def run_isolated_test_async(
         self, function: Callable[..., Any], args: Iterable[Any] = (), options: CallOptions = None
     ) -> IsolatedTestResult:
-        """The same, for ``await`` and `asyncio.gather`. Cancelling the task ends the call's process."""
-        import asyncio  # which nobody else needs
+        """Make a call as `run_isolated_test` does, from asyncio code. Cancelling the task ends the call's process."""
+        import asyncio  # imported here, since only this method needs it
 
         return await asyncio.wrap_future(self.submit(function, args, options))
 
@@ -79,10 +79,10 @@ class IsolatedCaller:
         timeout: float | None = None,
         options: CallOptions = None,
     ) -> Iterator[IsolatedTestResult]:
-        """The results for one call with each of the items, in their order, as `Executor.map` has it.
+        """Start a call for each of the items and return an iterator of results in order, like `Executor.map`.
 
-        Raises `concurrent.futures.TimeoutError`, the built-in one since Python 3.11, when a result is
-        not there *timeout* seconds after this was called.
+        The iterator raises `concurrent.futures.TimeoutError` (the built-in `TimeoutError` since Python 3.11) if a result is
+        not available *timeout* seconds after the call of this method.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         futures = [self.submit(function, args, options) for args in zip(*iterables, strict=False)]
@@ -98,16 +98,16 @@ class IsolatedCaller:
         return results()
 
     def on_request(self, name: str, handler: Callable[[Any], Any], *, pickled: bool = False) -> None:
-        """Have *handler* answer ``ipc.request(name, value)`` of isolated tests and calls.
+        """Let *handler* answer ``ipc.request(name, value)`` from isolated tests and calls.
 
-        It gets the value and gives the reply; it may be an ``async def``, and is called in a thread
-        of its own, up to eight at the same time. With *pickled* it also takes values that a test
-        pickled, which runs what the test put into them.
+        The handler receives the value and returns the reply. It may be an ``async def``. It is called in a
+        worker thread, with up to eight calls at the same time. With *pickled* it also accepts values that a
+        test pickled; beware that unpickling runs whatever code the test put into them.
         """
         self._handlers.register(name, handler, pickled=pickled)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls. *wait* for those that there are, or end them with *cancel_futures*."""
+        """Accept no more calls. *wait* waits for the pending calls to end; *cancel_futures* cancels them."""
         with self._pool_lock:
             self._is_shut_down = True
             pool = self._pool
@@ -120,7 +120,7 @@ class IsolatedCaller:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # who pressed Ctrl-C does not want to wait for what still runs
+        # after a Ctrl-C the user does not want to wait for running calls
         self.shutdown(cancel_futures=kind is not None and not issubclass(kind, Exception))
 
     def _open_pool(self) -> CallPool:
@@ -147,7 +147,7 @@ class IsolatedCaller:
 
 
 def options_from(given: Options | IsolatedTestOptions, base: Options) -> tuple[Options, Any]:
-    """The runner's options, and the SDK's, where *given* may be those of calls."""
+    """Split *given*, which may be options of calls, into the runner's options and the SDK's."""
     if isinstance(given, Options):
         return given, None
     values = {name: getattr(given, name) for name in vars(given) if name in TABLE}

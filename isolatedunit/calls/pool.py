@@ -1,7 +1,7 @@
-"""Runs isolated calls: a thread with an engine of its own, that takes calls from any thread.
+"""Runs isolated calls in a thread with an engine of its own, which accepts calls from any thread.
 
-The thread begins with the first call. It ends with `CallPool.shutdown`, when the pool is forgotten
-and its last call is done, and at the interpreter's exit.
+The thread starts with the first call. It ends after `CallPool.shutdown`, or when the pool has been
+garbage-collected and its last call is done, or at the interpreter's exit.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.pickling import carry
 
 MAX_WORK_SIZE = 1024**3
-"""The most that a function and its arguments may be, in bytes, as they are carried."""
+"""The largest size of a function with its arguments, in bytes, in the form in which they are sent."""
 
 CARRIER = "dill"
-"""What every child needs that calls a function: it takes 70 ms to import, and a template does that once."""
+"""The module that every child of a call needs: importing it takes 70 ms, which a template spends once for all."""
 
 
 class IsolatedFuture(Future[IsolatedTestResult]):
-    """The future result of an isolated call: cancelling it ends the call's process, if there is one.
+    """The future result of an isolated call. Cancelling it ends the call's process, if there is one.
 
-    It has no exception but for what went wrong on the runner's side: a call that fails has a
-    result that says so.
+    It has an exception only for an error on the runner's side: a call that fails has a result that
+    says so.
     """
 
     def __init__(self, cancel_call: Callable[[], None]) -> None:
@@ -49,7 +49,7 @@ class IsolatedFuture(Future[IsolatedTestResult]):
         self._runs = False
 
     def cancel(self) -> bool:
-        """Cancel the call, also one that runs; False when it is done already."""
+        """Cancel the call, even a running one; returns False if it is already done."""
         if not super().cancel():
             return False
         self._cancel_call()
@@ -60,7 +60,7 @@ class IsolatedFuture(Future[IsolatedTestResult]):
         return self._runs and not self.done()
 
     def settle(self, result: IsolatedTestResult | BaseException) -> None:
-        """The call is done; nothing happens if it was cancelled."""
+        """Set the result, or the exception, of the finished call; does nothing if the call was cancelled."""
         if not self.set_running_or_notify_cancel():
             return
         if isinstance(result, BaseException):
@@ -79,7 +79,7 @@ class _Call:
 
 @dataclass
 class _State:
-    """What the pool and its thread share; the thread has no reference to the pool itself."""
+    """The state shared by the pool and its thread. Trap: a reference to the pool would keep it alive for ever."""
 
     options: Options
     listeners: Sequence[Listener]
@@ -100,10 +100,10 @@ class _State:
 
 
 class CallPool:
-    """Takes calls; at most as many as the runner's ``max_concurrent_processes`` run at once."""
+    """Accepts calls and runs at most the runner's ``max_concurrent_processes`` of them at once."""
 
     def __init__(self, options: Options, listeners: Sequence[Listener], handlers: Handlers) -> None:
-        # before our own exit function: what multiprocess does at the exit is to come after it
+        # trap: exit functions run in reverse order, and multiprocess's has to run after ours
         import multiprocess.util
 
         assert multiprocess.util
@@ -116,10 +116,10 @@ class CallPool:
     def submit(
         self, function: Callable[..., Any], args: tuple[Any, ...], options: IsolatedTestOptions
     ) -> IsolatedFuture:
-        """Have *function* called with a `TestInstance` and *args*, in a process of its own.
+        """Schedule a call of *function* with a `TestInstance` and *args* in a process of its own.
 
-        Raises `CarryError` for a function or arguments that cannot be carried there, and
-        `RunnerClosed` after `shutdown`, and in a fork of this process, where the pool's thread is not.
+        Raises `CarryError` for a function or arguments that cannot be sent there. Raises `RunnerClosed`
+        after `shutdown`, and in a fork of this process, which does not have the pool's thread.
         """
         state = self._state
         if state.process_id != os.getpid():
@@ -154,7 +154,7 @@ class CallPool:
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls; *wait* for those that there are, or cancel them with *cancel_futures*."""
+        """Accept no more calls. *wait* waits for the pending calls to end; *cancel_futures* cancels them."""
         _close(self._state, cancel=cancel_futures)
         thread = self._state.thread
         if wait and thread is not None and thread is not threading.current_thread():
@@ -162,7 +162,7 @@ class CallPool:
 
 
 def _home_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """What a template imports for the function: its module, if that is one that can be imported."""
+    """The module that a template imports for the function; empty if the function's module cannot be imported."""
     name = getattr(function, "__module__", None)
     module = sys.modules.get(name) if isinstance(name, str) else None
     if module is None or name == "__main__" or getattr(module, "__spec__", None) is None:
@@ -208,7 +208,7 @@ def _cancel(weak_state: weakref.ref[_State], number: int) -> None:
 
 
 def _retire(state: _State) -> None:
-    """Nobody can give it calls any more: those that there are may finish."""
+    """Close a pool that was garbage-collected: no new calls can come, and the pending ones may finish."""
     _close(state, cancel=False)
 
 
@@ -230,7 +230,7 @@ def _close(state: _State, *, cancel: bool) -> None:
 
 
 class _Bridge:
-    """Tells the futures what the events say: a listener."""
+    """A listener that settles the futures of calls from the events of the run."""
 
     def __init__(self, state: _State) -> None:
         self._state = state
@@ -249,7 +249,7 @@ class _Bridge:
 
 
 def _serve(state: _State) -> None:
-    """The thread's work: run what is given until there is no more."""
+    """Run the calls in the pool's thread until no more can come."""
     try:
         listeners = [*state.listeners, _Bridge(state)]
         run = Run(state.options, listeners, open_backend, answer=state.handlers.answer, listens_at_once=True)
@@ -269,7 +269,7 @@ def _serve(state: _State) -> None:
 
 
 def _pass_on(state: _State, service: Service) -> bool:
-    """Pass on the calls and cancellations that have come meanwhile; False when no more will come."""
+    """Pass new calls and cancellations to the engine; returns False when no more will come."""
     with state.lock:
         while state.waiting:
             call = state.waiting.popleft()
@@ -289,7 +289,7 @@ def _pass_on(state: _State, service: Service) -> bool:
 
 def _drop(state: _State, call: _Call) -> None:
     state.calls.pop(call.number, None)
-    # those who wait for it hear of it only now
+    # `concurrent.futures.wait` and `as_completed` report a cancelled future only after this
     call.future.set_running_or_notify_cancel()
 
 

@@ -1,4 +1,4 @@
-"""What the runner's side answers when tests ask: handlers by name, called outside of the engine's thread."""
+"""Answers the requests of tests with handlers registered by name, called outside of the engine's thread."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 AT_ONCE = 8
-"""How many requests are answered at the same time."""
+"""How many handlers may run at the same time."""
 
 MAX_TEXT = 100_000
-"""How many characters of what a handler raised are told."""
+"""How many characters of a handler's exception are sent to the test."""
 
 Handler = Callable[[Any], Any]
 
@@ -32,7 +32,7 @@ class _Registered:
 
 
 class Handlers:
-    """The handlers of one runner. May be used from any thread."""
+    """The request handlers of one runner. Any thread may use it."""
 
     def __init__(self) -> None:
         self._registered: dict[str, _Registered] = {}
@@ -44,16 +44,16 @@ class Handlers:
         return bool(self._registered)
 
     def register(self, name: str, handler: Handler, *, pickled: bool = False) -> None:
-        """From now on *handler* answers requests for *name*."""
+        """Let *handler* answer requests for *name* from now on."""
         if not callable(handler):
             raise TypeError(f"the handler for {name!r} must be callable, not {handler!r}")
         self._registered[name] = _Registered(handler, pickled)
 
     def answer(self, request: Requested, reply: Callable[[Reply], None]) -> None:
-        """Have the request answered, and give the answer to *reply*; does not wait for that."""
+        """Start answering the request, without waiting; the answer is passed to *reply*."""
         with self._lock:
             if self._pool is None:
-                from concurrent.futures import ThreadPoolExecutor  # here: most runs are asked nothing
+                from concurrent.futures import ThreadPoolExecutor  # imported here: most runs get no request
 
                 self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="isolatedunit-handler")
             self._pool.submit(lambda: reply(self._make_reply(request)))
@@ -62,14 +62,14 @@ class Handlers:
         fields: dict[str, Any] = {"attempt": request.attempt, "correlation": request.correlation}
         try:
             made = Reply(**fields, **self._call(request))
-            channel.encode_bounded(made)  # here, where it is told as this handler's, and not in the engine's thread
+            channel.encode_bounded(made)  # trap: in the engine's thread its error would not be the handler's
             return made
-        except BaseException as exception:  # the handler's own; nobody would answer if it ended this thread
+        except BaseException as exception:  # trap: if it ended this thread, the test would never get an answer
             return Reply(**fields, error=_tell(exception))
 
     def _call(self, request: Requested) -> dict[str, Any]:
         if request.name == SHARED_SESSION:
-            import uuid  # here, since only tests of an SDK ask for one
+            import uuid  # imported here, since only tests of an SDK need it
 
             with self._lock:
                 return {"value": self._sessions.setdefault(str(request.value), uuid.uuid4().hex)}
@@ -87,13 +87,13 @@ class Handlers:
             value = undill(request.pickled)
         answer = registered.handler(value)
         if inspect.isawaitable(answer):
-            import asyncio  # which few need
+            import asyncio  # imported here, since few handlers need it
 
             answer = asyncio.run(_wait_for(answer))
         return {"value": answer} if is_plain(answer) else {"pickled": carry(answer)}
 
     def close(self) -> None:
-        """Let go of the threads; does not wait for handlers that still run."""
+        """Release the threads, without waiting for handlers that still run."""
         with self._lock:
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)

@@ -346,7 +346,9 @@ class Finder:
             if isinstance(found[number], TestNotFound) and "fingerprint" not in address:
                 lost.setdefault(_place_of(address), []).append(number)
         for place, numbers in lost.items():
-            rest = self._find_unnamed(addresses[numbers[0]], [one for one in addresses if _place_of(one) == place])
+            rest = self._find_unnamed(
+                addresses[numbers[0]], [known for known in addresses if _place_of(known) == place]
+            )
             if len(rest) == len(numbers):
                 for number, test in zip(numbers, rest, strict=True):
                     found[number] = test
@@ -354,13 +356,13 @@ class Finder:
     def _find_unnamed(self, address: Address, named: list[Address]) -> list[Any]:
         """The tests in the class, or the source, of *address* that are not *named*."""
         if "source" in address:
-            keys = {(one["id"], one["occurrence"]) for one in named}
+            keys = {(address["id"], address["occurrence"]) for address in named}
             return [test for key, test in self._loaded[_key(address["source"])].items() if key not in keys]
         try:
             cls = find_class(address["class"])
         except AttributeError:
             return []
-        methods = {one["method"] for one in named}
+        methods = {address["method"] for address in named}
         return [cls(name) for name in unittest.TestLoader().getTestCaseNames(cls) if name not in methods]
 
     def is_apart(self, test: Any) -> bool:
@@ -376,7 +378,7 @@ class Finder:
             special = self._special.get(id(test))
             if special is None:
                 grouped.append(test)
-            elif not any(special is one for one in grouped):
+            elif not any(special is other for other in grouped):
                 _prune(special, wanted)
                 grouped.append(special)
         return grouped

@@ -81,10 +81,13 @@ def _names_of_code(cls: type, code: Any) -> list[str]:
 
 
 def _has_twin(cls: type, planned: dict[str, Any]) -> bool:
-    others = [one for one in vars(sys.modules[cls.__module__]).values() if isinstance(one, type) and one is not cls]
+    others = [
+        other for other in vars(sys.modules[cls.__module__]).values() if isinstance(other, type) and other is not cls
+    ]
     return any(
-        one.__bases__ == cls.__bases__ and _shorten(_show(_parameters_of(one), planned["exact"])) == planned["class"]
-        for one in others
+        other.__bases__ == cls.__bases__
+        and _shorten(_show(_parameters_of(other), planned["exact"])) == planned["class"]
+        for other in others
     )
 
 
@@ -109,8 +112,8 @@ def _show(value: Any, exact: bool, depth: int = 0) -> str:
     if depth > _DEEPEST:
         return kind.__name__
 
-    def show(one: Any) -> str:
-        return _show(one, exact, depth + 1)
+    def show(part: Any) -> str:
+        return _show(part, exact, depth + 1)
 
     if kind is types.FunctionType:
         cells = [show(_content_of(cell)) for cell in value.__closure__ or ()]

@@ -61,7 +61,7 @@ def unload_shadowed() -> None:
         known = getattr(getattr(sys.modules[name], "__spec__", None), "origin", None)
         # a folder without an __init__ only counts where there is no module
         if found is not None and found.loader is not None and found.origin not in (None, known):
-            for loaded in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
+            for loaded in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
                 del sys.modules[loaded]
 
 

@@ -1,8 +1,8 @@
 """What a test opened and did not close: `HandleTracker`, its result, and a mixin for test cases.
 
-Used in a child for the whole attempt, and in any process for a single test. It imports nothing that
-a test did not import itself, unless there is a leak to be described: a fork pays for every module.
-So these names are imported when they are first used, too.
+A tracker covers a whole attempt in a child, or a single test in any process. It imports only modules
+that the test has imported already, unless it has a leak to describe: a fork pays for every module.
+For the same reason the names of this package are imported on first use.
 """
 
 from __future__ import annotations

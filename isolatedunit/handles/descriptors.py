@@ -1,4 +1,4 @@
-"""Descriptors that were opened since a moment: which they are, what is behind them, who owns them."""
+"""Finds the file descriptors opened since a given moment, what each refers to, and which object owns it."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ except ImportError:  # not POSIX: descriptors cannot be listed there
 Identity = tuple[int, int]
 
 _DIRECTORY = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
-# a test may replace them in their module
+# trap: a test may patch these functions in their module
 _listdir, _fstat, _close, _dup = os.listdir, os.fstat, os.close, os.dup
 _readlink = getattr(os, "readlink", None)
 _PYTHONS_OWN = (
     "/dev/urandom",
     "/dev/random",
-    "anon_inode:[pidfd]",  # asyncio's, of a child that nobody waited for, which the loop's end forgets
+    "anon_inode:[pidfd]",  # asyncio's, for a child that was never awaited: closing the loop leaves it open
 )
 _OF_A_HUB = ("anon_inode:[eventpoll]", "anon_inode:[eventfd]")
-"""What gevent waits with, from its first use to the end of the process: nobody is to close it."""
+"""The descriptors that gevent's hub keeps from its first use to the end of the process: they are no leaks."""
 
 _LAST_STANDARD = 2
 
 
 def open_descriptors() -> dict[int, Identity]:
-    """Every descriptor of this process, and what makes it the same as later; empty where that is hidden."""
+    """Every open descriptor of this process with its identity; empty where the system does not list them."""
     found: dict[int, Identity] = {}
     try:
         names = _listdir(_DIRECTORY)
@@ -47,15 +47,15 @@ def open_descriptors() -> dict[int, Identity]:
         try:
             status = _fstat(int(name))
         except (OSError, ValueError):
-            continue  # that of the listing itself
+            continue  # the descriptor that the listing itself had open
         found[int(name)] = (status.st_dev, status.st_ino)
     return found
 
 
 class Glance:
-    """Sees with one system call whether other descriptors are open than *before*, of those below *limit*.
+    """Checks with one system call whether any descriptor below *limit* is open that was not open *before*.
 
-    A listing in ``/proc`` costs a new process more than a short test does.
+    In a new process, listing ``/proc`` takes longer than a short test.
     """
 
     def __init__(self, before: dict[int, Identity], limit: int) -> None:
@@ -72,17 +72,17 @@ class Glance:
             self._poll.register(number, 0)
 
     def shows_the_same(self) -> bool:
-        """Whether none is open that was not; False also where that cannot be told."""
+        """Whether no descriptor is open that was closed before; False if that cannot be determined."""
         try:
             told = self._poll.poll(0)
-        except (OSError, AttributeError):  # no poll here, or more than the process may have open
+        except (OSError, AttributeError):  # this system has no poll, or the limit on open files is lower
             return False
         closed = [number for number, event in told if event == self._not_valid]
         return len(closed) == len(self._closed)
 
 
 def new_descriptors(before: dict[int, Identity], below: int | None) -> dict[int, Identity]:
-    """Those that were not there *before*; from *below* on they are the runner's own."""
+    """The descriptors that were not open *before*, without the runner's own, which are numbered from *below*."""
     return {
         descriptor: identity
         for descriptor, identity in open_descriptors().items()
@@ -93,9 +93,9 @@ def new_descriptors(before: dict[int, Identity], below: int | None) -> dict[int,
 
 
 class Owners:
-    """The objects of this process that own descriptors, by descriptor: files, sockets, loops, connections.
+    """The objects of this process that own descriptors: files, sockets, event loops and connections.
 
-    Looks at every object that the collector knows, so it is made only when something is left open.
+    Creating one visits every object known to the garbage collector, so do it only if something is left open.
     """
 
     def __init__(self) -> None:
@@ -112,11 +112,11 @@ class Owners:
             if add is not None:
                 try:
                     add(thing)
-                except Exception:  # not every file has a descriptor, and not every one is in good order
+                except Exception:  # trap: some files have no descriptor, and others are broken or half made
                     continue
 
     def _sort(self, cls: type) -> Callable[[Any], None] | None:
-        """What to do with objects of this type; it is not asked itself, as a proxy would lie."""
+        """The method that files objects of class *cls*. Trap: ``isinstance`` would believe a proxy's ``__class__``."""
         for base in cls.__mro__:
             for module, name, add in (
                 ("_io", "_IOBase", self._add_file),
@@ -142,7 +142,7 @@ class Owners:
             self.loops.append(loop)
 
     def _add_of_multiprocessing(self, thing: Any) -> None:
-        """What it keeps open as long as it is referenced, also after its use."""
+        """File an object of multiprocessing, which keeps its descriptors open for as long as it is referenced."""
         popen = getattr(thing, "_popen", None)
         to_close = getattr(getattr(popen, "finalizer", None), "_args", None) or ()
         for number in (getattr(thing, "_handle", None), getattr(popen, "sentinel", None), *to_close):
@@ -150,12 +150,14 @@ class Owners:
                 self.of_multiprocessing.add(number)
 
     def close(self, descriptor: int) -> bool:
-        """Close what is behind the descriptor, by its owner if it has one; whether it had."""
+        """Close the descriptor, through the object that owns it if there is one; returns whether there was."""
         owners = [*self.files.get(descriptor, ())]
         if descriptor in self.sockets:
             owners.append(self.sockets[descriptor])
-        # the outermost first: a text file flushes into its buffer, and that into its raw file
-        for owner in sorted(owners, key=lambda one: hasattr(one, "buffer") + hasattr(one, "raw"), reverse=True):
+        # outermost first: a text file flushes into its buffer, and the buffer into its raw file
+        for owner in sorted(
+            owners, key=lambda candidate: hasattr(candidate, "buffer") + hasattr(candidate, "raw"), reverse=True
+        ):
             try:
                 owner.close()
             except Exception:
@@ -169,7 +171,7 @@ class Owners:
 
 
 def held_by_multiprocessing() -> set[int]:
-    """The descriptors of the helper processes of multiprocessing, which live as long as this process."""
+    """The descriptors of multiprocessing's helper processes, which stay open as long as this process lives."""
     held: set[int] = set()
     for package in ("multiprocessing", "multiprocess"):
         tracker = getattr(sys.modules.get(f"{package}.resource_tracker"), "_resource_tracker", None)
@@ -181,7 +183,7 @@ def held_by_multiprocessing() -> set[int]:
 
 
 def of_loop(loop: Any) -> set[int]:
-    """The descriptors that an event loop has for itself."""
+    """The descriptors that an event loop opens for its own use."""
     found: set[int] = set()
     for owner in (getattr(loop, "_ssock", None), getattr(loop, "_csock", None), getattr(loop, "_selector", None)):
         try:
@@ -192,7 +194,7 @@ def of_loop(loop: Any) -> set[int]:
 
 
 def describe(descriptor: int, identity: Identity, ledger: Ledger, owners: Owners) -> tuple[str, str, Origin] | None:
-    """Kind, identity and origin of an open descriptor; None for what Python itself keeps open."""
+    """The kind, identity and origin of an open descriptor; None for one that Python itself keeps open."""
     try:
         mode = _fstat(descriptor).st_mode
     except OSError:

@@ -1,4 +1,4 @@
-"""While a process leaves: the children that its functions for the exit wait for, and may wait for in vain."""
+"""Keeps a process from hanging at its exit because multiprocessing waits there for a child that never ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# a test may replace them in their modules
+# trap: a test may patch these functions in their modules
 _clock, _sleep, _current_frames = time.monotonic, time.sleep, sys._current_frames
 _start_new_thread, _allocate_lock, _get_ident = _thread.start_new_thread, _thread.allocate_lock, _thread.get_ident
 
@@ -21,10 +21,11 @@ _LOOK_INTERVAL = 0.005
 
 
 class Leaving:
-    """Around the functions for the exit: children that multiprocessing waits for longer than *deadlines* go to *end*.
+    """A context around the exit functions: passes children to *end* that multiprocessing awaits for too long.
 
-    It ends what is a daemon, and waits for all others without a limit. A thread looks after that, which
-    neither `threading` nor who counts threads sees; there is none where there are no such children.
+    *deadlines* is in seconds. multiprocessing itself ends its daemons, but waits for all other children without
+    a limit. A thread watches for that, one that `threading` does not list; no thread starts if there are no such
+    children.
     """
 
     def __init__(self, deadlines: float, end: Callable[[set[int]], None]) -> None:
@@ -39,7 +40,7 @@ class Leaving:
             if processes.joined_at_exit():
                 self._is_gone.acquire()
                 _start_new_thread(self._watch, ())
-        except Exception:  # in a process in which a test left nothing as it was
+        except Exception:  # trap: the test may have broken anything in this process
             return
 
     def __exit__(self, *_: object) -> None:
@@ -56,13 +57,13 @@ class Leaving:
                     self._end(processes.joined_at_exit())
                     since = _clock()
                 _sleep(_LOOK_INTERVAL)
-        except Exception:  # the runner ends this process when its time for that is over
+        except Exception:  # the runner ends this process anyway when its cleanup timeout is over
             return
         finally:
             self._is_gone.release()
 
     def _is_waiting(self) -> bool:
-        """Whether multiprocessing joins a child right now: before that it ends daemons, managers and pools."""
+        """Whether multiprocessing is joining a child now; before that it still ends daemons, managers and pools."""
         frame, called = _current_frames().get(self._thread), ""
         while frame is not None:
             if frame.f_code.co_name == "_exit_function" and frame.f_globals.get("__name__") in _MODULES:

@@ -20,16 +20,16 @@ __unittest = True  # leaves this module's frames out of unittest's tracebacks
 class HandleTrackerMixin(unittest.TestCase):
     """Tracks the handles of each test of a class, from before its ``setUp`` to after its cleanups.
 
-    It goes before `unittest.TestCase` among the bases, and works with and without isolation. *leaks*
-    says what becomes of a test that leaves something open: ``"fail"``, ``"warn"`` (a
-    `ResourceWarning`) or ``"ignore"``, also per kind as in ``"fail:process,file"``. *allowed_leaks*
-    are those that are no matter, as the option of that name has them.
+    List it before `unittest.TestCase` among the bases. It works with and without isolation. *leaks*
+    sets the result of a test that leaves something open: ``"fail"``, ``"warn"`` (a
+    `ResourceWarning`) or ``"ignore"``, optionally per kind as in ``"fail:process,file"``. *allowed_leaks*
+    lists accepted leaks, in the format of the option of that name.
     """
 
     leaks: str = "fail"
     allowed_leaks: tuple[str, ...] = ()
     handle_cleanup_timeout: float = tracker.DEFAULT_TIMEOUT
-    """Seconds that closing what was left open may take."""
+    """The longest time in seconds to spend on closing the handles left open."""
 
     _tracker: HandleTracker | None = None
     __isolatedunit_carried__: ClassVar[dict[str, Any]] = {"track_handles": "on", "leaks": "fail"}
@@ -41,7 +41,7 @@ class HandleTrackerMixin(unittest.TestCase):
 
     @property
     def handle_tracker(self) -> HandleTracker:
-        """The tracker of the test that runs."""
+        """The tracker of the running test."""
         if tracker.current is not None:
             return tracker.current
         if self._tracker is None:
@@ -49,20 +49,20 @@ class HandleTrackerMixin(unittest.TestCase):
         return self._tracker
 
     def track(self, handle: T, close: Callable[[], Any] | None = None, **how: str) -> T:
-        """Watch over *handle*, as `HandleTracker.track` does; gives it back."""
+        """Watch *handle* as `HandleTracker.track` does, and return it."""
         return self.handle_tracker.track(handle, close, **how)
 
     def _callSetUp(self) -> None:
-        # in place of setUp, which is the test author's and need not call ours
+        # trap: the author's setUp need not call ours, so the tracker cannot start there
         runner = getattr(self, "_asyncioRunner", None)
         if runner is not None:
-            runner.get_loop()  # an IsolatedAsyncioTestCase's, which it closes after us
+            runner.get_loop()  # IsolatedAsyncioTestCase closes its loop after our look: make it before the baseline
         if tracker.current is None:
             self.handle_tracker.start()
         super()._callSetUp()  # type: ignore[misc]
 
     def doCleanups(self) -> Any:
-        """Run the test's cleanups, and then, as one more, the look at what is left."""
+        """Run the test's cleanups and, as the last one, the check for open handles."""
         passed = super().doCleanups()
         if self._tracker is None or tracker.current is not None:
             return passed

@@ -1,7 +1,7 @@
-"""Which line made what: a hook for Python's audit events (PEP 578) that notes the user's frame.
+"""Records which line of user code opened each handle, with a hook for Python's audit events (PEP 578).
 
-A hook cannot be taken back, so there is one in a process at most, put there when the first tracker
-starts, and it looks at one tuple before all else. What it notes is file, line and function as plain
+An audit hook cannot be removed, so a process has at most one. It is added when the first tracker
+starts, and returns at once while no ledger is open. It records file, line and function as plain
 values: a frame or a traceback would keep the test's objects alive.
 """
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 UNKNOWN = "origin unknown"
 MAX_NOTED = 4096
-"""Of each sort of thing, the last so many are remembered."""
+"""How many of the latest entries a ledger keeps of each kind."""
 
-# taken hold of, since a test may replace them in their modules
+# trap: a test may patch these functions in their modules
 _dup, _close, _fstat, _stat, _getframe = os.dup, os.close, os.fstat, os.stat, sys._getframe
 _CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 _clock_gettime = getattr(time, "clock_gettime", None)
@@ -44,15 +44,15 @@ def _find_out_whose(file: str) -> int:
     if "site-packages" in file or "dist-packages" in file:
         return _OURS if file.startswith(_OUR_PACKAGE) and file != _DEMO else _LIBRARY
     if file.startswith(_STANDARD_LIBRARY):
-        # Python's own tests are somebody's tests, too
+        # the files in Python's own test package count as user code
         return _USERS if file.startswith(_STANDARD_LIBRARY + "test" + os.sep) else _OURS
-    # a child begins in a <string>; our demonstration takes a user's place
+    # a child's first frame is a <string>; the file of our demo counts as user code
     is_ours = file.startswith(("<frozen ", "<string>", _OUR_PACKAGE)) and file != _DEMO
     return _OURS if is_ours else _USERS
 
 
 def find_origin(frame: FrameType | None) -> Origin:
-    """The innermost frame of the user's own code, else of an installed package's; None without either."""
+    """The innermost frame of the user's code, or else of an installed package; None if there is neither."""
     fallback: Origin = None
     while frame is not None:
         code = frame.f_code
@@ -69,12 +69,12 @@ def find_origin(frame: FrameType | None) -> Origin:
 
 
 def tell_origin(origin: Origin) -> str:
-    """``file:line in function``, or that nobody knows."""
+    """The origin as text: ``file:line in function``, or that it is unknown."""
     return UNKNOWN if origin is None else f"{origin[0]}:{origin[1]} in {origin[2]}"
 
 
 class Ledger:
-    """What was made while it was open, and where; what became of it is not its matter."""
+    """Records where handles were made while the ledger was open. It does not record whether they were closed."""
 
     def __init__(self) -> None:
         self.made = count()
@@ -87,15 +87,15 @@ class Ledger:
         self.processes: list[tuple[Any, float, Origin]] = []
 
     def socket_origin(self, sock: object) -> Origin:
-        """Where the socket object was made."""
+        """The line that made the socket object."""
         return _look_up(self.sockets, sock)
 
     def thread_origin(self, thread: object) -> Origin:
-        """Where the thread was started."""
+        """The line that started the thread."""
         return _look_up(self.threads, thread)
 
     def process_origin(self, process_id: int, started: float | None) -> Origin:
-        """Where the child was started: by its `Popen`, else by when that was, in seconds since the boot."""
+        """The line that started the child: found by its `Popen`, or else by its start time in seconds since boot."""
         best: tuple[float, Origin] | None = None
         for reference, when, origin in self.processes:
             popen = reference() if reference is not None else None
@@ -110,7 +110,7 @@ class Ledger:
         return None if best is None else best[1]
 
     def descriptor_origin(self, descriptor: int, path: str, identity: tuple[int, int]) -> Origin:
-        """Where what is behind the descriptor was opened, if that is known for certain."""
+        """The line that opened the file of the descriptor, if that is certain."""
         opened, origin = self.descriptors.get(descriptor, (None, None))
         if opened == identity or (isinstance(opened, str) and _is_same(opened, path, identity)):
             return origin
@@ -130,7 +130,7 @@ def _is_same(opened: str, path: str, identity: tuple[int, int]) -> bool:
     if os.path.basename(opened) == os.path.basename(at):
         return True
     if at != path and os.path.basename(at).startswith("#") and opened == os.path.dirname(at):
-        return True  # a temporary file that never had a name is opened by its directory's
+        return True  # a temporary file that never had a name is opened by its directory's name
     try:
         found = _stat(opened)
     except (OSError, ValueError):
@@ -144,7 +144,7 @@ _lock = allocate_lock()
 
 
 def open_ledger() -> Ledger:
-    """A ledger in which from now on is noted what this process makes."""
+    """Return a new ledger that records what this process makes from now on."""
     global _ledgers, _is_hooked
     if not _is_hooked:
         _is_hooked = True
@@ -158,16 +158,16 @@ def open_ledger() -> Ledger:
 
 
 def close_ledger(ledger: Ledger) -> None:
-    """Note nothing in it any more."""
+    """Stop recording into *ledger*."""
     global _ledgers
     with _lock:
-        _ledgers = tuple(one for one in _ledgers if one is not ledger)
+        _ledgers = tuple(opened for opened in _ledgers if opened is not ledger)
     if sys.version_info < (3, 12) and not _ledgers:
         _watch_threads(False)
 
 
 def _watch_threads(wanted: bool) -> None:
-    """Before Python 3.12 the start of a thread was no audit event: let `threading` say so while it matters."""
+    """Record thread starts by a patch of `threading` while *wanted*: before Python 3.12 there is no audit event."""
     threading = sys.modules.get("threading")
     start: Any = getattr(threading, "_start_new_thread", None)
     if wanted and start is _start_new_thread:
@@ -182,20 +182,20 @@ def _start_noted_thread(*args: Any) -> Any:
 
 
 def _hear(event: str, args: tuple[Any, ...]) -> None:
-    # no more is caught than has to be: what a signal's handler of the test raises must get through to it
+    # trap: catch as little as possible, since an exception from a test's signal handler must reach the test
     if _ledgers:
         note = _NOTES.get(event)
         if note is not None:
             frame = _getframe(1)
-            if frame.f_code.co_filename[:17] != "<frozen importlib":  # it reads files, and closes them
+            if frame.f_code.co_filename[:17] != "<frozen importlib":  # the import system closes the files it reads
                 try:
                     note(args, frame)
-                except (IndexError, TypeError):  # anybody may raise an event, with arguments of his own
+                except (IndexError, TypeError):  # trap: any code may raise an audit event, with any arguments
                     return
 
 
 def _next_descriptor() -> int:
-    """The number that the kernel gives to what is opened next: always the lowest that is free."""
+    """The descriptor that the kernel will assign next: always the lowest free number."""
     for known in (0, 1, 2):
         try:
             descriptor = _dup(known)
@@ -218,7 +218,7 @@ def _note_open(args: tuple[Any, ...], frame: FrameType) -> None:
             next(ledger.made)
             ledger.descriptors[what] = ((status.st_dev, status.st_ino), origin)
         if frame.f_code.co_name == "_launch" and "self" in frame.f_locals:
-            # multiprocessing spawns without an event of its own, and then writes to the process through this
+            # multiprocessing raises no event when it spawns, but then opens this pipe to the process
             _add_process(frame.f_locals["self"], origin)
         return
     if type(what) is bytes:
@@ -259,7 +259,7 @@ def _note_map(args: tuple[Any, ...], frame: FrameType) -> None:
     origin, identity = find_origin(frame), (status.st_dev, status.st_ino)
     copy = _next_descriptor()
     for ledger in _ledgers:
-        # what shared memory was opened by has no event of its own
+        # opening shared memory raises no audit event, only mapping it does
         if ledger.descriptors.get(number, (None,))[0] != identity:
             ledger.descriptors[number] = identity, origin
         next(ledger.made)
@@ -292,7 +292,7 @@ def _note_thread(args: tuple[Any, ...], frame: FrameType) -> None:
 
 
 def _note_process(args: tuple[Any, ...], frame: FrameType) -> None:
-    # with four it is subprocess.Popen; its own frame has the object that will know the process's id
+    # four arguments mean subprocess.Popen; its frame holds the object that will have the process id
     _add_process(frame.f_locals.get("self") if len(args) == 4 else None, find_origin(frame))
 
 
@@ -319,7 +319,7 @@ def _note_environment(_: tuple[Any, ...], __: FrameType) -> None:
 
 
 def _keep(noted: dict[Any, Any], key: Any, value: Any) -> None:
-    noted.pop(key, None)  # so that the newest is the last
+    noted.pop(key, None)  # a dict keeps an old key's position: the newest entry has to come last
     noted[key] = value
     if len(noted) > MAX_NOTED:
         for old in list(noted)[: MAX_NOTED // 2]:

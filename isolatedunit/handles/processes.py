@@ -1,4 +1,4 @@
-"""Child processes that were started since a moment, and how they are ended."""
+"""Finds the running children of this process, describes them and ends them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# a test may replace them in their modules
+# trap: a test may patch these functions in their modules
 _clock, _sleep, _open, _listdir = time.monotonic, time.sleep, open, os.listdir
 TERMINATE_GRACE = 0.5
-"""Seconds that a leaked process has to end after it was asked to, at most."""
+"""The longest time in seconds that a leaked process gets to end after SIGTERM."""
 
 _ENDED = (b"Z", b"X", b"x")
 
 
 def running_children() -> set[int]:
-    """The children of this process that have not ended; none are waited for, since the test may do that."""
+    """The children of this process that have not ended. It reaps none of them, since the test may wait for them."""
     helpers = _helpers_of_multiprocessing()
-    return {one for one in _children() if one not in helpers and not _has_ended(one)}
+    return {child for child in _children() if child not in helpers and not _has_ended(child)}
 
 
 def _children() -> list[int]:
@@ -34,7 +34,7 @@ def _children() -> list[int]:
 
 
 def _helpers_of_multiprocessing() -> set[int]:
-    """The processes that multiprocessing keeps for as long as its user lives."""
+    """The helper processes that multiprocessing keeps until this process ends."""
     found: set[int] = set()
     for package in ("multiprocessing", "multiprocess"):
         tracker = getattr(sys.modules.get(f"{package}.resource_tracker"), "_resource_tracker", None)
@@ -46,14 +46,14 @@ def _helpers_of_multiprocessing() -> set[int]:
 
 
 def joined_at_exit() -> set[int]:
-    """The children that multiprocessing waits for at the exit: no daemons, and none that have ended."""
+    """The children that multiprocessing waits for at the exit: running ones that are not daemons."""
     found: set[int] = set()
     for package in ("multiprocessing", "multiprocess"):
         for process in list(getattr(sys.modules.get(f"{package}.process"), "_children", ())):
             number = getattr(getattr(process, "_popen", None), "pid", None)
             if type(number) is int and process._parent_pid == os.getpid() and not process.daemon:
                 found.add(number)
-    return {one for one in found if not _has_ended(one)}
+    return {child for child in found if not _has_ended(child)}
 
 
 def _stat_of(process_id: int) -> list[bytes]:
@@ -75,7 +75,7 @@ def _has_ended(process_id: int) -> bool:
 
 
 def started_at(process_id: int) -> float | None:
-    """When the process was started, in seconds since the boot; None where the system does not tell."""
+    """The start time of the process in seconds since boot; None if it is unknown."""
     fields = _stat_of(process_id)
     try:
         return int(fields[19]) / os.sysconf("SC_CLK_TCK")
@@ -84,23 +84,23 @@ def started_at(process_id: int) -> float | None:
 
 
 def tree_of(process_id: int) -> list[int]:
-    """The process and all below it."""
+    """The ids of the process and all its descendants that have not ended."""
     found = [process_id]
-    for one in found:
+    for parent in found:
         if sys.platform != "linux":
-            found += [child for child in processes.children_of(one) if child not in found]
+            found += [child for child in processes.children_of(parent) if child not in found]
             continue
         try:
-            for task in _listdir(f"/proc/{one}/task"):
-                with _open(f"/proc/{one}/task/{task}/children", "rb") as file:
+            for task in _listdir(f"/proc/{parent}/task"):
+                with _open(f"/proc/{parent}/task/{task}/children", "rb") as file:
                     found += [child for child in map(int, file.read().split()) if child not in found]
         except OSError:
             continue
-    return [one for one in found if not _has_ended(one)]
+    return [member for member in found if not _has_ended(member)]
 
 
 def describe(process_id: int) -> str:
-    """The command line, the name that multiprocessing gave it if it did, and the process id."""
+    """The process as text: its command line, its name in multiprocessing if it has one, and its id."""
     command = processes.describe_process(process_id)["command"] or "?"
     if command == processes.describe_process(os.getpid())["command"]:
         command = "a fork of the test's process"
@@ -119,13 +119,13 @@ def _name_in_multiprocessing(process_id: int) -> str:
 
 
 def end(process_ids: list[int], timeout: float) -> tuple[set[int], set[int]]:
-    """End processes within *timeout* seconds; which of them are gone, and which of those by SIGKILL."""
-    for one in process_ids:
-        processes.send_signal(one, signal.SIGTERM)
+    """End processes within *timeout* seconds; returns those that are gone, and which of them needed SIGKILL."""
+    for process_id in process_ids:
+        processes.send_signal(process_id, signal.SIGTERM)
     left = _wait_for_end(set(process_ids), min(timeout / 2, TERMINATE_GRACE))
     forced = set(left)
-    for one in left:
-        processes.send_signal(one, processes.SIGKILL)
+    for process_id in left:
+        processes.send_signal(process_id, processes.SIGKILL)
     left = _wait_for_end(left, timeout / 2)
     return set(process_ids) - left, forced - left
 
@@ -133,7 +133,7 @@ def end(process_ids: list[int], timeout: float) -> tuple[set[int], set[int]]:
 def _wait_for_end(process_ids: set[int], timeout: float) -> set[int]:
     deadline = _clock() + timeout
     while True:
-        left = {one for one in process_ids if not _has_ended(one)}
+        left = {process_id for process_id in process_ids if not _has_ended(process_id)}
         if not left or _clock() > deadline:
             return left
         _sleep(0.002)

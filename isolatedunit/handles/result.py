@@ -1,4 +1,4 @@
-"""What came of a test's handles, as a plain value."""
+"""The result of tracking a test's handles, as a plain value."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HandleCleanupResult:
-    """How many handles there were between start and finish, and what became of those left open.
+    """How many handles a test opened between start and finish, and what happened to those left open.
 
-    *opened* were seen being made, *closed* of them were closed by the test or by a ``close`` that
-    it gave to the tracker. *leaked* were left open: *cleaned* of those could be closed or ended
-    after all, *forced* of those only by force (SIGKILL, or the descriptor closed under its owner).
-    *by_kind* counts the leaked ones. *leaks* has ``kind``, ``identity`` and ``origin``, the line
-    that made it. *state_changes* are no leaks: ``kind``, ``what``, ``before`` and ``after`` of what
-    the test changed in the process and did not put back, as texts.
+    *opened* counts the handles seen being made, *closed* those closed by the test or by a ``close``
+    function that it gave to the tracker. *leaked* counts those left open; *cleaned* of these were closed
+    or ended by the tracker, and *forced* of the cleaned only by force (SIGKILL, or the descriptor closed
+    under its owner). *by_kind* counts the leaked ones per kind. Each item of *leaks* has ``kind``,
+    ``identity`` and ``origin``, the line that made the handle. *state_changes* are not leaks: each is
+    something that the test changed in the process and did not restore, with ``kind``, ``what``,
+    ``before`` and ``after`` as text.
     """
 
     opened: int = 0
@@ -31,7 +32,7 @@ class HandleCleanupResult:
     state_changes: tuple[dict[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON has it: the report's ``handle_stats``."""
+        """The result as plain data for JSON: the report's ``handle_stats``."""
         return {
             "opened": self.opened,
             "closed": self.closed,

@@ -1,4 +1,4 @@
-"""What a test may change in its process and not put back. Told apart from leaks: nothing is open."""
+"""Finds what a test changed in its process and did not restore. That is no leak: nothing is left open."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ except ImportError:
 
 MAX_TEXT = 200
 _NOT_THE_TESTS = {b"PYTEST_CURRENT_TEST", "PYTEST_CURRENT_TEST"}
-_signal: Any = sys.modules.get("_signal")  # unittest imported it; `signal` would make an enum's member of each
+_signal: Any = sys.modules.get("_signal")  # unittest imported it; `signal` would make an enum member of each number
 _getcwd, _umask = os.getcwd, os.umask
 _STANDARD = sys.stdlib_module_names | {"isolatedunit", "__main__"}
 _SIGNALS = range(1, getattr(_signal, "NSIG", 1))
-_RANDOM_WORDS = 624  # how many the Mersenne Twister makes at once
-_RANDOM_BLOCKS = 32  # how many times that a test's numbers are followed
+_RANDOM_WORDS = 624  # the size of the Mersenne Twister's state, which it renews as a whole
+_RANDOM_BLOCKS = 32  # how many renewals of the state are followed to recognise drawing
 
 
 class State:
     """The state of this process at one moment.
 
-    In a process that is new, made for one test, the standard library's modules are taken to stay:
-    to look at each of them would make a fork copy most of what it shares.
+    In a new process made for one test, the modules of the standard library are assumed not to change:
+    looking at each would make a fork copy most of the memory pages that it shares.
     """
 
     def __init__(self, *, is_new_process: bool = False) -> None:
@@ -52,14 +52,14 @@ class State:
         self.random = _random_state()
 
     def renew(self) -> None:
-        """Take note of what may have changed since without the test: warnings by the runner, `random` by a fork."""
+        """Record anew what changes without the test: the runner sets the warning filters, a fork reseeds `random`."""
         self.filters = _warning_filters()
         self.random = _random_state()
 
     def changes_since(self, *, environment_touched: bool) -> list[dict[str, str]]:
-        """What is different now: ``kind``, ``what``, ``before`` and ``after`` of each.
+        """The changes from this state to the present one, each with ``kind``, ``what``, ``before`` and ``after``.
 
-        *environment_touched* tells whether any variable was set since: comparing them all copies pages.
+        *environment_touched* is False if no variable was set since: comparing them all makes a fork copy pages.
         """
         return [
             {"kind": kind, "what": what, "before": before, "after": after}
@@ -97,7 +97,7 @@ class State:
             yield "warnings", "warnings.filters", f"{len(self.filters)} filters", _show(filters)
         handlers = _logging_handlers()
         for logger, kept in handlers.items():
-            # a logger that is new, and what a library gives its own, is nobody's change
+            # a new logger is no change, nor are the handlers that a library adds to its own logger
             if kept != self.handlers.get(logger, () if logger == "root" else kept):
                 yield "logging", logger, _show(list(self.handlers.get(logger, ()))), _show(list(kept))
         if self.loop is not None and not self.loop.is_closed():
@@ -125,12 +125,12 @@ def _is_standard(name: object) -> bool:
 def _current_directory() -> str | None:
     try:
         return _getcwd()
-    except OSError:  # somebody removed it
+    except OSError:  # the directory was removed
         return None
 
 
 def _current_umask() -> int:
-    # it can only be read by setting it; for that moment to what lets nobody else in
+    # trap: the umask can only be read by setting it; the value for that moment is the strictest one
     before = _umask(0o077)
     if before != 0o077:
         _umask(before)
@@ -144,7 +144,7 @@ def _signal_handlers() -> list[Any]:
         for number in _SIGNALS:
             try:
                 handlers.append(getsignal(number))
-            except ValueError:  # Windows has few of them
+            except ValueError:  # Windows has only a few signals
                 handlers.append(None)
     return handlers
 
@@ -174,10 +174,10 @@ def _logging_handlers() -> dict[str, tuple[Any, ...]]:
 
 
 def _current_loop() -> Any:
-    """The event loop of asyncio that this thread has; none is made for that."""
+    """The current asyncio event loop of this thread, or None. Looking creates none."""
     policy = getattr(sys.modules.get("asyncio.events"), "_event_loop_policy", None)
     loop = getattr(getattr(policy, "_local", None), "_loop", None)
-    return loop if hasattr(loop, "_default_executor") else None  # other loops keep it elsewhere
+    return loop if hasattr(loop, "_default_executor") else None  # other implementations keep their executor elsewhere
 
 
 def _random_state() -> Any:
@@ -186,16 +186,16 @@ def _random_state() -> Any:
 
 
 def _drawn_without_seed(before: Any, after: Any) -> bool:
-    """Whether *after* follows from *before* by drawing numbers, which a seed in between would have ended.
+    """Whether *after* follows from *before* by drawing numbers alone, without seeding in between.
 
-    Numbers drawn change the generator's words block by block, the same from one state each time; they
-    are followed for some thousand numbers. In a process that several tests share, a test that seeds with
-    what the one before it seeded with, and then draws more, cannot be told from one that goes on drawing.
+    Drawing changes the generator's state block by block, in a fixed sequence, which is followed for some
+    thousand numbers. Trap: in a process shared by several tests, a test that repeats the seed of the test
+    before it and then draws more numbers looks exactly like one that only goes on drawing.
     """
     if before is None or after is None or before == after:
         return False
     if before[1][:_RANDOM_WORDS] == after[1][:_RANDOM_WORDS]:
-        return bool(before[1][_RANDOM_WORDS] <= after[1][_RANDOM_WORDS])  # else it was put back to an earlier one
+        return bool(before[1][_RANDOM_WORDS] <= after[1][_RANDOM_WORDS])  # else an earlier state was restored
     generator = type(sys.modules["random"]._inst)()
     generator.setstate(before)
     words = after[1][:_RANDOM_WORDS]
@@ -218,6 +218,6 @@ def _show_variable(name: str, value: Any) -> str:
     if value is None:
         return "(not set)"
     if is_secret(name):
-        return "(hidden)"  # reports travel further than environments do
+        return "(hidden)"  # a report may be published: it must not contain a secret
     text = os.fsdecode(value)
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."

@@ -1,4 +1,4 @@
-"""Threads and timers that still run, and tasks that are not done."""
+"""Finds and describes threads and timers that still run, and asyncio tasks that are not done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _referrers_of = gc.get_referrers
 
 
 def _threading() -> dict[str, Any]:
-    """What is needed of `threading`, as it was when first seen; empty while nobody has imported it."""
+    """The parts of `threading` used here, as first seen, since a test may patch them; empty if it is not imported."""
     if not _hold:
         module = sys.modules.get("threading")
         if isinstance(module, types.ModuleType) and hasattr(module, "Timer"):
@@ -25,7 +25,7 @@ def _threading() -> dict[str, Any]:
 
 
 def running_threads() -> list[threading.Thread]:
-    """The threads that somebody has to wait for: no daemons, and none that asyncio or an exit will end."""
+    """The running threads that count as leaks: no daemons, and none that asyncio or the exit will end."""
     hold = _threading()
     if not hold:
         return []
@@ -38,13 +38,13 @@ def running_threads() -> list[threading.Thread]:
 
 
 def _is_of_asyncio(thread: threading.Thread) -> bool:
-    """Whether it is an idle worker of a loop's default executor, which that loop's end ends."""
+    """Whether *thread* is a worker of an event loop's default executor, which ends with that loop."""
     futures = sys.modules.get("concurrent.futures.thread")
     return thread.name.startswith("asyncio_") and thread in getattr(futures, "_threads_queues", ())
 
 
 def describe(thread: threading.Thread) -> tuple[str, str]:
-    """Kind and identity: the thread's name and what it runs."""
+    """The thread's kind and its identity, which is its name and the function that it runs."""
     function = getattr(thread, "function", None)
     if isinstance(thread, _threading()["Timer"]):
         return "timer", f"{thread.name} ({_name_of(function)} after {getattr(thread, 'interval', 0):g} s)"
@@ -58,18 +58,18 @@ def _name_of(function: object) -> str:
 
 
 def tell_to_end(thread: threading.Thread) -> None:
-    """Cancel a timer. Nobody can end another thread; it ends with the process, if not before."""
+    """Cancel a timer. Any other thread cannot be ended from outside: it ends with the process, if not before."""
     if isinstance(thread, _threading()["Timer"]):
         thread.cancel()
 
 
 def pending_tasks() -> list[Any]:
-    """The tasks of asyncio that are not done, of closed loops too; none where asyncio is not imported."""
+    """The asyncio tasks that are not done, including those of closed loops; empty if asyncio is not imported."""
     module = sys.modules.get("asyncio.tasks")
     found: list[Any] = []
-    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks"):  # until 3.11, and since
+    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks"):  # the first until Python 3.11, the others since
         tasks = getattr(module, name, None)
-        for _ in range(3):  # another thread may add one meanwhile
+        for _ in range(3):  # trap: another thread may add a task while the set is copied, which raises
             try:
                 found += [task for task in tasks or () if not task.done() and task not in found]
                 break
@@ -79,21 +79,21 @@ def pending_tasks() -> list[Any]:
 
 
 def _tasks_of_c() -> list[Any]:
-    """The tasks that are in lists of asyncio's C part only, as they are from Python 3.14 on.
+    """The tasks that only the C implementation of asyncio lists, as it does from Python 3.14 on.
 
-    It can be asked for those of one loop, but not which loops there are. An object refers to its class, so that these
-    are found as the collector of garbage would find them, without a page being written to.
+    asyncio lists the tasks of a given loop, but not the loops. Every object refers to its class, so the garbage
+    collector can find the tasks as referrers of theirs, without writing to any memory page.
     """
     if not hasattr(sys.modules.get("asyncio.tasks"), "_c_all_tasks"):
         return []
     kinds: list[type] = [sys.modules["_asyncio"].Task]
     for kind in kinds:
         kinds += kind.__subclasses__()
-    return [one for one in _referrers_of(*kinds) if type(one) in kinds]
+    return [task for task in _referrers_of(*kinds) if type(task) in kinds]
 
 
 def describe_task(task: Any) -> tuple[str, tuple[str, int, str] | None]:
-    """Identity of a task, and the line that it stands at."""
+    """The identity of a task, and the line at which it is waiting."""
     coroutine = task.get_coro()
     name = f"{task.get_name()} ({getattr(coroutine, '__qualname__', type(coroutine).__qualname__)})"
     frame = getattr(coroutine, "cr_frame", None)

@@ -1,4 +1,4 @@
-"""`HandleTracker`: a look at a process before a test and one after it, and what is to be done then."""
+"""`HandleTracker` compares a process before and after a test, and closes what the test left open."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 GRACE = 0.5
-"""Seconds in which what is about to end by itself still may, times the load per processor."""
+"""Seconds to wait for something that is about to end by itself, multiplied by the load per processor."""
 
 RUNNERS_DESCRIPTORS = 100
-"""In a child, descriptors from this number on are the runner's own."""
+"""In a child, descriptors with this number or a higher one belong to the runner."""
 
 DEFAULT_TIMEOUT = 10.0
-"""Seconds that `HandleTracker.finish` takes at most when nothing else is said."""
+"""The default limit of `HandleTracker.finish`, in seconds."""
 
 current: HandleTracker | None = None
-"""In a child that runs one test: the tracker of that test, which the runner's own code has started."""
+"""In a child that runs one test, the tracker that the runner's code started for it; None elsewhere."""
 
-_clock, _sleep = time.monotonic, time.sleep  # a test may replace them in their module
+_clock, _sleep = time.monotonic, time.sleep  # trap: a test may patch these functions in their module
 _lexists, _unlink = os.path.lexists, os.unlink
 _count_threads = _thread._count
 
 
 class _Tracked:
-    """A handle that the test has told of itself."""
+    """A handle that the test registered by `HandleTracker.track`."""
 
     __slots__ = ("close", "handle", "identity", "kind", "origin")
 
@@ -56,7 +56,7 @@ class _Tracked:
 
 
 class _Leak:
-    """Something left open. *end* closes it, within so many seconds: False if only by force; may raise."""
+    """Something left open. *end* closes it within a number of seconds, returns False if it took force; may raise."""
 
     __slots__ = ("end", "identity", "kind", "origin")
 
@@ -68,7 +68,7 @@ class _Leak:
 
 
 class _Suspects:
-    """What is there and was not there before; some of it may be in order."""
+    """What is open now and was not open before. Not all of it need be a leak."""
 
     def __init__(self) -> None:
         self.children: set[int] = set()
@@ -83,12 +83,12 @@ class _Suspects:
 
     @property
     def may_end(self) -> bool:
-        """Whether waiting can change anything."""
+        """Whether any of it may end by itself, so that waiting can help."""
         return bool(self.children or self.threads or (self and _count_threads()))
 
 
 class Baseline:
-    """What a process has open, and its state, before a test."""
+    """What a process has open before a test, and the state that it is in."""
 
     def __init__(self, *, in_new_process: bool) -> None:
         self.modules = len(sys.modules)
@@ -104,9 +104,10 @@ _inherited: Baseline | None = None
 
 
 def prepare_forks(times: int = 8) -> None:
-    """In a template: take the baseline of the trackers in its forks, which then copy fewer pages for it.
+    """Take the baseline in a template for the trackers of its forks, which then copy fewer memory pages.
 
-    What every tracker does is done here, too, since Python rewrites code that runs for some times.
+    It also runs a tracker *times* times. Trap: Python rewrites (specialises) code that has run a few times, and
+    each fork would copy the pages of that code.
     """
     global _inherited
     for _ in range(times):
@@ -115,16 +116,16 @@ def prepare_forks(times: int = 8) -> None:
         tracker.is_clean()
         tracker.finish().to_dict()
     _inherited = Baseline(in_new_process=True)
-    _inherited.modules = len(sys.modules)  # with what the first baseline imported
+    _inherited.modules = len(sys.modules)  # counted only now: taking the first baseline imports modules
 
 
 class HandleTracker:
-    """Tells what was opened between `start` and `finish` and is still open, and closes it.
+    """Finds what was opened between `start` and `finish` and is still open, and closes it.
 
-    Also a context manager, whose `result` is there when its block has ended. What the process had
-    open before `start` is nobody's leak. With *in_new_process* it is taken to have been made for
-    this test, by the runner, whose own descriptors have high numbers. `track`, `untrack` and the
-    tracking itself may be used by any thread; `start` and `finish` belong to one.
+    It is also a context manager, whose `result` is available after the block. What the process had
+    open before `start` is never a leak. *in_new_process* says that the runner made the process for
+    this test, with its own descriptors at high numbers. Any thread may call `track` and `untrack`
+    and open handles; call `start` and `finish` in the same thread.
     """
 
     def __init__(self, *, in_new_process: bool = False) -> None:
@@ -140,7 +141,7 @@ class HandleTracker:
         self._ended: list[_Leak] = []
         self._cleaned = self._forced = 0
 
-    # ---- what a test tells
+    # ---- handles that a test registers
 
     def track(
         self,
@@ -149,12 +150,12 @@ class HandleTracker:
         kind: str | None = None,
         identity: str | None = None,
     ) -> T:
-        """Watch over *handle*, and give it back.
+        """Watch *handle* and return it.
 
-        With *close*, a function without arguments, the tracker closes it at the end, and it is no
-        leak unless that fails. Without, it is a leak unless the test has closed it by then (it says
-        so by ``closed``, ``is_closed()``, ``is_alive()``, ``poll()`` or ``fileno()``) or `untrack`\\ ed
-        it. *kind* (``handle``) and *identity* (its type's name) are how it is told.
+        With *close*, a function without arguments, the tracker closes the handle at the end, and it
+        is a leak only if that fails. Without *close*, it is a leak unless the test has closed it by then
+        (as its ``closed``, ``is_closed()``, ``is_alive()``, ``poll()`` or ``fileno()`` shows) or called
+        `untrack`. Reports name it by *kind* (default: ``handle``) and *identity* (default: its type's name).
         """
         name = f"{type(handle).__module__}.{type(handle).__qualname__}".removeprefix("builtins.")
         tracked = _Tracked(handle, close, kind or "handle", identity or name, find_origin(sys._getframe(1)))
@@ -164,29 +165,29 @@ class HandleTracker:
         return handle
 
     def untrack(self, handle: object) -> None:
-        """Watch over *handle* no more; without effect for what is not tracked."""
+        """Stop watching *handle*; has no effect if it is not tracked."""
         with self._lock:
             self._tracked.pop(id(handle), None)
 
-    # ---- the two looks
+    # ---- before and after the test
 
     def start(self) -> HandleTracker:
-        """Take what is open now for given, and note from now on what is made."""
+        """Record what is open now as the baseline, and from now on every handle that is made."""
         self.result = None
         self._baseline = _inherited if self._is_new_process else None
         if self._baseline is None or self._baseline.modules != len(sys.modules):
-            # what this process imported itself, since no template could, may have opened something
+            # trap: a module imported in this process, and not in the template, may have opened something
             self._baseline = Baseline(in_new_process=self._is_new_process)
         self._baseline.state.renew()
         self._ledger = open_ledger()
         return self
 
     def is_clean(self) -> bool:
-        """Whether there is nothing new now; what is about to end by itself counts as something."""
+        """Whether nothing new is open now, not even something that is about to end by itself."""
         return not self._look(self._ledger)
 
     def leaving(self, timeout: float | None = DEFAULT_TIMEOUT) -> Leaving:
-        """To be around the functions for the exit: a child that they wait for in vain is a leak, and is ended."""
+        """A context for the exit functions: a child that they wait for in vain is reported as a leak, and ended."""
         deadlines = GRACE * load_per_processor()
         return Leaving(deadlines if timeout is None else min(deadlines, timeout / 2), self._end_children)
 
@@ -200,10 +201,10 @@ class HandleTracker:
         self._forced += forced
 
     def finish(self, timeout: float | None = DEFAULT_TIMEOUT) -> HandleCleanupResult:
-        """Tell what is still open, and close it, within *timeout* seconds (None: as long as it takes).
+        """Find what is still open and close it, within *timeout* seconds (None: without a limit).
 
-        What is about to end by itself has `GRACE` to do so. Calling it a second time gives the same
-        result; without a `start`, only what was given to `track` is looked at.
+        What is about to end by itself gets `GRACE` to do so. A second call returns the same result. Without
+        a `start`, only the handles given to `track` are checked.
         """
         if self.result is not None:
             return self.result
@@ -239,7 +240,7 @@ class HandleTracker:
         return self.result
 
     def _forget(self) -> None:
-        """Keep nothing of the test's alive."""
+        """Drop every reference to the test's objects, so that the tracker keeps none of them alive."""
         self._baseline = None
         with self._lock:
             self._tracked.clear()
@@ -252,35 +253,35 @@ class HandleTracker:
     ) -> None:
         self.finish()
 
-    # ---- what is left
+    # ---- finding what is left open
 
     def _close_what_was_handed_over(self, deadline: float) -> list[_Leak]:
-        """Call each ``close`` that `track` was given, the last first; those that fail are leaks."""
+        """Call each ``close`` that `track` was given, the latest first; a handle whose ``close`` fails is a leak."""
         with self._lock:
-            handed = [one for one in self._tracked.values() if one.close is not None]
-            for one in handed:
-                del self._tracked[id(one.handle)]
+            handed = [tracked for tracked in self._tracked.values() if tracked.close is not None]
+            for tracked in handed:
+                del self._tracked[id(tracked.handle)]
         failed = []
-        for one in reversed(handed):
-            identity = one.identity
+        for tracked in reversed(handed):
+            identity = tracked.identity
             try:
                 if _clock() > deadline:
                     raise TimeoutError("there was no time left to close it")
-                if one.close is not None and _is_open(one.handle) is not False:
-                    one.close()
+                if tracked.close is not None and _is_open(tracked.handle) is not False:
+                    tracked.close()
                 continue
             except Exception as exception:
                 identity = f"{identity} (closing it failed: {exception!r:.200})"
-            failed.append(_Leak(one.kind, identity, one.origin, _cannot_end))
+            failed.append(_Leak(tracked.kind, identity, tracked.origin, _cannot_end))
         return failed
 
     def _find_leaks(self, ledger: Ledger | None, deadline: float) -> list[_Leak]:
         suspects = self._look(ledger)
         if not suspects:
             return []
-        gc.collect()  # what only a cycle kept is closed now, as Python would have done some time
+        gc.collect()  # trap: a handle kept only by a reference cycle is no leak, since Python would close it later
         suspects = self._look(ledger)
-        # half of the time at most: what does not end by itself has to be ended in the rest
+        # wait at most half of the time: the rest is needed to end what does not end by itself
         deadlines = _clock() + min((deadline - _clock()) / 2, GRACE * load_per_processor())
         while suspects.may_end and _clock() < deadlines:
             _sleep(0.002)
@@ -292,7 +293,7 @@ class HandleTracker:
     def _look(self, ledger: Ledger | None) -> _Suspects:
         suspects = _Suspects()
         with self._lock:
-            suspects.tracked = [one for one in self._tracked.values() if _is_open(one.handle) is not False]
+            suspects.tracked = [tracked for tracked in self._tracked.values() if _is_open(tracked.handle) is not False]
         before = self._baseline
         if ledger is None or before is None:
             return suspects
@@ -311,7 +312,7 @@ class HandleTracker:
 
     def _describe(self, suspects: _Suspects, ledger: Ledger, owners: descriptors.Owners) -> list[_Leak]:
         return [
-            *(_Leak(one.kind, one.identity, one.origin, _cannot_end) for one in suspects.tracked),
+            *(_Leak(tracked.kind, tracked.identity, tracked.origin, _cannot_end) for tracked in suspects.tracked),
             *_describe_running(suspects, ledger),
             *_describe_open(suspects.descriptors, ledger, owners),
             *(
@@ -353,12 +354,12 @@ def _describe_open(
 
 
 def _is_open(handle: Any) -> bool | None:
-    """Whether the handle says that it is open; None if it does not say."""
+    """Whether the handle is open, by its own account; None if it has none of the usual attributes."""
     database: Any = getattr(sys.modules.get("sqlite3"), "Connection", None)
     if database is not None and isinstance(handle, database):
         try:
             return bool(handle.total_changes >= 0)
-        except Exception:  # it does not say otherwise that it is closed
+        except Exception:  # a closed sqlite3 connection has no attribute for that, but raises
             return False
     for name, when_open in (("closed", False), ("is_closed", False), ("is_alive", True), ("_closed", False)):
         try:
@@ -380,7 +381,7 @@ def _is_open(handle: Any) -> bool | None:
 
 
 def _is_of_multiprocessing(path: str) -> bool:
-    """Whether it is the directory that multiprocessing makes for itself, and removes at the exit."""
+    """Whether *path* is the directory that multiprocessing makes for itself and removes at the exit."""
     for package in ("multiprocessing", "multiprocess"):
         process = getattr(sys.modules.get(f"{package}.process"), "_current_process", None)
         if path == getattr(process, "_config", {}).get("tempdir"):
@@ -388,11 +389,11 @@ def _is_of_multiprocessing(path: str) -> bool:
     return False
 
 
-# ---- how each is ended: called with the seconds left, gives False where that took force
+# ---- how each kind is ended: called with the seconds left, returns False if it took force
 
 
 def _cannot_end(_: float) -> bool | None:
-    """Nobody but the test knows how."""
+    """End nothing: only the test itself knows how to end this."""
     return None
 
 
@@ -450,7 +451,7 @@ class _TemporaryEnd:
 
 
 def _end(leaks: list[_Leak], deadline: float) -> tuple[int, int]:
-    """End what can be ended until *deadline*; how many that were, and how many of those by force."""
+    """End the leaks that can be ended before *deadline*; returns how many were, and how many of these by force."""
     cleaned = forced = 0
     for leak in leaks:
         left = deadline - _clock()

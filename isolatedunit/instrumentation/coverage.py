@@ -1,7 +1,7 @@
-"""Which lines tests run: measured by coverage.py in every process of a run, and put together at its end.
+"""Measures which lines tests run, with coverage.py in every process of a run, and combines the data at its end.
 
-What is measured is what coverage.py's own configuration says. The processes write what they saw into files of the run;
-these become the one file that ``coverage report`` reads.
+coverage.py's own configuration decides what is measured. Each process writes its data into a file of the run;
+the files are combined into the one that ``coverage report`` reads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ OWN_FILES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 
 
 def need_coverage() -> None:
-    """Raise `OptionError` where coverage.py is missing, or its configuration makes no sense."""
+    """Raise `OptionError` if coverage.py is missing or its configuration is invalid."""
     try:
         import coverage
     except ImportError:
@@ -29,9 +29,9 @@ def need_coverage() -> None:
 
 
 def begin(directory: str) -> Any:
-    """Begin to measure this process, and all that is forked from it; they save their data into *directory*.
+    """Start measuring this process and all its forks, which save their data into *directory*.
 
-    isolatedunit's own files are left out, unless the configuration names it in ``source_pkgs``.
+    isolatedunit's own files are left out, unless the configuration's ``source_pkgs`` names the package.
     """
     import coverage
 
@@ -39,19 +39,19 @@ def begin(directory: str) -> Any:
     if "isolatedunit" not in (measurement.get_option("run:source_pkgs") or ()):  # type: ignore[operator]
         measurement.set_option("run:omit", [*(measurement.get_option("run:omit") or ()), OWN_FILES])  # type: ignore
     if os.name == "posix":
-        measurement.set_option("run:sigterm", True)  # a test that is ended has run some lines, too
+        measurement.set_option("run:sigterm", True)  # a terminated test has run lines, too
     measurement.start()
     return measurement
 
 
 def save(measurement: Any) -> None:
-    """Write down what this process has seen so far, and leave nothing open."""
+    """Save the data that this process has collected so far, and leave no file open."""
     measurement.save()
     measurement.get_data().close()
 
 
 def combine(directory: str) -> str:
-    """Make coverage's own data file of what is in *directory*; gives what there is to say."""
+    """Combine the data in *directory* into coverage.py's own data file; returns a message for the user."""
     import coverage
 
     result = coverage.Coverage(messages=False)

@@ -1,4 +1,4 @@
-"""What is measured in the processes of a run beside its tests: which lines they run, and where their time goes."""
+"""Sets up the optional measurements in the processes of a run: coverage and profiles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from isolatedunit.instrumentation import coverage, profiler
 
 
 def need_measuring(options: Options) -> None:
-    """Raise `OptionError` where what is to be measured cannot be."""
+    """Raise `OptionError` if a requested measurement is not possible."""
     if options.coverage:
         coverage.need_coverage()
     if options.profile is not None:
@@ -17,7 +17,7 @@ def need_measuring(options: Options) -> None:
 
 
 class Measuring:
-    """The places for what is measured, which *make* makes: `coverage` and `profile`, None for what is not asked for."""
+    """The directories for `coverage` and `profile` data, made by *make*; None for a measurement not requested."""
 
     def __init__(self, options: Options, make: Callable[[str], str]) -> None:
         self._options = options
@@ -25,7 +25,7 @@ class Measuring:
         self.profile = None if options.profile is None else make("profile")
 
     def conclude(self) -> Iterator[str]:
-        """Put together what the processes have written; gives what there is to say of it."""
+        """Combine the data that the processes have written; yields messages for the user."""
         if self.coverage is not None:
             yield coverage.combine(self.coverage)
         if self.profile is not None and self._options.profile is not None:

@@ -1,7 +1,7 @@
-"""Where the time of tests goes: a profile of each process, and of all of them together at the end of the run.
+"""Profiles each process of a run, and combines the profiles at the end of the run.
 
-cProfile, which every Python has, counts each call and costs some time for each. pyinstrument looks every
-millisecond where the test is, which costs less and shows whole stacks.
+cProfile, which is part of Python, counts every call and slows each one down a little. pyinstrument samples the
+stack every millisecond, which costs less and shows whole stacks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SAMPLE_INTERVAL = 0.001
 
 
 def need_profiler(profiler: str, directory: str) -> None:
-    """Raise `OptionError` where the profiler is missing, or has no place to write to."""
+    """Raise `OptionError` if the profiler is missing, or *directory* cannot be written to."""
     if profiler == "pyinstrument":
         try:
             import pyinstrument  # noqa: F401
@@ -32,7 +32,7 @@ def need_profiler(profiler: str, directory: str) -> None:
 
 
 def begin(profiler: str, path: str) -> Callable[[], None]:
-    """Begin to profile this thread; gives what ends that, and writes the profile to *path*."""
+    """Start profiling this thread; returns a function that stops it and writes the profile to *path*."""
     profile: Any
     if profiler == "pyinstrument":
         from pyinstrument import Profiler
@@ -53,8 +53,8 @@ def begin(profiler: str, path: str) -> Callable[[], None]:
 
 
 def combine(profiler: str, source: str, target: str) -> str:
-    """Make one profile in *target* of those in *source*; gives what there is to say."""
-    import pstats  # not before it is needed: the command's start has to be short
+    """Combine the profiles in *source* into one in *target*; returns a message for the user."""
+    import pstats  # imported here to keep the command's start short
 
     paths = sorted(entry.path for entry in os.scandir(source))
     if not paths:
@@ -71,7 +71,7 @@ def combine(profiler: str, source: str, target: str) -> str:
 
 
 def _make_private(path: str) -> None:
-    """Make the file, for its user only, before there is anything in it."""
+    """Create the file empty and private. Trap: with a later chmod, others could read it for a moment."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     os.chmod(path, 0o600)
 
@@ -97,7 +97,7 @@ def _combine_sampled(paths: list[str], target: str) -> str:
         with open(os.path.join(target, name), "w", encoding="utf-8") as file:
             file.write(text)
     with open(os.path.join(target, "profile.pstats"), "wb") as file:
-        # it is text to pyinstrument, as it prints it, and bytes to pstats
+        # pyinstrument returns this format as text, but pstats reads bytes
         file.write(PstatsRenderer().render(session).encode("utf-8", "surrogateescape"))
     shown = os.path.relpath(os.path.join(target, "profile.speedscope.json"))
     return f"Profile: {shown}, also as .html and .pstats, from {_count(paths)}; view it at speedscope.app"

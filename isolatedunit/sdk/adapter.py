@@ -1,4 +1,4 @@
-"""What isolatedunit has to know of an SDK; all of it has defaults that suit many."""
+"""Describes an SDK to isolatedunit; the defaults suit many SDKs."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ EXECUTES = ("execute", "complete", "query", "run", "send", "request", "__call__"
 
 
 class Tracker(Protocol):
-    """What a `HandleTracker` does, as far as an SDK is concerned."""
+    """The part of `HandleTracker` that an SDK's adapter uses."""
 
     def track(self, handle: Any, close: Any = None, kind: str | None = None, identity: str | None = None) -> Any:
-        """Watch over *handle*."""
+        """Watch *handle*, and close it by *close* at the end."""
 
 
 class SDKAdapter:
-    """Knows one SDK: its client's class, its session, its credentials, and a local server for it.
+    """Describes one SDK: its client's class, its session, its credentials, and a local server for it.
 
-    Subclass it and override what differs; an instance goes to `TestSDKFactory.register`.
+    Subclass it, override what differs, and pass an instance to `TestSDKFactory.register`.
     """
 
     client_class: Any = None
-    """The client's class: of what a full mock is made, and what `make_client` calls."""
+    """The client's class: a full mock is modelled on it, and `make_client` calls it."""
 
     session_patterns: tuple[str, ...] = ()
-    """Patterns of environment variables that belong to a session of this SDK, besides the usual ones."""
+    """Patterns for the names of this SDK's environment variables for sessions, in addition to the usual ones."""
 
     session_files: tuple[str, ...] = ()
-    """Files, below the home directory, that hold a session or credentials."""
+    """Files that hold a session or credentials, relative to the home directory."""
 
     def make_client(self, arguments: Mapping[str, Any]) -> Any:
-        """The real client."""
+        """Make the real client."""
         return self.client_class(**arguments)
 
     def mock_environment(self) -> dict[str, str]:
-        """Environment variables with credentials that are good for nothing but a mock."""
+        """Environment variables with credentials that only a mock accepts."""
         return {}
 
     def start_local_server(self, tracker: Tracker | None) -> dict[str, Any]:
-        """Start what stands in for the service, on loopback, and give the client's arguments to reach it.
+        """Start a stand-in for the service on loopback, and return the client's arguments to reach it.
 
-        What is to be stopped goes to ``tracker.track(server, close=...)``.
+        Pass what has to be stopped to ``tracker.track(server, close=...)``.
         """
         raise OptionError(
             f"mock_level 'partial_mock': {type(self).__name__} starts no local server; override start_local_server."
         )
 
     def execute(self, client: Any, prompt: Any, method: str | None = None, **more: Any) -> Any:
-        """The SDK's one call that stands for all: *method*, or the first of `EXECUTES` that the client has."""
+        """Send *prompt* by the SDK's main method: *method*, or else the first of `EXECUTES` that the client has."""
         for name in EXECUTES if method is None else (method,):
             function = getattr(client, name, None)
             if callable(function):
@@ -62,7 +62,7 @@ class SDKAdapter:
 
 
 class GenericAdapter(SDKAdapter):
-    """For a class of which nothing more is known than ``package.module:ClientClass``."""
+    """The adapter for a client of which only ``package.module:ClientClass`` is known."""
 
     def __init__(self, name: str) -> None:
         module_name, colon, qualified_name = name.partition(":")

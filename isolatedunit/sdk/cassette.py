@@ -1,4 +1,4 @@
-"""HTTP from a recording: the one module that knows vcrpy."""
+"""Answers HTTP requests from a recording. It is the only module that uses vcrpy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from isolatedunit.errors import OptionError
 
 
 def play(path: str) -> Any:
-    """Have this process's HTTP answered by the recording; gives what ends that, by its ``__exit__``.
+    """Answer this process's HTTP requests from the recording; returns an object whose ``__exit__`` ends that.
 
-    Raises `OptionError` where there is no recording, or no vcrpy. What was not recorded fails.
+    A request that was not recorded fails. Raises `OptionError` if the recording or vcrpy is missing.
     """
     try:
         import vcr

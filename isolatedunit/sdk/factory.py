@@ -1,4 +1,4 @@
-"""`TestSDKFactory` makes what a test uses of an SDK; `TestSDK` is that."""
+"""`TestSDK` is an SDK as one test uses it, and `TestSDKFactory` makes it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from isolatedunit.sdk.session import Session, Surroundings, ask_for_shared, dete
 
 
 class TestSDK:
-    """An SDK as one test has it: ``client``, ``session``, and what they were made with.
+    """An SDK as one test uses it: ``client``, ``session``, and the options that they were made with.
 
-    Also a context manager, which closes it at the end.
+    It is also a context manager, which closes the SDK at the end.
     """
 
     __test__ = False  # pytest: this is not a test
@@ -39,24 +39,24 @@ class TestSDK:
 
     @property
     def calls(self) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:
-        """What a full mock was called with, in order: name, arguments, keyword arguments."""
+        """The calls that a full mock received, in order: name, arguments, keyword arguments."""
         return mocks.calls_of(self.client)
 
     def execute_with_sdk(self, prompt: Any, **more: Any) -> Any:
-        """The SDK's one call that stands for all, as its adapter has it; to be awaited if the client's is."""
+        """Send *prompt* by the SDK's main method, as its adapter selects it. Await the result of an async method."""
         return self.adapter.execute(self.client, prompt, self.options.execute, **more)
 
     @property
     def closed(self) -> bool:
-        """Whether there is nothing left to close."""
+        """Whether nothing is left to close."""
         return not self._closers
 
     def on_close(self, close: Callable[[], Any]) -> None:
-        """Call *close* when this is closed; the last comes first."""
+        """Register *close* to be called when the SDK is closed; the last one registered is called first."""
         self._closers.append(close)
 
     def close(self) -> None:
-        """Close all that was made, the last first, and put the environment back; raises what went wrong first."""
+        """Close everything that was made, the latest first, and restore the environment; raises the first error."""
         problem: Exception | None = None
         while self._closers:
             try:
@@ -74,7 +74,7 @@ class TestSDK:
 
 
 class TestSDKFactory:
-    """Knows adapters of SDKs by name, and makes a `TestSDK` with them."""
+    """Keeps the adapters of SDKs by name, and makes a `TestSDK` with them."""
 
     __test__ = False  # pytest: this is not a test
 
@@ -82,14 +82,14 @@ class TestSDKFactory:
 
     @classmethod
     def register(cls, name: str, adapter: SDKAdapter) -> None:
-        """Let tests say ``sdk=name``; in the module of the tests, since each process registers for itself."""
+        """Let tests use ``sdk=name``. Call it in the module of the tests, since each process has its own registry."""
         if not isinstance(adapter, SDKAdapter):
             raise OptionError(f"TestSDKFactory: an adapter must be an instance of SDKAdapter, not {adapter!r}.")
         cls._adapters[name] = adapter
 
     @classmethod
     def unregister(cls, name: str) -> None:
-        """Forget the adapter; without effect for a name that nobody registered."""
+        """Remove the adapter; has no effect if the name is not registered."""
         cls._adapters.pop(name, None)
 
     @classmethod
@@ -101,10 +101,10 @@ class TestSDKFactory:
         handle_tracker: Tracker | None = None,
         request: Callable[..., Any] | None = None,
     ) -> TestSDK:
-        """Make it. Raises `OptionError`, and what the client's own constructor raises.
+        """Make a `TestSDK`. Raises `OptionError`, and any exception of the client's own constructor.
 
-        *session_id* is that of an isolated session, made up if it is not given. *request* asks the
-        runner, as `Ipc.request` does.
+        *session_id* is the id of an isolated session, generated if it is not given. *request* sends a
+        request to the runner, as `Ipc.request` does.
         """
         adapter = cls._adapters.get(options.sdk) or GenericAdapter(options.sdk)
         found = detect(adapter.session_patterns, adapter.session_files, os.environ)
@@ -124,7 +124,7 @@ class TestSDKFactory:
 
 
 def _surround(sdk: TestSDK) -> None:
-    """Give this process the environment that the session is to see."""
+    """Change this process's environment to the one that the session should see."""
     options, surroundings = sdk.options, Surroundings()
     sdk.on_close(surroundings.restore)
     if options.session_behavior == "isolated":
@@ -164,19 +164,19 @@ def _close(close: Callable[[], Any]) -> None:
         async def wait() -> None:
             await closing
 
-        # in a thread of its own, since one that has a loop running can have no second
+        # trap: a thread with a running event loop cannot run a second one, so use another thread
         with ThreadPoolExecutor(1) as pool:
             pool.submit(asyncio.run, wait()).result()
 
 
 class _Servers:
-    """Takes a tracker's place for an adapter: what it starts ends with the SDK, before the session does."""
+    """Replaces the tracker for an adapter: servers that it starts end with the SDK, before its session ends."""
 
     def __init__(self, sdk: TestSDK) -> None:
         self._sdk = sdk
 
     def track(self, handle: Any, close: Any = None, kind: str | None = None, identity: str | None = None) -> Any:
-        """Have *close* called when the SDK is closed."""
+        """Call *close* when the SDK is closed."""
         if close is not None:
             self._sdk.on_close(close)
         return handle

@@ -1,4 +1,4 @@
-"""What an isolated function is called with."""
+"""`TestInstance`, the first argument of an isolated function."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from isolatedunit.protocol.ipc import Ipc
 class TestInstance:
     """The first argument of a function that `IsolatedTestRunner.run_isolated_test` calls.
 
-    *sdk* is what `TestSDKFactory` made, None if no ``test_sdk_options`` were given. *session_id* is
-    that of the SDK's session, or one that no other call has. *handle_tracker* closes what it is
-    given when the function has ended. *ipc* talks to the runner. *temporary_directory* is this
-    call's own, and is removed after it.
+    *sdk* is the `TestSDK`, or None if no ``test_sdk_options`` were given. *session_id* is the id of
+    the SDK's session, or else an id unique to this call. *handle_tracker* closes the handles given to it
+    when the function has ended. *ipc* connects to the runner. *temporary_directory* belongs to this call
+    and is removed after it.
     """
 
     __test__ = False  # pytest: this is not a test

@@ -1,4 +1,4 @@
-"""Mocks of a client that refuse what the real one would refuse."""
+"""Mocks of a client that reject the calls that the real client would reject."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from unittest import mock
 from isolatedunit.errors import OptionError
 
 DEEPEST = 5
-"""How many objects behind properties are followed: ``client.chat.completions.create`` has two."""
+"""How many levels of properties are mocked: ``client.chat.completions.create`` has two."""
 
 
 class Script:
-    """Replies to give one after another; an exception among them is raised, and after the last nothing is left."""
+    """Replies for successive calls. An exception among them is raised; a call after the last reply fails."""
 
     def __init__(self, *replies: Any) -> None:
         self.replies = replies
 
 
 def make_mock(client_class: Any, arguments: Mapping[str, Any], replies: Mapping[str, Any]) -> Any:
-    """A mock of an instance of *client_class*: a call that the real one could not take is a TypeError.
+    """Make a mock of an instance of *client_class*; a call that does not fit the real signature is a `TypeError`.
 
-    *replies* are by the names of methods, dotted for those of parts (``files.upload``): a value, an
-    exception to raise, a function to call with the arguments, or a `Script` of several.
+    *replies* maps names of methods, dotted for methods of parts (``files.upload``), to a value, an
+    exception to raise, a function to call with the arguments, or a `Script` of several replies.
     """
     try:
         inspect.signature(client_class).bind(**arguments)
@@ -35,7 +35,7 @@ def make_mock(client_class: Any, arguments: Mapping[str, Any], replies: Mapping[
             f"TestSDKOptions: arguments: {client_class.__name__} does not accept {dict(arguments)!r}: {exception}."
         ) from exception
     except ValueError:
-        pass  # a class in C that does not tell its signature
+        pass  # a class written in C may have no signature
     client = _specify(client_class)
     for name, reply in replies.items():
         method = _find(client, client_class, name)
@@ -49,11 +49,11 @@ def make_mock(client_class: Any, arguments: Mapping[str, Any], replies: Mapping[
 
 
 def _specify(client_class: Any, depth: int = 0) -> Any:
-    """A mock of an instance; what a property gives is a mock of the class that its annotation names."""
+    """Make a mock of an instance; the value of a property is a mock of the class that its annotation names."""
     made = mock.create_autospec(client_class, instance=True, spec_set=True)
     for name in ("__enter__", "__aenter__"):
         if hasattr(client_class, name):
-            getattr(made, name).return_value = made  # as clients do; the mock would give another one
+            getattr(made, name).return_value = made  # a client's __enter__ returns itself; a mock's returns a new mock
     if depth < DEEPEST:
         for name in dir(client_class):
             behind = None if name.startswith("__") else _class_behind(client_class, name)
@@ -71,7 +71,7 @@ def _class_behind(client_class: Any, name: str) -> type | None:
         getter = attribute.func
     try:
         returned = typing.get_type_hints(getter).get("return") if getter is not None else None
-    except Exception:  # an annotation may name what only a type checker can see
+    except Exception:  # trap: an annotation may name something imported only for type checkers
         return None
     is_class = isinstance(returned, type) and returned.__module__ != "builtins"
     return returned if is_class else None
@@ -90,7 +90,7 @@ def _find(client: Any, client_class: Any, name: str) -> Any:
 
 
 def calls_of(client: Any) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:
-    """What a mock was called with: name, arguments and keyword arguments, in order; empty for a real client."""
+    """The calls of a mock in order: name, arguments and keyword arguments; empty for a real client."""
     recorded = getattr(client, "mock_calls", None)
     if not isinstance(recorded, list):
         return []

@@ -1,4 +1,4 @@
-"""What a test wants of an SDK."""
+"""`TestSDKOptions`, the options of the SDK that a test uses."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ CHOICES = {
 
 @dataclass(frozen=True, kw_only=True)
 class TestSDKOptions:
-    """The SDK that a test gets. Raises `OptionError` for a value that cannot be used.
+    """The options of the SDK that a test uses. Raises `OptionError` for an unusable value.
 
-    *sdk* is a name that `TestSDKFactory.register` was given, or ``package.module:ClientClass``.
+    *sdk* is a name registered by `TestSDKFactory.register`, or ``package.module:ClientClass``.
 
-    *mock_level*: ``full_mock``, a mock that refuses what the real class would refuse, with *replies*;
-    ``recorded``, the real client, with HTTP from *cassette*; ``partial_mock``, the real client over a
-    local server that the SDK's adapter starts; ``none``, the real thing.
+    *mock_level* is ``full_mock`` (a mock with *replies* that rejects calls that the real class would
+    reject), ``recorded`` (the real client, with HTTP from *cassette*), ``partial_mock`` (the real client
+    with a local server that the SDK's adapter starts) or ``none`` (the real client and service).
 
-    *session_behavior*: ``isolated``, a session id, home and temporary directory of its own, and the
-    caller's credentials out of sight; ``shared``, one session for the whole run; ``detect``, what is
-    there. *authentication*: ``mock`` credentials, those of the ``environment``, or ``none``.
+    *session_behavior* is ``isolated`` (a session id, home and temporary directory of its own, with the
+    caller's credentials hidden), ``shared`` (one session for the whole run) or ``detect`` (the session found
+    in the environment). *authentication* is ``mock``, ``environment`` (its credentials) or ``none``.
 
-    *arguments* are for the client's constructor. *execute* names the method that
-    `TestSDK.execute_with_sdk` calls. With *process_isolation* off, an `IsolatedTestCase` runs where
-    its runner is; with *enable_handle_tracking* off, nothing is given to the handle tracker.
+    *arguments* go to the client's constructor. *execute* names the method that
+    `TestSDK.execute_with_sdk` calls. If *process_isolation* is False, an `IsolatedTestCase` runs in its
+    runner's process; if *enable_handle_tracking* is False, the handle tracker is not used.
     """
 
     __test__ = False  # pytest: this is not a test

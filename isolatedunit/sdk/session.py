@@ -1,4 +1,4 @@
-"""Sessions of an SDK: what the caller's environment holds of one, and one that sees nothing of it."""
+"""Sessions of an SDK: detects one in the caller's environment, and isolates a test's session from it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from isolatedunit.protocol.ipc import SHARED_SESSION
 SECRETS = (
     *("*_TOKEN", "*_SECRET*", "*_API_KEY", "*_APIKEY", "*_KEY_ID", "*_ACCESS_KEY"),
     *("*_PASSWORD", "*_CREDENTIALS", "*_SESSION", "*_SESSION_ID"),
-    # by these a keyring, and an agent with the caller's keys, can be asked
+    # trap: these give access to the caller's keyring and SSH agent
     *("DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK", "GPG_AGENT_INFO"),
 )
-"""Environment variables that hold credentials or a session, whatever the SDK."""
+"""Patterns of environment variables that hold credentials or a session of any SDK."""
 
 HOMES = {
     "HOME": "home",
@@ -35,10 +35,10 @@ HOMES = {
 
 @dataclass(frozen=True)
 class Session:
-    """A session: its *id*, how it came to be, and what of a session the caller's environment held.
+    """A session: its *id*, its behavior, and the traces of a session in the caller's environment.
 
-    *found* has the names of environment variables, and of files below the home directory, with
-    their values masked.
+    *found* maps the names of environment variables, and of files below the home directory, to their
+    masked values.
     """
 
     id: str
@@ -47,12 +47,12 @@ class Session:
 
 
 def mask(value: str) -> str:
-    """Enough to recognise a value by, and no more: two characters of one that is long enough."""
+    """Mask *value* except for what helps to recognise it: two characters, if it is long enough."""
     return f"{value[:2]}***" if len(value) > 8 else "***"
 
 
 def detect(patterns: Iterable[str], files: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """What *environment*, and the home directory it names, hold of a session; masked."""
+    """Find the traces of a session in *environment* and in the home directory that it names; values are masked."""
     wanted = (*SECRETS, *patterns)
     found = {
         name: mask(value)
@@ -68,14 +68,14 @@ def detect(patterns: Iterable[str], files: Iterable[str], environment: Mapping[s
 
 
 class Surroundings:
-    """Changes this process's environment for a session, and puts it back."""
+    """Changes this process's environment for a session, and restores it."""
 
     def __init__(self) -> None:
         self._before: dict[str, str | None] = {}
         self._directory: str | None = None
 
     def isolate(self, found: Iterable[str]) -> None:
-        """A home and a temporary directory of its own, and nothing of what was *found*."""
+        """Set a new home and temporary directory, and remove the variables that were *found*."""
         self._directory = tempfile.mkdtemp(prefix="session-")
         for name, place in HOMES.items():
             path = os.path.join(self._directory, place)
@@ -85,13 +85,13 @@ class Surroundings:
         self.hide(found)
 
     def hide(self, names: Iterable[str]) -> None:
-        """Take these environment variables away."""
+        """Remove these environment variables until `restore`."""
         for name in names:
             if not name.startswith("~"):
                 self.set(name, None)
 
     def set(self, name: str, value: str | None) -> None:
-        """Set an environment variable, or with None remove it."""
+        """Set an environment variable, or remove it if *value* is None."""
         self._before.setdefault(name, os.environ.get(name))
         if value is None:
             os.environ.pop(name, None)
@@ -99,7 +99,7 @@ class Surroundings:
             os.environ[name] = value
 
     def restore(self) -> None:
-        """Put everything back, and remove the directories."""
+        """Restore the environment, and remove the directories."""
         for name, value in self._before.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -113,11 +113,11 @@ class Surroundings:
 
     @staticmethod
     def _forget_temporary_directory() -> None:
-        tempfile.tempdir = None  # else tempfile goes on with the one that it has found once
+        tempfile.tempdir = None  # trap: tempfile caches the directory that it found first
 
 
 def ask_for_shared(request: Callable[..., Any] | None, sdk: str, own: str) -> str:
-    """The id of the run's one session for *sdk*; where nobody can be asked, that of this process."""
+    """The id of the run's shared session for *sdk*; without a runner to ask, the id *own* of this process."""
     if request is not None:
         try:
             return str(request(SHARED_SESSION, sdk))

@@ -376,8 +376,8 @@ class EndTest(ProjectTestCase):
         )
         ended = run_python(path)
         self.assertEqual(ended.exit_code, 0, ended.output)
-        lane = int(ended.output)
-        self.assertFalse(exists(lane))
+        template = int(ended.output)
+        self.assertFalse(exists(template))
 
 
 class NoFileTest(unittest.TestCase):

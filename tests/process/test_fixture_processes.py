@@ -83,13 +83,13 @@ class ProcessesTest(FixturesTestCase):
                 self.assertEqual(self.journal(), [SET_UP, *of_class("A"), *of_class("B"), TORN_DOWN])
 
     def test_a_test_that_kills_what_it_is_forked_from(self) -> None:
-        """The lane, which costs nobody anything; and then the process with the fixtures."""
+        """The template, which costs nobody anything; and then the process with the fixtures."""
         hang = "time.sleep(1000)"
         scope = "parent_of(os.getppid())"
         for victims, times, killed in (
             ("os.kill(os.getppid(), signal.SIGKILL)", 1, False),
             (f"os.kill({scope}, signal.SIGKILL)", 2, True),
-            (f"lane = os.getppid(); os.kill({scope}, signal.SIGKILL); os.kill(lane, signal.SIGKILL)", 2, True),
+            (f"template = os.getppid(); os.kill({scope}, signal.SIGKILL); os.kill(template, signal.SIGKILL)", 2, True),
             (f"os.kill({scope}, signal.SIGSTOP); os.kill(os.getppid(), signal.SIGKILL)", 2, True),
         ):
             with self.subTest(victims):
@@ -126,7 +126,7 @@ class ProcessesTest(FixturesTestCase):
         ended = self.run_fixtures("-j", "1")
         told = {test_id: test["outcome"] for test_id, test in ended.tests().items()}
         self.assertEqual(told.pop("test_it.A.test_two"), "passed", ended.output)
-        # where its end was not seen in time, a lane that it had forked before is as good
+        # where its end was not seen in time, a template that it had forked before is as good
         again = self.journal().count("setUpClass A") == 2
         self.assertEqual(told.get("tearDownClass (test_it.A)"), None if again else "error", ended.output)
         self.assertNotIn("ResourceWarning", ended.output)

@@ -162,7 +162,7 @@ class TemplateTest(ProjectTestCase):
         )
         self.wait_for_end(self.backend.spawn(self.spec("a")))
 
-    def test_it_is_forked_elsewhere_when_the_lane_is_lost_before_it(self) -> None:
+    def test_it_is_forked_elsewhere_when_the_template_is_lost_before_it(self) -> None:
         first = self.backend.spawn(self.spec("b"))
         self.assertTrue(self.backend.order(self.spec("c"), first))
         wait_until(lambda: "test_b" in self.read("begun"), "the first to begin")

@@ -49,8 +49,8 @@ class Handed:
         self.process_ids: list[int] = []
         take = IdlePool.take
 
-        def note(reserve: IdlePool) -> Interpreter | None:
-            interpreter = take(reserve)
+        def note(pool: IdlePool) -> Interpreter | None:
+            interpreter = take(pool)
             if interpreter is not None:
                 self.process_ids.append(interpreter.process_id)
             return interpreter
@@ -170,8 +170,8 @@ class RunTest(ProjectTestCase):
         take = IdlePool.take
         killed: list[int] = []
 
-        def kill_some(reserve: IdlePool) -> Interpreter | None:
-            interpreter = take(reserve)
+        def kill_some(pool: IdlePool) -> Interpreter | None:
+            interpreter = take(pool)
             if interpreter is not None and len(killed) < 3:
                 killed.append(interpreter.process_id)
                 os.kill(interpreter.process_id, signal.SIGKILL)

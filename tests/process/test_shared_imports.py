@@ -202,7 +202,7 @@ class SharedImportsTest(ProjectTestCase):
         self.tests()
         self.assert_all_pass(self.run_tests("--spawn-timeout", "1"))
 
-    def test_a_test_that_kills_its_lanes_template(self) -> None:
+    def test_a_test_that_kills_its_template(self) -> None:
         self.heavy()
         self.tests()
         body = "import os, signal; os.kill(os.getppid(), signal.SIGKILL); __import__('time').sleep(1000)"

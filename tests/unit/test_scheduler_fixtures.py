@@ -135,11 +135,11 @@ class FixtureScopesTest(unittest.TestCase):
         self.assertEqual(
             places[:5],
             [
-                ("fixtures", "", "stage-0", False),
-                ("fixtures", "stage-0", "stage-1", False),
-                ("fixtures", "stage-1", "", False),
-                ("fixtures", "stage-1", "", False),
-                ("fixtures", "stage-1", "", True),
+                ("fixtures", "", "scope-0", False),
+                ("fixtures", "scope-0", "scope-1", False),
+                ("fixtures", "scope-1", "", False),
+                ("fixtures", "scope-1", "", False),
+                ("fixtures", "scope-1", "", True),
             ],
         )
 
@@ -177,7 +177,7 @@ class FixtureScopesTest(unittest.TestCase):
         conclude(attempt, 0)
         settle(schedule, attempt)
         (again,) = self.next(schedule, "a.X.one")
-        self.assertEqual((again.number, schedule.place(again).scope), (2, "stage-1"))
+        self.assertEqual((again.number, schedule.place(again).scope), (2, "scope-1"))
         conclude(again, 0)
         settle(schedule, again)
         self.next(schedule, "tearDownClass (a.X)")
@@ -196,7 +196,7 @@ class FixtureScopesTest(unittest.TestCase):
         self.assertFalse(schedule.has_more)
 
     def test_what_nothing_can_be_forked_from(self) -> None:
-        for fixture, place in (("setUpClass (a.X)", "stage-0"), ("setUpModule (a)", "")):
+        for fixture, place in (("setUpClass (a.X)", "scope-0"), ("setUpModule (a)", "")):
             schedule = self.make()
             (attempt,) = self.next(schedule, "setUpModule (a)")
             if fixture.startswith("setUpClass"):

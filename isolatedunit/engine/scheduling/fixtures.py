@@ -145,7 +145,7 @@ class FixtureScopes:
         self, key: tuple[str, ...], owner: str, options: Options, below: FixtureScope | None = None
     ) -> FixtureScope:
         if key not in self._by_key:
-            scope = self._by_key[key] = FixtureScope(f"stage-{len(self._by_key)}", owner, options, below)
+            scope = self._by_key[key] = FixtureScope(f"scope-{len(self._by_key)}", owner, options, below)
             if below is not None:
                 below.above.append(scope)
         return self._by_key[key]
