@@ -46,6 +46,22 @@ class PassingWarningsTest(ProjectTestCase):
                 self.assertEqual(output.count("ResourceWarning: unclosed file"), 1)
                 self.assertEqual(output.count("DeprecationWarning: old"), 1)
 
+    def test_what_the_test_itself_kept_is_reported_at_the_test(self) -> None:
+        """It is released by a line of ours, which tells nobody anything."""
+        suite = """
+            import unittest
+
+            class It(unittest.TestCase):
+                def test_keeps(self):
+                    self.file = open(__file__)
+            """
+        self.write("test_it.py", suite)
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                output = self.run_here("--start-method", start_method, "-q").output
+                self.assertRegex(output, r"(?m)^(test_it.It.test_keeps|.*unittest.*): ResourceWarning: unclosed file <")
+                self.assertNotRegex(output, r"isolatedunit.child")
+
     def test_not_where_no_output_is_wanted(self) -> None:
         self.write("test_it.py", WARNING)
         for flags in (("--show-output", "never"), ("-b",)):

@@ -44,7 +44,7 @@ _VOLATILE = (
     (re.compile(r"\d+(?:\.\d+)?(?= ?(?:ms|s|MiB|KiB|GiB)\b)"), "N"),
     (re.compile(r"0x[0-9a-f]+"), "0xN"),
     (re.compile(r"\b(process|descriptor|port|pid|digest) [0-9a-f]+\b"), r"\1 N"),
-    (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:N"),
+    (re.compile(r"127\.0\.0\.1(:|', )\d+"), r"127.0.0.1\1N"),
     (re.compile(r"/tmp/\w+"), "/tmp/N"),
     (re.compile(r"(largest used [^(\n]*)\([^\n]*\)"), r"\1(...)"),
     (re.compile(r"^ *[~^]+\n", re.MULTILINE), ""),

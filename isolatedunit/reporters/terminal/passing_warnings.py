@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ _WARNING = re.compile(
     r"^[^\n]+?:\d+: \w*Warning: [^\n]*\n(?:(?:  [^\n]*|\w+: Enable tracemalloc [^\n]*|Object allocated at [^\n]*)\n)*",
     re.MULTILINE,
 )
+_OUR_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "")
 _SHOWN_WITH_OUTPUT = ("addError", "addFailure")
 
 
@@ -28,8 +30,19 @@ class PassingWarnings:
         if not isinstance(event, TestFinished) or "Warning: " not in event.report.stderr:
             return
         is_shown = any(note.kind in _SHOWN_WITH_OUTPUT for note in event.report.notes)
-        for text in _WARNING.findall(event.report.stderr):
+        for found in _WARNING.findall(event.report.stderr):
+            text = _at_the_test(found, event.report.id)
             if text not in self._printed:
                 self._printed.add(text)
                 if not is_shown:
                     self._write_line(text.rstrip("\n"))
+
+
+def _at_the_test(text: str, test: str) -> str:
+    """The warning, at the test and not at the line of ours that released what the test left open."""
+    if not text.startswith(_OUR_PACKAGE):
+        return text
+    first, *rest = text.splitlines(keepends=True)
+    _, _, words = first.removeprefix(_OUR_PACKAGE).partition(": ")
+    # the line of ours is of no interest either
+    return f"{test}: {words}" + "".join(line for line in rest if not line.startswith("  "))
