@@ -81,8 +81,8 @@ class IsolatedCaller:
     ) -> Iterator[IsolatedTestResult]:
         """Start a call for each of the items and return an iterator of results in order, like `Executor.map`.
 
-        The iterator raises `concurrent.futures.TimeoutError` (the built-in `TimeoutError` since Python 3.11) if a result is
-        not available *timeout* seconds after the call of this method.
+        The iterator raises `concurrent.futures.TimeoutError` (the built-in `TimeoutError` since Python 3.11) if a
+        result is not available *timeout* seconds after the call of this method.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         futures = [self.submit(function, args, options) for args in zip(*iterables, strict=False)]
