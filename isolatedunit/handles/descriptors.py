@@ -74,10 +74,10 @@ class Glance:
     def shows_the_same(self) -> bool:
         """Whether no descriptor is open that was closed before; False if that cannot be determined."""
         try:
-            told = self._poll.poll(0)
+            polled = self._poll.poll(0)
         except (OSError, AttributeError):  # this system has no poll, or the limit on open files is lower
             return False
-        closed = [number for number, event in told if event == self._not_valid]
+        closed = [number for number, event in polled if event == self._not_valid]
         return len(closed) == len(self._closed)
 
 

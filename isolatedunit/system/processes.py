@@ -288,9 +288,10 @@ def is_subreaper() -> bool:
 
 
 def die_with_parent(parent: int) -> None:
-    """Make the kernel end this process when its *parent* ends in any way; *parent*, or its origin, is a subreaper.
+    """Make the kernel kill this process when its *parent* ends, in any way.
 
-    Does nothing if the system cannot do that. Children of this process do not inherit the setting.
+    The *parent*, or the process that it is a fork of, is a subreaper. Does nothing if the system cannot do that.
+    Children of this process do not inherit the setting.
     """
     if _library is None:
         return

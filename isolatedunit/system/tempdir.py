@@ -63,9 +63,9 @@ class Scratch:
         return path
 
     def restore(self) -> bool:
-        """Make the directory again if it was removed, say by a test that empties the temporary directory; returns whether.
+        """Make the directory again if a test, for example, has removed it; returns whether it was missing.
 
-        An error here is ignored: the code that needs the directory will report it.
+        An error is ignored here: the code that needs the directory will report it.
         """
         if os.path.lexists(self.path):
             return False
@@ -121,8 +121,8 @@ def _left_over_of(entry: os.DirEntry[str]) -> str | None:
     try:
         if not _is_own(os.fstat(lock)) or not _try_to_lock(lock):
             return None
-        told = os.read(lock, 100).decode("ascii", "replace")
-        return told if _RUN.fullmatch(told) else ""
+        mark = os.read(lock, 100).decode("ascii", "replace")
+        return mark if _RUN.fullmatch(mark) else ""
     finally:
         os.close(lock)
 
