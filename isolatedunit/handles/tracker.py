@@ -10,7 +10,7 @@ import time
 
 from isolatedunit.handles import descriptors, processes, threads
 from isolatedunit.handles.leaving import Leaving
-from isolatedunit.handles.origins import Ledger, close_ledger, find_origin, open_ledger, tell_origin
+from isolatedunit.handles.origins import Ledger, close_ledger, find_origin, format_origin, open_ledger
 from isolatedunit.handles.result import HandleCleanupResult
 from isolatedunit.handles.state import State
 from isolatedunit.system.processes import load_per_processor, remove_tree
@@ -232,7 +232,7 @@ class HandleTracker:
             forced=self._forced + forced,
             by_kind=by_kind,
             leaks=tuple(
-                {"kind": leak.kind, "identity": leak.identity, "origin": tell_origin(leak.origin)} for leak in leaks
+                {"kind": leak.kind, "identity": leak.identity, "origin": format_origin(leak.origin)} for leak in leaks
             ),
             state_changes=tuple(changes),
         )
@@ -411,7 +411,7 @@ class _ThreadEnd:
         self._thread = thread
 
     def __call__(self, timeout: float) -> bool | None:
-        threads.tell_to_end(self._thread)
+        threads.cancel_timer(self._thread)
         if threads.describe(self._thread)[0] != "timer":
             return None
         self._thread.join(min(timeout, GRACE))
