@@ -29,15 +29,21 @@ SECOND_LOOKS = 2
 _WORDS = {"blocks": "memory blocks", "references": "references", "descriptors": "open descriptors"}
 
 
-def hunt(run_once: Callable[[], None], times: int) -> list[dict[str, Any]]:
-    """Call *run_once* *times* times and return what grew in every run, as leaks of the kind ``growth``."""
+def hunt(
+    run_once: Callable[[], None], times: int, measure: Callable[[], dict[str, int]] | None = None
+) -> list[dict[str, Any]]:
+    """Call *run_once* *times* times and return what grew in every run, as leaks of the kind ``growth``.
+
+    *measure* returns figures by the names of ``_WORDS``; by default it looks at this process.
+    """
     for _ in range(WARM_UPS - 1):
         run_once()
-    grown = _grown(run_once, times)
+    measure = measure or _measure
+    grown = _grown(run_once, times, measure)
     for _ in range(SECOND_LOOKS):
         doubtful = [name for name, deltas in grown.items() if min(deltas) <= NOISE]
         if doubtful:
-            again = _grown(run_once, times)
+            again = _grown(run_once, times, measure)
             grown = {name: deltas for name, deltas in grown.items() if name not in doubtful or name in again}
     return [
         {"kind": "growth", "identity": f"{_WORDS[name]} grew by {_told(deltas)} in {times} runs"}
@@ -45,13 +51,13 @@ def hunt(run_once: Callable[[], None], times: int) -> list[dict[str, Any]]:
     ]
 
 
-def _grown(run_once: Callable[[], None], times: int) -> dict[str, list[int]]:
+def _grown(run_once: Callable[[], None], times: int, measure: Callable[[], dict[str, int]]) -> dict[str, list[int]]:
     """Measure what grows in each of *times* runs, after one more run before them, and by how much."""
     # room for all values is made beforehand: the measurement must not be what grows
-    kept = {name: array("q", bytes(8 * (times + 1))) for name in _measure()}
+    kept = {name: array("q", bytes(8 * (times + 1))) for name in measure()}
     for run in range(times + 1):
         run_once()
-        for name, value in _measure().items():
+        for name, value in measure().items():
             kept[name][run] = value
     growth = {name: [after - before for before, after in pairwise(all_)] for name, all_ in kept.items()}
     return {name: deltas for name, deltas in growth.items() if all(delta > 0 for delta in deltas)}

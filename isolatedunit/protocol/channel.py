@@ -113,7 +113,10 @@ _BEGINNING = _LENGTH.size + max(map(len, _CARRIERS))
 
 
 class Channel:
-    """The parent's end: sends commands and receives reports without ever waiting for the child."""
+    """The parent's end: sends commands and receives reports without ever waiting for the child.
+
+    It has to be made before anybody has the other end: the kernel notes who sends from then on only.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection

@@ -84,7 +84,7 @@ class HashSeedTest(ProjectTestCase):
     def test_no_seed(self) -> None:
         ended = self.run_here("--hash-seed", "4294967296")
         self.assertEqual(ended.exit_code, 2)
-        self.assertIn("give a whole number from 0 to 4294967295", ended.output)
+        self.assertIn("expected a whole number from 0 to 4294967295", ended.output)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,10 @@ import unittest
 
 import multiprocess
 
-from isolatedunit.protocol.channel import Channel
+from isolatedunit.backends.forkserver.template_pool import _fork
+from isolatedunit.backends.forkserver.templates import ModuleTemplate
+from isolatedunit.protocol.channel import Channel, to_frame
+from isolatedunit.protocol.messages import ChildReady, ForkTemplate, encode
 from isolatedunit.system import processes
 from tests.support.command_line import environment
 from tests.support.projects import ProjectTestCase
@@ -43,6 +46,19 @@ class SenderTest(unittest.TestCase):
                 reports += channel.receive()
             self.assertEqual([report.pid for report in reports], [stranger])
             self.assertEqual(channel.sender(reports[0].pid), process.pid)
+
+    def test_a_template_may_answer_before_the_order_to_fork_it_returns(self) -> None:
+        class Answering:
+            def send(self, _: object, descriptor: int) -> None:
+                os.write(descriptor, to_frame(encode(ChildReady(attempt="run", pid=1))))
+
+        connection = _fork(Answering(), ForkTemplate())  # type: ignore[arg-type]
+        self.addCleanup(connection.close)
+        template = ModuleTemplate(connection, "home", None, None)  # type: ignore[arg-type]
+        for report in template.hear():
+            assert isinstance(report, ChildReady)
+            template.note_ready(report)
+        self.assertEqual((template.own_number, template.process_id), (1, os.getpid()))
 
     def test_a_process_without_a_number_here_is_nobody(self) -> None:
         ours, theirs = multiprocess.Pipe()

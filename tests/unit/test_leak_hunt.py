@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unittest
-from unittest import mock
 
 from isolatedunit.child import leak_hunt
 
@@ -32,8 +31,7 @@ class HuntTest(unittest.TestCase):
             runs += 1
             blocks += runs <= runs_that_grow
 
-        with mock.patch.object(leak_hunt, "_measure", lambda: {"blocks": blocks}):
-            return len(leak_hunt.hunt(run_once, 3))
+        return len(leak_hunt.hunt(run_once, 3, lambda: {"blocks": blocks}))
 
     def test_it_warms_up(self) -> None:
         count = 0

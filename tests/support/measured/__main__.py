@@ -6,7 +6,6 @@ At the end the lines are added to coverage.py's data, ``.coverage``.
 from __future__ import annotations
 
 import glob
-import json
 import os
 import sys
 
@@ -22,8 +21,8 @@ def begin(directory: str) -> None:
         if not path.startswith(os.path.join(PACKAGE, "zoo")):
             with open(path, "rb") as file:
                 places[path], size = size, size + file.read().count(b"\n") + 2
-    with open(os.path.join(directory, "index.json"), "w", encoding="utf-8") as index:
-        json.dump(places, index)
+    with open(os.path.join(directory, "index"), "w", encoding="utf-8") as index:
+        index.writelines(f"{place} {path}\n" for path, place in places.items())
     with open(os.path.join(directory, "lines"), "wb") as lines:
         lines.write(bytes(size))
 
@@ -32,8 +31,8 @@ def end(directory: str) -> None:
     """Add the lines that were noted to those that there are."""
     from coverage import CoverageData
 
-    with open(os.path.join(directory, "index.json"), encoding="utf-8") as index:
-        places = json.load(index)
+    with open(os.path.join(directory, "index"), encoding="utf-8") as index:
+        places = {path: int(place) for place, path in (line.rstrip("\n").split(" ", 1) for line in index)}
     with open(os.path.join(directory, "lines"), "rb") as lines:
         noted = lines.read()
     ends = [*list(places.values())[1:], len(noted)]

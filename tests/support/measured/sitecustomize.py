@@ -12,11 +12,10 @@ import sys
 
 def begin(directory: str) -> None:
     """Note each line of our package when it runs for the first time."""
-    import json
-    import mmap
+    import mmap  # and as little else as can be: what a process imported before tests, tests find there
 
-    with open(os.path.join(directory, "index.json"), encoding="utf-8") as file:
-        places = json.load(file)
+    with open(os.path.join(directory, "index"), encoding="utf-8") as file:
+        places = {path: int(place) for place, path in (line.rstrip("\n").split(" ", 1) for line in file)}
     with open(os.path.join(directory, "lines"), "r+b") as file:
         noted = mmap.mmap(file.fileno(), 0)
     monitoring, tool = sys.monitoring, 4  # none of those that are meant for debuggers, coverage and profilers
