@@ -99,8 +99,8 @@ def is_local(test: unittest.TestCase) -> bool:
 def _run_in_child(test: unittest.TestCase, result: unittest.TestResult | None) -> unittest.TestResult | None:
     from isolatedunit.standalone import run_isolated_case
 
-    told: unittest.TestResult | None = run_isolated_case(test, result)
-    return told
+    returned: unittest.TestResult | None = run_isolated_case(test, result)
+    return returned
 
 
 def _keep_fixtures_for_the_child(cls: type) -> None:
@@ -196,8 +196,8 @@ def _delegate_run(cls: type[Any]) -> None:
     @functools.wraps(run_here)
     def run(test: unittest.TestCase, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         if is_local(test) or not _is_marked(test):
-            outcome: unittest.TestResult | None = run_here(test, result)
-            return outcome
+            returned: unittest.TestResult | None = run_here(test, result)
+            return returned
         return _run_in_child(test, result)
 
     run.runs_marked_in_child = True  # type: ignore[attr-defined]

@@ -133,9 +133,9 @@ class IsolatedTestResult:
         """The fields as plain data. ``test_results`` becomes its repr if not plain, or why it cannot be unpickled."""
         values = asdict(self)
         del values["returned"]
-        return {**values, "test_results": self._tell_results()}
+        return {**values, "test_results": self._plain_results()}
 
-    def _tell_results(self) -> Any:
+    def _plain_results(self) -> Any:
         try:
             value = self.test_results
             return value if is_plain(value) else repr(value)

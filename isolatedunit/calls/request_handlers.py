@@ -65,7 +65,7 @@ class Handlers:
             channel.encode_bounded(made)  # trap: in the engine's thread its error would not be the handler's
             return made
         except BaseException as exception:  # trap: if it ended this thread, the test would never get an answer
-            return Reply(**fields, error=_tell(exception))
+            return Reply(**fields, error=_format_error(exception))
 
     def _call(self, request: Requested) -> dict[str, Any]:
         if request.name == SHARED_SESSION:
@@ -100,7 +100,7 @@ class Handlers:
                 self._pool = None
 
 
-def _tell(exception: BaseException) -> str:
+def _format_error(exception: BaseException) -> str:
     try:
         text = str(exception)
     except Exception:

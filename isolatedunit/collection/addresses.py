@@ -1,26 +1,25 @@
-"""How a test is named, so that another process finds the same one.
+"""Names a test by an *address*, by which another process finds the same test.
 
-A test travels as an *address*, tried in this order:
+There are three kinds of address, tried in this order:
 
-* ``{"class": "package.module:Class.Inner", "method": "test_it"}`` where the class, called with the
-  method's name, makes the very same test. That is nearly every test there is. The class may have
-  another name, in another module, than the attribute that it is found by. A ``fingerprint`` is there
-  if the test was planned in a process whose hashes differ from those of the one that runs it.
-* ``{"source": ..., "id": ..., "occurrence": 0}``: the test with this id, the first (0), second (1)
-  ... of those that bear it, among what loading *source* gives. For what a ``load_tests`` made:
-  instances with parameters, doctests, functions. An id is sturdier than a place in the list,
-  since a ``load_tests`` may well walk over a set.
-* ``{"dill": "..."}``: the object itself, in base64, for a suite that was built by hand.
+* ``{"class": "package.module:Class.Inner", "method": "test_it"}``, if calling the class with the
+  method's name makes the very same test. Nearly every test has this kind. The class may be found by an
+  attribute of another name, in another module, than its own. A ``fingerprint`` is included if the test
+  was planned in a process whose hashes differ from those of the process that runs it.
+* ``{"source": ..., "id": ..., "occurrence": 0}``: of the tests that loading *source* makes, the first
+  (0), second (1) ... with this id. This is for what a ``load_tests`` makes: instances with parameters,
+  doctests, functions. An id is more robust than a position, since a ``load_tests`` may iterate over a set.
+* ``{"dill": "..."}``: the pickled object itself, in base64, for a suite that was built by hand.
 
-A *source* is what unittest's loader is asked for, and what a template loads before it forks:
+A *source* is a request to unittest's loader, and is what a template loads before it forks:
 ``{"module": name, "pattern": ...}``, ``{"names": [...]}``, ``{"discover": [start, pattern, top]}``
 or ``{"main": ...}``, the script that the runner's own process was started with. ``path`` lists
 directories that discovery put in front of ``sys.path``, ``select`` the patterns of ``-k``, ``with``
-modules that are to be imported before. Where loading a package discovers what is in it, ``only`` names
-the one module that is wanted, and ``top`` the top-level directory.
+modules to import first. If loading a package discovers its contents, ``only`` names the one module
+that is wanted, and ``top`` the top-level directory.
 
-``prepared`` in an address is a source to be loaded before: a ``load_tests``, or a function that makes a
-suite, may do to classes and modules whatever it likes besides.
+``prepared`` in an address is a source to load first: a ``load_tests``, or a function that makes a suite,
+may also change classes and modules as it likes.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def _runs_its_own_way(suite: Any) -> bool:
 
 
 def identify(test: Any) -> str:
-    """unittest's ``test.id()``, or what comes nearest for an object without a usable one."""
+    """unittest's ``test.id()``, or a substitute for an object without a usable one."""
     try:
         return str(test.id())
     except Exception:
@@ -74,18 +73,18 @@ def identify(test: Any) -> str:
 
 
 def is_loader_made(test: Any) -> bool:
-    """Whether *test* only tells what unittest's loader met: a failed import, a skipped module."""
+    """Whether unittest's loader made *test* only to report something: a failed import or a skipped module."""
     return type(test).__module__ == "unittest.loader"
 
 
 def address_by_class(test: Any, *, as_made: dict[str, Any] | None = None, module: str | None = None) -> Address | None:
-    """The first kind of address, None where it might not make the very same test.
+    """The address of *test* by its class, or None if that might not make the very same test.
 
-    *module* is where the test was loaded from, if that is known.
+    *module* is the module that the test was loaded from, if that is known.
 
-    *as_made* are the attributes that the test had when the loader had just made it by calling its
-    class with the method's name. Where that is not known, only a test with nothing in it but what
-    unittest's own constructor puts there passes.
+    *as_made* holds the attributes that the test had when the loader had just made it by calling its
+    class with the method's name. If it is None, the address is only given for a test that has no
+    attributes but those set by unittest's own constructor.
     """
     cls = type(test)
     method = getattr(test, "_testMethodName", None)
@@ -103,9 +102,9 @@ def address_by_class(test: Any, *, as_made: dict[str, Any] | None = None, module
 
 
 def name_of_class(cls: type, module: str | None = None) -> str | None:
-    """``module:qualified.name`` of what *cls* is found by; None where no attribute of a module is this class.
+    """The ``module:qualified.name`` by which *cls* is found; None if it is no attribute of any module.
 
-    Its own name comes first, then what it is called in *module*, in its own, and in any other: a class that was made by
+    Its own name is tried first, then any name in *module*, in its own module and in all others. Trap: a class made by
     a function may have any name.
     """
     if (own := sys.modules.get(cls.__module__)) is not None and _is_found(own, cls):
@@ -123,7 +122,7 @@ _aliases: dict[type, str | None] = {}
 def _is_found(module: Any, cls: type) -> bool:
     try:
         return _resolve(module, cls.__qualname__) is cls
-    except Exception:  # it has no such attribute, or one of these looks up others in a way of its own
+    except Exception:  # there is no such attribute, or a custom attribute lookup raised
         return False
 
 
@@ -135,7 +134,7 @@ def _alias_in(module: str, cls: type) -> str | None:
 
 
 def _attributes_of_plain(cls: type[unittest.TestCase]) -> set[str]:
-    """What unittest's own constructor, if *cls* has no other, puts into a test."""
+    """The attributes that unittest's constructor sets on a test; empty if *cls* has a constructor of its own."""
     for plain in (unittest.TestCase, getattr(sys.modules.get("unittest.async_case"), "IsolatedAsyncioTestCase", None)):
         if plain is not None and cls.__init__ is plain.__init__:
             return set(vars(plain()))
@@ -150,13 +149,13 @@ def _resolve(module: Any, qualified_name: str) -> Any:
 
 
 def find_class(name: str) -> Any:
-    """The class that an address names; raises what its module's import raised, or `AttributeError`."""
+    """Import the class that an address names; raises whatever the import raises, or `AttributeError`."""
     module_name, _, qualified_name = name.partition(":")
     return _resolve(_imported(module_name), qualified_name)
 
 
 def occurrences(tests: list[Any]) -> dict[tuple[str, int], Any]:
-    """The tests by their id and how many with the same id came before."""
+    """The tests, keyed by their id and the number of earlier tests with the same id."""
     seen: dict[str, int] = {}
     found = {}
     for test in tests:
@@ -167,9 +166,9 @@ def occurrences(tests: list[Any]) -> dict[tuple[str, int], Any]:
 
 
 def load(source: Source, loader: unittest.TestLoader) -> Any:
-    """Let unittest's loader load the suite that *source* names, in this process."""
+    """Load the suite that *source* names with unittest's loader, in this process."""
     if source.get("select"):
-        # unittest's own command sets them on its default loader, which functions that make a suite may ask
+        # trap: unittest's command sets them on the default loader, which a function that makes a suite may read
         loader.testNamePatterns = unittest.defaultTestLoader.testNamePatterns = source["select"]
     if "top" in source:
         loader._top_level_dir = source["top"]  # type: ignore[attr-defined]
@@ -182,7 +181,7 @@ def load(source: Source, loader: unittest.TestLoader) -> Any:
 
 
 def import_module(source: Source) -> Any:
-    """Import what *source* names, with ``sys.path`` as it was when its tests were listed."""
+    """Import the module of *source*, with ``sys.path`` as it was when its tests were listed."""
     for directory in reversed(source.get("path", ())):
         if directory not in sys.path:
             sys.path.insert(0, directory)
@@ -204,19 +203,19 @@ _is_importing_main = False
 
 
 def is_importing_main() -> bool:
-    """Whether this process is a child that imports the runner's ``__main__`` right now.
+    """Whether this process is a child that is just importing the runner's ``__main__``.
 
-    The workers of multiprocessing have a ``__mp_main__`` as well, for as long as they live.
+    Trap: ``__mp_main__`` alone does not show that, since the workers of multiprocessing have it all their life.
     """
     return _is_importing_main
 
 
 def import_main(main: dict[str, str]) -> Any:
-    """Import the runner's ``__main__`` here, under the name that keeps its guarded part from running.
+    """Import the runner's ``__main__`` under another name, so that its guarded part does not run.
 
-    The idea, and the name ``__mp_main__``, are those of multiprocessing's spawn. Its classes and
-    functions then say ``__main__`` again, so that the tests in it have the ids that they had; unless the runner's own
-    process is such a worker, where they are ``__mp_main__``.
+    The method, and the name ``__mp_main__``, are those of multiprocessing's spawn. Afterwards the classes and
+    functions are renamed to ``__main__``, so that the tests keep their ids; except if the runner's own process is
+    a worker of multiprocessing, where the name is ``__mp_main__``.
     """
     global _is_importing_main
     if "__mp_main__" in sys.modules:
@@ -251,7 +250,7 @@ def import_main(main: dict[str, str]) -> Any:
 
 
 def _spec_of_file(path: str) -> Any:
-    """How the script is imported, whatever its name ends with."""
+    """The import spec of a script, whatever its file name extension."""
     from importlib.machinery import SourceFileLoader
 
     known = importlib.util.spec_from_file_location("__mp_main__", path)
@@ -260,7 +259,7 @@ def _spec_of_file(path: str) -> Any:
 
 
 def _spec_of_main_in(container: str) -> Any:
-    """How the ``__main__`` of a folder or an archive is imported under another name."""
+    """The import spec of the ``__main__`` in a folder or an archive, under another name."""
     from importlib.machinery import PathFinder, SourceFileLoader
 
     found = PathFinder.find_spec("__main__", [container])
@@ -271,15 +270,15 @@ def _spec_of_main_in(container: str) -> Any:
     archive: Any = found.loader
 
     class Loader:
-        """Makes the module of the archive's code: its own loader knows no other name for it."""
+        """Runs the archive's code under another name, which the archive's own loader does not support."""
 
         @staticmethod
         def create_module(spec: Any) -> None:
-            """Python's own way of making a module will do."""
+            """Return None: Python makes the module in its default way."""
 
         @staticmethod
         def exec_module(module: Any) -> None:
-            """Run it, with everybody's builtins: in a child, those here are sealed."""
+            """Run the code with the public builtins. Trap: in a child, the builtins of this module are sealed."""
             vars(module)["__builtins__"] = sys.modules["builtins"]
             exec(archive.get_code("__main__"), vars(module))  # noqa: S102 - as the import system does
 
@@ -287,7 +286,7 @@ def _spec_of_main_in(container: str) -> Any:
 
 
 class _OneModuleLoader(unittest.TestLoader):
-    """Discovers, of all modules, only one and the packages above it."""
+    """A loader whose discovery is limited to one module and the packages above it."""
 
     def __init__(self, module: str) -> None:
         super().__init__()
@@ -308,7 +307,7 @@ class Finder:
         self._special: dict[int, unittest.TestSuite] = {}
 
     def load(self, source: Source) -> None:
-        """Load *source*, so that finding the tests in it is a look into a table."""
+        """Load *source* in advance, so that finding its tests is only a table lookup."""
         key = _key(source)
         if key in self._loaded:
             return
@@ -319,7 +318,7 @@ class Finder:
         self._special.update((id(test), suite) for test, suite in tests if suite is not None)
 
     def find(self, address: Address) -> Any:
-        """The test with this address; raises what its import raised, or `LookupError`."""
+        """Find the test with this address; raises whatever its import raises, or `LookupError`."""
         if "prepared" in address:
             self.load(address["prepared"])
         if "class" in address:
@@ -336,10 +335,10 @@ class Finder:
             raise TestNotFound(_explain_loss(" ".join(names), address["id"])) from None
 
     def match(self, addresses: list[Address], found: list[Any]) -> None:
-        """Put what no address names in the place of each `TestNotFound` in *found*, where there are as many of them.
+        """Replace each `TestNotFound` in *found* by a test that no address names, if there are equally many of both.
 
-        That is for a process that runs all tests of a module which makes as many each time it is imported, but with
-        other names. What *found* has in the place of the others stays.
+        This is for a process that runs all tests of a module, if the module makes the same number of tests at each
+        import, but under new names. The other items of *found* are left as they are.
         """
         lost: dict[str, list[int]] = {}
         for number, address in enumerate(addresses):
@@ -354,7 +353,7 @@ class Finder:
                     found[number] = test
 
     def _find_unnamed(self, address: Address, named: list[Address]) -> list[Any]:
-        """The tests in the class, or the source, of *address* that are not *named*."""
+        """The tests in the class or the source of *address* that are not among *named*."""
         if "source" in address:
             keys = {(address["id"], address["occurrence"]) for address in named}
             return [test for key, test in self._loaded[_key(address["source"])].items() if key not in keys]
@@ -366,12 +365,14 @@ class Finder:
         return [cls(name) for name in unittest.TestLoader().getTestCaseNames(cls) if name not in methods]
 
     def is_apart(self, test: Any) -> bool:
-        """Whether a test that `find` gave is in no suite with a `run` of its own."""
+        """Whether *test*, found by `find`, is in no suite with a `run` method of its own."""
         return id(test) not in self._special
 
     def as_grouped(self, tests: list[Any]) -> list[Any]:
-        """The tests, and in the place of those in a suite with a `run` of its own that suite,
-        without its other tests."""
+        """The tests, with those in a suite that has a `run` method of its own replaced by that suite.
+
+        Such a suite is reduced to the given tests.
+        """
         wanted = {id(test) for test in tests}
         grouped: list[Any] = []
         for test in tests:
@@ -385,7 +386,7 @@ class Finder:
 
 
 def _make(address: Address) -> Any:
-    """The test that its class makes; raises `TestNotFound` where the class is imported and makes no such test."""
+    """Make the test from its class; raises `TestNotFound` if the class can be imported but makes no such test."""
     module, _, name = address["class"].partition(":")
     _imported(module)
     try:

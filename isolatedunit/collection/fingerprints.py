@@ -1,7 +1,7 @@
-"""Tells tests apart that have the same name: is the one that was found the one that was planned?
+"""Distinguishes tests of the same name, to check that the test that was found is the one that was planned.
 
 A module can make its tests from a set, whose order depends on the interpreter's hash seed. Processes of one run share
-that seed, but a test that isolates itself was planned in the user's own process, whose seed nobody can choose.
+that seed, but a test that isolates itself was planned in the user's own process, whose seed is already fixed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _LONGEST = 200
 
 
 def fingerprint_of(test: Any, *, is_exact: bool | None = None) -> dict[str, Any]:
-    """What the test's function, its defaults and closure, and the test's own attributes are like, as plain values.
+    """Describe the test's function, its defaults and closure, and the test's own attributes, as plain values.
 
-    *is_exact*: whether the instructions count, too. They do not (the default is found out) where an import hook, such
-    as that of pytest, may have rewritten them in one of the processes.
+    *is_exact* includes the bytecode. Trap: an import hook, such as pytest's, may have rewritten it in only one of the
+    processes; by default it is included if Python's own loader made the module.
     """
     cls, name = type(test), test._testMethodName
     exact = _is_read_by_python(cls.__module__) if is_exact is None else is_exact
@@ -39,19 +39,19 @@ def fingerprint_of(test: Any, *, is_exact: bool | None = None) -> dict[str, Any]
 
 
 def is_as_planned(test: Any, planned: dict[str, Any]) -> bool:
-    """Whether *test* is the one with the fingerprint *planned*, as far as both can be told apart."""
+    """Whether *test* has the fingerprint *planned*, as far as tests can be distinguished."""
     found = fingerprint_of(test, is_exact=planned["exact"])
     if any(found[name] != planned[name] for name in ("function", "attributes")):
         return False
-    # a class may well have an attribute that differs from process to process, as a port or a time. It is another class
-    # only where the one that was planned is there, too, under another name.
+    # trap: a class attribute such as a port or a time may differ in each process. The class is a different one only
+    # if the planned class is there as well, under another name.
     return found["class"] == planned["class"] or not _has_twin(type(test), planned)
 
 
 def variant_of(test: Any) -> dict[str, Any] | None:
-    """The fingerprint of a test whose class has others with the same code, as a loop makes them; None for others.
+    """The fingerprint of a test that shares its code with others of its class, made by a loop; None if it does not.
 
-    It is for a process that imports the module anew, where such tests may have changed places (see `is_mixed_up`).
+    It is for a process that imports the module anew, where such tests may have swapped names (see `is_mixed_up`).
     """
     cls, name = type(test), test._testMethodName
     code = getattr(getattr(cls, name, None), "__code__", None)
@@ -62,9 +62,9 @@ def variant_of(test: Any) -> dict[str, Any] | None:
 
 
 def is_mixed_up(test: Any, planned: dict[str, Any]) -> bool:
-    """Whether the test that was *planned* (as `variant_of` describes it) is there under another name than *test*'s.
+    """Whether the *planned* test (as described by `variant_of`) exists under another name than that of *test*.
 
-    One that is nowhere is no mistake: a value may be a port, a time or a random number, and differ in each process.
+    Trap: if it exists under no name, that is no mix-up. A port, a time or a random number differs in each process.
     """
     cls, name, exact = type(test), test._testMethodName, planned["exact"]
     if _shorten(_show(getattr(cls, name, None), exact)) == planned["function"]:
@@ -76,7 +76,7 @@ def is_mixed_up(test: Any, planned: dict[str, Any]) -> bool:
 
 
 def _names_of_code(cls: type, code: Any) -> list[str]:
-    """The names of the class's own functions that have this code."""
+    """The names of the class's own functions whose code is *code*."""
     return [name for name, found in vars(cls).items() if getattr(found, "__code__", None) == code]
 
 
@@ -92,7 +92,7 @@ def _has_twin(cls: type, planned: dict[str, Any]) -> bool:
 
 
 def _parameters_of(cls: type) -> dict[str, Any]:
-    """What a loop may have put into the class: its own plain attributes."""
+    """The class's own plain attributes, which a loop may have set."""
     return {name: value for name, value in vars(cls).items() if name[:2] != "__" and issubclass(type(value), _VALUES)}
 
 
@@ -100,12 +100,12 @@ _VALUES = (*_PLAIN, tuple, list, dict, set, frozenset)
 
 
 def _is_read_by_python(module: str) -> bool:
-    """Whether Python's own loader made the module, so that every process has the same instructions."""
+    """Whether Python's own loader made the module, so that its bytecode is the same in every process."""
     return type(getattr(sys.modules.get(module), "__loader__", None)).__name__ in _LOADERS
 
 
 def _show(value: Any, exact: bool, depth: int = 0) -> str:
-    """A text that is the same in every process for the same value, whatever its hashes and addresses are."""
+    """A text for *value* that is the same in every process, regardless of hashes and memory addresses."""
     kind = type(value)
     if kind in _PLAIN:
         return ascii(value)
@@ -137,10 +137,10 @@ def _show(value: Any, exact: bool, depth: int = 0) -> str:
 def _content_of(cell: Any) -> Any:
     try:
         return cell.cell_contents
-    except ValueError:  # it is empty
+    except ValueError:  # the cell is empty
         return None
 
 
 def _shorten(text: str) -> str:
-    """The text, or a checksum of a long one."""
+    """The text itself, or its checksum if it is long."""
     return text if len(text) <= _LONGEST else f"{len(text)}:{binascii.crc32(text.encode('utf-8', 'replace')):08x}"

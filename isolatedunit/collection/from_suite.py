@@ -1,4 +1,4 @@
-"""Plans the tests of a suite that exists in this process: finds an address for each."""
+"""Plans the tests of a suite that exists in this process, and finds an address for each."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Address = dict[str, Any]
 
 
 def plan_suite(suite: Any) -> tuple[list[PlannedTest], dict[int, Any]]:
-    """The tests of *suite*, in order, and the tests themselves by their number.
+    """Plan the tests of *suite* in order; returns the plan, and the test objects by their number.
 
-    A test that its module, class and method do not make again travels as dill. What cannot
-    be carried even so is a reported error, not the end of the run.
+    A test that its module, class and method cannot make again is sent by dill. If that fails too, the
+    test is reported as an error, and the run goes on.
     """
     planned: list[PlannedTest] = []
     originals: dict[int, Any] = {}
@@ -36,7 +36,7 @@ def plan_suite(suite: Any) -> tuple[list[PlannedTest], dict[int, Any]]:
 
 
 def plan_one(number: int, test: Any) -> PlannedTest:
-    """One test of this process, as the engine wants to have it."""
+    """Plan a single test of this process for the engine."""
     cls = type(test)
     address: Address = {}
     reports: tuple[dict[str, Any], ...] = ()
@@ -63,19 +63,19 @@ def plan_one(number: int, test: Any) -> PlannedTest:
 
 
 def _address_of(test: Any) -> Address:
-    """How another process comes to the test; raises what dill raises."""
+    """The address by which another process finds the test; raises any error of dill's."""
     if _is_main(type(test).__module__) and main_script() is None:
         main: Any = sys.modules["__main__"]
         if hasattr(main, "setUpModule") or hasattr(main, "tearDownModule"):
             raise LookupError("its module, which cannot be imported, has a setUpModule or a tearDownModule")
         return {"dill": carry(test)}
     address = address_by_class(test) or _address_by_making(test)
-    # this process has hashes of its own: the test of that name may be another one elsewhere
+    # trap: this process has its own hash seed, so a test of this name may be a different one elsewhere
     return {"dill": to_dill(test)} if address is None else {**address, "fingerprint": fingerprint_of(test)}
 
 
 def _address_by_making(test: Any) -> Address | None:
-    """An address by class for a class with a constructor of its own: called again, does it make the same?"""
+    """The address by class for a class with its own constructor, if calling that again makes the same test."""
     cls, method = type(test), getattr(test, "_testMethodName", None)
     if not isinstance(test, unittest.TestCase) or method is None:
         return None
@@ -89,14 +89,14 @@ def _address_by_making(test: Any) -> Address | None:
 
 
 def run_loader_made(test: Any) -> tuple[dict[str, Any], ...]:
-    """What comes of a test that unittest's loader made to tell what it met: no user code is in it."""
+    """Run a test that unittest's loader made to report a problem, and return its reports. It has no user code."""
     result = _Noting()
     test.run(result)
     return tuple(result.reports)
 
 
 class _Noting(unittest.TestResult):
-    """Notes what it is told, in the form of a child's reports."""
+    """A result that records outcomes in the form of a child's reports."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,12 +152,12 @@ def _home_of(module: str) -> dict[str, Any]:
 
 
 def _is_main(module: str) -> bool:
-    """Whether that is the name of ``__main__`` here: a worker of multiprocessing has it under another one."""
+    """Whether *module* names ``__main__`` here. Trap: a worker of multiprocessing has it under another name."""
     return module == "__main__" or (module == "__mp_main__" and sys.modules.get(module) is sys.modules["__main__"])
 
 
 def main_script() -> Mapping[str, str] | None:
-    """How this process's ``__main__`` is imported in another; None where it cannot be: a notebook, ``python -c``."""
+    """How another process imports this one's ``__main__``; None if it cannot (a notebook, ``python -c``)."""
     main: Any = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
     path = getattr(main, "__file__", None)
@@ -170,7 +170,7 @@ def main_script() -> Mapping[str, str] | None:
 
 @contextlib.contextmanager
 def outcome_of(test: Any, result: Any) -> Iterator[None]:
-    """Give a test that runs elsewhere what pytest looks for in it before Python 3.11: its subtests and skips so far."""
+    """A context in which *test*, which runs elsewhere, has the ``_outcome`` that pytest reads before Python 3.11."""
     if sys.version_info >= (3, 11):
         yield
         return

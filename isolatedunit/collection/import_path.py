@@ -1,8 +1,8 @@
-"""Modules of the user that have a name of the standard library's, such as a folder ``json`` with tests in it.
+"""Lets user modules share a name with a standard module, such as a folder ``json`` with tests in it.
 
-unittest itself imports little, so that a suite may have modules with names that unittest never asks for. We ask for
-more. So the runner looks into the user's folder last, and a child, when it has all that it needs itself, lets go of
-what plain unittest would not have imported and the user has, too.
+unittest itself imports little, so a suite may have modules whose names unittest never imports. isolatedunit imports
+more. Therefore the runner searches the user's folder last, and a child, once it has imported all that it needs,
+unloads the standard modules that plain unittest would not have imported and that the user's folder also has.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _own: Set[str] = frozenset()
 
 
 def look_last_in_users_folder() -> None:
-    """What ``python -m`` put in front of ``sys.path`` is the user's: this process looks there last."""
+    """Move the user's folder, which ``python -m`` put in front of ``sys.path``, to the end in this process."""
     global _users
     try:
         here = os.getcwd()
-    except OSError:  # it was removed
+    except OSError:  # the current directory was removed
         return
     if sys.path and sys.path[0] in ("", here):
         _users = sys.path.pop(0)
@@ -34,7 +34,7 @@ def look_last_in_users_folder() -> None:
 
 
 def path_of_children() -> tuple[str, ...]:
-    """``sys.path`` for a process that imports user code: as the interpreter made it for this one."""
+    """The ``sys.path`` for a process that imports user code: the one that the interpreter made for this process."""
     path = list(sys.path)
     if _users is not None and _users in path:
         del path[len(path) - 1 - path[::-1].index(_users)]
@@ -43,15 +43,15 @@ def path_of_children() -> tuple[str, ...]:
 
 
 def note_own_modules(plain: Set[str]) -> None:
-    """Remember which modules of the standard library are here that are not among the *plain*, those of unittest."""
+    """Remember which standard modules are loaded here that plain unittest would not load; *plain* lists those."""
     global _own
     _own = sys.stdlib_module_names.intersection(sys.modules) - plain - set(sys.builtin_module_names)
 
 
 def unload_shadowed() -> None:
-    """Forget those of them that an import would now find in a folder of the user's: the next import does.
+    """Unload the noted modules that the user's folders also have, so that the next import finds the user's.
 
-    Who imported one before keeps it.
+    Code that imported a module before keeps its reference to it.
     """
     front = _in_front_of_standard_library()
     if not front:
@@ -59,7 +59,7 @@ def unload_shadowed() -> None:
     for name in _own & sys.modules.keys():
         found = PathFinder.find_spec(name, front)
         known = getattr(getattr(sys.modules[name], "__spec__", None), "origin", None)
-        # a folder without an __init__ only counts where there is no module
+        # trap: a folder without an __init__ never shadows a module
         if found is not None and found.loader is not None and found.origin not in (None, known):
             for loaded in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
                 del sys.modules[loaded]

@@ -7,28 +7,28 @@ if TYPE_CHECKING:
     from typing import Any
 
 CARRIED_ATTRIBUTE = "__isolatedunit_carried__"
-"""Where a mixin that works under other runners too keeps the options that its attributes stand for."""
+"""The attribute in which a mixin that also works under other runners keeps the options for its attributes."""
 
 DECLARES_ATTRIBUTE = "__isolatedunit_declares__"
 """Set on a class whose attributes, and those of its subclasses, override the options of the same name."""
 
 OPTIONS_ATTRIBUTE = "__isolatedunit_options__"
-"""Where `isolated` keeps the options that it was given, on a method or a class."""
+"""The attribute of a method or class in which `isolated` keeps its options."""
 
 
 _CLASS_MARKS = (CARRIED_ATTRIBUTE, DECLARES_ATTRIBUTE, OPTIONS_ATTRIBUTE)
 
 
 def overrides_of(test: Any) -> dict[str, Any]:
-    """The options that the test's class and method override; the method wins, then the derived class.
+    """The options that the test's class and method override. The method takes precedence, then the derived class.
 
-    In one class, `isolated` wins over attributes. Raises `OptionError`.
+    Within one class, `isolated` takes precedence over attributes. Raises `OptionError` for an unusable option.
     """
     cls = type(test)
     method = getattr(cls, getattr(test, "_testMethodName", ""), None)
     if not (hasattr(method, OPTIONS_ATTRIBUTE) or any(hasattr(cls, name) for name in _CLASS_MARKS)):
         return {}
-    # a process that lists plain tests needs none of it
+    # imported here, since a process that lists plain tests does not need it
     from isolatedunit.config.options import PER_TEST, check
 
     overrides: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Plans the tests that a collector describes, which is not believed before it is looked at: no I/O, no clock."""
+"""Checks and plans the tests that a collector describes. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isolatedunit.model.schema import Typed, read
 from isolatedunit.protocol.messages import REPORTS, TestsCollected
 
 _OF_ONE_TEST = ("id", "method", "occurrence")
-"""The parts of an address that no other test has."""
+"""The parts of an address that belong to a single test."""
 
 
 class TestDescription(Typed):
@@ -24,7 +24,7 @@ class TestDescription(Typed):
     class_id: str
     module: str
     description: str | None = None
-    home: dict[str, Any] = {}  # noqa: RUF012 - a default like any other; nobody changes it
+    home: dict[str, Any] = {}  # noqa: RUF012 - a default that is never modified
     address: dict[str, Any] = {}  # noqa: RUF012
     overrides: dict[str, Any] = {}  # noqa: RUF012
     reports: list[dict[str, Any]] = []  # noqa: RUF012
@@ -35,7 +35,7 @@ class TestDescription(Typed):
     needs_id: bool = False
 
     def makes_sense(self) -> bool:
-        """Whether its source can be one, and each statement of its prefix imports something."""
+        """Whether the source is valid and each statement of the prefix is an import."""
         has_source = type(self.address.get("source", {})) is dict
         return has_source and all(len(statement.split()) > 1 for statement in self.prefix)
 
@@ -43,7 +43,7 @@ class TestDescription(Typed):
 class Plan:
     """Plans the tests that a collector lists, report by report.
 
-    What many tests have in common is kept once: a hundred thousand tests have the same few modules and classes.
+    Values that many tests share are kept only once: a hundred thousand tests have the same few modules and classes.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Plan:
         self._shared: dict[str, Any] = {}
 
     def add(self, report: TestsCollected) -> None:
-        """Plan the tests in *report*, unless it or one before made no sense."""
+        """Plan the tests in *report*, unless this report or an earlier one is invalid."""
         try:
             if report.error is not None:
                 raise CollectionError(report.error)
@@ -62,22 +62,22 @@ class Plan:
             self._error = self._error or exception
 
     def finish(self) -> list[PlannedTest]:
-        """All planned tests; raises `CollectionError` for the first that made no sense."""
+        """Return all planned tests; raises `CollectionError` for the first invalid description."""
         if self._error is not None:
             raise self._error
         return self._tests
 
     def _share(self, value: Any) -> Any:
-        """The first value that was equal to this one, so that equal values are one object."""
+        """Return the first value that was equal to *value*, so that equal values are one object."""
         return self._shared.setdefault(value if type(value) is str else repr(value), value)
 
 
 def plan_test(number: int, test: dict[str, Any], share: Callable[[Any], Any] = lambda value: value) -> PlannedTest:
-    """Plan the test that a collector described, or raise `CollectionError`. *share* gives the value to keep for one."""
+    """Plan a test that a collector described, or raise `CollectionError`. *share* maps equal values to one object."""
     try:
         described = read(TestDescription, dict(test))
         for report in described.reports:
-            # one that a child sends names its attempt and its process, too
+            # a report that a child sends also names its attempt and its process
             read(REPORTS[report["type"]], {**_without_type(report), "attempt": "", "pid": 0})
     except (KeyError, TypeError, ValueError) as exception:
         raise CollectionError(
@@ -108,7 +108,7 @@ def _without_type(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def report_known(test: PlannedTest) -> TestReport:
-    """The report on a test that unittest's loader made, and that ran while the tests were listed."""
+    """The report of a test that unittest's loader made and that already ran while the tests were listed."""
     notes = []
     last: dict[str, Any] = {}
     for report in test.reports:

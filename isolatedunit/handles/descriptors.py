@@ -74,10 +74,10 @@ class Glance:
     def shows_the_same(self) -> bool:
         """Whether no descriptor is open that was closed before; False if that cannot be determined."""
         try:
-            told = self._poll.poll(0)
+            polled = self._poll.poll(0)
         except (OSError, AttributeError):  # this system has no poll, or the limit on open files is lower
             return False
-        closed = [number for number, event in told if event == self._not_valid]
+        closed = [number for number, event in polled if event == self._not_valid]
         return len(closed) == len(self._closed)
 
 
@@ -236,8 +236,8 @@ def _describe_socket(descriptor: int) -> str:
         return f"socket (descriptor {descriptor})"
     sock = module.socket(fileno=_dup(descriptor))
     try:
-        address = _tell_address(sock, "getsockname")
-        peer = _tell_address(sock, "getpeername")
+        address = _format_address(sock, "getsockname")
+        peer = _format_address(sock, "getpeername")
         listening = _is_listening(sock, module)
     finally:
         sock.close()
@@ -256,7 +256,7 @@ def _is_listening(sock: Any, module: Any) -> bool:
         return False
 
 
-def _tell_address(sock: Any, method: str) -> str:
+def _format_address(sock: Any, method: str) -> str:
     try:
         address = getattr(sock, method)()
     except OSError:

@@ -66,10 +66,10 @@ class HandleTrackerMixin(unittest.TestCase):
         passed = super().doCleanups()
         if self._tracker is None or tracker.current is not None:
             return passed
-        self.addCleanup(self._tell_leaks)
+        self.addCleanup(self._report_leaks)
         return super().doCleanups() and passed
 
-    def _tell_leaks(self) -> None:
+    def _report_leaks(self) -> None:
         from isolatedunit.config.leak_policy import Policy, format_leak
 
         handles, self._tracker = self._tracker, None

@@ -68,7 +68,7 @@ def find_origin(frame: FrameType | None) -> Origin:
     return fallback
 
 
-def tell_origin(origin: Origin) -> str:
+def format_origin(origin: Origin) -> str:
     """The origin as text: ``file:line in function``, or that it is unknown."""
     return UNKNOWN if origin is None else f"{origin[0]}:{origin[1]} in {origin[2]}"
 

@@ -57,7 +57,7 @@ def _name_of(function: object) -> str:
     return "" if function is None else str(name)
 
 
-def tell_to_end(thread: threading.Thread) -> None:
+def cancel_timer(thread: threading.Thread) -> None:
     """Cancel a timer. Any other thread cannot be ended from outside: it ends with the process, if not before."""
     if isinstance(thread, _threading()["Timer"]):
         thread.cancel()

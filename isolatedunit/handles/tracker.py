@@ -10,7 +10,7 @@ import time
 
 from isolatedunit.handles import descriptors, processes, threads
 from isolatedunit.handles.leaving import Leaving
-from isolatedunit.handles.origins import Ledger, close_ledger, find_origin, open_ledger, tell_origin
+from isolatedunit.handles.origins import Ledger, close_ledger, find_origin, format_origin, open_ledger
 from isolatedunit.handles.result import HandleCleanupResult
 from isolatedunit.handles.state import State
 from isolatedunit.system.processes import load_per_processor, remove_tree
@@ -134,7 +134,7 @@ class HandleTracker:
         self._runners_from = RUNNERS_DESCRIPTORS if in_new_process else None
         self._lock = _thread.allocate_lock()
         self._tracked: dict[int, _Tracked] = {}
-        self._told = 0
+        self._registered = 0
         self._closed_for_test = 0
         self._ledger: Ledger | None = None
         self._baseline: Baseline | None = None
@@ -161,7 +161,7 @@ class HandleTracker:
         tracked = _Tracked(handle, close, kind or "handle", identity or name, find_origin(sys._getframe(1)))
         with self._lock:
             self._tracked[id(handle)] = tracked
-            self._told += 1
+            self._registered += 1
         return handle
 
     def untrack(self, handle: object) -> None:
@@ -218,7 +218,7 @@ class HandleTracker:
         changes = []
         if before is not None and ledger is not None:
             changes = before.state.changes_since(environment_touched=ledger.environment_touched)
-        made = self._told + (0 if ledger is None else next(ledger.made))
+        made = self._registered + (0 if ledger is None else next(ledger.made))
         cleaned, forced = _end(leaks, deadline)
         leaks = [*self._ended, *leaks]
         by_kind: dict[str, int] = {}
@@ -232,7 +232,7 @@ class HandleTracker:
             forced=self._forced + forced,
             by_kind=by_kind,
             leaks=tuple(
-                {"kind": leak.kind, "identity": leak.identity, "origin": tell_origin(leak.origin)} for leak in leaks
+                {"kind": leak.kind, "identity": leak.identity, "origin": format_origin(leak.origin)} for leak in leaks
             ),
             state_changes=tuple(changes),
         )
@@ -411,7 +411,7 @@ class _ThreadEnd:
         self._thread = thread
 
     def __call__(self, timeout: float) -> bool | None:
-        threads.tell_to_end(self._thread)
+        threads.cancel_timer(self._thread)
         if threads.describe(self._thread)[0] != "timer":
             return None
         self._thread.join(min(timeout, GRACE))

@@ -1,10 +1,10 @@
-"""Control groups, version 2: where Linux lets us, the kernel itself holds a test's processes to their limits.
+"""Control groups (version 2): where Linux permits it, the kernel itself enforces a test's memory limit.
 
-A group is made for one child, which joins it before its test runs; what it starts is in it, too. To make one
-takes a directory that this user may write to and whose children have the memory controller, as systemd
-delegates it to a user's own services, or a container may have. Where there is none, `find_parent` is None,
-and what a test uses is only looked at from outside. (The number of processes is always looked at from outside:
-a kernel that refuses a fork would make that an error of the test's, and no verdict.)
+Each child gets a group of its own and joins it before its test runs; the processes that it starts are in it, too.
+Making a group requires a directory that this user may write to and whose children have the memory controller, as
+systemd delegates it to a user's services, or as a container may have. If there is none, `find_parent` returns None,
+and a test's memory is only monitored from outside. (The number of processes is always monitored from outside:
+if the kernel refused a fork, that would be an error in the test instead of a verdict of the runner.)
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _PROCESSORS_IN_2 = ("cpu.max",)
 _PROCESSORS_IN_1 = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 _MEMORY_IN_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 _UNLIMITED = 2**60
-"""Version 1 has no word for that there is no limit: it tells the largest number of whole pages."""
+"""Version 1 cannot express "no limit": it reports the largest number of bytes in whole pages instead."""
 
 
 def find_parent(mounts: str = _MOUNTS, own: str = _OWN) -> str | None:
-    """The directory to make groups in: the nearest to this process's own that can be used; None where none can."""
+    """The directory to make groups in: the usable one nearest to this process's own group; None if there is none."""
     mount = next((fields[1] for fields in _fields_of(mounts) if len(fields) > 2 and fields[2] == "cgroup2"), None)
     path = next((line[0].partition("::")[2] for line in _fields_of(own) if line[0].startswith("0::")), None)
     if mount is None or path is None:
@@ -39,19 +39,19 @@ def find_parent(mounts: str = _MOUNTS, own: str = _OWN) -> str | None:
 
 
 class MemoryLimits:
-    """What the groups that this process is in may use, of either version; found once, and asked often."""
+    """The memory limits of this process's control groups, of either version. Their files are located only once."""
 
     def __init__(self, mounts: str = _MOUNTS, own: str = _OWN) -> None:
         self._groups = list(_groups_of("memory", _MEMORY_IN_1, _MEMORY_IN_2, mounts, own))
 
     def left(self) -> int | None:
-        """The bytes that they may still take, with what the kernel caches for them; None where there is no limit."""
+        """The bytes that the groups may still use, counting reclaimable caches as free; None without a limit."""
         found = [left for directory, names in self._groups if (left := _left_in(directory, names)) is not None]
         return min(found, default=None)
 
 
 def processor_quota(mounts: str = _MOUNTS, own: str = _OWN) -> float | None:
-    """How many processors' time the groups that this process is in may use; None where there is no limit."""
+    """The CPU quota of this process's control groups, in processors; None without a limit."""
     found = []
     for directory, names in _groups_of("cpu", _PROCESSORS_IN_1, _PROCESSORS_IN_2, mounts, own):
         words = [word for name in names for fields in _fields_of(os.path.join(directory, name)) for word in fields]
@@ -63,7 +63,7 @@ def processor_quota(mounts: str = _MOUNTS, own: str = _OWN) -> float | None:
 def _groups_of(
     controller: str, names_in_1: tuple[str, ...], names_in_2: tuple[str, ...], mounts: str, own: str
 ) -> Iterable[tuple[str, tuple[str, ...]]]:
-    """The groups that this process is in, of either version, that have the first of these files; with the names."""
+    """The groups of this process, of either version, that have the first of these files; with the file names."""
     paths = {line[0].split(":", 2)[1]: line[0].split(":", 2)[2] for line in _fields_of(own) if line[0].count(":") > 1}
     for fields in _fields_of(mounts):
         kind = fields[2] if len(fields) > 3 else ""
@@ -75,7 +75,7 @@ def _groups_of(
         else:
             continue
         mount, directory = fields[1], os.path.normpath(f"{fields[1]}/{path}")
-        # a container may see the name of its group, and only what is below that
+        # trap: a container may see its group's full name, but only the part of the tree below it
         while len(directory) >= len(mount) > 1:
             if os.path.exists(os.path.join(directory, names[0])):
                 yield directory, names
@@ -109,7 +109,7 @@ def _fields_of(path: str) -> Iterable[list[str]]:
 
 
 class ControlGroup:
-    """Processes that may use so many bytes of *memory* together; raises `OSError` where there can be no group."""
+    """A group of processes that may use *memory* bytes together. Raises `OSError` if it cannot be made."""
 
     def __init__(self, parent: str, name: str, memory: int) -> None:
         self.memory = memory
@@ -126,22 +126,22 @@ class ControlGroup:
 
     @property
     def members(self) -> str:
-        """The file to which a process writes 0 to join."""
+        """The path of the file to which a process writes 0 to join the group."""
         return os.path.join(self._path, MEMBERS)
 
     @property
     def killed_for_memory(self) -> bool:
-        """Whether the kernel ended processes of the group because they wanted more memory than they may have."""
+        """Whether the kernel killed processes of the group because they exceeded the memory limit."""
         return any(fields[0] == "oom_kill" and fields[1] != "0" for fields in _fields_of(self._file("memory.events")))
 
     @property
     def peak(self) -> int | None:
-        """The most memory in bytes that the group had; None where the kernel does not tell."""
+        """The group's peak memory in bytes; None if the kernel does not report it."""
         found = [fields[0] for fields in _fields_of(self._file("memory.peak"))]
         return int(found[0]) if found and found[0].isdecimal() else None
 
     def remove(self) -> None:
-        """End what is still in it, and remove it; what is not gone yet keeps it there, empty of ours."""
+        """Kill the processes left in the group and remove it. A process that is not gone yet keeps it in place."""
         for attempt in (False, True):
             try:
                 if attempt:
@@ -160,7 +160,7 @@ class ControlGroup:
 
 
 def join(members: str) -> bool:
-    """Put this process into the group with this file; False where that is not allowed."""
+    """Put this process into the group of the file *members*; returns False if that is not permitted."""
     try:
         with open(members, "wb", buffering=0) as file:
             file.write(b"0")

@@ -1,4 +1,4 @@
-"""What gevent has replaced in the runner's process by ``python -m gevent.monkey``, to be replaced in children, too."""
+"""Repeats in children the patches that ``python -m gevent.monkey`` made in the runner's process."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _OPTIONS = {
     "queue": "queue",
     "signal": "signal",
 }
-"""The options of ``gevent.monkey.patch_all``, by the modules that they stand for."""
+"""The options of ``gevent.monkey.patch_all``, by the modules that they patch."""
 
 
 def patched_by_gevent() -> list[str]:
-    """The modules of this process in which gevent has replaced anything; empty without gevent."""
+    """The modules of this process that gevent has patched; empty without gevent."""
     monkey: Any = sys.modules.get("gevent.monkey")
     is_patched = getattr(monkey, "is_module_patched", None)
     return [] if is_patched is None else [name for name in _OPTIONS if is_patched(name)]
 
 
 def patch_by_gevent(modules: Iterable[str]) -> None:
-    """Have gevent replace in these modules of this process what it replaces; raises `ImportError` without gevent."""
+    """Let gevent patch these modules of this process; raises `ImportError` without gevent."""
     wanted = set(modules)
     monkey = importlib.import_module("gevent.monkey")
     monkey.patch_all(**{option: name in wanted for name, option in _OPTIONS.items()})

@@ -1,8 +1,8 @@
-"""Processes as the operating system sees them: who is below whom, what they use, how they end.
+"""Processes as the operating system sees them: their descendants, their resource usage, and how they end.
 
-psutil is imported where it is needed and not before: a template must stay lean. What a template
-asks is read from ``/proc`` where that exists. Where psutil cannot be imported (an interpreter built
-without a module that it needs) a process is still ended; what is below it is not found.
+psutil is imported only where it is needed, since a template must stay small. A template reads what it
+needs from ``/proc`` where that exists. If psutil cannot be imported (because the interpreter was built
+without a module that psutil needs), a process can still be ended, but its descendants are not found.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ STOP: int = getattr(signal, "SIGSTOP", 0)
 CONTINUE: int = getattr(signal, "SIGCONT", 0)
 
 NUDGE: int | None = getattr(signal, "SIGURG", None)
-"""The signal that asks a child, silent for a heartbeat's interval, to start its heart. By default
-it is ignored, so that it harms nobody: not even a child that has become another program."""
+"""The signal that asks a child that was silent for a heartbeat's interval to start its heartbeat. Its default
+action is to be ignored, so it is harmless even to a child that has become another program by exec."""
 
 DUMP_STACKS: int | None = getattr(signal, "SIGINFO", None)
-"""The signal at which a child writes the stacks of all of its threads to its file for them."""
+"""The signal that makes a child write the stacks of all its threads to its stack file."""
 if hasattr(signal, "SIGRTMAX"):
     DUMP_STACKS = signal.SIGRTMAX - 2
 
 LEFTOVER_GRACE = 0.2
-"""Seconds in which a process may still end that a test left behind, where nobody else wants its processor."""
+"""Seconds that a process left behind by a test gets to end by itself, on an idle machine."""
 
 RUN_VARIABLE = "_ISOLATEDUNIT_RUN"
-"""The environment variable that marks every process of a run: the marks of the run, and of the
-runs that it is inside of, each between blanks."""
+"""The environment variable that marks every process of a run. It holds the marks of the run and of all
+enclosing runs, each between blanks."""
 
 HASH_SEED_VARIABLE = "PYTHONHASHSEED"
 
 _MARKED_TIMEOUT = 2.0
 owns_process = False
-"""Whether this process is a runner's and nothing else's: whoever has no parent any more and becomes its child was
-started by a test."""
+"""Whether this process belongs to the runner alone, so that every orphan that becomes its child was started by a
+test."""
 
 _ignored_children = False
 _PTRACE_DETACH = 17
@@ -62,9 +62,10 @@ _library: _Library | None = None
 
 
 def own_this_process(value: bool) -> None:
-    """Take this process for a runner's and nothing else's, which has to learn how its children end; or do not.
+    """Declare whether this process belongs to the runner alone, which has to learn how its children end.
 
-    SIGCHLD ignored is inherited from many a supervisor, and makes the kernel reap children. What runs tests has it so.
+    Trap: some supervisors start programs with SIGCHLD ignored, and then the kernel reaps children unseen. The
+    processes that run tests still inherit it.
     """
     global owns_process, _ignored_children
     owns_process = value
@@ -74,17 +75,17 @@ def own_this_process(value: bool) -> None:
 
 
 def ignores_children() -> bool:
-    """Whether what the user runs here has SIGCHLD ignored, so that the kernel reaps children."""
+    """Whether the user started this with SIGCHLD ignored, which makes the kernel reap children."""
     return _ignored_children or (hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN)
 
 
 def add_mark(mark: str) -> str:
-    """What `RUN_VARIABLE` is to be in a process that carries *mark* besides those of this process."""
+    """The value of `RUN_VARIABLE` for a process that carries *mark* in addition to the marks of this process."""
     return f"{os.environ.get(RUN_VARIABLE, ' ')}{mark} "
 
 
 def set_hash_seed_variable(value: str | None) -> None:
-    """Set this process's environment variable for the hash seed of Pythons that it starts; None removes it."""
+    """Set ``PYTHONHASHSEED`` in this process, for the interpreters that it starts; None removes it."""
     if value is None:
         os.environ.pop(HASH_SEED_VARIABLE, None)
     else:
@@ -92,12 +93,12 @@ def set_hash_seed_variable(value: str | None) -> None:
 
 
 def run_depth() -> int:
-    """How many runs this process is inside of."""
+    """The number of runs that enclose this process."""
     return len(os.environ.get(RUN_VARIABLE, "").split())
 
 
 def children_of_this_process() -> list[int]:
-    """The processes whose parent this one is, the ended ones too; empty where ``/proc`` is missing."""
+    """The ids of this process's children, including ended ones; empty without ``/proc``."""
     return _children_in_proc("self")
 
 
@@ -113,17 +114,17 @@ def _children_in_proc(process: str | int) -> list[int]:
 
 
 def children_of(process_id: int) -> list[int]:
-    """The processes whose parent is this one."""
+    """The ids of the children of process *process_id*."""
     return [child.pid for child in _look(process_id, lambda process: process.children()) or ()]
 
 
 def parent_of(process_id: int) -> int | None:
-    """The process's parent, None when there is no such process."""
+    """The id of the process's parent; None if there is no such process."""
     return _look(process_id, lambda process: int(process.ppid()))
 
 
 def describe_process(process_id: int) -> dict[str, Any]:
-    """The process for a person to recognise: its id, and what it was started as."""
+    """Describe the process for people: its id and its command."""
     command = ""
     try:
         with open(f"/proc/{process_id}/cmdline", "rb") as file:
@@ -134,7 +135,7 @@ def describe_process(process_id: int) -> dict[str, Any]:
 
 
 def belongs_to(process_id: int, *, session: int, mark: str) -> bool:
-    """Whether the process is in this session, or carries this mark in its environment."""
+    """Whether the process is in *session*, or carries *mark* in its environment."""
     try:
         with open(f"/proc/{process_id}/stat", "rb") as file:
             if int(file.read().rpartition(b")")[2].split()[3]) == session:
@@ -146,7 +147,7 @@ def belongs_to(process_id: int, *, session: int, mark: str) -> bool:
 
 
 def has_ended(process_id: int) -> bool:
-    """Whether the process is gone, or only has to be waited for."""
+    """Whether the process is gone, or is a zombie that only has to be reaped."""
     try:
         with open(f"/proc/{process_id}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
@@ -155,7 +156,7 @@ def has_ended(process_id: int) -> bool:
 
 
 def is_in_run(process_id: int, run: str, sessions: Iterable[int]) -> bool:
-    """Whether the process is in one of these sessions, or carries the run's mark."""
+    """Whether the process is in one of *sessions*, or carries the mark of *run*."""
     try:
         if os.getsid(process_id) in sessions:
             return True
@@ -166,7 +167,7 @@ def is_in_run(process_id: int, run: str, sessions: Iterable[int]) -> bool:
 
 
 def reap(process_id: int) -> float | None:
-    """Wait for a child if it has ended; gives the CPU seconds that it used, None while it runs."""
+    """Reap a child if it has ended; returns the CPU seconds that it used, or None while it runs."""
     if _waitpid is None:
         return 0.0
     try:
@@ -179,8 +180,8 @@ def reap(process_id: int) -> float | None:
 
 
 def describe_end(exit_code: int, cpu_time: float | None = None, peak_rss: int | None = None) -> ExitStatus:
-    """An exit code, negative for a signal, as `ExitStatus` has it."""
-    from isolatedunit.model.results import ExitStatus  # dataclasses, which no child needs
+    """Make an `ExitStatus` from an exit code, which is negative for a signal."""
+    from isolatedunit.model.results import ExitStatus  # imported here: it imports dataclasses, which no child needs
 
     if exit_code >= 0:
         return ExitStatus(exit_code, None, cpu_time, peak_rss)
@@ -192,8 +193,8 @@ def describe_end(exit_code: int, cpu_time: float | None = None, peak_rss: int | 
 
 
 def send_signal(process_id: int, signal_number: int) -> bool:
-    """Send a signal; False when there is no such process (any more)."""
-    if process_id <= 0:  # a number of many processes, this one among them
+    """Send a signal to a process; returns False if there is no such process (any more)."""
+    if process_id <= 0:  # trap: kill() takes 0 and negative ids for whole groups, which may include this process
         return False
     try:
         os.kill(process_id, signal_number)
@@ -203,10 +204,10 @@ def send_signal(process_id: int, signal_number: int) -> bool:
 
 
 def nudge(process_id: int) -> bool:
-    """Send `NUDGE`, unless the process's main thread sleeps in the kernel; whether it does not.
+    """Send `NUDGE` unless the process's main thread sleeps in the kernel; returns whether it does not sleep.
 
-    A signal ends many system calls early. Python's own code does them again; what an extension
-    written in C calls might not, and its test would fail here and nowhere else.
+    Trap: a signal interrupts many system calls. Python retries its own, but an extension written in C might
+    not, and its test would fail only under this runner.
     """
     if _look(process_id, lambda process: process.status()) == "sleeping":
         return False
@@ -216,7 +217,7 @@ def nudge(process_id: int) -> bool:
 
 
 def kill_group(group: int) -> bool:
-    """SIGKILL every process in the group; False when there was none."""
+    """SIGKILL every process in the group; returns False if there was none."""
     if not hasattr(os, "killpg") or group <= 1:
         return False
     try:
@@ -227,24 +228,24 @@ def kill_group(group: int) -> bool:
 
 
 def terminate_group(leader: int) -> None:
-    """SIGTERM the group of this process, and wake up those of it that are stopped."""
+    """SIGTERM the process group of *leader*, and continue its stopped processes."""
     for signal_number in (signal.SIGTERM, getattr(signal, "SIGCONT", None)):
         if signal_number is None:
             continue
         try:
             os.killpg(leader, signal_number) if hasattr(os, "killpg") else os.kill(leader, signal_number)
         except OSError:
-            # it has not come to having a group yet
+            # the process has not made its own group yet
             send_signal(leader, signal_number)
 
 
 class _Library:
-    """What of the C library Python offers no other way to; a template has it before it runs any user code."""
+    """The C functions that Python does not offer. A template loads them before it runs any user code."""
 
     def __init__(self) -> None:
         import ctypes
 
-        # it does not wait for anything, so that the interpreter's lock need not be let go of
+        # the calls never block, so the interpreter's lock need not be released
         self.prctl: Any = ctypes.PyDLL(None).prctl
         self.ptrace: Any = ctypes.CDLL(None).ptrace
         self.make_int: Any = ctypes.c_int
@@ -254,7 +255,7 @@ class _Library:
 
 
 def get_library() -> _Library | None:
-    """What there is of the C library; None on systems other than Linux, and without ctypes."""
+    """The C functions; None on systems other than Linux, and without ctypes."""
     global _library
     if _library is None and sys.platform == "linux":
         try:
@@ -265,9 +266,9 @@ def get_library() -> _Library | None:
 
 
 def become_subreaper(value: bool) -> bool:
-    """Become the parent of every descendant whose own parent ends, or stop it; what it was before.
+    """Start or stop being the parent of every orphaned descendant; returns the previous setting.
 
-    Linux only; elsewhere orphans are not to be found, and it is always False.
+    Linux only: elsewhere orphans cannot be found, and the result is always False.
     """
     library = get_library()
     if library is None:
@@ -287,9 +288,10 @@ def is_subreaper() -> bool:
 
 
 def die_with_parent(parent: int) -> None:
-    """End with the *parent* of this process, however that ends; it, or what it is a fork of, is a subreaper.
+    """Make the kernel kill this process when its *parent* ends, in any way.
 
-    Where the system cannot do that, nothing happens. What this process starts does not have that from it.
+    The *parent*, or the process that it is a fork of, is a subreaper. Does nothing if the system cannot do that.
+    Children of this process do not inherit the setting.
     """
     if _library is None:
         return
@@ -299,22 +301,22 @@ def die_with_parent(parent: int) -> None:
 
 
 def let_go(process_id: int, wait_status: int) -> None:
-    """Have a child go on that stopped since it is traced by this process, which did not ask for that.
+    """Continue a child that stopped because it made this process its tracer, unasked.
 
-    A child can tell the kernel so by itself (``PTRACE_TRACEME``), and then stops at each signal, until it is dealt with
-    here. It is given the signal, and not traced any more.
+    Trap: a child can do that by itself (``PTRACE_TRACEME``), and then stops at each signal until its tracer acts.
+    This function delivers the signal and ends the tracing.
     """
     library = get_library()
     if library is None:
-        return  # it stays where it is, until it is out of time
+        return  # the child stays stopped until its timeout
     signal_number = os.WSTOPSIG(wait_status)
-    # what an exec stops for is no signal to anybody
+    # the SIGTRAP of an exec is only for the tracer: it must not be delivered
     data = library.make_pointer(0 if signal_number == signal.SIGTRAP else signal_number)
     library.ptrace(_PTRACE_DETACH, process_id, library.make_pointer(0), data)
 
 
 def load_per_processor() -> float:
-    """How many processes want each processor; never below 1."""
+    """The number of runnable processes per processor; at least 1."""
     try:
         return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     except (OSError, AttributeError):
@@ -322,29 +324,29 @@ def load_per_processor() -> float:
 
 
 def leftover_grace(cleanup_timeout: float | None) -> float:
-    """Seconds in which a process may still end that a test left behind: the more, the more others want a processor.
+    """Seconds that a process left behind by a test gets to end by itself: more on a busy machine.
 
-    Not more than half of the *cleanup_timeout*: until it is over, the test's own process is not told as gone.
+    It is at most half of *cleanup_timeout*, because the test's own process is not reported as gone before.
     """
     grace = LEFTOVER_GRACE * load_per_processor()
     return grace if cleanup_timeout is None else min(grace, cleanup_timeout / 2)
 
 
 def processes_below(process_id: int) -> list[psutil.Process]:
-    """All descendants of a process that can be found from it, each with its start time."""
+    """The descendants of a process that can be found from it, each with its start time."""
     return _look(process_id, lambda process: process.children(recursive=True)) or []
 
 
 def use_of(process_id: int) -> tuple[int, float] | None:
-    """The bytes of memory that a process has now, and the seconds of CPU that it and its children that ended have used.
+    """The memory of a process in bytes, and the CPU seconds of it and its reaped children.
 
-    None when it is gone.
+    None if the process is gone.
     """
     return _look(process_id, _use_of)
 
 
 def threads_of(process_id: int) -> tuple[str, dict[int, float]] | None:
-    """psutil's word for what the process does, and the CPU seconds of each of its threads; None when it is gone."""
+    """The process's status as psutil names it, and the CPU seconds of each of its threads; None if it is gone."""
 
     def ask(process: psutil.Process) -> tuple[str, dict[int, float]]:
         with process.oneshot():
@@ -355,7 +357,7 @@ def threads_of(process_id: int) -> tuple[str, dict[int, float]] | None:
 
 
 def ids_below(process_id: int) -> list[int]:
-    """The ids of all descendants of a process; from ``/proc`` where that exists: a test may have patched psutil."""
+    """The ids of all descendants of a process. It uses ``/proc`` if it exists, since a test may have patched psutil."""
     if sys.platform != "linux":
         return [process.pid for process in processes_below(process_id)]
     found = [process_id]
@@ -365,14 +367,14 @@ def ids_below(process_id: int) -> list[int]:
 
 
 def kill_all(processes: Iterable[psutil.Process]) -> None:
-    """SIGKILL each of the processes, unless its id belongs to a newer process by now."""
+    """SIGKILL each of the processes, unless its id already belongs to a newer process."""
     for process in processes:
         if process.is_running():
             send_signal(process.pid, SIGKILL)
 
 
 def kill_marked(run: str) -> None:
-    """SIGKILL all that carries the run's mark, and what that starts meanwhile."""
+    """SIGKILL all processes that carry the run's mark, including those that they start meanwhile."""
     deadline = time.monotonic() + _MARKED_TIMEOUT
     while found := marked_processes(run):
         kill_all(found)
@@ -382,7 +384,7 @@ def kill_marked(run: str) -> None:
 
 
 def marked_processes(run: str) -> list[psutil.Process]:
-    """All processes in whose environment the run's mark stands, but for this one."""
+    """All processes, except this one, that carry the run's mark in their environment."""
     try:
         import psutil
     except ImportError:
@@ -398,9 +400,9 @@ def marked_processes(run: str) -> list[psutil.Process]:
 
 
 def open_regular(path: str) -> BinaryIO:
-    """Open a file that a child wrote, to read it; raises `OSError` where the child made something else of it.
+    """Open a file that a child wrote, for reading; raises `OSError` if it is no longer a regular file.
 
-    A pipe would be waited for, and what a link leads to is not for us to read.
+    Trap: opening a pipe would block, and a link may lead to a file that we should not read.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
@@ -411,14 +413,14 @@ def open_regular(path: str) -> BinaryIO:
 
 
 def remove_tree(directory: str) -> None:
-    """Remove a directory of ours with all that is in it, as far as that is possible."""
-    import shutil  # here, since no template or child needs it
+    """Remove one of our directories with its contents, as far as possible."""
+    import shutil  # imported here, since no template or child needs it
 
     shutil.rmtree(directory, ignore_errors=True)
 
 
 def idle_time(processors: Sequence[int] | None) -> float | None:
-    """The seconds that these processors, or all, have had nothing to do so far, together; None without psutil."""
+    """The total idle time of these processors, or of all, in seconds; None without psutil."""
     try:
         import psutil
     except ImportError:
@@ -435,7 +437,7 @@ def idle_time(processors: Sequence[int] | None) -> float | None:
 
 
 def available_memory() -> int | None:
-    """The bytes of memory that processes can get without others' being swapped out; None without psutil."""
+    """The bytes of memory available without swapping; None without psutil."""
     try:
         import psutil
     except ImportError:
@@ -447,19 +449,19 @@ def available_memory() -> int | None:
 
 
 def _look(process_id: int, question: Callable[[psutil.Process], T]) -> T | None:
-    """Ask psutil about a process; None when there is no such process, no answer or no psutil."""
+    """Ask psutil about a process; None if there is no such process, no answer or no psutil."""
     try:
         import psutil
     except ImportError:
         return None
     try:
         return question(psutil.Process(process_id))
-    except (psutil.Error, OSError, ValueError, OverflowError):  # the last two for what is no id of a process
+    except (psutil.Error, OSError, ValueError, OverflowError):  # the last two: the number cannot be a process id
         return None
 
 
 def _use_of(process: psutil.Process) -> tuple[int, float]:
     with process.oneshot():
         times = process.cpu_times()
-        # those of its children that it has waited for are in no other process's figures
+        # the times of reaped children appear in no other process's figures
         return process.memory_info().rss, times.user + times.system + times.children_user + times.children_system

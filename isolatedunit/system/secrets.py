@@ -1,4 +1,4 @@
-"""Which environment variables are likely to hold secrets."""
+"""Recognises environment variables that are likely to hold secrets."""
 
 _WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "KEY", "CREDENTIAL", "AUTH", "PRIVATE")
 

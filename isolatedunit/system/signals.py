@@ -1,4 +1,4 @@
-"""What signals mean to a run, while it lasts."""
+"""Handles the signals that a run receives."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 _MEANT = 5
-"""The number of the Ctrl-C that ends a process at once which does not seem to come to its end."""
+"""The number of Ctrl-C presses after which a process that does not seem to end is ended at once."""
 
 _FOR_DEFAULT = ("SIGTERM", "SIGHUP"), ("SIGTSTP",), ("SIGQUIT", "SIGUSR1")
 
 
 class Controlled(Protocol):
-    """What signals control."""
+    """The part of a run that signals control."""
 
     def interrupt(self) -> None:
-        """Begin no further test; end those that run."""
+        """Start no further test, and end the running ones."""
 
     def suspend(self) -> None:
-        """Stop, with all that runs, until the shell continues this process."""
+        """Stop this process and all running tests until the shell continues it."""
 
     def inspect(self) -> None:
-        """Show what runs."""
+        """Show the running tests."""
 
 
 class Deferred:
-    """A handler that notes a Ctrl-C and lets what goes on come to its end; not for ever, though."""
+    """A handler that only counts each Ctrl-C, and raises `KeyboardInterrupt` at the `_MEANT`-th."""
 
     def __init__(self) -> None:
         self.pending = 0
@@ -41,9 +41,9 @@ class Deferred:
 
 @contextlib.contextmanager
 def deferring_interrupts() -> Iterator[Deferred]:
-    """While this lasts, count each Ctrl-C, so that what is begun meanwhile can also be ended.
+    """A context that counts each Ctrl-C instead of raising, so that what is started inside can also be ended.
 
-    Whoever enters it looks at the count and does what is wanted. Inside another such context, the count is that one's.
+    The caller reads the count and acts on it. A nested context shares the count of the outer one.
     """
     is_main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT) if is_main else None
@@ -60,11 +60,11 @@ def deferring_interrupts() -> Iterator[Deferred]:
 
 @contextlib.contextmanager
 def heeding_signals(run: Controlled) -> Iterator[None]:
-    """While this lasts a Ctrl-C interrupts *run*, and so do SIGTERM and SIGHUP; SIGTSTP (Ctrl-Z) suspends it; SIGQUIT
-    (Ctrl-\\) and SIGUSR1 show what runs.
+    """A context in which signals control *run*: Ctrl-C, SIGTERM and SIGHUP interrupt it, SIGTSTP (Ctrl-Z) suspends
+    it, and SIGQUIT (Ctrl-\\) and SIGUSR1 show the running tests.
 
-    Signals but the first for which the program has a handler, or which it ignores (as ``nohup`` lets it), are left as
-    they are. In a thread that is not the main one there is nothing that can be done about signals.
+    Except for Ctrl-C, signals that the program already handles or ignores (as under ``nohup``) are left as they
+    are. Outside of the main thread this has no effect, because Python sets handlers only there.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -79,7 +79,7 @@ def heeding_signals(run: Controlled) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            # None stands for a handler that was not Python's
+            # trap: None means a handler that Python did not install and cannot restore
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 

@@ -1,4 +1,4 @@
-"""Asks a process of ours for the stacks of its threads, also one whose test has blocked all signals."""
+"""Asks one of our processes for the stacks of its threads, even if its test has blocked all signals."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _SEIZE, _INTERRUPT, _DETACH = 0x4206, 0x4207, 17
 _GET_MASK, _SET_MASK = 0x420A, 0x420B
 _MASK_SIZE = 8
 _STOP_TIMEOUT = 0.5
-"""Seconds that a process has to stop when it is interrupted, which only the kernel can delay."""
+"""Seconds to wait for an interrupted process to stop. Only the kernel can delay that."""
 
 
 def ask_for_stacks(process_id: int) -> None:
-    """Have the process write its stacks; wakes it up if it is stopped."""
+    """Make the process write its stacks; continues it if it is stopped."""
     if processes.DUMP_STACKS is None:
         return
     processes.send_signal(process_id, getattr(signal, "SIGCONT", 0))
@@ -26,7 +26,7 @@ def ask_for_stacks(process_id: int) -> None:
 
 
 def _is_blocked(process_id: int, signal_number: int) -> bool:
-    """Whether the process's first thread has this signal blocked; False where the system hides it."""
+    """Whether the process's first thread blocks this signal; False if the system does not show it."""
     try:
         with open(f"/proc/{process_id}/status", "rb") as file:
             blocked = next(int(line.split()[1], 16) for line in file if line.startswith(b"SigBlk:"))
@@ -36,7 +36,7 @@ def _is_blocked(process_id: int, signal_number: int) -> bool:
 
 
 def _unblock(process_id: int, signal_number: int) -> None:
-    """Unblock a signal in the process's first thread, as a debugger would; in vain where that is forbidden."""
+    """Unblock a signal in the process's first thread by ptrace, as a debugger would; does nothing if forbidden."""
     library = processes.get_library()
     if library is None or not hasattr(os, "waitid"):
         return
@@ -61,10 +61,10 @@ def _wait_for_stop(process_id: int) -> bool:
     deadline = time.monotonic() + _STOP_TIMEOUT
     while time.monotonic() < deadline:
         try:
-            # not for its end, which is for others to hear of
+            # trap: waiting for its end as well would take the exit status from the code that needs it
             if os.waitid(os.P_PID, process_id, os.WSTOPPED | os.WNOHANG) is not None:
                 return True
-        except OSError:  # it has ended, or somebody takes all news of children
+        except OSError:  # the process has ended, or the kernel or another thread reaps all children
             return False
         time.sleep(0.001)
     return False

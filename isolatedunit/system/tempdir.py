@@ -1,8 +1,8 @@
-"""The directory of a run's own files, and what is left of those of runs that were killed.
+"""Makes the directory for a run's own files, and removes the directories of runs that were killed.
 
-Each has a file that its runner holds locked for as long as it lives, however it ends. A directory whose file nobody
-holds is that of a run which is no more. That also holds where several containers share a directory for temporary
-files, and a process id means nothing.
+Each directory has a file that its runner keeps locked until it ends, in whatever way. A directory whose file is not
+locked belongs to a run that has ended. This works even if several containers share a directory for temporary files,
+where process ids mean nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _NEW = "runner.new"
 _RUN = re.compile("[0-9a-f]{8}")
 
 _in_use: set[str] = set()
-"""The directories of this process's runs: a process is not kept from locking what it has locked itself."""
+"""The directories of this process's runs. Trap: a file lock does not exclude the process that holds it."""
 
 
 class Scratch:
-    """A new directory, private to the user, and of an unguessable name: `path`. Raises `BackendUnavailable`.
+    """A new directory at `path`, private to the user, with an unguessable name. Raises `BackendUnavailable`.
 
-    *run* is what the run's processes are marked with, for the next run to find them if this one is killed.
+    *run* is the mark of the run's processes, by which the next run finds them if this one is killed.
     """
 
     def __init__(self, run: str = "") -> None:
@@ -42,7 +42,7 @@ class Scratch:
             self._lock_it()
         except OSError as exception:
             if self.path:
-                self.remove()  # without a lock no other run would
+                self.remove()  # without a lock no later run would remove it
             raise BackendUnavailable(
                 f"no directory for temporary files can be created: {exception}; free some space there, or set TMPDIR "
                 "to another directory."
@@ -52,26 +52,26 @@ class Scratch:
         self._lock = os.open(os.path.join(self.path, _NEW), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         os.write(self._lock, self._run.encode("ascii"))
         if _try_to_lock(self._lock):
-            # never there without being locked: whoever finds it and can lock it knows that its owner is gone
+            # trap: the file must never exist unlocked, since a run that can lock it takes its owner for gone
             os.rename(os.path.join(self.path, _NEW), os.path.join(self.path, LOCK))
 
     def make(self, name: str) -> str:
-        """Make a directory in it; gives its path."""
+        """Make a subdirectory and return its path."""
         path = os.path.join(self.path, name)
         os.mkdir(path, 0o700)
         self._made.append(path)
         return path
 
     def restore(self) -> bool:
-        """Make it anew where somebody removed it, a test that empties a place for temporary files, say; whether it was.
+        """Make the directory again if a test, for example, has removed it; returns whether it was missing.
 
-        Where that cannot be done, who needs it will meet that.
+        An error is ignored here: the code that needs the directory will report it.
         """
         if os.path.lexists(self.path):
             return False
         try:
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            os.mkdir(self.path, 0o700)  # fails where somebody else was faster: then it is not ours
+            os.mkdir(self.path, 0o700)  # trap: it must fail if another user made a directory of that name meanwhile
             if self._lock is not None:
                 os.close(self._lock)
                 self._lock = None
@@ -83,7 +83,7 @@ class Scratch:
         return True
 
     def remove(self) -> None:
-        """Remove it, and all that is in it."""
+        """Remove the directory with its contents."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -92,9 +92,9 @@ class Scratch:
 
 
 def remove_left_over(parent: str | None = None) -> list[str]:
-    """Remove what killed runs of this user have left in *parent*, or where new ones are made; gives their paths.
+    """Remove the directories of this user's killed runs from *parent*, or the default place; returns their paths.
 
-    Processes of such a run, where all that watched over them was killed, too, are ended before that.
+    Processes of such a run that are still alive are killed first.
     """
     removed = []
     with suppress(OSError), os.scandir(tempfile.gettempdir() if parent is None else parent) as entries:
@@ -111,18 +111,18 @@ def remove_left_over(parent: str | None = None) -> list[str]:
 
 
 def _left_over_of(entry: os.DirEntry[str]) -> str | None:
-    """The run that has left it behind, empty if that is not told; None for what nobody has left behind."""
+    """The mark of the killed run that left *entry* behind, empty if unknown; None if it is not left over."""
     try:
         if not entry.is_dir(follow_symlinks=False) or not _is_own(entry.stat(follow_symlinks=False)):
             return None
         lock = os.open(os.path.join(entry.path, LOCK), os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
-        return None  # not one of ours, about to be one, or just removed
+        return None  # not our directory, or one that is just being made or removed
     try:
         if not _is_own(os.fstat(lock)) or not _try_to_lock(lock):
             return None
-        told = os.read(lock, 100).decode("ascii", "replace")
-        return told if _RUN.fullmatch(told) else ""
+        mark = os.read(lock, 100).decode("ascii", "replace")
+        return mark if _RUN.fullmatch(mark) else ""
     finally:
         os.close(lock)
 
@@ -132,7 +132,7 @@ def _is_own(status: os.stat_result) -> bool:
 
 
 def _try_to_lock(descriptor: int) -> bool:
-    """Whether this process alone has the file now; False also where there are no such locks."""
+    """Lock the file for this process; returns False if it is locked already, or the system has no such locks."""
     try:
         import fcntl
     except ImportError:

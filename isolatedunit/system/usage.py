@@ -1,7 +1,7 @@
-"""What processes use and how they fare, as the operating system tells it: asked from outside.
+"""Measures from outside what processes use and in what condition they are.
 
-psutil knows memory, CPU time and state everywhere; how long a thread was ready to run and had no processor
-is known on Linux only. What cannot be found out is None or nothing, never an error.
+psutil reports memory, CPU time and state on every system; the time that a thread waited for a processor
+is known on Linux only. What cannot be found out is None or empty, never an error.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _NANOSECONDS = 1e9
 _LIMITS = () if resource is None else tuple(getattr(resource, name) for name in dir(resource) if name[:7] == "RLIMIT_")
 _INHERITED = (b"Umask", b"Uid", b"Gid", b"Groups", b"CapEff", b"NoNewPrivs", b"Seccomp", b"SigBlk", b"SigIgn", b"Cpus")
 _OOM_COUNTERS = ("/proc/vmstat", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
-_INTERNAL_SIGNALS = 1 << (32 - 1) | 1 << (33 - 1)  # as they are in a mask, where signal 1 is the lowest bit
+_INTERNAL_SIGNALS = 1 << (32 - 1) | 1 << (33 - 1)  # in a signal mask, signal 1 is the lowest bit
 
 
 def used_by(process_ids: Sequence[int]) -> Usage | None:
-    """What these processes use now; None when the first of them is gone."""
+    """The present usage of these processes; None if the first of them is gone."""
     rss, cpu_time, count = 0, 0.0, 0
     for process_id in process_ids:
         used = processes.use_of(process_id)
@@ -39,7 +39,7 @@ def used_by(process_ids: Sequence[int]) -> Usage | None:
 
 
 class Processors:
-    """The processors that this process may use: *count* of them, which a control group may make less than are there."""
+    """The processors that this process may use. *count* respects the quota of its control groups."""
 
     def __init__(self) -> None:
         self.installed = os.cpu_count() or 1
@@ -50,20 +50,20 @@ class Processors:
         self.count = count if quota is None else min(count, quota)
 
     def idle_time(self) -> float | None:
-        """The seconds that they have had nothing to do so far, together; None where nobody knows."""
+        """The total idle time of these processors so far, in seconds; None if it is unknown."""
         return processes.idle_time(self._chosen)
 
     def used_by_children(self, running: Sequence[int]) -> float:
-        """The seconds that this process's children used so far: those that have ended, and these that run."""
+        """The CPU seconds used so far by this process's children: the ended ones and those in *running*."""
         times = os.times()
         live = [processes.use_of(process_id) for process_id in running]
         return times.children_user + times.children_system + sum(used[1] for used in live if used is not None)
 
 
 def inherited() -> tuple[Any, ...]:
-    """What a process that this thread starts now has from it, besides its environment: to be compared, no more.
+    """What a process started now by this thread would inherit, besides its environment; only for comparison.
 
-    Limits and priority; on Linux also the umask, identity, signals that are blocked or ignored, and processors.
+    It covers limits and priority; on Linux also umask, user and group ids, blocked and ignored signals, and CPUs.
     """
     found: list[Any] = [] if resource is None else [resource.getrlimit(limit) for limit in _LIMITS]
     if hasattr(os, "nice"):
@@ -77,19 +77,19 @@ def inherited() -> tuple[Any, ...]:
 
 
 def _without_internal_signals(line: bytes) -> bytes:
-    # the C library begins to handle its own when a process has its first thread, which changes nothing for a child
+    # trap: the C library starts handling its internal signals with the first thread; to a child it makes no difference
     name, _, value = line.partition(b":")
     return b"%s:%x" % (name, int(value, 16) & ~_INTERNAL_SIGNALS) if name.startswith(b"Sig") else line
 
 
 class FreeMemory:
-    """How much memory can still be taken: on this machine, and by the control groups that this process is in."""
+    """Reports how much memory is still free, on this machine and within this process's control groups."""
 
     def __init__(self) -> None:
         self._limits: MemoryLimits | None = None
 
     def ask(self) -> int | None:
-        """The bytes; None where nobody knows."""
+        """The free memory in bytes; None if it is unknown."""
         if self._limits is None:
             self._limits = MemoryLimits()
         known = [bytes_ for bytes_ in (processes.available_memory(), self._limits.left()) if bytes_ is not None]
@@ -97,7 +97,7 @@ class FreeMemory:
 
 
 def condition_of(process_id: int) -> Condition | None:
-    """How the process fares now; None when it is gone."""
+    """The present condition of the process; None if it is gone."""
     known = processes.threads_of(process_id)
     if known is None:
         return None
@@ -115,7 +115,7 @@ def _time_waited(process_id: int) -> float | None:
 
 
 def count_oom_kills(counters: Sequence[str] = _OOM_COUNTERS) -> int:
-    """How often the kernel has ended a process for want of memory, as far as its *counters* tell."""
+    """How many processes the kernel has killed for lack of memory, according to the files *counters*."""
     total = 0
     for path in counters:
         try:
@@ -139,7 +139,7 @@ def resume(process_ids: Sequence[int]) -> None:
 
 
 def size_of(paths: Sequence[str]) -> int:
-    """How many bytes are in these files together; those that are missing have none."""
+    """The total size of these files in bytes; a missing file counts as empty."""
     total = 0
     for path in paths:
         try:
