@@ -42,7 +42,7 @@ class Completed:
 def environment(**more: str) -> dict[str, str]:
     """This process's environment, for another one that uses the same isolatedunit."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ISOLATEDUNIT_")}
-    for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "COVERAGE_CORE"):
+    for name in ("FORCE_COLOR", "CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "COVERAGE_CORE"):
         kept.pop(name, None)
     kept["PYTHONPATH"] = PACKAGE_PARENT
     if "LINES_OF_TESTS" in os.environ:
