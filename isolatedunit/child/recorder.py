@@ -200,8 +200,8 @@ class Recorder(unittest.TestResult):
 
     def finish_silent(self) -> None:
         """Report the end of tests that began, or have an outcome, and for which unittest did not call ``stopTest``."""
-        prestarted = set() if self._running is None else {self._running}
-        for number in sorted((self.noted | prestarted) - self.finished):
+        started = set() if self._running is None else {self._running}
+        for number in sorted((self.noted | started) - self.finished):
             self._finish(number)
 
     def _begin(self, test: Any) -> None:

@@ -93,7 +93,7 @@ class FrameTemplates:
         about: dict[str, Any] = {"attempt": open_name(length), "pid": OPEN["pid"]}
         finished = TestEnded(test=0, duration=OPEN["duration"], counted=True, succeeded=True, **about)
         receipt = WorkFinished(clean=True, found_after=OPEN["found_after"], elapsed=OPEN["elapsed"], **about)
-        self._prestarted = make_form(length, ChildReady(at=OPEN["at"], **about), TestStarted(test=0, **about))
+        self._started = make_form(length, ChildReady(at=OPEN["at"], **about), TestStarted(test=0, **about))
         self._passed = make_form(length, finished, receipt)
 
     def fill(self, attempt: bytes, process_id: int, held: list[Held]) -> bytes | None:
@@ -102,7 +102,7 @@ class FrameTemplates:
             return None
         (first, told), (second, more) = held
         if first is ChildReady and second is TestStarted:
-            return self._prestarted % {b"attempt": attempt, b"pid": process_id, b"at": told["at"]}
+            return self._started % {b"attempt": attempt, b"pid": process_id, b"at": told["at"]}
         if first is not TestEnded or second is not WorkFinished or not _is_usual(told, more):
             return None
         times = {b"duration": told["duration"], b"found_after": more["found_after"], b"elapsed": more["elapsed"]}
