@@ -92,6 +92,7 @@ def _get_ready() -> None:
 def _make_way(prepare: Prepare) -> None:
     import_path.note_own_modules(PLAIN)
     import_path.unload_shadowed()
+    import_path.compile_as_cached()
     if prepare.patched_by_gevent:
         # what is sealed has what was there before
         patch_by_gevent(prepare.patched_by_gevent)

@@ -44,8 +44,9 @@ SEALED = frozenset(
 
 _HELD = """
     _ast _io _locale _signal _socket _thread _warnings _weakref abc array atexit binascii errno faulthandler fcntl gc
-    genericpath importlib importlib.machinery importlib.util io itertools json json.encoder ntpath os posixpath resource
-    select signal stat struct sys time types unittest unittest.case unittest.loader unittest.main unittest.util warnings
+    genericpath importlib importlib.machinery importlib.util io itertools json json.encoder marshal ntpath os
+    posixpath resource select signal stat struct sys time types unittest unittest.case unittest.loader unittest.main
+    unittest.util warnings
     """
 HELD = frozenset(_HELD.split())
 """Modules of the standard library of which the sealed part has what was in them before any user code ran."""

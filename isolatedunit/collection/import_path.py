@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.machinery import PathFinder
+from importlib.machinery import PathFinder, SourceFileLoader
+from marshal import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Set
+    from typing import Any
 
 _STANDARD_LIBRARY = os.path.dirname(os.__file__)
 
@@ -69,3 +71,23 @@ def _in_front_of_standard_library() -> list[str]:
     zipped = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"  # stands before the folder, there or not
     standard = (entry for entry, path in enumerate(sys.path) if path == _STANDARD_LIBRARY or path.endswith(zipped))
     return sys.path[: next(standard, 0)]
+
+
+def compile_as_cached() -> None:
+    """Make a module that this process compiles equal to one that it reads from a ``.pyc`` file.
+
+    The elements of a set that is written out in the source, if their hashes collide, come in one order when the
+    source was compiled and in another when the constant was read. The first process that imports a module compiles
+    it, and the others read what it wrote, so that tests made from such a set would differ between them.
+    """
+    compile_source: Any = SourceFileLoader.source_to_code
+    # trap: before Python 3.11 a set is written in its own order, so that the next that reads it has yet another
+    times = 1 if sys.version_info >= (3, 11) else 4
+
+    def source_to_code(self: SourceFileLoader, data: Any, path: Any, *, _optimize: int = -1) -> Any:
+        code = compile_source(self, data, path, _optimize=_optimize)
+        for _ in range(times):
+            code = loads(dumps(code))  # noqa: S302 - compiled a line above
+        return code
+
+    SourceFileLoader.source_to_code = source_to_code  # type: ignore[method-assign,assignment]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import unittest
 
@@ -57,6 +59,17 @@ class HashSeedTest(ProjectTestCase):
                 self.assertIn(f"{command} --hash-seed {seed}\n", ended.output)
                 again = self.run_here(*flags, failed, "--hash-seed", str(seed), env=without_seed())
                 self.assertEqual(again.tests()[failed]["stdout"], tests[failed]["stdout"])
+
+    def test_one_that_compiles_and_one_that_reads_what_was_compiled_find_the_same_order(self) -> None:
+        """With this seed, elements whose hashes collide come in one order from the source, in another from a .pyc."""
+        writes = {name: value for name, value in environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                shutil.rmtree(os.path.join(self.directory, "__pycache__"), ignore_errors=True)
+                ended = self.run_here("--start-method", start_method, "--hash-seed", "867677", env=writes)
+                self.assertEqual(ended.last_line, "8 passed, 1 failed, 0 skipped", ended.output)
+                printed = sorted(test["stdout"].split()[0] for test in ended.tests().values())
+                self.assertEqual(printed, sorted([*FRUIT, "seed:"]))
 
     def test_tests_find_the_variable_as_the_user_set_it(self) -> None:
         test = "test_fruit.Fruit.test_environment"
