@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import get_ident
 from importlib.machinery import PathFinder, SourceFileLoader
 from marshal import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Set
+    from types import CodeType
     from typing import Any
 
 _STANDARD_LIBRARY = os.path.dirname(os.__file__)
@@ -80,14 +82,18 @@ def compile_as_cached() -> None:
     source was compiled and in another when the constant was read. The first process that imports a module compiles
     it, and the others read what it wrote, so that tests made from such a set would differ between them.
     """
-    compile_source: Any = SourceFileLoader.source_to_code
-    # trap: before Python 3.11 a set is written in its own order, so that the next that reads it has yet another
-    times = 1 if sys.version_info >= (3, 11) else 4
+    compiled: dict[int, CodeType] = {}  # by thread, the latest
+    compile_source, find_code = SourceFileLoader.source_to_code, SourceFileLoader.get_code
 
     def source_to_code(self: SourceFileLoader, data: Any, path: Any, *, _optimize: int = -1) -> Any:
-        code = compile_source(self, data, path, _optimize=_optimize)
-        for _ in range(times):
-            code = loads(dumps(code))  # noqa: S302 - compiled a line above
+        compiled[get_ident()] = code = compile_source(self, data, path, _optimize=_optimize)
+        return code
+
+    def get_code(self: SourceFileLoader, fullname: str) -> CodeType | None:
+        code = find_code(self, fullname)
+        if code is not None and compiled.pop(get_ident(), None) is code:
+            return loads(dumps(code))  # type: ignore[no-any-return] # noqa: S302 - it is our own
         return code
 
     SourceFileLoader.source_to_code = source_to_code  # type: ignore[method-assign,assignment]
+    SourceFileLoader.get_code = get_code  # type: ignore[method-assign,assignment]
