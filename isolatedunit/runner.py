@@ -19,7 +19,6 @@ from isolatedunit.config.options import Options
 from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.scheduling.selection import choose
-from isolatedunit.history.store import History
 from isolatedunit.model.events import Listener
 from isolatedunit.model.results import PlannedTest, TestReport
 from isolatedunit.reporters.contract import Origin
@@ -37,6 +36,7 @@ from isolatedunit.system.signals import deferring_interrupts, heeding_signals
 if TYPE_CHECKING:
     from isolatedunit.backends.contract import Prestarted
     from isolatedunit.calls.api import IsolatedTestOptions
+    from isolatedunit.history.store import History
     from isolatedunit.reporters.files.event_log import PastRun
     from isolatedunit.reporters.terminal.progress import Display
     from isolatedunit.reporters.terminal.progress_lines import ProgressLines
@@ -155,7 +155,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]], source: str | None = None
     ) -> Any:
         path, shard = self.options.history, self.options.shard
-        history = None if path is None else History(path, only_reads=shard is not None)
+        history = None if path is None else _open_history(path, only_reads=shard is not None)
         reporters, bridge = self._gather(Origin.of(self.options, names_system=writes_reports(self.options)), history)
         with deferring_interrupts() as deferred:
             run = Run(
@@ -275,3 +275,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 self.stream.writeln(line)
 
         result.printErrors = print_errors_and_lines
+
+
+def _open_history(path: str, *, only_reads: bool) -> History:
+    from isolatedunit.history.store import History  # only here: its database takes 3 ms to import
+
+    return History(path, only_reads=only_reads)

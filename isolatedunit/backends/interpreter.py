@@ -11,7 +11,6 @@ Where there is no ``os.posix_spawn``, as on Windows, interpreters are started in
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -19,19 +18,17 @@ from typing import Any
 
 import multiprocess
 from multiprocess import context, spawn, util
-from multiprocess.connection import wait
+from multiprocess.connection import Connection, wait
 
 from isolatedunit.backends.connections import open_channel
 from isolatedunit.backends.contract import Setting
+from isolatedunit.backends.lean_start import IS_LEAN, environment_of, start
 from isolatedunit.errors import SpawnError
 from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import Prepare
 from isolatedunit.system import processes
 from isolatedunit.system.monkey_patches import patched_by_gevent
-from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, add_mark, set_hash_seed_variable
-
-PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-IS_LEAN = hasattr(os, "posix_spawn") and sys.platform != "win32"
+from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, set_hash_seed_variable
 
 _LOOK_INTERVAL, _LONGEST_WAIT, _END_TIMEOUT = 0.01, 0.5, 5.0
 _LASTING = (FileNotFoundError, PermissionError, NotADirectoryError)
@@ -44,22 +41,17 @@ if IS_LEAN:
         """Starts an interpreter that becomes a child of ours without importing multiprocess."""
 
         def _launch(self, process_obj: LeanProcess) -> None:
-            source = process_obj.descriptor
-            # the descriptor is closed on exec, and dup2 onto the same number would leave it so
-            target = 3 if source != 3 else 4
-            executable = spawn.get_executable()
-            program = program_of(target, process_obj.role)
-            arguments = [executable, *util._args_from_interpreter_flags(), "-c", program]
-            actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, source, target)]
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            for stream, descriptor in (("stdout", 1), ("stderr", 2)):
-                if stream in process_obj.capture:
-                    actions.append((os.POSIX_SPAWN_OPEN, descriptor, process_obj.capture[stream], flags, 0o600))
             self.returncode: int | None = None
             self.sentinel = None
             self.usage: Any = None
             self.is_lost = False
-            self.pid = _posix_spawn(executable, arguments, process_obj.environment, actions)
+            self.pid = process_obj.started or start(
+                spawn.get_executable(),
+                process_obj.descriptor,
+                process_obj.role,
+                process_obj.environment,
+                process_obj.capture,
+            )
             if hasattr(os, "pidfd_open"):
                 try:
                     self.sentinel = os.pidfd_open(self.pid)
@@ -92,9 +84,19 @@ if IS_LEAN:
             return self.returncode
 
     class LeanProcess(context.SpawnProcess):  # type: ignore[misc]
-        """A process of the spawn context that is passed no object, only a descriptor."""
+        """A process of the spawn context that is passed no object, only a descriptor.
 
-        def __init__(self, descriptor: int, role: str, environment: dict[str, str], capture: Mapping[str, str]) -> None:
+        *started* is the id of one that was started before multiprocess was there.
+        """
+
+        def __init__(
+            self,
+            descriptor: int,
+            role: str,
+            environment: Mapping[str, str],
+            capture: Mapping[str, str],
+            started: int | None = None,
+        ) -> None:
             # multiprocess's exit handler in this process would wait for one that is no daemon. The child does not know
             # that it is called one, so it may have children of its own.
             super().__init__(daemon=True)
@@ -102,30 +104,11 @@ if IS_LEAN:
             self.role = role
             self.environment = environment
             self.capture = capture
+            self.started = started
 
         @staticmethod
         def _Popen(process_obj: LeanProcess) -> LeanPopen:
             return LeanPopen(process_obj)
-
-
-def program_of(descriptor: int, role: str) -> str:
-    """What an interpreter runs with ``-c`` to become a child in *role*, whose end of the Connection is *descriptor*."""
-    # -c puts "" into sys.path, the user's folder, where a module may have the name of one of the standard library's: it
-    # must not be there while the bootstrap is imported
-    return (
-        f"import sys; parent = {PACKAGE_PARENT!r}; sys.path.insert(0, parent); import isolatedunit; "
-        "sys.path[:] = [*(one for one in sys.path if one not in ('', parent)), parent]; "
-        "from isolatedunit.child.sealing import enter; "
-        f"enter('isolatedunit.child.bootstrap').main({descriptor}, {role!r})"
-    )
-
-
-def _posix_spawn(executable: str | bytes, arguments: list[Any], environment: dict[str, str], actions: Any) -> int:
-    try:
-        # a session of its own from the first moment: a Ctrl-C is the runner's
-        return os.posix_spawn(executable, arguments, environment, file_actions=actions, setsid=True)
-    except NotImplementedError:
-        return os.posix_spawn(executable, arguments, environment, file_actions=actions)
 
 
 def start_interpreter(setting: Setting, role: str, mark: str, capture: Mapping[str, str]) -> tuple[Any, Channel]:
@@ -139,13 +122,8 @@ def start_interpreter(setting: Setting, role: str, mark: str, capture: Mapping[s
 
 
 def launch(mark: str, role: str, capture: Mapping[str, str], hash_seed: int | None = None) -> tuple[Any, Channel]:
-    """Start an interpreter that waits for `prepare` to send it what it needs; returns as `start_interpreter` does.
-
-    Its hashes have this seed, if there is one: processes that list and run tests have to agree on the order of sets.
-    """
-    environment = {**os.environ, RUN_VARIABLE: add_mark(mark)}
-    if hash_seed is not None:
-        environment[HASH_SEED_VARIABLE] = str(hash_seed)
+    """Start an interpreter that waits for `prepare` to send it what it needs; returns as `start_interpreter` does."""
+    environment = environment_of(mark, hash_seed)
     channel = theirs = None
     try:
         channel, theirs = open_channel()
@@ -165,6 +143,16 @@ def launch(mark: str, role: str, capture: Mapping[str, str], hash_seed: int | No
         if theirs is not None:
             theirs.close()
     return process, channel
+
+
+def adopt(process_id: int, descriptor: int, role: str) -> tuple[Any, Channel]:
+    """The process and the channel of an interpreter that was started before multiprocess was there.
+
+    *descriptor* is this end of its Connection.
+    """
+    process = LeanProcess(-1, role, {}, {}, process_id)
+    process.start()
+    return process, Channel(Connection(descriptor))
 
 
 def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str, str]) -> None:

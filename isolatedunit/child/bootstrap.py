@@ -33,11 +33,18 @@ except ImportError:  # not POSIX; its descriptors are not inherited unless asked
 _is_ready = False
 
 
-def main(descriptor: int, role: str) -> None:
-    """Be the child at this end of the Connection *descriptor*, in *role*. Does not return."""
+def main(descriptor: int, role: str, collects_garbage: bool) -> None:
+    """Be the child at this end of the Connection *descriptor*, in *role*. Does not return.
+
+    From user code on, the interpreter looks for garbage, if it *collects_garbage*.
+    """
     pipe = channel.PipeEnd(move_out_of_the_way(descriptor))
     if role == "template":
         _get_ready()  # while the runner itself is still importing
+    gc.freeze()
+    gc.unfreeze()  # every object counts as old now, and is not looked at soon
+    if collects_garbage:
+        gc.enable()
     _serve(pipe)
 
 

@@ -32,7 +32,7 @@ from isolatedunit.collection.addresses import Finder, find_class
 from isolatedunit.collection.fingerprints import is_as_planned
 from isolatedunit.protocol.channel import PipeEnd
 from isolatedunit.protocol.child_settings import ChildSettings
-from isolatedunit.protocol.messages import COMMANDS, ChildReady, RunTest, decode, encode
+from isolatedunit.protocol.messages import ChildReady, RunTest, decode_command, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def rehearse(times: int = 16) -> None:
     filters = warnings.filters[:]
     try:
         for _ in range(times):
-            _run_through(decode(encode(command), COMMANDS), PipeEnd(descriptor))  # type: ignore[arg-type]
+            _run_through(decode_command(encode(command)), PipeEnd(descriptor))  # type: ignore[arg-type]
             warnings.filters[:] = filters  # type: ignore[index]
             note_import()
     finally:

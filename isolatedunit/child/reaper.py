@@ -109,7 +109,10 @@ class Watch:
         poll = self._poll
         poll.register(descriptor, 0)
         try:
-            return any(one == descriptor and events & select.POLLHUP for one, events in poll.poll(0))
+            for one, events in poll.poll(0):  # noqa: SIM110 - a generator is a function more, whose pages are copied
+                if one == descriptor and events & select.POLLHUP:
+                    return True
+            return False
         finally:
             poll.unregister(descriptor)
 

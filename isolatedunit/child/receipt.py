@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _warnings
 import atexit
-import re
 import sys
 import time
 import warnings
@@ -16,6 +15,7 @@ from isolatedunit.protocol.messages import HandlesCleaned, WorkFinished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Sequence
     from typing import Any
 
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
-_OLD_NAMES = re.compile(r"Please use assert\w+ instead.", re.IGNORECASE)
+if sys.version_info < (3, 12):
+    import re
+
+    _OLD_NAMES = re.compile(r"Please use assert\w+ instead.", re.IGNORECASE)
 
 _save_lines: Callable[[], None] | None = None
 

@@ -15,8 +15,9 @@ The same files are ordinary modules in the runner's process, and look like it in
 from __future__ import annotations
 
 import builtins
+import os
 import sys
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import FunctionType, ModuleType
 
 TYPE_CHECKING = False
@@ -43,12 +44,12 @@ SEALED = frozenset(
 """The modules whose code may run after user code. Their exceptions and plain values are those of everybody."""
 
 _HELD = """
-    _ast _io _locale _signal _socket _thread _warnings _weakref abc array atexit binascii errno faulthandler fcntl gc
-    genericpath importlib importlib.machinery importlib.util io itertools json json.encoder marshal ntpath os
-    posixpath resource select signal stat struct sys time types unittest unittest.case unittest.loader unittest.main
+    _ast _io _json _locale _signal _socket _thread _warnings _weakref abc atexit binascii errno faulthandler fcntl gc
+    genericpath importlib importlib.machinery importlib.util io itertools marshal os
+    resource select signal stat struct sys time types unittest unittest.case unittest.loader unittest.main
     unittest.util warnings
     """
-HELD = frozenset(_HELD.split())
+HELD = frozenset(_HELD.split()) | {os.path.__name__}
 """Modules of the standard library of which the sealed part has what was in them before any user code ran."""
 
 LIVE = {
@@ -64,29 +65,38 @@ LIVE = {
 class _State(ModuleType):
     """A held module with `LIVE` names: those are looked up, and set, in the module itself."""
 
-    def __getattr__(self, name: str) -> Any:
-        if name in LIVE[self.__name__]:
-            return getattr(vars(self)["__held__"], name)
-        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(vars(self)["__held__"], name, value)
 
 
-def _hold(module: ModuleType, own_builtins: dict[str, Any]) -> ModuleType:
+def _live(name: str) -> property:
+    return property(lambda state: getattr(vars(state)["__held__"], name))
+
+
+# properties, since each child would pay for the exception that comes before a call of `__getattr__`
+_STATES = {module: type("_State", (_State,), {name: _live(name) for name in names}) for module, names in LIVE.items()}
+
+
+def _hold(module: ModuleType, own_builtins: dict[str, Any], modules: list[tuple[dict[str, Any], str]]) -> ModuleType:
     """What a module has in it now; its Python functions see that, and not the module.
+
+    Where what it has is another module is added to *modules*.
 
     It is a module, too, though nobody's to find: the interpreter is fast with those. What it cannot be fast with it
     counts, in the code itself, so that each fork would copy the pages with the code.
     """
     name = module.__name__
-    made = _State(name) if name in LIVE else ModuleType(name)
+    made: ModuleType = _STATES.get(name, ModuleType)(name)
     held = vars(made)
     held["__builtins__"] = own_builtins
-    for key, value in list(vars(module).items()):
-        if key != "__builtins__" and key not in LIVE.get(name, ()):
-            is_own = type(value) is FunctionType and value.__globals__ is vars(module)
-            held[key] = _bind(value, held) if is_own else value
+    live, globals_of_all = LIVE.get(name, ()), vars(module)
+    for key, value in list(globals_of_all.items()):
+        if key == "__builtins__" or key in live:
+            continue
+        is_own = type(value) is FunctionType and value.__globals__ is globals_of_all
+        held[key] = _bind(value, held) if is_own else value
+        if type(value) is ModuleType:
+            modules.append((held, key))
     held["__held__"] = module
     return made
 
@@ -105,6 +115,7 @@ class _World:
         self._modules = sys.modules
         self._import = builtins.__import__
         self._root = root.__path__[0]
+        self._loader = getattr(root.__spec__, "loader", None)
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_here}
         self._held: dict[str, ModuleType] = {}
         self._loaded: dict[str, ModuleType] = {}
@@ -113,12 +124,11 @@ class _World:
                 self._import(name)
             except ImportError:  # of another system
                 continue
+        modules: list[tuple[dict[str, Any], str]] = []
         for name in HELD & self._modules.keys():
-            self._held[name] = _hold(self._modules[name], self.builtins)
-        for held in self._held.values():  # which know each other
-            for key, value in list(vars(held).items()):
-                if type(value) is ModuleType and key != "__held__":
-                    vars(held)[key] = self._held.get(value.__name__, value)
+            self._held[name] = _hold(self._modules[name], self.builtins, modules)
+        for held, key in modules:  # they know each other
+            held[key] = self._held.get(held[key].__name__, held[key])
 
     def import_here(
         self,
@@ -148,9 +158,14 @@ class _World:
         """The sealed module, executed when it is first asked for."""
         if name not in self._loaded:
             _, *folders, _ = name.split(".")
-            spec: Any = PathFinder.find_spec(name, ["/".join((self._root, *folders))])
-            self._execute(name, spec)
+            self._execute(name, self._find("/".join((self._root, *folders)), name))
         return self._loaded[name]
+
+    def _find(self, folder: str, name: str) -> Any:
+        if type(self._loader) is SourceFileLoader:  # it is known where the file is: no need to search
+            path = f"{folder}/{name.rpartition('.')[2]}.py"
+            return ModuleSpec(name, SourceFileLoader(name, path), origin=path)
+        return PathFinder.find_spec(name, [folder])
 
     def copy(self, name: str) -> dict[str, Any]:
         """The globals of a module of the standard library that is executed once more, for sealed code alone."""
@@ -174,9 +189,8 @@ class _World:
 
     def show(self, name: str) -> None:
         """Put what looks like the module where imports of unsealed code find it, those of a test among them."""
-        facade: Any = ModuleType(name)
-        facade.__file__ = "/".join((self._root, *name.split(".")[1:])) + ".py"
-        facade.__spec__ = ModuleSpec(name, None, origin=facade.__file__)
+        facade = ModuleType(name)
+        file = "/".join((self._root, *name.split(".")[1:])) + ".py"
 
         def look_up(attribute: str) -> Any:
             # who goes through all modules asks for such names, and shall not load what nobody needs
@@ -185,9 +199,10 @@ class _World:
                 raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
             return inside[attribute]
 
-        facade.__getattr__ = look_up
+        vars(facade).update(__file__=file, __spec__=ModuleSpec(name, None, origin=file), __getattr__=look_up)
         package, _, last = name.rpartition(".")
-        self._import(package)
+        if package not in self._modules:
+            self._import(package)
         self._modules[name] = facade
         setattr(self._modules[package], last, facade)
 

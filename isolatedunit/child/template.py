@@ -40,7 +40,6 @@ from isolatedunit.child.reporter import OPEN, is_plain, make_form, open_name
 from isolatedunit.collection.addresses import Finder, import_module
 from isolatedunit.protocol import channel
 from isolatedunit.protocol.messages import (
-    COMMANDS,
     ChildReady,
     ChildReaped,
     EndFixtureProcess,
@@ -52,7 +51,7 @@ from isolatedunit.protocol.messages import (
     LoadFinished,
     LoadStarted,
     RunTest,
-    decode,
+    decode_command,
 )
 from isolatedunit.system import processes
 
@@ -153,8 +152,7 @@ class Template:
             for _level, _kind, rights in ancillary:
                 descriptors = struct.unpack(f"{len(rights) // 4}i", rights[: len(rights) // 4 * 4])
                 self._descriptors += [streams.move_out_of_the_way(one) for one in descriptors]
-        command: Command = decode(self._commands.pop(0), COMMANDS)  # type: ignore[assignment]
-        return command
+        return decode_command(self._commands.pop(0))
 
     def _fork_template(self, command: ForkTemplate, descriptor: int) -> None:
         self._reap()
@@ -385,7 +383,12 @@ class Template:
     def _has_to_load(self, command: ForkChild) -> bool:
         if command.home is None:
             return False
-        return self._finder is None or any(repr(source) not in self._tried for source in command.sources)
+        if self._finder is None:
+            return True
+        for source in command.sources:  # noqa: SIM110 - a generator is a function more, whose pages are copied
+            if repr(source) not in self._tried:
+                return True
+        return False
 
     def _load(self, command: ForkChild) -> bool:
         """Import what the children need; returns False if nothing can be forked from the result."""

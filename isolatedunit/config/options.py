@@ -7,7 +7,6 @@ arguments of `IsolatedTestRunner` and the documentation are all made from this t
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, fields, replace
 from fnmatch import fnmatchcase
@@ -412,7 +411,9 @@ def check(values: Mapping[str, Any], where: str, *, allowed: Iterable[str] = TAB
         name = ALIASES.get(key, key)
         if name not in allowed:
             known = sorted({*allowed, *(alias for alias, name in ALIASES.items() if name in allowed)})
-            near = difflib.get_close_matches(key, known, 1)
+            from difflib import get_close_matches  # only here: most runs have no such error
+
+            near = get_close_matches(key, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(known)}."
             raise OptionError(f"{where}: unknown option {key!r}; {hint}")
         checked[name] = read(name, value, f"{where}: {key}")

@@ -29,6 +29,9 @@ _SAME_AS_OPTIONS = tuple(
 )
 """The settings of a child that are the options of the same names."""
 
+_DEFAULTS = ChildSettings.defaults
+_NONE = object()
+
 
 class Launcher:
     """Prepares the attempts of the run with the id *run*, whose files are in *scratch*.
@@ -59,6 +62,7 @@ class Launcher:
         self._count = 0
         self._looked_for_groups = False
         self._groups_in: str | None = None
+        self._latest: tuple[Options, ChildSettings] | None = None
 
     def prepare(self, attempt: Attempt, scheduler: Scheduler, settle: Callable[[Running], None]) -> Running:
         """What the loop runs for *attempt*, which *scheduler* handed out; *settle* is called when it is over."""
@@ -144,18 +148,19 @@ class Launcher:
 
     def settings(self, options: Options, **of_attempt: Any) -> ChildSettings:
         """The settings of a child for its *options*; *of_attempt* are the fields that each attempt has of its own."""
+        if self._latest is None or self._latest[0] is not options:  # most attempts have the options of the run
+            self._latest = options, self._settings_of(options)
+        return self._latest[1].but(passing_subtests=self.passing_subtests, **of_attempt)
+
+    def _settings_of(self, options: Options) -> ChildSettings:
         profile = self._measuring.profile
         values = {name: _bounded(getattr(options, name)) for name in _SAME_AS_OPTIONS}
         values["heartbeat_interval"] = min(options.heartbeat_interval, _LONGEST_INTERVAL)
-        return ChildSettings(
-            **values,
-            warnings=self._warnings,
-            ipc=options.enable_ipc,
-            profiler=None if profile is None else options.profiler,
-            profile_directory=profile,
-            passing_subtests=self.passing_subtests,
-            **of_attempt,
-        )
+        values["warnings"], values["ipc"] = self._warnings, options.enable_ipc
+        if profile is not None:
+            values["profiler"], values["profile_directory"] = options.profiler, profile
+        # what is as it is by default need not travel
+        return ChildSettings(**{name: value for name, value in values.items() if value != _DEFAULTS.get(name, _NONE)})
 
 
 def _bounded(value: Any) -> Any:

@@ -11,15 +11,15 @@ class Publisher:
     """Hands events to *listeners*, in this order; *now* gives the time of warnings."""
 
     def __init__(self, listeners: Sequence[Listener], now: Callable[[], float]) -> None:
-        self._listeners = listeners
+        self._handlers = [listener.handle for listener in listeners]
         self._now = now
         self._warnings: set[str] = set()
 
     def publish(self, events: Sequence[Event]) -> None:
         """Hand each event to every listener."""
         for event in events:
-            for listener in self._listeners:
-                listener.handle(event)
+            for handle in self._handlers:
+                handle(event)
 
     def warn(self, text: str) -> None:
         """Warn the user, once for each *text*."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Kinds = tuple[type, ...]
     Inner = dict[type, Callable[[Any], Any]]
     T = TypeVar("T")
+    TypedT = TypeVar("TypedT", bound="Typed")
 else:
 
     def dataclass_transform(**_options: Any) -> Any:
@@ -59,44 +60,63 @@ class Typed:
     """A value with named, typed fields; a subclass declares them as a dataclass would.
 
     *fields* has the types that each field may have in JSON, *inner* the functions that read fields with a structure,
-    *defaults* the values of fields that need not be given. A subclass may have a method ``makes_sense``, which is asked
-    about each value that was read.
+    *typed* the classes of fields that are such values themselves, *defaults* the values of fields that need not be
+    given: an instance has only the others in its dictionary. A subclass may have a method ``makes_sense``, which is
+    asked about each value that was read.
     """
 
     fields: ClassVar[dict[str, Kinds]] = {}
     inner: ClassVar[dict[str, Inner]] = {}
+    typed: ClassVar[dict[str, type[Typed]]] = {}
     defaults: ClassVar[dict[str, Any]] = {}
+    required: ClassVar[frozenset[str]] = frozenset()
     is_checked: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
-        cls.fields, cls.inner, cls.defaults = dict(cls.fields), dict(cls.inner), dict(cls.defaults)
+        cls.fields, cls.inner, cls.typed = dict(cls.fields), dict(cls.inner), dict(cls.typed)
+        cls.defaults = dict(cls.defaults)
         cls.is_checked = hasattr(cls, "makes_sense")
         module = sys.modules[cls.__module__]
         for name, annotation in cls.__annotations__.items():
             if hasattr(Typed, name):
                 raise TypeError(f"{cls.__name__} cannot have a field {name!r}, which is an attribute of Typed itself")
             _add_field(cls, name, annotation, module)
+            found = getattr(module, annotation, None)
+            if isinstance(found, type) and issubclass(found, Typed):
+                cls.typed[name] = found
             if name in cls.__dict__:
                 cls.defaults[name] = cls.__dict__[name]
+        cls.required = frozenset(cls.fields.keys() - cls.defaults.keys())
 
     def __init__(self, **values: Any) -> None:
-        self.__dict__ = {**self.defaults, **values}
-        if self.__dict__.keys() != self.fields.keys():
-            odd = sorted(self.__dict__.keys() ^ self.fields.keys())
-            raise TypeError(f"{type(self).__name__} has the fields {sorted(self.fields)}: see {odd}")
+        self.__dict__ = values
+        self._check_names()
 
     def but(self, **values: Any) -> Self:
         """A copy in which the fields have these *values* instead."""
-        return type(self)(**{**self.__dict__, **values})
+        made = type(self).__new__(type(self))
+        made.__dict__ = {**self.__dict__, **values}
+        made._check_names()
+        return made
+
+    def _check_names(self) -> None:
+        names = self.__dict__.keys()
+        if not self.required <= names <= self.fields.keys():
+            odd = sorted((names - self.fields.keys()) | (self.required - names))
+            raise TypeError(f"{type(self).__name__} has the fields {sorted(self.fields)}: see {odd}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields with their values."""
+        return {**self.defaults, **self.__dict__}
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.__dict__ == other.__dict__
+        return isinstance(other, Typed) and type(self) is type(other) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
         return id(self)
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value!r:.80}" for name, value in self.__dict__.items())
+        shown = ", ".join(f"{name}={value!r:.80}" for name, value in self.to_dict().items())
         return f"{type(self).__name__}({shown})"
 
 
@@ -139,11 +159,20 @@ def read(cls: type[T], values: dict[str, Any]) -> T:
         elif (kind is dict or kind is list) and name in cls.inner:
             values[name] = _read_inner(cls, name, value)
     made: T = cls.__new__(cls)
-    made.__dict__ = {**cls.defaults, **values}
-    if len(made.__dict__) != len(fields):
-        raise ValueError(f"{cls.__name__} lacks {sorted(fields.keys() - made.__dict__.keys())}")
+    made.__dict__ = values
+    if not cls.required <= values.keys():
+        raise ValueError(f"{cls.__name__} lacks {sorted(cls.required - values.keys())}")
     if cls.is_checked and not made.makes_sense():  # type: ignore[attr-defined]
         raise ValueError(f"{made!r:.200} is not valid")
+    return made
+
+
+def trust(cls: type[TypedT], values: dict[str, Any]) -> TypedT:
+    """Make a *cls* of *values* as `read` does, but of what another *cls* was turned into: nothing is checked."""
+    for name, inner in cls.typed.items():
+        values[name] = trust(inner, values[name])
+    made = cls.__new__(cls)
+    made.__dict__ = values
     return made
 
 

@@ -19,7 +19,7 @@ import select
 import struct
 
 from isolatedunit.errors import ProtocolError
-from isolatedunit.protocol.messages import COMMANDS, REPORTS, Work, decode, encode
+from isolatedunit.protocol.messages import REPORTS, Work, decode, decode_command, encode
 from isolatedunit.system.processes import open_regular
 
 TYPE_CHECKING = False
@@ -112,6 +112,21 @@ def _may_be_large(beginning: bytearray) -> bool:
 _BEGINNING = _LENGTH.size + max(map(len, _CARRIERS))
 
 
+def ask_for_sender(descriptor: int) -> bool:
+    """Have the kernel say, from now on, which process sends what is received here; False where it cannot."""
+    import _socket
+
+    if not hasattr(_socket, "SO_PASSCRED"):
+        return False
+    try:
+        end = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor)
+    except OSError:  # it is no socket
+        return False
+    end.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
+    end.detach()
+    return True
+
+
 class Channel:
     """The parent's end: sends commands and receives reports without ever waiting for the child.
 
@@ -131,7 +146,7 @@ class Channel:
         self._whole_messages = not hasattr(os, "set_blocking") or os.name == "nt"
         if not self._whole_messages:
             os.set_blocking(connection.fileno(), False)
-            self._names_sender = self._ask_for_sender()
+            self._names_sender = ask_for_sender(connection.fileno())
 
     def sender(self, reported: int) -> int | None:
         """The process to which a signal may go that is meant for the sender, whose reports say that it is *reported*.
@@ -140,20 +155,6 @@ class Channel:
         say which process sent the first bytes. None if that process has no number here.
         """
         return (self._sender or None) if self._names_sender else reported
-
-    def _ask_for_sender(self) -> bool:
-        """Have the kernel say which process sends; False where it cannot."""
-        import _socket
-
-        if not hasattr(_socket, "SO_PASSCRED"):
-            return False
-        try:
-            end = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, self.fileno())
-        except OSError:  # it is no socket
-            return False
-        end.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
-        end.detach()
-        return True
 
     def _read(self) -> bytes:
         if self._sender is not None or not self._names_sender:
@@ -274,7 +275,7 @@ def _as_reports(messages: list[bytes]) -> tuple[list[Report], str | None]:
     reports: list[Report] = []
     for data in messages:
         try:
-            reports.append(decode(data, REPORTS))  # type: ignore[arg-type]
+            reports.append(decode(data, REPORTS))
         except ProtocolError as exception:
             return reports, str(exception)
     return reports, None
@@ -307,8 +308,7 @@ class PipeEnd:
     def receive(self) -> Command:
         """The next command; raises `EOFError` when the parent is gone."""
         (length,) = _LENGTH.unpack(self._read_exactly(_LENGTH.size))
-        command: Command = decode(self._read_exactly(length), COMMANDS)  # type: ignore[assignment]
-        return command
+        return decode_command(self._read_exactly(length))
 
     def receive_work(self) -> Work:
         """The child's work, which is the next command; raises `EOFError` when the parent is gone."""
@@ -377,8 +377,7 @@ class ConnectionEnd(PipeEnd):
 
     def receive(self) -> Command:
         """The next command; raises `EOFError` when the parent is gone."""
-        command: Command = decode(self._connection.recv_bytes(), COMMANDS)  # type: ignore[assignment]
-        return command
+        return decode_command(self._connection.recv_bytes())
 
     def poll(self, timeout: float) -> bool:
         """Whether a command is there, or the parent is gone, within *timeout* seconds."""

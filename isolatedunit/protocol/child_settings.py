@@ -49,5 +49,4 @@ class ChildSettings(Typed):
     @property
     def has_limits(self) -> bool:
         """Whether the kernel is to hold the child to any limit."""
-        limits = (self.cpu_limit, self.memory_limit, self.max_open_files, self.cgroup)
-        return any(limit is not None for limit in limits)
+        return (self.cpu_limit, self.memory_limit, self.max_open_files, self.cgroup) != (None, None, None, None)

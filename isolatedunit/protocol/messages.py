@@ -6,23 +6,28 @@ child to its parent and are in the past tense. Every message names the attempt i
 twice.
 
 The parent never unpickles what a child sent: a child may be corrupt. :func:`decode` therefore checks all of a
-message, as `isolatedunit.model.schema` does, and raises :class:`ProtocolError` for what is none.
+message, as `isolatedunit.model.schema` does, and raises :class:`ProtocolError` for what is none. A child believes its
+parent: :func:`decode_command` checks nothing.
 
 This module is imported in every child, also in a freshly spawned one, so it imports next to nothing.
 """
 
 from __future__ import annotations
 
-import json
+try:
+    import _json  # json's own parts in C: all else of it takes 2 ms to import
+except ImportError:  # another implementation of Python
+    _json = None  # type: ignore[assignment]
 
 from isolatedunit.errors import ProtocolError
-from isolatedunit.model.schema import Typed, read
+from isolatedunit.model.schema import Typed, read, trust
 from isolatedunit.model.subtests import SUBTEST_KEYS
 from isolatedunit.protocol.child_settings import ChildSettings
 
 TYPE_CHECKING = False  # as type checkers read it, without importing typing into every child
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeVar
 
 _DEEPEST = 200
 """How deep lists and objects may be nested: what is decoded here is also encoded, copied and shown later, and each of
@@ -36,22 +41,35 @@ def _plain(value: object) -> dict[str, Any]:
     raise TypeError(f"{value!r:.80} cannot be sent")
 
 
-_encode_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
-_make_encoder = getattr(json.encoder, "c_make_encoder", None)
-if _make_encoder is not None:
+if _json is None:
+    import json
+
+    _encode_json: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+    _scan_json: Any = json.JSONDecoder().scan_once
+else:
+
+    class _Reading:
+        """What the scanner is made from, as `json.decoder` has it."""
+
+        strict = True
+        object_hook = object_pairs_hook = None
+        parse_float = parse_constant = float
+        parse_int = int
+
+    _scan_json = _json.make_scanner(_Reading)  # type: ignore[arg-type]
     # what JSONEncoder.encode makes anew for each document, and uses once
-    _make_chunks = _make_encoder(None, _plain, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True)
+    _make_chunks = _json.make_encoder(None, _plain, _json.encode_basestring_ascii, None, ":", ",", False, False, True)
 
     def _encode_json(o: Any) -> str:
         return "".join(_make_chunks(o, 0))
 
 
-# without the decoder's own handling of white space around a document, which takes longer than a short document
-_scan_json = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
-
-
 class Message(Typed):
     """What a parent sends to a child, or a child to its parent."""
+
+
+if TYPE_CHECKING:
+    MessageT = TypeVar("MessageT", bound=Message)
 
 
 class Command(Message):
@@ -415,16 +433,16 @@ class ChildReaped(Report):
     at: float | None = None
 
 
-def _closed_set(family: type[Message]) -> dict[str, type[Message]]:
+def _closed_set(family: type[MessageT]) -> dict[str, type[MessageT]]:
     """The messages of a family by their names; a class that has subclasses is no message itself."""
-    found: dict[str, type[Message]] = {}
+    found: dict[str, type[MessageT]] = {}
     for cls in family.__subclasses__():
         found |= _closed_set(cls) or {cls.__name__: cls}
     return found
 
 
-COMMANDS = _closed_set(Command)
-REPORTS = _closed_set(Report)
+COMMANDS: dict[str, type[Command]] = _closed_set(Command)
+REPORTS: dict[str, type[Report]] = _closed_set(Report)
 
 
 def encode(message: Message) -> bytes:
@@ -432,7 +450,7 @@ def encode(message: Message) -> bytes:
     return _encode_json({"type": type(message).__name__, **message.__dict__}).encode("ascii")
 
 
-def decode(data: bytes, known: dict[str, type[Message]]) -> Message:
+def decode(data: bytes, known: Mapping[str, type[MessageT]]) -> MessageT:
     """The message in *data*, which has to be one of the closed set *known*; raises `ProtocolError`."""
     try:
         text = data.decode("utf-8")
@@ -448,6 +466,12 @@ def decode(data: bytes, known: dict[str, type[Message]]) -> Message:
         return read(cls, values)
     except ValueError as exception:
         raise ProtocolError(str(exception)) from exception
+
+
+def decode_command(data: bytes) -> Command:
+    """The command in *data*, from the runner, which is of the same version: a child believes it."""
+    values: dict[str, Any] = _scan_json(data.decode("ascii"), 0)[0]
+    return trust(COMMANDS[values.pop("type")], values)
 
 
 def _is_deep(value: Any) -> bool:

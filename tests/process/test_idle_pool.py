@@ -13,7 +13,7 @@ import psutil
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import Setting
-from isolatedunit.backends.interpreter import IS_LEAN
+from isolatedunit.backends.lean_start import IS_LEAN
 from isolatedunit.backends.spawn.idle_pool import IdlePool, Interpreter
 from isolatedunit.backends.spawn.orphan_reaper import OrphanReaper
 from isolatedunit.errors import SpawnError

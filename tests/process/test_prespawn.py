@@ -15,7 +15,7 @@ from unittest import mock
 import psutil
 
 from isolatedunit import IsolatedTestRunner
-from isolatedunit.backends.interpreter import IS_LEAN
+from isolatedunit.backends.lean_start import IS_LEAN
 from isolatedunit.backends.spawn.idle_pool import IdlePool, Interpreter
 from isolatedunit.engine.scheduling.idle_forecast import IdleForecast, Idleness
 from isolatedunit.model.events import AttemptStarted, Event

@@ -8,7 +8,7 @@ import unittest
 from dataclasses import replace
 
 from isolatedunit.backends.forkserver.prestart import Prestart
-from isolatedunit.backends.interpreter import IS_LEAN
+from isolatedunit.backends.lean_start import IS_LEAN
 from isolatedunit.backends.registry import make_prestart, open_backend
 from isolatedunit.config.options import Options
 from isolatedunit.engine.run import Run

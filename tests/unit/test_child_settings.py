@@ -57,7 +57,7 @@ class ChildSettingsTest(unittest.TestCase):
         command = RunTest(attempt="run/0#1", tests=[], settings=made_for(options, receipt="r", shares_process=True))
         arrived: Any = decode(encode(command), COMMANDS)
         self.assertEqual(
-            vars(arrived.settings),
+            arrived.settings.to_dict(),
             {
                 "failfast": True,
                 "buffer": True,

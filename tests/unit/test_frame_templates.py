@@ -41,7 +41,7 @@ class Wire:
     def send_frames(self, frames: bytes) -> None:
         self.filled.append(frames)
         reader = FrameReader()
-        self.sent += [decode(data, REPORTS) for data in reader.feed(frames)]  # type: ignore[misc]
+        self.sent += [decode(data, REPORTS) for data in reader.feed(frames)]
         assert reader.broken is None
 
 

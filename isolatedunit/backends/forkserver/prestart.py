@@ -7,13 +7,17 @@ both happen side by side. What the interpreter has to know of the run is sent to
 from __future__ import annotations
 
 import os
-from typing import Any
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit.backends.contract import Prestarted, capture_paths
-from isolatedunit.backends.interpreter import IS_LEAN, end_interpreter, launch
-from isolatedunit.errors import SpawnError
-from isolatedunit.protocol.channel import Channel
+from isolatedunit.backends.lean_start import IS_LEAN, environment_of, start
+from isolatedunit.protocol.channel import ask_for_sender
 from isolatedunit.system.tempdir import Scratch
+
+if TYPE_CHECKING:
+    from isolatedunit.protocol.channel import Channel
 
 BASE = "base"
 """What the files of the base template are named after."""
@@ -25,12 +29,22 @@ class Prestart(Prestarted):
     def __init__(self, hash_seed: int | None = None) -> None:
         self.run = os.urandom(4).hex()
         self._scratch: Scratch | None = Scratch(self.run)
-        self._started: tuple[Any, Channel] | None = None
+        self._started: tuple[int, socket.socket] | None = None
         capture = capture_paths(self._scratch.path, BASE, streams=True)
         try:
-            self._started = launch(self.run, "template", capture, hash_seed)
-        except SpawnError:
-            pass  # whoever needs an interpreter runs into the same problem, and reports it
+            ours, theirs = socket.socketpair()
+        except OSError:
+            return  # whoever needs an interpreter runs into the same problem, and reports it
+        with theirs:
+            try:
+                ask_for_sender(ours.fileno())
+                process_id = start(
+                    sys.executable, theirs.fileno(), "template", environment_of(self.run, hash_seed), capture
+                )
+            except OSError:
+                ours.close()
+                return
+        self._started = process_id, ours
 
     def take_scratch(self) -> Scratch:
         """The run's directory. Can be taken once; the taker removes it."""
@@ -41,13 +55,19 @@ class Prestart(Prestarted):
     def take_interpreter(self) -> tuple[Any, Channel] | None:
         """The interpreter's process and the channel to it; None if it did not start or was taken before."""
         started, self._started = self._started, None
-        return started
+        if started is None:
+            return None
+        from isolatedunit.backends.interpreter import adopt
+
+        return adopt(started[0], started[1].detach(), "template")
 
     def close(self) -> None:
         """End the interpreter and remove the directory, unless they were taken."""
-        if self._started is not None:
-            process, channel = self._started
-            self._started = None
+        taken = self.take_interpreter()
+        if taken is not None:
+            from isolatedunit.backends.interpreter import end_interpreter
+
+            process, channel = taken
             channel.close()
             end_interpreter(process)
         if self._scratch is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import Backend, ChildSpec, Prespawns, Setting
-from isolatedunit.backends.interpreter import IS_LEAN
+from isolatedunit.backends.lean_start import IS_LEAN
 from isolatedunit.backends.spawn.idle_pool import IdlePool, Interpreter
 from isolatedunit.backends.spawn.orphan_reaper import OrphanReaper
 from isolatedunit.errors import SpawnError

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 from isolatedunit.backends.contract import Setting
-from isolatedunit.backends.interpreter import PACKAGE_PARENT
+from isolatedunit.backends.lean_start import PACKAGE_PARENT
 
 
 class OrphanReaper:

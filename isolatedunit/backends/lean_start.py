@@ -1,0 +1,65 @@
+"""How an interpreter that becomes a child is started without multiprocess, on systems with ``os.posix_spawn``.
+
+This module imports next to nothing: the first interpreter of a run starts while multiprocess is still being imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined] # multiprocess has a copy of it
+from typing import Any
+
+from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, add_mark
+
+PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+IS_LEAN = hasattr(os, "posix_spawn") and sys.platform != "win32"
+
+
+def environment_of(mark: str, hash_seed: int | None) -> dict[str, str]:
+    """The environment of an interpreter that carries *mark*, and whose hashes have this seed, if there is one.
+
+    Processes that list and run tests have to agree on the order of sets.
+    """
+    environment = {**os.environ, RUN_VARIABLE: add_mark(mark)}
+    if hash_seed is not None:
+        environment[HASH_SEED_VARIABLE] = str(hash_seed)
+    return environment
+
+
+def program_of(descriptor: int, role: str) -> str:
+    """What an interpreter runs with ``-c`` to become a child in *role*, whose end of the Connection is *descriptor*."""
+    # -c puts "" into sys.path, the user's folder, where a module may have the name of one of the standard library's: it
+    # must not be there while the bootstrap is imported. Nothing that this imports is garbage, and
+    # looking for some takes 3 ms.
+    return (
+        f"import gc, sys; collects = gc.isenabled(); gc.disable(); parent = {PACKAGE_PARENT!r}; "
+        "sys.path.insert(0, parent); import isolatedunit; "
+        "sys.path[:] = [*(one for one in sys.path if one not in ('', parent)), parent]; "
+        "from isolatedunit.child.sealing import enter; "
+        f"enter('isolatedunit.child.bootstrap').main({descriptor}, {role!r}, collects)"
+    )
+
+
+def start(
+    executable: str | bytes, descriptor: int, role: str, environment: Mapping[str, str], capture: Mapping[str, str]
+) -> int:
+    """Start an interpreter that becomes a child in *role*; returns its process id. Raises `OSError`.
+
+    *descriptor* is the child's end of its Connection. *capture* names the files for ``stdout`` and ``stderr``; a stream
+    that it does not name is the one of this process.
+    """
+    # the descriptor is closed on exec, and dup2 onto the same number would leave it so
+    target = 3 if descriptor != 3 else 4
+    arguments = [executable, *_args_from_interpreter_flags(), "-c", program_of(target, role)]
+    actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, descriptor, target)]
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    for stream, number in (("stdout", 1), ("stderr", 2)):
+        if stream in capture:
+            actions.append((os.POSIX_SPAWN_OPEN, number, capture[stream], flags, 0o600))
+    try:
+        # a session of its own from the first moment: a Ctrl-C is the runner's
+        return os.posix_spawn(executable, arguments, environment, file_actions=actions, setsid=True)
+    except NotImplementedError:
+        return os.posix_spawn(executable, arguments, environment, file_actions=actions)
