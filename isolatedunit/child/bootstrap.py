@@ -41,9 +41,9 @@ def main(descriptor: int, role: str, collects_garbage: bool) -> None:
     pipe = channel.PipeEnd(move_out_of_the_way(descriptor))
     if role == "template":
         _get_ready()  # while the runner itself is still importing
-    gc.freeze()
-    gc.unfreeze()  # every object counts as old now, and is not looked at soon
-    if collects_garbage:
+    if collects_garbage and not gc.isenabled():
+        gc.freeze()
+        gc.unfreeze()  # every object counts as old now, and is not looked at soon
         gc.enable()
     _serve(pipe)
 

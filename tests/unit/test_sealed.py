@@ -195,7 +195,7 @@ class SealedTest(unittest.TestCase):
         for planted in (
             "def late():\n    import subprocess\n",
             "from threading import enumerate\n",
-            "import importlib.util\ndef late():\n    return importlib.util.LazyLoader\n",
+            "import types\ndef late():\n    return types.DynamicClassAttribute\n",
             "import sys\ndef late():\n    return sys.modules['os'].getpid()\n",
             "from isolatedunit.case import isolated\n",
         ):
