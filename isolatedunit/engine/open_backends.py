@@ -27,11 +27,14 @@ class OpenBackends:
         self._make_setting = make_setting
         self._slots = slots
         self._backends: dict[str, Backend] = {}
+        self._usable: dict[str, str] = {}
         self._prespawner: Prespawner | None = None
 
     def get(self, start_method: str) -> Backend:
         """The backend of this start method, which may be ``auto``; raises `BackendUnavailable`."""
-        name = usable_start_method(start_method)
+        name = self._usable.get(start_method)
+        if name is None:
+            name = self._usable[start_method] = usable_start_method(start_method)
         if name not in self._backends:
             self._backends[name] = self._open_backend(name, self._make_setting())
         return self._backends[name]

@@ -57,7 +57,7 @@ class LatencyPolicy:
             return False
         if options.retries or following.memory_limit is not None:
             return False
-        is_same = self._start_method_of(options) == self._start_method_of(following)
+        is_same = options is following or self._start_method_of(options) == self._start_method_of(following)
         return is_same and self._capabilities_of(options).takes_orders
 
     def prebuilds(self, options: Options, of_tests: Sequence[Options]) -> bool:
@@ -72,7 +72,7 @@ class LatencyPolicy:
         return len(of_tests) == 1 and not is_observed and not of_tests[0].tracks_handles
 
     def _start_method_of(self, options: Options) -> str:
-        if options.start_method == self.options.start_method:
+        if options is self.options or options.start_method == self.options.start_method:
             return self.start_method
         # one that this system cannot use is an error of the test when its child is made, and not before
         return usable_start_method("auto") if options.start_method == "auto" else options.start_method
