@@ -27,6 +27,7 @@ from isolatedunit.errors import SpawnError
 from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import Prepare
 from isolatedunit.system import processes
+from isolatedunit.system.bytecode_folder import bytecode_folder
 from isolatedunit.system.monkey_patches import patched_by_gevent
 from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, set_hash_seed_variable
 
@@ -170,6 +171,7 @@ def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str,
             patched_by_gevent=patched_by_gevent(),
             ignores_children=processes.ignores_children(),
             hash_seed=os.environ.get(HASH_SEED_VARIABLE),
+            bytecode=bytecode_folder(),
         )
     )
 

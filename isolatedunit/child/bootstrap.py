@@ -13,7 +13,7 @@ import sys
 
 from isolatedunit.child import PLAIN, heartbeat, reaper, receipt, worker
 from isolatedunit.child.streams import move_out_of_the_way, redirect, take_capture, write_through
-from isolatedunit.collection import import_path
+from isolatedunit.collection import bytecode, import_path
 from isolatedunit.protocol import channel
 from isolatedunit.system.monkey_patches import patch_by_gevent
 from isolatedunit.system.processes import set_hash_seed_variable
@@ -99,7 +99,7 @@ def _get_ready() -> None:
 def _make_way(prepare: Prepare) -> None:
     import_path.note_own_modules(PLAIN)
     import_path.unload_shadowed()
-    import_path.compile_as_cached()
+    bytecode.take_over_compiling(prepare.bytecode)
     if prepare.patched_by_gevent:
         # what is sealed has what was there before
         patch_by_gevent(prepare.patched_by_gevent)

@@ -33,7 +33,7 @@ SEALED = frozenset(
             "bootstrap cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt "
             "random_seed reaper receipt recorder reporter streams suite template tracebacks worker",
         ),
-        ("collection", "addresses fingerprints import_path overrides"),
+        ("collection", "addresses bytecode fingerprints import_path overrides"),
         ("handles", "descriptors leaving origins processes state threads tracker"),
         ("model", "schema subtests"),
         ("protocol", "channel child_settings messages phases pickling"),
@@ -44,10 +44,9 @@ SEALED = frozenset(
 """The modules whose code may run after user code. Their exceptions and plain values are those of everybody."""
 
 _HELD = """
-    _ast _io _json _locale _signal _socket _thread _warnings _weakref abc atexit binascii errno faulthandler fcntl gc
-    genericpath importlib importlib.machinery importlib.util io itertools marshal os
-    resource select signal stat struct sys time types unittest unittest.case unittest.loader unittest.main
-    unittest.util warnings
+    _ast _imp _io _json _locale _signal _socket _thread _warnings _weakref abc atexit binascii errno faulthandler
+    fcntl gc genericpath importlib importlib.machinery importlib.util io itertools marshal os resource select signal
+    stat struct sys time types unittest unittest.case unittest.loader unittest.main unittest.util warnings
     """
 HELD = frozenset(_HELD.split()) | {os.path.__name__}
 """Modules of the standard library of which the sealed part has what was in them before any user code ran."""

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import get_ident
-from importlib.machinery import PathFinder, SourceFileLoader
-from marshal import dumps, loads
+from importlib.machinery import PathFinder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Set
-    from types import CodeType
-    from typing import Any
 
 _STANDARD_LIBRARY = os.path.dirname(os.__file__)
 
@@ -73,27 +69,3 @@ def _in_front_of_standard_library() -> list[str]:
     zipped = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"  # stands before the folder, there or not
     standard = (entry for entry, path in enumerate(sys.path) if path == _STANDARD_LIBRARY or path.endswith(zipped))
     return sys.path[: next(standard, 0)]
-
-
-def compile_as_cached() -> None:
-    """Make a module that this process compiles equal to one that it reads from a ``.pyc`` file.
-
-    The elements of a set that is written out in the source, if their hashes collide, come in one order when the
-    source was compiled and in another when the constant was read. The first process that imports a module compiles
-    it, and the others read what it wrote, so that tests made from such a set would differ between them.
-    """
-    compiled: dict[int, CodeType] = {}  # by thread, the latest
-    compile_source, find_code = SourceFileLoader.source_to_code, SourceFileLoader.get_code
-
-    def source_to_code(self: SourceFileLoader, data: Any, path: Any, *, _optimize: int = -1) -> Any:
-        compiled[get_ident()] = code = compile_source(self, data, path, _optimize=_optimize)
-        return code
-
-    def get_code(self: SourceFileLoader, fullname: str) -> CodeType | None:
-        code = find_code(self, fullname)
-        if code is not None and compiled.pop(get_ident(), None) is code:
-            return loads(dumps(code))  # type: ignore[no-any-return] # noqa: S302 - it is our own
-        return code
-
-    SourceFileLoader.source_to_code = source_to_code  # type: ignore[method-assign,assignment]
-    SourceFileLoader.get_code = get_code  # type: ignore[method-assign,assignment]

@@ -86,7 +86,8 @@ class Prepare(Command):
     is the directory for records of which lines ran, None without coverage. *patched_by_gevent* names the modules in
     which gevent has replaced functions in the runner's process, which it is to do in the child, too. With
     *ignores_children* tests find SIGCHLD ignored, as the user had it. *hash_seed* is what PYTHONHASHSEED is to be
-    from now on, as it is for the user: the interpreter was started with that of the run. None is unset.
+    from now on, as it is for the user: the interpreter was started with that of the run. None is unset. *bytecode* is
+    the folder for what children compile and Python itself keeps nowhere; it is empty if there is none.
     """
 
     role: str
@@ -100,6 +101,7 @@ class Prepare(Command):
     patched_by_gevent: list[str] = []  # noqa: RUF012 - a default like any other; a message's fields are not changed
     ignores_children: bool = False
     hash_seed: str | None = None
+    bytecode: str = ""
 
 
 class Work(Command):
