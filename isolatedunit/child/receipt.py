@@ -151,6 +151,20 @@ def _insert_filter(action: str, message: re.Pattern[str] | None, category: type[
     _drop_what_filters_decided()
 
 
+def refuse_warnings() -> list[Any]:
+    """Make every warning an exception; returns the filters that `put_filters_back` puts back."""
+    before = list(warnings.filters)
+    _insert_filter("error", None, Warning)
+    return before
+
+
+def put_filters_back(before: list[Any]) -> None:
+    """Undo `refuse_warnings`."""
+    filters: Any = warnings.filters
+    filters[:] = before
+    _drop_what_filters_decided()
+
+
 def _drop_what_filters_decided() -> None:
     """Have Python look at the warning filters anew; only C's functions, since those of Python 3.14 use live globals."""
     if sys.version_info < (3, 14):

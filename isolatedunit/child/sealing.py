@@ -31,7 +31,7 @@ SEALED = frozenset(
         (
             "child",
             "bootstrap cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt "
-            "random_seed reaper receipt recorder reporter streams suite template tracebacks worker",
+            "random_seed reaper receipt recorder reporter streams suite template tracebacks warmth worker",
         ),
         ("collection", "addresses bytecode fingerprints import_path overrides"),
         ("handles", "descriptors leaving origins processes state threads tracker"),

@@ -37,6 +37,7 @@ from isolatedunit.child.reaper import (
     take_sigchld,
 )
 from isolatedunit.child.reporter import OPEN, is_plain, make_form, open_name
+from isolatedunit.child.warmth import Warmth
 from isolatedunit.collection.addresses import Finder, import_module
 from isolatedunit.protocol import channel
 from isolatedunit.protocol.messages import (
@@ -97,6 +98,7 @@ class Template:
         self._sizes: list[int] = []
         self._forms: dict[int, bytes] = {}
         self._watch = Watch(self._socket.fileno())
+        self._warmth = Warmth()
         self._has_loaded_all: bool = True if like is None else like._has_loaded_all
         self._collects_garbage: bool = True if like is None else like._collects_garbage
         self._fixture_snapshot: fixtures.FixtureSnapshot | None = None if like is None else like._fixture_snapshot
@@ -224,6 +226,8 @@ class Template:
             if not self._load(command):
                 _close(descriptor, own)
                 return
+        if command.home is not None:
+            self._warmth.ask(work)
         prepared = self._prepare(command, pipe, work)
         this = os.getpid()
         process_id = self._fork(collects_garbage=self._collects_garbage, keeps_socket=own is not None)
@@ -249,6 +253,7 @@ class Template:
         _close(descriptor, own)
         self._await_child(command.attempt, process_id, work.settings.cleanup_timeout)
         heartbeat.disarm_heartbeat()
+        self._warmth.hear(work, command.home)
 
     def _choose_capture(self, command: ForkChild) -> dict[str, str]:
         """Choose the files for a child's output."""

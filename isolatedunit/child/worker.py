@@ -6,7 +6,7 @@ import os
 import time
 import unittest
 
-from isolatedunit.child import cleanup
+from isolatedunit.child import cleanup, warmth
 from isolatedunit.child.heartbeat import arm_heartbeat
 from isolatedunit.child.prebuilt import run_prepared
 from isolatedunit.child.receipt import (
@@ -94,6 +94,8 @@ def execute(
                 _run_tests(command, reporter, finder or Finder(), fixture_snapshot, spawned)
         else:
             raise TypeError(f"a worker has nothing to do with {command!r}")
+        if warmth.before_fork is not None:
+            warmth.report(command)
         code = 0
     except BaseException as exception:
         _report_failure(reporter, command, exception)

@@ -89,6 +89,14 @@ class Options(UnittestOptions, OutputOptions):
         "--fork-after",
         per_test=True,
     )
+    warm: str = option(
+        "auto",
+        Choice("auto", "off"),
+        "with forkserver, whether a template does once what its first tests did again and again: import modules of the "
+        "standard library, and compile regular expressions",
+        "--warm",
+        per_test=True,
+    )
     parallel_by: str = option(
         "module",
         Choice("module", "class", "test"),

@@ -21,6 +21,7 @@ class ChildSettings(Typed):
     *isolation* is the option. *shares_process*: there is more than one test for this child. *prebuilt*: a template that
     has loaded the module of the test may prepare the test before it forks the child. *directory* is the temporary
     directory of a function that is called; tests have none. *passing_subtests*: subtests that pass are reported, too.
+    *warm* is the option.
     """
 
     failfast: bool
@@ -45,6 +46,7 @@ class ChildSettings(Typed):
     profile_directory: str | None = None
     directory: str | None = None
     passing_subtests: bool = False
+    warm: str = "auto"
 
     @property
     def has_limits(self) -> bool:

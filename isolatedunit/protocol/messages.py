@@ -470,6 +470,16 @@ def decode(data: bytes, known: Mapping[str, type[MessageT]]) -> MessageT:
         raise ProtocolError(str(exception)) from exception
 
 
+def to_json(value: dict[str, Any]) -> bytes:
+    """Plain data, in ASCII."""
+    return _encode_json(value).encode("ascii")
+
+
+def from_json(data: bytes) -> Any:
+    """What `to_json` made *data* of; raises `ValueError` or `StopIteration` if that is not what it is."""
+    return _scan_json(data.decode("ascii"), 0)[0]
+
+
 def decode_command(data: bytes) -> Command:
     """The command in *data*, from the runner, which is of the same version: a child believes it."""
     values: dict[str, Any] = _scan_json(data.decode("ascii"), 0)[0]

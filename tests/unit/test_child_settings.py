@@ -81,6 +81,7 @@ class ChildSettingsTest(unittest.TestCase):
                 "profile_directory": "/scratch/profile",
                 "directory": None,
                 "passing_subtests": False,
+                "warm": "auto",
             },
         )
         self.assertEqual(arrived, command)

@@ -272,6 +272,7 @@ class CommandLineTest(ProjectTestCase):
             "max_failures": (["--max-failures", "3"], 3),
             "max_crashes": (["--max-crashes", "2"], 2),
             "run_timeout": (["--run-timeout", "60"], 60.0),
+            "warm": (["--warm", "off"], "off"),
             "junit_xml": (["--junit-xml", "x.xml"], "x.xml"),
             "events": (["--events", "-"], "-"),
             "events_lifeline": (["--no-events-lifeline"], False),

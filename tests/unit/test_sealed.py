@@ -81,6 +81,7 @@ LOOKS_INTO_MODULES = {
     "child.random_seed": ("watch", "look", "restore", "_state"),
     "child.receipt": ("discard_inherited_exit_functions",),
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
+    "child.warmth": ("ask", "report", "_compiled", "_looks_at_modules", "_import", "_compile"),
     "collection.addresses": (
         *("_alias_in", "_attributes_of_plain", "_imported", "exec_module", "import_main", "is_importing_main"),
         "name_of_class",

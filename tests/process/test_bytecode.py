@@ -1,0 +1,102 @@
+"""Who writes no .pyc files: without these tests each process compiles all again, or runs what is out of date."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import stat
+import sys
+import tempfile
+import unittest
+
+from tests.support.command_line import Completed, environment
+from tests.support.projects import ProjectTestCase
+
+
+@unittest.skipIf(sys.platform in ("win32", "darwin"), "the folder is named by another variable there")
+class BytecodeTest(ProjectTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        cache = tempfile.TemporaryDirectory()
+        self.addCleanup(cache.cleanup)
+        self.cache = cache.name
+        self.write("test_it.py", self.suite("first"))
+
+    @staticmethod
+    def suite(word: str) -> str:
+        return f"""
+            import sys
+            import unittest
+
+            class T(unittest.TestCase):
+                def test(self):
+                    print({word!r}, sys.dont_write_bytecode)
+            """
+
+    def run_without(self, **more: str) -> Completed:
+        values = environment(XDG_CACHE_HOME=self.cache, PYTHONDONTWRITEBYTECODE="1", **more)
+        values.pop("PYTHONPYCACHEPREFIX", None)
+        return self.run_here("--history", "none", env=values)
+
+    @property
+    def folder(self) -> str:
+        return os.path.join(self.cache, "isolatedunit", "bytecode", str(sys.implementation.cache_tag))
+
+    def kept(self) -> list[str]:
+        """The files that hold what was compiled of our test module."""
+        paths = [os.path.join(self.folder, name) for name in os.listdir(self.folder) if name != "pruned"]
+        ours = os.path.join(self.directory, "test_it.py")
+        return [path for path in paths if marshal.loads(read(path)).co_filename == ours]  # noqa: S302 - it is our own
+
+    def printed(self, ended: Completed) -> str:
+        return str(ended.tests()["test_it.T.test"]["stdout"])
+
+    def test_it_is_kept_beside_the_project_and_read_by_the_next_run(self) -> None:
+        self.assertEqual(self.printed(self.run_without()), "first True\n")
+        self.assertFalse(os.path.exists(os.path.join(self.directory, "__pycache__")))
+        (path,) = self.kept()
+        source = read(os.path.join(self.directory, "test_it.py")).decode()
+        write(path, marshal.dumps(compile(source.replace("first", "kept"), "test_it.py", "exec")))
+        self.assertEqual(self.printed(self.run_without()), "kept True\n")
+
+    def test_another_source_is_compiled(self) -> None:
+        self.run_without()
+        self.write("test_it.py", self.suite("other"))  # as long as the first, and perhaps of the same second
+        self.assertEqual(self.printed(self.run_without()), "other True\n")
+
+    def test_what_is_damaged_is_compiled_again(self) -> None:
+        self.run_without()
+        (path,) = self.kept()
+        for damaged in (b"", b"nonsense", marshal.dumps("a text")):
+            write(path, damaged)
+            self.assertEqual(self.printed(self.run_without()), "first True\n")
+
+    def test_no_folder_is_used_that_others_can_write_to(self) -> None:
+        os.makedirs(self.folder)
+        os.chmod(self.folder, stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO)  # noqa: S103 - what nobody should do
+        self.assertEqual(self.printed(self.run_without()), "first True\n")
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_what_nobody_uses_is_deleted(self) -> None:
+        os.makedirs(self.folder, mode=0o700)
+        for name, at in (("old", 1_000_000_000), ("pruned", 1_000_000_000)):
+            write(os.path.join(self.folder, name), b"")
+            os.utime(os.path.join(self.folder, name), (at, at))
+        self.run_without()
+        self.assertNotIn("old", os.listdir(self.folder))
+
+    def test_where_python_keeps_it_there_is_nothing_in_the_folder(self) -> None:
+        values = environment(XDG_CACHE_HOME=self.cache)
+        values.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.assertEqual(self.printed(self.run_here("--history", "none", env=values)), "first False\n")
+        self.assertEqual(set(os.listdir(self.folder)) - {"pruned"}, set())
+
+
+def read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def write(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)

@@ -1,0 +1,103 @@
+"""Templates do once what their first children did: without these tests, too much or nothing of it."""
+
+from __future__ import annotations
+
+import os
+import unittest
+
+from tests.support.projects import ProjectTestCase
+
+HELPER = """
+    import re
+    import sys
+
+    def use():
+        was = "plistlib" in sys.modules, any(key[1] == "some+thing" for key in re._cache if type(key) is tuple)
+        import plistlib
+        re.compile("some+thing")
+        return was
+    """
+
+SUITE = """
+    import unittest
+    import helper
+
+    class Warm(unittest.TestCase):
+        pass
+
+    for number in range(6):
+        def test(self):
+            print(*helper.use())
+        setattr(Warm, f"test_{number}", test)
+    """
+
+COLD = "False False\n"
+WARM = "True True\n"
+
+
+@unittest.skipUnless(hasattr(os, "fork"), "there are no templates here")
+class WarmTest(ProjectTestCase):
+    def printed(self, *flags: str) -> list[str]:
+        ended = self.run_here("--start-method", "forkserver", "-j", "1", *flags)
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        return [test["stdout"] for _, test in sorted(ended.tests().items())]
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("helper.py", HELPER)
+
+    def test_what_the_first_have_done_is_there_for_the_others(self) -> None:
+        self.write("test_warm.py", SUITE)
+        self.assertEqual(self.printed(), [COLD] * 3 + [WARM] * 3)
+
+    def test_unless_it_is_not_wanted(self) -> None:
+        self.write("test_warm.py", SUITE)
+        self.assertEqual(self.printed("--warm", "off"), [COLD] * 6)
+
+    def test_a_module_that_looks_at_what_is_loaded_finds_nothing_more(self) -> None:
+        self.write("test_warm.py", SUITE + "\n    import sys\n    BEFORE = len(sys.modules)\n")
+        self.assertEqual(self.printed(), [COLD] * 3 + ["False True\n"] * 3)
+
+    def test_an_expression_that_warns_does_so_in_each_test(self) -> None:
+        self.write(
+            "test_warns.py",
+            """
+            import re
+            import unittest
+
+            class Warns(unittest.TestCase):
+                pass
+
+            for number in range(5):
+                def test(self):
+                    with self.assertWarns(FutureWarning):
+                        re.compile("[[a]")
+                setattr(Warns, f"test_{number}", test)
+            """,
+        )
+        self.assertEqual(self.printed(), [""] * 5)
+
+    def test_what_a_test_says_in_its_place_is_not_believed(self) -> None:
+        """A test that writes the file itself has nothing of the user's imported, and breaks nothing."""
+        self.write("harm.py", "print('imported')\n")
+        self.write(
+            "test_liar.py",
+            """
+            import glob
+            import os
+            import unittest
+            from isolatedunit.protocol import channel
+
+            class Liar(unittest.TestCase):
+                pass
+
+            for number in range(5):
+                def test(self, number=number):
+                    path = channel.current.receipt + ".warm"
+                    said = '{"modules": ["harm", "os"], "expressions": [["(", 0], 5]}' if number else "{"
+                    with open(path, "w") as file:
+                        file.write(said)
+                setattr(Liar, f"test_{number}", test)
+            """,
+        )
+        self.assertEqual(self.printed(), [""] * 5)
