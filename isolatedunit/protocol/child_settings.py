@@ -51,4 +51,5 @@ class ChildSettings(Typed):
     @property
     def has_limits(self) -> bool:
         """Whether the kernel is to hold the child to any limit."""
-        return (self.cpu_limit, self.memory_limit, self.max_open_files, self.cgroup) != (None, None, None, None)
+        limits = (self.cpu_limit, self.memory_limit, self.max_open_files, self.cgroup)
+        return limits != (None,) * len(limits)  # no generator: it would be a function more, whose pages are copied
