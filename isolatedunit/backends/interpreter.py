@@ -13,15 +13,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import multiprocess
 from multiprocess import context, spawn, util
 from multiprocess.connection import wait
 
-from isolatedunit.backends.connections import open_channel
+from isolatedunit.backends.connections import TemplateConnection, TheirEnd, open_channel, open_template_connection
 from isolatedunit.backends.contract import Setting
 from isolatedunit.errors import SpawnError
 from isolatedunit.protocol.channel import Channel
@@ -34,6 +34,7 @@ PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath
 IS_LEAN = hasattr(os, "posix_spawn") and sys.platform != "win32"
 
 _LOOK_INTERVAL, _LONGEST_WAIT, _END_TIMEOUT = 0.01, 0.5, 5.0
+AnyChannel = TypeVar("AnyChannel", bound=Channel)
 _LASTING = (FileNotFoundError, PermissionError, NotADirectoryError)
 
 
@@ -44,13 +45,14 @@ if IS_LEAN:
         """Starts an interpreter that becomes a child of ours without importing multiprocess."""
 
         def _launch(self, process_obj: LeanProcess) -> None:
-            source = process_obj.descriptor
-            # the descriptor is closed on exec, and dup2 onto the same number would leave it so
-            target = 3 if source != 3 else 4
+            reader, writer = process_obj.descriptors
+            # they are closed on exec, and dup2 onto the same number would leave that so
+            free = [number for number in range(3, 7) if number not in (reader, writer)]
+            targets = dict(zip((reader, writer), free, strict=False))
             executable = spawn.get_executable()
-            program = program_of(target, process_obj.role)
+            program = program_of(targets[reader], targets[writer], process_obj.role)
             arguments = [executable, *util._args_from_interpreter_flags(), "-c", program]
-            actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, source, target)]
+            actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, *change) for change in targets.items()]
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             for stream, descriptor in (("stdout", 1), ("stderr", 2)):
                 if stream in process_obj.capture:
@@ -92,13 +94,15 @@ if IS_LEAN:
             return self.returncode
 
     class LeanProcess(context.SpawnProcess):  # type: ignore[misc]
-        """A process of the spawn context that is passed no object, only a descriptor."""
+        """A process of the spawn context that is passed no object, only descriptors."""
 
-        def __init__(self, descriptor: int, role: str, environment: dict[str, str], capture: Mapping[str, str]) -> None:
+        def __init__(
+            self, descriptors: tuple[int, int], role: str, environment: dict[str, str], capture: Mapping[str, str]
+        ) -> None:
             # multiprocess's exit handler in this process would wait for one that is no daemon. The child does not know
             # that it is called one, so it may have children of its own.
             super().__init__(daemon=True)
-            self.descriptor = descriptor
+            self.descriptors = descriptors
             self.role = role
             self.environment = environment
             self.capture = capture
@@ -108,15 +112,18 @@ if IS_LEAN:
             return LeanPopen(process_obj)
 
 
-def program_of(descriptor: int, role: str) -> str:
-    """What an interpreter runs with ``-c`` to become a child in *role*, whose end of the Connection is *descriptor*."""
+def program_of(reader: int, writer: int, role: str) -> str:
+    """What an interpreter runs with ``-c`` to become a child in *role* that has these descriptors for its Connections.
+
+    It reads commands from *reader*, and writes reports to *writer*.
+    """
     # -c puts "" into sys.path, the user's folder, where a module may have the name of one of the standard library's: it
     # must not be there while the bootstrap is imported
     return (
         f"import sys; parent = {PACKAGE_PARENT!r}; sys.path.insert(0, parent); import isolatedunit; "
         "sys.path[:] = [*(one for one in sys.path if one not in ('', parent)), parent]; "
         "from isolatedunit.child.sealing import enter; "
-        f"enter('isolatedunit.child.bootstrap').main({descriptor}, {role!r})"
+        f"enter('isolatedunit.child.bootstrap').main({reader}, {writer}, {role!r})"
     )
 
 
@@ -128,31 +135,45 @@ def _posix_spawn(executable: str | bytes, arguments: list[Any], environment: dic
         return os.posix_spawn(executable, arguments, environment, file_actions=actions)
 
 
-def start_interpreter(setting: Setting, role: str, mark: str, capture: Mapping[str, str]) -> tuple[Any, Channel]:
-    """Start an interpreter in *role*; returns the process and the channel to it. Raises `SpawnError`.
+def start_worker(setting: Setting, mark: str, capture: Mapping[str, str]) -> tuple[Any, Channel]:
+    """Start an interpreter that waits for its work; returns the process and the channel to it. Raises `SpawnError`.
 
     The process and all below it carry *mark* in their environment, so that they can be found.
     """
-    process, channel = launch(mark, role, capture, setting.hash_seed)
-    prepare(channel, setting, role, capture)
+    process, channel = _launch(open_channel, mark, "worker", capture, setting.hash_seed)
+    prepare(channel, setting, "worker", capture)
     return process, channel
 
 
-def launch(mark: str, role: str, capture: Mapping[str, str], hash_seed: int | None = None) -> tuple[Any, Channel]:
-    """Start an interpreter that waits for `prepare` to send it what it needs; returns as `start_interpreter` does.
+def launch_template(
+    mark: str, capture: Mapping[str, str], hash_seed: int | None = None
+) -> tuple[Any, TemplateConnection]:
+    """Start an interpreter that becomes a template when `prepare` has sent it what it needs.
 
-    Its hashes have this seed, if there is one: processes that list and run tests have to agree on the order of sets.
+    Returns as `start_worker` does. This is possible before the run is known. *hash_seed* seeds the hashes of the
+    interpreter; what its own environment says of that is not what it was started with, but what `prepare` sends: the
+    user's own value.
     """
+    return _launch(open_template_connection, mark, "template", capture, hash_seed)
+
+
+def _launch(
+    open_ends: Callable[[], tuple[AnyChannel, TheirEnd]],
+    mark: str,
+    role: str,
+    capture: Mapping[str, str],
+    hash_seed: int | None,
+) -> tuple[Any, AnyChannel]:
     environment = {**os.environ, RUN_VARIABLE: add_mark(mark)}
     if hash_seed is not None:
         environment[HASH_SEED_VARIABLE] = str(hash_seed)
     channel = theirs = None
     try:
-        channel, theirs = open_channel()
+        channel, theirs = open_ends()
         if IS_LEAN:
-            process: Any = LeanProcess(theirs.fileno(), role, environment, capture)
+            process: Any = LeanProcess(theirs.descriptors, role, environment, capture)
         else:
-            process = multiprocess.get_context("spawn").Process(target=_be_child, args=(theirs, environment))
+            process = multiprocess.get_context("spawn").Process(target=_be_child, args=(*theirs, environment))
         with nullcontext() if IS_LEAN else _hash_seed_set(environment):
             process.start()
     except OSError as exception:
@@ -225,9 +246,9 @@ def _hash_seed_set(environment: Mapping[str, str]) -> Iterator[None]:
         set_hash_seed_variable(before)
 
 
-def _be_child(connection: Any, environment: dict[str, str]) -> None:
+def _be_child(reader: Any, writer: Any, environment: dict[str, str]) -> None:
     """Run in a child that multiprocess started in its own way."""
     from isolatedunit.child.sealing import enter
 
     os.environ[RUN_VARIABLE] = environment[RUN_VARIABLE]
-    enter("isolatedunit.child.bootstrap").main_over_connection(connection)
+    enter("isolatedunit.child.bootstrap").main_over_connections(reader, writer)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from isolatedunit.backends.connections import TemplateConnection
 from isolatedunit.backends.contract import Prestarted, capture_paths
-from isolatedunit.backends.interpreter import IS_LEAN, end_interpreter, launch
+from isolatedunit.backends.interpreter import IS_LEAN, end_interpreter, launch_template
 from isolatedunit.errors import SpawnError
-from isolatedunit.protocol.channel import Channel
 from isolatedunit.system.tempdir import Scratch
 
 BASE = "base"
@@ -25,10 +25,10 @@ class Prestart(Prestarted):
     def __init__(self, hash_seed: int | None = None) -> None:
         self.run = os.urandom(4).hex()
         self._scratch: Scratch | None = Scratch(self.run)
-        self._started: tuple[Any, Channel] | None = None
+        self._started: tuple[Any, TemplateConnection] | None = None
         capture = capture_paths(self._scratch.path, BASE, streams=True)
         try:
-            self._started = launch(self.run, "template", capture, hash_seed)
+            self._started = launch_template(self.run, capture, hash_seed)
         except SpawnError:
             pass  # whoever needs an interpreter runs into the same problem, and reports it
 
@@ -38,17 +38,17 @@ class Prestart(Prestarted):
         assert scratch is not None
         return scratch
 
-    def take_interpreter(self) -> tuple[Any, Channel] | None:
-        """The interpreter's process and the channel to it; None if it did not start or was taken before."""
+    def take_interpreter(self) -> tuple[Any, TemplateConnection] | None:
+        """The interpreter's process and the Connection to it; None if it did not start or was taken before."""
         started, self._started = self._started, None
         return started
 
     def close(self) -> None:
         """End the interpreter and remove the directory, unless they were taken."""
         if self._started is not None:
-            process, channel = self._started
+            process, connection = self._started
             self._started = None
-            channel.close()
+            connection.close()
             end_interpreter(process)
         if self._scratch is not None:
             self.take_scratch().remove()
