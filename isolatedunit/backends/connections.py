@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _CREDENTIALS = struct.Struct("3i")
 
+_READ_TIMEOUT = 10.0
+"""Seconds for a template to read what does not fit into its socket."""
+
 
 class TheirEnd(NamedTuple):
     """The end to pass on: the process reads commands from *reader*, and writes reports to *writer*."""
@@ -88,9 +91,12 @@ class TemplateConnection(Channel):
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         end = self._as_socket()
         try:
-            # a template has few commands to read, and reads one at a time: there is always room for another
-            if end.sendmsg([data], rights) != len(data):
-                raise BlockingIOError("the template is not reading its commands")
+            sent = end.sendmsg([data], rights)
+            if sent < len(data):
+                # Not one of the usual commands, for which there is always room: it must be `Prepare` with a command
+                # line of thousands of names, and its interpreter reads it as soon as it has started.
+                end.settimeout(_READ_TIMEOUT)
+                end.sendall(data[sent:])
         finally:
             end.detach()
 

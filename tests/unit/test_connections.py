@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 import unittest
 from unittest import mock
 
 import multiprocess
 from multiprocess.connection import Connection
 
+from isolatedunit.backends import connections
 from isolatedunit.backends.connections import open_channel, open_template_connection
-from isolatedunit.protocol.messages import ChildReady, Exit, encode
+from isolatedunit.protocol.channel import PipeEnd
+from isolatedunit.protocol.messages import ChildReady, Exit, Prepare, encode
+
+NAMES = [f"test_module.Class.test_{number}" for number in range(50_000)]
+LONG = Prepare(role="", sys_path=[], argv=NAMES, directory="", own_session=True, capture={}, scratch="")
 
 
 def open_descriptors() -> set[int]:
@@ -75,6 +81,24 @@ class TemplateTest(unittest.TestCase):
         if connection.sender(1) == 1:
             self.skipTest("this kernel does not say who writes")
         self.assertEqual(connection.sender(1), os.getpid())
+
+    def test_a_command_that_does_not_fit_is_sent_when_it_is_read(self) -> None:
+        connection, theirs = open_template_connection()
+        self.addCleanup(connection.close)
+        self.addCleanup(theirs.close)
+        received = []
+        thread = threading.Thread(target=lambda: received.append(PipeEnd(*theirs.descriptors).receive()))
+        thread.start()
+        connection.send(LONG)
+        thread.join()
+        self.assertEqual(received, [LONG])
+
+    def test_a_template_that_never_reads_is_given_up(self) -> None:
+        connection, theirs = open_template_connection()
+        self.addCleanup(connection.close)
+        self.addCleanup(theirs.close)
+        with mock.patch.object(connections, "_READ_TIMEOUT", 0.01), self.assertRaises(TimeoutError):
+            connection.send(LONG)
 
     def test_a_command_for_nobody_is_an_error(self) -> None:
         connection, theirs = open_template_connection()
