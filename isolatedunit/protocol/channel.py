@@ -25,6 +25,11 @@ from isolatedunit.errors import ProtocolError
 from isolatedunit.protocol.messages import COMMANDS, REPORTS, Work, decode, encode
 from isolatedunit.system.processes import open_regular
 
+try:
+    import fcntl
+except ImportError:  # not POSIX
+    fcntl = None  # type: ignore[assignment]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -42,11 +47,14 @@ MAX_PLAIN_SIZE = 4 * 1024 * 1024
 MAX_UNSENT = 256 * 1024 * 1024
 """How many bytes of replies are kept for a child that sends requests and does not read the replies."""
 
+PIPE_SIZE = 64 * 1024
+"""How many bytes a pipe holds until it is enlarged."""
+
 _CARRYING = ("CallNoted", "HandlesCleaned", "Requested", "TestsCollected", "ValueReported")
 _CARRIERS = tuple(f'{{"type":"{name}"'.encode() for name in _CARRYING)
 
 READ_SIZE = 256 * 1024
-"""How many bytes of reports are read at once: more than the system holds back."""
+"""How many bytes of reports are read at once: as many as a pipe holds at most."""
 
 _LONGEST_REST = 2 * MAX_MESSAGE_SIZE
 _LENGTH = struct.Struct("!i")
@@ -72,6 +80,18 @@ def encode_bounded(message: Message) -> bytes:
     if len(data) > MAX_MESSAGE_SIZE:
         raise ValueError(f"it takes {len(data):,} bytes; the limit is {MAX_MESSAGE_SIZE:,}")
     return data
+
+
+def enlarge(pipe: int) -> None:
+    """Have a pipe hold `READ_SIZE` bytes, where the system allows that.
+
+    The runner reads the first reports of a test after a while, all at once. A child that has to say more than fits
+    would wait for that.
+    """
+    try:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, READ_SIZE)
+    except (AttributeError, OSError):  # the system has no such thing, or it is no pipe
+        return
 
 
 class FrameReader:
@@ -166,6 +186,8 @@ class Channel:
                 self.ended = True
             return
         self._unsent += to_frame(data)
+        if len(self._unsent) > PIPE_SIZE:
+            enlarge(self.writer.fileno())
         self.flush()
 
     def flush(self) -> bool:
@@ -318,6 +340,8 @@ class PipeEnd:
     def send_frames(self, frames: bytes) -> None:
         """Send reports that are encoded already, each as the frame that it makes."""
         data = memoryview(frames)
+        if len(data) > PIPE_SIZE:
+            enlarge(self.writer)
         with self._lock:
             if not self.only_receipt and _identify(self.writer) == self._identity:
                 try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import struct
+import sys
 import threading
 import unittest
 from typing import Any
@@ -225,6 +226,12 @@ class ChannelTest(ProjectTestCase):
             reports += self.channel.receive()
         thread.join()
         self.assertEqual((received, [report.text for report in reports]), ([command], [large]))
+
+    @unittest.skipUnless(sys.platform == "linux", "pipes have one size")
+    def test_a_large_report_does_not_wait_for_the_runner(self) -> None:
+        noted = OutcomeNoted(attempt="a", pid=1, test=0, kind="addFailure", text="x" * 200_000)
+        self.child.send(noted)
+        self.assertEqual(self.channel.receive(), [noted])
 
     def test_the_other_end_is_gone(self) -> None:
         self.child.send(STARTED)
