@@ -1,19 +1,124 @@
-"""Both ends of a Connection to a process that is about to be made."""
+"""Both ends of the Connections to a process that is about to be made."""
 
 from __future__ import annotations
 
-from typing import Any
+import array
+import os
+import socket
+import struct
+from typing import NamedTuple
 
 import multiprocess
 
-from isolatedunit.protocol.channel import Channel
+from isolatedunit.protocol.channel import READ_SIZE, Channel, to_frame
+from isolatedunit.protocol.messages import Command, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from multiprocess.connection import Connection
+
+_CREDENTIALS = struct.Struct("3i")
+
+_READ_TIMEOUT = 10.0
+"""Seconds for a template to read what does not fit into its socket."""
 
 
-def open_channel() -> tuple[Channel, Any]:
-    """The runner's end, as a channel, and the end to pass on, as a Connection of multiprocess; raises `OSError`.
+class TheirEnd(NamedTuple):
+    """The end to pass on: the process reads commands from *reader*, and writes reports to *writer*."""
 
-    The channel has to exist before anybody may write to the other end: it asks the kernel to say who writes, and the
-    kernel says that only of what is written afterwards.
+    reader: Connection
+    writer: Connection
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """The descriptors of both."""
+        return self.reader.fileno(), self.writer.fileno()
+
+    def close(self) -> None:
+        """Close both in this process."""
+        self.reader.close()
+        self.writer.close()
+
+
+def open_channel() -> tuple[Channel, TheirEnd]:
+    """Make the pipes to and from a child; returns the runner's end, and the child's. Raises `OSError`."""
+    commands, our_writer = multiprocess.Pipe(duplex=False)
+    try:
+        our_reader, reports = multiprocess.Pipe(duplex=False)
+    except OSError:
+        commands.close()
+        our_writer.close()
+        raise
+    return Channel(our_reader, our_writer), TheirEnd(commands, reports)
+
+
+def open_template_connection() -> tuple[TemplateConnection, TheirEnd]:
+    """Make the socket between the runner and a template; returns the runner's end, and the template's.
+
+    Raises `OSError`. The runner's end has to exist before anybody may write to the other: it asks the kernel to say who
+    writes, and the kernel says that only of what is written afterwards.
     """
     ours, theirs = multiprocess.Pipe()
-    return Channel(ours), theirs
+    return TemplateConnection(ours), TheirEnd(theirs, theirs)
+
+
+class TemplateConnection(Channel):
+    """The runner's end of a template's Connection: sends descriptors with commands, and knows who is at the other end.
+
+    Only a socket can do that.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, connection)
+        self._sender: int | None = None
+        self._names_sender = hasattr(socket, "SO_PASSCRED")
+        if self._names_sender:
+            end = self._as_socket()
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            end.detach()
+
+    def sender(self, reported: int) -> int | None:
+        """The process to which a signal may go that is meant for the template, which reports that it is *reported*.
+
+        That is a number of the template's own namespace, or any other, so that it counts only where the kernel does not
+        say which process sent the first bytes. None if that process has no number here.
+        """
+        return (self._sender or None) if self._names_sender else reported
+
+    def send(self, command: Command, *descriptors: int) -> None:
+        """Send a command, and descriptors for the template to keep; raises `OSError` if the template is gone."""
+        data = to_frame(encode(command))
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+        end = self._as_socket()
+        try:
+            sent = end.sendmsg([data], rights)
+            if sent < len(data):
+                # Not one of the usual commands, for which there is always room: it must be `Prepare` with a command
+                # line of thousands of names, and its interpreter reads it as soon as it has started.
+                end.settimeout(_READ_TIMEOUT)
+                end.sendall(data[sent:])
+        finally:
+            end.detach()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the template is gone and everything that it reported has been heard."""
+        self.receive_rest()
+        return self.ended
+
+    def _as_socket(self) -> socket.socket:
+        """The descriptor as a socket, for one call: it has to be detached, since it is the Connection's to close."""
+        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, self.fileno())
+
+    def _read(self) -> bytes:
+        if self._sender is not None or not self._names_sender:
+            return os.read(self.fileno(), READ_SIZE)
+        end = self._as_socket()
+        try:
+            data, ancillary, _, _ = end.recvmsg(READ_SIZE, socket.CMSG_SPACE(_CREDENTIALS.size))
+        finally:
+            end.detach()
+        for level, kind, credentials in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and len(credentials) == _CREDENTIALS.size:
+                self._sender = _CREDENTIALS.unpack(credentials)[0]
+        return data

@@ -18,6 +18,10 @@ from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import Report, Work
 from isolatedunit.system.tempdir import Scratch
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from isolatedunit.backends.connections import TemplateConnection
+
 KEPT_OUTPUT = 1024 * 1024
 """How many bytes of each stream of a test's output are kept: its beginning and its end."""
 
@@ -73,8 +77,8 @@ class Prestarted(Protocol):
     def take_scratch(self) -> Scratch:
         """The run's directory. Can be taken once; the taker removes it."""
 
-    def take_interpreter(self) -> tuple[Any, Channel] | None:
-        """The interpreter's process and the channel to it; None if it did not start or was taken before."""
+    def take_interpreter(self) -> tuple[Any, TemplateConnection] | None:
+        """The interpreter's process and the Connection to it; None if it did not start or was taken before."""
 
     def close(self) -> None:
         """End the interpreter and remove the directory, unless they were taken."""

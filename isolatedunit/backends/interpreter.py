@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import multiprocess
 from multiprocess import context, spawn, util
 from multiprocess.connection import Connection, wait
 
-from isolatedunit.backends.connections import open_channel
+from isolatedunit.backends.connections import TemplateConnection, TheirEnd, open_channel, open_template_connection
 from isolatedunit.backends.contract import Setting
 from isolatedunit.backends.lean_start import IS_LEAN, environment_of, start
 from isolatedunit.errors import SpawnError
@@ -32,6 +32,7 @@ from isolatedunit.system.monkey_patches import patched_by_gevent
 from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, set_hash_seed_variable
 
 _LOOK_INTERVAL, _LONGEST_WAIT, _END_TIMEOUT = 0.01, 0.5, 5.0
+AnyChannel = TypeVar("AnyChannel", bound=Channel)
 _LASTING = (FileNotFoundError, PermissionError, NotADirectoryError)
 
 
@@ -48,7 +49,7 @@ if IS_LEAN:
             self.is_lost = False
             self.pid = process_obj.started or start(
                 spawn.get_executable(),
-                process_obj.descriptor,
+                process_obj.descriptors,
                 process_obj.role,
                 process_obj.environment,
                 process_obj.capture,
@@ -85,14 +86,14 @@ if IS_LEAN:
             return self.returncode
 
     class LeanProcess(context.SpawnProcess):  # type: ignore[misc]
-        """A process of the spawn context that is passed no object, only a descriptor.
+        """A process of the spawn context that is passed no object, only descriptors.
 
         *started* is the id of one that was started before multiprocess was there.
         """
 
         def __init__(
             self,
-            descriptor: int,
+            descriptors: tuple[int, int],
             role: str,
             environment: Mapping[str, str],
             capture: Mapping[str, str],
@@ -101,7 +102,7 @@ if IS_LEAN:
             # multiprocess's exit handler in this process would wait for one that is no daemon. The child does not know
             # that it is called one, so it may have children of its own.
             super().__init__(daemon=True)
-            self.descriptor = descriptor
+            self.descriptors = descriptors
             self.role = role
             self.environment = environment
             self.capture = capture
@@ -112,26 +113,43 @@ if IS_LEAN:
             return LeanPopen(process_obj)
 
 
-def start_interpreter(setting: Setting, role: str, mark: str, capture: Mapping[str, str]) -> tuple[Any, Channel]:
-    """Start an interpreter in *role*; returns the process and the channel to it. Raises `SpawnError`.
+def start_worker(setting: Setting, mark: str, capture: Mapping[str, str]) -> tuple[Any, Channel]:
+    """Start an interpreter that waits for its work; returns the process and the channel to it. Raises `SpawnError`.
 
     The process and all below it carry *mark* in their environment, so that they can be found.
     """
-    process, channel = launch(mark, role, capture, setting.hash_seed)
-    prepare(channel, setting, role, capture)
+    process, channel = _launch(open_channel, mark, "worker", capture, setting.hash_seed)
+    prepare(channel, setting, "worker", capture)
     return process, channel
 
 
-def launch(mark: str, role: str, capture: Mapping[str, str], hash_seed: int | None = None) -> tuple[Any, Channel]:
-    """Start an interpreter that waits for `prepare` to send it what it needs; returns as `start_interpreter` does."""
+def launch_template(
+    mark: str, capture: Mapping[str, str], hash_seed: int | None = None
+) -> tuple[Any, TemplateConnection]:
+    """Start an interpreter that becomes a template when `prepare` has sent it what it needs.
+
+    Returns as `start_worker` does. This is possible before the run is known. *hash_seed* seeds the hashes of the
+    interpreter; what its own environment says of that is not what it was started with, but what `prepare` sends: the
+    user's own value.
+    """
+    return _launch(open_template_connection, mark, "template", capture, hash_seed)
+
+
+def _launch(
+    open_ends: Callable[[], tuple[AnyChannel, TheirEnd]],
+    mark: str,
+    role: str,
+    capture: Mapping[str, str],
+    hash_seed: int | None,
+) -> tuple[Any, AnyChannel]:
     environment = environment_of(mark, hash_seed)
     channel = theirs = None
     try:
-        channel, theirs = open_channel()
+        channel, theirs = open_ends()
         if IS_LEAN:
-            process: Any = LeanProcess(theirs.fileno(), role, environment, capture)
+            process: Any = LeanProcess(theirs.descriptors, role, environment, capture)
         else:
-            process = multiprocess.get_context("spawn").Process(target=_be_child, args=(theirs, environment))
+            process = multiprocess.get_context("spawn").Process(target=_be_child, args=(*theirs, environment))
         with nullcontext() if IS_LEAN else _hash_seed_set(environment):
             process.start()
     except OSError as exception:
@@ -146,14 +164,14 @@ def launch(mark: str, role: str, capture: Mapping[str, str], hash_seed: int | No
     return process, channel
 
 
-def adopt(process_id: int, descriptor: int, role: str) -> tuple[Any, Channel]:
-    """The process and the channel of an interpreter that was started before multiprocess was there.
+def adopt(process_id: int, descriptor: int) -> tuple[Any, TemplateConnection]:
+    """The process and the Connection of a template that was started before multiprocess was there.
 
     *descriptor* is this end of its Connection.
     """
-    process = LeanProcess(-1, role, {}, {}, process_id)
+    process = LeanProcess((-1, -1), "template", {}, {}, process_id)
     process.start()
-    return process, Channel(Connection(descriptor))
+    return process, TemplateConnection(Connection(descriptor))
 
 
 def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str, str]) -> None:
@@ -215,9 +233,9 @@ def _hash_seed_set(environment: Mapping[str, str]) -> Iterator[None]:
         set_hash_seed_variable(before)
 
 
-def _be_child(connection: Any, environment: dict[str, str]) -> None:
+def _be_child(reader: Any, writer: Any, environment: dict[str, str]) -> None:
     """Run in a child that multiprocess started in its own way."""
     from isolatedunit.child.sealing import enter
 
     os.environ[RUN_VARIABLE] = environment[RUN_VARIABLE]
-    enter("isolatedunit.child.bootstrap").main_over_connection(connection)
+    enter("isolatedunit.child.bootstrap").main_over_connections(reader, writer)

@@ -28,8 +28,11 @@ def environment_of(mark: str, hash_seed: int | None) -> dict[str, str]:
     return environment
 
 
-def program_of(descriptor: int, role: str) -> str:
-    """What an interpreter runs with ``-c`` to become a child in *role*, whose end of the Connection is *descriptor*."""
+def program_of(reader: int, writer: int, role: str) -> str:
+    """What an interpreter runs with ``-c`` to become a child in *role* that has these descriptors for its Connections.
+
+    It reads commands from *reader*, and writes reports to *writer*.
+    """
     # -c puts "" into sys.path, the user's folder, where a module may have the name of one of the standard library's: it
     # must not be there while the bootstrap is imported. Nothing that this imports is garbage, and
     # looking for some takes 3 ms. In a template it spares each fork the copies of 35 pages, nobody knows why.
@@ -39,22 +42,28 @@ def program_of(descriptor: int, role: str) -> str:
         "sys.path.insert(0, parent); import isolatedunit; "
         "sys.path[:] = [*(one for one in sys.path if one not in ('', parent)), parent]; "
         "from isolatedunit.child.sealing import enter; "
-        f"enter('isolatedunit.child.bootstrap').main({descriptor}, {role!r}, collects)"
+        f"enter('isolatedunit.child.bootstrap').main({reader}, {writer}, {role!r}, collects)"
     )
 
 
 def start(
-    executable: str | bytes, descriptor: int, role: str, environment: Mapping[str, str], capture: Mapping[str, str]
+    executable: str | bytes,
+    descriptors: tuple[int, int],
+    role: str,
+    environment: Mapping[str, str],
+    capture: Mapping[str, str],
 ) -> int:
     """Start an interpreter that becomes a child in *role*; returns its process id. Raises `OSError`.
 
-    *descriptor* is the child's end of its Connection. *capture* names the files for ``stdout`` and ``stderr``; a stream
-    that it does not name is the one of this process.
+    *descriptors* are those that the child reads commands from and writes reports to. *capture* names the files for
+    ``stdout`` and ``stderr``; a stream that it does not name is the one of this process.
     """
-    # the descriptor is closed on exec, and dup2 onto the same number would leave it so
-    target = 3 if descriptor != 3 else 4
-    arguments = [executable, *_args_from_interpreter_flags(), "-c", program_of(target, role)]
-    actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, descriptor, target)]
+    reader, writer = descriptors
+    # they are closed on exec, and dup2 onto the same number would leave that so
+    free = [number for number in range(3, 7) if number not in descriptors]
+    targets = dict(zip(descriptors, free, strict=False))
+    arguments = [executable, *_args_from_interpreter_flags(), "-c", program_of(targets[reader], targets[writer], role)]
+    actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, *change) for change in targets.items()]
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     for stream, number in (("stdout", 1), ("stderr", 2)):
         if stream in capture:

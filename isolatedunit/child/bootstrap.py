@@ -1,4 +1,4 @@
-"""The first of our code in a new interpreter: takes the Connection and becomes a template or a worker.
+"""The first of our code in a new interpreter: takes its Connections and becomes a template or a worker.
 
 Before any user code runs, output goes to the attempt's files, standard input is empty, a crash leaves its stack
 behind, and the process has a session or a process group of its own, so that it can be ended as a whole.
@@ -33,12 +33,13 @@ except ImportError:  # not POSIX; its descriptors are not inherited unless asked
 _is_ready = False
 
 
-def main(descriptor: int, role: str, collects_garbage: bool) -> None:
-    """Be the child at this end of the Connection *descriptor*, in *role*. Does not return.
+def main(reader: int, writer: int, role: str, collects_garbage: bool) -> None:
+    """Be a child, in *role*, whose commands come from *reader* and whose reports go to *writer*. Does not return.
 
     From user code on, the interpreter looks for garbage, if it *collects_garbage*.
     """
-    pipe = channel.PipeEnd(move_out_of_the_way(descriptor))
+    commands = move_out_of_the_way(reader)
+    pipe = channel.PipeEnd(commands, commands if reader == writer else move_out_of_the_way(writer))
     if role == "template":
         _get_ready()  # while the runner itself is still importing
     if collects_garbage and not gc.isenabled():
@@ -48,9 +49,9 @@ def main(descriptor: int, role: str, collects_garbage: bool) -> None:
     _serve(pipe)
 
 
-def main_over_connection(connection: Any) -> None:
-    """Be the child of a Connection that multiprocess itself made. Does not return."""
-    _serve(channel.ConnectionEnd(connection))
+def main_over_connections(reader: Any, writer: Any) -> None:
+    """Be the child of Connections that multiprocess itself has made. Does not return."""
+    _serve(channel.ConnectionEnd(reader, writer))
 
 
 def _serve(pipe: channel.PipeEnd) -> None:
@@ -65,7 +66,7 @@ def _serve(pipe: channel.PipeEnd) -> None:
 def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
     channel.current = pipe
     redirect(os.open(os.devnull, os.O_RDONLY), 0)
-    take_capture(prepare.capture)
+    stacks = take_capture(prepare.capture)
     if "stdout" in prepare.capture:
         write_through()
     heartbeat.answer_nudges()
@@ -77,7 +78,7 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
         _get_ready()
         reaper.take_sigchld(_signal.SIG_IGN if prepare.ignores_children else _signal.SIG_DFL)
         _make_way(prepare)
-        template.Template(pipe, scratch=prepare.scratch).serve()
+        template.Template(pipe, scratch=prepare.scratch, stacks=stacks).serve()
     if prepare.ignores_children:
         _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     _make_way(prepare)

@@ -209,7 +209,7 @@ def rehearse(times: int = 16) -> None:
     filters = warnings.filters[:]
     try:
         for _ in range(times):
-            _run_through(decode_command(encode(command)), PipeEnd(descriptor))  # type: ignore[arg-type]
+            _run_through(decode_command(encode(command)), PipeEnd(descriptor, descriptor))  # type: ignore[arg-type]
             warnings.filters[:] = filters  # type: ignore[index]
             note_import()
     finally:

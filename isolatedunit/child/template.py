@@ -78,13 +78,16 @@ _RIGHTS_SIZE = _socket.CMSG_SPACE(4 * 4)  # for four descriptors
 class Template:
     """One template: `serve` carries out the runner's commands until the run is over or the runner is gone.
 
-    *like* is the template that this process was forked from; this one starts with all that it has loaded.
+    *stacks* is the descriptor of the file for its own stacks, until it has files for those of a child. *like* is the
+    template that this process was forked from; this one starts with all that it has loaded.
     """
 
-    def __init__(self, pipe: PipeEnd, *, scratch: str | None = None, like: Template | None = None) -> None:
+    def __init__(
+        self, pipe: PipeEnd, *, scratch: str | None = None, stacks: int | None = None, like: Template | None = None
+    ) -> None:
         self._pipe = pipe
         self._scratch = scratch
-        self._socket = _socket.socket(fileno=pipe.descriptor)
+        self._socket = _socket.socket(fileno=pipe.reader)
         timeout = struct.pack("ll", PARENT_CHECK_INTERVAL, 0)
         self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, timeout)
         self._frames = channel.FrameReader()
@@ -94,7 +97,9 @@ class Template:
         self._finder: Finder | None = None if like is None else like._finder
         self._tried: set[str] = set() if like is None else like._tried
         self._capture: dict[str, str] = {} if like is None else like._capture
-        self._captured: dict[str, int] = {} if like is None else like._captured
+        self._captured: dict[str, int] = {} if stacks is None else {"stacks": stacks}
+        if like is not None:
+            self._captured = like._captured
         self._sizes: list[int] = []
         self._forms: dict[int, bytes] = {}
         self._watch = Watch(self._socket.fileno())
@@ -124,11 +129,11 @@ class Template:
                 if isinstance(command, ForkTemplate):
                     self._fork_template(command, self._descriptors.pop(0))
                 elif isinstance(command, ForkChild):
-                    self._fork_child(command, self._descriptors.pop(0))
+                    self._fork_child(command)
                 elif isinstance(command, EndStrays):
                     self._end_strays(command.template)
                 elif isinstance(command, EndFixtureProcess):
-                    self._end_fixture_process(command, self._descriptors.pop(0))
+                    self._end_fixture_process(command)
         except RunnerGone:
             pass
         self._leave(clean_exit)
@@ -165,7 +170,7 @@ class Template:
             self._shared_imports_duration = 0.0  # it is reported once
             os.close(descriptor)  # where nothing can be forked, the closed Connection is the answer
             return
-        pipe = channel.PipeEnd(descriptor)
+        pipe = channel.PipeEnd(descriptor, descriptor)
         channel.current = pipe
         template = Template(pipe, like=self)
         if command.prefix:
@@ -210,21 +215,21 @@ class Template:
         random_seed.restore()
         return 0
 
-    def _fork_child(self, command: ForkChild, descriptor: int) -> None:
+    def _fork_child(self, command: ForkChild) -> None:
+        pipe = self._take_pipe()
         own = self._descriptors.pop(0) if command.becomes_fixture_process else None
-        if command.spare is not None and self._watch.is_hung_up(descriptor):
-            _close(descriptor)  # it was ordered ahead of time, and is no longer wanted
+        if command.spare is not None and self._watch.is_hung_up(pipe.reader):
+            _close(pipe.reader, pipe.writer)  # it was ordered ahead of time, and is no longer wanted
             return
         capture = self._choose_capture(command)
         if capture != self._capture:
             self._take_capture(capture)
-        pipe = channel.PipeEnd(descriptor)
         # read here, not in the child: whatever a fork does itself costs it copied pages
         work = pipe.receive_work()
         if self._has_to_load(command):
             cleanup.import_needed(work)
             if not self._load(command):
-                _close(descriptor, own)
+                _close(pipe.reader, pipe.writer, own)
                 return
         if command.home is not None:
             self._warmth.ask(work)
@@ -250,10 +255,14 @@ class Template:
             finally:
                 os._exit(1)
         # do little until the child has ended: each page touched while it lives is copied
-        _close(descriptor, own)
+        _close(pipe.reader, pipe.writer, own)
         self._await_child(command.attempt, process_id, work.settings.cleanup_timeout)
         heartbeat.disarm_heartbeat()
         self._warmth.hear(work, command.home)
+
+    def _take_pipe(self) -> PipeEnd:
+        """The end of the next child's Connections, which has come with the command."""
+        return channel.PipeEnd(self._descriptors.pop(0), self._descriptors.pop(0))
 
     def _choose_capture(self, command: ForkChild) -> dict[str, str]:
         """Choose the files for a child's output."""
@@ -283,7 +292,7 @@ class Template:
         self._collects_garbage = gc.isenabled()
         receipt.note_import()
         gc.collect()
-        template = Template(channel.PipeEnd(own), like=self)
+        template = Template(channel.PipeEnd(own, own), like=self)
         template._holds_fixtures = True
         template._kept = set(processes.children_of_this_process())
         channel.current = template._pipe
@@ -291,15 +300,15 @@ class Template:
             FixtureProcessReady, work.attempt
         )  # over the module template's Connection, which that does not use while it waits
         self._socket.close()
-        _close(pipe.descriptor)
+        _close(pipe.reader, pipe.writer)
         template.serve()
 
-    def _end_fixture_process(self, command: EndFixtureProcess, descriptor: int) -> NoReturn:
+    def _end_fixture_process(self, command: EndFixtureProcess) -> NoReturn:
         """Tear down the fixtures that were set up in this process, and leave."""
         try:
             assert self._fixture_snapshot is not None
             self._take_capture(command.capture)
-            pipe = channel.PipeEnd(descriptor)
+            pipe = self._take_pipe()
             work = pipe.receive_work()
             self._end_templates()
             give_sigchld()

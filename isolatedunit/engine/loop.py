@@ -313,9 +313,8 @@ class Loop:
     def _feed_reports(self, running: Running, reports: Sequence[Report]) -> None:
         for report in reports:
             self._feed(running, report)
-        child = running.child
-        if child is not None and child.process_id is None and running.attempt.process_id is not None:
-            child.process_id = child.channel.sender(running.attempt.process_id)
+        if running.child is not None and running.child.process_id is None:
+            running.child.process_id = running.attempt.process_id
 
     def _look(self, running: Running) -> None:
         child = running.child
@@ -451,8 +450,10 @@ class Loop:
         child = running.child
         assert child is not None
         channel = child.channel
-        if not channel.ended and (channel.has_unsent or running.listen_at == NEVER):
-            running.added.append(self._waiter.add(channel, (running, "channel"), writable=channel.has_unsent))
+        if not channel.ended and running.listen_at == NEVER:
+            running.added.append(self._waiter.add(channel.reader, (running, "channel")))
+        if not channel.ended and channel.has_unsent:
+            running.added.append(self._waiter.add(channel.writer, (running, "channel"), writable=True))
         if child.sentinel is not None:
             running.added.append(self._waiter.add(child.sentinel, (running, "sentinel")))
 

@@ -18,16 +18,15 @@ class Waiter:
         self._handles: dict[Any, Any] = {}
 
     def add(self, thing: Any, data: Any, *, writable: bool = False) -> Any:
-        """Wait for *thing*, which is a descriptor or has one, and with *writable* for room to write, too.
+        """Wait for *thing*, which is a descriptor or has one, to be readable, or with *writable* to have room.
 
         `wait` returns *data* for it. The return value of this method is for `remove`.
         """
         if self._selector is None:
-            handle = getattr(thing, "connection", thing)
-            self._handles[handle] = data
-            return handle
+            self._handles[thing] = data
+            return thing
         descriptor = thing if isinstance(thing, int) else thing.fileno()
-        self._selector.register(descriptor, selectors.EVENT_READ | (selectors.EVENT_WRITE if writable else 0), data)
+        self._selector.register(descriptor, selectors.EVENT_WRITE if writable else selectors.EVENT_READ, data)
         return descriptor
 
     def remove(self, added: Any) -> None:

@@ -1,11 +1,14 @@
-"""Whole messages over a ``multiprocess`` Connection, seen from both of its ends.
+"""Whole messages over ``multiprocess`` Connections, seen from both ends.
+
+There are two Connections to a child, one for each direction. They are pipes: a test that looks for sockets in its own
+process finds none of ours. A template has one for both directions, a socket, since descriptors come with its commands.
 
 The wire is the Connection's own: a length in network byte order, then that many bytes. The two
 ends differ in what they may rely on:
 
-* The parent's end, :class:`Channel`, holds the Connection itself, never blocks, and believes
+* The parent's end, :class:`Channel`, holds the Connections themselves, never blocks, and believes
   nothing: a child may stop in the middle of a message, or send what is none.
-* The child's end, :class:`PipeEnd`, is a descriptor and the few functions it needs, taken hold of
+* The child's end, :class:`PipeEnd`, is two descriptors and the few functions it needs, taken hold of
   before any test runs, since a test may patch ``os.write`` or close every descriptor. It does not
   import ``multiprocess``, which would cost a spawned child 70 ms.
 """
@@ -21,6 +24,11 @@ import struct
 from isolatedunit.errors import ProtocolError
 from isolatedunit.protocol.messages import REPORTS, Work, decode, decode_command, encode
 from isolatedunit.system.processes import open_regular
+
+try:
+    import fcntl
+except ImportError:  # not POSIX
+    fcntl = None  # type: ignore[assignment]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,16 +47,20 @@ MAX_PLAIN_SIZE = 4 * 1024 * 1024
 MAX_UNSENT = 256 * 1024 * 1024
 """How many bytes of replies are kept for a child that sends requests and does not read the replies."""
 
+PIPE_SIZE = 64 * 1024
+"""How many bytes a pipe holds until it is enlarged."""
+
 _CARRYING = ("CallNoted", "HandlesCleaned", "Requested", "TestsCollected", "ValueReported")
 _CARRIERS = tuple(f'{{"type":"{name}"'.encode() for name in _CARRYING)
 
-_READ_SIZE = 256 * 1024
+READ_SIZE = 256 * 1024
+"""How many bytes of reports are read at once: as many as a pipe holds at most."""
+
 _LONGEST_REST = 2 * MAX_MESSAGE_SIZE
 _LENGTH = struct.Struct("!i")
-_CREDENTIALS = struct.Struct("3i")
 
 current: PipeEnd | None = None
-"""The Connection to the runner, if this process is a child; None in every other process."""
+"""This process's end of the Connections to the runner, if it is a child; None in every other process."""
 
 current_attempt = ""
 """The id of the attempt, while this process is a child."""
@@ -68,6 +80,18 @@ def encode_bounded(message: Message) -> bytes:
     if len(data) > MAX_MESSAGE_SIZE:
         raise ValueError(f"it takes {len(data):,} bytes; the limit is {MAX_MESSAGE_SIZE:,}")
     return data
+
+
+def enlarge(pipe: int) -> None:
+    """Have a pipe hold `READ_SIZE` bytes, where the system allows that.
+
+    The runner reads the first reports of a test after a while, all at once. A child that has to say more than fits
+    would wait for that.
+    """
+    try:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, READ_SIZE)
+    except (AttributeError, OSError):  # the system has no such thing, or it is no pipe
+        return
 
 
 class FrameReader:
@@ -112,68 +136,32 @@ def _may_be_large(beginning: bytearray) -> bool:
 _BEGINNING = _LENGTH.size + max(map(len, _CARRIERS))
 
 
-def ask_for_sender(descriptor: int) -> bool:
-    """Have the kernel say, from now on, which process sends what is received here; False where it cannot."""
-    import _socket
-
-    if not hasattr(_socket, "SO_PASSCRED"):
-        return False
-    try:
-        end = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor)
-    except OSError:  # it is no socket
-        return False
-    end.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
-    end.detach()
-    return True
-
-
 class Channel:
     """The parent's end: sends commands and receives reports without ever waiting for the child.
 
-    It has to be made before anybody has the other end: the kernel notes who sends from then on only.
+    Reports come from the Connection *reader*, and commands go to the Connection *writer*, which may be the same.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, reader: Connection, writer: Connection) -> None:
+        self.reader = reader
+        self.writer = writer
         self.ended = False
         self.broken: str | None = None
         self.received = 0
-        self._names_sender = False
-        self._sender: int | None = None
-        self._reader = FrameReader(doubts=True)
+        self._frames = FrameReader(doubts=True)
         self._unsent = bytearray()
         # Windows has message pipes without descriptors to make non-blocking
         self._whole_messages = not hasattr(os, "set_blocking") or os.name == "nt"
         if not self._whole_messages:
-            os.set_blocking(connection.fileno(), False)
-            self._names_sender = ask_for_sender(connection.fileno())
-
-    def sender(self, reported: int) -> int | None:
-        """The process to which a signal may go that is meant for the sender, whose reports say that it is *reported*.
-
-        That is a number of the sender's own namespace, or any other, so that it counts only where the kernel does not
-        say which process sent the first bytes. None if that process has no number here.
-        """
-        return (self._sender or None) if self._names_sender else reported
+            os.set_blocking(reader.fileno(), False)
+            os.set_blocking(writer.fileno(), False)
 
     def _read(self) -> bytes:
-        if self._sender is not None or not self._names_sender:
-            return os.read(self.fileno(), _READ_SIZE)
-        import _socket
-
-        end = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, self.fileno())
-        try:
-            data, ancillary, _, _ = end.recvmsg(_READ_SIZE, _socket.CMSG_SPACE(_CREDENTIALS.size))
-        finally:
-            end.detach()
-        for level, kind, credentials in ancillary:
-            if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_CREDENTIALS) and len(credentials) == _CREDENTIALS.size:
-                self._sender = _CREDENTIALS.unpack(credentials)[0]
-        return data
+        return os.read(self.reader.fileno(), READ_SIZE)
 
     def fileno(self) -> int:
         """The descriptor to wait for."""
-        return int(self.connection.fileno())
+        return int(self.reader.fileno())
 
     @property
     def has_unsent(self) -> bool:
@@ -193,18 +181,20 @@ class Channel:
         data = encode(command)
         if self._whole_messages:
             try:
-                self.connection.send_bytes(data)
+                self.writer.send_bytes(data)
             except OSError:
                 self.ended = True
             return
         self._unsent += to_frame(data)
+        if len(self._unsent) > PIPE_SIZE:
+            enlarge(self.writer.fileno())
         self.flush()
 
     def flush(self) -> bool:
         """Send what could not be sent before; True when nothing is left."""
         while self._unsent:
             try:
-                del self._unsent[: os.write(self.fileno(), self._unsent)]
+                del self._unsent[: os.write(self.writer.fileno(), self._unsent)]
             except BlockingIOError:
                 return False
             except OSError:
@@ -219,7 +209,7 @@ class Channel:
         """
         reports, self.broken = _as_reports(self._receive_bytes())
         self.received += len(reports)
-        self.broken = self.broken or self._reader.broken
+        self.broken = self.broken or self._frames.broken
         if self.broken is not None:
             self.ended = True
         return reports
@@ -227,25 +217,25 @@ class Channel:
     def _receive_bytes(self) -> list[bytes]:
         try:
             if self._whole_messages:
-                return [self.connection.recv_bytes(MAX_MESSAGE_SIZE)] if self.connection.poll(0) else []
+                return [self.reader.recv_bytes(MAX_MESSAGE_SIZE)] if self.reader.poll(0) else []
             data = self._read()
         except BlockingIOError:
             return []
         except (OSError, EOFError) as exception:
             data = b""
             if getattr(exception, "errno", None) not in _ENDINGS:
-                self._reader.broken = f"its connection could not be read: {exception}"
+                self._frames.broken = f"its connection could not be read: {exception}"
         if not data:
             self.ended = True
-        return self._reader.feed(data)
+        return self._frames.feed(data)
 
     def receive_rest(self) -> list[Report]:
         """All that is still on its way from a child that has ended.
 
-        That is not much, unless another process has its end of the Connection and goes on.
+        That is not much, unless another process has its end, too, and goes on.
         """
         reports: list[Report] = []
-        for _ in range(_LONGEST_REST // _READ_SIZE):
+        for _ in range(_LONGEST_REST // READ_SIZE):
             if self.ended:
                 break
             news = self.receive()
@@ -256,14 +246,15 @@ class Channel:
 
     def _is_readable(self) -> bool:
         try:
-            return bool(self.connection.poll(0))
+            return bool(self.reader.poll(0))
         except (OSError, EOFError):
             return False
 
     def close(self) -> None:
-        """Close the Connection; the child sees its end."""
+        """Close both Connections; the child sees their end."""
         self.ended = True
-        self.connection.close()
+        self.reader.close()
+        self.writer.close()
 
 
 _ENDINGS = (None, errno.EPIPE, errno.ECONNRESET)
@@ -291,18 +282,20 @@ def read_receipts(path: str) -> list[Report]:
 
 
 class PipeEnd:
-    """The child's end of a Connection: blocks, and survives what a test does to its process.
+    """The child's end: blocks, and survives what a test does to its process.
 
-    A test may close the descriptor and open something else under its number: what is written goes
-    out only while the descriptor is still the one it was. When it is not, the messages are written
-    to the file *receipt*, if one is named, for the runner to find.
+    Commands come from the descriptor *reader*, and reports go to the descriptor *writer*, which may be the same. A test
+    may close them and open something else under their numbers: what is written goes out only while *writer* is still
+    the one it was. When it is not, the messages are written to the file *receipt*, if one is named, for the runner to
+    find.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
+    def __init__(self, reader: int, writer: int) -> None:
+        self.reader = reader
+        self.writer = writer
         self.receipt: str | None = None
         self.only_receipt = False
-        self._identity = _identify(descriptor)
+        self._identity = _identify(writer)
         self._lock = _thread.allocate_lock()
 
     def receive(self) -> Command:
@@ -320,16 +313,16 @@ class PipeEnd:
     def poll(self, timeout: float) -> bool:
         """Whether a command is there, or the parent is gone, within *timeout* seconds."""
         poll = _poll()
-        poll.register(self.descriptor, select.POLLIN)
+        poll.register(self.reader, select.POLLIN)
         return bool(poll.poll(timeout * 1000))
 
     def _read_exactly(self, size: int) -> bytes:
-        data = os.read(self.descriptor, size)
+        data = os.read(self.reader, size)
         if len(data) == size:
             return data
         pieces = bytearray(data)  # bytes would be copied with each piece that comes
         while len(pieces) < size:
-            more = os.read(self.descriptor, size - len(pieces))
+            more = os.read(self.reader, size - len(pieces))
             if not more:
                 raise EOFError
             pieces += more
@@ -346,10 +339,12 @@ class PipeEnd:
     def send_frames(self, frames: bytes) -> None:
         """Send reports that are encoded already, each as the frame that it makes."""
         data = memoryview(frames)
+        if len(data) > PIPE_SIZE:
+            enlarge(self.writer)
         with self._lock:
-            if not self.only_receipt and _identify(self.descriptor) == self._identity:
+            if not self.only_receipt and _identify(self.writer) == self._identity:
                 try:
-                    _write_all(self.descriptor, data)
+                    _write_all(self.writer, data)
                     return
                 except OSError as exception:
                     if exception.errno in (errno.EPIPE, errno.ECONNRESET):
@@ -367,21 +362,22 @@ class PipeEnd:
 
 
 class ConnectionEnd(PipeEnd):
-    """The child's end of a Connection object, for a child that multiprocess itself has connected."""
+    """The child's end as Connection objects, for a child that multiprocess itself has connected."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, reader: Connection, writer: Connection) -> None:
+        self._reader = reader
+        self._writer = writer
         self.receipt = None
         self.only_receipt = False
         self._lock = _thread.allocate_lock()
 
     def receive(self) -> Command:
         """The next command; raises `EOFError` when the parent is gone."""
-        return decode_command(self._connection.recv_bytes())
+        return decode_command(self._reader.recv_bytes())
 
     def poll(self, timeout: float) -> bool:
         """Whether a command is there, or the parent is gone, within *timeout* seconds."""
-        return bool(self._connection.poll(timeout))
+        return bool(self._reader.poll(timeout))
 
     def send(self, *reports: Report) -> None:
         """Send the reports; from any thread. Raises `ValueError` for one that is too large."""
@@ -391,7 +387,7 @@ class ConnectionEnd(PipeEnd):
                 if self.only_receipt:
                     raise OSError
                 for data in encoded:
-                    self._connection.send_bytes(data)
+                    self._writer.send_bytes(data)
             except (OSError, ValueError):
                 self._write_receipt(memoryview(b"".join([to_frame(data) for data in encoded])))
 

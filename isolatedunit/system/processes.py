@@ -123,6 +123,22 @@ def parent_of(process_id: int) -> int | None:
     return _look(process_id, lambda process: int(process.ppid()))
 
 
+def find_child(parent: int, number: int) -> int | None:
+    """The child of process *parent* that has this *number* in its own pid namespace; None if there is none."""
+    if parent_of(number) == parent:
+        return number
+    return next((child for child in _children_in_proc(parent) if _own_number_of(child) == number), None)
+
+
+def _own_number_of(process_id: int) -> int | None:
+    """The number that the process itself knows, that of its innermost pid namespace."""
+    try:
+        with open(f"/proc/{process_id}/status", "rb") as file:
+            return next((int(line.split()[-1]) for line in file if line.startswith(b"NSpid:")), None)
+    except OSError:
+        return None
+
+
 def describe_process(process_id: int) -> dict[str, Any]:
     """Describe the process for people: its id and its command."""
     command = ""

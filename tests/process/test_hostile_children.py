@@ -27,7 +27,7 @@ BAD_SUITE = """
     def write(data):
         view = memoryview(data)
         while view:
-            view = view[os.write(channel.current.descriptor, view):]
+            view = view[os.write(channel.current.writer, view):]
 
     class Bad(unittest.TestCase):
         def test_a_is_good(self):
@@ -84,7 +84,7 @@ PAYLOAD = """
             data = pickle.dumps(Payload())
             said = {{"attempt": channel.current_attempt, "pid": os.getpid()}}
             text = base64.b64encode(data).decode()
-            os.write(channel.current.descriptor, b"".join(channel.to_frame(encode(one)) for one in (
+            os.write(channel.current.writer, b"".join(channel.to_frame(encode(one)) for one in (
                 CallNoted(**said, pickled=text),
                 ValueReported(**said, name="x", pickled=text),
                 Requested(**said, correlation=1, name="x", pickled=text),
@@ -92,7 +92,7 @@ PAYLOAD = """
             )))
 
         def test_raw(self):
-            os.write(channel.current.descriptor, channel.to_frame(pickle.dumps(Payload())))
+            os.write(channel.current.writer, channel.to_frame(pickle.dumps(Payload())))
     """
 
 
@@ -154,7 +154,7 @@ class EndToEndTest(ProjectTestCase):
             from isolatedunit.protocol import channel
 
             said = b'{"type":"TestsCollected","attempt":"","pid":%d,"tests":[{"id":5}],"last":true}' % os.getpid()
-            os.write(channel.current.descriptor, channel.to_frame(said))
+            os.write(channel.current.writer, channel.to_frame(said))
             time.sleep(1000)
             """,
         )

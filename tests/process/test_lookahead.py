@@ -103,7 +103,7 @@ class TemplateTest(ProjectTestCase):
         while child.status is None:
             self.assertLess(time.monotonic(), deadline, "the child does not end")
             if child.sentinel is not None:
-                wait([child.sentinel.connection], 0.1)
+                wait([child.sentinel.reader], 0.1)
             child.look(time.monotonic())
         return child
 

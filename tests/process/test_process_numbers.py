@@ -7,33 +7,33 @@ import subprocess
 import sys
 import unittest
 
-import multiprocess
-
+from isolatedunit.backends.connections import open_template_connection
 from isolatedunit.backends.forkserver.template_pool import _fork
 from isolatedunit.backends.forkserver.templates import ModuleTemplate
-from isolatedunit.protocol.channel import Channel, to_frame
+from isolatedunit.protocol.channel import to_frame
 from isolatedunit.protocol.messages import ChildReady, ForkTemplate, encode
 from isolatedunit.system import processes
-from tests.support.command_line import environment
+from tests.support.command_line import environment, run_python
 from tests.support.projects import ProjectTestCase
-from tests.support.start_methods import per_start_method
+from tests.support.start_methods import START_METHODS, per_start_method
 from tests.support.waiting import wait_until
 
 REPORTING = """
 import os, sys
 from isolatedunit.protocol.channel import PipeEnd
 from isolatedunit.protocol.messages import ChildReady
-PipeEnd(int(sys.argv[1])).send(ChildReady(attempt="run/0#1", pid=int(sys.argv[2])))
+PipeEnd(int(sys.argv[1]), int(sys.argv[1])).send(ChildReady(attempt="run/0#1", pid=int(sys.argv[2])))
 """
 
 
 @unittest.skipUnless(sys.platform == "linux", "the kernel does not say who sent something")
-class SenderTest(unittest.TestCase):
+class TemplateTest(unittest.TestCase):
+    """The kernel says which process is a template, and which are its children."""
+
     def test_the_kernel_says_which_process_sent_a_report(self) -> None:
-        ours, theirs = multiprocess.Pipe()
-        channel = Channel(ours)
-        self.addCleanup(channel.close)
-        descriptor, stranger = theirs.fileno(), os.getppid()
+        connection, theirs = open_template_connection()
+        self.addCleanup(connection.close)
+        descriptor, stranger = theirs.writer.fileno(), os.getppid()
         with subprocess.Popen(
             [sys.executable, "-c", REPORTING, str(descriptor), str(stranger)],
             pass_fds=[descriptor],
@@ -41,11 +41,11 @@ class SenderTest(unittest.TestCase):
         ) as process:
             theirs.close()
             reports = []
-            while not channel.ended:
-                wait_until(channel._is_readable, "the report")
-                reports += channel.receive()
+            while not connection.ended:
+                wait_until(connection._is_readable, "the report")
+                reports += connection.receive()
             self.assertEqual([report.pid for report in reports], [stranger])
-            self.assertEqual(channel.sender(reports[0].pid), process.pid)
+            self.assertEqual(connection.sender(reports[0].pid), process.pid)
 
     def test_a_template_may_answer_before_the_order_to_fork_it_returns(self) -> None:
         class Answering:
@@ -61,19 +61,20 @@ class SenderTest(unittest.TestCase):
         self.assertEqual((template.own_number, template.process_id), (1, os.getpid()))
 
     def test_a_process_without_a_number_here_is_nobody(self) -> None:
-        ours, theirs = multiprocess.Pipe()
+        connection, theirs = open_template_connection()
         self.addCleanup(theirs.close)
-        channel = Channel(ours)
-        self.addCleanup(channel.close)
-        channel._sender = 0  # as the kernel has it for one of another namespace
-        self.assertIsNone(channel.sender(os.getppid()))
+        self.addCleanup(connection.close)
+        connection._sender = 0  # as the kernel has it for one of another namespace
+        self.assertIsNone(connection.sender(os.getppid()))
 
-    def test_what_is_no_socket_says_nothing(self) -> None:
-        ours, theirs = multiprocess.Pipe(duplex=False)
-        self.addCleanup(theirs.close)
-        channel = Channel(ours)
-        self.addCleanup(channel.close)
-        self.assertEqual(channel.sender(4711), 4711)
+    def test_a_child_is_who_it_says_or_nobody(self) -> None:
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+            self.assertEqual(processes.find_child(os.getpid(), process.pid), process.pid)
+            for number in (os.getppid(), os.getpid(), 1, 0, -1, -process.pid, 2**31, 10**30):
+                self.assertIsNone(processes.find_child(os.getpid(), number), number)
+            self.assertIsNone(processes.find_child(process.pid, process.pid))
+            process.communicate()
+        self.assertIsNone(processes.find_child(os.getpid(), process.pid))
 
     def test_the_numbers_of_many_processes_are_refused(self) -> None:
         self.assertEqual([processes.send_signal(number, 0) for number in (0, -1, -os.getpgrp())], [False] * 3)
@@ -127,6 +128,44 @@ class StrangerTest(ProjectTestCase):
         causes = {test["cause"] for test in ended.tests().values()}
         self.assertEqual((ended.exit_code, causes), (1, {"timeout"}), ended.output)
         self.assertIsNone(stranger.poll())
+
+
+UNSHARE = """
+import ctypes, os
+if ctypes.CDLL(None, use_errno=True).unshare(0x20000000):  # CLONE_NEWPID: for what this process forks
+    raise OSError(ctypes.get_errno(), "no pid namespace can be made")
+"""
+
+
+@unittest.skipUnless("forkserver" in START_METHODS, "it is about what a template forks")
+class NamespaceTest(ProjectTestCase):
+    def test_a_child_that_has_another_number_here_is_asked_for_its_stacks_and_to_end(self) -> None:
+        if run_python("-c", UNSHARE).exit_code:
+            self.skipTest("no pid namespace can be made here")
+        self.write("apart.py", UNSHARE)
+        self.write(
+            "test_hangs.py",
+            """
+            import os
+            import time
+            import unittest
+
+            def setUpModule():
+                import apart  # the templates, which are forks of this process, are in another namespace
+
+            class Hangs(unittest.TestCase):
+                def test_hangs(self):
+                    print(os.getpid())
+                    time.sleep(1000)
+            """,
+        )
+        ended = self.run_here(
+            *("--start-method", "forkserver", "--fork-after", "fixtures", "--process-timeout", "1", "test_hangs")
+        )
+        test = ended.tests()["test_hangs.Hangs.test_hangs"]
+        self.assertEqual((test["cause"], test["attempts"][0]["signal"]), ("timeout", "SIGTERM"), ended.output)
+        self.assertRegex(ended.output, r'test_hangs.py", line \d+ in test_hangs\n')
+        self.assertLess(int(test["stdout"]), 10)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ class FaultsTest(ProjectTestCase):
     def test_no_descriptor_is_left(self) -> None:
         for name, method in (
             ("os.open", "spawn"),
-            ("socket.socketpair", "spawn"),
+            ("os.pipe", "spawn"),
             ("os.pidfd_open", "spawn"),
             ("builtins.open", "forkserver"),
         ):

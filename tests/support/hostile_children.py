@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-import multiprocess
-
+from isolatedunit.backends.connections import open_channel
 from isolatedunit.backends.contract import ChildSpec
 from isolatedunit.config.options import Options
 from isolatedunit.engine.loop import Loop
@@ -23,7 +22,7 @@ from isolatedunit.errors import ProtocolError
 from isolatedunit.model.events import Event, Listener
 from isolatedunit.model.events import TestFinished as Finished
 from isolatedunit.model.results import ExitStatus, Output, PlannedTest, SpawnInfo, TestReport
-from isolatedunit.protocol.channel import Channel, to_frame
+from isolatedunit.protocol.channel import to_frame
 from isolatedunit.protocol.messages import (
     REPORTS,
     CallNoted,
@@ -80,9 +79,8 @@ class TalkingChild:
     spawn_info = SpawnInfo("spawn")
 
     def __init__(self, pieces: Iterable[bytes], *, status: ExitStatus | None = None) -> None:
-        ours, self._theirs = multiprocess.Pipe()
-        os.set_blocking(self._theirs.fileno(), False)
-        self.channel = Channel(ours)
+        self.channel, self._theirs = open_channel()
+        os.set_blocking(self._theirs.writer.fileno(), False)
         self.process_id: int | None = None
         self.look_again_at = 0.0
         self.status: ExitStatus | None = None
@@ -99,7 +97,7 @@ class TalkingChild:
             self.status = self._ends_with
         else:
             try:
-                written = os.write(self._theirs.fileno(), self._left)
+                written = os.write(self._theirs.writer.fileno(), self._left)
                 self._left = self._left[written:]
                 self.sent += written
             except BlockingIOError:

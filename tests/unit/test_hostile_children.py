@@ -60,9 +60,9 @@ def noted(**fields: Any) -> OutcomeNoted:
     return OutcomeNoted(**{**SAID, "test": 0, "kind": "addFailure", "text": "text", "message": "message", **fields})
 
 
-def hear(*pieces: bytes) -> TestReport:
+def hear(*pieces: bytes, **options: Any) -> TestReport:
     """What the runner makes of a child that sends these."""
-    return RunnersEnd({0: pieces}).run()["m0.C.test_0"]
+    return RunnersEnd({0: pieces}, **options).run()["m0.C.test_0"]
 
 
 class NothingIsUnpickled(unittest.TestCase):
@@ -327,7 +327,7 @@ class WithoutEndTest(NothingIsUnpickled):
     def test_values_without_end_are_not_kept(self) -> None:
         before = psutil.Process().memory_info().rss
         values = frames(ValueReported(**SAID, name="x", value="y" * MEBIBYTE))
-        report = hear(READY, *([values] * 200))
+        report = hear(READY, *([values] * 200), process_timeout=None)
         self.assertEqual(report.cause, "crash")
         self.assertLess(psutil.Process().memory_info().rss - before, 50 * MEBIBYTE)
 

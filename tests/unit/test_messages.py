@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import struct
+import sys
+import threading
 import unittest
 from typing import Any
 
@@ -12,11 +14,11 @@ import multiprocess
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isolatedunit.backends.connections import open_channel
 from isolatedunit.errors import ProtocolError
 from isolatedunit.model.subtests import SUBTEST_KEYS
 from isolatedunit.protocol.channel import (
     MAX_MESSAGE_SIZE,
-    Channel,
     ConnectionEnd,
     FrameReader,
     PipeEnd,
@@ -180,12 +182,10 @@ class FrameTest(unittest.TestCase):
 class ChannelTest(ProjectTestCase):
     def setUp(self) -> None:
         super().setUp()
-        ours, theirs = multiprocess.Pipe()
-        self.channel = Channel(ours)
-        self.theirs = theirs
-        self.child = PipeEnd(theirs.fileno())
+        self.channel, self.theirs = open_channel()
+        self.child = PipeEnd(*self.theirs.descriptors)
         self.addCleanup(self.channel.close)
-        self.addCleanup(theirs.close)
+        self.addCleanup(self.theirs.close)
 
     def test_both_ways(self) -> None:
         self.child.send(STARTED, FINISHED)
@@ -203,10 +203,35 @@ class ChannelTest(ProjectTestCase):
         messages: list[bytes] = []
         while not messages:
             self.channel.flush()
-            received = bytearray(os.read(self.theirs.fileno(), 1_000_000))
+            received = bytearray(os.read(self.theirs.reader.fileno(), 1_000_000))
             messages = reader.feed(bytes(received))
         self.assertFalse(self.channel.has_unsent)
         self.assertEqual(decode(messages[0], COMMANDS), command)
+
+    def test_both_ends_write_more_than_fits_at_the_same_time(self) -> None:
+        large = "x" * 1_000_000
+        received = []
+
+        def be_child() -> None:
+            self.child.send(OutcomeNoted(attempt="a", pid=1, test=0, kind="addFailure", text=large))
+            received.append(self.child.receive())
+
+        command = RunTest(attempt="a", tests=[{"text": large}], settings=SETTINGS)
+        thread = threading.Thread(target=be_child)
+        thread.start()
+        self.channel.send(command)
+        reports: list[Any] = []
+        while thread.is_alive():
+            self.channel.flush()
+            reports += self.channel.receive()
+        thread.join()
+        self.assertEqual((received, [report.text for report in reports]), ([command], [large]))
+
+    @unittest.skipUnless(sys.platform == "linux", "pipes have one size")
+    def test_a_large_report_does_not_wait_for_the_runner(self) -> None:
+        noted = OutcomeNoted(attempt="a", pid=1, test=0, kind="addFailure", text="x" * 200_000)
+        self.child.send(noted)
+        self.assertEqual(self.channel.receive(), [noted])
 
     def test_the_other_end_is_gone(self) -> None:
         self.child.send(STARTED)
@@ -216,14 +241,14 @@ class ChannelTest(ProjectTestCase):
         self.assertTrue(self.channel.ended)
 
     def test_a_message_that_was_cut_off(self) -> None:
-        os.write(self.theirs.fileno(), to_frame(encode(STARTED)) + to_frame(encode(FINISHED))[:10])
+        os.write(self.theirs.writer.fileno(), to_frame(encode(STARTED)) + to_frame(encode(FINISHED))[:10])
         self.theirs.close()
         self.assertEqual(self.channel.receive_rest(), [STARTED])
         self.assertIsNone(self.channel.broken)
 
     def test_what_was_good_before_the_garbage_is_heard(self) -> None:
         self.child.send(STARTED)
-        os.write(self.theirs.fileno(), b"\xff" * 100)
+        os.write(self.theirs.writer.fileno(), b"\xff" * 100)
         self.assertEqual(self.channel.receive(), [STARTED])
         self.assertIsNotNone(self.channel.broken)
         self.assertTrue(self.channel.ended)
@@ -233,7 +258,7 @@ class ChannelTest(ProjectTestCase):
         self.child.receipt = receipt
         other = self.write("other", "")
         with open(other, "wb") as file:
-            os.dup2(file.fileno(), self.theirs.fileno())
+            os.dup2(file.fileno(), self.theirs.writer.fileno())
             self.child.send(STARTED)
             self.child.send(FINISHED)
         self.assertEqual(os.path.getsize(other), 0)
@@ -245,7 +270,7 @@ class ChannelTest(ProjectTestCase):
         self.assertEqual(read_receipts(self.write("bad", "not a receipt at all")), [])
 
     def test_over_a_connection_object(self) -> None:
-        child = ConnectionEnd(self.theirs)
+        child = ConnectionEnd(*self.theirs)
         child.send(ChildReady(attempt="a", pid=1), Heartbeat(attempt="a", pid=1))
         self.assertEqual(len(self.channel.receive()), 2)
         self.channel.send(Exit())

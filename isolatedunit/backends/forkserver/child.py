@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import _socket
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from multiprocess.connection import Connection
-
 from isolatedunit.backends.capture import Capture
+from isolatedunit.backends.connections import TheirEnd, open_channel
 from isolatedunit.backends.contract import ChildSpec
 from isolatedunit.backends.forkserver.template_pool import TemplatePool
 from isolatedunit.backends.forkserver.templates import ModuleTemplate
@@ -64,7 +61,7 @@ class ForkedChild:
     @property
     def sentinel(self) -> Any:
         """The template's Connection; None while the child has no template."""
-        return None if self._template is None else self._template.connection.channel
+        return None if self._template is None else self._template.connection
 
     @property
     def spawn_info(self) -> SpawnInfo:
@@ -98,7 +95,7 @@ class ForkedChild:
             lost = isinstance(exception, SpawnError) and exception.fixtures_lost
             raise SpawnError(f"there is no template to fork from: {exception}", fixtures_lost=lost) from exception
         finally:
-            os.close(theirs)
+            theirs.close()
         self._template, self._capture = template, template.capture
         if template.shared_imports is not None and not template.own_number:
             # The template with the shared imports may import for a while before it forks this one. Nobody reports
@@ -106,24 +103,22 @@ class ForkedChild:
             self._waits_for_shared_imports = True
             self.look_again_at = 0.0
 
-    def _open_channel(self) -> int:
-        """Make the child's Connection and put its work into it; returns the descriptor of the child's end."""
+    def _open_channel(self) -> TheirEnd:
+        """Make the pipes to and from the child and put its work into one of them; returns the child's end."""
         try:
-            # what multiprocess's Pipe() does, but for an object for the child's end, which is only passed on
-            ours, theirs = (end.detach() for end in _socket.socketpair())
+            self.channel, theirs = open_channel()
         except OSError as exception:
             raise SpawnError(f"no pipe to a child could be created: {exception}") from exception
-        self.channel = Channel(Connection(ours))
         try:
             self.channel.send(self._spec.command)
         except MemoryError:
             self.channel.close()
-            os.close(theirs)
+            theirs.close()
             raise
         return theirs
 
-    def _order(self, template: ModuleTemplate, home: dict[str, Any] | None, descriptor: int) -> None:
-        template.connection.send(self._order_to(template, home), descriptor)
+    def _order(self, template: ModuleTemplate, home: dict[str, Any] | None, theirs: TheirEnd) -> None:
+        template.connection.send(self._order_to(template, home), *theirs.descriptors)
 
     def _order_to(self, template: ModuleTemplate, home: dict[str, Any] | None, **more: Any) -> ForkChild:
         sources = list(self._spec.sources) if home is not None else []
@@ -145,12 +140,13 @@ class ForkedChild:
         except (SpawnError, MemoryError):
             return False
         try:
-            template.connection.send(self._order_to(template, home, spare=template.spare.paths), theirs)
+            order = self._order_to(template, home, spare=template.spare.paths)
+            template.connection.send(order, *theirs.descriptors)
         except (OSError, MemoryError):
             self.channel.close()
             return False
         finally:
-            os.close(theirs)
+            theirs.close()
         self._ordered_from = template
         template.successor = self
         return True
@@ -173,7 +169,7 @@ class ForkedChild:
     def withdraw(self) -> None:
         """Cancel a child that was ordered: its template does not fork it, or is ended if it has.
 
-        Closing our end of the child's Connection is what cancels it, since the template looks for that before it forks.
+        Closing our ends of the child's pipes is what cancels it, since the template looks for that before it forks.
         Whether it looked before or after cannot be known, so the template is not used again.
         """
         self.channel.close()
@@ -206,7 +202,7 @@ class ForkedChild:
             elif isinstance(report, (ChildReaped, FixtureProcessReady)):
                 self._note_end(report)
                 return news
-        if template.connection.channel.ended:
+        if template.connection.ended:
             news += self._lose_template(template)
         return news
 
@@ -298,10 +294,10 @@ class ForkedChild:
             self._template = None
 
     def _known_id(self) -> int | None:
-        """The id that the child reports, if it is that of a child of the template's: a test may report any number."""
+        """The process that the child reports to be, if the kernel finds it: a test may report any number."""
         if self._template is None or self._template.process_id is None or self.process_id is None:
             return None
-        return self.process_id if processes.parent_of(self.process_id) == self._template.process_id else None
+        return processes.find_child(self._template.process_id, self.process_id)
 
     def nudge(self) -> bool:
         """Ask for a heartbeat; False if the child sleeps in the kernel."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from isolatedunit.backends.connections import open_channel
+from isolatedunit.backends.connections import TemplateConnection, TheirEnd, open_channel, open_template_connection
 from isolatedunit.backends.forkserver.child import ForkedChild
-from isolatedunit.backends.forkserver.templates import FixtureProcess, ModuleTemplate, TemplateConnection
+from isolatedunit.backends.forkserver.templates import FixtureProcess, ModuleTemplate
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.results import ExitStatus
 from isolatedunit.protocol.messages import ChildReaped, EndFixtureProcess, FixtureProcessReady
@@ -21,18 +21,18 @@ class OpeningChild(ForkedChild):
 
     _connection: TemplateConnection | None = None
 
-    def _order(self, template: ModuleTemplate, home: dict[str, Any] | None, descriptor: int) -> None:
-        channel, theirs = open_channel()
+    def _order(self, template: ModuleTemplate, home: dict[str, Any] | None, theirs: TheirEnd) -> None:
+        connection, its_own = open_template_connection()
         order = self._order_to(template, home, becomes_fixture_process=True)
         try:
-            template.connection.send(order, descriptor, theirs.fileno())
+            template.connection.send(order, *theirs.descriptors, its_own.reader.fileno())
         except OSError:
-            channel.close()
+            connection.close()
             raise
         finally:
-            theirs.close()
+            its_own.close()
         self._close_connection()  # there is one if this is not the first try
-        self._connection = TemplateConnection(channel)
+        self._connection = connection
 
     def _note_end(self, report: ChildReaped | FixtureProcessReady) -> None:
         if isinstance(report, ChildReaped):
@@ -72,7 +72,7 @@ class ClosingChild(ForkedChild):
         self.channel.send(self._spec.command)
         order = EndFixtureProcess(attempt=self._spec.attempt, capture=self._capture.paths)
         try:
-            fixture_process.connection.send(order, theirs.fileno())
+            fixture_process.connection.send(order, *theirs.descriptors)
         except OSError as exception:
             self.channel.close()
             self._drop_template()

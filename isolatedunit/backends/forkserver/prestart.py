@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from isolatedunit.backends.contract import Prestarted, capture_paths
 from isolatedunit.backends.lean_start import IS_LEAN, environment_of, start
-from isolatedunit.protocol.channel import ask_for_sender
 from isolatedunit.system.tempdir import Scratch
 
 if TYPE_CHECKING:
-    from isolatedunit.protocol.channel import Channel
+    from isolatedunit.backends.connections import TemplateConnection
 
 BASE = "base"
 """What the files of the base template are named after."""
@@ -37,10 +36,11 @@ class Prestart(Prestarted):
             return  # whoever needs an interpreter runs into the same problem, and reports it
         with theirs:
             try:
-                ask_for_sender(ours.fileno())
-                process_id = start(
-                    sys.executable, theirs.fileno(), "template", environment_of(self.run, hash_seed), capture
-                )
+                if hasattr(socket, "SO_PASSCRED"):
+                    # as `TemplateConnection` does, but before there is anybody who could write
+                    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+                ends = theirs.fileno(), theirs.fileno()
+                process_id = start(sys.executable, ends, "template", environment_of(self.run, hash_seed), capture)
             except OSError:
                 ours.close()
                 return
@@ -52,14 +52,14 @@ class Prestart(Prestarted):
         assert scratch is not None
         return scratch
 
-    def take_interpreter(self) -> tuple[Any, Channel] | None:
-        """The interpreter's process and the channel to it; None if it did not start or was taken before."""
+    def take_interpreter(self) -> tuple[Any, TemplateConnection] | None:
+        """The interpreter's process and the Connection to it; None if it did not start or was taken before."""
         started, self._started = self._started, None
         if started is None:
             return None
         from isolatedunit.backends.interpreter import adopt
 
-        return adopt(started[0], started[1].detach(), "template")
+        return adopt(started[0], started[1].detach())
 
     def close(self) -> None:
         """End the interpreter and remove the directory, unless they were taken."""
@@ -67,8 +67,8 @@ class Prestart(Prestarted):
         if taken is not None:
             from isolatedunit.backends.interpreter import end_interpreter
 
-            process, channel = taken
-            channel.close()
+            process, connection = taken
+            connection.close()
             end_interpreter(process)
         if self._scratch is not None:
             self.take_scratch().remove()

@@ -11,11 +11,11 @@ from collections.abc import Collection
 from typing import Any
 
 from isolatedunit.backends.capture import Capture
-from isolatedunit.backends.connections import open_channel
+from isolatedunit.backends.connections import TemplateConnection, open_template_connection
 from isolatedunit.backends.contract import ChildSpec, Setting
 from isolatedunit.backends.forkserver.prestart import BASE
-from isolatedunit.backends.forkserver.templates import FixtureProcess, ModuleTemplate, SharedImports, TemplateConnection
-from isolatedunit.backends.interpreter import end_interpreter, launch, prepare, wait_for_end
+from isolatedunit.backends.forkserver.templates import FixtureProcess, ModuleTemplate, SharedImports
+from isolatedunit.backends.interpreter import end_interpreter, launch_template, prepare, wait_for_end
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.results import ImportsKey, path_of
 from isolatedunit.protocol.messages import EndStrays, Exit, ForkTemplate
@@ -225,11 +225,10 @@ class TemplatePool:
         if self._base is None:
             prestarted = self._setting.prestarted
             started = None if prestarted is None else prestarted.take_interpreter()
-            process, channel = started or launch(
-                self._setting.run, "template", self._base_capture.paths, self._setting.hash_seed
+            self._base_process, self._base = started or launch_template(
+                self._setting.run, self._base_capture.paths, self._setting.hash_seed
             )
-            self._base, self._base_process = TemplateConnection(channel), process
-            prepare(channel, self._setting, "template", self._base_capture.paths)
+            prepare(self._base, self._setting, "template", self._base_capture.paths)
         return self._base
 
     def _lose_base(self) -> None:
@@ -276,12 +275,12 @@ class TemplatePool:
 
 def _fork(template: TemplateConnection, command: ForkTemplate) -> TemplateConnection:
     """Have *template* fork another template; raises `OSError` if it is gone."""
-    channel, theirs = open_channel()
+    connection, theirs = open_template_connection()
     try:
-        template.send(command, theirs.fileno())
+        template.send(command, theirs.reader.fileno())
     except OSError:
-        channel.close()
+        connection.close()
         raise
     finally:
         theirs.close()
-    return TemplateConnection(channel)
+    return connection

@@ -1,45 +1,15 @@
-"""The runner's view of templates: the Connections to them, and what each of them has done so far."""
+"""The runner's view of templates: what each of them has done so far."""
 
 from __future__ import annotations
 
-import array
-import os
-import socket
 from collections import deque
 from collections.abc import Collection
 from typing import Any, Protocol
 
 from isolatedunit.backends.capture import Capture
-from isolatedunit.protocol.channel import Channel, to_frame
-from isolatedunit.protocol.messages import ChildReady, ChildReaped, Command, Report, encode
+from isolatedunit.backends.connections import TemplateConnection
+from isolatedunit.protocol.messages import ChildReady, ChildReaped, Report
 from isolatedunit.system import processes
-
-
-class TemplateConnection:
-    """The runner's end of a template's Connection: sends commands with descriptors."""
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        self._socket = socket.socket(fileno=os.dup(channel.fileno()))
-
-    def send(self, command: Command, *descriptors: int) -> None:
-        """Send a command, and descriptors for the template to keep; raises `OSError` if the template is gone."""
-        data = to_frame(encode(command))
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
-        # a template has few commands to read, and reads one at a time: there is always room for another
-        if self._socket.sendmsg([data], rights) != len(data):
-            raise BlockingIOError("the template is not reading its commands")
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the template is gone and everything that it reported has been heard."""
-        self.channel.receive_rest()
-        return self.channel.ended
-
-    def close(self) -> None:
-        """Close both ends that are ours; the template sees the end of its commands, and leaves."""
-        self._socket.close()
-        self.channel.close()
 
 
 class Successor(Protocol):
@@ -81,11 +51,11 @@ class ModuleTemplate:
     def note_ready(self, report: ChildReady) -> None:
         """The template has reported that it is there, under the number that it has in its own namespace."""
         if not self.own_number:
-            self.own_number, self.process_id = report.pid, self.connection.channel.sender(report.pid)
+            self.own_number, self.process_id = report.pid, self.connection.sender(report.pid)
 
     def hear(self) -> list[Report]:
         """What the template has reported up to the first report about its successor, which is kept with the rest."""
-        self._reports += self.connection.channel.receive()
+        self._reports += self.connection.receive()
         heard = []
         while self._reports and (self.successor is None or self._reports[0].attempt != self.successor.attempt):
             heard.append(self._reports.popleft())
@@ -94,11 +64,11 @@ class ModuleTemplate:
     @property
     def has_news(self) -> bool:
         """Whether there are kept reports, or the template has ended: its Connection will not become readable again."""
-        return bool(self._reports) or self.connection.channel.ended
+        return bool(self._reports) or self.connection.ended
 
     def has_reaped(self, attempt: str) -> bool:
         """Whether the template has waited for this attempt's child, and so may have forked the next."""
-        self._reports += self.connection.channel.receive()
+        self._reports += self.connection.receive()
         return any(isinstance(report, ChildReaped) and report.attempt == attempt for report in self._reports)
 
     def note_order(self, sources: Collection[dict[str, Any]]) -> None:
@@ -142,9 +112,9 @@ class SharedImports:
 
     def hear(self) -> None:
         """Take note of the only thing that it reports: which process it is."""
-        for report in self.connection.channel.receive():
+        for report in self.connection.receive():
             if isinstance(report, ChildReady) and self.process_id is None:
-                self.process_id = self.connection.channel.sender(report.pid)
+                self.process_id = self.connection.sender(report.pid)
 
     def give_up(self) -> None:
         """Fork nothing from it any more, and kill it: it may hang in one of its imports."""

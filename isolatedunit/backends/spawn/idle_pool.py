@@ -17,7 +17,7 @@ from multiprocess import spawn, util
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import Setting
-from isolatedunit.backends.interpreter import end_interpreter, start_interpreter
+from isolatedunit.backends.interpreter import end_interpreter, start_worker
 from isolatedunit.backends.spawn.orphan_reaper import OrphanReaper
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.records import record
@@ -60,7 +60,7 @@ class Interpreter:
         self.inherited_state = InheritedState.of_now()
         self.process: Any
         self.channel: Channel
-        self.process, self.channel = start_interpreter(setting, "worker", mark, capture.paths)
+        self.process, self.channel = start_worker(setting, mark, capture.paths)
         self.process_id: int = self.process.pid
         self._orphan_reaper = orphan_reaper
         try:
