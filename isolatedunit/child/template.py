@@ -103,7 +103,7 @@ class Template:
         self._sizes: list[int] = []
         self._forms: dict[int, bytes] = {}
         self._watch = Watch(self._socket.fileno())
-        self._warmth = Warmth()
+        self._warmth: Warmth | None = Warmth()
         self._has_loaded_all: bool = True if like is None else like._has_loaded_all
         self._collects_garbage: bool = True if like is None else like._collects_garbage
         self._fixture_snapshot: fixtures.FixtureSnapshot | None = None if like is None else like._fixture_snapshot
@@ -231,7 +231,7 @@ class Template:
             if not self._load(command):
                 _close(pipe.reader, pipe.writer, own)
                 return
-        if command.home is not None:
+        if self._warmth is not None and command.home is not None:
             self._warmth.ask(work)
         prepared = self._prepare(command, pipe, work)
         this = os.getpid()
@@ -258,7 +258,8 @@ class Template:
         _close(pipe.reader, pipe.writer, own)
         self._await_child(command.attempt, process_id, work.settings.cleanup_timeout)
         heartbeat.disarm_heartbeat()
-        self._warmth.hear(work, command.home)
+        if self._warmth is not None and self._warmth.hear(work, command.home):
+            self._warmth = None  # it has asked enough
 
     def _take_pipe(self) -> PipeEnd:
         """The end of the next child's Connections, which has come with the command."""

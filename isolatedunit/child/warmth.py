@@ -69,21 +69,23 @@ class Warmth:
             self._asked += 1
             before_fork = frozenset(sys.modules), frozenset(_compiled())
 
-    def hear(self, work: Work, home: dict[str, Any] | None) -> None:
-        """That child has ended. After the last that was asked, do what most of them did."""
+    def hear(self, work: Work, home: dict[str, Any] | None) -> bool:
+        """That child has ended. After the last that is asked, do what most of them did; returns whether it was that."""
         global before_fork
         if before_fork is None:
-            return
+            return False
         before_fork = None
         report = _read(_path_for(work))
         if report is not None:
             self._reports.append(report)
-        if self._asked == ASKED and len(self._reports) >= ENOUGH:
-            modules, expressions = choose(self._reports)
-            self._reports.clear()
-            if modules and not _looks_at_modules(home):
-                _import(modules)
+        if self._asked < ASKED:
+            return False
+        modules, expressions = choose(self._reports)
+        if modules and not _looks_at_modules(home):
+            _import(modules)
+        if expressions:
             _compile(expressions)
+        return True
 
 
 def report(work: Work) -> None:
