@@ -216,7 +216,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             live=self.live,
             redacted=[] if history is None else [history],
             others=others,
-            rerun_command=self.command_for_failed,
+            rerun_command=lambda: self.command_for_failed if history is None or history.problem is None else None,
         )
         return reporters, bridge
 
