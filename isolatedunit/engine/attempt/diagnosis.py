@@ -48,10 +48,11 @@ def diagnose(looks: Sequence[Look], silent_for: float, interval: float) -> str:
 
     *silent_for* are the seconds since the last heartbeat, and *interval* those between heartbeats.
     """
-    if len(looks) < 2:
+    if not looks:
         return ""
     first, last = looks[0], looks[-1]
-    if first.condition.state in _STOPPED:  # to take its stacks wakes it up, and what it does then says nothing
+    # to take its stacks wakes it up: what it does then says nothing, and it may end before the next look
+    if first.condition.state in _STOPPED:
         return f"Its main thread was blocked: {_STATES['stopped']}."
     wall = last.at - first.at
     if wall <= 0:
