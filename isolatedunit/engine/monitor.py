@@ -68,9 +68,9 @@ def over_memory(used: int | None, allowed: int) -> LimitExceeded:
 
 
 def examine(child: Child | None) -> Examined:
-    """The condition of the child's own process."""
-    processes = [] if child is None else child.processes()
-    return Examined(condition_of(processes[0]) if processes else None)
+    """The condition of the child's own process, and of the machine."""
+    found = [] if child is None else child.processes()
+    return Examined(condition_of(found[0]) if found else None, processes.load_per_processor())
 
 
 class Stacks:
