@@ -245,6 +245,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         def dispatch(result: Any) -> None:
             bridge.connect(result, originals, lambda: run.control.stop(stop_reason))
             run.report_passing_subtests(bridge.wants_passing_subtests)
+            run.report_starts(bridge.wants_starts)
             for reminder in chosen.reminders:
                 run.warn(reminder)
             with showing_child_errors(result):

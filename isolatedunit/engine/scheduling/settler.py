@@ -95,8 +95,9 @@ class Settler:
             self._settle_spawn_failure(done, conclusion.spawn_failure)
             return
         failing, warnings = judge_leaks(done, self._options_of)
-        self._settle_fixtures(done)
+        self._settle_fixtures(done, "setUp")
         self._settle_tests(done, failing)
+        self._settle_fixtures(done, "tearDown")
         done.events += warnings
         remaining = conclusion.remaining
         if remaining:
@@ -134,13 +135,15 @@ class Settler:
         text = f"{fixture.id} {why}.\n"
         cause = "crash" if failure.fixtures_lost else "spawn"
         done.attempt.conclusion.fixtures[fixture.id] = ([Note("addError", text, text)], cause)
-        self._settle_fixtures(done)
+        self._settle_fixtures(done, "tearDown")
         fixture.scope.standing = Standing.GONE
 
-    def _settle_fixtures(self, done: Settlement) -> None:
+    def _settle_fixtures(self, done: Settlement, step: str) -> None:
         tests = done.unit.tests
         turn = tests[0].turn if tests else 0
         for fixture, (notes, cause) in done.attempt.conclusion.fixtures.items():
+            if not fixture.startswith(step):
+                continue
             outcome = worst_outcome(notes, succeeded=False)
             name = fixture.partition(" ")[2]
             # one process may have set up some of the classes with this name, and failed to set up others
