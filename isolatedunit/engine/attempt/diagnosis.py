@@ -65,7 +65,8 @@ def diagnose(looks: Sequence[Look], silent_for: float, interval: float) -> str:
         busy = f", while other threads used {others:.0%} of a processor" if others >= _IDLE else ""
         return f"Its main thread was blocked: {why}{busy}."
     if waited >= STARVED:
-        return f"The machine was overloaded: the test's main thread waited for a processor {waited:.0%} of the time."
+        share = min(waited, 1.0)  # the kernel counts in larger steps than this process
+        return f"The machine was overloaded: the test's main thread waited for a processor {share:.0%} of the time."
     if silent_for > 2 * interval:
         return (
             f"It was busy and held the interpreter's lock (GIL): its main thread used {main:.0%} of a processor, and "
