@@ -15,7 +15,7 @@ from typing import Any
 from unittest.case import _SubTest, _subtest_msg_sentinel  # type: ignore[attr-defined]
 from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
-from isolatedunit.model.events import Event, TestFinished
+from isolatedunit.model.events import Event, RunFinished, TestBegan, TestFinished
 from isolatedunit.model.results import Note, PlannedTest, TestReport
 from isolatedunit.model.subtests import PARAMETER
 from isolatedunit.protocol.exceptions import ChildError, ExcInfo, rebuild
@@ -111,7 +111,8 @@ class ResultBridge:
         self._result: Any = None
         self._tests: Mapping[int, Any] = {}
         self._stop: Callable[[], None] = lambda: None
-        self._may_measure = False
+        self._begun: tuple[PlannedTest, StartTime] | None = None
+        self._begins_next: PlannedTest | None = None
 
     def connect(self, result: Any, tests: Mapping[int, Any], stop: Callable[[], None]) -> None:
         """Report to *result* from now on, and call *stop* once it has ``shouldStop``.
@@ -119,7 +120,12 @@ class ResultBridge:
         *tests* maps numbers to the tests that exist in this process.
         """
         self._result, self._tests, self._stop = result, tests, stop
-        self._may_measure = getattr(type(result), "startTest", None) not in _READ_NO_CLOCK
+        self._begun = self._begins_next = None
+
+    @property
+    def wants_starts(self) -> bool:
+        """Whether the result does something of its own when a test begins: it may print, or read a clock."""
+        return getattr(type(self._result), "startTest", None) not in _READ_NO_CLOCK
 
     @property
     def wants_passing_subtests(self) -> bool:
@@ -128,15 +134,30 @@ class ResultBridge:
         return method is not None and method not in _IGNORE_PASSING
 
     def handle(self, event: Event) -> None:
-        """Report the test result in *event* if it holds one."""
+        """Report the test that *event* is about, if it is about one."""
         if isinstance(event, TestFinished):
+            if event.report.planned == self._begins_next:
+                self._begins_next = None
             self._replay(event.report)
             if getattr(self._result, "shouldStop", False):
                 self._stop()
+            self._begin_next()
+        elif isinstance(event, TestBegan):
+            self._begins_next = event.test
+            self._begin_next()
+        elif isinstance(event, RunFinished) and self._begun is not None:  # it was interrupted
+            self._result.stopTest(self._test_of(self._begun[0]))
+            self._begun = None
+
+    def _begin_next(self) -> None:
+        """Start the test that runs; trap: the one before it may have ended, and its process not."""
+        if self._begins_next is not None and self._begun is None:
+            self._begun = self._begins_next, StartTime(self._result, self._test_of(self._begins_next))
+            self._begins_next = None
 
     def _replay(self, report: TestReport) -> None:
         result = self._result
-        test = self._test_of(report)
+        test = _ErrorHolder(report.id) if report.planned is None else self._test_of(report.planned)
         if self._echo:
             sys.stdout.write(report.stdout)
             sys.stderr.write(report.stderr)
@@ -146,11 +167,8 @@ class ResultBridge:
             for note, text in zip(report.notes, texts, strict=True):
                 self._add(test, note, text)
             return
-        if report.counted:
-            if self._may_measure:
-                start_earlier(result, test, report.duration)
-            else:
-                result.startTest(test)
+        if report.planned is not None:
+            self._start(report.planned, report)
         for note, text in zip(report.notes, texts, strict=True):
             self._add(test, note, text)
         if _HAS_DURATIONS and hasattr(result, "addDuration") and report.counted:
@@ -159,10 +177,20 @@ class ResultBridge:
             result.addSuccess(test)
         result.stopTest(test)
 
-    def _test_of(self, report: TestReport) -> Any:
-        if report.planned is None:
-            return _ErrorHolder(report.id)
-        return self._tests.get(report.planned.number) or ReportedTest(report.planned)
+    def _start(self, planned: PlannedTest, report: TestReport) -> None:
+        """Have the result measure the test's own duration, from now or from when it was started."""
+        begun, self._begun = self._begun, None
+        if begun is not None and begun[0].number == planned.number:
+            begun[1].set(report.duration)
+            return
+        self._begun = begun
+        if report.counted and self.wants_starts:
+            StartTime(self._result, self._test_of(planned)).set(report.duration)
+        elif report.counted:
+            self._result.startTest(self._test_of(planned))
+
+    def _test_of(self, planned: PlannedTest) -> Any:
+        return self._tests.get(planned.number) or ReportedTest(planned)
 
     def _add(self, test: Any, note: Note, text: str) -> None:
         if note.subtest is not None:
@@ -203,30 +231,40 @@ def as_exc_info(note: Note, text: str, test: Any) -> ExcInfo:
     return rebuilt
 
 
-def start_earlier(result: Any, test: Any, duration: float) -> None:
-    """Call ``startTest`` for a test that has ended, so that the result measures its *duration* in seconds.
+class StartTime:
+    """What *result* read from a clock in its ``startTest``, which is called for *test* when this is made.
 
-    Trap: results measure the time from ``startTest`` to ``stopTest`` themselves, with a clock that they read in
-    ``startTest``. So the reading that they keep is set back by *duration*.
+    Trap: results measure the time from ``startTest`` to ``stopTest`` themselves. Between the two lie the test, and what
+    its process did besides: its end, and where nobody knew when the test began, not even the test.
     """
-    before, began = [clock() for clock in _CLOCKS], datetime.now(timezone.utc)
-    result.startTest(test)
-    after, ended = [clock() for clock in _CLOCKS], datetime.now(timezone.utc)
 
-    def earlier(value: Any) -> Any:
-        if type(value) is float and any(a <= value <= b for a, b in zip(before, after, strict=True)):
-            return value - duration
-        if type(value) is datetime and began <= value.astimezone(timezone.utc) <= ended:
-            return value - timedelta(seconds=duration)
-        return value
+    def __init__(self, result: Any, test: Any) -> None:
+        before, began = [clock() for clock in _CLOCKS], datetime.now(timezone.utc)
+        result.startTest(test)
+        after, ended = [clock() for clock in _CLOCKS], datetime.now(timezone.utc)
 
-    attributes = getattr(result, "__dict__", {})
-    for name, value in list(attributes.items()):
-        if type(value) is dict and value:  # a dictionary of tests: only its last entry belongs to this one
-            last = next(reversed(value))
-            value[last] = earlier(value[last])
-        else:
-            attributes[name] = earlier(value)
+        def was_read(value: Any) -> bool:
+            if type(value) is float:
+                return any(a <= value <= b for a, b in zip(before, after, strict=True))
+            return type(value) is datetime and began <= value.astimezone(timezone.utc) <= ended
+
+        self._readings: list[tuple[dict[Any, Any], Any]] = []
+        attributes = getattr(result, "__dict__", {})
+        for name, value in attributes.items():
+            # of a dictionary of tests, only the last entry belongs to this one
+            kept, key = (value, next(reversed(value))) if type(value) is dict and value else (attributes, name)
+            if was_read(kept[key]):
+                self._readings.append((kept, key))
+        self._at = time.monotonic()
+
+    def set(self, duration: float) -> None:
+        """Set what was read so that the result measures *duration*, in seconds, if the test ends now."""
+        later = time.monotonic() - self._at - duration
+        for kept, key in self._readings:
+            if type(kept.get(key)) is float:
+                kept[key] += later
+            elif type(kept.get(key)) is datetime:
+                kept[key] += timedelta(seconds=later)
 
 
 class _ShowsChildErrors(unittest.TestResult):

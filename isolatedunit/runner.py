@@ -216,7 +216,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             live=self.live,
             redacted=[] if history is None else [history],
             others=others,
-            rerun_command=self.command_for_failed,
+            rerun_command=lambda: self.command_for_failed if history is None or history.problem is None else None,
         )
         return reporters, bridge
 
@@ -245,6 +245,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         def dispatch(result: Any) -> None:
             bridge.connect(result, originals, lambda: run.control.stop(stop_reason))
             run.report_passing_subtests(bridge.wants_passing_subtests)
+            run.report_starts(bridge.wants_starts)
             for reminder in chosen.reminders:
                 run.warn(reminder)
             with showing_child_errors(result):

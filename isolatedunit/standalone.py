@@ -35,6 +35,7 @@ class _Session:
         planned = plan_one(next(self._numbers), test)
         self._bridge.connect(result, {planned.number: test}, lambda: None)
         self._run.report_passing_subtests(self._bridge.wants_passing_subtests)
+        self._run.report_starts(self._bridge.wants_starts)
         with showing_child_errors(result), outcome_of(test, result):
             self._run.execute([planned])
 

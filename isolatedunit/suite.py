@@ -33,6 +33,7 @@ class IsolatedTestSuite(unittest.TestSuite):
         run = Run(self.options or load_options(Options()), [bridge], open_backend)
         bridge.connect(result, originals, lambda: run.control.stop("the test result asked for it"))
         run.report_passing_subtests(bridge.wants_passing_subtests)
+        run.report_starts(bridge.wants_starts)
         try:
             with heeding_signals(run.control), showing_child_errors(result):
                 run.execute(tests)

@@ -22,7 +22,7 @@ from multiprocess.connection import Connection, wait
 
 from isolatedunit.backends.connections import TemplateConnection, TheirEnd, open_channel, open_template_connection
 from isolatedunit.backends.contract import Setting
-from isolatedunit.backends.lean_start import IS_LEAN, environment_of, start
+from isolatedunit.backends.lean_start import IS_LEAN, environment_of, start, unreaped
 from isolatedunit.errors import SpawnError
 from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import Prepare
@@ -75,6 +75,7 @@ if IS_LEAN:
                         (process_id, status), usage = os.waitpid(self.pid, flag), None
                 except ChildProcessError:
                     self.is_lost, self.returncode = True, 0
+                    unreaped.discard(self.pid)
                     break
                 if process_id != self.pid:
                     return None
@@ -82,6 +83,7 @@ if IS_LEAN:
                     processes.let_go(self.pid, status)
                     continue
                 self.usage = usage
+                unreaped.discard(self.pid)
                 self.returncode = os.waitstatus_to_exitcode(status)
             return self.returncode
 

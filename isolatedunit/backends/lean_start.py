@@ -16,6 +16,9 @@ from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, add_
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IS_LEAN = hasattr(os, "posix_spawn") and sys.platform != "win32"
 
+unreaped: set[int] = set()
+"""The ids of interpreters that this process has started and not waited for. Other children may be orphans of theirs."""
+
 
 def environment_of(mark: str, hash_seed: int | None) -> dict[str, str]:
     """The environment of an interpreter that carries *mark*, and whose hashes have this seed, if there is one.
@@ -70,6 +73,8 @@ def start(
             actions.append((os.POSIX_SPAWN_OPEN, number, capture[stream], flags, 0o600))
     try:
         # a session of its own from the first moment: a Ctrl-C is the runner's
-        return os.posix_spawn(executable, arguments, environment, file_actions=actions, setsid=True)
+        started = os.posix_spawn(executable, arguments, environment, file_actions=actions, setsid=True)
     except NotImplementedError:
-        return os.posix_spawn(executable, arguments, environment, file_actions=actions)
+        started = os.posix_spawn(executable, arguments, environment, file_actions=actions)
+    unreaped.add(started)
+    return started

@@ -14,8 +14,9 @@ from isolatedunit.child.import_prefix import leading_imports
 from isolatedunit.child.recorder import Recorder, format_exception
 from isolatedunit.child.suite import has_fixtures
 from isolatedunit.collection.addresses import (
+    ClassNumbers,
     address_by_class,
-    find_class,
+    follow,
     identify,
     is_loader_made,
     load,
@@ -55,6 +56,7 @@ class Loader(unittest.TestLoader):
         self.tags: dict[int, tuple[Source, int]] = {}
         self.prepared: dict[int, Source] = {}
         self.names: dict[int, str] = {}
+        self.class_numbers = ClassNumbers()
         self._prefixes: dict[str, list[str]] = {}
         self._path_before = list(sys.path)
         self._discovers = False
@@ -229,17 +231,22 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
     prepared = _preparation_of(test, source, loader)
     if prepared is not None and prepared != address.get("source"):
         address["prepared"] = prepared
-    planned.update(_how_to_name(address, source if prepared is None else prepared))
+    planned.update(_how_to_name(test, address, source if prepared is None else prepared))
     if loader.added_to_path:
         home = {**home, "path": loader.added_to_path}
     if "module" in home:
         planned["prefix"] = loader.prefix_of(home["module"])
     planned["address"] = address
     planned["home"] = home
-    if not has_fixtures(cls):
-        planned["fixtures"] = False
+    planned.update(_facts_of(cls, loader))
     planned["overrides"] = overrides_of(test)
     return planned
+
+
+def _facts_of(cls: type, loader: Loader) -> dict[str, Any]:
+    """What has to be known of the class; nothing of an ordinary one, since there may be very many tests."""
+    number = loader.class_numbers.of(cls)
+    return {**({} if has_fixtures(cls) else {"fixtures": False}), **({"class_number": number} if number else {})}
 
 
 def _preparation_of(test: Any, source: Source, loader: Loader) -> Source | None:
@@ -252,15 +259,28 @@ def _preparation_of(test: Any, source: Source, loader: Loader) -> Source | None:
     return prepared if inner in (None, prepared["module"]) else {**prepared, "only": inner, "top": top}
 
 
-def _how_to_name(address: Address, source: Source) -> dict[str, Any]:
+def _how_to_name(test: Any, address: Address, source: Source) -> dict[str, Any]:
     """What the test is called on a command line: the name to give, and whether that stands for other tests, too."""
-    if "class" in address and "prepared" not in address:
-        method = address["method"]
-        if "." not in method and type(getattr(find_class(address["class"]), method, None)) is FunctionType:
-            return {"name_in_command": f"{address['class'].replace(':', '.')}.{method}"}
+    if "class" in address and "prepared" not in address and _has_dotted_name(test, address):
+        return {"name_in_command": f"{address['class'].replace(':', '.')}.{address['method']}"}
     names = source.get("names", ())
     name = names[0] if len(names) == 1 else source.get("module")
+    if source.get("pattern") is not None and hasattr(sys.modules.get(str(name)), "__path__"):
+        name = None  # a package's load_tests hands on the pattern, which it has only in discovery
     return {"name_in_command": name, "needs_id": True}
+
+
+def _has_dotted_name(test: Any, address: Address) -> bool:
+    """Whether unittest's loader makes just this test when it is given the test's dotted name."""
+    module, _, name = address["class"].partition(":")
+    try:
+        found = follow(sys.modules[module], name)
+    except (KeyError, AttributeError):
+        return False
+    method = address["method"]
+    is_function = type(getattr(found, method, None)) is FunctionType
+    # trap: of a static method, which is a function of the test, too, the loader calls the method
+    return found is type(test) and "." not in method and is_function and type(getattr(test, method)) is not FunctionType
 
 
 def _address_of(test: Any, source: Source, loader: Loader) -> Address | None:

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isolatedunit.config.options import PER_TEST, TABLE, Options
-from isolatedunit.model.results import TestReport
+from isolatedunit.model.results import PlannedTest, TestReport
 
-_FIXTURE = re.compile(r"(?:setUp|tearDown)(?:Class|Module) \((.+)\)")
+_FIXTURE = re.compile(r"(?:setUp|tearDown)(Class|Module) \((.+)\)")
 _FAILED_TEST = "unittest.loader._FailedTest."
 _OF_DISCOVERY = ("start_directory", "pattern", "top_level_directory")
 _OF_THE_CHOICE = ("patterns", "ids", "history")
 _OF_THE_TEST = PER_TEST - {"retries", "retry_on", "retry_delay", "retry_backoff", "flaky", "enable_process_logging"} | {
-    *("hash_seed", "tb_locals", "buffer", "capture")
+    *("hash_seed", "leaks_baseline", "tb_locals", "buffer", "capture")
 }
 
 
@@ -25,14 +25,14 @@ class RerunCommands:
     """Makes the command that runs a test again, when it is called with the test's report.
 
     *names* are the tests that the command line named, none for discovery, and *given* has the values of its options as
-    they were written. `failed` is the command that runs all failed tests again, None without a history.
+    they were written. `failed` is the command that runs all failed tests again, None if no history has them.
     """
 
     def __init__(self, options: Options, names: Sequence[str], given: Mapping[str, Any]) -> None:
-        program = "python -m isolatedunit" if sys.argv[0].startswith("python") else os.path.basename(sys.argv[0])
+        program = _program()
         self._end = "".join(_as_flags(name, given[name]) for name in TABLE if name in given and name in _OF_THE_TEST)
         if "config" in given:
-            program += f" --config {shlex.quote(given['config'])}"
+            program += _flag("--config", given["config"])
         self._program = program
         found = "".join(_as_flags(name, given[name]) for name in _OF_DISCOVERY if name in given)
         self._discovers = not names
@@ -41,32 +41,53 @@ class RerunCommands:
         self._wanted = f"{program}{listed}" if names else f"{program} discover{found}"
         chosen = "".join(_as_flags(name, given[name]) for name in _OF_THE_CHOICE if name in given)
         wanted = listed or (f" discover{found}" if found else "")
-        self.failed = None if options.history is None else f"{program}{wanted}{chosen}{self._end} --last-failed"
+        is_recorded = options.history is not None and options.shard is None
+        self.failed = f"{program}{wanted}{chosen}{self._end} --last-failed" if is_recorded else None
 
     def __call__(self, report: TestReport) -> str | None:
         """The command on one line; None if no command would run just this test."""
-        test_id, test = report.id, report.planned
-        if test is None:
-            fixture = _FIXTURE.fullmatch(test_id)
-            if fixture is None:
-                return None
-            test_id = fixture[1]
-            name, needs_id = test_id, "<locals>" in test_id
-        elif any(note.exception is not None and note.exception.endswith("TestNotFound") for note in report.notes):
+        if report.lost:
             return None  # there is no test with this name any more
-        else:
-            name, needs_id = test.name_in_command or "", test.needs_id
-            if self._discovers and test_id == f"{_FAILED_TEST}{name}":
-                test_id = name  # which is still right when the module can be imported
-        if not (name + test_id).isprintable():
+        if report.planned is not None:
+            return self._command(*self._name(report.planned))
+        fixture = _FIXTURE.fullmatch(report.id)
+        return None if fixture is None else self._command(*self._name_fixture(fixture[1], fixture[2], report.affected))
+
+    def _name(self, test: PlannedTest) -> tuple[str | None, str | None]:
+        """The name and the id in the command of a test: one of both may do."""
+        name, test_id = test.name_in_command, test.unique_id
+        if self._discovers and test_id == f"{_FAILED_TEST}{name}":
+            test_id = str(name)  # which is still right when the module can be imported
+        if not test.needs_id and name and self._finds_by_name:
+            return name, None
+        return None if test.occurrence or not self._finds_by_name else name, test_id
+
+    def _name_fixture(self, kind: str, above: str, test: PlannedTest | None) -> tuple[str | None, str | None]:
+        """The name and the id in the command of the fixture of a class or module *above* a *test* that needs it."""
+        if test is None:
+            return (above, None) if self._finds_by_name else (None, above)
+        name, test_id = self._name(test)
+        if test_id is None:
+            return (str(name).rpartition(".")[0] if kind == "Class" else above), None
+        return name, test_id if test.occurrence else above
+
+    def _command(self, name: str | None, test_id: str | None) -> str | None:
+        if not f"{name}{test_id}".isprintable():
             return None
-        if not self._finds_by_name or not name:
-            return f"{self._wanted} {_as_id(test_id)}{self._end}"
-        return f"{self._program} {shlex.quote(name)}{' ' + _as_id(test_id) if needs_id else ''}{self._end}"
+        named = self._wanted if name is None else f"{self._program} {shlex.quote(name)}"
+        return f"{named}{'' if test_id is None else _flag('--id', test_id)}{self._end}"
 
 
-def _as_id(test_id: str) -> str:
-    return f"--id {shlex.quote(test_id)}"
+def _program() -> str:
+    """The command as it was typed, up to the arguments of ours: Python's own options matter to a test."""
+    name, arguments = sys.argv[0], sys.argv[1:]
+    is_module = name.startswith("python")
+    short = "python -m isolatedunit" if is_module else os.path.basename(name)
+    typed = sys.orig_argv[: len(sys.orig_argv) - len(arguments)]
+    if [*typed, *arguments] != sys.orig_argv or not (is_module or typed[1:-1]):
+        return short
+    python = "python" if os.path.isabs(typed[0]) else typed[0]  # a person types no path, which a program finds
+    return shlex.join([python, *typed[1:]])
 
 
 def _finds_by_name(options: Options) -> bool:
@@ -82,5 +103,9 @@ def _as_flags(name: str, value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return f" {flag}"
-    values = value if isinstance(value, list) else [value]
-    return "".join(f" {flag} {shlex.quote(str(item))}" for item in values)
+    return "".join(_flag(flag, str(item)) for item in (value if isinstance(value, list) else [value]))
+
+
+def _flag(flag: str, value: str) -> str:
+    # trap: argparse takes a value that begins with a dash for an option, unless it is written so
+    return f" {flag}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}"

@@ -133,6 +133,18 @@ def _alias_in(module: str, cls: type) -> str | None:
     return None
 
 
+class ClassNumbers:
+    """Numbers the classes that have one name, as those have that a function makes."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[int, int]] = {}
+
+    def of(self, cls: type) -> int:
+        """How many other classes with the name of *cls* were met before it."""
+        known = self._known.setdefault(f"{cls.__module__}.{cls.__qualname__}", {})
+        return known.setdefault(id(cls), len(known))
+
+
 def _attributes_of_plain(cls: type[unittest.TestCase]) -> set[str]:
     """The attributes that unittest's constructor sets on a test; empty if *cls* has a constructor of its own."""
     for plain in (unittest.TestCase, getattr(sys.modules.get("unittest.async_case"), "IsolatedAsyncioTestCase", None)):
@@ -142,8 +154,14 @@ def _attributes_of_plain(cls: type[unittest.TestCase]) -> set[str]:
 
 
 def _resolve(module: Any, qualified_name: str) -> Any:
-    found = module
-    for name in qualified_name.split("."):
+    if (found := getattr(module, "__dict__", {}).get(qualified_name)) is not None:
+        return found  # trap: the name of a class that a function made may have dots
+    return follow(module, qualified_name)
+
+
+def follow(found: Any, dotted_name: str) -> Any:
+    """The attribute of an attribute ... that *dotted_name* leads to; raises `AttributeError`."""
+    for name in dotted_name.split("."):
         found = getattr(found, name)
     return found
 

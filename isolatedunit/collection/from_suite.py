@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest.util import strclass
 
-from isolatedunit.collection.addresses import address_by_class, identify, is_loader_made, walk
+from isolatedunit.collection.addresses import ClassNumbers, address_by_class, identify, is_loader_made, walk
 from isolatedunit.collection.fingerprints import fingerprint_of
 from isolatedunit.collection.overrides import overrides_of
 from isolatedunit.model.results import PlannedTest
@@ -28,14 +28,15 @@ def plan_suite(suite: Any) -> tuple[list[PlannedTest], dict[int, Any]]:
     """
     planned: list[PlannedTest] = []
     originals: dict[int, Any] = {}
+    class_numbers = ClassNumbers()
     for test, _ in walk(suite):
         number = len(planned)
         originals[number] = test
-        planned.append(plan_one(number, test))
+        planned.append(plan_one(number, test, class_numbers.of(type(test))))
     return planned, originals
 
 
-def plan_one(number: int, test: Any) -> PlannedTest:
+def plan_one(number: int, test: Any, class_number: int = 0) -> PlannedTest:
     """Plan a single test of this process for the engine."""
     cls = type(test)
     address: Address = {}
@@ -59,6 +60,7 @@ def plan_one(number: int, test: Any) -> PlannedTest:
         overrides=overrides_of(test),
         reports=reports,
         cause="ipc" if reports and not is_loader_made(test) else None,
+        class_number=class_number,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from isolatedunit.errors import CollectionError
@@ -33,6 +35,7 @@ class TestDescription(Typed):
     fixtures: bool = True
     name_in_command: str | None = None
     needs_id: bool = False
+    class_number: int = 0
 
     def makes_sense(self) -> bool:
         """Whether the source is valid and each statement of the prefix is an import."""
@@ -65,11 +68,23 @@ class Plan:
         """Return all planned tests; raises `CollectionError` for the first invalid description."""
         if self._error is not None:
             raise self._error
-        return self._tests
+        return _count_occurrences(self._tests)
 
     def _share(self, value: Any) -> Any:
         """Return the first value that was equal to *value*, so that equal values are one object."""
         return self._shared.setdefault(value if type(value) is str else repr(value), value)
+
+
+def _count_occurrences(tests: list[PlannedTest]) -> list[PlannedTest]:
+    """Number the tests that have one id, as a ``load_tests`` may make them."""
+    if len({test.id for test in tests}) == len(tests):
+        return tests
+    times, seen = Counter(test.id for test in tests), Counter[str]()
+    counted = []
+    for test in tests:
+        seen[test.id] += 1
+        counted.append(replace(test, occurrence=seen[test.id]) if times[test.id] > 1 else test)
+    return counted
 
 
 def plan_test(number: int, test: dict[str, Any], share: Callable[[Any], Any] = lambda value: value) -> PlannedTest:
@@ -100,6 +115,7 @@ def plan_test(number: int, test: dict[str, Any], share: Callable[[Any], Any] = l
         fixtures=described.fixtures,
         name_in_command=described.name_in_command,
         needs_id=described.needs_id,
+        class_number=described.class_number,
     )
 
 

@@ -39,7 +39,8 @@ class UnittestOptions:
     ids: tuple[str, ...] = option(
         (),
         texts,
-        "only run the test with this id, or the tests of the class or module with it",
+        "only run the test with this id, or the tests of the class or module with it; ID#2 is the second of several "
+        "tests with one id",
         "--id",
         metavar="ID",
     )

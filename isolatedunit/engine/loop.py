@@ -59,10 +59,11 @@ from isolatedunit.model.events import (
     OutputWritten,
     ResourcesSampled,
     RunInspected,
+    TestBegan,
 )
 from isolatedunit.model.moments import NEVER
 from isolatedunit.protocol.channel import read_receipts
-from isolatedunit.protocol.messages import Reply, Report, Requested
+from isolatedunit.protocol.messages import Reply, Report, Requested, TestStarted
 from isolatedunit.system import processes
 from isolatedunit.system.usage import used_by
 
@@ -105,6 +106,7 @@ class Loop:
         self._backend_for = backend_for
         self._answer = answer
         self._listens_at_once = listens_at_once
+        self.reports_starts = False
         self._replies: deque[tuple[Running, Reply]] = deque()
         self._clock = clock
         self.publisher = Publisher(listeners, lambda: self.now)
@@ -313,8 +315,17 @@ class Loop:
     def _feed_reports(self, running: Running, reports: Sequence[Report]) -> None:
         for report in reports:
             self._feed(running, report)
+            if self.reports_starts and isinstance(report, TestStarted):
+                self._report_start(running)
         if running.child is not None and running.child.process_id is None:
             running.child.process_id = running.attempt.process_id
+
+    def _report_start(self, running: Running) -> None:
+        attempt = running.attempt
+        # where several share a process, all are reported when it has ended; and a retry is no new test
+        is_one = len(attempt.tests) == 1 and not attempt.options.retries
+        if is_one and attempt.state is State.RUNNING and attempt.evidence.current == 0:
+            self.publisher.publish([TestBegan(self.now, attempt.tests[0])])
 
     def _look(self, running: Running) -> None:
         child = running.child

@@ -15,8 +15,9 @@ from isolatedunit.model.usage import Usage
 from isolatedunit.system import processes
 from isolatedunit.system.usage import condition_of, count_oom_kills, resume, suspend, used_by
 
-SHOW_GRACE = 0.25
-"""Seconds that children get to write their stacks when the user asks what is running."""
+SHOW_GRACE, SHOW_INTERVAL, LONGEST_SHOW_GRACE = 0.25, 0.02, 5.0
+"""Seconds that children get to write their stacks when the user asks what is running, those between two looks whether
+they have done so, and at most, on a busy machine: nothing else is done meanwhile."""
 
 SAMPLE_INTERVAL = 0.1
 """Seconds between two looks at what an attempt uses that has a limit for it."""
@@ -68,9 +69,9 @@ def over_memory(used: int | None, allowed: int) -> LimitExceeded:
 
 
 def examine(child: Child | None) -> Examined:
-    """The condition of the child's own process."""
-    processes = [] if child is None else child.processes()
-    return Examined(condition_of(processes[0]) if processes else None)
+    """The condition of the child's own process, and of the machine."""
+    found = [] if child is None else child.processes()
+    return Examined(condition_of(found[0]) if found else None, processes.load_per_processor())
 
 
 class Stacks:
@@ -84,6 +85,10 @@ class Stacks:
         """Have the child write its stacks, behind those that it has written before."""
         self._cuts.append(len(child.read_output([])[1]))
         child.dump_stacks()
+
+    def peek(self, child: Child) -> str:
+        """What has come so far of the stacks of the last request."""
+        return child.read_output([])[1][self._cuts[-1] if self._cuts else self._shown :]
 
     def read_shown(self, child: Child) -> str:
         """The stacks of the last request, which are shown at once, and are in no report."""
@@ -104,7 +109,14 @@ def show_stacks(asked: Iterable[tuple[Stacks, Child]]) -> list[str]:
     asked = list(asked)
     for stacks, child in asked:
         stacks.ask(child)
-    time.sleep(SHOW_GRACE)
+    grace = min(SHOW_GRACE * processes.load_per_processor(), LONGEST_SHOW_GRACE)
+    deadline, before = time.monotonic() + grace, [""]
+    while time.monotonic() < deadline:
+        time.sleep(SHOW_INTERVAL)
+        now = [stacks.peek(child) for stacks, child in asked]
+        if all(now) and now == before:
+            break
+        before = now
     return [stacks.read_shown(child) for stacks, child in asked]
 
 

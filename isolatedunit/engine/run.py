@@ -88,6 +88,10 @@ class Run:
         """Whether children report subtests that pass, too, for a result that wants to hear of them."""
         self._launcher.passing_subtests = wanted
 
+    def report_starts(self, wanted: bool) -> None:
+        """Whether a `TestBegan` is published for each test, for a result that measures; only if one runs at a time."""
+        self._loop.reports_starts = wanted and self.jobs == 1
+
     def collect(self, source: Mapping[str, Any]) -> list[PlannedTest]:
         """The tests that *source* names, as a child lists them; raises `CollectionError`, and `Interrupted`."""
         return self._collection.collect(source)

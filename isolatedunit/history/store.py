@@ -315,7 +315,8 @@ def _row_of(report: TestReport) -> Row:
     peak = report.attempts[-1].memory_usage.get("peak_rss") if report.attempts else None
     cause = "flaky" if report.flaky else report.cause
     message = "" if report.outcome in GOOD else _storable(report.message[:LONGEST_MESSAGE])
-    return Row(_storable(report.id), report.duration, peak, report.outcome, cause, message)
+    test_id = report.id if report.planned is None else report.planned.unique_id
+    return Row(_storable(test_id), report.duration, peak, report.outcome, cause, message)
 
 
 def _storable(text: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import field
 from typing import Any, Protocol
 
 from isolatedunit.model.records import record
-from isolatedunit.model.results import OUTCOMES, Note, TestReport
+from isolatedunit.model.results import OUTCOMES, Note, PlannedTest, TestReport
 
 
 @record(frozen=True)
@@ -57,6 +57,15 @@ class ChildStarted(Event):
     attempt: str
     process_id: int
     spawn_time: float
+
+
+@record(frozen=True)
+class TestBegan(Event):
+    """A child begins a test that is all it runs, and that will not be tried again; published only if asked for."""
+
+    __test__ = False
+
+    test: PlannedTest
 
 
 @record(frozen=True)

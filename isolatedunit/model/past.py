@@ -38,4 +38,4 @@ def units_above(test: PlannedTest) -> tuple[str, ...]:
 def failed_last(tests: Sequence[PlannedTest], past: Mapping[str, Past]) -> list[PlannedTest]:
     """The tests that failed the last time they ran, or that could not run then because something else failed."""
     failed = {test_id for test_id, before in past.items() if before.failed}
-    return [test for test in tests if test.id in failed or not failed.isdisjoint(units_above(test))]
+    return [test for test in tests if test.unique_id in failed or not failed.isdisjoint(units_above(test))]

@@ -45,13 +45,15 @@ OUTCOME_OF_NOTE = {
 class PlannedTest:
     """One test that is to run: its place in the run, its names, and where it is found.
 
-    *module* and *class_id* are those of its class, as unittest names them in the ids of fixtures.
+    *module* and *class_id* are those of its class, as unittest names them in the ids of fixtures. *class_number* counts
+    from 0 the classes with this id, of which a function may make many.
     *home* is what has to be imported for it, and *address* is how it is found there (see
     `isolatedunit.collection.addresses`). *overrides* are the options that the class or the method sets.
     *reports* are its results, if listing the tests has run it already. *prefix* are the import
     statements that its module begins with. *turn* counts from 0 if a test runs several times.
     *fixtures* is False only if neither its class nor its module can have any. *name_in_command* is a name that makes a
-    command line run this test, None where there is none; it stands for other tests, too, if *needs_id* is set.
+    command line run this test, None where only discovery finds it as it is; it stands for other tests, too, if
+    *needs_id* is set. *occurrence* counts from 1 where several tests of the run have one id, and is 0 elsewhere.
     """
 
     number: int
@@ -70,6 +72,13 @@ class PlannedTest:
     fixtures: bool = True
     name_in_command: str | None = None
     needs_id: bool = False
+    occurrence: int = 0
+    class_number: int = 0
+
+    @property
+    def unique_id(self) -> str:
+        """The id, followed by ``#`` and the occurrence where several tests of the run have that id."""
+        return f"{self.id}#{self.occurrence}" if self.occurrence else self.id
 
 
 @record(frozen=True)
@@ -174,7 +183,7 @@ class TestReport:
     *duration* is the test's own, in seconds, as unittest measures it. *counted* says whether
     unittest counts it among the tests that ran, which it does not do for fixtures. *place* orders the
     reports of a run as its tests were planned. *returned* is the return value of an isolated function, pickled by
-    dill, in base64; *session* is that of its SDK.
+    dill, in base64; *session* is that of its SDK. *affected* is a test that needs the fixture, in a fixture's report.
     """
 
     __test__ = False  # pytest: this is not a test
@@ -193,10 +202,16 @@ class TestReport:
     place: float = 0.0
     returned: str | None = None
     session: dict[str, Any] | None = None
+    affected: PlannedTest | None = None
 
     def makes_sense(self) -> bool:
         """Whether the outcome is one of `OUTCOMES`."""
         return self.outcome in OUTCOMES
+
+    @property
+    def lost(self) -> bool:
+        """Whether the process that was to run the test did not find it."""
+        return any(note.exception is not None and note.exception.endswith("TestNotFound") for note in self.notes)
 
     @property
     def is_fixture(self) -> bool:

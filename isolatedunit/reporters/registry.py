@@ -29,7 +29,8 @@ class ReporterSet:
 
     *write_line* prints a line. *display* shows the run on the terminal. What leaves the terminal hears no secrets: the
     reports, the *live* page, and those *redacted*. *others* come last. `durations` is there if they were asked for and
-    unittest does not print them itself, as it does from Python 3.12 on. *rerun_command* runs what failed again.
+    unittest does not print them itself, as it does from Python 3.12 on. *rerun_command* gives the
+    command that runs what failed again.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class ReporterSet:
         live: Follower | None = None,
         redacted: Sequence[Listener] = (),
         others: Sequence[Listener] = (),
-        rerun_command: str | None = None,
+        rerun_command: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._options = options
         self._statistics = statistics

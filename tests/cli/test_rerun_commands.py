@@ -26,6 +26,30 @@ PARAMETERS = """
     """
 
 
+WARNS = """
+    import unittest
+    import warnings
+
+    class It(unittest.TestCase):
+        def test_warns(self):
+            warnings.warn("old", DeprecationWarning)
+
+        def test_passes(self):
+            pass
+    """
+
+CHANGING = """
+    import time
+    import unittest
+
+    class It(unittest.TestCase):
+        pass
+
+    for number in range(2):
+        setattr(It, f"test_{number}_{time.time_ns()}", lambda self: None)
+    """
+
+
 AGAIN = re.compile(r"^To run it again: (.+)$", re.MULTILINE)
 
 
@@ -83,9 +107,27 @@ class AgainTest(ProjectTestCase):
             "python -m isolatedunit test_it.It.test_bad --start-method spawn --process-timeout 9 --no-ipc",
         )
 
-    def test_of_a_test_without_a_name_its_module(self) -> None:
+    def test_of_a_test_whose_id_others_have_too(self) -> None:
         self.write("test_it.py", PARAMETERS)
-        self.assertEqual(list(self.again()), ["python -m isolatedunit test_it --id test_it.Case.runTest"])
+        ((command, ended),) = self.again().items()
+        self.assertEqual(command, "python -m isolatedunit discover --id 'test_it.Case.runTest#2'")
+        self.assertEqual(ended.last_line, "0 passed, 1 failed, 0 skipped")
+
+    def test_with_the_options_of_python(self) -> None:
+        self.write("test_it.py", WARNS)
+        ended = run_python("-W", "error", "-m", "isolatedunit", cwd=self.directory, env=environment(PYTHONHASHSEED="0"))
+        (command,) = AGAIN.findall(ended.output)
+        self.assertEqual(command, "python -W error -m isolatedunit test_it.It.test_warns")
+        self.assertIn("DeprecationWarning: old", self.obey(command).output)
+
+    def test_all_that_failed_has_no_command_where_that_would_run_others(self) -> None:
+        self.write("test_it.py", TROUBLED)
+        for arguments in (("--shard", "1/1"), ("--history", self.write("no history", "text"))):
+            ended = self.run_here(*arguments)
+            self.assertIn("Failed:", ended.output)
+            self.assertNotIn("To run these again", ended.output)
+        self.write("test_it.py", CHANGING)
+        self.assertNotIn("again: ", self.run_here().output)
 
     def test_of_a_module_that_cannot_be_imported(self) -> None:
         self.write("test_it.py", "import no_such_module")

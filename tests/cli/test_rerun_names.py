@@ -11,7 +11,8 @@ from tests.support.command_line import Completed, environment, run_python
 from tests.support.projects import ProjectTestCase
 
 HEADING = re.compile(r"^((?:FAIL|ERROR|UNEXPECTED SUCCESS): .+)$", re.MULTILINE)
-TOLD = re.compile(r"^((?:FAIL|ERROR|UNEXPECTED SUCCESS): .+)\n(?:.*\n)*?To run it again: (.+)$", re.MULTILINE)
+TOLD = re.compile(r"^((?:FAIL|ERROR|UNEXPECTED SUCCESS): .+)\n((?:.*\n)*?)To run it again: (.+)$", re.MULTILINE)
+REASON = re.compile(r"^(?:Assertion|OS|Import)Error: .+$", re.MULTILINE)
 FULL_NAME = re.compile(r"\bsub\.")  # which unittest gives a failed import only when it has discovered it
 
 ODD = """
@@ -119,6 +120,106 @@ PREPARED = """
     """
 
 
+UNNAMED = """
+    import unittest
+
+    class Numbered(unittest.TestCase):
+        def __init__(self, value):
+            super().__init__("runTest")
+            self.value = value
+
+        def runTest(self):
+            self.assertEqual(self.value % 2, 0, self.value)
+
+    class Named(unittest.TestCase):
+        name = None
+
+        def id(self):
+            return self.name
+
+        def runTest(self):
+            self.fail(self.name)
+
+    class Broken(unittest.TestCase):
+        @classmethod
+        def setUpClass(cls):
+            raise OSError(f"prepared: {ready}")
+
+        def test_it(self):
+            pass
+
+        def test_more(self):
+            pass
+
+    def make_local(value):
+        class Local(unittest.TestCase):
+            @classmethod
+            def setUpClass(cls):
+                if value % 2:
+                    raise OSError(f"no {value}")
+
+            def test_it(self):
+                pass
+
+        return Local
+
+    def load_tests(loader, tests, pattern):
+        global ready
+        ready = True
+        suite = unittest.TestSuite(map(Numbered, range(4)))
+        suite.addTest(loader.loadTestsFromTestCase(Broken))
+        for value in range(4):
+            suite.addTest(make_local(value)("test_it"))
+        for name in ("-x", "--locals", "#1", "discover"):
+            test = Named()
+            test.name = name
+            suite.addTest(test)
+        return suite
+    """
+
+ODD_CLASSES = """
+    import unittest
+
+    class Static(unittest.TestCase):
+        @staticmethod
+        def test_static():
+            raise OSError("static")
+
+        @classmethod
+        def test_class(cls):
+            raise OSError("class")
+
+    for name in ("Test.1", "Test 2", "Test/3"):
+        def test_it(self, name=name):
+            self.fail(name)
+
+        def set_up_class(cls):
+            raise OSError(cls)
+
+        globals()[name] = type(name, (unittest.TestCase,), {"__module__": __name__, "test_it": test_it})
+        broken = {"__module__": __name__, "setUpClass": classmethod(set_up_class), "test_it": test_it}
+        globals()[f"Broken{name}"] = type(f"Broken{name}", (unittest.TestCase,), broken)
+
+    class Twice(unittest.TestCase):
+        def test_it(self):
+            self.fail("the first")
+
+    First = Twice
+
+    class Twice(unittest.TestCase):
+        def test_it(self):
+            self.fail("the second")
+    """
+
+HANDS_ON = """
+    import os
+
+    def load_tests(loader, tests, pattern):
+        tests.addTests(loader.discover(os.path.dirname(__file__), pattern=pattern))
+        return tests
+    """
+
+
 class RerunNamesTest(ProjectTestCase):
     """Each printed command is run, and has to find that failure and no other."""
 
@@ -129,13 +230,14 @@ class RerunNamesTest(ProjectTestCase):
         ended = self.run_here("--show-failures", "final", *arguments)
         told = TOLD.findall(ended.output)
         self.assertEqual((len(told), len(HEADING.findall(ended.output))), (expected, expected), ended.output)
-        for heading, command in told:
+        for heading, text, command in told:
             with self.subTest(command=command):
                 again = self.run_again(command)
-                found = [FULL_NAME.sub("", one) for one in HEADING.findall(again.output)]
-                self.assertEqual(found, [FULL_NAME.sub("", heading)])
+                found = FULL_NAME.sub("", again.output)
+                self.assertEqual(HEADING.findall(found), [FULL_NAME.sub("", heading)])
+                self.assertEqual(REASON.findall(found), REASON.findall(FULL_NAME.sub("", text)))
                 self.assertEqual("it = 1" in again.output, "--locals" in arguments and "Odd" in heading)
-        return [command for _, command in told]
+        return [command for _, _, command in told]
 
     def write_all(self, folder: str) -> None:
         self.write(f"{folder}/test_odd.py", ODD)
@@ -171,6 +273,15 @@ class RerunNamesTest(ProjectTestCase):
         self.assertIn(
             "pkg.test_odd.WithInit.test_it", [command.split(" --hash")[0].split()[-1] for command in commands]
         )
+
+    def test_what_no_dotted_name_finds(self) -> None:
+        self.write("test_unnamed.py", UNNAMED)
+        self.write("test_odd_classes.py", ODD_CLASSES)
+        self.write("package/__init__.py", HANDS_ON)
+        self.write(
+            "package/test_in.py", "import unittest\nclass T(unittest.TestCase):\n    def test(self): self.fail()"
+        )
+        self.check(20)
 
     def test_a_module_that_can_be_imported_again_is_run(self) -> None:
         self.write("tests/sub/__init__.py", "")

@@ -23,7 +23,49 @@ BASE = """
     """
 
 
+MADE = """
+    import unittest
+
+    def make(value):
+        class Made(unittest.TestCase):
+            @classmethod
+            def setUpClass(cls):
+                cls.value = value
+                if value % 2:
+                    raise OSError(f"no {value}")
+
+            @classmethod
+            def tearDownClass(cls):
+                if value == 4:
+                    raise OSError("down 4")
+
+            def test_it(self):
+                self.assertEqual(self.value, value)
+
+            test_more = test_it
+
+        return Made
+
+    def load_tests(loader, tests, pattern):
+        return unittest.TestSuite([loader.loadTestsFromTestCase(make(value)) for value in range(6)])
+    """
+
+
 class EncountersTest(ProjectTestCase):
+    def test_classes_of_one_name_that_a_function_makes(self) -> None:
+        self.write("test_it.py", MADE)
+        name = "(test_it.make.<locals>.Made)"
+        failed = [f"setUpClass {name}"] * 3 + [f"tearDownClass {name}"]
+        for flags in ((), *(("--isolation", word) for word in ("class", "module")), ("--fork-after", "fixtures")):
+            with self.subTest(flags):
+                ended = self.run_here(*flags, "--shuffle")
+                self.assertEqual(ended.last_line, "6 passed, 4 failed, 0 skipped", ended.output)
+                assert ended.report is not None
+                outcomes = [(test["id"], test["message"]) for test in ended.report["tests"]]
+                failures = sorted(outcome for outcome in outcomes if outcome[1])
+                self.assertEqual([test_id for test_id, _ in failures], failed)
+                self.assertEqual({message for _, message in failures}, {"no 1", "no 3", "no 5", "down 4"})
+
     def test_a_base_class_that_is_imported_into_two_modules(self) -> None:
         self.write("base.py", BASE)
         self.write("test_a.py", "from base import Base\nclass A(Base):\n    pass\n")

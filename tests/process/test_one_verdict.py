@@ -89,6 +89,47 @@ SILENT = """
     """
 
 
+TODO = """
+    import unittest
+
+    class Unsupported(Exception):
+        pass
+
+    class Adapter:  # as twisted.trial has it for results of plain unittest
+        def __init__(self, original):
+            self.original = original
+
+        def addUnexpectedSuccess(self, test, todo=None):
+            self.original.addFailure(test, (Unsupported, Unsupported("unexpected success", todo), None))
+
+        def addExpectedFailure(self, test, error):
+            self.original.addFailure(test, (Unsupported, Unsupported("expected failure", error), None))
+
+    class Todo(unittest.TestCase):
+        def run(self, result=None):
+            result.startTest(self)
+            try:
+                getattr(self, self._testMethodName)(Adapter(result))
+            finally:
+                result.stopTest(self)
+
+        def test_a_passes(self, result):
+            result.addUnexpectedSuccess(self, "todo")
+
+        def test_b_fails(self, result):
+            result.addExpectedFailure(self, ValueError(), "todo")
+
+        def test_c_fails_in_a_callback(self, result):
+            try:
+                result.addExpectedFailure(self, ValueError(), "todo")
+            except TypeError:
+                pass  # a Deferred only logs it
+
+        def test_d(self, result):
+            result.original.addSuccess(self)
+    """
+
+
 class OneVerdictTest(ProjectTestCase):
     def test_what_unittest_lets_through(self) -> None:
         self.write("test_it.py", ESCAPING)
@@ -141,6 +182,18 @@ class OneVerdictTest(ProjectTestCase):
         self.assertEqual((test["outcome"], len(test["attempts"])), ("passed", 1))
         self.assertNotIn("not ok", self.read("it.tap"))
         self.assertNotIn("<error", self.read("it.xml"))
+
+    def test_a_todo_of_trials(self) -> None:
+        self.write("test_it.py", TODO)
+        outcomes = {"test_a_passes": "failed", "test_b_fails": "error", "test_c_fails_in_a_callback": "passed"}
+        for isolation in ("test", "class"):
+            ended = self.run_here("--isolation", isolation, "--tap", "it.tap", "--junit-xml", "it.xml")
+            self.assertEqual((ended.exit_code, ended.last_line), (1, "2 passed, 2 failed, 0 skipped"), ended.output)
+            expected = {f"test_it.Todo.{name}": outcome for name, outcome in {**outcomes, "test_d": "passed"}.items()}
+            self.assertEqual(ended.outcomes(), expected)
+            self.assertIn("\nFAILED (failures=1, errors=1)\n", ended.output)
+            self.assertEqual(self.read("it.tap").count("not ok"), 2)
+            self.assertIn('tests="4" failures="1" errors="1"', self.read("it.xml"))
 
     def read(self, name: str) -> str:
         with open(f"{self.directory}/{name}", encoding="utf-8") as file:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import unittest
 
 from tests.support.command_line import run_python
 from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import START_METHODS
 
 SUITE = """
     import unittest
@@ -79,13 +81,74 @@ RECORD = """
         def addSubTest(self, test, subtest, err):  # who overrides it hears of those that pass
             super().addSubTest(test, subtest, err)
 
+        def startTest(self, test):  # who overrides it hears of the start at once
+            super().startTest(test)
+
     way = sys.argv[1]
     loader = unittest.TestLoader()
     if way == "suite":
         loader.suiteClass = IsolatedTestSuite
     suite = loader.loadTestsFromTestCase(test_suite.Isolated if way == "case" else test_suite.Plain)
-    runner = IsolatedTestRunner if way == "runner" else unittest.TextTestRunner
-    runner(io.StringIO(), resultclass=Recording).run(suite)
+    runner = IsolatedTestRunner if "runner" in way else unittest.TextTestRunner
+    more = {"max_concurrent_processes": 1} if way == "runner, one at a time" else {}
+    runner(io.StringIO(), resultclass=Recording, **more).run(suite)
+    """
+STARTS = """
+    import io, os, sys, time, unittest
+    from isolatedunit import IsolatedTestCase, IsolatedTestRunner, IsolatedTestSuite
+
+    class Mixin:
+        def wait_for_start(self):
+            while not os.path.exists(f"{self._testMethodName} began"):
+                time.sleep(0.01)
+
+        def test_1(self):
+            self.wait_for_start()
+
+        def test_2(self):
+            self.wait_for_start()
+            self.assertTrue(os.path.exists("test_1 stopped"))
+
+        def test_3(self):
+            pass  # it may have ended before the runner hears of its start
+
+        def test_4(self):
+            self.wait_for_start()
+            os._exit(3)
+
+        def test_5(self):
+            self.wait_for_start()
+            self.fail("it does")
+
+    class Plain(Mixin, unittest.TestCase):
+        pass
+
+    class Isolated(Mixin, IsolatedTestCase):
+        pass
+
+    class Noting(unittest.TextTestResult):
+        def startTest(self, test):
+            super().startTest(test)
+            self.note(test, "began")
+
+        def stopTest(self, test):
+            super().stopTest(test)
+            self.note(test, "stopped")
+
+        def note(self, test, what):
+            print(test.id().rpartition(".")[2], what)
+            open(f"{test.id().rpartition('.')[2]} {what}", "w").close()
+
+    if __name__ == "__main__":
+        way, method = sys.argv[1:]
+        os.environ["ISOLATEDUNIT_MAX_CONCURRENT_PROCESSES"] = "1"
+        os.environ["ISOLATEDUNIT_START_METHOD"] = method
+        loader = unittest.TestLoader()
+        if way == "suite":
+            loader.suiteClass = IsolatedTestSuite
+        suite = loader.loadTestsFromTestCase(Isolated if way == "case" else Plain)
+        runner = IsolatedTestRunner if way == "runner" else unittest.TextTestRunner
+        runner(io.StringIO(), resultclass=Noting).run(suite)
     """
 TEAMCITY = """
     import io, sys, unittest
@@ -154,8 +217,19 @@ class OtherResultsTest(ProjectTestCase):
         return output.splitlines()
 
     def test_a_result_that_overrides_every_method(self) -> None:
-        heard = self.compare(RECORD, "case", "suite", "runner")
+        heard = self.compare(RECORD, "case", "suite", "runner", "runner, one at a time")
         self.assertIn("addSubTest test_suite.Plain.test_7_parts_that_pass", heard)
+
+    def test_the_start_of_a_test_is_heard_when_it_begins(self) -> None:
+        self.write("program.py", STARTS)
+        expected = [f"test_{number} {what}" for number in range(1, 6) for what in ("began", "stopped")]
+        for start_method in START_METHODS:
+            for way in ("case", "suite", "runner"):
+                with self.subTest(start_method, way=way):
+                    ended = run_python("program.py", way, start_method, cwd=self.directory)
+                    self.assertEqual(ended.output.splitlines(), expected)
+                    for name in expected:
+                        os.unlink(os.path.join(self.directory, name))
 
     @unittest.skipUnless(there_is("teamcity"), "teamcity-messages is not installed")
     def test_teamcity_and_pycharm(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import unittest
 
+from tests.support.command_line import environment, run_python
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
 
@@ -58,11 +59,15 @@ ORPHAN = """
     import time
     import unittest
 
+    DAEMON = False
+
     class It(unittest.TestCase):
         def test_it(self):
             reads, writes = os.pipe()
             child = os.fork()
             if child == 0:
+                if DAEMON:
+                    os.setsid()
                 orphan = os.fork()
                 if orphan:
                     os.write(writes, str(orphan).encode())
@@ -81,6 +86,25 @@ ORPHAN = """
             else:
                 self.fail("it stays a zombie")
             self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(own, 0)[1]), 3)
+    """
+
+
+PROGRAM = """
+    import io
+    import os
+    import unittest
+
+    from isolatedunit import IsolatedTestRunner
+
+    if __name__ == "__main__":
+        own = os.fork()
+        if own == 0:
+            os._exit(5)
+        stream = io.StringIO()
+        suite = unittest.defaultTestLoader.loadTestsFromName("test_it")
+        IsolatedTestRunner(stream, start_method="spawn").run(suite)
+        code = os.waitstatus_to_exitcode(os.waitpid(own, 0)[1])
+        print(stream.getvalue().rstrip().rpartition("\\n")[2] + f"; own child: {code}")
     """
 
 
@@ -112,8 +136,17 @@ class SeedTest(ProjectTestCase):
 class OrphanTest(ProjectTestCase):
     def test_an_orphan_that_ends_is_gone_and_a_child_of_the_test_is_the_tests(self) -> None:
         self.write("test_it.py", ORPHAN)
-        ended = self.run_here("--start-method", "forkserver")
-        self.assertEqual(ended.last_line, "1 passed, 0 failed, 0 skipped", ended.output)
+        self.write("test_daemon.py", ORPHAN.replace("DAEMON = False", "DAEMON = True"))
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                ended = self.run_here("--start-method", start_method)
+                self.assertEqual(ended.last_line, "2 passed, 0 failed, 0 skipped", ended.output)
+
+    def test_in_a_program_that_has_children_of_its_own(self) -> None:
+        self.write("test_it.py", ORPHAN)
+        self.write("program.py", PROGRAM)
+        ended = run_python("program.py", cwd=self.directory, env=environment())
+        self.assertEqual(ended.last_line, "1 passed, 0 failed, 0 skipped; own child: 5", ended.output)
 
 
 if __name__ == "__main__":

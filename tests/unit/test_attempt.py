@@ -34,6 +34,7 @@ from isolatedunit.engine.attempt.stimuli import (
 from isolatedunit.errors import InvalidTransition
 from isolatedunit.model.events import ChildUnresponsive, TestSlow
 from isolatedunit.model.results import ExitStatus, PlannedTest
+from isolatedunit.model.usage import Condition
 from isolatedunit.protocol.messages import (
     ChildFailed,
     ChildReady,
@@ -41,6 +42,7 @@ from isolatedunit.protocol.messages import (
     HandlesCleaned,
     Heartbeat,
     ImportStarted,
+    LoadFinished,
     LoadStarted,
     TestEnded,
     TestsCollected,
@@ -235,12 +237,37 @@ class TimeTest(unittest.TestCase):
         attempt = make(spawn_timeout=5.0)
         drive(attempt, SlotGranted())
         self.assertEqual(attempt.deadline, 5.0)
-        self.assertEqual(attempt.handle(DeadlinePassed(), 5.0), [Terminate()])
+        self.assertEqual(attempt.handle(DeadlinePassed(), 5.0), [Examine()])
+        self.assertEqual(attempt.handle(Examined(None), 5.0), [Terminate()])
         drive(attempt, EXITED, at=6.0)
         failure = attempt.conclusion.spawn_failure
         self.assertIsNotNone(failure)
         self.assertIn("within 5 s", failure.text if failure else "")
         self.assertEqual(len(attempt.conclusion.remaining), 1)
+
+    def test_on_a_busy_machine_a_sign_of_life_takes_longer_once(self) -> None:
+        attempt = make(spawn_timeout=5.0)
+        drive(attempt, SlotGranted(), DeadlinePassed(), step=5.0)
+        self.assertEqual(attempt.handle(Examined(None, load=3.0), 5.0), [])
+        self.assertEqual(attempt.deadline, 15.0)
+        drive(attempt, DeadlinePassed(), at=15.0)
+        self.assertEqual(attempt.handle(Examined(None, load=9.0), 15.0), [Terminate()])
+        drive(attempt, EXITED, at=16.0)
+        assert attempt.conclusion.spawn_failure is not None
+        self.assertIn("within 15 s", attempt.conclusion.spawn_failure.text)
+
+    def test_without_messages_the_time_limit_is_the_tests_also_after_its_import(self) -> None:
+        attempt = make(spawn_timeout=5.0, process_timeout=30.0, enable_ipc=False)
+        drive(attempt, SlotGranted())
+        self.assertEqual(attempt.deadline, 30.0)
+        drive(attempt, LoadStarted(**SAID), LoadFinished(**SAID, duration=1.0), at=2.0, step=2.0)
+        self.assertEqual(attempt.deadline, 34.0)
+        starved = Condition("running", 1.0, 1.0, 20.0)
+        self.assertEqual(attempt.handle(DeadlinePassed(), 34.0), [Examine()])
+        self.assertEqual(attempt.handle(Examined(starved), 34.0), [])
+        self.assertEqual(attempt.deadline, 54.0)
+        self.assertEqual(attempt.handle(DeadlinePassed(), 54.0), [Examine()])
+        self.assertEqual(attempt.handle(Examined(starved), 54.0), [DumpStacks()])
 
     def test_an_import_in_the_template_may_take_as_long_as_a_test(self) -> None:
         attempt = make(spawn_timeout=5.0, process_timeout=30.0)

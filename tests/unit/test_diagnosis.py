@@ -35,7 +35,7 @@ class DiagnoseTest(unittest.TestCase):
 
     def test_to_look_at_what_was_stopped_wakes_it_up(self) -> None:
         for state in ("stopped", "tracing-stop"):
-            for after in (looks(1.3, waited=0.0), looks(0.0, 0.9, state="zombie"), looks(0.0)):
+            for after in ([], looks(1.3, waited=0.0), looks(0.0, 0.9, state="zombie"), looks(0.0)):
                 first = Look(99.0, Condition(state, 1.0, 1.0, 5.0))
                 self.assertRegex(diagnose([first, *after], 9.0, 1.0), r"^Its main thread was blocked: it was stopped")
 

@@ -80,6 +80,7 @@ class FormatTest(JournalTestCase):
             "tuple[tuple[str, str, float, str], ...]": (("a.b", "running", 1.5, "stacks"),),
             "tuple[Note, ...]": (failure(), Note("addSkip", subtest={"id": "i", "description": "", "parameters": ""})),
             "TestReport": TestReport("a.b", "passed", planned=planned("a.b")),
+            "PlannedTest": planned("a.b"),
         }
         every = []
         for event_type in EVENTS.values():

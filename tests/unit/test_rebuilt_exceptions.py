@@ -7,11 +7,12 @@ import sys
 import time
 import traceback
 import unittest
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from isolatedunit import result_bridge  # not its classes: unittest would take one for a test
-from isolatedunit.model.events import TestFinished
+from isolatedunit.model.events import RunFinished, TestBegan, TestFinished
 from isolatedunit.model.results import Note, PlannedTest, TestReport
 from isolatedunit.protocol.exceptions import ChildError, ChildFailure, rebuild
 from isolatedunit.result_bridge import ReportedTest, ResultBridge, showing_child_errors
@@ -191,6 +192,27 @@ class BridgeTest(unittest.TestCase):
         for name, duration in (("test_a", 1000.0), ("test_b", 5000.0)):
             for measured in result.took[f"module.Class.{name}"]:
                 self.assertEqual(round(measured, -3), duration)
+
+    def test_a_test_that_was_started_when_it_began_ends_before_the_next_is_started(self) -> None:
+        result, bridge = Measuring(), ResultBridge()
+        reports = [self.report(f"test_{number}", 1000.0 * number) for number in (1, 2, 3)]
+        tests = [replace(one.planned, number=number) for number, one in enumerate(reports) if one.planned is not None]
+        bridge.connect(result, {}, lambda: None)
+        self.assertTrue(bridge.wants_starts)
+        bridge.handle(TestBegan(0.0, tests[0]))
+        bridge.handle(TestBegan(0.0, tests[1]))
+        self.assertEqual((result.testsRun, result.took), (1, {}))
+        for report, test in zip(reports, tests, strict=True):
+            bridge.handle(TestFinished(0.0, replace(report, planned=test)))
+            self.assertEqual(len(result.took), test.number + 1)
+            self.assertEqual(result.testsRun, (2, 2, 3)[test.number])
+            for measured in result.took[report.id]:
+                self.assertEqual(round(measured, -3), report.duration)
+        bridge.handle(TestBegan(0.0, tests[0]))
+        bridge.handle(RunFinished(0.0, ()))
+        self.assertEqual(result.testsRun, 4)
+        bridge.connect(unittest.TestResult(), {}, lambda: None)
+        self.assertFalse(bridge.wants_starts)
 
     def test_durations_are_told_where_unittest_tells_them(self) -> None:
         result = Measuring()

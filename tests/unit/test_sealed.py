@@ -73,7 +73,7 @@ LOOKS_INTO_MODULES = {
         "_own_processes",
         "_limit_multiprocessing",
     ),
-    "child.collector": ("_is_made_by_function", "prefix_of"),
+    "child.collector": ("_has_dotted_name", "_how_to_name", "_is_made_by_function", "prefix_of"),
     "child.fixtures": ("_is_found_by_name",),
     "child.heartbeat": ("__getattr__", "_import_ctypes"),
     "child.import_prefix": ("leading_imports", "_is_installed", "execute"),

@@ -12,7 +12,7 @@ from typing import Any
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import Backend, ChildSpec, Prespawns, Setting
-from isolatedunit.backends.lean_start import IS_LEAN
+from isolatedunit.backends.lean_start import IS_LEAN, unreaped
 from isolatedunit.backends.spawn.idle_pool import IdlePool, Interpreter
 from isolatedunit.backends.spawn.orphan_reaper import OrphanReaper
 from isolatedunit.errors import SpawnError
@@ -28,8 +28,9 @@ START_METHOD = "spawn"
 _LOOK_INTERVAL = 0.02
 """Seconds between two looks at a child that has ended, or whose end this system does not announce."""
 
-_STOPPED_INTERVAL = 0.5
-"""Seconds between two looks at a child that runs: no sentinel shows that it has stopped to be traced by its parent."""
+_RUNNING_INTERVAL = 0.1
+"""Seconds between two looks at a child that runs, since no sentinel shows all: it may have stopped to be traced by its
+parent, or its orphans may have ended."""
 
 
 class SpawnBackend(Prespawns):
@@ -45,6 +46,7 @@ class SpawnBackend(Prespawns):
         self._orphan_reaper = OrphanReaper(setting)
         self._idle_pool = IdlePool()
         self._strays: dict[int, set[int]] = {}
+        self._reaps_next_at = 0.0
 
     def spawn(self, spec: ChildSpec) -> SpawnChild:
         """Send its work to an interpreter that waits for some, or else to a new one; raises `SpawnError`."""
@@ -123,6 +125,24 @@ class SpawnBackend(Prespawns):
             processes.send_signal(process_id, processes.SIGKILL)
             processes.kill_all(below)
 
+    def reap_orphans(self, now: float) -> None:
+        """Reap the orphans of tests that have ended, as process 1 does where there is no subreaper; not at every call.
+
+        A test may wait for the end of one: until somebody has reaped it, its id is taken. A program that runs tests
+        has children of its own, which are not touched.
+        """
+        if now < self._reaps_next_at:
+            return
+        self._reaps_next_at = now + _RUNNING_INTERVAL
+        for process_id in processes.children_of_this_process():
+            if process_id in unreaped or self.is_known(process_id):
+                continue
+            owner = next((child for child in self._children if child.owns(process_id)), None)
+            if owner is not None:
+                owner.reap(process_id)
+            elif processes.owns_process and processes.reap(process_id) is not None:
+                self._strays.pop(process_id, None)
+
     def is_known(self, process_id: int) -> bool:
         """Whether this process was started by this backend, and not left behind by a child."""
         if process_id == self._orphan_reaper.process_id or self._idle_pool.knows(process_id):
@@ -155,7 +175,7 @@ class SpawnChild:
         self.process_id: int | None = None
         self.known_id = interpreter.process_id
         self.sentinel = interpreter.process.sentinel
-        self.look_again_at = time.monotonic() + _STOPPED_INTERVAL if self.sentinel is not None else 0.0
+        self.look_again_at = time.monotonic() + _RUNNING_INTERVAL if self.sentinel is not None else 0.0
         self.status: ExitStatus | None = None
         self.gone_at: float | None = None
         self.spawn_info = SpawnInfo(START_METHOD)
@@ -175,7 +195,8 @@ class SpawnChild:
         if self._ended is None:
             exit_code = self._process._popen.poll()
             if exit_code is None:
-                self.look_again_at = now + (_STOPPED_INTERVAL if self.sentinel is not None else _LOOK_INTERVAL)
+                self.look_again_at = now + (_RUNNING_INTERVAL if self.sentinel is not None else _LOOK_INTERVAL)
+                self._backend.reap_orphans(now)
                 return []
             self._ended = self._describe_end(exit_code)
             self.sentinel = None
@@ -209,23 +230,28 @@ class SpawnChild:
         for process_id in processes.children_of_this_process():
             if self._backend.is_known(process_id):
                 continue
-            # a process that has ended has no environment any more, so those seen before have to be remembered
-            if not (
-                process_id in self._seen
-                or processes.belongs_to(process_id, session=self.known_id, mark=self._interpreter.mark)
-                or self._backend.is_stray_of(self, process_id)
-            ):
-                continue
-            used = processes.reap(process_id)
-            if used is None:
+            if (self.owns(process_id) or self._backend.is_stray_of(self, process_id)) and not self.reap(process_id):
                 found.append(process_id)
-                self._seen.add(process_id)
-            else:
-                self._used_by_orphans += used
-                self._seen.discard(process_id)
         if not found and sys.platform != "linux" and processes.kill_group(self.known_id):
             self._leftovers.setdefault(0, {"pid": None, "command": "(in the test's process group)"})
         return found
+
+    def owns(self, process_id: int) -> bool:
+        """Whether the child has left behind this process. Trap: one that has ended has no environment any more."""
+        mark = self._interpreter.mark
+        if process_id not in self._seen and processes.belongs_to(process_id, session=self.known_id, mark=mark):
+            self._seen.add(process_id)
+        return process_id in self._seen
+
+    def reap(self, process_id: int) -> bool:
+        """Reap this process, which the child has left behind, and remember it; False while it runs."""
+        used = processes.reap(process_id)
+        if used is None:
+            self._seen.add(process_id)
+            return False
+        self._used_by_orphans += used
+        self._seen.discard(process_id)
+        return True
 
     def _runs(self) -> bool:
         """Whether the process is there: once somebody has waited for it, its id may be another process's."""

@@ -5,8 +5,8 @@ Times are absolute, in seconds of the engine's clock.
 
 from __future__ import annotations
 
-from isolatedunit.engine.attempt.diagnosis import LOOK_INTERVAL, LOOKS
-from isolatedunit.engine.attempt.stimuli import Action, DumpStacks, Kill, Terminate
+from isolatedunit.engine.attempt.diagnosis import LOOK_INTERVAL, LOOKS, owed
+from isolatedunit.engine.attempt.stimuli import Action, DumpStacks, Examined, Kill, Terminate
 from isolatedunit.model.moments import NEVER
 from isolatedunit.model.records import record
 
@@ -32,15 +32,15 @@ class Deadlines:
         """The next time at which something has to be done."""
         return min(self.out_of_time, self.slow_at, self.listen_at)
 
-    def begin(self, now: float, allowed: float | None, slow_after: float | None) -> float:
+    def begin(self, now: float, allowed: float | None, slow_after: float | None, *, stretched: bool = False) -> float:
         """Begin to time something that may take *allowed* seconds, and is slow after *slow_after*; None is no limit.
 
-        Returns the new `deadline`.
+        Returns the new `deadline`. It cannot be *stretched* twice.
         """
         self.started_at = now
         self.out_of_time = now + or_never(allowed)
         self.slow_at = now + or_never(slow_after)
-        self.stretched = False
+        self.stretched = stretched
         return self.deadline
 
     def stretch(self, more: float) -> bool:
@@ -50,6 +50,23 @@ class Deadlines:
         self.stretched = True
         self.out_of_time += more
         return True
+
+    def stretch_for_child(self, examined: Examined, now: float, *, speaks: bool) -> bool:
+        """Give a child more time of which nothing was heard yet, if it may have waited for a processor; else False.
+
+        One that *speaks* would have said that it is ready; of any other nothing is heard before its test is over.
+        """
+        if speaks:  # it may be a process that nobody knows yet
+            more = (self.out_of_time - self.started_at) * (examined.load - 1.0)
+        else:
+            more = owed(examined.condition, now - self.started_at)
+        return more > 0 and self.stretch(more)
+
+    @property
+    def shown_limit(self) -> float:
+        """The seconds that were allowed: one that was stretched has any number of digits."""
+        allowed = self.out_of_time - self.started_at
+        return round(allowed, 2) or allowed
 
     def note_sign_of_life(self, now: float) -> None:
         """The child has sent something."""

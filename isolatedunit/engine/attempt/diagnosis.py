@@ -48,10 +48,11 @@ def diagnose(looks: Sequence[Look], silent_for: float, interval: float) -> str:
 
     *silent_for* are the seconds since the last heartbeat, and *interval* those between heartbeats.
     """
-    if len(looks) < 2:
+    if not looks:
         return ""
     first, last = looks[0], looks[-1]
-    if first.condition.state in _STOPPED:  # to take its stacks wakes it up, and what it does then says nothing
+    # to take its stacks wakes it up: what it does then says nothing, and it may end before the next look
+    if first.condition.state in _STOPPED:
         return f"Its main thread was blocked: {_STATES['stopped']}."
     wall = last.at - first.at
     if wall <= 0:
@@ -64,7 +65,8 @@ def diagnose(looks: Sequence[Look], silent_for: float, interval: float) -> str:
         busy = f", while other threads used {others:.0%} of a processor" if others >= _IDLE else ""
         return f"Its main thread was blocked: {why}{busy}."
     if waited >= STARVED:
-        return f"The machine was overloaded: the test's main thread waited for a processor {waited:.0%} of the time."
+        share = min(waited, 1.0)  # the kernel counts in larger steps than this process
+        return f"The machine was overloaded: the test's main thread waited for a processor {share:.0%} of the time."
     if silent_for > 2 * interval:
         return (
             f"It was busy and held the interpreter's lock (GIL): its main thread used {main:.0%} of a processor, and "

@@ -152,10 +152,13 @@ class Attempt:
     def _slot_granted(self, granted: SlotGranted, now: float) -> list[Action]:
         self.state = State.SPAWNING
         self.spawned_at = now if granted.since is None else min(granted.since, now)
+        return [*self._await_child(now), Spawn()]
+
+    def _await_child(self, now: float) -> list[Action]:
         # without messages, the child gives no sign of life before it has ended
         allowed = self.options.spawn_timeout if self.options.enable_ipc else self._timeout_of(0)
-        self.deadline = now + or_never(allowed)
-        return [Spawn()]
+        self.deadline = self._deadlines.begin(now, allowed, None)
+        return []
 
     def _spawn_failed(self, failure: SpawnFailed, now: float) -> list[Action]:
         self._spawn_failure = failure
@@ -163,12 +166,11 @@ class Attempt:
 
     def _load_finished(self, report: LoadFinished, now: float) -> list[Action]:
         self.loaded_for, self.shared_imports_loaded_for = report.duration, report.shared_imports_duration
-        self.deadline = now + or_never(self.options.spawn_timeout)
-        return []
+        return self._await_child(now)
 
     def _load_started(self, _: LoadStarted, now: float) -> list[Action]:
-        # the template's import gets as much time as a test
-        self.deadline = now + or_never(self._timeout_of(0))
+        # the template's import gets as much time as a test, and no more
+        self.deadline = self._deadlines.begin(now, self._timeout_of(0), None, stretched=True)
         return []
 
     def _child_ready(self, report: ChildReady, now: float) -> list[Action]:
@@ -275,14 +277,12 @@ class Attempt:
         return []
 
     def _progress_reported(self, report: ProgressReported, now: float) -> list[Action]:
-        if not self._accepts(report, now):
-            return []
-        return [Announce(events.ProgressMade(now, self.id, self.current, report.fraction, report.text))]
+        event = events.ProgressMade(now, self.id, self.current, report.fraction, report.text)
+        return [Announce(event)] if self._accepts(report, now) else []
 
     def _value_reported(self, report: ValueReported, now: float) -> list[Action]:
-        if not self._accepts(report, now):
-            return []
-        return [Announce(events.ValueSent(now, self.id, self.current, report.name, report.value, report.pickled))]
+        event = events.ValueSent(now, self.id, self.current, report.name, report.value, report.pickled)
+        return [Announce(event)] if self._accepts(report, now) else []
 
     def _requested(self, report: Requested, now: float) -> list[Action]:
         return [Answer(report)] if self._accepts(report, now) else []
@@ -348,13 +348,11 @@ class Attempt:
             self.deadline = deadlines.deadline
             text = f"{self.current} waited {more:.1f} of {elapsed:.1f} s for a processor; its time limit is extended"
             return [Announce(events.Warned(now, text))]
-        allowed = deadlines.out_of_time - deadlines.started_at
-        actions = self._end_late(allowed, now)
-        return [*self._examined(examined, now), *actions]
+        return self._end_late(examined, now)
 
-    def _end_late(self, allowed: float, now: float) -> list[Action]:
-        shown = round(allowed, 2) or allowed  # an extended limit has any number of digits
-        return self._end_because("timeout", f"{self.evidence.subject} did not finish within {shown:g} s.", now)
+    def _end_late(self, examined: Examined, now: float) -> list[Action]:
+        text = f"{self.evidence.subject} did not finish within {self._deadlines.shown_limit:g} s."
+        return [*self._end_because("timeout", text, now), *self._examined(examined, now)]
 
     def _examined(self, examined: Examined, now: float) -> list[Action]:
         if examined.condition is not None and self.cause == "timeout":
@@ -363,11 +361,13 @@ class Attempt:
 
     # ---- the end
 
-    def _spawning_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
-        allowed = self.deadline - self.spawned_at
+    def _out_of_patience(self, examined: Examined, now: float) -> list[Action]:
+        if self._deadlines.stretch_for_child(examined, now, speaks=self.options.enable_ipc):
+            self.deadline = self._deadlines.out_of_time
+            return []
         if not self.options.enable_ipc:
-            return self._end_late(allowed, now)
-        self._spawn_failure = SpawnFailed(f"the child showed no sign of life within {allowed:g} s")
+            return self._end_late(examined, now)
+        self._spawn_failure = SpawnFailed(f"the child showed no sign of life within {self._deadlines.shown_limit:g} s")
         return self._end_because("spawn", self._spawn_failure.text, now)
 
     def _exiting_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
@@ -465,7 +465,8 @@ _HANDLERS: dict[State, dict[type, _Handler]] = {
         LoadFinished: Attempt._load_finished,
         ChildReady: Attempt._child_ready,
         ChildExited: Attempt._died_unborn,
-        DeadlinePassed: Attempt._spawning_deadline,
+        DeadlinePassed: lambda *_: [Examine()],
+        Examined: Attempt._out_of_patience,
     },
     State.RUNNING: {
         **_WITH_A_CHILD,

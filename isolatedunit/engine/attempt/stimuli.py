@@ -87,9 +87,13 @@ class ChannelLost:
 
 @record()
 class Examined:
-    """The condition of the child's process; None if it cannot be found out."""
+    """The condition of the child's process; None if it cannot be found out.
+
+    *load* is the number of processes that want to run for each processor, at least 1.
+    """
 
     condition: Condition | None
+    load: float = 1.0
 
 
 @record()

@@ -126,7 +126,7 @@ class FixtureScopes:
     def __init__(self) -> None:
         self.closing = False
         self._gave_up = False
-        self._by_key: dict[tuple[str, ...], FixtureScope] = {}
+        self._by_key: dict[tuple[str | int, ...], FixtureScope] = {}
         self._of_test: dict[int, FixtureScope] = {}
 
     def enrol(self, test: PlannedTest, options: Options, of_run: Options) -> None:
@@ -135,14 +135,14 @@ class FixtureScopes:
             return
         key = repr(test.home), options.start_method, test.module
         module = self._ensure(key, test.module, replace(of_run, start_method=options.start_method))
-        scope = self._ensure((*key, test.class_id), test.class_id, options, module)
+        scope = self._ensure((*key, test.class_id, test.class_number), test.class_id, options, module)
         self._of_test[test.number] = scope
         for holder in (module, scope):
             holder.tests.append(test)
             holder.left.add(test.number)
 
     def _ensure(
-        self, key: tuple[str, ...], owner: str, options: Options, below: FixtureScope | None = None
+        self, key: tuple[str | int, ...], owner: str, options: Options, below: FixtureScope | None = None
     ) -> FixtureScope:
         if key not in self._by_key:
             scope = self._by_key[key] = FixtureScope(f"scope-{len(self._by_key)}", owner, options, below)

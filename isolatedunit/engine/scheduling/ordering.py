@@ -101,9 +101,9 @@ def _is_shorter(seconds: float, longest: float) -> bool:
 def shuffled(tests: Sequence[PlannedTest], seed: int) -> list[PlannedTest]:
     """The tests in a random order that follows from *seed*; those of a class, and of a module, stay together."""
     chance = random.Random(seed)  # noqa: S311 - an order of tests is no secret
-    modules: dict[str, dict[str, list[PlannedTest]]] = {}
+    modules: dict[str, dict[tuple[str, int], list[PlannedTest]]] = {}
     for test in tests:
-        modules.setdefault(test.module, {}).setdefault(test.class_id, []).append(test)
+        modules.setdefault(test.module, {}).setdefault((test.class_id, test.class_number), []).append(test)
     order = []
     for module in chance.sample(sorted(modules), len(modules)):
         classes = modules[module]

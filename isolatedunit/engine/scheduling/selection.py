@@ -32,8 +32,11 @@ _FAILED_TEST = "unittest.loader._FailedTest."
 
 
 def find_by_id(tests: Sequence[PlannedTest], wanted: str) -> list[PlannedTest]:
-    """The tests with this id; else those of the class or module that it names, or what became of importing it."""
-    exact = [test for test in tests if test.id == wanted]
+    """The tests with this id; else those of the class or module that it names, or what became of importing it.
+
+    ``ID#2`` is the second of several tests with the id ``ID``.
+    """
+    exact = [test for test in tests if test.id == wanted] or [test for test in tests if test.unique_id == wanted]
     if exact:
         return exact
     names = wanted, f"{_FAILED_TEST}{wanted}"
@@ -56,10 +59,10 @@ def choose(tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Pa
             tests = failed
         else:
             notes.append(f"--last-failed: the history has no failures from last time; running all {len(tests)} tests")
-    known = {test.id: past[test.id] for test in tests if test.id in past}
+    known = {test.id: past[test.unique_id] for test in tests if test.unique_id in past}
     expectations = Expectations(
         {test_id: before.duration for test_id, before in known.items()},
-        {test_id for test_id, before in past.items() if before.failed},
+        {test_id for test_id, before in known.items() if before.failed},
         options.failed_first,
         {test_id: before.peak_rss for test_id, before in known.items() if before.peak_rss is not None},
     )

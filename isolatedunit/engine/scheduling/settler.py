@@ -36,7 +36,7 @@ def count_encounters(tests: Sequence[PlannedTest]) -> dict[tuple[int, str], int]
     for test in sorted(tests, key=lambda test: test.number):
         last = before.get(test.turn)
         for owner, is_next in (
-            (test.class_id, last is None or last.class_id != test.class_id),
+            (test.class_id, last is None or _class_of(last) != _class_of(test)),
             (test.module, last is None or last.module != test.module),
         ):
             met[test.turn, owner] = met.get((test.turn, owner), -1) + is_next
@@ -44,6 +44,10 @@ def count_encounters(tests: Sequence[PlannedTest]) -> dict[tuple[int, str], int]
                 found[test.number, owner] = met[test.turn, owner]
         before[test.turn] = test
     return found
+
+
+def _class_of(test: PlannedTest) -> tuple[str, int]:
+    return test.class_id, test.class_number
 
 
 class Settler:
@@ -91,8 +95,9 @@ class Settler:
             self._settle_spawn_failure(done, conclusion.spawn_failure)
             return
         failing, warnings = judge_leaks(done, self._options_of)
-        self._settle_fixtures(done)
+        self._settle_fixtures(done, "setUp")
         self._settle_tests(done, failing)
+        self._settle_fixtures(done, "tearDown")
         done.events += warnings
         remaining = conclusion.remaining
         if remaining:
@@ -130,16 +135,20 @@ class Settler:
         text = f"{fixture.id} {why}.\n"
         cause = "crash" if failure.fixtures_lost else "spawn"
         done.attempt.conclusion.fixtures[fixture.id] = ([Note("addError", text, text)], cause)
-        self._settle_fixtures(done)
+        self._settle_fixtures(done, "tearDown")
         fixture.scope.standing = Standing.GONE
 
-    def _settle_fixtures(self, done: Settlement) -> None:
+    def _settle_fixtures(self, done: Settlement, step: str) -> None:
         tests = done.unit.tests
         turn = tests[0].turn if tests else 0
         for fixture, (notes, cause) in done.attempt.conclusion.fixtures.items():
+            if not fixture.startswith(step):
+                continue
             outcome = worst_outcome(notes, succeeded=False)
             name = fixture.partition(" ")[2]
-            in_need = [test for test in tests if name[1:-1] in (test.class_id, test.module)]
+            # one process may have set up some of the classes with this name, and failed to set up others
+            covered = done.attempt.conclusion.covered if fixture.startswith("setUp") else []
+            in_need = [test for test in covered or tests if name[1:-1] in (test.class_id, test.module)]
             encounters = sorted({self._encounter(test, name[1:-1]) for test in in_need}) or [0]
             if fixture.startswith("setUp"):
                 if outcome not in GOOD and self._retry_fixture(done, fixture, notes, cause):
@@ -148,14 +157,21 @@ class Settler:
                 # where it was cancelled, nothing was wrong: its tests are among those that did not run
                 if in_need and not (self.cancelled and cause == "cancelled"):
                     self._covered.update((turn, encounter, name) for encounter in encounters)
+            affected = in_need[0] if in_need else None
             if len(encounters) == len(notes):  # one process met it several times
                 for encounter, note in zip(encounters, notes, strict=True):
-                    self._report_fixture(done, fixture, [note], cause, (turn, encounter))
+                    self._report_fixture(done, fixture, [note], cause, (turn, encounter), affected)
             else:
-                self._report_fixture(done, fixture, notes, cause, (turn, encounters[0]))
+                self._report_fixture(done, fixture, notes, cause, (turn, encounters[0]), affected)
 
     def _report_fixture(
-        self, done: Settlement, fixture: str, notes: Sequence[Note], cause: str | None, met: tuple[int, int]
+        self,
+        done: Settlement,
+        fixture: str,
+        notes: Sequence[Note],
+        cause: str | None,
+        met: tuple[int, int],
+        affected: PlannedTest | None,
     ) -> None:
         """Report the fixture, unless another process of ours has met it, too: unittest reports it once."""
         if (*met, fixture) in self._reported_fixtures:
@@ -172,6 +188,7 @@ class Settler:
             stderr=done.outputs[0].stderr,
             attempts=(*done.unit.history, done.facts(outcome, cause)),
             place=tests[0].number - 0.5 if fixture.startswith("setUp") else tests[-1].number + 0.5,
+            affected=affected,
         )
         done.events.append(TestFinished(done.now, report))
 

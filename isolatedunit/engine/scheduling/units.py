@@ -124,7 +124,7 @@ def _shares_process_with(test: PlannedTest, options: Options) -> object:
         return test.number
     process = (options.start_method, options.fork_after, *(getattr(options, name) for name in OF_A_PROCESS))
     if options.isolation == "class":
-        return process, test.class_id, repr(test.home), test.turn
+        return process, test.class_id, test.class_number, repr(test.home), test.turn
     if options.isolation == "module":
         return process, test.module, repr(test.home), test.turn
     return process, test.turn

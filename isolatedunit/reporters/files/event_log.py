@@ -39,8 +39,11 @@ RESULTS = (RunStarted, RetryScheduled, TestFinished, Warned, RunCancelled, RunFi
 """The events with the results of tests."""
 
 LEFT_OUT: dict[type, set[str]] = {
-    PlannedTest: {"home", "address", "overrides", "reports", "prefix", "name_in_command", "needs_id"},
-    TestReport: {"returned", "session"},
+    PlannedTest: {
+        *("home", "address", "overrides", "reports", "prefix"),
+        *("name_in_command", "needs_id", "occurrence", "class_number"),
+    },
+    TestReport: {"returned", "session", "affected"},
 }
 
 EVENTS: dict[str, type[Event]] = {

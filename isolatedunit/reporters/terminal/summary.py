@@ -132,7 +132,7 @@ class Summary:
 
     It reads *timeline*, which hears each event before it does. *write_line* prints a line at once. *lets_finish* says
     what a Ctrl-C does to the tests that run. Where each test *repeats*, the lines say how often it failed.
-    *rerun_command* runs the tests that failed again.
+    *rerun_command* gives the command that runs the tests that failed again, if there is one.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Summary:
         *,
         lets_finish: bool = False,
         repeats: bool = False,
-        rerun_command: str | None = None,
+        rerun_command: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._timeline = timeline
         self._write_line = write_line
@@ -151,6 +151,7 @@ class Summary:
         self._flaky: list[TestReport] = []
         self._failed: list[tuple[float, str]] = []
         self._failures = 0
+        self._lost = False
         self._repeated: dict[str, list[bool]] | None = {} if repeats else None
 
     def handle(self, event: Event) -> None:
@@ -175,6 +176,7 @@ class Summary:
         failed_before = self._repeated is not None and any(self._repeated.get(report.id, ())[:-1])
         if report.outcome in FAILING and not failed_before:
             self._failures += 1
+            self._lost = self._lost or report.lost
             if self._failures <= FAILED_SHOWN:
                 self._failed.append((report.place, _format_failure(report)))
 
@@ -202,7 +204,8 @@ class Summary:
             return []  # a single one stands just above
         more = self._failures - len(self._failed)
         lines = ["Failed:", *(line for _, line in sorted(self._failed)), *([f"  and {more} more"] if more else [])]
-        return lines if self._rerun_command is None else [*lines, f"To run these again: {self._rerun_command}"]
+        command = None if self._lost else self._rerun_command()
+        return lines if command is None else [*lines, f"To run these again: {command}"]
 
     def _format_repeated(self) -> list[str]:
         """How often each test failed that failed at least once."""
