@@ -125,7 +125,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
         After a Ctrl-C, prints the results so far and raises `KeyboardInterrupt`.
         """
-        result = self._run(lambda _: plan_suite(test))
+        result = self._run(lambda run: plan_suite(test, run.warn))
         if self.interrupted:
             raise KeyboardInterrupt
         return result

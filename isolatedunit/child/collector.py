@@ -24,7 +24,7 @@ from isolatedunit.collection.addresses import (
 )
 from isolatedunit.collection.fingerprints import variant_of
 from isolatedunit.collection.import_path import unload_shadowed
-from isolatedunit.collection.overrides import overrides_of
+from isolatedunit.collection.overrides import DECLARES_ATTRIBUTE, find_misspelt, overrides_of
 from isolatedunit.errors import CollectionError, OptionError
 from isolatedunit.protocol.messages import ImportStarted, OutcomeNoted, TestEnded, TestsCollected
 
@@ -163,16 +163,19 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
         reporter.send(TestsCollected, tests=[], last=True, error=_explain(exception))
         return
     planned: list[dict[str, Any]] = []
+    warnings: dict[type, list[str]] = {}
     try:
         for test, special in found:
             planned.append(_plan(test, special is not None, loader, command))
+            if (cls := type(test)) not in warnings and hasattr(cls, DECLARES_ATTRIBUTE):
+                warnings[cls] = find_misspelt(cls)
             if len(planned) == TESTS_A_MESSAGE:
                 reporter.send(TestsCollected, tests=planned)
                 planned = []
     except OptionError as exception:  # a class overrides an option with a value that cannot be used
         reporter.send(TestsCollected, tests=[], last=True, error=str(exception))
         return
-    reporter.send(TestsCollected, tests=planned, last=True)
+    reporter.send(TestsCollected, tests=planned, last=True, warnings=[text for of in warnings.values() for text in of])
 
 
 def _load(source: Source, loader: Loader) -> list[tuple[Any, Any]]:

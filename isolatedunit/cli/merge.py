@@ -27,7 +27,7 @@ def merge_command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--history", metavar="FILE", help="add the results to this history, which the shards did not do"
     )
-    given = parser.parse_args(arguments)
+    given = parser.read(arguments)
     merged = merge({path: read_report(path, "merge") for path in given.reports})
     if given.json is not None:
         try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
+from isolatedunit import __version__
 from isolatedunit.cli.exit_codes import USAGE
 from isolatedunit.config.options import TABLE, Options, read
 from isolatedunit.config.output_files import HISTORY, check_files
@@ -42,11 +44,25 @@ commands, each with its own --help:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that reports a mistake in one sentence, without the usage."""
+    """A parser that reports a mistake in one sentence, without the usage, and knows no abbreviations."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(allow_abbrev=False, **more)
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence, and exit with code 2."""
         self.exit(USAGE, f"{self.prog}: {message}\n")
+
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """What *arguments* say, in any order; exits for ``--help``, and for a mistake, such as an unknown option."""
+        found, rest = self.parse_known_intermixed_args(arguments)
+        if rest:
+            from isolatedunit.cli.suggestions import explain_unknown
+
+            unknown = next((word for word in rest if word.startswith("-")), None)
+            surplus = f"unexpected argument {rest[0]!r}."
+            self.error(surplus if unknown is None else explain_unknown(unknown, self._option_string_actions))
+        return found
 
 
 def make_subcommand_parser(name: str, description: str, **more: Any) -> Parser:
@@ -76,6 +92,8 @@ def make_parser(tests: str = _ANY_TESTS, **more: Any) -> Parser:
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("tests", nargs="*", help=tests)
+    version = f"isolatedunit {__version__} (Python {sys.version.partition(' ')[0]})"
+    parser.add_argument("--version", action="version", version=version, help="show the version and exit")
     parser.add_argument("--config", metavar="FILE", help="read options from this .toml or .cfg file only")
     section: Any = parser
     for name, option in TABLE.items():
@@ -135,7 +153,7 @@ def parse_all(argv: Sequence[str], parser: Parser | None = None) -> Wanted:
         if "flag_alone" in option.metadata
     }
     argv = [f"{word}={alone[word]}" if word in alone else word for word in argv]
-    given = vars((parser or make_parser()).parse_intermixed_args(argv))
+    given = vars((parser or make_parser()).read(argv))
     names: list[str] = given.pop("tests", [])
     config = given.pop("config", None)
     if names[:1] == ["discover"]:

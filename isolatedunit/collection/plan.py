@@ -41,18 +41,20 @@ class TestDescription(Typed):
 
 
 class Plan:
-    """Plans the tests that a collector lists, report by report.
+    """Plans the tests that a collector lists, report by report; `warnings` are what the user should know of them.
 
     Values that many tests share are kept only once: a hundred thousand tests have the same few modules and classes.
     """
 
     def __init__(self) -> None:
+        self.warnings: list[str] = []
         self._tests: list[PlannedTest] = []
         self._error: CollectionError | None = None
         self._shared: dict[str, Any] = {}
 
     def add(self, report: TestsCollected) -> None:
         """Plan the tests in *report*, unless this report or an earlier one is invalid."""
+        self.warnings += report.warnings
         try:
             if report.error is not None:
                 raise CollectionError(report.error)

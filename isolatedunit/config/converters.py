@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from isolatedunit.config.leak_policy import KINDS, read_policy
+from isolatedunit.errors import OptionError
 from isolatedunit.model.results import CAUSES
 
 Reader = Callable[[Any], Any]
@@ -194,10 +195,17 @@ def retry_reasons(value: Any) -> tuple[str, ...]:
 def group_limits(value: Any) -> tuple[tuple[str, int], ...]:
     """The limit of each named group: a table, or texts such as ``database=2``."""
     if isinstance(value, Mapping):
-        pairs: Iterable[tuple[Any, Any]] = value.items()
-    else:
-        pairs = [line if isinstance(line, tuple) else _split_limit(line) for line in _lines(value)]
+        return tuple((str(name), _limit_of(name, limit)) for name, limit in value.items())
+    pairs = [line if isinstance(line, tuple) else _split_limit(line) for line in _lines(value)]
     return tuple((str(name), count(limit)) for name, limit in pairs)
+
+
+def _limit_of(name: str, limit: Any) -> int:
+    """The limit of the group *name* in a table; raises `OptionError`, which names that key."""
+    try:
+        return count(limit)
+    except (TypeError, ValueError):
+        raise OptionError(f"{name}: invalid value {limit!r}; expected {expectation_of(count)}.") from None
 
 
 def _lines(value: Any) -> Iterable[Any]:

@@ -417,6 +417,8 @@ def check(values: Mapping[str, Any], where: str, *, allowed: Iterable[str] = TAB
     checked = {}
     for key, value in values.items():
         name = ALIASES.get(key, key)
+        if name in TABLE and name not in allowed:
+            raise OptionError(f"{where}: {key!r} cannot be set for single tests, only for a whole run.")
         if name not in allowed:
             known = sorted({*allowed, *(alias for alias, name in ALIASES.items() if name in allowed)})
             from difflib import get_close_matches  # only here: most runs have no such error
@@ -433,11 +435,24 @@ def read(name: str, value: Any, where: str) -> Any:
     reader: Reader = TABLE[name].metadata["read"]
     try:
         return reader(value)
+    except OptionError as exception:  # a value inside of this one
+        raise OptionError(f"{where}: {exception}") from None
     except (ValueError, TypeError):
         # a flag that may be repeated has a list, which its user did not write
         is_one_text = isinstance(value, list) and len(value) == 1 and isinstance(value[0], str)
         shown = value[0] if is_one_text else value
         raise OptionError(f"{where}: invalid value {shown!r}; expected {expectation(name)}.") from None
+
+
+def meant_by(name: str, value: Any) -> str | None:
+    """The option of single tests that is nearly called *name* and could have this value; None if there is none."""
+    import difflib
+
+    near = [] if name in PER_TEST else difflib.get_close_matches(name, PER_TEST, 1, 0.8)
+    try:
+        return near[0] if near and read(near[0], value, name) is not None else None
+    except OptionError:
+        return None
 
 
 def overriding(overrides: Iterable[tuple[str, Mapping[str, Any]]], test_id: str) -> dict[str, tuple[Any, str]]:

@@ -94,4 +94,9 @@ def _read_cfg(path: str) -> dict[str, Any]:
     overrides = [dict(parser[name]) for name in parser.sections() if name.startswith(_OVERRIDES_SECTIONS)]
     if overrides:
         values["overrides"] = overrides
+    for name in parser.sections():
+        if name.startswith("isolatedunit.") and name != _GROUPS_SECTION and not name.startswith(_OVERRIDES_SECTIONS):
+            raise OptionError(
+                f"{path}: unknown section [{name}]; expected [{_GROUPS_SECTION}] or [{_OVERRIDES_SECTIONS}NAME]."
+            )
     return values

@@ -56,6 +56,8 @@ class Collection:
             plan = Plan()
             attempt = self._collect_once(source, known_bad, plan)
             if attempt.received_all:
+                for text in plan.warnings:
+                    self._loop.publisher.warn(text)
                 return plan.finish()
             if attempt.cause == "cancelled":
                 reason = self._control.stop_reason

@@ -233,11 +233,15 @@ class ImportStarted(Report):
 
 
 class TestsCollected(Report):
-    """The next tests of the list, in order; with *last* there are no more, and *error* says why there is no list."""
+    """The next tests of the list, in order; with *last* there are no more, and *error* says why there is no list.
+
+    *warnings* are what the user should know about their classes.
+    """
 
     tests: list[dict[str, Any]]
     last: bool = False
     error: str | None = None
+    warnings: list[str] = []  # noqa: RUF012 - a default like any other
 
 
 class FixtureStarted(Report):

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import unittest
 
-from tests.support.command_line import Completed, environment, run_isolatedunit
+from isolatedunit import __version__
+from tests.support.command_line import Completed, environment, run_isolatedunit, run_python
 from tests.support.projects import ProjectTestCase
 from tests.support.suites import FAILING, PASSING
 
@@ -151,6 +152,33 @@ class ExitCodeTest(ProjectTestCase):
         self.assertEqual(ended.exit_code, 2, ended.output)
         self.assertIn("test_it.It: retries: invalid value 'many'", ended.output)
 
+    def test_an_option_of_a_class_that_is_misspelt(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import unittest
+            from isolatedunit import IsolatedTestCase, IsolatedTestRunner
+
+            class It(IsolatedTestCase):
+                retriess = 3
+
+                def test_it(self):
+                    pass
+
+                def test_other(self):
+                    pass
+
+            if __name__ == "__main__":
+                unittest.main(testRunner=IsolatedTestRunner)
+            """,
+        )
+        ended = self.run_it()
+        told = "It.retriess is no option and has no effect; did you mean retries?\n"
+        self.assertEqual((ended.exit_code, ended.output.count(f"isolatedunit: test_it.{told}")), (0, 1), ended.output)
+        for arguments in (["test_it.py"], ["-m", "unittest", "test_it"]):
+            ended = run_python(*arguments, cwd=self.directory)
+            self.assertEqual((ended.exit_code, ended.output.count(told)), (0, 1), ended.output)
+
     def test_help(self) -> None:
         ended = self.run_it("--help")
         self.assertEqual(ended.exit_code, 0)
@@ -197,3 +225,8 @@ class VersionTest(unittest.TestCase):
     def test_the_console_script_is_the_module(self) -> None:
         ended = run_isolatedunit("--help", report=False)
         self.assertTrue(ended.output.startswith("usage: isolatedunit"), ended.output)
+
+    def test_version(self) -> None:
+        python = sys.version.partition(" ")[0]
+        ended = run_isolatedunit("--version", report=False)
+        self.assertEqual((ended.exit_code, ended.output), (0, f"isolatedunit {__version__} (Python {python})\n"))

@@ -114,4 +114,8 @@ class FilesTest(ProjectTestCase):
         self.write("pyproject.toml", TOML.replace("slow_after = 3", "slow_aftr = 3"))
         ended = self.run_here(report=False)
         self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
-        self.assertIn("the override for '*.Database.*': unknown option 'slow_aftr'; did you mean", ended.output)
+        self.assertIn(
+            "isolatedunit: pyproject.toml: overrides: the override for '*.Database.*': "
+            "unknown option 'slow_aftr'; did you mean 'slow_after'?",
+            ended.output,
+        )

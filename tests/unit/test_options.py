@@ -172,7 +172,18 @@ class SourcesTest(ProjectTestCase):
         self.check_complaint("pyproject.toml", "cannot be read")
         self.write("pyproject.toml", "tool.isolatedunit = 3\n")
         self.check_complaint("pyproject.toml", "must be a table")
+        override = "[[tool.isolatedunit.overrides]]\ntests = '*'\n"
+        for text, complaint in (
+            ("[tool.isolatedunit.groups]\ndb = 0", "groups: db: invalid value 0; expected a whole number that is at"),
+            ("[tool.isolatedunit.overrides]\ntests = 3", "overrides: invalid value {'tests': 3}; expected tables"),
+            (f"{override}slow_after = 'x'", "overrides: the override for '*': slow_after: invalid value 'x'"),
+            (f"{override}json = 'x'", "overrides: the override for '*': 'json' cannot be set for single tests"),
+        ):
+            self.write("pyproject.toml", f"{text}\n")
+            self.check_complaint(f"pyproject.toml: {complaint}")
         os.unlink("pyproject.toml")
+        self.write("setup.cfg", "[isolatedunit.override.x]\ntests = *\n")
+        self.check_complaint("setup.cfg: unknown section [isolatedunit.override.x]; expected [isolatedunit.groups] or")
         self.write("setup.cfg", "[isolatedunit]\nfork_after = tests\n")
         self.check_complaint("setup.cfg", "invalid value 'tests'", "one of start, import, fixtures")
         self.write("setup.cfg", "nonsense\n")

@@ -1,0 +1,72 @@
+"""What somebody may have meant who gave an option that there is not: ours with a mistake in it, or another runner's.
+
+Imported only when there is such an option.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+
+FROM_OTHER_RUNNERS = {
+    "-j": (
+        *("--concurrency", "--max-workers", "--maxWorkers", "--numprocesses", "--parallel", "--processes"),
+        *("--test-threads", "--threads", "--workers", "-n", "-w"),
+    ),
+    "--coverage": ("--cov", "--with-coverage"),
+    "--failed-first": ("--ff",),
+    "--failfast": ("--bail", "--exitfirst", "--fail-fast", "--stop", "-x"),
+    "--group-limit": ("--test-group",),
+    "--hunt-leaks": ("--huntrleaks", "-R"),
+    "--json": ("--json-report", "--json-report-file"),
+    "--junit-xml": ("--junit", "--junitxml", "--with-xunit", "--xunit-file"),
+    "--last-failed": ("--failed", "--failing", "--lf", "--only-failures", "--onlyFailures", "--rerun-failing"),
+    "--locals": ("--show-locals", "--showlocals", "-l"),
+    "--max-failures": ("--max-fail", "--maxfail"),
+    "--memory-limit": ("--memlimit", "-M"),
+    "--no-capture": ("--capture", "--nocapture"),
+    "--parallel-by": ("--dist",),
+    "--process-timeout": ("--per-test-timeout", "--test-timeout", "--testTimeout", "--timeout"),
+    "--repeat": ("--count", "--repeat-each", "--repeats", "--stress-count"),
+    "--retries": ("--reruns", "--retry"),
+    "--retry-delay": ("--reruns-delay",),
+    "--run-timeout": ("--global-timeout", "--session-timeout"),
+    "--seed": ("--random-order-seed", "--random-seed", "--randomly-seed", "--randseed"),
+    "--shard": ("--partition", "--splits"),
+    "--show-output": ("--show-capture",),
+    "--shuffle": ("--random", "--random-order", "--randomize", "-r"),
+    "--slowest": ("--timing", "--timings"),
+    "--start-directory": ("--start-dir", "--test-path", "--where"),
+    "--until-failure": ("--forever", "--until-fail", "-F"),
+}
+"""The names that other runners have for what ours does: pytest and its plug-ins, nose, Django, stestr, trial, CPython's
+own test runner, nextest, Jest and Vitest."""
+
+NEEDLESS = {
+    "--boxed": "every test has a process of its own already",
+    "--forked": "every test has a process of its own already",
+    "--no-cov": "coverage is measured only with --coverage",
+    "--no-fail-fast": "a run goes on after a failure unless --failfast is given",
+    "--noinput": "nothing asks",
+    "--no-input": "nothing asks",
+}
+
+
+def explain_unknown(unknown: str, flags: Collection[str]) -> str:
+    """One sentence about an option that is none of *flags*, and what it may have been meant to be."""
+    name = unknown.partition("=")[0]
+    if name[:1] == "-" != name[1:2]:
+        name = name[:2]  # its value may follow without a space
+    if name in NEEDLESS:
+        return f"unknown option {name}; leave it out: {NEEDLESS[name]}."
+    ours = next((ours for ours, theirs in FROM_OTHER_RUNNERS.items() if name in theirs), None)
+    if ours in flags:
+        return f"unknown option {name}; isolatedunit calls it {ours}."
+    long = sorted(flag for flag in flags if flag.startswith("--"))
+    abbreviated = [flag for flag in long if flag.startswith(name)] if name.startswith("--") else []
+    near = abbreviated or difflib.get_close_matches(name, long, 1)
+    if len(near) == 1:
+        return f"unknown option {name}; did you mean {near[0]}?"
+    if near:
+        return f"unknown option {name}; write out which you mean: {', '.join(near)}."
+    return f"unknown option {name}; --help lists those that there are."
