@@ -258,9 +258,14 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             if reporters.durations is not None:
                 self._print_after_errors(result, reporters.durations.lines(self.durations or 0, self.verbosity))
 
-        stream = self.stream
+        stream, timeline = self.stream, reporters.timeline
+        filters = []
         if is_past or self.options.events is not None:  # a replay must print the same as the run that it repeats
-            self.stream = _WritelnDecorator(FilteredStream(stream, rewrite_elapsed(lambda: reporters.timeline.seconds)))
+            filters.append(rewrite_elapsed(lambda: timeline.seconds))
+        if sys.version_info < (3, 12):  # from when on unittest does this itself
+            filters.append(lambda text: "NO TESTS RAN" if text == "OK" and not timeline.counts.tests else text)
+        if filters:
+            self.stream = _WritelnDecorator(FilteredStream(stream, *filters))
         try:
             return super().run(dispatch)  # type: ignore[arg-type]
         finally:

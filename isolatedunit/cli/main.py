@@ -14,7 +14,14 @@ from collections.abc import Sequence
 from isolatedunit.cli.exit_codes import FAILURE, INTERNAL, INTERRUPTED, NO_TESTS, SUCCESS, USAGE
 from isolatedunit.cli.parser import SUBCOMMANDS, parse_all
 from isolatedunit.cli.run import run_tests
-from isolatedunit.errors import BackendUnavailable, CollectionError, Interrupted, IsolatedUnitError, OptionError
+from isolatedunit.errors import (
+    BackendUnavailable,
+    CollectionError,
+    Interrupted,
+    IsolatedUnitError,
+    NoSuchTest,
+    OptionError,
+)
 from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.terminal.streams import FilteredStream, LosableStream, keep_encodable
 from isolatedunit.system import processes
@@ -55,6 +62,12 @@ def _run(argv: Sequence[str] | None) -> int:
             return code
         processes.own_this_process(argv is None)
         return run_tests(parse_all(arguments))
+    except NoSuchTest as exception:
+        from isolatedunit.cli.suggestions import explain_unknown_name
+
+        for name, sentence in exception.unknown.items():
+            _print_error(explain_unknown_name(name, sentence, (*SUBCOMMANDS, "discover")))
+        return USAGE
     except (OptionError, CollectionError, BackendUnavailable) as exception:
         _print_error(str(exception))
         return USAGE

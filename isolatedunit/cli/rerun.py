@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isolatedunit.config.options import PER_TEST, TABLE, Options
-from isolatedunit.model.results import TestReport
+from isolatedunit.model.results import TestReport, path_of
 
 _FIXTURE = re.compile(r"(?:setUp|tearDown)(?:Class|Module) \((.+)\)")
 _FAILED_TEST = "unittest.loader._FailedTest."
@@ -35,12 +35,11 @@ class RerunCommands:
             program += f" --config {shlex.quote(given['config'])}"
         self._program = program
         found = "".join(_as_flags(name, given[name]) for name in _OF_DISCOVERY if name in given)
-        self._discovers = not names
         self._finds_by_name = bool(names) or _finds_by_name(options)
         listed = "".join(f" {shlex.quote(name)}" for name in names)
-        self._wanted = f"{program}{listed}" if names else f"{program} discover{found}"
+        self._wanted = f"{program}{found}{listed}" if names else f"{program} discover{found}"
         chosen = "".join(_as_flags(name, given[name]) for name in _OF_THE_CHOICE if name in given)
-        wanted = listed or (f" discover{found}" if found else "")
+        wanted = f"{found}{listed}" if names else f" discover{found}" if found else ""
         self.failed = None if options.history is None else f"{program}{wanted}{chosen}{self._end} --last-failed"
 
     def __call__(self, report: TestReport) -> str | None:
@@ -56,11 +55,12 @@ class RerunCommands:
             return None  # there is no test with this name any more
         else:
             name, needs_id = test.name_in_command or "", test.needs_id
-            if self._discovers and test_id == f"{_FAILED_TEST}{name}":
+            if test_id == f"{_FAILED_TEST}{name}":
                 test_id = name  # which is still right when the module can be imported
         if not (name + test_id).isprintable():
             return None
-        if not self._finds_by_name or not name:
+        # trap: what a folder on the command line has is imported from there, and not from the current folder
+        if not self._finds_by_name or not name or path_of(None if test is None else test.home):
             return f"{self._wanted} {_as_id(test_id)}{self._end}"
         return f"{self._program} {shlex.quote(name)}{' ' + _as_id(test_id) if needs_id else ''}{self._end}"
 

@@ -1,6 +1,6 @@
-"""What somebody may have meant who gave an option that there is not: ours with a mistake in it, or another runner's.
+"""What somebody may have meant who gave an option or a command that there is not.
 
-Imported only when there is such an option.
+Imported only when there is such a mistake.
 """
 
 from __future__ import annotations
@@ -70,3 +70,14 @@ def explain_unknown(unknown: str, flags: Collection[str]) -> str:
     if near:
         return f"unknown option {name}; write out which you mean: {', '.join(near)}."
     return f"unknown option {name}; --help lists those that there are."
+
+
+def explain_unknown_name(name: str, sentence: str, commands: Collection[str]) -> str:
+    """One sentence about a name that no test has: *sentence*, unless it looks like one of the commands."""
+    begun = [command for command in commands if command.startswith(name)] if len(name) > 1 else []
+    near = begun or difflib.get_close_matches(name, commands, 1, 0.7)
+    if not near:
+        return sentence
+    if near[0] == name:
+        return f"there is no test {name}; a command comes first: isolatedunit {name}"
+    return f"there is no test and no command {name}; did you mean: isolatedunit {near[0]}?"

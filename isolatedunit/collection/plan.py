@@ -40,14 +40,28 @@ class TestDescription(Typed):
         return has_source and all(len(statement.split()) > 1 for statement in self.prefix)
 
 
+class UnknownName(Typed):
+    """A *name*, as the user wrote it, that no test has.
+
+    *prefix* is the part of it that was found, *rest* the other, and *known* are the names that could have followed.
+    """
+
+    name: str
+    prefix: str
+    rest: str
+    known: list[str]
+
+
 class Plan:
-    """Plans the tests that a collector lists, report by report; `warnings` are what the user should know of them.
+    """Plans the tests that a collector lists, report by report; `warnings` are what the user should know of them,
+    `unknown` the names that no test has.
 
     Values that many tests share are kept only once: a hundred thousand tests have the same few modules and classes.
     """
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
+        self.unknown: list[UnknownName] = []
         self._tests: list[PlannedTest] = []
         self._error: CollectionError | None = None
         self._shared: dict[str, Any] = {}
@@ -58,6 +72,7 @@ class Plan:
         try:
             if report.error is not None:
                 raise CollectionError(report.error)
+            self.unknown += [_read_unknown(entry) for entry in report.unknown]
             for test in report.tests if self._error is None else ():
                 self._tests.append(plan_test(len(self._tests), test, self._share))
         except CollectionError as exception:
@@ -72,6 +87,15 @@ class Plan:
     def _share(self, value: Any) -> Any:
         """Return the first value that was equal to *value*, so that equal values are one object."""
         return self._shared.setdefault(value if type(value) is str else repr(value), value)
+
+
+def _read_unknown(entry: dict[str, Any]) -> UnknownName:
+    try:
+        return read(UnknownName, entry)
+    except ValueError as exception:
+        raise CollectionError(
+            f"collecting the tests failed: the collector sent something that is no name ({exception}): {entry!r:.200}"
+        ) from exception
 
 
 def plan_test(number: int, test: dict[str, Any], share: Callable[[Any], Any] = lambda value: value) -> PlannedTest:

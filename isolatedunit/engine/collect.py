@@ -15,7 +15,7 @@ from isolatedunit.engine.loop import Loop
 from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduling.backlog import SPAWN_BACKOFF
 from isolatedunit.engine.scheduling.settler import SPAWN_TRIES
-from isolatedunit.errors import CollectionError, Interrupted, IsolatedUnitError
+from isolatedunit.errors import CollectionError, Interrupted, IsolatedUnitError, NoSuchTest
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.protocol.child_settings import ChildSettings
@@ -50,6 +50,10 @@ class Collection:
         Raises `CollectionError`, `Interrupted`, and `IsolatedUnitError` where the run was ended for another reason.
         """
         source = {**source, "select": [*self._options.patterns]} if self._options.patterns else dict(source)
+        if "names" in source:
+            from isolatedunit.collection.names import read_names
+
+            source["names"] = read_names(source["names"], self._options)
         known_bad: KnownBad = {}
         tries = 1
         while True:
@@ -58,7 +62,12 @@ class Collection:
             if attempt.received_all:
                 for text in plan.warnings:
                     self._loop.publisher.warn(text)
-                return plan.finish()
+                tests = plan.finish()
+                if plan.unknown:
+                    from isolatedunit.collection.names import explain
+
+                    raise NoSuchTest({unknown.name: explain(unknown, self._options) for unknown in plan.unknown})
+                return tests
             if attempt.cause == "cancelled":
                 reason = self._control.stop_reason
                 raise Interrupted if reason is None else IsolatedUnitError(f"{reason}; no test was run.")

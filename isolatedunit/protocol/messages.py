@@ -235,13 +235,15 @@ class ImportStarted(Report):
 class TestsCollected(Report):
     """The next tests of the list, in order; with *last* there are no more, and *error* says why there is no list.
 
-    *warnings* are what the user should know about their classes.
+    *warnings* are what the user should know about their classes. *unknown* has an entry for each name of the source
+    that no test has (see `isolatedunit.collection.plan.UnknownName`); if there is any, no tests are listed.
     """
 
     tests: list[dict[str, Any]]
     last: bool = False
     error: str | None = None
     warnings: list[str] = []  # noqa: RUF012 - a default like any other
+    unknown: list[dict[str, Any]] = []  # noqa: RUF012
 
 
 class FixtureStarted(Report):
