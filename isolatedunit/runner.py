@@ -236,7 +236,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         chosen = choose(tests, self.options, {} if history is None else history.read())
         if self.display is not None:
             self.display.estimate.expect(chosen.expectations.seconds)
-        self.planned_in_all_shards = len(tests)
+        self.planned_in_all_shards = chosen.in_all_shards
         for note in chosen.notes:
             self.stream.writeln(f"isolatedunit: {note}")
 

@@ -28,6 +28,7 @@ from isolatedunit.collection.fingerprints import variant_of
 from isolatedunit.collection.import_path import unload_shadowed
 from isolatedunit.collection.locations import location_of
 from isolatedunit.collection.overrides import DECLARES_ATTRIBUTE, find_misspelt, overrides_of
+from isolatedunit.collection.tags import tags_of
 from isolatedunit.errors import CollectionError, OptionError
 from isolatedunit.protocol.messages import ImportStarted, OutcomeNoted, TestEnded, TestsCollected
 
@@ -322,8 +323,14 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
     planned["home"] = home
     if not has_fixtures(cls):
         planned["fixtures"] = False
-    planned["overrides"] = overrides_of(test)
+    planned.update(_what_its_code_sets(test))
     return planned
+
+
+def _what_its_code_sets(test: Any) -> dict[str, Any]:
+    """The options and the tags that the class and the method of a test set."""
+    overrides, tags = overrides_of(test), tags_of(test)
+    return {"overrides": overrides, "tags": tags} if tags else {"overrides": overrides}
 
 
 def _preparation_of(test: Any, source: Source, loader: Loader) -> Source | None:

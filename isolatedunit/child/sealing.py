@@ -31,9 +31,10 @@ SEALED = frozenset(
         (
             "child",
             "bootstrap cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt "
-            "random_seed reaper receipt recorder reporter streams suite template tracebacks unknown_names warmth worker",
+            "random_seed reaper receipt recorder reporter streams suite template tracebacks unknown_names warmth "
+            "worker",
         ),
-        ("collection", "addresses bytecode fingerprints import_path locations overrides"),
+        ("collection", "addresses bytecode fingerprints import_path locations overrides tags"),
         ("handles", "descriptors leaving origins processes state threads tracker"),
         ("model", "schema subtests"),
         ("protocol", "channel child_settings messages phases pickling"),

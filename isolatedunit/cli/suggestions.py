@@ -14,6 +14,8 @@ FROM_OTHER_RUNNERS = {
         *("--test-threads", "--threads", "--workers", "-n", "-w"),
     ),
     "--coverage": ("--cov", "--with-coverage"),
+    "--exclude": ("--deselect", "--ignore", "--ignore-glob", "--skip"),
+    "--exclude-tag": ("--exclude-tags", "--skip-tags"),
     "--failed-first": ("--ff",),
     "--failfast": ("--bail", "--exitfirst", "--fail-fast", "--stop", "-x"),
     "--group-limit": ("--test-group",),
@@ -37,6 +39,7 @@ FROM_OTHER_RUNNERS = {
     "--shuffle": ("--random", "--random-order", "--randomize", "-r"),
     "--slowest": ("--timing", "--timings"),
     "--start-directory": ("--start-dir", "--test-path", "--where"),
+    "--tag": ("--marker", "--markers", "--tags", "-m"),
     "--until-failure": ("--forever", "--until-fail", "-F"),
 }
 """The names that other runners have for what ours does: pytest and its plug-ins, nose, Django, stestr, trial, CPython's

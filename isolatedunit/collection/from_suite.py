@@ -14,6 +14,7 @@ from unittest.util import strclass
 from isolatedunit.collection.addresses import address_by_class, identify, is_loader_made, walk
 from isolatedunit.collection.fingerprints import fingerprint_of
 from isolatedunit.collection.overrides import find_misspelt, overrides_of
+from isolatedunit.collection.tags import tags_of
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.pickling import carry, to_dill
 
@@ -65,6 +66,7 @@ def plan_one(number: int, test: Any) -> PlannedTest:
         home=_home_of(address["class"].partition(":")[0] if "class" in address else cls.__module__),
         address=address,
         overrides=overrides_of(test),
+        tags=tuple(tags_of(test)),
         reports=reports,
         cause="ipc" if reports and not is_loader_made(test) else None,
     )

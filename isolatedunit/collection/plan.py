@@ -33,6 +33,7 @@ class TestDescription(Typed):
     fixtures: bool = True
     name_in_command: str | None = None
     needs_id: bool = False
+    tags: list[str] = []  # noqa: RUF012
 
     def makes_sense(self) -> bool:
         """Whether the source is valid and each statement of the prefix is an import."""
@@ -126,6 +127,7 @@ def plan_test(number: int, test: dict[str, Any], share: Callable[[Any], Any] = l
         fixtures=described.fixtures,
         name_in_command=described.name_in_command,
         needs_id=described.needs_id,
+        tags=share(tuple(described.tags)),
     )
 
 

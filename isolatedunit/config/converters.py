@@ -149,8 +149,24 @@ def texts(value: Any) -> tuple[str, ...]:
 
 @expects("a list of patterns")
 def patterns(value: Any) -> tuple[str, ...]:
-    """Patterns of test names; a pattern without ``*`` may match anywhere in the name, as for unittest."""
-    return tuple(pattern if "*" in pattern else f"*{pattern}*" for pattern in texts(value))
+    """Patterns of test names; a pattern without ``*`` may match anywhere in the name, as for unittest.
+
+    One with spaces is an expression; raises `OptionError` if it makes no sense.
+    """
+    found = tag_patterns(value)
+    return tuple(pattern if "*" in pattern or " " in pattern else f"*{pattern}*" for pattern in found)
+
+
+@expects("a list of tags")
+def tag_patterns(value: Any) -> tuple[str, ...]:
+    """Tags, and expressions of tags; raises `OptionError` for one that makes no sense."""
+    found = tuple(" ".join(pattern.split()) for pattern in texts(value))
+    for pattern in found:
+        if " " in pattern:
+            from isolatedunit.config.expressions import Expression
+
+            Expression(pattern)
+    return found
 
 
 @expects("a file name, or none")

@@ -21,21 +21,19 @@ from isolatedunit.config.converters import (
     expects,
     flag,
     group_limits,
-    hash_seed,
     jobs,
     retry_reasons,
     seconds,
-    shard,
     size,
     some_seconds,
     text,
     text_or_none,
     texts,
     whole,
-    whole_or_none,
 )
 from isolatedunit.config.leak_policy import read_policy
 from isolatedunit.config.output_options import OutputOptions, option
+from isolatedunit.config.selection_options import SelectionOptions
 from isolatedunit.config.unittest_options import UnittestOptions
 from isolatedunit.errors import OptionError
 from isolatedunit.model.start_methods import START_METHODS
@@ -61,7 +59,7 @@ def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(UnittestOptions, OutputOptions):
+class Options(OutputOptions, SelectionOptions, UnittestOptions):
     """The options of a run, or of one test in it. Times are seconds, sizes bytes."""
 
     # ---- isolation
@@ -221,7 +219,6 @@ class Options(UnittestOptions, OutputOptions):
         "how many tests of a group may run at once; 1 unless given",
         "--group-limit",
         metavar="NAME=N",
-        section="selection and order",
     )
     exclusive: bool = option(False, flag, "run nothing else at the same time as the test", per_test=True)
     slots: int = option(
@@ -229,50 +226,6 @@ class Options(UnittestOptions, OutputOptions):
         count,
         "how many slots the test takes; a run has as many as processes that may run at the same time",
         per_test=True,
-    )
-
-    # ---- selection and order
-    history: str | None = option(
-        None,
-        text_or_none,
-        "file with durations and outcomes of past runs, used to start the longest tests first; none keeps no such file",
-        "--history",
-        metavar="FILE|none",
-    )
-    failed_first: bool = option(False, flag, "start with the tests that failed last time", "--failed-first")
-    last_failed: bool = option(
-        False, flag, "run only the tests that failed last time, or all tests if none did", "--last-failed"
-    )
-    shuffle: bool = option(
-        False, flag, "run modules, the classes in each module and the tests in each class in random order", "--shuffle"
-    )
-    seed: int | None = option(
-        None,
-        whole_or_none,
-        "seed for the random order, to repeat an earlier one; implies --shuffle",
-        "--seed",
-        metavar="N",
-    )
-    hash_seed: int | None = option(
-        None,
-        hash_seed,
-        "hash seed of all processes, to repeat an earlier order of sets (default: PYTHONHASHSEED, or a random one)",
-        "--hash-seed",
-        metavar="N",
-    )
-    repeat: int = option(1, count, "run each test N times and count each time as a test", "--repeat", metavar="N")
-    until_failure: bool = option(
-        False,
-        flag,
-        "repeat the tests until one fails: up to 100 times, or as often as --repeat says",
-        "--until-failure",
-    )
-    shard: tuple[int, int] | None = option(
-        None,
-        shard,
-        "run only shard K of N; all shards take about the same time",
-        "--shard",
-        metavar="K/N",
     )
 
     # ---- results
@@ -401,7 +354,7 @@ class Options(UnittestOptions, OutputOptions):
 
 
 _OUTPUT_OPTIONS = {declared.name for declared in fields(OutputOptions)}
-# these come last, and unittest's first, since --help and the documentation have this order
+# these come last, and those of the first base class first, since --help and the documentation have this order
 TABLE: dict[str, Field[Any]] = {
     declared.name: declared
     for declared in sorted(fields(Options), key=lambda declared: declared.name in _OUTPUT_OPTIONS)

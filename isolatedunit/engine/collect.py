@@ -49,7 +49,9 @@ class Collection:
         A module whose import ends that child becomes one reported error, and the next child lists the rest.
         Raises `CollectionError`, `Interrupted`, and `IsolatedUnitError` where the run was ended for another reason.
         """
-        source = {**source, "select": [*self._options.patterns]} if self._options.patterns else dict(source)
+        patterns = self._options.patterns
+        by_loader = patterns and not any(" " in pattern for pattern in patterns)  # which knows no expressions
+        source = {**source, "select": [*patterns]} if by_loader else dict(source)
         if "names" in source:
             from isolatedunit.collection.names import read_names
 

@@ -205,7 +205,9 @@ class SelectTest(ProjectTestCase):
 
     def test_an_id_that_no_test_has(self) -> None:
         self.write("test_it.py", PREPARED)
-        self.assertEqual(self.run_here("--id", "test_it.Prepared.test_i").exit_code, 5)
+        ended = self.run_here("--id", "test_it.Prepared.test_i")
+        self.assertEqual(ended.exit_code, 2)
+        self.assertIn("--id: there is no test test_it.Prepared.test_i; did you mean", ended.output)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import unittest
+import unittest.mock
 
-from isolatedunit import IsolatedTestCase, OptionError, isolated
+from isolatedunit import IsolatedTestCase, OptionError, isolated, tag
 from isolatedunit.collection.overrides import find_misspelt, overrides_of
+from isolatedunit.collection.tags import tags_of
 from tests.support.sample_suite import faces_suite
 
 
@@ -32,6 +34,42 @@ class OverridesTest(unittest.TestCase):
             isolated(process_timeout="x")
         with self.assertRaisesRegex(TypeError, "TestCase"):
             isolated(int)
+
+
+class TagTest(unittest.TestCase):
+    def test_those_of_the_class_and_of_the_method(self) -> None:
+        @tag("db")
+        class Base(unittest.TestCase):
+            pass
+
+        @tag("slow", "db")
+        class Case(Base):
+            @tag("network")
+            @tag("paid")
+            def test_plain(self) -> None:
+                """Do nothing."""
+
+            @tag("outer")
+            @isolated
+            @tag("inner")
+            def test_isolated(self) -> None:
+                """Do nothing."""
+
+            def test_bare(self) -> None:
+                """Do nothing."""
+
+        self.assertEqual(tags_of(Case("test_plain")), ["db", "network", "paid", "slow"])
+        self.assertEqual(tags_of(Case("test_isolated")), ["db", "inner", "outer", "slow"])
+        self.assertEqual(tags_of(Case("test_bare")), ["db", "slow"])
+        self.assertEqual(tags_of(Base()), ["db"])
+
+    def test_what_is_not_tags(self) -> None:
+        for value in ("slow", 3, [object()], {"slow": 1}, unittest.mock.MagicMock()):
+            self.assertEqual(tags_of(type("Case", (unittest.TestCase,), {"tags": value})()), [])
+        self.assertEqual(tags_of(type("Case", (unittest.TestCase,), {"tags": ("b", "a")})()), ["a", "b"])
+        for wrong in ((), (unittest,), ("",)):
+            with self.assertRaisesRegex(TypeError, "@tag takes texts"):
+                tag(*wrong)
 
 
 class MisspeltTest(unittest.TestCase):

@@ -243,6 +243,9 @@ class CommandLineTest(ProjectTestCase):
 
     def test_every_option_of_the_table_has_its_flag(self) -> None:
         given: dict[str, tuple[list[str], Any]] = {
+            "exclude": (["--exclude", "x", "--exclude", "a and not b"], ("*x*", "a and not b")),
+            "tags": (["--tag", "slow", "--tag", "db or net"], ("slow", "db or net")),
+            "exclude_tags": (["--exclude-tag", "slow"], ("slow",)),
             "isolation": (["--isolation", "class"], "class"),
             "start_method": (["--start-method", "spawn"], "spawn"),
             "fork_after": (["--fork-after", "start"], "start"),
@@ -310,7 +313,7 @@ class CommandLineTest(ProjectTestCase):
             "slowest": (["--slowest"], True),
         }
         of_some_tests = {"group", "exclusive", "slots", "overrides"}  # which files, classes and methods set
-        of_unittest = {*itertools.takewhile(lambda name: name != "isolation", TABLE)}
+        of_unittest = {*itertools.takewhile(lambda name: name != "exclude", TABLE)}
         own = TABLE.keys() - of_unittest - of_some_tests
         self.assertEqual(set(given), own)
         for name, (arguments, value) in given.items():

@@ -154,6 +154,7 @@ def describe_report(report: TestReport) -> dict[str, Any]:
         "cause": report.cause,
         "flaky": report.flaky,
         "duration": report.duration,
+        "tags": [] if report.planned is None else list(report.planned.tags),
         "message": report.message,
         "traceback": report.traceback,
         "stdout": report.stdout,
