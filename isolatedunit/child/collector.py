@@ -323,14 +323,18 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
     planned["home"] = home
     if not has_fixtures(cls):
         planned["fixtures"] = False
-    planned.update(_what_its_code_sets(test))
+    planned.update(_what_its_code_sets(test, command))
     return planned
 
 
-def _what_its_code_sets(test: Any) -> dict[str, Any]:
-    """The options and the tags that the class and the method of a test set."""
-    overrides, tags = overrides_of(test), tags_of(test)
-    return {"overrides": overrides, "tags": tags} if tags else {"overrides": overrides}
+def _what_its_code_sets(test: Any, command: CollectTests) -> dict[str, Any]:
+    """The options and the tags that the class and the method of a test set, and where that is, if it is wanted."""
+    found: dict[str, Any] = {"overrides": overrides_of(test)}
+    if tags := tags_of(test):
+        found["tags"] = tags
+    if command.locates:
+        found["location"] = location_of(test)
+    return found
 
 
 def _preparation_of(test: Any, source: Source, loader: Loader) -> Source | None:

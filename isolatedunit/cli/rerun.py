@@ -25,7 +25,8 @@ class RerunCommands:
     """Makes the command that runs a test again, when it is called with the test's report.
 
     *names* are the tests that the command line named, none for discovery, and *given* has the values of its options as
-    they were written. `failed` is the command that runs all failed tests again, None without a history.
+    they were written. `failed` is the command that runs all failed tests again, None without a history, and where names
+    were read from standard input.
     """
 
     def __init__(self, options: Options, names: Sequence[str], given: Mapping[str, Any]) -> None:
@@ -35,12 +36,16 @@ class RerunCommands:
             program += f" --config {shlex.quote(given['config'])}"
         self._program = program
         found = "".join(_as_flags(name, given[name]) for name in _OF_DISCOVERY if name in given)
-        self._finds_by_name = bool(names) or _finds_by_name(options)
+        file = given.get("from_file")
+        self._can_be_repeated = file != "-"
         listed = "".join(f" {shlex.quote(name)}" for name in names)
-        self._wanted = f"{program}{found}{listed}" if names else f"{program} discover{found}"
+        listed += "" if file is None else f" --from-file {shlex.quote(file)}"
+        self._finds_by_name = bool(listed) or _finds_by_name(options)
+        self._wanted = f"{program}{found}{listed}" if listed else f"{program} discover{found}"
         chosen = "".join(_as_flags(name, given[name]) for name in _OF_THE_CHOICE if name in given)
-        wanted = f"{found}{listed}" if names else f" discover{found}" if found else ""
-        self.failed = None if options.history is None else f"{program}{wanted}{chosen}{self._end} --last-failed"
+        wanted = f"{found}{listed}" if listed else f" discover{found}" if found else ""
+        has_command = options.history is not None and self._can_be_repeated
+        self.failed = f"{program}{wanted}{chosen}{self._end} --last-failed" if has_command else None
 
     def __call__(self, report: TestReport) -> str | None:
         """The command on one line; None if no command would run just this test."""
@@ -61,7 +66,7 @@ class RerunCommands:
             return None
         # trap: what a folder on the command line has is imported from there, and not from the current folder
         if not self._finds_by_name or not name or path_of(None if test is None else test.home):
-            return f"{self._wanted} {_as_id(test_id)}{self._end}"
+            return f"{self._wanted} {_as_id(test_id)}{self._end}" if self._can_be_repeated else None
         return f"{self._program} {shlex.quote(name)}{' ' + _as_id(test_id) if needs_id else ''}{self._end}"
 
 

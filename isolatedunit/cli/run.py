@@ -131,7 +131,11 @@ def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: Exi
 
 def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
     """Run the tests that are wanted, or replay a run of the *past*; returns the exit code."""
-    names, is_run = wanted.names, past is None
+    if wanted.action is not None:
+        from isolatedunit.cli.list import show_tests
+
+        return show_tests(wanted)
+    is_run = past is None
     options = with_hash_seed(wanted.options) if is_run else wanted.options
     with deferring_interrupts(), ExitStack() as closing:
         prestarted = _begin_template(options, closing) if is_run else None
@@ -151,10 +155,7 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
             closing.callback(runner.progress_lines.close)
         if is_run:
             _equip(runner, wanted, stream, closing)
-        source: dict[str, Any] = {"names": list(names)}
-        if not names:
-            source = {"discover": [options.start_directory, options.pattern, options.top_level_directory]}
-        result = runner.run_source(source) if past is None else runner.replay(past)
+        result = runner.run_source(wanted.source) if past is None else runner.replay(past)
     return _exit_code_of(runner, result, options, past)
 
 

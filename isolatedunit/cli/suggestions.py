@@ -23,6 +23,7 @@ FROM_OTHER_RUNNERS = {
     "--json": ("--json-report", "--json-report-file"),
     "--junit-xml": ("--junit", "--junitxml", "--with-xunit", "--xunit-file"),
     "--last-failed": ("--failed", "--failing", "--lf", "--only-failures", "--onlyFailures", "--rerun-failing"),
+    "--list": ("--co", "--collect", "--collect-only", "--list-tests", "--listTests"),
     "--locals": ("--show-locals", "--showlocals", "-l"),
     "--max-failures": ("--max-fail", "--maxfail"),
     "--memory-limit": ("--memlimit", "-M"),

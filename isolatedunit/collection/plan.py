@@ -34,10 +34,13 @@ class TestDescription(Typed):
     name_in_command: str | None = None
     needs_id: bool = False
     tags: list[str] = []  # noqa: RUF012
+    location: list[Any] | None = None
 
     def makes_sense(self) -> bool:
-        """Whether the source is valid and each statement of the prefix is an import."""
+        """Whether the source and the location are valid and each statement of the prefix is an import."""
         has_source = type(self.address.get("source", {})) is dict
+        if self.location is not None and [type(part) for part in self.location] != [str, int]:
+            return False
         return has_source and all(len(statement.split()) > 1 for statement in self.prefix)
 
 
@@ -128,6 +131,7 @@ def plan_test(number: int, test: dict[str, Any], share: Callable[[Any], Any] = l
         name_in_command=described.name_in_command,
         needs_id=described.needs_id,
         tags=share(tuple(described.tags)),
+        location=None if described.location is None else (share(described.location[0]), described.location[1]),
     )
 
 

@@ -43,8 +43,8 @@ class Collection:
         self._make_settings = make_settings
         self._attempts = 0
 
-    def collect(self, source: Mapping[str, Any]) -> list[PlannedTest]:
-        """The tests that *source* names, as a child lists them.
+    def collect(self, source: Mapping[str, Any], *, locates: bool = False) -> list[PlannedTest]:
+        """The tests that *source* names, as a child lists them; with *locates* they have a `location`.
 
         A module whose import ends that child becomes one reported error, and the next child lists the rest.
         Raises `CollectionError`, `Interrupted`, and `IsolatedUnitError` where the run was ended for another reason.
@@ -60,7 +60,7 @@ class Collection:
         tries = 1
         while True:
             plan = Plan()
-            attempt = self._collect_once(source, known_bad, plan)
+            attempt = self._collect_once(source, known_bad, plan, locates)
             if attempt.received_all:
                 for text in plan.warnings:
                     self._loop.publisher.warn(text)
@@ -98,12 +98,17 @@ class Collection:
         while self._loop.now < until and not self._control.interrupts:
             self._loop.turn(until)
 
-    def _collect_once(self, source: dict[str, Any], known_bad: KnownBad, plan: Plan) -> Attempt:
+    def _collect_once(self, source: dict[str, Any], known_bad: KnownBad, plan: Plan, locates: bool) -> Attempt:
         self._attempts += 1
         attempt = Attempt(f"{self._run}/collect#{self._attempts}", (), self._options)
         settings = self._make_settings(self._options)
         command = CollectTests(
-            attempt=attempt.id, source=source, known_bad=known_bad, settings=settings, imports_anew=self._imports_anew()
+            attempt=attempt.id,
+            source=source,
+            known_bad=known_bad,
+            settings=settings,
+            imports_anew=self._imports_anew(),
+            locates=locates,
         )
         running = Running(attempt, ChildSpec(attempt.id, command, fork_after="start"), "", lambda _: None)
         self._loop.start(running)

@@ -88,9 +88,12 @@ class Run:
         """Whether children report subtests that pass, too, for a result that wants to hear of them."""
         self._launcher.passing_subtests = wanted
 
-    def collect(self, source: Mapping[str, Any]) -> list[PlannedTest]:
-        """The tests that *source* names, as a child lists them; raises `CollectionError`, and `Interrupted`."""
-        return self._collection.collect(source)
+    def collect(self, source: Mapping[str, Any], *, locates: bool = False) -> list[PlannedTest]:
+        """The tests that *source* names, as a child lists them, and with *locates* the place where each stands.
+
+        Raises `CollectionError`, `NoSuchTest` for a name that none has, and `Interrupted`.
+        """
+        return self._collection.collect(source, locates=locates)
 
     def expect_shared_imports(self, expected: Sequence[ImportsKey]) -> None:
         """Begin with imports that are likely to be shared, while tests are listed: one for each slot that is free."""

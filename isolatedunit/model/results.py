@@ -52,7 +52,8 @@ class PlannedTest:
     statements that its module begins with. *turn* counts from 0 if a test runs several times.
     *fixtures* is False only if neither its class nor its module can have any. *name_in_command* is a name that makes a
     command line run this test, None where there is none; it stands for other tests, too, if *needs_id* is set.
-    *tags* are those of its class and its method.
+    *tags* are those of its class and its method. *location* is the file and the line of its function, if that was asked
+    for.
     """
 
     number: int
@@ -72,6 +73,7 @@ class PlannedTest:
     name_in_command: str | None = None
     needs_id: bool = False
     tags: tuple[str, ...] = ()
+    location: tuple[str, int] | None = None
 
 
 @record(frozen=True)

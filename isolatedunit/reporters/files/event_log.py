@@ -39,7 +39,7 @@ RESULTS = (RunStarted, RetryScheduled, TestFinished, Warned, RunCancelled, RunFi
 """The events with the results of tests."""
 
 LEFT_OUT: dict[type, set[str]] = {
-    PlannedTest: {"home", "address", "overrides", "reports", "prefix", "name_in_command", "needs_id"},
+    PlannedTest: {"home", "address", "overrides", "reports", "prefix", "name_in_command", "needs_id", "location"},
     TestReport: {"returned", "session"},
 }
 
