@@ -233,7 +233,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         originals: Mapping[int, Any],
     ) -> Callable[[Any], None]:
         """Return a function that runs the selected tests in the selected order."""
-        chosen = choose(tests, self.options, {} if history is None else history.read())
+        unreached = history.read_unreached() if history is not None and self.options.last_failed else ()
+        chosen = choose(tests, self.options, {} if history is None else history.read(), unreached)
         if self.display is not None:
             self.display.estimate.expect(chosen.expectations.seconds)
         self.planned_in_all_shards = chosen.in_all_shards

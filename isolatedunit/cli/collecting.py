@@ -30,5 +30,8 @@ def collect_tests(wanted: Wanted, *, locates: bool = False) -> list[PlannedTest]
 def choose_tests(wanted: Wanted, tests: list[PlannedTest]) -> Chosen:
     """Those of the *tests* that a run with these options would run, in its order; nothing is written to the history."""
     options = with_consequences(wanted.options)
-    past = {} if options.history is None else History(options.history, only_reads=True).read()
-    return choose(tests, options if wanted.action == "dry_run" else replace(options, repeat=1), past)
+    options = options if wanted.action == "dry_run" else replace(options, repeat=1)
+    if options.history is None:
+        return choose(tests, options, {})
+    history = History(options.history, only_reads=True)
+    return choose(tests, options, history.read(), history.read_unreached())

@@ -49,7 +49,11 @@ class SelectionOptions:
     )
     failed_first: bool = option(False, flag, "start with the tests that failed last time", "--failed-first")
     last_failed: bool = option(
-        False, flag, "run only the tests that failed last time, or all tests if none did", "--last-failed"
+        False,
+        flag,
+        "run only the tests that failed last time, and those that a run which ended early did not reach; all tests if "
+        "there are none",
+        "--last-failed",
     )
     shuffle: bool = option(
         False, flag, "run modules, the classes in each module and the tests in each class in random order", "--shuffle"

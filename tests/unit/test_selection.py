@@ -167,6 +167,14 @@ class LastFailedTest(unittest.TestCase):
         self.assertEqual(len(self.choose("setUpModule (n)")), 12)
         self.assertEqual(len(self.choose("unittest.loader._FailedTest.n")), 12)
 
+    def test_what_a_run_that_ended_early_did_not_reach(self) -> None:
+        failed = {TESTS[0].id: Past(0.1, None, "failed", 2, 1), TESTS[1].id: Past(0.1, None, "passed", 1, 0)}
+        chosen = choose(TESTS, Options(last_failed=True), failed, {TESTS[0].id, TESTS[5].id, "gone.C.test"})
+        self.assertEqual(list(chosen.tests), [TESTS[0], TESTS[5]])
+        note = "--last-failed: 1 of 36 tests failed last time, and 1 did not run to an end"
+        self.assertEqual(chosen.notes, (note,))
+        self.assertEqual(list(choose(TESTS, Options(), failed, {TESTS[5].id}).tests), TESTS)
+
     def test_all_where_none_did(self) -> None:
         self.assertEqual(len(self.choose()), len(TESTS))
         self.assertEqual(len(self.choose("gone.C.test")), len(TESTS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -106,8 +106,13 @@ def _describe_choice(options: Options) -> str:
     return " ".join(f"{flag} {value!r}" for flag, values in given.items() for value in values)
 
 
-def choose(tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Past]) -> Chosen:
-    """Choose from *tests*; *past* is what is known about some of them. Raises `NoSuchTest`."""
+def choose(
+    tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Past], unreached: Collection[str] = ()
+) -> Chosen:
+    """Choose from *tests*; *past* is what is known about some of them. Raises `NoSuchTest`.
+
+    *unreached* are the ids of those that a run which ended early did not reach.
+    """
     notes = []
     if options.ids:
         tests = _choose_by_id(tests, options)
@@ -118,10 +123,14 @@ def choose(tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Pa
             notes.append(f"{of_how_many} matches {_describe_choice(options)}")
         tests = narrowed
     if options.last_failed:
-        failed = failed_last(tests, past)
-        if failed:
-            notes.append(f"--last-failed: {len(failed)} of {len(tests)} tests failed last time")
-            tests = failed
+        failed = {test.number for test in failed_last(tests, past)}
+        others = sum(test.id in unreached and test.number not in failed for test in tests)
+        if failed or others:
+            counted = [(len(failed), "failed last time"), (others, "did not run to an end")]
+            (first, words), *rest = [(count, words) for count, words in counted if count]
+            also = "".join(f", and {count} {words}" for count, words in rest)
+            notes.append(f"--last-failed: {first} of {len(tests)} tests {words}{also}")
+            tests = [test for test in tests if test.number in failed or test.id in unreached]
         else:
             notes.append(f"--last-failed: the history has no failures from last time; running all {len(tests)} tests")
     known = {test.id: past[test.id] for test in tests if test.id in past}

@@ -202,7 +202,9 @@ class Summary:
             return []  # a single one stands just above
         more = self._failures - len(self._failed)
         lines = ["Failed:", *(line for _, line in sorted(self._failed)), *([f"  and {more} more"] if more else [])]
-        return lines if self._rerun_command is None else [*lines, f"To run these again: {self._rerun_command}"]
+        if self._rerun_command is None or self._timeline.not_run:
+            return lines
+        return [*lines, f"To run these again: {self._rerun_command}"]
 
     def _format_repeated(self) -> list[str]:
         """How often each test failed that failed at least once."""
@@ -223,6 +225,8 @@ class Summary:
         count, reason = len(not_run), "" if stopped is None else f" because {stopped.reason}"
         shown = [f"  {on_one_line(test_id)}" for test_id in not_run[:NOT_RUN_SHOWN]]
         more = [f"  and {count - NOT_RUN_SHOWN} more"] if count > NOT_RUN_SHOWN else []
+        if self._rerun_command is not None:
+            more.append(f"To run these, and what failed: {self._rerun_command}")
         return [f"isolatedunit: {count} test{' was' if count == 1 else 's were'} not run{reason}:", *shown, *more]
 
 
