@@ -158,8 +158,9 @@ class Loader(unittest.TestLoader):
             for one, test_id in zip(of_module, ids, strict=True)
             if test_id == name or test_id.startswith(f"{name}.") or is_failed(one[0])
         ]
-        inside = [test_id.removeprefix(f"{unknown['prefix']}.") for test_id in ids]
-        return found, {**unknown, "known": [*unknown["known"], *inside][:MOST_KNOWN]}
+        above = f"{unknown['prefix']}."
+        inside = {test_id.removeprefix(above) for test_id in ids if test_id.startswith(above)}
+        return found, {**unknown, "known": sorted(inside.union(unknown["known"]))[:MOST_KNOWN]}
 
     def prefix_of(self, name: str) -> list[str]:
         """The import statements that the module begins with; see `leading_imports`."""

@@ -97,6 +97,7 @@ def make_parser(tests: str = _ANY_TESTS, *, runs: bool = True, **more: Any) -> P
     version = f"isolatedunit {__version__} (Python {sys.version.partition(' ')[0]})"
     parser.add_argument("--version", action="version", version=version, help="show the version and exit")
     parser.add_argument("--config", metavar="FILE", help="read options from this .toml or .cfg file only")
+    parser.add_argument("--preset", metavar="NAME", help="apply this table of presets in the configuration file")
     parser.add_argument("--from-file", metavar="FILE|-", help="choose also the tests that this file names, one a line")
     if runs:
         parser.add_argument("--list", action="store_true", help="list the tests that would run, and run none")
@@ -140,6 +141,10 @@ def parse(argv: Sequence[str]) -> tuple[Options, list[str]]:
     return wanted.options, wanted.names
 
 
+_NO_OPTIONS = ("config", "preset", "from_file")
+"""What the command line has besides options, and a command that runs a test again has to have, too."""
+
+
 class Wanted(NamedTuple):
     """A command line: its options, the names of tests, where each option was set, and the values as they were written.
 
@@ -177,7 +182,7 @@ def parse_all(argv: Sequence[str], parser: Parser | None = None, alone: Mapping[
     argv = [f"{word}={alone[word]}" if word in alone else word for word in argv]
     given = vars((parser or make_parser()).read(argv))
     names: list[str] = given.pop("tests", [])
-    config, file = given.pop("config", None), given.pop("from_file", None)
+    config, preset, file = (given.pop(name, None) for name in _NO_OPTIONS)
     action = next((name for name in ("dry_run", "list") if given.pop(name, False)), None)
     if names[:1] == ["discover"]:
         for name, value in zip(("start_directory", "pattern", "top_level_directory"), names[1:], strict=False):
@@ -188,12 +193,12 @@ def parse_all(argv: Sequence[str], parser: Parser | None = None, alone: Mapping[
             )
         names = []
     in_file = None if file is None else _read_names(file)
-    options, origins = load_options_with_origins(OF_THE_COMMAND, config=config)
+    options, origins = load_options_with_origins(OF_THE_COMMAND, config=config, preset=preset)
     for name, value in given.items():
         flag = max(TABLE[name].metadata["flags"] or ("-v",), key=len)
         options = options.with_values({name: read(name, value, flag)}, flag)
         origins[name] = f"the command line ({flag})"
-    given |= {name: value for name, value in (("config", config), ("from_file", file)) if value is not None}
+    given |= {name: value for name, value in zip(_NO_OPTIONS, (config, preset, file), strict=True) if value is not None}
     check_files(options)
     return Wanted(options, names, origins, given, in_file, action)
 

@@ -32,8 +32,9 @@ class RerunCommands:
     def __init__(self, options: Options, names: Sequence[str], given: Mapping[str, Any]) -> None:
         program = "python -m isolatedunit" if sys.argv[0].startswith("python") else os.path.basename(sys.argv[0])
         self._end = "".join(_as_flags(name, given[name]) for name in TABLE if name in given and name in _OF_THE_TEST)
-        if "config" in given:
-            program += f" --config {shlex.quote(given['config'])}"
+        for name in ("config", "preset"):
+            if name in given:
+                program += f" --{name} {shlex.quote(given[name])}"
         self._program = program
         found = "".join(_as_flags(name, given[name]) for name in _OF_DISCOVERY if name in given)
         file = given.get("from_file")

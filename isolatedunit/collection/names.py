@@ -34,7 +34,7 @@ Wanted = dict[str, Any]
 
 _AT_LINE = re.compile(r"(.+\.py):(\d+)", re.IGNORECASE)
 _REPORTED = re.compile(r"(?:(?:setUp|tearDown)(?:Class|Module) \((.+)\)|unittest\.loader\._FailedTest\.(.+))")
-_MOST_SUGGESTED = 3
+_MOST_SUGGESTED = 5
 
 
 def read_names(names: Iterable[str], options: Options) -> list[Wanted]:
@@ -163,7 +163,10 @@ def explain(unknown: UnknownName, options: Options) -> str:
     at_line = _AT_LINE.fullmatch(unknown.name)
     if at_line is not None:
         return f"there is no test at line {at_line[2]} of {at_line[1]}."
-    return _sentence(f"there is no test {unknown.name}", _find_near(unknown, options))
+    near = _find_near(unknown, options)
+    if not near and unknown.rest and 0 < len(unknown.known) <= _MOST_SUGGESTED:
+        return f"there is no test {unknown.name}; {unknown.prefix} has {', '.join(unknown.known)}."
+    return _sentence(f"there is no test {unknown.name}", near)
 
 
 def _find_near(unknown: UnknownName, options: Options) -> list[str]:

@@ -163,7 +163,8 @@ class UnknownTest(NamesTestCase):
             (self.explain("CartTest.test_add"), f"did you mean {cart}.test_add?"),
             (self.explain("test_more"), "did you mean shop.deep.test_more?"),
             (self.explain("shop.test_crat.CartTest"), f"did you mean {cart}?"),
-            (self.explain("shop.nothing", "shop", ("test_cart",)), "; isolatedunit list shows those there are."),
+            (self.explain("shop.nothing", "shop", ("test_cart", "deep")), "; shop has test_cart, deep."),
+            (self.explain("shop.nothing", "shop", tuple("abcdef")), "; isolatedunit list shows those there are."),
             (self.explain("qwerty"), "there is no test qwerty; isolatedunit list shows those there are."),
         ):
             self.assertIn(expected, said)
