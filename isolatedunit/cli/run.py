@@ -125,6 +125,8 @@ def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: Exi
     given = wanted.given
     if "hash_seed" not in wanted.origins and seed_in_environment() is None and options.hash_seed is not None:
         given = {**given, "hash_seed": options.hash_seed}  # it was drawn
+    places = {"start_directory", "pattern", "top_level_directory"}
+    runner.discovers_all = not places & wanted.given.keys()
     again = RerunCommands(options, wanted.names, given)
     runner.command_for, runner.command_for_failed = again, again.failed
 

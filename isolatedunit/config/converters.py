@@ -193,7 +193,9 @@ def count_or_none(value: Any) -> int | None:
     return count(value)
 
 
-RETRIED = ("failed", "error", "unexpectedSuccess", *(cause for cause in CAUSES if cause not in ("cancelled", "flaky")))
+_NEVER_RETRIED = ("cancelled", "flaky", "quarantine")
+
+RETRIED = ("failed", "error", "unexpectedSuccess", *(cause for cause in CAUSES if cause not in _NEVER_RETRIED))
 """What `retry_on` may name: the outcomes that make a run fail, and the causes."""
 
 

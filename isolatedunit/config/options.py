@@ -58,6 +58,16 @@ def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     return tuple(found)
 
 
+@expects("tables, each with tests (a pattern of ids), a reason and, if it is to end, until (a date)")
+def _read_quarantine(value: Any) -> tuple[Any, ...]:
+    """Read the entries of the quarantine, each of which is a `isolatedunit.config.quarantine.Entry`."""
+    if not value:
+        return ()
+    from isolatedunit.config.quarantine import read_entries
+
+    return read_entries(value)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options(OutputOptions, SelectionOptions, UnittestOptions):
     """The options of a run, or of one test in it. Times are seconds, sizes bytes."""
@@ -336,6 +346,12 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
 
     overrides: tuple[tuple[str, Mapping[str, Any]], ...] = option(
         (), _read_overrides, "patterns of test ids, each with options for the tests that match"
+    )
+
+    quarantine: tuple[Any, ...] = option(
+        (),
+        _read_quarantine,
+        "tests whose failures are shown apart and do not fail the run: patterns of test ids, a reason and a last day",
     )
 
     @property

@@ -3,7 +3,8 @@
 In the current directory ``[isolatedunit]`` in ``setup.cfg`` is read, and then ``[tool.isolatedunit]``
 in ``pyproject.toml``, whose values win. A preset that is chosen, ``[tool.isolatedunit.presets.NAME]``, wins over these,
 and ``ISOLATEDUNIT_*`` variables win over all. In a ``.cfg`` file, where there are no tables in tables,
-``[isolatedunit.groups]``, ``[isolatedunit.overrides.NAME]`` and ``[isolatedunit.presets.NAME]`` take their place.
+``[isolatedunit.groups]``, and ``[isolatedunit.overrides.NAME]``, ``.presets.NAME]`` and ``.quarantine.NAME]`` take
+their place.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ PRESET_VARIABLE = "ISOLATEDUNIT_PRESET"
 _GROUPS_SECTION = "isolatedunit.groups"
 _OVERRIDES_SECTIONS = "isolatedunit.overrides."
 _PRESETS_SECTIONS = "isolatedunit.presets."
+_QUARANTINE_SECTIONS = "isolatedunit.quarantine."
 
 Layer = tuple[str, Mapping[str, Any]]
 """Where some options are set, and their values."""
@@ -133,15 +135,17 @@ def _read_cfg(path: str) -> dict[str, Any]:
     values: dict[str, Any] = dict(parser["isolatedunit"]) if parser.has_section("isolatedunit") else {}
     if parser.has_section(_GROUPS_SECTION):
         values["groups"] = dict(parser[_GROUPS_SECTION])
-    overrides = [dict(parser[name]) for name in parser.sections() if name.startswith(_OVERRIDES_SECTIONS)]
-    if overrides:
-        values["overrides"] = overrides
+    for name, prefix in (("overrides", _OVERRIDES_SECTIONS), ("quarantine", _QUARANTINE_SECTIONS)):
+        tables = [dict(parser[section]) for section in parser.sections() if section.startswith(prefix)]
+        if tables:
+            values[name] = tables
     presets = [name for name in parser.sections() if name.startswith(_PRESETS_SECTIONS)]
     if presets:
         values["presets"] = {name.removeprefix(_PRESETS_SECTIONS): dict(parser[name]) for name in presets}
     for name in parser.sections():
-        is_known = name == _GROUPS_SECTION or name.startswith((_OVERRIDES_SECTIONS, _PRESETS_SECTIONS))
+        prefixes = (_OVERRIDES_SECTIONS, _PRESETS_SECTIONS, _QUARANTINE_SECTIONS)
+        is_known = name == _GROUPS_SECTION or name.startswith(prefixes)
         if name.startswith("isolatedunit.") and not is_known:
-            known = ", ".join(f"[{one}NAME]" for one in (_OVERRIDES_SECTIONS, _PRESETS_SECTIONS))
+            known = ", ".join(f"[{one}NAME]" for one in prefixes)
             raise OptionError(f"{path}: unknown section [{name}]; expected [{_GROUPS_SECTION}], {known}.")
     return values

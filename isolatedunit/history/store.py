@@ -142,6 +142,8 @@ class History:
             report = event.report
             if report.cause == "cancelled":
                 self._unreached.add(_storable(report.id))
+            elif report.cause == "quarantine":  # the report of an entry, and of no test
+                return
             elif (report.attempts and not report.is_fixture) or report.outcome not in GOOD:
                 self._keep(report)
         elif isinstance(event, RunFinished):
@@ -325,7 +327,7 @@ _WRITTEN = ("id", "duration", "peak_rss", "outcome", "cause")
 def _values_of(row: Row, now: float) -> dict[str, object]:
     values = {name: getattr(row, name) for name in _WRITTEN}
     # a failure without a message replaces the message of the failure before it
-    message = None if row.outcome in GOOD else row.message
+    message = None if row.outcome in GOOD and row.cause != "quarantine" else row.message
     return {**values, "failed": row.outcome not in GOOD, "now": now, "message": message}
 
 
@@ -335,8 +337,9 @@ def _with_cost(row: Row, cost: float) -> Row:
 
 def _row_of(report: TestReport) -> Row:
     peak = report.attempts[-1].memory_usage.get("peak_rss") if report.attempts else None
-    cause = "flaky" if report.flaky else report.cause
-    message = "" if report.outcome in GOOD else _storable(report.message[:LONGEST_MESSAGE])
+    cause = "flaky" if report.flaky else report.cause if report.quarantine is None else "quarantine"
+    is_good = report.outcome in GOOD and report.quarantine is None
+    message = "" if is_good else _storable(report.message[:LONGEST_MESSAGE])
     return Row(_storable(report.id), report.duration, peak, report.outcome, cause, message)
 
 

@@ -27,6 +27,7 @@ CAUSES = (
     "ipc",
     "leak",
     "flaky",
+    "quarantine",
     "cancelled",
 )
 
@@ -178,7 +179,8 @@ class TestReport:
     *duration* is the test's own, in seconds, as unittest measures it. *counted* says whether
     unittest counts it among the tests that ran, which it does not do for fixtures. *place* orders the
     reports of a run as its tests were planned. *returned* is the return value of an isolated function, pickled by
-    dill, in base64; *session* is that of its SDK.
+    dill, in base64; *session* is that of its SDK. *quarantine* is why its failure, which its last attempt has, does not
+    fail the run, None if it did not fail or does so.
     """
 
     __test__ = False  # pytest: this is not a test
@@ -197,6 +199,7 @@ class TestReport:
     place: float = 0.0
     returned: str | None = None
     session: dict[str, Any] | None = None
+    quarantine: str | None = None
 
     def makes_sense(self) -> bool:
         """Whether the outcome is one of `OUTCOMES`."""
@@ -210,7 +213,7 @@ class TestReport:
     @property
     def flaky(self) -> bool:
         """Whether the test passed after an attempt that had not, whatever that counts as."""
-        came_out_well = self.outcome in PASSING or self.cause == "flaky"
+        came_out_well = (self.outcome in PASSING and self.quarantine is None) or self.cause == "flaky"
         return came_out_well and any(attempt.outcome not in GOOD for attempt in self.attempts[:-1])
 
     @property

@@ -186,3 +186,42 @@ RUNS_A_SUITE = """
         runner = IsolatedTestRunner(tags=["slow"], exclude=["It and test_a"])
         runner.run(unittest.defaultTestLoader.loadTestsFromModule(test_it))
     """
+
+
+class QuarantineTest(ProjectTestCase):
+    def test_known_failures_do_not_fail_the_run_and_are_shown_apart(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import os
+            import unittest
+
+            class It(unittest.TestCase):
+                def test_a(self):
+                    with self.subTest(1):
+                        self.fail("no")
+
+                def test_b(self):
+                    os._exit(3)
+
+                def test_c(self):
+                    pass
+            """,
+        )
+        entry = '[[tool.isolatedunit.quarantine]]\ntests = "test_it.It.test_{}"\nreason = "known"\n'
+        self.write("pyproject.toml", entry.format("[ab]"))
+        ended = self.run_here("-f")
+        self.assertEqual((ended.exit_code, ended.last_line), (0, "3 passed, 0 failed, 0 skipped"), ended.output)
+        listed = r"\nFailed in quarantine:\n  test_it.It.test_a: .*no \(known\)\n  test_it.It.test_b: "
+        self.assertRegex(ended.output, listed)
+        self.assertEqual(ended.tests()["test_it.It.test_a"]["quarantine"], "known")
+        self.assertIn("no failures from last time", self.run_here("--last-failed").output)
+        self.write("pyproject.toml", "".join(map(entry.format, ("[ab]", "gone", "c"))) + "until = 2020-01-01")
+        for arguments, failed in (([], 2), (["-s", ".", "--exclude", "test_b"], 2), (["test_it.It.test_c"], 1)):
+            with self.subTest(arguments):
+                ended = self.run_here(*arguments)
+                outcomes = ended.outcomes()
+                expected = {"quarantine (test_it.It.test_gone)": "error"} if failed == 2 else {}
+                expected["quarantine (test_it.It.test_c)"] = "error"
+                self.assertEqual(ended.exit_code, 1)
+                self.assertEqual({name: outcomes[name] for name in outcomes if "quar" in name}, expected)

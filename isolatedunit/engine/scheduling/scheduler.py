@@ -19,6 +19,7 @@ from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.engine.scheduling.lookahead import Lookahead
 from isolatedunit.engine.scheduling.memory import Admission
 from isolatedunit.engine.scheduling.ordering import Expectations
+from isolatedunit.engine.scheduling.quarantine import Quarantine
 from isolatedunit.engine.scheduling.settlement import Settlement
 from isolatedunit.engine.scheduling.settler import Settler
 from isolatedunit.engine.scheduling.slots import ORDINARY, Needs, SlotPool
@@ -57,7 +58,8 @@ class Scheduler:
         self._backlog = Backlog()
         self._slots = SlotPool(slots, dict(options.groups))
         self._scopes = FixtureScopes()
-        self._settler = Settler(tests, self.options_of, self._backlog, self._scopes)
+        quarantine = Quarantine(options.quarantine)
+        self._settler = Settler(tests, self.options_of, self._backlog, self._scopes, quarantine)
         self._units_of: dict[str, Unit] = {}
         self._in_hand = 0
         units = list(units_of(tests, options, self.options_of))

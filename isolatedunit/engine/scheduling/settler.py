@@ -9,6 +9,7 @@ from typing import Any
 from isolatedunit.engine.attempt.stimuli import SpawnFailed, TestRecord
 from isolatedunit.engine.scheduling.backlog import Backlog
 from isolatedunit.engine.scheduling.fixtures import Fixture, FixtureScopes, Standing
+from isolatedunit.engine.scheduling.quarantine import Quarantine, as_expected
 from isolatedunit.engine.scheduling.settlement import (
     Settlement,
     fail_for_leaks,
@@ -53,13 +54,19 @@ class Settler:
     """
 
     def __init__(
-        self, tests: Sequence[PlannedTest], options_of: OptionsOf, backlog: Backlog, scopes: FixtureScopes
+        self,
+        tests: Sequence[PlannedTest],
+        options_of: OptionsOf,
+        backlog: Backlog,
+        scopes: FixtureScopes,
+        quarantine: Quarantine,
     ) -> None:
         self.unreported = {test.number: test for test in tests}
         self.cancelled = False
         self._options_of = options_of
         self._backlog = backlog
         self._scopes = scopes
+        self._quarantine = quarantine
         self._spawn_budget = 20 + len(tests) // 10
         self._reported_fixtures: set[tuple[int, int, str]] = set()
         self._covered: set[tuple[int, int, str]] = set()
@@ -162,18 +169,27 @@ class Settler:
             return
         self._reported_fixtures.add((*met, fixture))
         outcome, tests = worst_outcome(notes, succeeded=False), done.unit.tests
+        excuse = self._excuse_fixture(fixture, tests, notes, cause) if self._quarantine else None
         report = TestReport(
             id=fixture,
-            outcome=outcome,
+            outcome=outcome if excuse is None else "expectedFailure",
             cause=cause,
-            notes=tuple(notes),
+            notes=tuple(notes) if excuse is None else (as_expected(notes),),
             counted=False,
             stdout=done.outputs[0].stdout,
             stderr=done.outputs[0].stderr,
             attempts=(*done.unit.history, done.facts(outcome, cause)),
             place=tests[0].number - 0.5 if fixture.startswith("setUp") else tests[-1].number + 0.5,
+            quarantine=excuse,
         )
         done.events.append(TestFinished(done.now, report))
+
+    def _excuse_fixture(
+        self, fixture: str, tests: Sequence[PlannedTest], notes: Sequence[Note], cause: str | None
+    ) -> str | None:
+        owner = fixture.partition(" ")[2][1:-1]
+        above = [test for test in (*tests, *self.unreported.values()) if owner in (test.class_id, test.module)]
+        return None if cause == "cancelled" else self._quarantine.excuse(above, notes, succeeded=False)
 
     def _retry_fixture(self, done: Settlement, fixture: str, notes: Sequence[Note], cause: str | None) -> bool:
         unit, conclusion = done.unit, done.attempt.conclusion
@@ -214,14 +230,17 @@ class Settler:
 
     def _finish(self, done: Settlement, test: PlannedTest, record: TestRecord, output: Output) -> None:
         outcome = worst_outcome(record.notes, succeeded=record.succeeded)
+        excuse = None
+        if self._quarantine and record.cause != "cancelled":
+            excuse = self._quarantine.excuse([test], record.notes, succeeded=record.succeeded)
         report = TestReport(
             id=test.id,
-            outcome=outcome,
+            outcome=outcome if excuse is None else "expectedFailure",
             cause=record.cause,
             duration=record.duration,
-            notes=tuple(record.notes),
+            notes=tuple(record.notes) if excuse is None else (as_expected(record.notes),),
             counted=record.counted,
-            succeeded=record.succeeded,
+            succeeded=record.succeeded and excuse is None,
             stdout=output.stdout,
             stderr=output.stderr,
             attempts=(*done.unit.history, done.facts(outcome, record.cause)),
@@ -229,6 +248,7 @@ class Settler:
             place=test.number,
             returned=done.attempt.evidence.returned,
             session=done.attempt.evidence.session,
+            quarantine=excuse,
         )
         self.unreported.pop(test.number, None)
         self._scopes.finish(test)

@@ -155,6 +155,7 @@ def describe_report(report: TestReport) -> dict[str, Any]:
         "flaky": report.flaky,
         "duration": report.duration,
         "tags": [] if report.planned is None else list(report.planned.tags),
+        "quarantine": report.quarantine,
         "message": report.message,
         "traceback": report.traceback,
         "stdout": report.stdout,
