@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        arguments = sys.argv[1:] if argv is None else list(argv)
+        arguments = _read_arguments() if argv is None else list(argv)
         if arguments and arguments[0] in SUBCOMMANDS:
             name = arguments[0]
             command = getattr(importlib.import_module(f"isolatedunit.cli.{name}"), f"{name}_command")
@@ -87,6 +87,15 @@ def _run(argv: Sequence[str] | None) -> int:
         return USAGE
     except Exception as exception:
         return _explain(exception)
+
+
+def _read_arguments() -> list[str]:
+    """The arguments of this process, or of the command line that a shell wants to be completed."""
+    if "_ARGCOMPLETE" not in os.environ:
+        return sys.argv[1:]
+    from isolatedunit.cli.completion import prepare
+
+    return prepare()
 
 
 def _print_error(text: str) -> None:

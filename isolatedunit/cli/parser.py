@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from isolatedunit import __version__
@@ -18,6 +18,7 @@ OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=HISTORY, watch
 """The defaults of the command, some of which differ from those of a runner in a program."""
 
 SUBCOMMANDS = {
+    "completion": ("SHELL", "have bash, zsh or fish complete this command"),
     "config": ("TEST...", "show the options of tests and their sources"),
     "history": ("[TEST...]", "show slow, flaky and failing tests"),
     "list": ("[TEST...]", "list tests, with places, tags and options"),
@@ -45,7 +46,12 @@ commands, each with its own --help:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that reports a mistake in one sentence, without the usage, and knows no abbreviations."""
+    """A parser that reports a mistake in one sentence, without the usage, and knows no abbreviations.
+
+    *complete* completes the command line that a shell has asked about, and ends the process.
+    """
+
+    complete: Callable[[Parser], None] | None = None
 
     def __init__(self, **more: Any) -> None:
         super().__init__(allow_abbrev=False, **more)
@@ -56,6 +62,8 @@ class Parser(argparse.ArgumentParser):
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
         """What *arguments* say, in any order; exits for ``--help``, and for a mistake, such as an unknown option."""
+        if Parser.complete is not None:
+            Parser.complete(self)
         found, rest = self.parse_known_intermixed_args(arguments)
         if rest:
             from isolatedunit.cli.suggestions import explain_unknown

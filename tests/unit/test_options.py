@@ -351,7 +351,8 @@ class CommandLineTest(ProjectTestCase):
             "annotations": (["--annotations", "azure"], "azure"),
             "slowest": (["--slowest"], True),
         }
-        of_some_tests = {"group", "exclusive", "slots", "overrides", "quarantine"}  # which files, classes and methods set
+        # which files, classes and methods set
+        of_some_tests = {"group", "exclusive", "slots", "overrides", "quarantine"}
         of_unittest = {*itertools.takewhile(lambda name: name != "exclude", TABLE)}
         own = TABLE.keys() - of_unittest - of_some_tests
         self.assertEqual(set(given), own)
