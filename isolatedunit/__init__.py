@@ -9,7 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from isolatedunit.calls.api import IsolatedTestOptions, IsolatedTestResult
-    from isolatedunit.case import IsolatedTestCase, isolated
+    from isolatedunit.case import IsolatedTestCase, isolated, tag
     from isolatedunit.config.options import Options
     from isolatedunit.errors import CarryError, IpcError, IsolatedUnitError, OptionError, RunnerClosed
     from isolatedunit.handles import HandleCleanupResult, HandleTracker, HandleTrackerMixin
@@ -43,6 +43,7 @@ __all__ = [
     "TestSDKOptions",
     "ipc",
     "isolated",
+    "tag",
 ]
 
 _HOMES = {
@@ -68,6 +69,7 @@ _HOMES = {
     "TestSDKOptions": "sdk",
     "ipc": "protocol.ipc",
     "isolated": "case",
+    "tag": "case",
 }
 
 

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK, for who completes all commands that say so: see isolatedunit.cli.completion
 """``python -m isolatedunit``, and the command ``isolatedunit``."""
 
 import gc

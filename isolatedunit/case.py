@@ -155,6 +155,24 @@ def _isolate(target: Any, options: dict[str, Any]) -> Any:
     return target
 
 
+def tag(*tags: str) -> Callable[[T], T]:
+    """Tag a test, or all tests of a class and of the classes derived from it: ``@tag("slow", "database")``.
+
+    ``--tag`` and ``--exclude-tag`` choose by tags. They are kept in an attribute ``tags``, as Django's own decorator
+    does. Raises `TypeError` for what is no text.
+    """
+    if not tags or not all(isinstance(one, str) and one for one in tags):
+        raise TypeError(f"@tag takes texts, such as @tag('slow'), and not {tags!r}")
+
+    def decorate(target: T) -> T:
+        # of a method that is isolated only the function is kept
+        tagged: Any = target._function if isinstance(target, _IsolatedMethod) else target
+        tagged.tags = {*getattr(tagged, "tags", ()), *tags}
+        return target
+
+    return decorate
+
+
 class _IsolatedMethod:
     """Takes the place of an isolated method until its class exists; the class then runs the test in a child.
 

@@ -62,6 +62,14 @@ class CollectionError(IsolatedUnitError):
     """The tests could not be listed. The command prints the reason and exits with code 2."""
 
 
+class NoSuchTest(CollectionError):
+    """Names that match no test: *unknown* has a sentence for each."""
+
+    def __init__(self, unknown: dict[str, str]) -> None:
+        super().__init__("\n".join(unknown.values()))
+        self.unknown = unknown
+
+
 class Interrupted(IsolatedUnitError):
     """The run was interrupted before its tests were collected."""
 

@@ -55,6 +55,17 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     `OptionError` for an unknown option or an unusable value.
     """
 
+    # only the command sets these: whether what it discovers is all that there is, CI annotations, the progress
+    # display, and a template started early
+    discovers_all = True
+    annotates = False
+    live: LivePage | None = None
+    prestarted: Prestarted | None = None
+    display: Display | None = None
+    progress_lines: ProgressLines | None = None
+    command_for: Callable[[TestReport], str | None] = staticmethod(no_command)
+    command_for_failed: str | None = None
+
     def __init__(
         self,
         stream: TextIO | None = None,
@@ -103,18 +114,11 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             allowed_leaks=(*options.allowed_leaks, *accepted),
         )
         self.durations = durations
+        self._scope = "tests"
         self.interrupted = False
         self.report_lost = False
         self.not_run: tuple[str, ...] = ()
         self.planned_in_all_shards = 0
-        # only the command passes these: CI annotations, the progress display, and a template started early
-        self.annotates = False
-        self.live: LivePage | None = None
-        self.prestarted: Prestarted | None = None
-        self.display: Display | None = None
-        self.progress_lines: ProgressLines | None = None
-        self.command_for: Callable[[TestReport], str | None] = no_command
-        self.command_for_failed: str | None = None
 
     def get_statistics(self) -> dict[str, Any]:
         """The costs of this runner's runs and calls so far, in seconds and bytes."""
@@ -125,7 +129,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
         After a Ctrl-C, prints the results so far and raises `KeyboardInterrupt`.
         """
-        result = self._run(lambda _: plan_suite(test))
+        self._scope = "tests"
+        result = self._run(lambda run: plan_suite(test, run.warn))
         if self.interrupted:
             raise KeyboardInterrupt
         return result
@@ -135,7 +140,10 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
         Raises `CollectionError` if they cannot be collected, and `Interrupted` if a Ctrl-C comes before they are.
         """
-        return self._run(lambda run: (run.collect(source), {}), json.dumps([source, self.options.patterns]))
+        options = self.options
+        discovers = "discover" in source and not options.patterns
+        self._scope = ("all" if self.discovers_all else "modules") if discovers else "tests"
+        return self._run(lambda run: (run.collect(source), {}), json.dumps([source, options.patterns]))
 
     def replay(self, past: PastRun) -> Any:
         """Send the events of a recorded run to all listeners as if it ran now, and return the result."""
@@ -233,10 +241,12 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         originals: Mapping[int, Any],
     ) -> Callable[[Any], None]:
         """Return a function that runs the selected tests in the selected order."""
-        chosen = choose(tests, self.options, {} if history is None else history.read())
+        unreached = history.read_unreached() if history is not None and self.options.last_failed else ()
+        chosen = choose(tests, self.options, {} if history is None else history.read(), unreached)
         if self.display is not None:
             self.display.estimate.expect(chosen.expectations.seconds)
-        self.planned_in_all_shards = len(tests)
+        self.planned_in_all_shards = chosen.in_all_shards
+        complaints = self._complain(tests)
         for note in chosen.notes:
             self.stream.writeln(f"isolatedunit: {note}")
 
@@ -249,9 +259,18 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             for reminder in chosen.reminders:
                 run.warn(reminder)
             with showing_child_errors(result):
-                run.execute(chosen.tests, chosen.expectations, chosen.shard)
+                run.execute(chosen.tests, chosen.expectations, chosen.shard, complaints)
 
         return dispatch
+
+    def _complain(self, tests: Sequence[PlannedTest]) -> list[TestReport]:
+        """Reports on what is wrong with the quarantine; of all shards, the first has them."""
+        quarantine, shard = self.options.quarantine, self.options.shard
+        if not quarantine or (shard is not None and shard[0] > 1):
+            return []
+        from isolatedunit.engine.scheduling.quarantine import complain
+
+        return complain(quarantine, tests, scope=self._scope)
 
     def _run_planned(self, execute: Callable[[Any], None], reporters: ReporterSet, *, is_past: bool = False) -> Any:
         def dispatch(result: Any) -> None:
@@ -259,9 +278,14 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             if reporters.durations is not None:
                 self._print_after_errors(result, reporters.durations.lines(self.durations or 0, self.verbosity))
 
-        stream = self.stream
+        stream, timeline = self.stream, reporters.timeline
+        filters = []
         if is_past or self.options.events is not None:  # a replay must print the same as the run that it repeats
-            self.stream = _WritelnDecorator(FilteredStream(stream, rewrite_elapsed(lambda: reporters.timeline.seconds)))
+            filters.append(rewrite_elapsed(lambda: timeline.seconds))
+        if sys.version_info < (3, 12):  # from when on unittest does this itself
+            filters.append(lambda text: "NO TESTS RAN" if text == "OK" and not timeline.counts.tests else text)
+        if filters:
+            self.stream = _WritelnDecorator(FilteredStream(stream, *filters))
         try:
             return super().run(dispatch)  # type: ignore[arg-type]
         finally:

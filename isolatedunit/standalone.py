@@ -7,12 +7,13 @@ import itertools
 import os
 import threading
 import unittest
+import warnings
 from dataclasses import replace
 from typing import Any
 
 from isolatedunit.backends.registry import open_backend
 from isolatedunit.calls.request_handlers import Handlers
-from isolatedunit.collection.from_suite import outcome_of, plan_one
+from isolatedunit.collection.from_suite import outcome_of, plan_one, warn_of_misspelt
 from isolatedunit.config.options import Options
 from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run
@@ -26,12 +27,16 @@ class _Session:
         self.process_id = os.getpid()
         self._bridge = ResultBridge(echo=True)
         self._numbers = itertools.count()
+        self._classes: set[type] = set()
         # the child's output is written by this process, where the other runner captures it
         options = replace(load_options(Options()), max_concurrent_processes=1)
         self._run = Run(options, [self._bridge], open_backend, answer=Handlers().answer)
 
     def run_case(self, test: unittest.TestCase, result: Any) -> None:
         """Run one test in a child and report to *result*."""
+        if type(test) not in self._classes:
+            self._classes.add(type(test))
+            warn_of_misspelt(type(test), warnings.warn)
         planned = plan_one(next(self._numbers), test)
         self._bridge.connect(result, {planned.number: test}, lambda: None)
         self._run.report_passing_subtests(self._bridge.wants_passing_subtests)

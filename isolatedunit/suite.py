@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unittest
+import warnings
 
 from isolatedunit.backends.registry import open_backend
 from isolatedunit.collection.from_suite import plan_suite
@@ -28,7 +29,7 @@ class IsolatedTestSuite(unittest.TestSuite):
         """Run the tests; with *debug* in this process, as `unittest.TestSuite` does."""
         if debug:
             return super().run(result, debug)
-        tests, originals = plan_suite(self)
+        tests, originals = plan_suite(self, warnings.warn)
         bridge = ResultBridge()
         run = Run(self.options or load_options(Options()), [bridge], open_backend)
         bridge.connect(result, originals, lambda: run.control.stop("the test result asked for it"))

@@ -7,25 +7,29 @@ import unittest
 from fnmatch import fnmatchcase
 from types import FunctionType
 from unittest.loader import _make_failed_import_test, _make_skipped_test  # type: ignore[attr-defined]
-from unittest.main import _convert_names  # type: ignore[attr-defined]
 from unittest.util import strclass
 
 from isolatedunit.child.import_prefix import leading_imports
 from isolatedunit.child.recorder import Recorder, format_exception
 from isolatedunit.child.suite import has_fixtures
+from isolatedunit.child.unknown_names import MOST_KNOWN, find_unknown, module_of
 from isolatedunit.collection.addresses import (
     ClassNumbers,
     address_by_class,
     follow,
     identify,
+    is_failed,
     is_loader_made,
     load,
     occurrences,
+    select,
     walk,
 )
 from isolatedunit.collection.fingerprints import variant_of
 from isolatedunit.collection.import_path import unload_shadowed
-from isolatedunit.collection.overrides import overrides_of
+from isolatedunit.collection.locations import location_of
+from isolatedunit.collection.overrides import DECLARES_ATTRIBUTE, find_misspelt, overrides_of
+from isolatedunit.collection.tags import tags_of
 from isolatedunit.errors import CollectionError, OptionError
 from isolatedunit.protocol.messages import ImportStarted, OutcomeNoted, TestEnded, TestsCollected
 
@@ -57,6 +61,9 @@ class Loader(unittest.TestLoader):
         self.prepared: dict[int, Source] = {}
         self.names: dict[int, str] = {}
         self.class_numbers = ClassNumbers()
+        self.unknown: list[dict[str, Any]] = []
+        self._kept: list[Any] = []  # trap: the id of a test that is gone is soon that of another one
+        self._no_tests: dict[str, bool] = {}
         self._prefixes: dict[str, list[str]] = {}
         self._path_before = list(sys.path)
         self._discovers = False
@@ -65,6 +72,7 @@ class Loader(unittest.TestLoader):
 
     def loadTestsFromTestCase(self, testCaseClass: type[unittest.TestCase]) -> unittest.TestSuite:
         suite = super().loadTestsFromTestCase(testCaseClass)
+        self._kept.append(suite)
         for test, _ in walk(suite):
             self.as_made[id(test)] = dict(vars(test))
         return suite
@@ -100,9 +108,61 @@ class Loader(unittest.TestLoader):
             return super().loadTestsFromName(name)
         except unittest.SkipTest as exception:
             return _make_skipped_test(name, exception, self.suiteClass)  # type: ignore[no-any-return]
-        except BaseException:
+        except BaseException as exception:
+            self._no_tests[name] = type(exception) is TypeError and _is_of_loader(exception)
             # unittest itself would end here, but trouble with one name need not cost the others
             return _make_failed_import_test(name, self.suiteClass)[0]  # type: ignore[no-any-return]
+
+    def load_wanted(self, wanted: dict[str, Any]) -> list[tuple[Any, Any]]:
+        """The tests that a name of the user's stands for, each as `walk` gives it.
+
+        *wanted* has the form of `isolatedunit.collection.names`. Notes in `unknown` if there are none of that name.
+        """
+        self._top_level_dir = None  # trap: before Python 3.12 a loader keeps that of the discovery before
+        if "path" in wanted and wanted["path"] not in sys.path:
+            sys.path.insert(0, wanted["path"])
+            self._note_path([wanted["path"]])
+        found: list[tuple[Any, Any]] = []
+        unknown = None
+        if "name" in wanted:
+            found, unknown = self._find(wanted["name"])
+        if not found and "discover" in wanted:
+            self._discovers, self._path_before = False, list(sys.path)
+            suite = self.discover(*wanted["discover"])
+            self._tag(suite, {"discover": wanted["discover"]})
+            return list(walk(suite))
+        if unknown is None and "class" in wanted:
+            found, unknown = _find_at(found, wanted), {"prefix": wanted["name"], "rest": "", "known": []}
+        if not found and unknown is not None:
+            self.unknown.append({**unknown, "name": wanted["as"]})
+        return found
+
+    def _find(self, name: str) -> tuple[list[tuple[Any, Any]], dict[str, Any] | None]:
+        """The tests of this dotted name, or of this id; and what is not known of the name, if there are none."""
+        found = list(walk(self.loadTestsFromName(name)))
+        if len(found) != 1 or not is_failed(found[0][0]):
+            return found, None
+        if name not in self._no_tests:
+            unknown = find_unknown(name)
+        else:
+            unknown = {"prefix": name, "rest": "", "known": []} if self._no_tests[name] else None
+        if unknown is None:
+            return found, None
+        module = module_of(unknown["prefix"])
+        if module is None:
+            return [], unknown
+        patterns, self.testNamePatterns = self.testNamePatterns, None
+        of_module = list(walk(self.loadTestsFromModule(module)))
+        self.testNamePatterns = patterns
+        ids = [identify(test) for test, _ in of_module]
+        found = [
+            one
+            for one, test_id in zip(of_module, ids, strict=True)
+            if test_id == name or test_id.startswith(f"{name}.") or is_failed(one[0])
+        ]
+        above = f"{unknown['prefix']}."
+        inside = {test_id.removeprefix(above) for test_id in ids if test_id.startswith(above)}
+        return found, {**unknown, "known": sorted(inside.union(unknown["known"]))[:MOST_KNOWN]}
 
     def prefix_of(self, name: str) -> list[str]:
         """The import statements that the module begins with; see `leading_imports`."""
@@ -123,6 +183,7 @@ class Loader(unittest.TestLoader):
             source["path"] = self.added_to_path
 
     def _tag(self, suite: Any, source: Source) -> None:
+        self._kept.append(suite)
         self._complete(source)
         for (_, occurrence), test in occurrences([test for test, _ in walk(suite)]).items():
             self.tags.setdefault(id(test), (source, occurrence))
@@ -130,10 +191,14 @@ class Loader(unittest.TestLoader):
     def _find_tests(self, start_dir: str, pattern: str, *args: Any) -> Any:
         if not self._discovers:
             self._discovers = True
-            self.added_to_path = [path for path in sys.path if path not in self._path_before]
-            if self.added_to_path:
-                unload_shadowed()
+            added = [path for path in sys.path if path not in self._path_before]
+            if added:
+                self._note_path(added)
         return super()._find_tests(start_dir, pattern, *args)  # type: ignore[misc]
+
+    def _note_path(self, added: list[str]) -> None:
+        self.added_to_path = [*added, *self.added_to_path]
+        unload_shadowed()
 
     def _announce_import(self, name: str) -> None:
         if name in self._known_bad:
@@ -148,11 +213,12 @@ class Loader(unittest.TestLoader):
 def collect(command: CollectTests, reporter: Reporter) -> None:
     """Report the tests that the command's source names, in order."""
     source = dict(command.source)
-    if "names" in source:
-        source["names"] = _convert_names(source["names"])
     loader = Loader(reporter, command.known_bad)
     try:
         found = _load(source, loader)
+        if loader.unknown:
+            reporter.send(TestsCollected, tests=[], last=True, unknown=loader.unknown)
+            return
         if not found and "select" in source:
             # ids that a load_tests has made up can be selected, too, where that selects no method
             source, patterns = {**source, "select": []}, source["select"]
@@ -165,20 +231,26 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
         reporter.send(TestsCollected, tests=[], last=True, error=_explain(exception))
         return
     planned: list[dict[str, Any]] = []
+    warnings: dict[type, list[str]] = {}
     try:
         for test, special in found:
             planned.append(_plan(test, special is not None, loader, command))
+            if (cls := type(test)) not in warnings and hasattr(cls, DECLARES_ATTRIBUTE):
+                warnings[cls] = find_misspelt(cls)
             if len(planned) == TESTS_A_MESSAGE:
                 reporter.send(TestsCollected, tests=planned)
                 planned = []
     except OptionError as exception:  # a class overrides an option with a value that cannot be used
         reporter.send(TestsCollected, tests=[], last=True, error=str(exception))
         return
-    reporter.send(TestsCollected, tests=planned, last=True)
+    reporter.send(TestsCollected, tests=planned, last=True, warnings=[text for of in warnings.values() for text in of])
 
 
 def _load(source: Source, loader: Loader) -> list[tuple[Any, Any]]:
     unittest.defaultTestLoader.testNamePatterns = None
+    if "names" in source:
+        select(source, loader)
+        return [one for wanted in source["names"] for one in loader.load_wanted(wanted)]
     suite = load(source, loader)
     loader._tag(suite, source)
     return list(walk(suite))
@@ -186,6 +258,19 @@ def _load(source: Source, loader: Loader) -> list[tuple[Any, Any]]:
 
 def _is_selected(test_id: str, patterns: list[str]) -> bool:
     return any(fnmatchcase(test_id, pattern if "*" in pattern else f"*{pattern}*") for pattern in patterns)
+
+
+def _find_at(found: list[tuple[Any, Any]], wanted: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """Those of the tests that begin in the lines that are wanted or, if there are none, those of the class there."""
+    module = wanted["name"]
+    file = getattr(sys.modules.get(module), "__file__", None)
+    first, last = wanted["lines"]
+    begun = [one for one in found if (at := location_of(one[0])) and at[0] == file and first <= at[1] <= last]
+    return begun or [one for one in found if is_failed(one[0]) or _is_of_class(one[0], module, wanted["class"])]
+
+
+def _is_of_class(test: Any, module: str, name: str) -> bool:
+    return any(base.__module__ == module and base.__qualname__ == name for base in type(test).__mro__)
 
 
 def _is_method_of(test: Any, name: str) -> bool:
@@ -212,6 +297,7 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
     }
     if is_loader_made(test):
         planned["reports"] = _run_here(test, command)
+        planned["home"] = {"path": loader.added_to_path} if loader.added_to_path else {}
         planned["name_in_command"] = loader.names.get(id(test), getattr(test, "_testMethodName", None))
         bad = command.known_bad.get(getattr(test, "_testMethodName", ""))
         if bad is not None:
@@ -239,7 +325,7 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
     planned["address"] = address
     planned["home"] = home
     planned.update(_facts_of(cls, loader))
-    planned["overrides"] = overrides_of(test)
+    planned.update(_what_its_code_sets(test, command))
     return planned
 
 
@@ -247,6 +333,16 @@ def _facts_of(cls: type, loader: Loader) -> dict[str, Any]:
     """What has to be known of the class; nothing of an ordinary one, since there may be very many tests."""
     number = loader.class_numbers.of(cls)
     return {**({} if has_fixtures(cls) else {"fixtures": False}), **({"class_number": number} if number else {})}
+
+
+def _what_its_code_sets(test: Any, command: CollectTests) -> dict[str, Any]:
+    """The options and the tags that the class and the method of a test set, and where that is, if it is wanted."""
+    found: dict[str, Any] = {"overrides": overrides_of(test)}
+    if tags := tags_of(test):
+        found["tags"] = tags
+    if command.locates:
+        found["location"] = location_of(test)
+    return found
 
 
 def _preparation_of(test: Any, source: Source, loader: Loader) -> Source | None:
@@ -327,9 +423,12 @@ def _text_of(method: Any) -> str | None:
 
 def _explain(exception: Exception) -> str:
     """Describe a failure to list: in one sentence if unittest's loader has one, else by the traceback of user code."""
+    return str(exception) if _is_of_loader(exception) else format_exception(exception)
+
+
+def _is_of_loader(exception: BaseException) -> bool:
+    """Whether unittest's loader itself raised it, and not what it has called."""
     trace = exception.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    if trace is not None and trace.tb_frame.f_globals.get("__name__") == "unittest.loader":
-        return str(exception)
-    return format_exception(exception)
+    return trace is not None and trace.tb_frame.f_globals.get("__name__") == "unittest.loader"

@@ -31,12 +31,13 @@ SEALED = frozenset(
         (
             "child",
             "bootstrap cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt "
-            "random_seed reaper receipt recorder reporter streams suite template tracebacks warmth worker",
+            "random_seed reaper receipt recorder reporter streams suite template tracebacks unknown_names warmth "
+            "worker",
         ),
-        ("collection", "addresses bytecode fingerprints import_path overrides"),
+        ("collection", "addresses bytecode fingerprints import_path locations overrides tags"),
         ("handles", "descriptors leaving origins processes state threads tracker"),
         ("model", "schema subtests"),
-        ("protocol", "channel child_settings messages phases pickling"),
+        ("protocol", "channel child_settings messages phases pickling plain_json"),
         ("system", "cgroups processes secrets"),
     )
     for name in names.split()

@@ -18,7 +18,8 @@ from types import FunctionType
 
 from isolatedunit.child import random_seed
 from isolatedunit.child.receipt import put_filters_back, refuse_warnings
-from isolatedunit.protocol.messages import RunTest, from_json, to_json
+from isolatedunit.protocol.messages import RunTest
+from isolatedunit.protocol.plain_json import from_json, to_json
 from isolatedunit.system.processes import open_regular
 
 TYPE_CHECKING = False

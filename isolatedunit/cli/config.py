@@ -22,32 +22,27 @@ Row = tuple[str, str, str]
 
 def config_command(arguments: Sequence[str]) -> int:
     """Print the options of the tests that *arguments* name; returns the exit code. Raises `OptionError`."""
-    from isolatedunit.backends.registry import open_backend
+    from isolatedunit.cli.collecting import collect_tests
     from isolatedunit.collection.plan import report_known
-    from isolatedunit.engine.run import Run
-    from isolatedunit.system.signals import heeding_signals
 
     parser = make_parser(
+        runs=False,
         tests="the modules, classes, methods or files whose options to show; at least one",
         prog="isolatedunit config",
         usage="%(prog)s [OPTION ...] TEST ...",
         description="Show the options that tests will have when they run with these options,\nand where each is set.",
         epilog=None,
     )
-    options, names, origins, _ = parse_all(arguments, parser)
-    if not names:
+    wanted = parse_all(arguments, parser)
+    if "names" not in wanted.source:
         raise OptionError("config: no test given; name a test, a class or a module, as for a run.")
-    run = Run(options, [], open_backend)
-    try:
-        with heeding_signals(run.control):
-            planned = run.collect({"names": names})
-    finally:
-        run.close()
+    planned = collect_tests(wanted)
     failed = next((report_known(test) for test in planned if test.reports), None)
     if failed is not None and failed.notes:
         message = failed.notes[0].message.strip().rpartition("\n")[2]
         raise OptionError(f"config: {failed.id.rpartition('.')[2]!r} cannot be loaded: {message.rstrip('.')}.")
-    print("\n".join(explain(planned, options, origins)), file=FilteredStream(sys.stdout, keep_encodable(sys.stdout)))
+    out = FilteredStream(sys.stdout, keep_encodable(sys.stdout))
+    print("\n".join(explain(planned, wanted.options, wanted.origins)), file=out)
     return SUCCESS if planned else NO_TESTS
 
 

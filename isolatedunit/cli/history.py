@@ -50,7 +50,7 @@ def history_command(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--json", metavar="FILE", help="write the lists as JSON; - is standard output")
     parser.add_argument("--html", metavar="FILE", help="write the lists as an HTML page")
-    given = parser.parse_args(arguments)
+    given = parser.read(arguments)
     if given.limit < 1:
         raise OptionError(f"--limit: invalid value {given.limit}; expected a whole number that is at least 1.")
     tests = _read(given.history)

@@ -32,7 +32,7 @@ def leaks_command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--baseline", metavar="FILE", default=DEFAULT_BASELINE, help=f"the baseline file (default: {DEFAULT_BASELINE})"
     )
-    given = parser.parse_args(arguments)
+    given = parser.read(arguments)
     leaks = list(_leaks_in(read_report(given.report, "leaks")))
     for test, leak in leaks:
         print(printable(f"{test}: {format_leak(leak)}"))

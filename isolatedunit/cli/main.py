@@ -14,7 +14,14 @@ from collections.abc import Sequence
 from isolatedunit.cli.exit_codes import FAILURE, INTERNAL, INTERRUPTED, NO_TESTS, SUCCESS, USAGE
 from isolatedunit.cli.parser import SUBCOMMANDS, parse_all
 from isolatedunit.cli.run import run_tests
-from isolatedunit.errors import BackendUnavailable, CollectionError, Interrupted, IsolatedUnitError, OptionError
+from isolatedunit.errors import (
+    BackendUnavailable,
+    CollectionError,
+    Interrupted,
+    IsolatedUnitError,
+    NoSuchTest,
+    OptionError,
+)
 from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.terminal.streams import FilteredStream, LosableStream, keep_encodable
 from isolatedunit.system import processes
@@ -47,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        arguments = sys.argv[1:] if argv is None else list(argv)
+        arguments = _read_arguments() if argv is None else list(argv)
         if arguments and arguments[0] in SUBCOMMANDS:
             name = arguments[0]
             command = getattr(importlib.import_module(f"isolatedunit.cli.{name}"), f"{name}_command")
@@ -55,6 +62,12 @@ def _run(argv: Sequence[str] | None) -> int:
             return code
         processes.own_this_process(argv is None)
         return run_tests(parse_all(arguments))
+    except NoSuchTest as exception:
+        from isolatedunit.cli.suggestions import explain_unknown_name
+
+        for name, sentence in exception.unknown.items():
+            _print_error(explain_unknown_name(name, sentence, (*SUBCOMMANDS, "discover")))
+        return USAGE
     except (OptionError, CollectionError, BackendUnavailable) as exception:
         _print_error(str(exception))
         return USAGE
@@ -74,6 +87,15 @@ def _run(argv: Sequence[str] | None) -> int:
         return USAGE
     except Exception as exception:
         return _explain(exception)
+
+
+def _read_arguments() -> list[str]:
+    """The arguments of this process, or of the command line that a shell wants to be completed."""
+    if "_ARGCOMPLETE" not in os.environ:
+        return sys.argv[1:]
+    from isolatedunit.cli.completion import prepare
+
+    return prepare()
 
 
 def _print_error(text: str) -> None:

@@ -27,7 +27,7 @@ def merge_command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--history", metavar="FILE", help="add the results to this history, which the shards did not do"
     )
-    given = parser.parse_args(arguments)
+    given = parser.read(arguments)
     merged = merge({path: read_report(path, "merge") for path in given.reports})
     if given.json is not None:
         try:
@@ -36,7 +36,9 @@ def merge_command(arguments: Sequence[str]) -> int:
             raise OptionError(f"--json: {given.json!r} cannot be written: {exception.strerror}.") from exception
     if given.history is not None:
         history = History(given.history)
-        history.learn([row for row in map(_row_of, merged["tests"]) if row is not None])
+        broken_off = [test["id"] for test in merged["tests"] if test["cause"] == "cancelled"]
+        rows = [row for row in map(_row_of, merged["tests"]) if row is not None]
+        history.learn(rows, unreached=[*broken_off, *merged["not_run"]])
         if history.problem is not None:
             raise OptionError(f"--history: {history.problem}.")
     counts = merged["counts"]
@@ -51,8 +53,8 @@ def merge_command(arguments: Sequence[str]) -> int:
 
 
 def _row_of(test: dict[str, Any]) -> Row | None:
-    if not test["attempts"] or test["id"].endswith(")"):
-        return None  # no process ran it, or it is a fixture
+    if not test["attempts"] or test["id"].endswith(")") or test["cause"] == "cancelled":
+        return None  # no process ran it to its end, or it is a fixture
     last = test["attempts"][-1]
     return Row(
         test["id"],

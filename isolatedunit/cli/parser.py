@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
+from isolatedunit import __version__
 from isolatedunit.cli.exit_codes import USAGE
 from isolatedunit.config.options import TABLE, Options, read
 from isolatedunit.config.output_files import HISTORY, check_files
@@ -16,8 +18,10 @@ OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=HISTORY, watch
 """The defaults of the command, some of which differ from those of a runner in a program."""
 
 SUBCOMMANDS = {
+    "completion": ("SHELL", "have bash, zsh or fish complete this command"),
     "config": ("TEST...", "show the options of tests and their sources"),
     "history": ("[TEST...]", "show slow, flaky and failing tests"),
+    "list": ("[TEST...]", "list tests, with places, tags and options"),
     "leaks": ("REPORT", "list leaks; with --accept, accept them"),
     "merge": ("REPORT...", "merge the reports of all shards into one"),
     "replay": ("FILE", "show a run again that --events recorded"),
@@ -42,11 +46,32 @@ commands, each with its own --help:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that reports a mistake in one sentence, without the usage."""
+    """A parser that reports a mistake in one sentence, without the usage, and knows no abbreviations.
+
+    *complete* completes the command line that a shell has asked about, and ends the process.
+    """
+
+    complete: Callable[[Parser], None] | None = None
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(allow_abbrev=False, **more)
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence, and exit with code 2."""
         self.exit(USAGE, f"{self.prog}: {message}\n")
+
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """What *arguments* say, in any order; exits for ``--help``, and for a mistake, such as an unknown option."""
+        if Parser.complete is not None:
+            Parser.complete(self)
+        found, rest = self.parse_known_intermixed_args(arguments)
+        if rest:
+            from isolatedunit.cli.suggestions import explain_unknown
+
+            unknown = next((word for word in rest if word.startswith("-")), None)
+            surplus = f"unexpected argument {rest[0]!r}."
+            self.error(surplus if unknown is None else explain_unknown(unknown, self._option_string_actions))
+        return found
 
 
 def make_subcommand_parser(name: str, description: str, **more: Any) -> Parser:
@@ -54,13 +79,14 @@ def make_subcommand_parser(name: str, description: str, **more: Any) -> Parser:
     return Parser(prog=f"isolatedunit {name}", description=description, **more)
 
 
-_ANY_TESTS = "modules, classes, methods or files to run; with none, or with 'discover', tests are discovered"
+_ANY_TESTS = "modules, classes, methods, files or folders; with none, or with 'discover', tests are discovered"
 
 
-def make_parser(tests: str = _ANY_TESTS, **more: Any) -> Parser:
+def make_parser(tests: str = _ANY_TESTS, *, runs: bool = True, **more: Any) -> Parser:
     """The parser of the options of a run, which leaves out what is not given.
 
-    *tests* is the help of the positional arguments; *more* replaces what the rest of the help says.
+    *tests* is the help of the positional arguments; *more* replaces what the rest of the help says. Without *runs*, it
+    is that of a command that runs no tests.
     """
     subcommands = [f"isolatedunit {name} {arguments}" for name, (arguments, _) in SUBCOMMANDS.items()]
     lines = [f"  {usage:<30}  {words}\n" for usage, (_, words) in zip(subcommands, SUBCOMMANDS.values(), strict=True)]
@@ -76,7 +102,15 @@ def make_parser(tests: str = _ANY_TESTS, **more: Any) -> Parser:
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("tests", nargs="*", help=tests)
+    version = f"isolatedunit {__version__} (Python {sys.version.partition(' ')[0]})"
+    parser.add_argument("--version", action="version", version=version, help="show the version and exit")
     parser.add_argument("--config", metavar="FILE", help="read options from this .toml or .cfg file only")
+    parser.add_argument("--preset", metavar="NAME", help="apply this table of presets in the configuration file")
+    parser.add_argument("--from-file", metavar="FILE|-", help="choose also the tests that this file names, one a line")
+    if runs:
+        parser.add_argument("--list", action="store_true", help="list the tests that would run, and run none")
+        dry_run = "show which tests would run, in which order and slot, and run none"
+        parser.add_argument("--dry-run", action="store_true", help=dry_run)
     section: Any = parser
     for name, option in TABLE.items():
         if "section" in option.metadata:
@@ -115,29 +149,49 @@ def parse(argv: Sequence[str]) -> tuple[Options, list[str]]:
     return wanted.options, wanted.names
 
 
+_NO_OPTIONS = ("config", "preset", "from_file")
+"""What the command line has besides options, and a command that runs a test again has to have, too."""
+
+
 class Wanted(NamedTuple):
-    """A command line: its options, the names of tests, where each option was set, and the values as they were
-    written."""
+    """A command line: its options, the names of tests, where each option was set, and the values as they were written.
+
+    *in_file* are the names that a file has, None if there is no file. *action* is what to do instead of running the
+    tests: ``list`` or ``dry_run``.
+    """
 
     options: Options
     names: list[str]
     origins: dict[str, str]
     given: dict[str, Any]
+    in_file: list[str] | None = None
+    action: str | None = None
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """Where the tests are, as `isolatedunit.engine.run.Run.collect` takes it."""
+        if self.names or self.in_file is not None:
+            return {"names": [*self.names, *(self.in_file or ())]}
+        options = self.options
+        return {"discover": [options.start_directory, options.pattern, options.top_level_directory]}
 
 
-def parse_all(argv: Sequence[str], parser: Parser | None = None) -> Wanted:
-    """All that a command line says, read by *parser*, or by that of a run. Raises `OptionError`; may exit, as
-    `parse`."""
+def parse_all(argv: Sequence[str], parser: Parser | None = None, alone: Mapping[str, str] | None = None) -> Wanted:
+    """All that a command line says, read by *parser*, or by that of a run. Raises `OptionError`; may exit, as `parse`.
+
+    *alone* has the values of options that the parser's command lets be left out.
+    """
     # an option whose value may be left out takes none from the next word, which may be a test
     alone = {
         option.metadata["flags"][0]: option.metadata["flag_alone"]
         for option in TABLE.values()
         if "flag_alone" in option.metadata
-    }
+    } | dict(alone or {})
     argv = [f"{word}={alone[word]}" if word in alone else word for word in argv]
-    given = vars((parser or make_parser()).parse_intermixed_args(argv))
+    given = vars((parser or make_parser()).read(argv))
     names: list[str] = given.pop("tests", [])
-    config = given.pop("config", None)
+    config, preset, file = (given.pop(name, None) for name in _NO_OPTIONS)
+    action = next((name for name in ("dry_run", "list") if given.pop(name, False)), None)
     if names[:1] == ["discover"]:
         for name, value in zip(("start_directory", "pattern", "top_level_directory"), names[1:], strict=False):
             given[name] = value
@@ -146,12 +200,30 @@ def parse_all(argv: Sequence[str], parser: Parser | None = None) -> Wanted:
                 f"discover: unexpected argument {names[4]!r}; expected at most a start, a pattern and a top level."
             )
         names = []
-    options, origins = load_options_with_origins(OF_THE_COMMAND, config=config)
+    in_file = None if file is None else _read_names(file)
+    options, origins = load_options_with_origins(OF_THE_COMMAND, config=config, preset=preset)
     for name, value in given.items():
         flag = max(TABLE[name].metadata["flags"] or ("-v",), key=len)
         options = options.with_values({name: read(name, value, flag)}, flag)
         origins[name] = f"the command line ({flag})"
-    if config is not None:
-        given["config"] = config
+    given |= {name: value for name, value in zip(_NO_OPTIONS, (config, preset, file), strict=True) if value is not None}
     check_files(options)
-    return Wanted(options, names, origins, given)
+    return Wanted(options, names, origins, given, in_file, action)
+
+
+def _read_names(path: str) -> list[str]:
+    """The names in a file, or on standard input for ``-``: one a line, up to a tab; raises `OptionError`.
+
+    Empty lines and those that begin with ``#`` are passed over.
+    """
+    try:
+        if path == "-":
+            text = sys.stdin.read()
+        else:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+    except (OSError, ValueError) as exception:
+        why = exception.strerror if isinstance(exception, OSError) else "it is not UTF-8"
+        raise OptionError(f"--from-file: {path!r} cannot be read: {why}.") from exception
+    lines = (line.partition("\t")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]

@@ -28,7 +28,7 @@ def replay_command(arguments: Sequence[str]) -> int:
     parser.add_argument("file", metavar="FILE", help="a recording written by --events; - is standard input")
     for name in ("verbosity", "durations", "stats", *REPORTS):
         add_option(parser, name)
-    given = vars(parser.parse_args(arguments))
+    given = vars(parser.read(arguments))
     path = given.pop("file")
     _spare(path, given)
     try:

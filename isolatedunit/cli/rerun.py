@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isolatedunit.config.options import PER_TEST, TABLE, Options
-from isolatedunit.model.results import PlannedTest, TestReport
+from isolatedunit.model.results import PlannedTest, TestReport, path_of
 
 _FIXTURE = re.compile(r"(?:setUp|tearDown)(Class|Module) \((.+)\)")
 _FAILED_TEST = "unittest.loader._FailedTest."
 _OF_DISCOVERY = ("start_directory", "pattern", "top_level_directory")
-_OF_THE_CHOICE = ("patterns", "ids", "history")
+_OF_THE_CHOICE = ("patterns", "ids", "exclude", "tags", "exclude_tags", "history")
 _OF_THE_TEST = PER_TEST - {"retries", "retry_on", "retry_delay", "retry_backoff", "flaky", "enable_process_logging"} | {
     *("hash_seed", "leaks_baseline", "tb_locals", "buffer", "capture")
 }
@@ -25,23 +25,27 @@ class RerunCommands:
     """Makes the command that runs a test again, when it is called with the test's report.
 
     *names* are the tests that the command line named, none for discovery, and *given* has the values of its options as
-    they were written. `failed` is the command that runs all failed tests again, None if no history has them.
+    they were written. `failed` is the command that runs all failed tests again, None if no history has them, or if
+    names were read from standard input.
     """
 
     def __init__(self, options: Options, names: Sequence[str], given: Mapping[str, Any]) -> None:
         program = _program()
         self._end = "".join(_as_flags(name, given[name]) for name in TABLE if name in given and name in _OF_THE_TEST)
-        if "config" in given:
-            program += _flag("--config", given["config"])
+        for name in ("config", "preset"):
+            if name in given:
+                program += _flag(f"--{name}", given[name])
         self._program = program
         found = "".join(_as_flags(name, given[name]) for name in _OF_DISCOVERY if name in given)
-        self._discovers = not names
-        self._finds_by_name = bool(names) or _finds_by_name(options)
+        file = given.get("from_file")
+        self._can_be_repeated = file != "-"
         listed = "".join(f" {shlex.quote(name)}" for name in names)
-        self._wanted = f"{program}{listed}" if names else f"{program} discover{found}"
+        listed += "" if file is None else f" --from-file {shlex.quote(file)}"
+        self._finds_by_name = bool(listed) or _finds_by_name(options)
+        self._wanted = f"{program}{found}{listed}" if listed else f"{program} discover{found}"
         chosen = "".join(_as_flags(name, given[name]) for name in _OF_THE_CHOICE if name in given)
-        wanted = listed or (f" discover{found}" if found else "")
-        is_recorded = options.history is not None and options.shard is None
+        wanted = f"{found}{listed}" if listed else f" discover{found}" if found else ""
+        is_recorded = options.history is not None and options.shard is None and self._can_be_repeated
         self.failed = f"{program}{wanted}{chosen}{self._end} --last-failed" if is_recorded else None
 
     def __call__(self, report: TestReport) -> str | None:
@@ -56,11 +60,13 @@ class RerunCommands:
     def _name(self, test: PlannedTest) -> tuple[str | None, str | None]:
         """The name and the id in the command of a test: one of both may do."""
         name, test_id = test.name_in_command, test.unique_id
-        if self._discovers and test_id == f"{_FAILED_TEST}{name}":
+        if test_id == f"{_FAILED_TEST}{name}":
             test_id = str(name)  # which is still right when the module can be imported
-        if not test.needs_id and name and self._finds_by_name:
+        # trap: what a folder on the command line has is imported from there, and not from the current folder
+        finds_by_name = self._finds_by_name and not path_of(test.home)
+        if not test.needs_id and name and finds_by_name:
             return name, None
-        return None if test.occurrence or not self._finds_by_name else name, test_id
+        return None if test.occurrence or not finds_by_name else name, test_id
 
     def _name_fixture(self, kind: str, above: str, test: PlannedTest | None) -> tuple[str | None, str | None]:
         """The name and the id in the command of the fixture of a class or module *above* a *test* that needs it."""
@@ -72,7 +78,7 @@ class RerunCommands:
         return name, test_id if test.occurrence else above
 
     def _command(self, name: str | None, test_id: str | None) -> str | None:
-        if not f"{name}{test_id}".isprintable():
+        if not f"{name}{test_id}".isprintable() or (name is None and not self._can_be_repeated):
             return None
         named = self._wanted if name is None else f"{self._program} {shlex.quote(name)}"
         return f"{named}{'' if test_id is None else _flag('--id', test_id)}{self._end}"

@@ -125,13 +125,19 @@ def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: Exi
     given = wanted.given
     if "hash_seed" not in wanted.origins and seed_in_environment() is None and options.hash_seed is not None:
         given = {**given, "hash_seed": options.hash_seed}  # it was drawn
+    places = {"start_directory", "pattern", "top_level_directory"}
+    runner.discovers_all = not places & wanted.given.keys()
     again = RerunCommands(options, wanted.names, given)
     runner.command_for, runner.command_for_failed = again, again.failed
 
 
 def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
     """Run the tests that are wanted, or replay a run of the *past*; returns the exit code."""
-    names, is_run = wanted.names, past is None
+    if wanted.action is not None:
+        from isolatedunit.cli.list import show_tests
+
+        return show_tests(wanted)
+    is_run = past is None
     options = with_hash_seed(wanted.options) if is_run else wanted.options
     with deferring_interrupts(), ExitStack() as closing:
         prestarted = _begin_template(options, closing) if is_run else None
@@ -151,10 +157,7 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
             closing.callback(runner.progress_lines.close)
         if is_run:
             _equip(runner, wanted, stream, closing)
-        source: dict[str, Any] = {"names": list(names)}
-        if not names:
-            source = {"discover": [options.start_directory, options.pattern, options.top_level_directory]}
-        result = runner.run_source(source) if past is None else runner.replay(past)
+        result = runner.run_source(wanted.source) if past is None else runner.replay(past)
     return _exit_code_of(runner, result, options, past)
 
 

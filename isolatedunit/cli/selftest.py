@@ -78,7 +78,7 @@ def selftest_command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "-k", dest="pattern", help="run only tests whose id contains this text, or matches it if it has a *"
     )
-    given = parser.parse_args(arguments)
+    given = parser.read(arguments)
     chosen = methods if given.start_method is None else (given.start_method,)
     expected = {
         test: verdict for test, verdict in model(ZOO).items() if given.pattern is None or _matches(test, given.pattern)

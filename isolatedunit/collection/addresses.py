@@ -77,6 +77,11 @@ def is_loader_made(test: Any) -> bool:
     return type(test).__module__ == "unittest.loader"
 
 
+def is_failed(test: Any) -> bool:
+    """Whether unittest's loader made *test* to report what it could not load."""
+    return is_loader_made(test) and type(test).__name__ == "_FailedTest"
+
+
 def address_by_class(test: Any, *, as_made: dict[str, Any] | None = None, module: str | None = None) -> Address | None:
     """The address of *test* by its class, or None if that might not make the very same test.
 
@@ -183,11 +188,16 @@ def occurrences(tests: list[Any]) -> dict[tuple[str, int], Any]:
     return found
 
 
-def load(source: Source, loader: unittest.TestLoader) -> Any:
-    """Load the suite that *source* names with unittest's loader, in this process."""
+def select(source: Source, loader: unittest.TestLoader) -> None:
+    """Have *loader* load only the methods that *source* selects, if it selects any."""
     if source.get("select"):
         # trap: unittest's command sets them on the default loader, which a function that makes a suite may read
         loader.testNamePatterns = unittest.defaultTestLoader.testNamePatterns = source["select"]
+
+
+def load(source: Source, loader: unittest.TestLoader) -> Any:
+    """Load the suite that *source* names with unittest's loader, in this process."""
+    select(source, loader)
     if "top" in source:
         loader._top_level_dir = source["top"]  # type: ignore[attr-defined]
     if "discover" in source:

@@ -7,24 +7,25 @@ import importlib.util
 import os
 import sys
 import unittest
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from unittest.util import strclass
 
 from isolatedunit.collection.addresses import ClassNumbers, address_by_class, identify, is_loader_made, walk
 from isolatedunit.collection.fingerprints import fingerprint_of
-from isolatedunit.collection.overrides import overrides_of
+from isolatedunit.collection.overrides import find_misspelt, overrides_of
+from isolatedunit.collection.tags import tags_of
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.pickling import carry, to_dill
 
 Address = dict[str, Any]
 
 
-def plan_suite(suite: Any) -> tuple[list[PlannedTest], dict[int, Any]]:
+def plan_suite(suite: Any, warn: Callable[[str], None]) -> tuple[list[PlannedTest], dict[int, Any]]:
     """Plan the tests of *suite* in order; returns the plan, and the test objects by their number.
 
-    A test that its module, class and method cannot make again is sent by dill. If that fails too, the
-    test is reported as an error, and the run goes on.
+    *warn* is called with what the user should know about their classes. A test that its module, class and method cannot
+    make again is sent by dill. If that fails too, the test is reported as an error, and the run goes on.
     """
     planned: list[PlannedTest] = []
     originals: dict[int, Any] = {}
@@ -33,7 +34,15 @@ def plan_suite(suite: Any) -> tuple[list[PlannedTest], dict[int, Any]]:
         number = len(planned)
         originals[number] = test
         planned.append(plan_one(number, test, class_numbers.of(type(test))))
+    for cls in dict.fromkeys(map(type, originals.values())):
+        warn_of_misspelt(cls, warn)
     return planned, originals
+
+
+def warn_of_misspelt(cls: type, warn: Callable[[str], None]) -> None:
+    """Call *warn* with a sentence for each attribute of *cls* that looks like a misspelt option."""
+    for text in find_misspelt(cls):
+        warn(text)
 
 
 def plan_one(number: int, test: Any, class_number: int = 0) -> PlannedTest:
@@ -58,6 +67,7 @@ def plan_one(number: int, test: Any, class_number: int = 0) -> PlannedTest:
         home=_home_of(address["class"].partition(":")[0] if "class" in address else cls.__module__),
         address=address,
         overrides=overrides_of(test),
+        tags=tuple(tags_of(test)),
         reports=reports,
         cause="ipc" if reports and not is_loader_made(test) else None,
         class_number=class_number,

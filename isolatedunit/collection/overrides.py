@@ -40,3 +40,23 @@ def overrides_of(test: Any) -> dict[str, Any]:
         overrides.update(own.get(OPTIONS_ATTRIBUTE, {}))
     overrides.update(getattr(method, OPTIONS_ATTRIBUTE, {}))
     return check(overrides, f"{cls.__module__}.{cls.__qualname__}", allowed=PER_TEST) if overrides else {}
+
+
+def find_misspelt(cls: type) -> list[str]:
+    """A sentence for each attribute of *cls* that looks like an option with a mistake in its name.
+
+    An attribute counts if the class may set options by attributes, and the option could have the attribute's value.
+    """
+    if not getattr(cls, DECLARES_ATTRIBUTE, False):
+        return []
+    from isolatedunit.config.options import meant_by
+
+    found = []
+    for base in cls.__mro__:
+        if getattr(base, DECLARES_ATTRIBUTE, False):
+            for name, value in list(vars(base).items()):
+                meant = None if name.startswith("_") or hasattr(value, "__get__") else meant_by(name, value)
+                if meant is not None:
+                    where = f"{base.__module__}.{base.__qualname__}.{name}"
+                    found.append(f"{where} is no option and has no effect; did you mean {meant}?")
+    return found

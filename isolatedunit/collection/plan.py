@@ -36,29 +36,50 @@ class TestDescription(Typed):
     name_in_command: str | None = None
     needs_id: bool = False
     class_number: int = 0
+    tags: list[str] = []  # noqa: RUF012
+    location: list[Any] | None = None
 
     def makes_sense(self) -> bool:
-        """Whether the source is valid and each statement of the prefix is an import."""
+        """Whether the source and the location are valid and each statement of the prefix is an import."""
         has_source = type(self.address.get("source", {})) is dict
+        if self.location is not None and [type(part) for part in self.location] != [str, int]:
+            return False
         return has_source and all(len(statement.split()) > 1 for statement in self.prefix)
 
 
+class UnknownName(Typed):
+    """A *name*, as the user wrote it, that no test has.
+
+    *prefix* is the part of it that was found, *rest* the other, and *known* are the names that could have followed.
+    """
+
+    name: str
+    prefix: str
+    rest: str
+    known: list[str]
+
+
 class Plan:
-    """Plans the tests that a collector lists, report by report.
+    """Plans the tests that a collector lists, report by report; `warnings` are what the user should know of them,
+    `unknown` the names that no test has.
 
     Values that many tests share are kept only once: a hundred thousand tests have the same few modules and classes.
     """
 
     def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.unknown: list[UnknownName] = []
         self._tests: list[PlannedTest] = []
         self._error: CollectionError | None = None
         self._shared: dict[str, Any] = {}
 
     def add(self, report: TestsCollected) -> None:
         """Plan the tests in *report*, unless this report or an earlier one is invalid."""
+        self.warnings += report.warnings
         try:
             if report.error is not None:
                 raise CollectionError(report.error)
+            self.unknown += [_read_unknown(entry) for entry in report.unknown]
             for test in report.tests if self._error is None else ():
                 self._tests.append(plan_test(len(self._tests), test, self._share))
         except CollectionError as exception:
@@ -85,6 +106,15 @@ def _count_occurrences(tests: list[PlannedTest]) -> list[PlannedTest]:
         seen[test.id] += 1
         counted.append(replace(test, occurrence=seen[test.id]) if times[test.id] > 1 else test)
     return counted
+
+
+def _read_unknown(entry: dict[str, Any]) -> UnknownName:
+    try:
+        return read(UnknownName, entry)
+    except ValueError as exception:
+        raise CollectionError(
+            f"collecting the tests failed: the collector sent something that is no name ({exception}): {entry!r:.200}"
+        ) from exception
 
 
 def plan_test(number: int, test: dict[str, Any], share: Callable[[Any], Any] = lambda value: value) -> PlannedTest:
@@ -116,6 +146,8 @@ def plan_test(number: int, test: dict[str, Any], share: Callable[[Any], Any] = l
         name_in_command=described.name_in_command,
         needs_id=described.needs_id,
         class_number=described.class_number,
+        tags=share(tuple(described.tags)),
+        location=None if described.location is None else (share(described.location[0]), described.location[1]),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from isolatedunit.config.leak_policy import KINDS, read_policy
+from isolatedunit.errors import OptionError
 from isolatedunit.model.results import CAUSES
 
 Reader = Callable[[Any], Any]
@@ -148,8 +149,24 @@ def texts(value: Any) -> tuple[str, ...]:
 
 @expects("a list of patterns")
 def patterns(value: Any) -> tuple[str, ...]:
-    """Patterns of test names; a pattern without ``*`` may match anywhere in the name, as for unittest."""
-    return tuple(pattern if "*" in pattern else f"*{pattern}*" for pattern in texts(value))
+    """Patterns of test names; a pattern without ``*`` may match anywhere in the name, as for unittest.
+
+    One with spaces is an expression; raises `OptionError` if it makes no sense.
+    """
+    found = tag_patterns(value)
+    return tuple(pattern if "*" in pattern or " " in pattern else f"*{pattern}*" for pattern in found)
+
+
+@expects("a list of tags")
+def tag_patterns(value: Any) -> tuple[str, ...]:
+    """Tags, and expressions of tags; raises `OptionError` for one that makes no sense."""
+    found = tuple(" ".join(pattern.split()) for pattern in texts(value))
+    for pattern in found:
+        if " " in pattern:
+            from isolatedunit.config.expressions import Expression
+
+            Expression(pattern)
+    return found
 
 
 @expects("a file name, or none")
@@ -176,7 +193,9 @@ def count_or_none(value: Any) -> int | None:
     return count(value)
 
 
-RETRIED = ("failed", "error", "unexpectedSuccess", *(cause for cause in CAUSES if cause not in ("cancelled", "flaky")))
+_NEVER_RETRIED = ("cancelled", "flaky", "quarantine")
+
+RETRIED = ("failed", "error", "unexpectedSuccess", *(cause for cause in CAUSES if cause not in _NEVER_RETRIED))
 """What `retry_on` may name: the outcomes that make a run fail, and the causes."""
 
 
@@ -194,10 +213,17 @@ def retry_reasons(value: Any) -> tuple[str, ...]:
 def group_limits(value: Any) -> tuple[tuple[str, int], ...]:
     """The limit of each named group: a table, or texts such as ``database=2``."""
     if isinstance(value, Mapping):
-        pairs: Iterable[tuple[Any, Any]] = value.items()
-    else:
-        pairs = [line if isinstance(line, tuple) else _split_limit(line) for line in _lines(value)]
+        return tuple((str(name), _limit_of(name, limit)) for name, limit in value.items())
+    pairs = [line if isinstance(line, tuple) else _split_limit(line) for line in _lines(value)]
     return tuple((str(name), count(limit)) for name, limit in pairs)
+
+
+def _limit_of(name: str, limit: Any) -> int:
+    """The limit of the group *name* in a table; raises `OptionError`, which names that key."""
+    try:
+        return count(limit)
+    except (TypeError, ValueError):
+        raise OptionError(f"{name}: invalid value {limit!r}; expected {expectation_of(count)}.") from None
 
 
 def _lines(value: Any) -> Iterable[Any]:

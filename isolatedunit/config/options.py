@@ -21,21 +21,19 @@ from isolatedunit.config.converters import (
     expects,
     flag,
     group_limits,
-    hash_seed,
     jobs,
     retry_reasons,
     seconds,
-    shard,
     size,
     some_seconds,
     text,
     text_or_none,
     texts,
     whole,
-    whole_or_none,
 )
 from isolatedunit.config.leak_policy import read_policy
 from isolatedunit.config.output_options import OutputOptions, option
+from isolatedunit.config.selection_options import SelectionOptions
 from isolatedunit.config.unittest_options import UnittestOptions
 from isolatedunit.errors import OptionError
 from isolatedunit.model.start_methods import START_METHODS
@@ -60,8 +58,18 @@ def _read_overrides(value: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     return tuple(found)
 
 
+@expects("tables, each with tests (a pattern of ids), a reason and, if it is to end, until (a date)")
+def _read_quarantine(value: Any) -> tuple[Any, ...]:
+    """Read the entries of the quarantine, each of which is a `isolatedunit.config.quarantine.Entry`."""
+    if not value:
+        return ()
+    from isolatedunit.config.quarantine import read_entries
+
+    return read_entries(value)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Options(UnittestOptions, OutputOptions):
+class Options(OutputOptions, SelectionOptions, UnittestOptions):
     """The options of a run, or of one test in it. Times are seconds, sizes bytes."""
 
     # ---- isolation
@@ -221,7 +229,6 @@ class Options(UnittestOptions, OutputOptions):
         "how many tests of a group may run at once; 1 unless given",
         "--group-limit",
         metavar="NAME=N",
-        section="selection and order",
     )
     exclusive: bool = option(False, flag, "run nothing else at the same time as the test", per_test=True)
     slots: int = option(
@@ -229,50 +236,6 @@ class Options(UnittestOptions, OutputOptions):
         count,
         "how many slots the test takes; a run has as many as processes that may run at the same time",
         per_test=True,
-    )
-
-    # ---- selection and order
-    history: str | None = option(
-        None,
-        text_or_none,
-        "file with durations and outcomes of past runs, used to start the longest tests first; none keeps no such file",
-        "--history",
-        metavar="FILE|none",
-    )
-    failed_first: bool = option(False, flag, "start with the tests that failed last time", "--failed-first")
-    last_failed: bool = option(
-        False, flag, "run only the tests that failed last time, or all tests if none did", "--last-failed"
-    )
-    shuffle: bool = option(
-        False, flag, "run modules, the classes in each module and the tests in each class in random order", "--shuffle"
-    )
-    seed: int | None = option(
-        None,
-        whole_or_none,
-        "seed for the random order, to repeat an earlier one; implies --shuffle",
-        "--seed",
-        metavar="N",
-    )
-    hash_seed: int | None = option(
-        None,
-        hash_seed,
-        "hash seed of all processes, to repeat an earlier order of sets (default: PYTHONHASHSEED, or a random one)",
-        "--hash-seed",
-        metavar="N",
-    )
-    repeat: int = option(1, count, "run each test N times and count each time as a test", "--repeat", metavar="N")
-    until_failure: bool = option(
-        False,
-        flag,
-        "repeat the tests until one fails: up to 100 times, or as often as --repeat says",
-        "--until-failure",
-    )
-    shard: tuple[int, int] | None = option(
-        None,
-        shard,
-        "run only shard K of N; all shards take about the same time",
-        "--shard",
-        metavar="K/N",
     )
 
     # ---- results
@@ -385,6 +348,12 @@ class Options(UnittestOptions, OutputOptions):
         (), _read_overrides, "patterns of test ids, each with options for the tests that match"
     )
 
+    quarantine: tuple[Any, ...] = option(
+        (),
+        _read_quarantine,
+        "tests whose failures are shown apart and do not fail the run: patterns of test ids, a reason and a last day",
+    )
+
     @property
     def tracks_handles(self) -> bool:
         """Whether a child looks for what its test leaves open."""
@@ -401,7 +370,7 @@ class Options(UnittestOptions, OutputOptions):
 
 
 _OUTPUT_OPTIONS = {declared.name for declared in fields(OutputOptions)}
-# these come last, and unittest's first, since --help and the documentation have this order
+# these come last, and those of the first base class first, since --help and the documentation have this order
 TABLE: dict[str, Field[Any]] = {
     declared.name: declared
     for declared in sorted(fields(Options), key=lambda declared: declared.name in _OUTPUT_OPTIONS)
@@ -417,6 +386,8 @@ def check(values: Mapping[str, Any], where: str, *, allowed: Iterable[str] = TAB
     checked = {}
     for key, value in values.items():
         name = ALIASES.get(key, key)
+        if name in TABLE and name not in allowed:
+            raise OptionError(f"{where}: {key!r} cannot be set for single tests, only for a whole run.")
         if name not in allowed:
             known = sorted({*allowed, *(alias for alias, name in ALIASES.items() if name in allowed)})
             from difflib import get_close_matches  # only here: most runs have no such error
@@ -433,11 +404,24 @@ def read(name: str, value: Any, where: str) -> Any:
     reader: Reader = TABLE[name].metadata["read"]
     try:
         return reader(value)
+    except OptionError as exception:  # a value inside of this one
+        raise OptionError(f"{where}: {exception}") from None
     except (ValueError, TypeError):
         # a flag that may be repeated has a list, which its user did not write
         is_one_text = isinstance(value, list) and len(value) == 1 and isinstance(value[0], str)
         shown = value[0] if is_one_text else value
         raise OptionError(f"{where}: invalid value {shown!r}; expected {expectation(name)}.") from None
+
+
+def meant_by(name: str, value: Any) -> str | None:
+    """The option of single tests that is nearly called *name* and could have this value; None if there is none."""
+    import difflib
+
+    near = [] if name in PER_TEST else difflib.get_close_matches(name, PER_TEST, 1, 0.8)
+    try:
+        return near[0] if near and read(near[0], value, name) is not None else None
+    except OptionError:
+        return None
 
 
 def overriding(overrides: Iterable[tuple[str, Mapping[str, Any]]], test_id: str) -> dict[str, tuple[Any, str]]:

@@ -32,7 +32,7 @@ class UnittestOptions:
     patterns: tuple[str, ...] = option(
         (),
         patterns,
-        "only run tests that match this substring or pattern",
+        "only run tests that match this substring or pattern or, with spaces, an expression of them with and, or, not",
         "-k",
         metavar="PATTERN",
     )

@@ -15,7 +15,7 @@ from isolatedunit.engine.loop import Loop
 from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduling.backlog import SPAWN_BACKOFF
 from isolatedunit.engine.scheduling.settler import SPAWN_TRIES
-from isolatedunit.errors import CollectionError, Interrupted, IsolatedUnitError
+from isolatedunit.errors import CollectionError, Interrupted, IsolatedUnitError, NoSuchTest
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.protocol.child_settings import ChildSettings
@@ -43,20 +43,33 @@ class Collection:
         self._make_settings = make_settings
         self._attempts = 0
 
-    def collect(self, source: Mapping[str, Any]) -> list[PlannedTest]:
-        """The tests that *source* names, as a child lists them.
+    def collect(self, source: Mapping[str, Any], *, locates: bool = False) -> list[PlannedTest]:
+        """The tests that *source* names, as a child lists them; with *locates* they have a `location`.
 
         A module whose import ends that child becomes one reported error, and the next child lists the rest.
         Raises `CollectionError`, `Interrupted`, and `IsolatedUnitError` where the run was ended for another reason.
         """
-        source = {**source, "select": [*self._options.patterns]} if self._options.patterns else dict(source)
+        patterns = self._options.patterns
+        by_loader = patterns and not any(" " in pattern for pattern in patterns)  # which knows no expressions
+        source = {**source, "select": [*patterns]} if by_loader else dict(source)
+        if "names" in source:
+            from isolatedunit.collection.names import read_names
+
+            source["names"] = read_names(source["names"], self._options)
         known_bad: KnownBad = {}
         tries = 1
         while True:
             plan = Plan()
-            attempt = self._collect_once(source, known_bad, plan)
+            attempt = self._collect_once(source, known_bad, plan, locates)
             if attempt.received_all:
-                return plan.finish()
+                for text in plan.warnings:
+                    self._loop.publisher.warn(text)
+                tests = plan.finish()
+                if plan.unknown:
+                    from isolatedunit.collection.names import explain
+
+                    raise NoSuchTest({unknown.name: explain(unknown, self._options) for unknown in plan.unknown})
+                return tests
             if attempt.cause == "cancelled":
                 reason = self._control.stop_reason
                 raise Interrupted if reason is None else IsolatedUnitError(f"{reason}; no test was run.")
@@ -85,12 +98,17 @@ class Collection:
         while self._loop.now < until and not self._control.interrupts:
             self._loop.turn(until)
 
-    def _collect_once(self, source: dict[str, Any], known_bad: KnownBad, plan: Plan) -> Attempt:
+    def _collect_once(self, source: dict[str, Any], known_bad: KnownBad, plan: Plan, locates: bool) -> Attempt:
         self._attempts += 1
         attempt = Attempt(f"{self._run}/collect#{self._attempts}", (), self._options)
         settings = self._make_settings(self._options)
         command = CollectTests(
-            attempt=attempt.id, source=source, known_bad=known_bad, settings=settings, imports_anew=self._imports_anew()
+            attempt=attempt.id,
+            source=source,
+            known_bad=known_bad,
+            settings=settings,
+            imports_anew=self._imports_anew(),
+            locates=locates,
         )
         running = Running(attempt, ChildSpec(attempt.id, command, fork_after="start"), "", lambda _: None)
         self._loop.start(running)

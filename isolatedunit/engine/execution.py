@@ -13,7 +13,7 @@ from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.engine.scheduling.stop_rules import StopRules
 from isolatedunit.model.events import Event, RunCancelled, RunFinished, TestFinished
 from isolatedunit.model.moments import NEVER
-from isolatedunit.model.results import PlannedTest
+from isolatedunit.model.results import PlannedTest, TestReport
 
 OpenDispatcher = Callable[[Scheduler, Callable[[Sequence[Event]], None]], Dispatcher]
 """Makes the dispatcher for a scheduler, with what takes the events of settled attempts."""
@@ -32,8 +32,11 @@ class Execution:
         self._rules = StopRules(options, loop.now)
         self._dispatcher = open_dispatcher(scheduler, self._publish_results)
 
-    def run(self, known: Sequence[PlannedTest]) -> None:
-        """Report the *known* tests, whose results came with the list of tests, and run all others."""
+    def run(self, known: Sequence[PlannedTest], complaints: Sequence[TestReport] = ()) -> None:
+        """Report the *known* tests, whose results came with the list of tests, and run all others.
+
+        The *complaints* are published at the end, unless the run was cancelled.
+        """
         reported = 0
         for test in known:
             if not self._scheduler.cancelled:
@@ -44,6 +47,8 @@ class Execution:
         delayed = self._scheduler.admission.delayed
         if delayed:
             self._loop.publisher.warn(f"{delayed} of the processes had to wait until enough memory was free")
+        if not self._scheduler.cancelled:
+            self._publish_results([TestFinished(self._loop.now, complaint) for complaint in complaints])
         self._finish(known[reported:])
 
     def _turn_until_done(self) -> None:

@@ -28,7 +28,7 @@ from isolatedunit.engine.watchdog import Watchdog
 from isolatedunit.errors import IsolatedUnitError, NestedTooDeep
 from isolatedunit.instrumentation.instruments import Measuring, need_measuring
 from isolatedunit.model.events import Event, Listener, RunStarted
-from isolatedunit.model.results import ImportsKey, PlannedTest
+from isolatedunit.model.results import ImportsKey, PlannedTest, TestReport
 from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.protocol.messages import Reply, Requested
 from isolatedunit.system import processes
@@ -92,9 +92,12 @@ class Run:
         """Whether a `TestBegan` is published for each test, for a result that measures; only if one runs at a time."""
         self._loop.reports_starts = wanted and self.jobs == 1
 
-    def collect(self, source: Mapping[str, Any]) -> list[PlannedTest]:
-        """The tests that *source* names, as a child lists them; raises `CollectionError`, and `Interrupted`."""
-        return self._collection.collect(source)
+    def collect(self, source: Mapping[str, Any], *, locates: bool = False) -> list[PlannedTest]:
+        """The tests that *source* names, as a child lists them, and with *locates* the place where each stands.
+
+        Raises `CollectionError`, `NoSuchTest` for a name that none has, and `Interrupted`.
+        """
+        return self._collection.collect(source, locates=locates)
 
     def expect_shared_imports(self, expected: Sequence[ImportsKey]) -> None:
         """Begin with imports that are likely to be shared, while tests are listed: one for each slot that is free."""
@@ -108,8 +111,12 @@ class Run:
         tests: Sequence[PlannedTest],
         expectations: Expectations | None = None,
         shard: tuple[int, int, str] | None = None,
+        complaints: Sequence[TestReport] = (),
     ) -> None:
-        """Run the tests, in the order that the *expectations* of them suggest; publish what becomes of each."""
+        """Run the tests, in the order that the *expectations* of them suggest; publish what becomes of each.
+
+        The *complaints* are published at the end, like reports of tests.
+        """
         self.shared_imports.plan(tests)
         if self.shared_imports.expected:
             self._backends.share_imports(self.shared_imports.kept)
@@ -119,7 +126,7 @@ class Run:
         execution = Execution(scheduler, self.options, self._loop, self.control, self._open_dispatcher)
         self._loop.publisher.publish([self._describe_start(len(tests), shard)])
         self._warn_of_fixtures()
-        execution.run(known)
+        execution.run(known, complaints)
 
     def open_service(self) -> Service:
         """What runs tests that come one by one."""

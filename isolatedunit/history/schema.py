@@ -1,7 +1,7 @@
 """The tables of the history file, and the conversion of files that an earlier isolatedunit wrote.
 
-Format 2 has a row for each run of a test. Format 1 kept the recent runs of a test as one text, newest first, with ``;``
-between them.
+Format 3 knows which tests were to run and did not. Format 2 has a row for each run of a test. Format 1 kept the recent
+runs of a test as one text, newest first, with ``;`` between them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-FORMAT = 2
+FORMAT = 3
 """The ``user_version`` of the file."""
 
 RUNS_KEPT = 25
@@ -47,6 +47,7 @@ _TABLES = (
         source TEXT PRIMARY KEY, imports TEXT NOT NULL, last_run REAL NOT NULL
     ) WITHOUT ROWID
     """,
+    "CREATE TABLE IF NOT EXISTS unreached (id TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
 )
 
 _OF_FORMAT_1 = (
@@ -81,7 +82,7 @@ def format_of(database: sqlite3.Connection) -> int:
 
 
 def bring_up_to_date(database: sqlite3.Connection) -> None:
-    """Give a new file its tables, or convert a file of format 1; has to be called in a transaction."""
+    """Give a new file its tables, or convert one of an earlier format; has to be called in a transaction."""
     version = format_of(database)
     if version == FORMAT:
         return

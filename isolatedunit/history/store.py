@@ -8,6 +8,9 @@ the last runs of a ``test``, which is the ``number`` of one in ``tests``: ``at``
 ``outcome`` and ``cause``. Its table ``shared_imports`` has what the modules of a source of tests (what the command
 line named) imported together, in JSON.
 
+Its table ``unreached`` has the ids of tests that a run which ended early did not reach, or broke off, and that have not
+run since: what was broken off is no failure of theirs.
+
 A fixture that failed, or a module that could not be imported, has a row until tests of it have run again. A test that
 has not run for `KEPT_FOR` seconds is forgotten: it may not exist any more.
 """
@@ -96,6 +99,7 @@ class History:
         self._rows: list[tuple[Row, float, int | None]] = []
         self._shared: Counter[int | None] = Counter()
         self._above: set[str] = set()
+        self._unreached: set[str] = set()
         self.problem: str | None = None
 
     def read(self) -> dict[str, Past]:
@@ -107,6 +111,14 @@ class History:
                     rows = database.execute("SELECT id, duration, peak_rss, outcome, runs, failures FROM tests")
                     past = {row[0]: Past(*row[1:]) for row in map(_check_test, rows)}
         return past
+
+    def read_unreached(self) -> set[str]:
+        """The ids of the tests that a run was to reach and did not, and that have not run since."""
+        with self._surviving():
+            if self.problem is None and self._is_there:
+                with closing(self._open_to_read()) as database:
+                    return {_check(row, (_TEXT,))[0] for row in database.execute("SELECT id FROM unreached")}
+        return set()
 
     def read_runs(self) -> list[TestHistory]:
         """The last runs of all tests.
@@ -128,14 +140,19 @@ class History:
             return
         if isinstance(event, TestFinished):
             report = event.report
-            if (report.attempts and not report.is_fixture) or report.outcome not in GOOD:
+            if report.cause == "cancelled":
+                self._unreached.add(_storable(report.id))
+            elif report.cause == "quarantine":  # the report of an entry, and of no test
+                return
+            elif (report.attempts and not report.is_fixture) or report.outcome not in GOOD:
                 self._keep(report)
         elif isinstance(event, RunFinished):
             rows = [_with_cost(row, cost / self._shared[process]) for row, cost, process in self._rows]
             # a test that ran several times failed if it failed once
             worst = {row.id: row for row in sorted(rows, key=lambda row: row.outcome not in GOOD)}
-            self.learn([*worst.values()], self._above - worst.keys())
-            self._rows, self._shared, self._above = [], Counter(), set()
+            self._unreached.update(map(_storable, event.not_run))
+            self.learn([*worst.values()], self._above - worst.keys(), self._unreached)
+            self._rows, self._shared, self._above, self._unreached = [], Counter(), set(), set()
 
     def _keep(self, report: TestReport) -> None:
         """Keep what matters of a report, and no more, since there may be very many."""
@@ -147,8 +164,11 @@ class History:
         if report.planned is not None:
             self._above.update(map(_storable, units_above(report.planned)))
 
-    def learn(self, rows: Sequence[Row], mended: Iterable[str] = ()) -> None:
-        """Add the results in *rows*, and forget the failures of what is *mended*. If that fails, `problem` says why."""
+    def learn(self, rows: Sequence[Row], mended: Iterable[str] = (), unreached: Iterable[str] = ()) -> None:
+        """Add the results in *rows*, and the ids of *unreached* tests, and forget the failures of what is *mended*.
+
+        If that fails, `problem` says why.
+        """
         if self.problem is not None:
             return
         with self._surviving():
@@ -158,6 +178,10 @@ class History:
                 now = time.time()
                 database.executemany("DELETE FROM tests WHERE id = ?", ((test_id,) for test_id in mended))
                 database.execute("DELETE FROM tests WHERE last_run < ?", (now - KEPT_FOR,))
+                database.execute("DELETE FROM unreached WHERE at < ?", (now - KEPT_FOR,))
+                database.executemany("DELETE FROM unreached WHERE id = ?", ((row.id,) for row in rows))
+                ids = ((test_id, now) for test_id in unreached)
+                database.executemany("INSERT OR REPLACE INTO unreached VALUES (?, ?)", ids)
                 for statement in (_UPSERT, _ADD_RUN):
                     database.executemany(statement, (_values_of(row, now) for row in rows))
 
@@ -303,7 +327,7 @@ _WRITTEN = ("id", "duration", "peak_rss", "outcome", "cause")
 def _values_of(row: Row, now: float) -> dict[str, object]:
     values = {name: getattr(row, name) for name in _WRITTEN}
     # a failure without a message replaces the message of the failure before it
-    message = None if row.outcome in GOOD else row.message
+    message = None if row.outcome in GOOD and row.cause != "quarantine" else row.message
     return {**values, "failed": row.outcome not in GOOD, "now": now, "message": message}
 
 
@@ -313,9 +337,11 @@ def _with_cost(row: Row, cost: float) -> Row:
 
 def _row_of(report: TestReport) -> Row:
     peak = report.attempts[-1].memory_usage.get("peak_rss") if report.attempts else None
-    cause = "flaky" if report.flaky else report.cause
-    message = "" if report.outcome in GOOD else _storable(report.message[:LONGEST_MESSAGE])
-    test_id = report.id if report.planned is None else report.planned.unique_id
+    cause = "flaky" if report.flaky else report.cause if report.quarantine is None else "quarantine"
+    is_good = report.outcome in GOOD and report.quarantine is None
+    message = "" if is_good else _storable(report.message[:LONGEST_MESSAGE])
+    planned = report.planned
+    test_id = report.id if planned is None or not planned.occurrence else planned.unique_id
     return Row(_storable(test_id), report.duration, peak, report.outcome, cause, message)
 
 

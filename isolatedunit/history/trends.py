@@ -90,7 +90,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _is_good(run: RecordedRun) -> bool:
-    return run.outcome in GOOD and run.cause != "flaky"
+    return run.outcome in GOOD and run.cause not in ("flaky", "quarantine")
 
 
 def _flaky(test: TestHistory) -> Flaky | None:
@@ -103,7 +103,7 @@ def _flaky(test: TestHistory) -> Flaky | None:
 def _failing(test: TestHistory) -> Failing | None:
     times, since = 0, 0.0
     for run in reversed(test.runs):
-        if run.outcome in GOOD:
+        if run.outcome in GOOD and run.cause != "quarantine":
             break
         times, since = times + 1, run.at
     last = test.runs[-1]

@@ -27,6 +27,7 @@ CAUSES = (
     "ipc",
     "leak",
     "flaky",
+    "quarantine",
     "cancelled",
 )
 
@@ -52,8 +53,9 @@ class PlannedTest:
     *reports* are its results, if listing the tests has run it already. *prefix* are the import
     statements that its module begins with. *turn* counts from 0 if a test runs several times.
     *fixtures* is False only if neither its class nor its module can have any. *name_in_command* is a name that makes a
-    command line run this test, None where only discovery finds it as it is; it stands for other tests, too, if
-    *needs_id* is set. *occurrence* counts from 1 where several tests of the run have one id, and is 0 elsewhere.
+    command line run this test, None where there is none; it stands for other tests, too, if *needs_id* is set.
+    *occurrence* counts from 1 where several tests of the run have one id, and is 0 elsewhere. *tags* are those of its
+    class and its method. *location* is the file and the line of its function, if that was asked for.
     """
 
     number: int
@@ -72,6 +74,8 @@ class PlannedTest:
     fixtures: bool = True
     name_in_command: str | None = None
     needs_id: bool = False
+    tags: tuple[str, ...] = ()
+    location: tuple[str, int] | None = None
     occurrence: int = 0
     class_number: int = 0
 
@@ -184,6 +188,8 @@ class TestReport:
     unittest counts it among the tests that ran, which it does not do for fixtures. *place* orders the
     reports of a run as its tests were planned. *returned* is the return value of an isolated function, pickled by
     dill, in base64; *session* is that of its SDK. *affected* is a test that needs the fixture, in a fixture's report.
+    *quarantine* is why its failure, which its last attempt has, does not fail the run; None if it did not fail, or does
+    so.
     """
 
     __test__ = False  # pytest: this is not a test
@@ -203,6 +209,7 @@ class TestReport:
     returned: str | None = None
     session: dict[str, Any] | None = None
     affected: PlannedTest | None = None
+    quarantine: str | None = None
 
     def makes_sense(self) -> bool:
         """Whether the outcome is one of `OUTCOMES`."""
@@ -221,7 +228,7 @@ class TestReport:
     @property
     def flaky(self) -> bool:
         """Whether the test passed after an attempt that had not, whatever that counts as."""
-        came_out_well = self.outcome in PASSING or self.cause == "flaky"
+        came_out_well = (self.outcome in PASSING and self.quarantine is None) or self.cause == "flaky"
         return came_out_well and any(attempt.outcome not in GOOD for attempt in self.attempts[:-1])
 
     @property

@@ -14,54 +14,20 @@ This module is imported in every child, also in a freshly spawned one, so it imp
 
 from __future__ import annotations
 
-try:
-    import _json  # json's own parts in C: all else of it takes 2 ms to import
-except ImportError:  # another implementation of Python
-    _json = None  # type: ignore[assignment]
-
 from isolatedunit.errors import ProtocolError
 from isolatedunit.model.schema import Typed, read, trust
 from isolatedunit.model.subtests import SUBTEST_KEYS
 from isolatedunit.protocol.child_settings import ChildSettings
+from isolatedunit.protocol.plain_json import from_json, scan_json, to_json
 
 TYPE_CHECKING = False  # as type checkers read it, without importing typing into every child
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any, TypeVar
 
 _DEEPEST = 200
 """How deep lists and objects may be nested: what is decoded here is also encoded, copied and shown later, and each of
 these takes more of the stack than decoding does."""
-
-
-def _plain(value: object) -> dict[str, Any]:
-    """The fields of a typed value inside of a message."""
-    if isinstance(value, Typed):
-        return value.__dict__
-    raise TypeError(f"{value!r:.80} cannot be sent")
-
-
-if _json is None:
-    import json
-
-    _encode_json: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
-    _scan_json: Any = json.JSONDecoder().scan_once
-else:
-
-    class _Reading:
-        """What the scanner is made from, as `json.decoder` has it."""
-
-        strict = True
-        object_hook = object_pairs_hook = None
-        parse_float = parse_constant = float
-        parse_int = int
-
-    _scan_json = _json.make_scanner(_Reading)  # type: ignore[arg-type]
-    # what JSONEncoder.encode makes anew for each document, and uses once
-    _make_chunks = _json.make_encoder(None, _plain, _json.encode_basestring_ascii, None, ":", ",", False, False, True)
-
-    def _encode_json(o: Any) -> str:
-        return "".join(_make_chunks(o, 0))
 
 
 class Message(Typed):
@@ -114,12 +80,14 @@ class CollectTests(Work):
     """List the tests that *source* names (see :mod:`isolatedunit.collection.addresses`), in order.
 
     *known_bad* has an entry for each module whose import ended an earlier collector: the cause, and a text about it.
-    *imports_anew*: each test will run in a process that imports its module once more.
+    *imports_anew*: each test will run in a process that imports its module once more. *locates*: the file and line of
+    each test are wanted.
     """
 
     source: dict[str, Any]
     known_bad: dict[str, dict[str, str]]
     imports_anew: bool = False
+    locates: bool = False
 
 
 class RunTest(Work):
@@ -233,11 +201,17 @@ class ImportStarted(Report):
 
 
 class TestsCollected(Report):
-    """The next tests of the list, in order; with *last* there are no more, and *error* says why there is no list."""
+    """The next tests of the list, in order; with *last* there are no more, and *error* says why there is no list.
+
+    *warnings* are what the user should know about their classes. *unknown* has an entry for each name of the source
+    that no test has (see `isolatedunit.collection.plan.UnknownName`); if there is any, no tests are listed.
+    """
 
     tests: list[dict[str, Any]]
     last: bool = False
     error: str | None = None
+    warnings: list[str] = []  # noqa: RUF012 - a default like any other
+    unknown: list[dict[str, Any]] = []  # noqa: RUF012
 
 
 class FixtureStarted(Report):
@@ -449,14 +423,14 @@ REPORTS: dict[str, type[Report]] = _closed_set(Report)
 
 def encode(message: Message) -> bytes:
     """The message as JSON, in ASCII: UTF-8 has no place for the lone surrogates that a test may print."""
-    return _encode_json({"type": type(message).__name__, **message.__dict__}).encode("ascii")
+    return to_json({"type": type(message).__name__, **message.__dict__})
 
 
 def decode(data: bytes, known: Mapping[str, type[MessageT]]) -> MessageT:
     """The message in *data*, which has to be one of the closed set *known*; raises `ProtocolError`."""
     try:
         text = data.decode("utf-8")
-        values, end = _scan_json(text, 0)
+        values, end = scan_json(text, 0)
         if end != len(text):
             raise ValueError(f"{len(text) - end} characters follow the document")
         if data.count(b"[") + data.count(b"{") > _DEEPEST and _is_deep(values):
@@ -470,19 +444,9 @@ def decode(data: bytes, known: Mapping[str, type[MessageT]]) -> MessageT:
         raise ProtocolError(str(exception)) from exception
 
 
-def to_json(value: dict[str, Any]) -> bytes:
-    """Plain data, in ASCII."""
-    return _encode_json(value).encode("ascii")
-
-
-def from_json(data: bytes) -> Any:
-    """What `to_json` made *data* of; raises `ValueError` or `StopIteration` if that is not what it is."""
-    return _scan_json(data.decode("ascii"), 0)[0]
-
-
 def decode_command(data: bytes) -> Command:
     """The command in *data*, from the runner, which is of the same version: a child believes it."""
-    values: dict[str, Any] = _scan_json(data.decode("ascii"), 0)[0]
+    values: dict[str, Any] = from_json(data)
     return trust(COMMANDS[values.pop("type")], values)
 
 

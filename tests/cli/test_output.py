@@ -48,7 +48,8 @@ class OutputTest(ProjectTestCase):
         ended = self.run_here()
         self.assertEqual(ended.exit_code, 5)
         self.assertIn("Ran 0 tests", ended.output)
-        self.assertIn("\nisolatedunit: no tests ran\n", ended.output)
+        self.assertIn("\nNO TESTS RAN\nisolatedunit: no tests ran\n", ended.output)
+        self.assertNotIn("OK", ended.output)
         self.assertEqual(ended.last_line, "0 passed, 0 failed, 0 skipped")
 
     def test_durations(self) -> None:

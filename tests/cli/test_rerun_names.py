@@ -266,10 +266,10 @@ class RerunNamesTest(ProjectTestCase):
         self.write_all("pkg")
         self.write("pkg/__init__.py", "")
         names = (
-            *("pkg.sub.test_needs", "pkg.sub.no_such", "pkg.test_odd.Odd.test_typo", "pkg/test_scenarios.py"),
-            *("pkg.test_prepared.suite", "pkg.test_odd.WithInit.test_it", "pkg.test_odd.Broken", "no_such_module"),
+            *("pkg.sub.test_needs", "pkg/test_scenarios.py", "pkg.test_prepared.suite"),
+            *("pkg.test_odd.WithInit.test_it", "pkg.test_odd.Broken"),
         )
-        commands = self.check(13, *names)
+        commands = self.check(10, *names)
         self.assertIn(
             "pkg.test_odd.WithInit.test_it", [command.split(" --hash")[0].split()[-1] for command in commands]
         )
@@ -283,12 +283,18 @@ class RerunNamesTest(ProjectTestCase):
         )
         self.check(20)
 
+    def test_a_folder_that_is_no_package(self) -> None:
+        self.write("some tests/test_scenarios.py", SCENARIOS)
+        self.write("some tests/test_needs.py", "import no_such_module")
+        commands = self.check(6, "some tests")
+        self.assertTrue(all(" 'some tests' --id " in command for command in commands), commands)
+
     def test_a_module_that_can_be_imported_again_is_run(self) -> None:
         self.write("tests/sub/__init__.py", "")
         self.write(
             "tests/sub/test_needs.py", "import there, unittest\nclass T(unittest.TestCase):\n    def test(self): pass"
         )
-        for arguments in (("tests/sub/test_needs.py",), ("discover", "-s", "tests")):
+        for arguments in (("tests/sub/test_needs.py",), ("discover", "-s", "tests"), ("tests/",)):
             with self.subTest(arguments):
                 (command,) = self.check(1, *arguments)
                 mended = self.write("there.py", "")
@@ -310,7 +316,9 @@ class SelectTest(ProjectTestCase):
 
     def test_an_id_that_no_test_has(self) -> None:
         self.write("test_it.py", PREPARED)
-        self.assertEqual(self.run_here("--id", "test_it.Prepared.test_i").exit_code, 5)
+        ended = self.run_here("--id", "test_it.Prepared.test_i")
+        self.assertEqual(ended.exit_code, 2)
+        self.assertIn("--id: there is no test test_it.Prepared.test_i; did you mean", ended.output)
 
 
 if __name__ == "__main__":

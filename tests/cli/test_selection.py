@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tests.support.command_line import run_python
 from tests.support.projects import ProjectTestCase
 
 SUITE = """
@@ -125,3 +126,102 @@ class RunTest(ProjectTestCase):
         names = [re.findall(r"^(test_\d)", ended.output, re.MULTILINE) for ended in (first, again)]
         self.assertEqual(names[0], names[1])
         self.assertEqual(len(set(names[0])), 9)
+
+
+TAGGED = """
+    import unittest
+    from isolatedunit import tag
+
+    @tag("db")
+    class It(unittest.TestCase):
+        @tag("slow")
+        def test_a(self):
+            pass
+
+        def test_b(self):
+            pass
+
+    class Other(unittest.TestCase):
+        def test_c(self):
+            pass
+
+        test_c.tags = {"slow"}  # as Django's decorator has it
+    """
+
+
+class ChooseTest(ProjectTestCase):
+    def test_by_expressions_and_tags_however_the_tests_are_found(self) -> None:
+        self.write("test_it.py", TAGGED)
+        self.write("suite.py", RUNS_A_SUITE)
+        for arguments, expected in (
+            (["-k", "It and not test_b"], "a"),
+            (["-k", "test_a", "-k", "Other and test_c", "test_it"], "ac"),
+            (["test_it.py", "--tag", "slow", "--exclude", "Other"], "a"),
+            (["--exclude-tag", "slow and db"], "bc"),
+        ):
+            with self.subTest(arguments):
+                ended = self.run_here(*arguments)
+                self.assertEqual("".join(sorted(name[-1] for name in ended.tests())), expected)
+        tests = self.run_here("--tag", "db").tests()
+        self.assertEqual(tests["test_it.It.test_a"]["tags"], ["db", "slow"])
+        ended = run_python("suite.py", cwd=self.directory)
+        self.assertEqual(ended.last_line, "1 passed, 0 failed, 0 skipped", ended.output)
+
+    def test_nothing_chosen_is_not_well(self) -> None:
+        self.write("test_it.py", TAGGED)
+        for arguments in (["--tag", "nothing"], ["-k", "nothing"], ["--exclude", "test", "--shard", "1/2"]):
+            with self.subTest(arguments):
+                ended = self.run_here(*arguments)
+                self.assertEqual(ended.exit_code, 5, ended.output)
+                self.assertRegex(ended.output, r"isolatedunit: none of 3 tests matches|no test matches -k")
+                self.assertNotIn("OK", ended.output)
+
+
+RUNS_A_SUITE = """
+    import unittest
+    import test_it
+    from isolatedunit import IsolatedTestRunner
+
+    if __name__ == "__main__":
+        runner = IsolatedTestRunner(tags=["slow"], exclude=["It and test_a"])
+        runner.run(unittest.defaultTestLoader.loadTestsFromModule(test_it))
+    """
+
+
+class QuarantineTest(ProjectTestCase):
+    def test_known_failures_do_not_fail_the_run_and_are_shown_apart(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import os
+            import unittest
+
+            class It(unittest.TestCase):
+                def test_a(self):
+                    with self.subTest(1):
+                        self.fail("no")
+
+                def test_b(self):
+                    os._exit(3)
+
+                def test_c(self):
+                    pass
+            """,
+        )
+        entry = '[[tool.isolatedunit.quarantine]]\ntests = "test_it.It.test_{}"\nreason = "known"\n'
+        self.write("pyproject.toml", entry.format("[ab]"))
+        ended = self.run_here("-f")
+        self.assertEqual((ended.exit_code, ended.last_line), (0, "3 passed, 0 failed, 0 skipped"), ended.output)
+        listed = r"\nFailed in quarantine:\n  test_it.It.test_a: .*no \(known\)\n  test_it.It.test_b: "
+        self.assertRegex(ended.output, listed)
+        self.assertEqual(ended.tests()["test_it.It.test_a"]["quarantine"], "known")
+        self.assertIn("no failures from last time", self.run_here("--last-failed").output)
+        self.write("pyproject.toml", "".join(map(entry.format, ("[ab]", "gone", "c"))) + "until = 2020-01-01")
+        for arguments, failed in (([], 2), (["-s", ".", "--exclude", "test_b"], 2), (["test_it.It.test_c"], 1)):
+            with self.subTest(arguments):
+                ended = self.run_here(*arguments)
+                outcomes = ended.outcomes()
+                expected = {"quarantine (test_it.It.test_gone)": "error"} if failed == 2 else {}
+                expected["quarantine (test_it.It.test_c)"] = "error"
+                self.assertEqual(ended.exit_code, 1)
+                self.assertEqual({name: outcomes[name] for name in outcomes if "quar" in name}, expected)

@@ -134,6 +134,13 @@ class SignalsTest(ProjectTestCase):
                 assert ended.report is not None
                 self.assertEqual(ended.report["not_run"], ["test_waiting.Waiting.test_b_later"])
                 os.unlink(os.path.join(self.directory, "began"))
+        self.assertRegex(ended.output, r"\nTo run these, and what failed: python -m isolatedunit .*--last-failed\n")
+        # it has left no failure behind, and what it did not reach is known
+        self.assertIn("has no runs yet", self.run_here("history", report=False).output)
+        self.write("go", "")
+        again = self.run_here("--last-failed")
+        self.assertEqual(again.last_line, "2 passed, 0 failed, 0 skipped")
+        self.assertIn("--last-failed: 2 of 2 tests did not run to an end\n", again.output)
 
     def test_one_that_is_ignored_stays_ignored(self) -> None:
         # as nohup does it

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import unittest
+import unittest.mock
 
-from isolatedunit import OptionError, isolated
-from isolatedunit.collection.overrides import overrides_of
+from isolatedunit import IsolatedTestCase, OptionError, isolated, tag
+from isolatedunit.collection.overrides import find_misspelt, overrides_of
+from isolatedunit.collection.tags import tags_of
 from tests.support.sample_suite import faces_suite
 
 
@@ -26,9 +28,78 @@ class OverridesTest(unittest.TestCase):
     def test_wrong_options_are_told_where_they_are_written(self) -> None:
         with self.assertRaisesRegex(OptionError, "@isolated: unknown option 'timeout'"):
             isolated(timeout=3)
-        with self.assertRaisesRegex(OptionError, "@isolated: unknown option 'json'"):
+        with self.assertRaisesRegex(OptionError, "@isolated: 'json' cannot be set for single tests"):
             isolated(json="x")
         with self.assertRaisesRegex(OptionError, "@isolated: process_timeout: invalid value 'x'"):
             isolated(process_timeout="x")
         with self.assertRaisesRegex(TypeError, "TestCase"):
             isolated(int)
+
+
+class TagTest(unittest.TestCase):
+    def test_those_of_the_class_and_of_the_method(self) -> None:
+        @tag("db")
+        class Base(unittest.TestCase):
+            pass
+
+        @tag("slow", "db")
+        class Case(Base):
+            @tag("network")
+            @tag("paid")
+            def test_plain(self) -> None:
+                """Do nothing."""
+
+            @tag("outer")
+            @isolated
+            @tag("inner")
+            def test_isolated(self) -> None:
+                """Do nothing."""
+
+            def test_bare(self) -> None:
+                """Do nothing."""
+
+        self.assertEqual(tags_of(Case("test_plain")), ["db", "network", "paid", "slow"])
+        self.assertEqual(tags_of(Case("test_isolated")), ["db", "inner", "outer", "slow"])
+        self.assertEqual(tags_of(Case("test_bare")), ["db", "slow"])
+        self.assertEqual(tags_of(Base()), ["db"])
+
+    def test_what_is_not_tags(self) -> None:
+        for value in ("slow", 3, [object()], {"slow": 1}, unittest.mock.MagicMock()):
+            self.assertEqual(tags_of(type("Case", (unittest.TestCase,), {"tags": value})()), [])
+        self.assertEqual(tags_of(type("Case", (unittest.TestCase,), {"tags": ("b", "a")})()), ["a", "b"])
+        for wrong in ((), (unittest,), ("",)):
+            with self.assertRaisesRegex(TypeError, "@tag takes texts"):
+                tag(*wrong)
+
+
+class MisspeltTest(unittest.TestCase):
+    """An attribute that looks like an option with a mistake in its name."""
+
+    def test_it_is_named_with_what_it_may_mean(self) -> None:
+        class Case(IsolatedTestCase):
+            proces_timeout = 5.0
+            flakey = "fail"
+            retries = 2
+
+        place = f"{__name__}.MisspeltTest.test_it_is_named_with_what_it_may_mean.<locals>.Case"
+        self.assertEqual(
+            find_misspelt(type("Derived", (Case,), {"slotts": 2})),
+            [
+                f"{__name__}.Derived.slotts is no option and has no effect; did you mean slots?",
+                f"{place}.proces_timeout is no option and has no effect; did you mean process_timeout?",
+                f"{place}.flakey is no option and has no effect; did you mean flaky?",
+            ],
+        )
+
+    def test_what_is_the_users_own_is_left_alone(self) -> None:
+        class Case(IsolatedTestCase):
+            groups = ("a", "b")
+            timeout = 3
+            maxDiff = None
+            _retriess = 3
+
+            def retrie(self) -> None:
+                """Do something."""
+
+        self.assertEqual(find_misspelt(Case), [])
+        self.assertEqual(find_misspelt(type("Plain", (unittest.TestCase,), {"proces_timeout": 5.0})), [])

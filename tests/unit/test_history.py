@@ -9,6 +9,7 @@ import threading
 import time
 import unittest
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -22,7 +23,9 @@ from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.engine.scheduling.units import group_of
 from isolatedunit.errors import OptionError
 from isolatedunit.history.store import KEPT_FOR, History, Row
-from isolatedunit.model.results import PlannedTest
+from isolatedunit.model.events import RunFinished, TestFinished
+from isolatedunit.model.results import PlannedTest, TestReport
+from tests.support.events import ATTEMPT
 from tests.support.examples import examples
 from tests.support.projects import ProjectTestCase
 from tests.support.scheduling import conclude, settle
@@ -67,6 +70,36 @@ class FileTest(ProjectTestCase):
         past = History(self.path).read()
         self.assertEqual((past["a"].duration, past["a"].peak_rss, past["a"].runs, past["a"].failures), (3.0, 300, 2, 1))
         self.assertEqual((past["a"].failed, past["b"].failed), (True, True))
+
+    def finish(self, *reports: TestReport, not_run: tuple[str, ...] = ()) -> None:
+        """Let a run end that reported these."""
+        history = History(self.path)
+        for report in reports:
+            history.handle(TestFinished(0.0, report))
+        history.handle(RunFinished(1.0, (), not_run))
+        self.assertIsNone(history.problem)
+
+    def test_what_was_not_reached_is_no_failure_and_known_until_it_has_run(self) -> None:
+        broken_off = TestReport("b", "error", "cancelled", attempts=(ATTEMPT,), planned=planned(1, "m"))
+        failed = TestReport("a", "failed", attempts=(ATTEMPT,), planned=planned(0, "m"))
+        self.finish(failed, broken_off, not_run=("c", "d \ud800"))
+        self.assertEqual(list(History(self.path).read()), ["a"])
+        self.assertEqual(History(self.path).read_unreached(), {"b", "c", "d \\ud800"})
+        self.finish(replace(failed, id="c"), not_run=("e",))
+        self.assertEqual(History(self.path).read_unreached(), {"b", "d \\ud800", "e"})
+        later = time.time() + KEPT_FOR + 1.0
+        with mock.patch("isolatedunit.history.store.time.time", lambda: later):
+            self.finish(failed)
+        self.assertEqual(History(self.path).read_unreached(), set())
+
+    def test_a_file_without_what_was_not_reached(self) -> None:
+        self.finish(not_run=("a",))
+        with closing(sqlite3.connect(self.path)) as database, database:
+            database.execute("DROP TABLE unreached")
+            database.execute("PRAGMA user_version = 2")
+        self.assertEqual(History(self.path).read_unreached(), set())
+        self.finish(not_run=("b",))
+        self.assertEqual(History(self.path).read_unreached(), {"b"})
 
     def test_what_does_not_run_any_more_is_forgotten(self) -> None:
         self.learn(Row("gone", 4.0, None, "failed", None), Row("there", 1.0, None, "passed", None))

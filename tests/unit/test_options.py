@@ -11,7 +11,7 @@ from unittest import mock
 
 from isolatedunit.cli.parser import make_parser, parse
 from isolatedunit.config.options import PER_TEST, TABLE, Options, expectation, read
-from isolatedunit.config.sources import load_options
+from isolatedunit.config.sources import load_options, load_options_with_origins
 from isolatedunit.errors import OptionError
 from tests.support.projects import ProjectTestCase
 
@@ -172,11 +172,61 @@ class SourcesTest(ProjectTestCase):
         self.check_complaint("pyproject.toml", "cannot be read")
         self.write("pyproject.toml", "tool.isolatedunit = 3\n")
         self.check_complaint("pyproject.toml", "must be a table")
+        override = "[[tool.isolatedunit.overrides]]\ntests = '*'\n"
+        for text, complaint in (
+            ("[tool.isolatedunit.groups]\ndb = 0", "groups: db: invalid value 0; expected a whole number that is at"),
+            ("[tool.isolatedunit.overrides]\ntests = 3", "overrides: invalid value {'tests': 3}; expected tables"),
+            (f"{override}slow_after = 'x'", "overrides: the override for '*': slow_after: invalid value 'x'"),
+            (f"{override}json = 'x'", "overrides: the override for '*': 'json' cannot be set for single tests"),
+        ):
+            self.write("pyproject.toml", f"{text}\n")
+            self.check_complaint(f"pyproject.toml: {complaint}")
         os.unlink("pyproject.toml")
+        self.write("setup.cfg", "[isolatedunit.override.x]\ntests = *\n")
+        self.check_complaint("setup.cfg: unknown section [isolatedunit.override.x]; expected [isolatedunit.groups], [")
         self.write("setup.cfg", "[isolatedunit]\nfork_after = tests\n")
         self.check_complaint("setup.cfg", "invalid value 'tests'", "one of start, import, fixtures")
         self.write("setup.cfg", "nonsense\n")
         self.check_complaint("setup.cfg cannot be read: File contains no section headers. file: 'setup.cfg', line")
+
+    def test_presets(self) -> None:
+        self.write("setup.cfg", "[isolatedunit.presets.ci]\nretries = 1\nspawn_timeout = 1\n")
+        self.write(
+            "pyproject.toml",
+            """
+            [tool.isolatedunit]
+            retries = 5
+            leaks = "warn"
+            process_timeout = 5
+
+            [tool.isolatedunit.presets.ci]
+            spawn_timeout = 2
+            leaks = "fail"
+            [[tool.isolatedunit.presets.ci.overrides]]
+            tests = "*"
+            retries = 3
+            """,
+        )
+        self.assertEqual((self.load().retries, self.load().leaks), (5, "warn"))
+        for options in (
+            self.load(ISOLATEDUNIT_PRESET="ci", ISOLATEDUNIT_PROCESS_TIMEOUT="7"),
+            parse(["--preset", "ci", "--process-timeout", "7"])[0],
+        ):
+            self.assertEqual((options.retries, options.spawn_timeout, options.leaks), (1, 2.0, "fail"))
+            self.assertEqual((options.process_timeout, options.overrides), (7.0, (("*", {"retries": 3}),)))
+        self.assertEqual(
+            load_options_with_origins(Options(), preset="ci", environment={})[1]["leaks"],
+            "the preset ci in pyproject.toml",
+        )
+        self.check_complaint("--preset: unknown preset 'cii'; did you mean 'ci'?", ISOLATEDUNIT_PRESET="cii")
+        self.check_complaint("unknown preset 'nightly'; expected one of: ci.", ISOLATEDUNIT_PRESET="nightly")
+        self.write("pyproject.toml", "[tool.isolatedunit.presets.ci]\nretrys = 1\n")
+        self.check_complaint("pyproject.toml: presets: ci: unknown option 'retrys'; did you mean 'retries'?")
+        self.write("pyproject.toml", "[tool.isolatedunit.presets]\nci = 1\n")
+        self.check_complaint("pyproject.toml: presets: invalid value {'ci': 1}; expected tables")
+        os.unlink("setup.cfg")
+        self.write("pyproject.toml", "")
+        self.check_complaint("unknown preset 'ci'; no file has any; add a table presets.", ISOLATEDUNIT_PRESET="ci")
 
     def test_a_file_of_others(self) -> None:
         self.write("pyproject.toml", "tool = 3\n")
@@ -232,6 +282,9 @@ class CommandLineTest(ProjectTestCase):
 
     def test_every_option_of_the_table_has_its_flag(self) -> None:
         given: dict[str, tuple[list[str], Any]] = {
+            "exclude": (["--exclude", "x", "--exclude", "a and not b"], ("*x*", "a and not b")),
+            "tags": (["--tag", "slow", "--tag", "db or net"], ("slow", "db or net")),
+            "exclude_tags": (["--exclude-tag", "slow"], ("slow",)),
             "isolation": (["--isolation", "class"], "class"),
             "start_method": (["--start-method", "spawn"], "spawn"),
             "fork_after": (["--fork-after", "start"], "start"),
@@ -298,8 +351,9 @@ class CommandLineTest(ProjectTestCase):
             "annotations": (["--annotations", "azure"], "azure"),
             "slowest": (["--slowest"], True),
         }
-        of_some_tests = {"group", "exclusive", "slots", "overrides"}  # which files, classes and methods set
-        of_unittest = {*itertools.takewhile(lambda name: name != "isolation", TABLE)}
+        # which files, classes and methods set
+        of_some_tests = {"group", "exclusive", "slots", "overrides", "quarantine"}
+        of_unittest = {*itertools.takewhile(lambda name: name != "exclude", TABLE)}
         own = TABLE.keys() - of_unittest - of_some_tests
         self.assertEqual(set(given), own)
         for name, (arguments, value) in given.items():

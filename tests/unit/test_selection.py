@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import unittest
+from dataclasses import replace
+from typing import Any
 
 from isolatedunit.config.consequences import UNTIL_FAILURE, with_consequences
 from isolatedunit.config.options import Options
 from isolatedunit.engine.scheduling.ordering import repeated, shuffled
 from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.engine.scheduling.selection import choose
+from isolatedunit.errors import NoSuchTest, OptionError
 from isolatedunit.model.past import Past
 from isolatedunit.model.results import PlannedTest
 
@@ -68,6 +71,78 @@ class ShuffleTest(unittest.TestCase):
         self.assertEqual([one.partition(".")[0] for one in order], [modules[-1], *modules[:-1]])
 
 
+class NarrowTest(unittest.TestCase):
+    """-k with expressions, --exclude, --tag and --exclude-tag, and what they have to do with each other."""
+
+    TESTS = (
+        replace(planned(0, "m.Cart.test_add"), tags=("db", "slow")),
+        replace(planned(1, "m.Cart.test_remove"), tags=("db",)),
+        replace(planned(2, "n.Other.test_add"), tags=("network",)),
+        planned(3, "n.Other.test_x(a (b))"),
+        PlannedTest(4, "unittest.loader._FailedTest.broken", "broken", None, "", "unittest.loader", reports=({},)),
+    )
+
+    def choose(self, **options: Any) -> str:
+        values = Options().with_values(options, "here")
+        return "".join(str(test.number) for test in choose(self.TESTS, values, {}).tests)
+
+    def test_what_is_chosen(self) -> None:
+        for expected, options in (
+            ("024", {"patterns": ["test_add and not nothing"]}),
+            ("0124", {"patterns": ["test_add or Cart"]}),
+            ("24", {"patterns": ["test_add and not (Cart or Some)"]}),
+            ("14", {"patterns": ["not not m.* and not(test_add)"]}),
+            ("014", {"patterns": ["*.test_add and m", "remove"]}),
+            ("34", {"patterns": ["test_x(a or (nothing)"]}),
+            ("34", {"patterns": ["(test_x(a and x( and n.Other)"]}),
+            ("134", {"exclude": ["test_add"]}),
+            ("0123", {"exclude": ["broken"]}),
+            ("124", {"exclude": ["Cart and test_add", "x("]}),
+            ("014", {"tags": ["db"]}),
+            ("0124", {"tags": ["db", "net*"]}),
+            ("14", {"tags": ["db and not slow"]}),
+            ("4", {"tags": ["d"]}),
+            ("1234", {"exclude_tags": ["slow"]}),
+            ("34", {"exclude_tags": ["db or network"]}),
+            ("04", {"tags": ["db"], "patterns": ["a b or test_add".replace("a b", "nothing")], "exclude": ["*remove"]}),
+        ):
+            with self.subTest(options):
+                self.assertEqual(self.choose(**options), expected)
+
+    def test_single_patterns_are_left_to_unittests_loader(self) -> None:
+        self.assertEqual(self.choose(patterns=["test_add"]), "01234")
+
+    def test_expressions_that_make_no_sense(self) -> None:
+        for expression, said in (
+            ("a b", "invalid expression 'a b'; expected 'and' or 'or' instead of 'b'."),
+            ("a and", "invalid expression 'a and'; expected a pattern instead of its end."),
+            ("and a", "expected a pattern instead of 'and'"),
+            ("a or (b and c", "expected 'and', 'or' or ')' instead of its end"),
+            ("a or b)", "expected 'and' or 'or' instead of ')'"),
+            ("not ()", "expected a pattern instead of ')'"),
+        ):
+            for name in ("patterns", "exclude", "tags", "exclude_tags"):
+                with self.subTest(expression, name=name), self.assertRaises(OptionError) as caught:
+                    Options().with_values({name: [expression]}, "here")
+                self.assertIn(f"here: {name}: invalid expression", str(caught.exception))
+                self.assertIn(said, str(caught.exception))
+
+    def test_nothing_chosen_says_why(self) -> None:
+        options = Options(tags=("nothing",), exclude=("*broken*",))
+        chosen = choose(self.TESTS, options, {})
+        self.assertEqual(chosen.notes, ("none of 5 tests matches --exclude '*broken*' --tag 'nothing'",))
+        self.assertEqual(choose([], Options(patterns=("*x*",)), {}).notes, ("no test matches -k '*x*'",))
+
+    def test_a_shard_counts_what_was_chosen(self) -> None:
+        self.assertEqual(choose(self.TESTS, Options(tags=("db",), shard=(1, 2)), {}).in_all_shards, 3)
+
+    def test_an_id(self) -> None:
+        self.assertEqual(self.choose(ids=["m.Cart"]), "01")
+        self.assertEqual(self.choose(ids=["broken.Cart.test_add"]), "4")
+        with self.assertRaisesRegex(NoSuchTest, "--id: there is no test m.Cart.test_ad; did you mean m.Cart.test_add?"):
+            self.choose(ids=["m.Cart", "m.Cart.test_ad"])
+
+
 class RepeatTest(unittest.TestCase):
     def test_each_time_is_a_test_of_its_own(self) -> None:
         tests = repeated(TESTS, 3)
@@ -91,6 +166,14 @@ class LastFailedTest(unittest.TestCase):
         self.assertEqual(self.choose("setUpClass (n.D)"), [f"n.D.test_{number}" for number in range(4)])
         self.assertEqual(len(self.choose("setUpModule (n)")), 12)
         self.assertEqual(len(self.choose("unittest.loader._FailedTest.n")), 12)
+
+    def test_what_a_run_that_ended_early_did_not_reach(self) -> None:
+        failed = {TESTS[0].id: Past(0.1, None, "failed", 2, 1), TESTS[1].id: Past(0.1, None, "passed", 1, 0)}
+        chosen = choose(TESTS, Options(last_failed=True), failed, {TESTS[0].id, TESTS[5].id, "gone.C.test"})
+        self.assertEqual(list(chosen.tests), [TESTS[0], TESTS[5]])
+        note = "--last-failed: 1 of 36 tests failed last time, and 1 did not run to an end"
+        self.assertEqual(chosen.notes, (note,))
+        self.assertEqual(list(choose(TESTS, Options(), failed, {TESTS[5].id}).tests), TESTS)
 
     def test_all_where_none_did(self) -> None:
         self.assertEqual(len(self.choose()), len(TESTS))

@@ -191,7 +191,7 @@ class OverridesTest(unittest.TestCase):
     def test_wrong_ones_are_told_with_their_pattern(self) -> None:
         for tables, told in (
             ([{"tests": "a.*", "process_timeout": "x"}], "the override for 'a.*': process_timeout: invalid value 'x'"),
-            ([{"tests": "a.*", "jobs": 3}], "the override for 'a.*': unknown option 'jobs'"),
+            ([{"tests": "a.*", "jobs": 3}], "the override for 'a.*': 'jobs' cannot be set for single tests"),
             ([{"process_timeout": 3}], "override 1: .* expected a pattern as tests"),
             ([{"tests": "a.*"}], "the override for 'a.*': .* options for what matches"),
         ):

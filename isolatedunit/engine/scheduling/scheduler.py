@@ -57,7 +57,12 @@ class Scheduler:
         self._backlog = Backlog()
         self._slots = SlotPool(slots, dict(options.groups))
         self._scopes = FixtureScopes()
-        self._settler = Settler(tests, self.options_of, self._backlog, self._scopes)
+        quarantine = None
+        if options.quarantine:
+            from isolatedunit.engine.scheduling.quarantine import Quarantine
+
+            quarantine = Quarantine(options.quarantine)
+        self._settler = Settler(tests, self.options_of, self._backlog, self._scopes, quarantine)
         self._units_of: dict[str, Unit] = {}
         self._in_hand = 0
         units = list(units_of(tests, options, self.options_of))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from isolatedunit.config.options import Options
 from isolatedunit.engine.scheduling.ordering import Expectations, cut, repeated, shuffled
 from isolatedunit.engine.scheduling.units import group_of
+from isolatedunit.errors import NoSuchTest
 from isolatedunit.model.past import Past, failed_last
 from isolatedunit.model.records import record
 from isolatedunit.model.results import PlannedTest
@@ -17,18 +19,20 @@ from isolatedunit.model.results import PlannedTest
 class Chosen:
     """The *tests* to run, in their order, and what is expected of them.
 
-    *shard* is the part of a larger run that this is, in the form of `RunStarted`. *notes* are printed for the user
-    at the beginning of the run, *reminders* at its end.
+    *shard* is the part of a larger run that this is, in the form of `RunStarted`, and *in_all_shards* is how many tests
+    that run has. *notes* are printed for the user at the beginning of the run, *reminders* at its end.
     """
 
     tests: Sequence[PlannedTest]
     expectations: Expectations
+    in_all_shards: int
     shard: tuple[int, int, str] | None = None
     notes: tuple[str, ...] = ()
     reminders: tuple[str, ...] = ()
 
 
-_FAILED_TEST = "unittest.loader._FailedTest."
+_LOADER = "unittest.loader"
+_FAILED_TEST = f"{_LOADER}._FailedTest."
 
 
 def find_by_id(tests: Sequence[PlannedTest], wanted: str) -> list[PlannedTest]:
@@ -39,24 +43,97 @@ def find_by_id(tests: Sequence[PlannedTest], wanted: str) -> list[PlannedTest]:
     exact = [test for test in tests if test.id == wanted] or [test for test in tests if test.unique_id == wanted]
     if exact:
         return exact
-    names = wanted, f"{_FAILED_TEST}{wanted}"
+    failed = f"{_FAILED_TEST}{wanted}."
     return [
         test
         for test in tests
-        if test.id.startswith(f"{wanted}.") or test.id in names or wanted in (test.class_id, test.module)
+        if test.id.startswith(f"{wanted}.")
+        or wanted in (test.class_id, test.module)
+        or (test.id.startswith(_FAILED_TEST) and failed.startswith(f"{test.id}."))
     ]
 
 
-def choose(tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Past]) -> Chosen:
-    """Choose from *tests*; *past* is what is known about some of them."""
+def _choose_by_id(tests: Sequence[PlannedTest], options: Options) -> list[PlannedTest]:
+    """The tests that ``--id`` names; raises `NoSuchTest` for an id that none has."""
+    import difflib
+
+    chosen, unknown = [], {}
+    for wanted in options.ids:
+        found = find_by_id(tests, wanted)
+        if not found:
+            near = difflib.get_close_matches(wanted, [test.id for test in tests], 1)
+            hint = f"did you mean {near[0]}?" if near else "isolatedunit list shows those there are."
+            unknown[wanted] = f"--id: there is no test {wanted}; {hint}"
+        chosen += found
+    if unknown:
+        raise NoSuchTest(unknown)
+    return chosen
+
+
+def _narrow(tests: Sequence[PlannedTest], options: Options) -> list[PlannedTest]:
+    """The tests that match patterns and tags. What says that a module cannot be imported is left out by name only."""
+    from isolatedunit.config.expressions import AnyOf, matches
+
+    patterns, exclude = AnyOf(options.patterns), AnyOf(options.exclude)
+    tags, exclude_tags = AnyOf(options.tags), AnyOf(options.exclude_tags)
+    by_loader = not any(" " in pattern for pattern in options.patterns)  # which then has left out what it could
+
+    def is_wanted(test: PlannedTest) -> bool:
+        def has_name(pattern: str) -> bool:
+            return matches(pattern, test.id)
+
+        def has_tag(pattern: str) -> bool:
+            return any(fnmatchcase(tag, pattern) for tag in test.tags)
+
+        if exclude.is_true(has_name):
+            return False
+        if test.module == _LOADER:
+            return True
+        return (
+            (by_loader or patterns.is_true(has_name))
+            and (not options.tags or tags.is_true(has_tag))
+            and not exclude_tags.is_true(has_tag)
+        )
+
+    return [test for test in tests if is_wanted(test)]
+
+
+def _describe_choice(options: Options) -> str:
+    """The options that `_narrow` goes by, as they are written on a command line."""
+    given = {
+        "-k": options.patterns,
+        "--exclude": options.exclude,
+        "--tag": options.tags,
+        "--exclude-tag": options.exclude_tags,
+    }
+    return " ".join(f"{flag} {value!r}" for flag, values in given.items() for value in values)
+
+
+def choose(
+    tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Past], unreached: Collection[str] = ()
+) -> Chosen:
+    """Choose from *tests*; *past* is what is known about some of them. Raises `NoSuchTest`.
+
+    *unreached* are the ids of those that a run which ended early did not reach.
+    """
     notes = []
     if options.ids:
-        tests = [test for wanted in options.ids for test in find_by_id(tests, wanted)]
+        tests = _choose_by_id(tests, options)
+    if options.patterns or options.exclude or options.tags or options.exclude_tags:
+        narrowed = _narrow(tests, options)
+        if not narrowed:
+            of_how_many = f"none of {len(tests)} tests" if tests else "no test"
+            notes.append(f"{of_how_many} matches {_describe_choice(options)}")
+        tests = narrowed
     if options.last_failed:
-        failed = failed_last(tests, past)
-        if failed:
-            notes.append(f"--last-failed: {len(failed)} of {len(tests)} tests failed last time")
-            tests = failed
+        failed = {test.number for test in failed_last(tests, past)}
+        others = sum(test.id in unreached and test.number not in failed for test in tests)
+        if failed or others:
+            counted = [(len(failed), "failed last time"), (others, "did not run to an end")]
+            (first, words), *rest = [(count, words) for count, words in counted if count]
+            also = "".join(f", and {count} {words}" for count, words in rest)
+            notes.append(f"--last-failed: {first} of {len(tests)} tests {words}{also}")
+            tests = [test for test in tests if test.number in failed or test.id in unreached]
         else:
             notes.append(f"--last-failed: the history has no failures from last time; running all {len(tests)} tests")
     known = {test.id: past[test.unique_id] for test in tests if test.unique_id in past}
@@ -66,7 +143,7 @@ def choose(tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Pa
         options.failed_first,
         {test_id: before.peak_rss for test_id, before in known.items() if before.peak_rss is not None},
     )
-    shard, reminders = None, list[str]()
+    shard, reminders, in_all_shards = None, list[str](), len(tests)
     if options.shard is not None:
         part = cut(tests, *options.shard, expectations, lambda test: group_of(test, options))
         tests, shard = part.tests, (part.part, part.of, part.digest)
@@ -77,4 +154,4 @@ def choose(tests: Sequence[PlannedTest], options: Options, past: Mapping[str, Pa
         notes.append(f"the order is random: --shuffle --seed {options.seed}")
     if options.repeat > 1:
         tests = repeated(tests, options.repeat)
-    return Chosen(tests, expectations, shard, tuple(notes), tuple(reminders))
+    return Chosen(tests, expectations, in_all_shards, shard, tuple(notes), tuple(reminders))

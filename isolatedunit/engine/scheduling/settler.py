@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit.engine.attempt.stimuli import SpawnFailed, TestRecord
 from isolatedunit.engine.scheduling.backlog import Backlog
@@ -20,6 +20,9 @@ from isolatedunit.engine.scheduling.slots import Needs
 from isolatedunit.engine.scheduling.units import OptionsOf, Unit
 from isolatedunit.model.events import TestFinished
 from isolatedunit.model.results import GOOD, PASSING, Note, Output, PlannedTest, TestReport, worst_outcome
+
+if TYPE_CHECKING:
+    from isolatedunit.engine.scheduling.quarantine import Quarantine
 
 SPAWN_TRIES = 3
 """How often a child is tried to be made before its tests are reported."""
@@ -57,13 +60,19 @@ class Settler:
     """
 
     def __init__(
-        self, tests: Sequence[PlannedTest], options_of: OptionsOf, backlog: Backlog, scopes: FixtureScopes
+        self,
+        tests: Sequence[PlannedTest],
+        options_of: OptionsOf,
+        backlog: Backlog,
+        scopes: FixtureScopes,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self.unreported = {test.number: test for test in tests}
         self.cancelled = False
         self._options_of = options_of
         self._backlog = backlog
         self._scopes = scopes
+        self._quarantine = quarantine
         self._spawn_budget = 20 + len(tests) // 10
         self._reported_fixtures: set[tuple[int, int, str]] = set()
         self._covered: set[tuple[int, int, str]] = set()
@@ -178,19 +187,31 @@ class Settler:
             return
         self._reported_fixtures.add((*met, fixture))
         outcome, tests = worst_outcome(notes, succeeded=False), done.unit.tests
+        owner = fixture.partition(" ")[2][1:-1]
+        above = [test for test in (*tests, *self.unreported.values()) if owner in (test.class_id, test.module)]
+        excuse, shown = self._excuse(above, notes, cause)
         report = TestReport(
             id=fixture,
-            outcome=outcome,
+            outcome=outcome if excuse is None else "expectedFailure",
             cause=cause,
-            notes=tuple(notes),
+            notes=shown,
             counted=False,
             stdout=done.outputs[0].stdout,
             stderr=done.outputs[0].stderr,
             attempts=(*done.unit.history, done.facts(outcome, cause)),
             place=tests[0].number - 0.5 if fixture.startswith("setUp") else tests[-1].number + 0.5,
             affected=affected,
+            quarantine=excuse,
         )
         done.events.append(TestFinished(done.now, report))
+
+    def _excuse(
+        self, tests: Sequence[PlannedTest], notes: Sequence[Note], cause: str | None, *, succeeded: bool = False
+    ) -> tuple[str | None, tuple[Note, ...]]:
+        """Why a failure does not count, None if it does or there is none, and its notes as they are reported."""
+        if self._quarantine is None or cause == "cancelled":
+            return None, tuple(notes)
+        return self._quarantine.excuse(tests, notes, succeeded=succeeded)
 
     def _retry_fixture(self, done: Settlement, fixture: str, notes: Sequence[Note], cause: str | None) -> bool:
         unit, conclusion = done.unit, done.attempt.conclusion
@@ -231,14 +252,15 @@ class Settler:
 
     def _finish(self, done: Settlement, test: PlannedTest, record: TestRecord, output: Output) -> None:
         outcome = worst_outcome(record.notes, succeeded=record.succeeded)
+        excuse, notes = self._excuse([test], record.notes, record.cause, succeeded=record.succeeded)
         report = TestReport(
             id=test.id,
-            outcome=outcome,
+            outcome=outcome if excuse is None else "expectedFailure",
             cause=record.cause,
             duration=record.duration,
-            notes=tuple(record.notes),
+            notes=notes,
             counted=record.counted,
-            succeeded=record.succeeded,
+            succeeded=record.succeeded and excuse is None,
             stdout=output.stdout,
             stderr=output.stderr,
             attempts=(*done.unit.history, done.facts(outcome, record.cause)),
@@ -246,6 +268,7 @@ class Settler:
             place=test.number,
             returned=done.attempt.evidence.returned,
             session=done.attempt.evidence.session,
+            quarantine=excuse,
         )
         self.unreported.pop(test.number, None)
         self._scopes.finish(test)

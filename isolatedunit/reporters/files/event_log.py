@@ -40,7 +40,7 @@ RESULTS = (RunStarted, RetryScheduled, TestFinished, Warned, RunCancelled, RunFi
 
 LEFT_OUT: dict[type, set[str]] = {
     PlannedTest: {
-        *("home", "address", "overrides", "reports", "prefix"),
+        *("home", "address", "overrides", "reports", "prefix", "location"),
         *("name_in_command", "needs_id", "occurrence", "class_number"),
     },
     TestReport: {"returned", "session", "affected"},

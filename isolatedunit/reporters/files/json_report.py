@@ -154,6 +154,8 @@ def describe_report(report: TestReport) -> dict[str, Any]:
         "cause": report.cause,
         "flaky": report.flaky,
         "duration": report.duration,
+        "tags": [] if report.planned is None else list(report.planned.tags),
+        "quarantine": report.quarantine,
         "message": report.message,
         "traceback": report.traceback,
         "stdout": report.stdout,

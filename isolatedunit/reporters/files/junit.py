@@ -80,6 +80,8 @@ class _Case:
             yield "attempts", str(len(attempts))
         if self.report.outcome == "expectedFailure":
             yield "outcome", self.report.outcome
+        if self.report.quarantine is not None:
+            yield "quarantine", self.report.quarantine
 
 
 @record()

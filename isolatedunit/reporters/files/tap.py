@@ -53,7 +53,8 @@ def _lines_of(report: TestReport, number: int) -> Iterator[str]:
     if report.outcome == "skipped":
         directive = f" # SKIP {on_one_line(report.message)}".rstrip()
     elif report.outcome == "expectedFailure":
-        directive = " # TODO expected failure"
+        excuse = report.quarantine
+        directive = " # TODO expected failure" if excuse is None else f" # TODO in quarantine: {on_one_line(excuse)}"
     # a # would begin a directive, and version 13 has no other way to write it
     yield f"{word} {number} - {on_one_line(report.id).replace('#', chr(92) + 'x23')}{directive}"
     yield "  ---"

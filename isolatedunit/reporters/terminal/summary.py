@@ -150,6 +150,7 @@ class Summary:
         self._lets_finish = lets_finish
         self._flaky: list[TestReport] = []
         self._failed: list[tuple[float, str]] = []
+        self._excused: list[tuple[float, str]] = []
         self._failures = 0
         self._lost = False
         self._repeated: dict[str, list[bool]] | None = {} if repeats else None
@@ -171,6 +172,8 @@ class Summary:
     def _add(self, report: TestReport) -> None:
         if report.flaky:
             self._flaky.append(report)
+        if report.quarantine is not None:
+            self._excused.append((report.place, on_one_line(f"  {report.id}: {_reason(report)} ({report.quarantine})")))
         if self._repeated is not None and not report.is_fixture:
             self._repeated.setdefault(report.id, []).append(report.outcome in FAILING)
         failed_before = self._repeated is not None and any(self._repeated.get(report.id, ())[:-1])
@@ -188,6 +191,8 @@ class Summary:
         if not (timeline.counts.tests or timeline.not_run):
             lines.append("isolatedunit: no tests ran")  # unittest itself may say OK
         lines += self._format_not_run()
+        if self._excused:
+            lines += ["Failed in quarantine:", *(line for _, line in sorted(self._excused))]
         lines += self._format_failed()
         lines += self._format_repeated()
         count = statistics["total_processes_spawned"]
@@ -204,7 +209,7 @@ class Summary:
             return []  # a single one stands just above
         more = self._failures - len(self._failed)
         lines = ["Failed:", *(line for _, line in sorted(self._failed)), *([f"  and {more} more"] if more else [])]
-        command = None if self._lost else self._rerun_command()
+        command = None if self._lost or self._timeline.not_run else self._rerun_command()
         return lines if command is None else [*lines, f"To run these again: {command}"]
 
     def _format_repeated(self) -> list[str]:
@@ -226,11 +231,22 @@ class Summary:
         count, reason = len(not_run), "" if stopped is None else f" because {stopped.reason}"
         shown = [f"  {on_one_line(test_id)}" for test_id in not_run[:NOT_RUN_SHOWN]]
         more = [f"  and {count - NOT_RUN_SHOWN} more"] if count > NOT_RUN_SHOWN else []
+        command = self._rerun_command()
+        if command is not None:
+            more.append(f"To run these, and what failed: {command}")
         return [f"isolatedunit: {count} test{' was' if count == 1 else 's were'} not run{reason}:", *shown, *more]
 
 
 def _format_failure(report: TestReport) -> str:
     """A failure on one line: its kind, its test, and the first line of the reason."""
+    why = _reason(report)
+    kind = {"failed": "FAIL", "error": "ERROR"}.get(report.outcome, "UNEXPECTED SUCCESS")
+    line = on_one_line(f"  {kind:5} {report.id}{': ' if why else ''}{why}")
+    return line if len(line) <= LONGEST_FAILURE else line[: LONGEST_FAILURE - 3] + "..."
+
+
+def _reason(report: TestReport) -> str:
+    """The first line of the reason of a failure."""
     worst = next((note for note in report.notes if note.outcome == report.outcome), None)
     why = report.message.strip().partition("\n")[0]
     if report.cause == "flaky":
@@ -239,9 +255,7 @@ def _format_failure(report: TestReport) -> str:
         why = report.message.strip().rpartition("\n")[2]  # unittest's loader puts the whole traceback before it
     elif worst is not None and worst.exception and report.outcome != "failed":
         why = f"{worst.exception}: {why}" if why else worst.exception
-    kind = {"failed": "FAIL", "error": "ERROR"}.get(report.outcome, "UNEXPECTED SUCCESS")
-    line = on_one_line(f"  {kind:5} {report.id}{': ' if why else ''}{why}")
-    return line if len(line) <= LONGEST_FAILURE else line[: LONGEST_FAILURE - 3] + "..."
+    return why
 
 
 def _format_running(event: RunInspected) -> str:

@@ -1,0 +1,87 @@
+"""What somebody may have meant who gave an option or a command that there is not.
+
+Imported only when there is such a mistake.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+
+FROM_OTHER_RUNNERS = {
+    "-j": (
+        *("--concurrency", "--max-workers", "--maxWorkers", "--numprocesses", "--parallel", "--processes"),
+        *("--test-threads", "--threads", "--workers", "-n", "-w"),
+    ),
+    "--coverage": ("--cov", "--with-coverage"),
+    "--exclude": ("--deselect", "--ignore", "--ignore-glob", "--skip"),
+    "--exclude-tag": ("--exclude-tags", "--skip-tags"),
+    "--failed-first": ("--ff",),
+    "--failfast": ("--bail", "--exitfirst", "--fail-fast", "--stop", "-x"),
+    "--group-limit": ("--test-group",),
+    "--hunt-leaks": ("--huntrleaks", "-R"),
+    "--json": ("--json-report", "--json-report-file"),
+    "--junit-xml": ("--junit", "--junitxml", "--with-xunit", "--xunit-file"),
+    "--last-failed": ("--failed", "--failing", "--lf", "--only-failures", "--onlyFailures", "--rerun-failing"),
+    "--list": ("--co", "--collect", "--collect-only", "--list-tests", "--listTests"),
+    "--locals": ("--show-locals", "--showlocals", "-l"),
+    "--max-failures": ("--max-fail", "--maxfail"),
+    "--memory-limit": ("--memlimit", "-M"),
+    "--no-capture": ("--capture", "--nocapture"),
+    "--parallel-by": ("--dist",),
+    "--process-timeout": ("--per-test-timeout", "--test-timeout", "--testTimeout", "--timeout"),
+    "--repeat": ("--count", "--repeat-each", "--repeats", "--stress-count"),
+    "--retries": ("--reruns", "--retry"),
+    "--retry-delay": ("--reruns-delay",),
+    "--run-timeout": ("--global-timeout", "--session-timeout"),
+    "--seed": ("--random-order-seed", "--random-seed", "--randomly-seed", "--randseed"),
+    "--shard": ("--partition", "--splits"),
+    "--show-output": ("--show-capture",),
+    "--shuffle": ("--random", "--random-order", "--randomize", "-r"),
+    "--slowest": ("--timing", "--timings"),
+    "--start-directory": ("--start-dir", "--test-path", "--where"),
+    "--tag": ("--marker", "--markers", "--tags", "-m"),
+    "--until-failure": ("--forever", "--until-fail", "-F"),
+}
+"""The names that other runners have for what ours does: pytest and its plug-ins, nose, Django, stestr, trial, CPython's
+own test runner, nextest, Jest and Vitest."""
+
+NEEDLESS = {
+    "--boxed": "every test has a process of its own already",
+    "--forked": "every test has a process of its own already",
+    "--no-cov": "coverage is measured only with --coverage",
+    "--no-fail-fast": "a run goes on after a failure unless --failfast is given",
+    "--noinput": "nothing asks",
+    "--no-input": "nothing asks",
+}
+
+
+def explain_unknown(unknown: str, flags: Collection[str]) -> str:
+    """One sentence about an option that is none of *flags*, and what it may have been meant to be."""
+    name = unknown.partition("=")[0]
+    if name[:1] == "-" != name[1:2]:
+        name = name[:2]  # its value may follow without a space
+    if name in NEEDLESS:
+        return f"unknown option {name}; leave it out: {NEEDLESS[name]}."
+    ours = next((ours for ours, theirs in FROM_OTHER_RUNNERS.items() if name in theirs), None)
+    if ours in flags:
+        return f"unknown option {name}; isolatedunit calls it {ours}."
+    long = sorted(flag for flag in flags if flag.startswith("--"))
+    abbreviated = [flag for flag in long if flag.startswith(name)] if name.startswith("--") else []
+    near = abbreviated or difflib.get_close_matches(name, long, 1)
+    if len(near) == 1:
+        return f"unknown option {name}; did you mean {near[0]}?"
+    if near:
+        return f"unknown option {name}; write out which you mean: {', '.join(near)}."
+    return f"unknown option {name}; --help lists those that there are."
+
+
+def explain_unknown_name(name: str, sentence: str, commands: Collection[str]) -> str:
+    """One sentence about a name that no test has: *sentence*, unless it looks like one of the commands."""
+    begun = [command for command in commands if command.startswith(name)] if len(name) > 1 else []
+    near = begun or difflib.get_close_matches(name, commands, 1, 0.7)
+    if not near:
+        return sentence
+    if near[0] == name:
+        return f"there is no test {name}; a command comes first: isolatedunit {name}"
+    return f"there is no test and no command {name}; did you mean: isolatedunit {near[0]}?"
