@@ -20,6 +20,7 @@ class OutputTest(ProjectTestCase):
         output = re.sub(r"\nTo run it again: [^\n]+\n", "", mine.output)
         lines = without_times(output).rstrip("\n").split("\n")
         if "-f" in arguments:
+            self.assertRegex(lines.pop(-3), "^To run these, and what failed: python -m isolatedunit .*--last-failed$")
             self.assertRegex(lines.pop(-3), "^  test_bad.Bad.test_later$")
             self.assertEqual(lines.pop(-3), "isolatedunit: 1 test was not run because a test failed (--failfast):")
         self.assertEqual("\n".join(lines[:-2]), without_times(theirs.output).rstrip("\n"))
