@@ -6,6 +6,11 @@ is never an exception, but a value (see :mod:`isolatedunit.model.results`).
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
 
 class IsolatedUnitError(Exception):
     """The base class of every exception of isolatedunit."""
@@ -49,7 +54,16 @@ class RunnerClosed(IsolatedUnitError, RuntimeError):
 
 
 class CarryError(IsolatedUnitError):
-    """A function, its arguments or its return value cannot be sent to another process."""
+    """A function, its arguments or its return value cannot be sent to another process.
+
+    *steps* lead to the object that cannot (see `isolatedunit.protocol.uncarried`); *kind* says what that is.
+    """
+
+    def __init__(self, text: str, *, steps: Sequence[Any] = (), kind: str = "") -> None:
+        super().__init__(text)
+        self.reason = text
+        self.steps = steps
+        self.kind = kind
 
 
 class TestNotFound(IsolatedUnitError):

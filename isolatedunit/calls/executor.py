@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from isolatedunit.calls.request_handlers import Handlers
 from isolatedunit.config.options import TABLE, Options
-from isolatedunit.errors import OptionError, RunnerClosed
+from isolatedunit.errors import CarryError, OptionError, RunnerClosed
 from isolatedunit.model.events import Listener
 
 if TYPE_CHECKING:
@@ -122,6 +122,9 @@ class IsolatedCaller:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # after a Ctrl-C the user does not want to wait for running calls
         self.shutdown(cancel_futures=kind is not None and not issubclass(kind, Exception))
+
+    def __reduce__(self) -> Any:
+        raise CarryError("a runner's processes and threads belong to this process; make a runner where it is used")
 
     def _open_pool(self) -> CallPool:
         with self._pool_lock:

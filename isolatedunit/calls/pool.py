@@ -7,6 +7,7 @@ garbage-collected and its last call is done, or at the interpreter's exit.
 from __future__ import annotations
 
 import atexit
+import inspect
 import itertools
 import os
 import sys
@@ -28,6 +29,7 @@ from isolatedunit.errors import CarryError, IsolatedUnitError, RunnerClosed
 from isolatedunit.model.events import AttemptStarted, Event, Listener, TestFinished
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.pickling import carry
+from isolatedunit.protocol.uncarried import about
 
 MAX_WORK_SIZE = 1024**3
 """The largest size of a function with its arguments, in bytes, in the form in which they are sent."""
@@ -175,10 +177,8 @@ def _carry(function: Callable[..., Any], args: tuple[Any, ...], options: Isolate
         raise TypeError(f"expected a callable, not {function!r}")
     try:
         carried = carry((function, args, options.test_sdk_options))
-    except Exception as exception:
-        what = _what_cannot_be_carried(function, args, name)
-        reason = str(exception) or type(exception).__name__
-        raise CarryError(f"{what} cannot be sent to another process: {reason}") from exception
+    except CarryError as error:
+        raise CarryError(_say_what_cannot_be_carried(error, function, args, name)) from error.__cause__
     if len(carried) > MAX_WORK_SIZE:
         raise CarryError(
             f"{name} and its arguments cannot be sent to another process: they take {len(carried):,} bytes, and the "
@@ -187,17 +187,28 @@ def _carry(function: Callable[..., Any], args: tuple[Any, ...], options: Isolate
     return carried
 
 
-def _what_cannot_be_carried(function: Callable[..., Any], args: tuple[Any, ...], name: str) -> str:
-    for number, argument in enumerate(args, start=1):
-        try:
-            carry(argument)
-        except Exception:
-            return f"argument {number} of {name}, a {type(argument).__qualname__},"
+def _say_what_cannot_be_carried(
+    error: CarryError, function: Callable[..., Any], args: tuple[Any, ...], name: str
+) -> str:
+    part, *steps = error.steps or (None,)
+    what = name
+    if part is not None and part.name == 1 and steps:
+        at = steps.pop(0).name
+        kind = f"a {type(args[at]).__qualname__}" if steps else error.kind
+        what = f"argument {at + 1} of {name}{_parameter_at(function, at)}, {kind},"
+    elif part is not None and part.name == 2:
+        what = f"the test_sdk_options for {name}"
+    return f"{what} cannot be sent to another process: {about(error, steps)}"
+
+
+def _parameter_at(function: Callable[..., Any], at: int) -> str:
+    """The name of the parameter that takes this argument, in brackets; empty if it is not known."""
     try:
-        carry(function)
-    except Exception:
-        return name
-    return f"{name} with its arguments or its test_sdk_options"
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    names = [one.name for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    return f" ({names[at + 1]})" if at + 1 < len(names) else ""
 
 
 def _cancel(weak_state: weakref.ref[_State], number: int) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __unittest = True  # leaves this module's frames out of tracebacks
 
+_called: list[Any] = []
+"""The function, whose globals nothing else may refer to: what it left open in them is to be found after its end."""
+
 _ITERABLE_COROUTINE = 0x100
 """Among a function's flags, what ``types.coroutine`` sets; `inspect` knows them by name, and is anybody's to patch."""
 
@@ -61,9 +64,10 @@ def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> No
 
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
     try:
-        function, args, sdk_options = undill(command.function)
+        function, args, sdk_options = undill(command.function, becomes_main=True)
     except Exception as exception:
         raise TypeError(f"{command.name} cannot be unpickled in this process: {exception!r}") from exception
+    _called.append(function)
     session_id = command.attempt.replace("/", "-").replace("#", "-")
     directory = command.settings.directory
     assert directory is not None
@@ -112,7 +116,7 @@ def _return(reporter: Reporter, value: Any) -> bool:
     if value is None:
         return True
     try:
-        pickled = carry(value)
+        pickled = carry(value, answers=True)
     except BaseException as exception:  # pickling may run user code, too
         text = f"the function's return value, a {type(value).__qualname__}, cannot be sent to the runner: "
         text += str(exception) or type(exception).__name__

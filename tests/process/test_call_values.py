@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import unittest
 from typing import Any
 from unittest import mock
@@ -77,6 +79,11 @@ class ReturnedTest(CallsCase):
 
 
 class GivenTest(CallsCase):
+    def test_a_process_of_the_callers(self) -> None:
+        with subprocess.Popen([sys.executable, "-c", ""]) as process:
+            with self.assertRaisesRegex(CarryError, "variable process of the function around .*: it works only in the"):
+                self.runner.submit(lambda test: process.pid)
+
     def test_arguments_that_are_too_large(self) -> None:
         with (
             mock.patch("isolatedunit.calls.pool.MAX_WORK_SIZE", 1000),
