@@ -66,6 +66,33 @@ class CarryError(IsolatedUnitError):
         self.kind = kind
 
 
+class IsolatedTestError(IsolatedUnitError):
+    """An isolated call failed, and what its function raised, if anything, cannot be raised here.
+
+    *text* is the message. *type_name* is the name of the exception's class in the other process, *traceback* its
+    traceback there; *cause* is why the call failed if it was not for an exception: ``crash``, ``timeout``, ...
+    """
+
+    def __init__(
+        self, text: str, *, type_name: str | None = None, cause: str | None = None, traceback: str = ""
+    ) -> None:
+        super().__init__(text if type_name is None or cause is not None else f"{type_name}: {text}")
+        self.text = text
+        self.type_name = type_name
+        self.cause = cause
+        self.traceback = traceback
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.text,), vars(self)
+
+
+class ChildTraceback(IsolatedUnitError):
+    """The cause of an exception that was raised in another process: its traceback there, as text."""
+
+    def __str__(self) -> str:
+        return f"\n\n{self.args[0]}"
+
+
 class TestNotFound(IsolatedUnitError):
     """The process that should run a test does not find it, or finds a different test of that name."""
 

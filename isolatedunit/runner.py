@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import unittest
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 from unittest.runner import _WritelnDecorator
@@ -20,10 +20,11 @@ from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.scheduling.selection import choose
 from isolatedunit.history.store import History
-from isolatedunit.model.events import Listener
+from isolatedunit.model.events import Event, Listener
 from isolatedunit.model.results import PlannedTest, TestReport
 from isolatedunit.reporters.contract import Origin
 from isolatedunit.reporters.escaping import printable, without_commands
+from isolatedunit.reporters.listeners import guard_listeners
 from isolatedunit.reporters.registry import ReporterSet, writes_reports
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.annotations import OBEYING_SYSTEMS, Annotations, system_of
@@ -36,7 +37,7 @@ from isolatedunit.system.signals import deferring_interrupts, heeding_signals
 
 if TYPE_CHECKING:
     from isolatedunit.backends.contract import Prestarted
-    from isolatedunit.calls.api import IsolatedTestOptions
+    from isolatedunit.calls.options import IsolatedTestOptions
     from isolatedunit.reporters.files.event_log import PastRun
     from isolatedunit.reporters.terminal.progress import Display
     from isolatedunit.reporters.terminal.progress_lines import ProgressLines
@@ -51,8 +52,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     It accepts the arguments of `unittest.TextTestRunner`, and the options of isolatedunit as keyword
     arguments: ``IsolatedTestRunner(process_timeout=5, max_concurrent_processes=2)``. Options that are
     not given come from *options* if that is given, or else from the environment, the configuration
-    files and the defaults, in this order. *listeners* receive all events of the run. Raises
-    `OptionError` for an unknown option or an unusable value.
+    files and the defaults, in this order. *listeners* receive all events of the run: functions, or
+    objects with a method ``handle``. One that raises receives no more, and the runner prints why.
+    Raises `OptionError` for an unknown option or an unusable value.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         tb_locals: bool = False,
         durations: int | None = None,
         options: Options | IsolatedTestOptions | None = None,
-        listeners: Sequence[Listener] = (),
+        listeners: Iterable[Listener | Callable[[Event], object]] = (),
         test_sdk_options: Any = None,
         **values: Any,
     ) -> None:
@@ -78,7 +80,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             self, shown, descriptions, verbosity, failfast, buffer, resultclass, warnings, tb_locals=tb_locals, **more
         )
         self.statistics = Statistics()
-        self._listeners = tuple(listeners)
+        self._listeners = guard_listeners(listeners, self._write_line)
         calls = Timeline()
         self.statistics.follow(calls)
         IsolatedCaller.__init__(self, [calls, self.statistics, ProcessLog(), *self._listeners], test_sdk_options)
@@ -115,6 +117,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.progress_lines: ProgressLines | None = None
         self.command_for: Callable[[TestReport], str | None] = no_command
         self.command_for_failed: str | None = None
+
+    def _write_line(self, line: str) -> None:
+        self.stream.writeln(line)
 
     def get_statistics(self) -> dict[str, Any]:
         """The costs of this runner's runs and calls so far, in seconds and bytes."""

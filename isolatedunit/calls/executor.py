@@ -19,8 +19,9 @@ from isolatedunit.model.events import Listener
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from isolatedunit.calls.api import IsolatedTestOptions, IsolatedTestResult
+    from isolatedunit.calls.options import IsolatedTestOptions
     from isolatedunit.calls.pool import CallPool
+    from isolatedunit.calls.result import IsolatedTestResult
 
     CallOptions = IsolatedTestOptions | Mapping[str, Any] | None
 
@@ -45,7 +46,7 @@ class IsolatedCaller:
 
     def run_isolated_test(
         self, function: Callable[..., Any], args: Iterable[Any] = (), options: CallOptions = None
-    ) -> IsolatedTestResult:
+    ) -> IsolatedTestResult[Any]:
         """Call *function* with a `TestInstance` and *args* in a process of its own, and wait for the result.
 
         The function may be anything that dill can pickle: a function of a module, a script or a notebook,
@@ -60,13 +61,13 @@ class IsolatedCaller:
 
     def submit(
         self, function: Callable[..., Any], args: Iterable[Any] = (), options: CallOptions = None
-    ) -> Future[IsolatedTestResult]:
+    ) -> Future[IsolatedTestResult[Any]]:
         """Start a call as `run_isolated_test` does, and return its future. Cancelling the future ends its process."""
         return self._open_pool().submit(function, tuple(args), self._options_of_call(options))
 
     async def run_isolated_test_async(
         self, function: Callable[..., Any], args: Iterable[Any] = (), options: CallOptions = None
-    ) -> IsolatedTestResult:
+    ) -> IsolatedTestResult[Any]:
         """Make a call as `run_isolated_test` does, from asyncio code. Cancelling the task ends the call's process."""
         import asyncio  # imported here, since only this method needs it
 
@@ -78,19 +79,22 @@ class IsolatedCaller:
         *iterables: Iterable[Any],
         timeout: float | None = None,
         options: CallOptions = None,
-    ) -> Iterator[IsolatedTestResult]:
+        unwrap: bool = False,
+    ) -> Iterator[Any]:
         """Start a call for each of the items and return an iterator of results in order, like `Executor.map`.
 
-        The iterator raises `concurrent.futures.TimeoutError` (since Python 3.11 the built-in `TimeoutError`) if a
-        result is not available *timeout* seconds after the call of this method.
+        With *unwrap* it gives the returned values, and raises what `IsolatedTestResult.unwrap` raises for the first
+        call that failed. The iterator raises `concurrent.futures.TimeoutError` (since Python 3.11 the built-in
+        `TimeoutError`) if a result is not available *timeout* seconds after the call of this method.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         futures = [self.submit(function, args, options) for args in zip(*iterables, strict=False)]
 
-        def results() -> Iterator[IsolatedTestResult]:
+        def results() -> Iterator[Any]:
             try:
                 for future in futures:
-                    yield future.result(None if deadline is None else max(0.0, deadline - time.monotonic()))
+                    result = future.result(None if deadline is None else max(0.0, deadline - time.monotonic()))
+                    yield result.unwrap() if unwrap else result
             finally:
                 for future in futures:
                     future.cancel()
@@ -137,7 +141,7 @@ class IsolatedCaller:
             return self._pool
 
     def _options_of_call(self, given: CallOptions) -> IsolatedTestOptions:
-        from isolatedunit.calls.api import IsolatedTestOptions
+        from isolatedunit.calls.options import IsolatedTestOptions
 
         if isinstance(given, IsolatedTestOptions):
             return given

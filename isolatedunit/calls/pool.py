@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import inspect
 import itertools
+import logging
 import os
 import sys
 import threading
@@ -20,8 +21,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from isolatedunit.backends.registry import open_backend
-from isolatedunit.calls.api import IsolatedTestOptions, IsolatedTestResult
+from isolatedunit.calls.options import IsolatedTestOptions
 from isolatedunit.calls.request_handlers import Handlers
+from isolatedunit.calls.result import IsolatedTestResult
 from isolatedunit.config.options import Options
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.service import Service
@@ -38,7 +40,7 @@ CARRIER = "dill"
 """The module that every child of a call needs: importing it takes 70 ms, which a template spends once for all."""
 
 
-class IsolatedFuture(Future[IsolatedTestResult]):
+class IsolatedFuture(Future[IsolatedTestResult[Any]]):
     """The future result of an isolated call. Cancelling it ends the call's process, if there is one.
 
     It has an exception only for an error on the runner's side: a call that fails has a result that
@@ -61,14 +63,17 @@ class IsolatedFuture(Future[IsolatedTestResult]):
         """Whether the call has a process now."""
         return self._runs and not self.done()
 
-    def settle(self, result: IsolatedTestResult | BaseException) -> None:
+    def settle(self, result: IsolatedTestResult[Any] | BaseException) -> None:
         """Set the result, or the exception, of the finished call; does nothing if the call was cancelled."""
         if not self.set_running_or_notify_cancel():
             return
-        if isinstance(result, BaseException):
-            self.set_exception(result)
-        else:
-            self.set_result(result)
+        try:
+            if isinstance(result, BaseException):
+                self.set_exception(result)
+            else:
+                self.set_result(result)
+        except BaseException:  # such as a SystemExit of somebody's callback, which `Future` lets through
+            logging.getLogger("concurrent.futures").exception("exception calling callback for %r", self)
 
 
 @dataclass

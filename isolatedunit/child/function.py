@@ -9,6 +9,7 @@ import types
 import unittest
 
 from isolatedunit.child import recorder
+from isolatedunit.errors import CarryError
 from isolatedunit.protocol.channel import MAX_MESSAGE_SIZE
 from isolatedunit.protocol.ipc import ipc
 from isolatedunit.protocol.messages import CallNoted, OutcomeNoted, RunFunction, TestEnded, TestStarted
@@ -48,8 +49,12 @@ def rehearse() -> None:
         return  # the child meets it again and reports it as its call's error
 
 
-def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> None:
-    """Call the command's function and report the outcome; *tracker* is its ``handle_tracker``."""
+def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> int:
+    """Call the command's function and report the outcome; *tracker* is its ``handle_tracker``.
+
+    Returns the exit code: that of a `SystemExit` which the function raised, else 0.
+    """
+    exit_code = 0
     reporter.send(TestStarted, test=0)
     started = time.perf_counter()
     try:
@@ -57,9 +62,19 @@ def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> No
     except BaseException as exception:
         _note(reporter, exception)
         succeeded = False
+        if isinstance(exception, SystemExit):
+            exit_code = _exit_code_of(exception)
     else:
         succeeded = _return(reporter, value)
     reporter.hold(TestEnded, test=0, duration=time.perf_counter() - started, counted=True, succeeded=succeeded)
+    return exit_code
+
+
+def _exit_code_of(exception: SystemExit) -> int:
+    """What an interpreter would exit with: any object but a number counts as a message about a failure."""
+    if exception.code is None:
+        return 0
+    return exception.code & 0xFF if type(exception.code) is int else 1
 
 
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
@@ -132,6 +147,7 @@ def _return(reporter: Reporter, value: Any) -> bool:
 
 
 def _refuse(reporter: Reporter, text: str) -> bool:
+    reporter.hold(CallNoted, raised=carry(CarryError(text)))
     reporter.hold(OutcomeNoted, test=0, kind="addError", text=f"{text}\n", message=text, exception=CARRY_ERROR)
     return False
 
@@ -144,6 +160,14 @@ def _note(reporter: Reporter, exception: BaseException) -> None:
         return
     kind = "addFailure" if isinstance(exception, AssertionError) else "addError"
     reporter.hold(OutcomeNoted, test=0, kind=kind, **described)
+    from isolatedunit.protocol.by_value import Raised
+
+    try:
+        raised = carry(Raised(exception), answers=True)
+    except BaseException:  # the runner knows its name and its text all the same
+        return
+    if len(raised) <= MAX_CARRIED:
+        reporter.hold(CallNoted, raised=raised)
 
 
 def own_memory() -> int | None:

@@ -311,6 +311,33 @@ def fill_class(cls: type, state: dict[str, Any]) -> None:
         type.__setattr__(cls, name, value)
 
 
+# ---- exceptions
+
+
+class Raised:
+    """Stands for an exception in a pickle: opening that makes the exception, whatever its constructor wants."""
+
+    def __init__(self, exception: BaseException) -> None:
+        self._exception = exception
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        exception: Any = self._exception
+        make, args, *state = exception.__reduce_ex__(4)
+        return remake_exception, (make, args, state[0] if state else None, type(exception), exception.args)
+
+
+def remake_exception(make: Any, args: Any, state: Any, cls: Any, own_args: tuple[Any, ...]) -> Any:
+    """Make an exception as it says that it is made, or without its constructor, which may want other arguments."""
+    try:
+        made = make(*args)
+    except Exception:
+        made = cls.__new__(cls, *own_args)
+        made.args = own_args
+    if state:
+        made.__setstate__(state)
+    return made
+
+
 # ---- values that are compared with ``is``, and type variables
 
 

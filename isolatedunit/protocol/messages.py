@@ -307,13 +307,14 @@ class WorkFinished(Report):
 
 
 class CallNoted(Report):
-    """A fact about a `RunFunction`: its return value, or the session of its SDK.
+    """A fact about a `RunFunction`: its return value, the exception that it raised, or the session of its SDK.
 
-    *pickled* is the value pickled by dill, in base64: only the caller unpickles it. *session* has ``id``, ``behavior``
-    and ``found``.
+    *pickled* is the value, and *raised* the exception, pickled by dill, in base64: only the caller unpickles them.
+    *session* has ``id``, ``behavior`` and ``found``.
     """
 
     pickled: str | None = None
+    raised: str | None = None
     session: dict[str, Any] | None = None
 
 

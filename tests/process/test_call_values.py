@@ -80,9 +80,10 @@ class ReturnedTest(CallsCase):
 
 class GivenTest(CallsCase):
     def test_a_process_of_the_callers(self) -> None:
-        with subprocess.Popen([sys.executable, "-c", ""]) as process:
-            with self.assertRaisesRegex(CarryError, "variable process of the function around .*: it works only in the"):
-                self.runner.submit(lambda test: process.pid)
+        process = subprocess.Popen([sys.executable, "-c", ""])
+        self.addCleanup(process.wait)
+        with self.assertRaisesRegex(CarryError, "variable process of the function around .*: it works only in the"):
+            self.runner.submit(lambda test: process.pid)
 
     def test_arguments_that_are_too_large(self) -> None:
         with (

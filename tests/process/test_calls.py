@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ from isolatedunit import (
     RunnerClosed,
     TestInstance,
 )
-from isolatedunit.model.events import AttemptStarted
+from isolatedunit.events import AttemptStarted, Event
 from isolatedunit.system.processes import processes_below
 from tests.support.calls import CallsCase
 from tests.support.command_line import run_python
@@ -180,7 +181,7 @@ class TroublesTest(CallsCase):
         result = self.call(leave)
         self.assertEqual(result.handle_stats["by_kind"], {"process": 1})
         with self.assertRaises(ProcessLookupError):
-            os.kill(result.test_results, 0)
+            os.kill(result.unwrap(), 0)
 
     def test_cpu_time_is_that_of_the_whole_tree(self) -> None:
         burn = "import sys, time\nwhile time.process_time() < 0.3: pass\nopen(sys.argv[1], 'w')"
@@ -255,6 +256,20 @@ class ExecutorTest(CallsCase):
         self.assertEqual([result.test_results for result in results], [11, 22])
         with self.assertRaises(FutureTimeoutError):
             next(self.runner.map(lambda test, _: time.sleep(1000), [1], timeout=0.2))
+
+    def test_a_listener_that_fails_costs_the_calls_nothing(self) -> None:
+        def fail(event: Event) -> None:
+            if isinstance(event, AttemptStarted):
+                raise SystemExit("a defect")
+
+        told = io.StringIO()
+        with IsolatedTestRunner(told, listeners=[fail]) as runner:
+            futures = [runner.submit(lambda test, n: n, (n,)) for n in range(2)]
+            futures[0].add_done_callback(lambda future: sys.exit("another one"))
+            with self.assertLogs("concurrent.futures"):
+                self.assertEqual([future.result().unwrap() for future in futures], [0, 1])
+                self.assertEqual(runner.run_isolated_test(lambda test: 2).unwrap(), 2)
+        self.assertEqual(told.getvalue().count("SystemExit: a defect"), 1)
 
     def test_gather(self) -> None:
         async def gather() -> list[Any]:

@@ -24,7 +24,7 @@ from typing import Any
 import dill
 
 from isolatedunit import CarryError, IsolatedTestRunner
-from isolatedunit.calls.api import IsolatedTestOptions
+from isolatedunit.calls.options import IsolatedTestOptions
 from isolatedunit.calls.pool import _carry
 from isolatedunit.protocol.pickling import carry, to_dill, undill
 

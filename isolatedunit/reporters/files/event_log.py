@@ -40,7 +40,7 @@ RESULTS = (RunStarted, RetryScheduled, TestFinished, Warned, RunCancelled, RunFi
 
 LEFT_OUT: dict[type, set[str]] = {
     PlannedTest: {"home", "address", "overrides", "reports", "prefix", "name_in_command", "needs_id"},
-    TestReport: {"returned", "session"},
+    TestReport: {"returned", "raised", "session"},
 }
 
 EVENTS: dict[str, type[Event]] = {
