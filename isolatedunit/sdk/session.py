@@ -12,14 +12,7 @@ from typing import Any
 
 from isolatedunit.errors import IpcError
 from isolatedunit.protocol.ipc import SHARED_SESSION
-
-SECRETS = (
-    *("*_TOKEN", "*_SECRET*", "*_API_KEY", "*_APIKEY", "*_KEY_ID", "*_ACCESS_KEY"),
-    *("*_PASSWORD", "*_CREDENTIALS", "*_SESSION", "*_SESSION_ID"),
-    # trap: these give access to the caller's keyring and SSH agent
-    *("DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK", "GPG_AGENT_INFO"),
-)
-"""Patterns of environment variables that hold credentials or a session of any SDK."""
+from isolatedunit.system.secrets import gives_access
 
 HOMES = {
     "HOME": "home",
@@ -53,11 +46,11 @@ def mask(value: str) -> str:
 
 def detect(patterns: Iterable[str], files: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
     """Find the traces of a session in *environment* and in the home directory that it names; values are masked."""
-    wanted = (*SECRETS, *patterns)
+    wanted = tuple(pattern.upper() for pattern in patterns)
     found = {
         name: mask(value)
         for name, value in sorted(environment.items())
-        if any(fnmatch.fnmatchcase(name.upper(), pattern.upper()) for pattern in wanted)
+        if gives_access(name) or any(fnmatch.fnmatchcase(name.upper(), pattern) for pattern in wanted)
     }
     home = environment.get("HOME") or environment.get("USERPROFILE") or ""
     for name in files:
