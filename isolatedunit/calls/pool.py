@@ -24,6 +24,7 @@ from isolatedunit.backends.registry import open_backend
 from isolatedunit.calls.options import IsolatedTestOptions
 from isolatedunit.calls.request_handlers import Handlers
 from isolatedunit.calls.result import IsolatedTestResult
+from isolatedunit.collection.import_path import path_of_children
 from isolatedunit.config.options import Options
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.service import Service
@@ -31,7 +32,8 @@ from isolatedunit.errors import CarryError, IsolatedUnitError, RunnerClosed
 from isolatedunit.model.events import AttemptStarted, Event, Listener, TestFinished
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.pickling import carry
-from isolatedunit.protocol.uncarried import about
+from isolatedunit.protocol.uncarried import MAIN, about
+from isolatedunit.system.processes import RUN_VARIABLE
 
 MAX_WORK_SIZE = 1024**3
 """The largest size of a function with its arguments, in bytes, in the form in which they are sent."""
@@ -116,6 +118,7 @@ class CallPool:
         assert multiprocess.util
         self._state = _State(options, listeners, handlers)
         self._numbers = itertools.count()
+        self._path = path_of_children()
         retire = weakref.finalize(self, _retire, self._state)
         retire.atexit = False
         atexit.register(_end_at_exit, weakref.ref(self._state))
@@ -135,6 +138,7 @@ class CallPool:
                 "create a new runner here."
             )
         name = getattr(function, "__qualname__", type(function).__qualname__)
+        here = _Surroundings()
         number = next(self._numbers)
         planned = PlannedTest(
             number=number,
@@ -143,8 +147,8 @@ class CallPool:
             description=None,
             class_id="",
             module="",
-            home=_home_of(function),
-            address={"function": _carry(function, args, options, name)},
+            home=_home_of(function, here.directories_besides(self._path)),
+            address={"function": _carry(function, args, options, name), **vars(here)},
             overrides=options.as_overrides(),
         )
         weak_state = weakref.ref(state)
@@ -168,13 +172,40 @@ class CallPool:
             thread.join()
 
 
-def _home_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The module that a template imports for the function; empty if the function's module cannot be imported."""
+class _Surroundings:
+    """The environment, the current directory and the ``sys.path`` of this process at this moment."""
+
+    def __init__(self) -> None:
+        self.environment = _copy_environment()
+        self.sys_path = list(path_of_children())
+        self.directory: str | None
+        try:
+            self.directory = os.getcwd()
+        except OSError:  # it was removed
+            self.directory = None
+
+    def directories_besides(self, path: Sequence[str]) -> list[str]:
+        """What ``sys.path`` has now and *path* has not."""
+        return [directory for directory in self.sys_path if directory not in path]
+
+
+def _copy_environment() -> dict[str, str]:
+    while True:
+        try:
+            found = os.environ.copy()
+        except RuntimeError:  # another thread has just set a variable
+            continue
+        found.pop(RUN_VARIABLE, None)
+        return found
+
+
+def _home_of(function: Callable[..., Any], path: Sequence[str]) -> dict[str, Any]:
+    """What a template imports for the function, with these directories in front of its ``sys.path``."""
     name = getattr(function, "__module__", None)
     module = sys.modules.get(name) if isinstance(name, str) else None
-    if module is None or name == "__main__" or getattr(module, "__spec__", None) is None:
+    if module is None or name in MAIN or getattr(module, "__spec__", None) is None:
         return {"module": CARRIER}
-    return {"module": name, "with": [CARRIER]}
+    return {"module": name, "with": [CARRIER], **({"path": list(path)} if path else {})}
 
 
 def _carry(function: Callable[..., Any], args: tuple[Any, ...], options: IsolatedTestOptions, name: str) -> str:

@@ -15,6 +15,7 @@ from isolatedunit.protocol.ipc import ipc
 from isolatedunit.protocol.messages import CallNoted, OutcomeNoted, RunFunction, TestEnded, TestStarted
 from isolatedunit.protocol.pickling import carry, undill
 from isolatedunit.sdk.instance import TestInstance
+from isolatedunit.system.processes import RUN_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def _exit_code_of(exception: SystemExit) -> int:
 
 
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
+    if _go_where_the_caller_is(command):
+        tracker.note_surroundings()
     try:
         function, args, sdk_options = undill(command.function, becomes_main=True)
     except Exception as exception:
@@ -106,6 +109,26 @@ def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> A
     finally:
         if sdk is not None:
             sdk.close()
+
+
+def _go_where_the_caller_is(command: RunFunction) -> bool:
+    """Take over the caller's environment, current directory and ``sys.path``; returns whether they were different."""
+    wanted = command.environment
+    wanted[RUN_VARIABLE] = os.environ[RUN_VARIABLE]
+    is_elsewhere = wanted != dict(os.environ)
+    if is_elsewhere:
+        for name in os.environ.keys() - wanted.keys():
+            del os.environ[name]
+        for name, value in wanted.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+    if command.directory is not None and command.directory != os.getcwd():
+        os.chdir(command.directory)
+        is_elsewhere = True
+    if command.sys_path != sys.path:
+        sys.path[:] = command.sys_path
+        is_elsewhere = True
+    return is_elsewhere
 
 
 def _run_to_end(function: Callable[..., Any], instance: TestInstance, args: tuple[Any, ...]) -> Any:

@@ -140,6 +140,7 @@ class HandleTracker:
         self._ledger: Ledger | None = None
         self._baseline: Baseline | None = None
         self._ended: list[_Leak] = []
+        self._own_directories: list[str] = []
         self._cleaned = self._forced = 0
 
     # ---- handles that a test registers
@@ -170,6 +171,10 @@ class HandleTracker:
         with self._lock:
             self._tracked.pop(id(handle), None)
 
+    def remove_at_end(self, directory: str) -> None:
+        """Remove *directory* when the look is over. It is no leak itself, as what the test made and left in it is."""
+        self._own_directories.append(directory)
+
     # ---- before and after the test
 
     def start(self) -> HandleTracker:
@@ -182,6 +187,12 @@ class HandleTracker:
         self._baseline.state.renew()
         self._ledger = open_ledger()
         return self
+
+    def note_surroundings(self) -> None:
+        """Record environment, current directory and ``sys.path`` anew: the runner has just set them."""
+        if self._baseline is not None and self._ledger is not None:
+            self._baseline.state.renew_surroundings()
+            self._ledger.environment_touched = False
 
     def is_clean(self) -> bool:
         """Whether nothing new is open now, not even something that is about to end by itself."""
@@ -221,6 +232,8 @@ class HandleTracker:
             changes = before.state.changes_since(environment_touched=ledger.environment_touched)
         made = self._registered + (0 if ledger is None else next(ledger.made))
         cleaned, forced = _end(leaks, deadline)
+        while self._own_directories:
+            remove_tree(self._own_directories.pop())
         leaks = [*self._ended, *leaks]
         by_kind: dict[str, int] = {}
         for leak in leaks:
@@ -308,7 +321,11 @@ class HandleTracker:
             for held in descriptors.held_by_multiprocessing():
                 suspects.descriptors.pop(held, None)
         suspects.tasks = [task for task in threads.pending_tasks() if task not in before.tasks]
-        suspects.temporary = [path for path in ledger.temporary if _lexists(path) and not _is_of_multiprocessing(path)]
+        suspects.temporary = [
+            path
+            for path in ledger.temporary
+            if path not in self._own_directories and _lexists(path) and not _is_of_multiprocessing(path)
+        ]
         return suspects
 
     def _find_spared(self, suspects: _Suspects) -> Set[int]:

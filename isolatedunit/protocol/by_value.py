@@ -28,9 +28,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import dill
 
 from isolatedunit.protocol import uncarried
-
-MAIN = ("__main__", "__mp_main__")
-"""The names of a program's main module; the second one is its name in a worker of multiprocessing."""
+from isolatedunit.protocol.uncarried import MAIN
 
 _MADE_WITH_CLASS = ("__dict__", "__weakref__", "__orig_bases__", "__annotate_func__", "__annotations_cache__")
 _OF_ABC = ("_abc_impl", "_abc_registry", "_abc_cache", "_abc_negative_cache", "_abc_negative_cache_version")

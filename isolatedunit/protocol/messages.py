@@ -111,11 +111,15 @@ class RunTest(Work):
 class RunFunction(Work):
     """Call *function*, which is pickled by dill together with its arguments, in base64.
 
-    *name* is its name in tracebacks and reports.
+    *name* is its name in tracebacks and reports. *environment*, *directory* and *sys_path* are the caller's at the
+    moment of the call; the directory is None if it did not exist any more.
     """
 
     function: str
     name: str
+    environment: dict[str, str]
+    directory: str | None
+    sys_path: list[str]
 
 
 class SetUpFixture(Work):

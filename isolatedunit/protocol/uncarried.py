@@ -16,6 +16,9 @@ from weakref import WeakKeyDictionary
 
 from isolatedunit.errors import CarryError
 
+MAIN = ("__main__", "__mp_main__")
+"""The names of a program's main module; the second one is its name in a worker of multiprocessing."""
+
 _LOCK = type(_thread.allocate_lock())
 _SAVE = pickle._Pickler.save.__code__  # type: ignore[attr-defined]
 

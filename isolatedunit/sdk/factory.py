@@ -113,7 +113,7 @@ class TestSDKFactory:
             own_id = ask_for_shared(request, options.sdk, own_id)
         sdk = TestSDK(options, adapter, Session(own_id, options.session_behavior, found))
         try:
-            _surround(sdk)
+            _surround(sdk, getattr(handle_tracker, "remove_at_end", None))
             sdk.client = _make_client(sdk)
         except BaseException:
             sdk.close()
@@ -123,9 +123,9 @@ class TestSDKFactory:
         return sdk
 
 
-def _surround(sdk: TestSDK) -> None:
-    """Change this process's environment to the one that the session should see."""
-    options, surroundings = sdk.options, Surroundings()
+def _surround(sdk: TestSDK, remove: Callable[[str], object] | None) -> None:
+    """Change this process's environment to the one that the session should see; *remove* removes its directory."""
+    options, surroundings = sdk.options, Surroundings(remove)
     sdk.on_close(surroundings.restore)
     if options.session_behavior == "isolated":
         surroundings.isolate(sdk.session.found if options.authentication != "environment" else ())

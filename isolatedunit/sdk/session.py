@@ -61,9 +61,13 @@ def detect(patterns: Iterable[str], files: Iterable[str], environment: Mapping[s
 
 
 class Surroundings:
-    """Changes this process's environment for a session, and restores it."""
+    """Changes this process's environment for a session, and restores it.
 
-    def __init__(self) -> None:
+    *remove* removes the session's directory; a tracker's does so when it has looked for what was left in there.
+    """
+
+    def __init__(self, remove: Callable[[str], object] | None = None) -> None:
+        self._remove = remove
         self._before: dict[str, str | None] = {}
         self._directory: str | None = None
 
@@ -92,7 +96,7 @@ class Surroundings:
             os.environ[name] = value
 
     def restore(self) -> None:
-        """Restore the environment, and remove the directories."""
+        """Restore the environment, and have the directories removed."""
         for name, value in self._before.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -101,7 +105,10 @@ class Surroundings:
         self._before.clear()
         if self._directory is not None:
             self._forget_temporary_directory()
-            shutil.rmtree(self._directory, ignore_errors=True)
+            if self._remove is not None:
+                self._remove(self._directory)
+            else:
+                shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
 
     @staticmethod

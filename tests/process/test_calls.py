@@ -6,14 +6,17 @@ import asyncio
 import gc
 import io
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import unittest
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
+from unittest import mock
 
 from isolatedunit import (
     CarryError,
@@ -99,6 +102,33 @@ class Functions(CallsCase):
             return before
 
         self.assertEqual([self.value(pollute) for _ in range(3)], [None] * 3)
+
+    def test_the_callers_surroundings_at_the_moment_of_the_call(self) -> None:
+        def look(_: TestInstance) -> tuple[Any, ...]:
+            from late import name  # type: ignore[import-not-found]
+
+            environment = {name: value for name, value in os.environ.items() if name.startswith("CALL_")}
+            return environment, os.getcwd(), sys.path[0], name
+
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        for number in range(2):
+            folder = tempfile.mkdtemp()
+            self.addCleanup(shutil.rmtree, folder)
+            with open(os.path.join(folder, "late.py"), "w") as file:
+                file.write(f"name = {number}")
+            os.chdir(folder)
+            with (
+                mock.patch.dict(os.environ, {"CALL_BOTH": str(number), f"CALL_{number}": "\udcff"}),
+                mock.patch.object(sys, "path", [folder, *sys.path]),
+            ):
+                future = self.runner.submit(look)
+            os.chdir(here)
+            result = future.result()
+            self.assertEqual(
+                result.unwrap(), ({"CALL_BOTH": str(number), f"CALL_{number}": "\udcff"}, folder, folder, number)
+            )
+            self.assertEqual(result.handle_stats.state_changes, ())
 
     def test_output_and_facts(self) -> None:
         def speak(test: TestInstance) -> int:

@@ -10,7 +10,7 @@ from isolatedunit import TestSDKFactory, TestSDKOptions
 from isolatedunit.reporters.redaction import Secrets
 from isolatedunit.system.secrets import gives_access, is_secret
 
-SECRET = """
+SECRETS = """
     TOKEN SECRET PASSWORD API_KEY SECRET_KEY PGPASSWORD PGPASSFILE MYSQL_PWD DATABASE_URL REDIS_URL SENTRY_DSN
     AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SHARED_CREDENTIALS_FILE GOOGLE_API_KEY
     GOOGLE_APPLICATION_CREDENTIALS AZURE_STORAGE_KEY AZURE_STORAGE_CONNECTION_STRING AZURE_CLIENT_SECRET
@@ -31,7 +31,7 @@ NEITHER = """
 
 class SecretsTest(unittest.TestCase):
     def test_one_list_for_reports_and_sessions(self) -> None:
-        for name in SECRET.split():
+        for name in SECRETS.split():
             self.assertTrue(is_secret(name) and gives_access(name), name)
         for name in ACCESS.split():
             self.assertTrue(gives_access(name) and not is_secret(name), name)
@@ -39,7 +39,7 @@ class SecretsTest(unittest.TestCase):
             self.assertFalse(gives_access(name), name)
 
     def test_in_a_report_and_in_a_session(self) -> None:
-        there = {name: f"the value of {name}" for name in f"{SECRET} {ACCESS}".split()}
+        there = {name: f"the value of {name}" for name in f"{SECRETS} {ACCESS}".split()}
         hide = Secrets(there).hide
         for name, value in there.items():
             self.assertEqual(hide(f"<{value}>"), f"<(hidden: {name})>" if is_secret(name) else f"<{value}>")
