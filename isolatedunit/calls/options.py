@@ -6,22 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from isolatedunit.config.options import PER_TEST, TABLE, check
+from isolatedunit.config.options import PER_TEST, TABLE, check, hint_for, refuse_milliseconds
 from isolatedunit.errors import OptionError
 
 OF_THE_RUNNER = frozenset({"max_concurrent_processes"})
 """The options that apply to a whole runner and cannot be set for a single call."""
-
-NOT_IN_TABLE = frozenset({"test_sdk_options"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class IsolatedTestOptions:
     """Options of isolated calls, for a runner or for one call. Times are in seconds, sizes in bytes.
 
-    Each field except ``test_sdk_options`` is the option of the same name, with the same default.
-    If ``test_sdk_options``, a `TestSDKOptions`, is set, the function's `TestInstance` has an ``sdk``.
-    Raises `OptionError` for an unusable value.
+    Each field except ``test_sdk_options`` is the option of the same name, with the same default. Times may be
+    `datetime.timedelta`. If ``test_sdk_options`` is set, a `TestSDKOptions` or a mapping of its fields, the function's
+    `TestInstance` has such an ``sdk``. Raises `OptionError` for an unknown name or an unusable value, and for a time
+    that can only be meant in milliseconds.
     """
 
     process_timeout: float | None = 30.0
@@ -36,30 +35,53 @@ class IsolatedTestOptions:
     terminate_grace: float = 2.0
     memory_limit: int | None = None
     cpu_limit: float | None = None
+    max_processes: int | None = None
+    max_open_files: int | None = None
+    max_output: int | None = 2**30
+    retries: int = 0
     leaks: str = "auto"
 
+    def __new__(cls, **given: Any) -> IsolatedTestOptions:
+        """Check what only the caller's own words show: misspelt names, and milliseconds."""
+        known = cls.__dataclass_fields__
+        for name in given:
+            if name not in known:
+                raise OptionError(f"{cls.__name__}: unknown option {name!r}; {hint_for(name, known)}")
+        refuse_milliseconds(given, cls.__name__)
+        made = super().__new__(cls)
+        object.__setattr__(made, "_given", frozenset(given))
+        return made
+
     def __post_init__(self) -> None:
-        values = {option.name: getattr(self, option.name) for option in fields(self) if option.name not in NOT_IN_TABLE}
+        values = _values_of(self)
+        sdk_options = values.pop("test_sdk_options")
         for name, value in check(values, type(self).__name__).items():
             object.__setattr__(self, name, value)
-        if self.test_sdk_options is not None:
+        if sdk_options is not None:
             from isolatedunit.sdk.options import TestSDKOptions  # imported here, since few users need the SDK's modules
 
-            if not isinstance(self.test_sdk_options, TestSDKOptions):
-                raise OptionError(
-                    f"{type(self).__name__}: test_sdk_options: invalid value {self.test_sdk_options!r}; "
-                    "expected a TestSDKOptions, or None."
-                )
+            where = f"{type(self).__name__}: test_sdk_options"
+            object.__setattr__(self, "test_sdk_options", TestSDKOptions.of(sdk_options, where))
+
+    def refuse_other_jobs(self, jobs: int | str) -> None:
+        """Raise `OptionError` if these options, for one call of a runner with *jobs*, want another number."""
+        wants = "max_concurrent_processes" in vars(self).get("_given", ())
+        if wants and self.max_concurrent_processes != jobs:
+            raise OptionError(
+                f"'max_concurrent_processes' is an option of the runner, not of a single call: {jobs!r} are in force, "
+                f"not {self.max_concurrent_processes!r}; pass it to the runner."
+            )
 
     def with_values(self, values: Mapping[str, Any]) -> IsolatedTestOptions:
         """Return these options with *values* replaced; raises `OptionError` for a name that a call cannot set."""
-        known = {option.name for option in fields(self)} - OF_THE_RUNNER
+        known = self.__dataclass_fields__.keys() - OF_THE_RUNNER
         for name in values:
-            if name in OF_THE_RUNNER:
+            if name in OF_THE_RUNNER or (name in TABLE and name not in PER_TEST):
                 raise OptionError(f"{name!r} is an option of the runner, not of a single call; pass it to the runner.")
             if name not in known:
-                raise OptionError(f"unknown option {name!r} for a call; expected one of: {', '.join(sorted(known))}.")
-        return IsolatedTestOptions(**{**_values_of(self), **values})
+                raise OptionError(f"unknown option {name!r} for a call; {hint_for(name, known)}")
+        refuse_milliseconds(values, "the options of a call")
+        return _make({**_values_of(self), **values})
 
     def as_overrides(self) -> dict[str, Any]:
         """The values in the form in which a test overrides the options of a run."""
@@ -69,7 +91,14 @@ class IsolatedTestOptions:
     def of(cls, options: Any, *, test_sdk_options: Any = None) -> IsolatedTestOptions:
         """The run's *options* that also apply to calls, as options of a call."""
         values = {option.name: getattr(options, option.name) for option in fields(cls) if option.name in TABLE}
-        return cls(**values, test_sdk_options=test_sdk_options)
+        return _make({**values, "test_sdk_options": test_sdk_options})
+
+
+def _make(values: Mapping[str, Any]) -> IsolatedTestOptions:
+    """Make options of values that need not be the caller's own words."""
+    made = IsolatedTestOptions.__new__(IsolatedTestOptions)
+    made.__init__(**values)  # type: ignore[misc]
+    return made
 
 
 def _values_of(options: IsolatedTestOptions) -> dict[str, Any]:

@@ -7,75 +7,25 @@ garbage-collected and its last call is done, or at the interpreter's exit.
 from __future__ import annotations
 
 import atexit
-import inspect
 import itertools
-import logging
 import os
-import sys
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
 
 from isolatedunit.backends.registry import open_backend
-from isolatedunit.calls.options import IsolatedTestOptions
+from isolatedunit.calls.future import IsolatedFuture
 from isolatedunit.calls.request_handlers import Handlers
 from isolatedunit.calls.result import IsolatedTestResult
-from isolatedunit.collection.import_path import path_of_children
+from isolatedunit.calls.work import Preparation, Work
 from isolatedunit.config.options import Options
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.service import Service
-from isolatedunit.errors import CarryError, IsolatedUnitError, RunnerClosed
-from isolatedunit.model.events import AttemptStarted, Event, Listener, TestFinished
+from isolatedunit.errors import IsolatedUnitError, RunnerClosed
+from isolatedunit.model.events import AttemptStarted, Event, Listener, ProgressMade, TestFinished
 from isolatedunit.model.results import PlannedTest
-from isolatedunit.protocol.pickling import carry
-from isolatedunit.protocol.uncarried import MAIN, about
-from isolatedunit.system.processes import RUN_VARIABLE
-
-MAX_WORK_SIZE = 1024**3
-"""The largest size of a function with its arguments, in bytes, in the form in which they are sent."""
-
-CARRIER = "dill"
-"""The module that every child of a call needs: importing it takes 70 ms, which a template spends once for all."""
-
-
-class IsolatedFuture(Future[IsolatedTestResult[Any]]):
-    """The future result of an isolated call. Cancelling it ends the call's process, if there is one.
-
-    It has an exception only for an error on the runner's side: a call that fails has a result that
-    says so.
-    """
-
-    def __init__(self, cancel_call: Callable[[], None]) -> None:
-        super().__init__()
-        self._cancel_call = cancel_call
-        self._runs = False
-
-    def cancel(self) -> bool:
-        """Cancel the call, even a running one; returns False if it is already done."""
-        if not super().cancel():
-            return False
-        self._cancel_call()
-        return True
-
-    def running(self) -> bool:
-        """Whether the call has a process now."""
-        return self._runs and not self.done()
-
-    def settle(self, result: IsolatedTestResult[Any] | BaseException) -> None:
-        """Set the result, or the exception, of the finished call; does nothing if the call was cancelled."""
-        if not self.set_running_or_notify_cancel():
-            return
-        try:
-            if isinstance(result, BaseException):
-                self.set_exception(result)
-            else:
-                self.set_result(result)
-        except BaseException:  # such as a SystemExit of somebody's callback, which `Future` lets through
-            logging.getLogger("concurrent.futures").exception("exception calling callback for %r", self)
 
 
 @dataclass
@@ -83,7 +33,6 @@ class _Call:
     number: int
     planned: PlannedTest
     future: IsolatedFuture
-    attempt_id: str = ""
 
 
 @dataclass
@@ -93,6 +42,7 @@ class _State:
     options: Options
     listeners: Sequence[Listener]
     handlers: Handlers
+    run: str = field(default_factory=lambda: os.urandom(4).hex())
     lock: threading.Lock = field(default_factory=threading.Lock)
     waiting: deque[_Call] = field(default_factory=deque)
     to_cancel: deque[int] = field(default_factory=deque)
@@ -111,22 +61,28 @@ class _State:
 class CallPool:
     """Accepts calls and runs at most the runner's ``max_concurrent_processes`` of them at once."""
 
-    def __init__(self, options: Options, listeners: Sequence[Listener], handlers: Handlers) -> None:
+    def __init__(
+        self,
+        options: Options,
+        listeners: Sequence[Listener],
+        handlers: Handlers,
+        preparation: Preparation,
+        write_line: Callable[[str], object],
+    ) -> None:
         # trap: exit functions run in reverse order, and multiprocess's has to run after ours
         import multiprocess.util
 
         assert multiprocess.util
         self._state = _State(options, listeners, handlers)
         self._numbers = itertools.count()
-        self._path = path_of_children()
+        self._preparation = preparation
+        self._write_line = write_line
         retire = weakref.finalize(self, _retire, self._state)
         retire.atexit = False
         atexit.register(_end_at_exit, weakref.ref(self._state))
 
-    def submit(
-        self, function: Callable[..., Any], args: tuple[Any, ...], options: IsolatedTestOptions
-    ) -> IsolatedFuture:
-        """Schedule a call of *function* with a `TestInstance` and *args* in a process of its own.
+    def submit(self, work: Work) -> IsolatedFuture:
+        """Schedule a call in a process of its own.
 
         Raises `CarryError` for a function or arguments that cannot be sent there. Raises `RunnerClosed`
         after `shutdown`, and in a fork of this process, which does not have the pool's thread.
@@ -137,25 +93,13 @@ class CallPool:
                 f"the runner belongs to process {state.process_id}, and process {os.getpid()} is a fork of it; "
                 "create a new runner here."
             )
-        name = getattr(function, "__qualname__", type(function).__qualname__)
-        here = _Surroundings()
         number = next(self._numbers)
-        planned = PlannedTest(
-            number=number,
-            id=f"{getattr(function, '__module__', None) or '?'}.{name}",
-            name=name,
-            description=None,
-            class_id="",
-            module="",
-            home=_home_of(function, here.directories_besides(self._path)),
-            address={"function": _carry(function, args, options, name), **vars(here)},
-            overrides=options.as_overrides(),
-        )
+        planned = work.plan(number, self._preparation)
         weak_state = weakref.ref(state)
-        future = IsolatedFuture(lambda: _cancel(weak_state, number))
+        future = IsolatedFuture(f"{state.run}/{number}#1", lambda: _cancel(weak_state, number), self._write_line)
         with state.lock:
             if state.closed:
-                raise RunnerClosed(f"cannot schedule {name} after shutdown; create a new runner.")
+                raise RunnerClosed(f"cannot schedule {work.name} after shutdown; create a new runner.")
             call = state.calls[number] = _Call(number, planned, future)
             state.waiting.append(call)
             if state.thread is None:
@@ -170,81 +114,6 @@ class CallPool:
         thread = self._state.thread
         if wait and thread is not None and thread is not threading.current_thread():
             thread.join()
-
-
-class _Surroundings:
-    """The environment, the current directory and the ``sys.path`` of this process at this moment."""
-
-    def __init__(self) -> None:
-        self.environment = _copy_environment()
-        self.sys_path = list(path_of_children())
-        self.directory: str | None
-        try:
-            self.directory = os.getcwd()
-        except OSError:  # it was removed
-            self.directory = None
-
-    def directories_besides(self, path: Sequence[str]) -> list[str]:
-        """What ``sys.path`` has now and *path* has not."""
-        return [directory for directory in self.sys_path if directory not in path]
-
-
-def _copy_environment() -> dict[str, str]:
-    while True:
-        try:
-            found = os.environ.copy()
-        except RuntimeError:  # another thread has just set a variable
-            continue
-        found.pop(RUN_VARIABLE, None)
-        return found
-
-
-def _home_of(function: Callable[..., Any], path: Sequence[str]) -> dict[str, Any]:
-    """What a template imports for the function, with these directories in front of its ``sys.path``."""
-    name = getattr(function, "__module__", None)
-    module = sys.modules.get(name) if isinstance(name, str) else None
-    if module is None or name in MAIN or getattr(module, "__spec__", None) is None:
-        return {"module": CARRIER}
-    return {"module": name, "with": [CARRIER], **({"path": list(path)} if path else {})}
-
-
-def _carry(function: Callable[..., Any], args: tuple[Any, ...], options: IsolatedTestOptions, name: str) -> str:
-    if not callable(function):
-        raise TypeError(f"expected a callable, not {function!r}")
-    try:
-        carried = carry((function, args, options.test_sdk_options))
-    except CarryError as error:
-        raise CarryError(_say_what_cannot_be_carried(error, function, args, name)) from error.__cause__
-    if len(carried) > MAX_WORK_SIZE:
-        raise CarryError(
-            f"{name} and its arguments cannot be sent to another process: they take {len(carried):,} bytes, and the "
-            f"limit is {MAX_WORK_SIZE:,}; have the function read them from a file."
-        )
-    return carried
-
-
-def _say_what_cannot_be_carried(
-    error: CarryError, function: Callable[..., Any], args: tuple[Any, ...], name: str
-) -> str:
-    part, *steps = error.steps or (None,)
-    what = name
-    if part is not None and part.name == 1 and steps:
-        at = steps.pop(0).name
-        kind = f"a {type(args[at]).__qualname__}" if steps else error.kind
-        what = f"argument {at + 1} of {name}{_parameter_at(function, at)}, {kind},"
-    elif part is not None and part.name == 2:
-        what = f"the test_sdk_options for {name}"
-    return f"{what} cannot be sent to another process: {about(error, steps)}"
-
-
-def _parameter_at(function: Callable[..., Any], at: int) -> str:
-    """The name of the parameter that takes this argument, in brackets; empty if it is not known."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return ""
-    names = [one.name for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
-    return f" ({names[at + 1]})" if at + 1 < len(names) else ""
 
 
 def _cancel(weak_state: weakref.ref[_State], number: int) -> None:
@@ -283,23 +152,27 @@ class _Bridge:
         self._state = state
 
     def handle(self, event: Event) -> None:
-        if isinstance(event, AttemptStarted):
-            number = int(event.attempt.partition("/")[2].partition("#")[0])
-            call = self._state.calls.get(number)
-            if call is not None:
-                call.attempt_id = event.attempt
-                call.future._runs = True
+        if isinstance(event, (AttemptStarted, ProgressMade)):
+            call = self._state.calls.get(int(event.attempt.partition("/")[2].partition("#")[0]))
+            if call is None:
+                return
+            if isinstance(event, AttemptStarted):
+                call.future.note_start(event.attempt)
+            else:
+                call.future.note_progress(event)
         elif isinstance(event, TestFinished) and event.report.planned is not None:
             call = self._state.calls.pop(event.report.planned.number, None)
             if call is not None:
-                call.future.settle(IsolatedTestResult.of(event.report, call.attempt_id))
+                call.future.settle(IsolatedTestResult.of(event.report, call.future.attempt_id))
 
 
 def _serve(state: _State) -> None:
     """Run the calls in the pool's thread until no more can come."""
     try:
         listeners = [*state.listeners, _Bridge(state)]
-        run = Run(state.options, listeners, open_backend, answer=state.handlers.answer, listens_at_once=True)
+        run = Run(
+            state.options, listeners, open_backend, answer=state.handlers.answer, listens_at_once=True, run_id=state.run
+        )
     except BaseException as exception:
         _fail_all(state, exception)
         return

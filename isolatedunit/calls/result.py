@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unittest
+import warnings
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -81,6 +83,19 @@ class IsolatedTestResult(Generic[T]):
 
     def __bool__(self) -> bool:
         return self.success
+
+    def __hash__(self) -> int:
+        return hash(self.attempt_id)
+
+    def __await__(self) -> Generator[Any, None, IsolatedTestResult[T]]:
+        warnings.warn(
+            "run_isolated_test is no coroutine: it has blocked the event loop until its result was there; await "
+            "run_isolated_test_async instead",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return self
+        yield  # makes this a generator, as ``await`` wants
 
     @property
     def test_results(self) -> T | None:

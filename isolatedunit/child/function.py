@@ -9,6 +9,7 @@ import types
 import unittest
 
 from isolatedunit.child import recorder
+from isolatedunit.collection.addresses import call_once, import_module
 from isolatedunit.errors import CarryError
 from isolatedunit.protocol.channel import MAX_MESSAGE_SIZE
 from isolatedunit.protocol.ipc import ipc
@@ -45,7 +46,7 @@ def rehearse() -> None:
     This takes six times as long as a short call, so it is not left to each child.
     """
     try:
-        undill(carry((call, (), None)))
+        undill(carry((call, (), {}, None)))
     except Exception:
         return  # the child meets it again and reports it as its call's error
 
@@ -81,23 +82,30 @@ def _exit_code_of(exception: SystemExit) -> int:
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
     if _go_where_the_caller_is(command):
         tracker.note_surroundings()
+    import_module({"with": command.preload})
+    if command.initializer is not None:
+        call_once(command.initializer)
     try:
-        function, args, sdk_options = undill(command.function, becomes_main=True)
+        function, args, kwargs, sdk_options = undill(command.function, becomes_main=True)
     except Exception as exception:
         raise TypeError(f"{command.name} cannot be unpickled in this process: {exception!r}") from exception
     _called.append(function)
     session_id = command.attempt.replace("/", "-").replace("#", "-")
     directory = command.settings.directory
     assert directory is not None
-    sdk = None
-    if sdk_options is not None:
-        from isolatedunit.sdk import TestSDKFactory
+    made: list[Any] = []
 
-        sdk = TestSDKFactory.create(sdk_options, session_id=session_id, handle_tracker=tracker, request=ipc.request)
-        reporter.hold(CallNoted, session=vars(sdk.session).copy())
+    def make_sdk() -> Any:
+        from isolatedunit.sdk import TestSDKFactory, TestSDKOptions
+
+        # without options nothing of this process is the SDK's: it makes no session and hides no credentials
+        options = sdk_options or TestSDKOptions(session_behavior="detect", authentication="environment")
+        made.append(TestSDKFactory.create(options, session_id=session_id, handle_tracker=tracker, request=ipc.request))
+        return made[0]
+
     instance = TestInstance(
-        sdk=sdk,
-        session_id=session_id if sdk is None else sdk.session_id,
+        make_sdk=make_sdk,
+        session_id=session_id,
         handle_tracker=tracker,
         ipc=ipc,
         attempt_id=command.attempt,
@@ -105,9 +113,12 @@ def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> A
     )
     os.makedirs(directory, mode=0o700, exist_ok=True)
     try:
-        return _run_to_end(function, instance, args)
+        if sdk_options is not None:
+            reporter.hold(CallNoted, session=vars(instance.sdk.session).copy())
+            instance.session_id = instance.sdk.session_id
+        return run_to_end(function, instance, args, kwargs)
     finally:
-        if sdk is not None:
+        for sdk in made:
             sdk.close()
 
 
@@ -131,8 +142,11 @@ def _go_where_the_caller_is(command: RunFunction) -> bool:
     return is_elsewhere
 
 
-def _run_to_end(function: Callable[..., Any], instance: TestInstance, args: tuple[Any, ...]) -> Any:
-    value = function(instance, *args)
+def run_to_end(
+    function: Callable[..., Any], instance: TestInstance, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call the function, and run what it returns to its end if that is awaitable."""
+    value = function(instance, *args, **kwargs)
     if _is_awaitable(value):
         import asyncio
 
@@ -176,21 +190,27 @@ def _refuse(reporter: Reporter, text: str) -> bool:
 
 
 def _note(reporter: Reporter, exception: BaseException) -> None:
-    described = recorder.describe_exception(exception)
     if isinstance(exception, unittest.SkipTest):
-        reason = described["message"]
+        reason = recorder.describe_exception(exception)["message"]
         reporter.hold(OutcomeNoted, test=0, kind="addSkip", text=reason, message=reason)
         return
+    described, raised = note_of(exception)
     kind = "addFailure" if isinstance(exception, AssertionError) else "addError"
     reporter.hold(OutcomeNoted, test=0, kind=kind, **described)
+    if raised is not None:
+        reporter.hold(CallNoted, raised=raised)
+
+
+def note_of(exception: BaseException) -> tuple[dict[str, Any], str | None]:
+    """The description of an exception, and the exception pickled; None if it cannot be sent."""
     from isolatedunit.protocol.by_value import Raised
 
+    described = recorder.describe_exception(exception)
     try:
         raised = carry(Raised(exception), answers=True)
     except BaseException:  # the runner knows its name and its text all the same
-        return
-    if len(raised) <= MAX_CARRIED:
-        reporter.hold(CallNoted, raised=raised)
+        return described, None
+    return described, raised if len(raised) <= MAX_CARRIED else None
 
 
 def own_memory() -> int | None:

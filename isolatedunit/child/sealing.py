@@ -29,7 +29,7 @@ SEALED = frozenset(
     for room, names in (
         (
             "child",
-            "bootstrap cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt "
+            "bootstrap chunk cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt "
             "random_seed reaper receipt recorder reporter streams suite template tracebacks worker",
         ),
         ("collection", "addresses fingerprints import_path overrides"),

@@ -411,12 +411,40 @@ def check(values: Mapping[str, Any], where: str, *, allowed: Iterable[str] = TAB
     for key, value in values.items():
         name = ALIASES.get(key, key)
         if name not in allowed:
-            known = sorted({*allowed, *(alias for alias, name in ALIASES.items() if name in allowed)})
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(known)}."
-            raise OptionError(f"{where}: unknown option {key!r}; {hint}")
+            known = {*allowed, *(alias for alias, name in ALIASES.items() if name in allowed)}
+            raise OptionError(f"{where}: unknown option {key!r}; {hint_for(key, known)}")
         checked[name] = read(name, value, f"{where}: {key}")
     return checked
+
+
+def hint_for(key: str, known: Iterable[str]) -> str:
+    """What an error says after an unknown name: the known one that is like it, also one in another style, or all."""
+    names = sorted(known)
+    near = difflib.get_close_matches(key, names, 1) or difflib.get_close_matches(_as_words(key), names, 1)
+    return f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(names)}."
+
+
+def _as_words(key: str) -> str:
+    """``maxConcurrentProcesses`` in the style of Python."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)
+
+
+_FEWEST_MILLISECONDS = 10_000
+
+
+def refuse_milliseconds(values: Mapping[str, Any], where: str) -> None:
+    """Raise `OptionError` for a time of a process that can only be meant in milliseconds, as other languages have it.
+
+    Programs pass a ``timedelta`` if they do mean hours; files and the command line, which cannot, are not checked.
+    """
+    for name, value in values.items():
+        declared = TABLE.get(ALIASES.get(name, name))
+        is_time = declared is not None and declared.metadata["read"] in (seconds, some_seconds)
+        if is_time and type(value) in (int, float) and value >= _FEWEST_MILLISECONDS:
+            raise OptionError(
+                f"{where}: {name}: invalid value {value!r}; that is {value / 3600:.1f} hours, did you mean "
+                f"{value / 1000:g} seconds? If not, pass a timedelta."
+            )
 
 
 def read(name: str, value: Any, where: str) -> Any:

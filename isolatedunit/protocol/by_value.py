@@ -74,6 +74,31 @@ def loads(data: bytes, *, becomes_main: bool = False) -> Any:
     return _Unpickler(io.BytesIO(data), becomes_main).load()
 
 
+_main: types.ModuleType | None = None
+"""The ``__main__`` of this process, if it has that of a caller."""
+
+_set_by_initializer: set[str] = set()
+"""The globals of `_main` that the caller's values must not replace."""
+
+
+def initialize(data: bytes) -> None:
+    """Call a function that was pickled together with its arguments, and keep the globals that it sets."""
+    function, args = loads(data, becomes_main=True)
+    before = {} if _main is None else dict(vars(_main))
+    function(*args)
+    after = {} if _main is None else vars(_main)
+    _set_by_initializer.update(name for name in after if name not in before or after[name] is not before[name])
+
+
+def _make_main(name: str) -> types.ModuleType:
+    """Make this process's ``__main__`` that of the caller, for whoever looks for names there, such as pickle."""
+    global _main
+    if _main is None:
+        _main = types.ModuleType(name)
+        sys.modules["__main__"] = sys.modules[name] = _main
+    return _main
+
+
 class _Dispatch(dict[type, Any]):
     """What saves objects of each type: ours, then dill's, which may register more while it pickles."""
 
@@ -98,11 +123,8 @@ class _Unpickler(dill.Unpickler):  # type: ignore[misc]
         """The globals of a module whose functions are carried by value."""
         number, name, file = place
         if number not in self._namespaces:
-            module = types.ModuleType(name)
-            if name in MAIN and self._becomes_main:
-                # whoever looks for the names of that module, such as pickle, finds them as in the caller's process
-                sys.modules["__main__"] = sys.modules[name] = module
-            namespace = vars(module)
+            takes_main = name in MAIN and self._becomes_main
+            namespace = vars(_make_main(name) if takes_main else types.ModuleType(name))
             namespace["__builtins__"] = builtins
             if file is not None:
                 namespace["__file__"] = file
@@ -172,7 +194,10 @@ def new_function(code: CodeType, namespace: dict[str, Any], name: str, closure: 
 
 def fill_function(function: Any, state: dict[str, Any]) -> None:
     """Give a `new_function` what it had."""
-    function.__globals__.update(state["globals"])
+    namespace, found = function.__globals__, state["globals"]
+    if _main is not None and namespace is vars(_main):
+        found = {name: value for name, value in found.items() if name not in _set_by_initializer}
+    namespace.update(found)
     for name, value in state["attributes"].items():
         setattr(function, name, value)
     function.__annotations__ = state["annotations"]

@@ -112,7 +112,8 @@ class RunFunction(Work):
     """Call *function*, which is pickled by dill together with its arguments, in base64.
 
     *name* is its name in tracebacks and reports. *environment*, *directory* and *sys_path* are the caller's at the
-    moment of the call; the directory is None if it did not exist any more.
+    moment of the call; the directory is None if it did not exist any more. What the template has not done yet comes
+    first: importing the modules of *preload*, and calling the *initializer*, which is pickled with its arguments.
     """
 
     function: str
@@ -120,6 +121,8 @@ class RunFunction(Work):
     environment: dict[str, str]
     directory: str | None
     sys_path: list[str]
+    preload: list[str]
+    initializer: str | None = None
 
 
 class SetUpFixture(Work):

@@ -37,5 +37,12 @@ def undill(data: str, *, becomes_main: bool = False) -> Any:
     return loads(binascii.a2b_base64(data), becomes_main=becomes_main)
 
 
+def call_initializer(data: str) -> None:
+    """Call a function that was pickled together with its arguments, for what it changes in this process."""
+    from isolatedunit.protocol.by_value import initialize
+
+    initialize(binascii.a2b_base64(data))
+
+
 def _as_text(data: bytes) -> str:
     return binascii.b2a_base64(data, newline=False).decode("ascii")

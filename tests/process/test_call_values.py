@@ -87,7 +87,7 @@ class GivenTest(CallsCase):
 
     def test_arguments_that_are_too_large(self) -> None:
         with (
-            mock.patch("isolatedunit.calls.pool.MAX_WORK_SIZE", 1000),
+            mock.patch("isolatedunit.calls.work.MAX_WORK_SIZE", 1000),
             self.assertRaisesRegex(CarryError, "its arguments cannot be sent.* the limit is 1,000"),
         ):
             self.runner.submit(len, [bytes(2000)])

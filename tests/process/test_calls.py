@@ -83,12 +83,12 @@ class Functions(CallsCase):
         def describe(test: TestInstance) -> tuple[Any, ...]:
             with open(os.path.join(test.temporary_directory, "file"), "w") as file:
                 file.write("x")
-            return test.attempt_id, test.session_id, test.temporary_directory, test.sdk
+            return test.attempt_id, test.session_id, test.temporary_directory, test.sdk.execute_with_sdk("hello")
 
         first, second = self.value(describe), self.value(describe)
         self.assertNotEqual(first[:3], second[:3])
         self.assertFalse(os.path.exists(first[2]))
-        self.assertIsNone(first[3])
+        self.assertEqual(first[3], "mock answer to 'hello'")
 
     def test_none_is_a_result_too(self) -> None:
         result = self.call(lambda test: None)
@@ -527,9 +527,7 @@ class OptionsTest(unittest.TestCase):
     def test_options_of_a_call(self) -> None:
         runner = IsolatedTestRunner(options=IsolatedTestOptions(process_timeout=7, max_concurrent_processes=1))
         self.assertEqual((runner.options.process_timeout, runner.options.max_concurrent_processes), (7.0, 1))
-        with self.assertRaisesRegex(
-            OptionError, "unknown option 'timeout' for a call; expected one of: cleanup_timeout"
-        ):
+        with self.assertRaisesRegex(OptionError, "unknown option 'timeout' for a call; did you mean 'spawn_timeout'"):
             runner.submit(of_a_module, options={"timeout": 5})
         with self.assertRaisesRegex(OptionError, "'max_concurrent_processes' is an option of the runner"):
             runner.submit(of_a_module, options={"max_concurrent_processes": 5})

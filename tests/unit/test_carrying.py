@@ -25,7 +25,7 @@ import dill
 
 from isolatedunit import CarryError, IsolatedTestRunner
 from isolatedunit.calls.options import IsolatedTestOptions
-from isolatedunit.calls.pool import _carry
+from isolatedunit.calls.work import Preparation, Work
 from isolatedunit.protocol.pickling import carry, to_dill, undill
 
 
@@ -368,7 +368,7 @@ def check():
 class WordsTest(unittest.TestCase):
     def words(self, function: Any, *args: Any) -> str:
         with self.assertRaises(CarryError) as caught:
-            _carry(function, args, IsolatedTestOptions(), "check")
+            Work(function, args, {}, IsolatedTestOptions()).plan(0, Preparation())
         return str(caught.exception)
 
     def test_what_a_call_says(self) -> None:
