@@ -8,10 +8,18 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from isolatedunit.calls.api import IsolatedTestOptions, IsolatedTestResult
+    from isolatedunit.calls.options import IsolatedTestOptions
+    from isolatedunit.calls.result import IsolatedTestResult
     from isolatedunit.case import IsolatedTestCase, isolated, tag
     from isolatedunit.config.options import Options
-    from isolatedunit.errors import CarryError, IpcError, IsolatedUnitError, OptionError, RunnerClosed
+    from isolatedunit.errors import (
+        CarryError,
+        IpcError,
+        IsolatedTestError,
+        IsolatedUnitError,
+        OptionError,
+        RunnerClosed,
+    )
     from isolatedunit.handles import HandleCleanupResult, HandleTracker, HandleTrackerMixin
     from isolatedunit.protocol.ipc import ipc
     from isolatedunit.runner import IsolatedTestRunner
@@ -27,6 +35,7 @@ __all__ = [
     "HandleTrackerMixin",
     "IpcError",
     "IsolatedTestCase",
+    "IsolatedTestError",
     "IsolatedTestOptions",
     "IsolatedTestResult",
     "IsolatedTestRunner",
@@ -53,8 +62,9 @@ _HOMES = {
     "HandleTrackerMixin": "handles",
     "IpcError": "errors",
     "IsolatedTestCase": "case",
-    "IsolatedTestOptions": "calls.api",
-    "IsolatedTestResult": "calls.api",
+    "IsolatedTestError": "errors",
+    "IsolatedTestOptions": "calls.options",
+    "IsolatedTestResult": "calls.result",
     "IsolatedTestRunner": "runner",
     "IsolatedTestSuite": "suite",
     "IsolatedUnitError": "errors",

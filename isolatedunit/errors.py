@@ -6,6 +6,11 @@ is never an exception, but a value (see :mod:`isolatedunit.model.results`).
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
 
 class IsolatedUnitError(Exception):
     """The base class of every exception of isolatedunit."""
@@ -49,7 +54,43 @@ class RunnerClosed(IsolatedUnitError, RuntimeError):
 
 
 class CarryError(IsolatedUnitError):
-    """A function, its arguments or its return value cannot be sent to another process."""
+    """A function, its arguments or its return value cannot be sent to another process.
+
+    *steps* lead to the object that cannot (see `isolatedunit.protocol.uncarried`); *kind* says what that is.
+    """
+
+    def __init__(self, text: str, *, steps: Sequence[Any] = (), kind: str = "") -> None:
+        super().__init__(text)
+        self.reason = text
+        self.steps = steps
+        self.kind = kind
+
+
+class IsolatedTestError(IsolatedUnitError):
+    """An isolated call failed, and what its function raised, if anything, cannot be raised here.
+
+    *text* is the message. *type_name* is the name of the exception's class in the other process, *traceback* its
+    traceback there; *cause* is why the call failed if it was not for an exception: ``crash``, ``timeout``, ...
+    """
+
+    def __init__(
+        self, text: str, *, type_name: str | None = None, cause: str | None = None, traceback: str = ""
+    ) -> None:
+        super().__init__(text if type_name is None or cause is not None else f"{type_name}: {text}")
+        self.text = text
+        self.type_name = type_name
+        self.cause = cause
+        self.traceback = traceback
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.text,), vars(self)
+
+
+class ChildTraceback(IsolatedUnitError):
+    """The cause of an exception that was raised in another process: its traceback there, as text."""
+
+    def __str__(self) -> str:
+        return f"\n\n{self.args[0]}"
 
 
 class TestNotFound(IsolatedUnitError):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import unittest
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 from unittest.runner import _WritelnDecorator
@@ -15,14 +16,16 @@ from isolatedunit.backends.registry import open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
 from isolatedunit.collection.from_suite import plan_suite
 from isolatedunit.config.consequences import with_consequences
-from isolatedunit.config.options import Options
+from isolatedunit.config.options import Options, refuse_milliseconds
 from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.scheduling.selection import choose
-from isolatedunit.model.events import Listener
+from isolatedunit.errors import OptionError
+from isolatedunit.model.events import Event, Listener
 from isolatedunit.model.results import PlannedTest, TestReport
 from isolatedunit.reporters.contract import Origin
 from isolatedunit.reporters.escaping import printable, without_commands
+from isolatedunit.reporters.listeners import guard_listeners
 from isolatedunit.reporters.registry import ReporterSet, writes_reports
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.annotations import OBEYING_SYSTEMS, Annotations, system_of
@@ -35,9 +38,10 @@ from isolatedunit.system.signals import deferring_interrupts, heeding_signals
 
 if TYPE_CHECKING:
     from isolatedunit.backends.contract import Prestarted
-    from isolatedunit.calls.api import IsolatedTestOptions
+    from isolatedunit.calls.options import IsolatedTestOptions
     from isolatedunit.history.store import History
     from isolatedunit.reporters.files.event_log import PastRun
+    from isolatedunit.reporters.run_statistics import RunStatistics
     from isolatedunit.reporters.terminal.progress import Display
     from isolatedunit.reporters.terminal.progress_lines import ProgressLines
     from isolatedunit.reporters.web.live import LivePage
@@ -50,9 +54,11 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
     It accepts the arguments of `unittest.TextTestRunner`, and the options of isolatedunit as keyword
     arguments: ``IsolatedTestRunner(process_timeout=5, max_concurrent_processes=2)``. Options that are
-    not given come from *options* if that is given, or else from the environment, the configuration
-    files and the defaults, in this order. *listeners* receive all events of the run. Raises
-    `OptionError` for an unknown option or an unusable value.
+    not given come from *options* if that is given, a mapping or an object, or else from the environment, the
+    configuration files and the defaults, in this order. ``IsolatedTestRunner(logger, options)`` works as well: *logger*
+    then logs the processes of ``enable_process_logging``. *listeners* receive all events of the run: functions, or
+    objects with a method ``handle``. One that raises receives no more, and the runner prints why.
+    Raises `OptionError` for an unknown option or an unusable value.
     """
 
     # only the command sets these: whether what it discovers is all that there is, CI annotations, the progress
@@ -68,8 +74,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
     def __init__(
         self,
-        stream: TextIO | None = None,
-        descriptions: bool = True,
+        stream: TextIO | logging.Logger | None = None,
+        descriptions: bool | Options | IsolatedTestOptions | Mapping[str, Any] = True,
         verbosity: int = 1,
         failfast: bool = False,
         buffer: bool = False,
@@ -78,41 +84,53 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         *,
         tb_locals: bool = False,
         durations: int | None = None,
-        options: Options | IsolatedTestOptions | None = None,
-        listeners: Sequence[Listener] = (),
+        options: Options | IsolatedTestOptions | Mapping[str, Any] | None = None,
+        listeners: Iterable[Listener | Callable[[Event], object]] = (),
         test_sdk_options: Any = None,
+        logger: logging.Logger | None = None,
+        preload: Sequence[str] = (),
+        initializer: Callable[..., Any] | None = None,
+        initargs: Sequence[Any] = (),
         **values: Any,
     ) -> None:
+        if not isinstance(descriptions, int):  # the second of (logger, options)
+            options, descriptions = descriptions, True
+        if isinstance(stream, logging.Logger):
+            stream, logger = None, stream
+        _refuse_stream(stream, type(self).__name__)
         more = {"durations": durations} if sys.version_info >= (3, 12) else {}
         shown: Any = FilteredStream(LosableStream(sys.stderr if stream is None else stream), printable)
         unittest.TextTestRunner.__init__(
             self, shown, descriptions, verbosity, failfast, buffer, resultclass, warnings, tb_locals=tb_locals, **more
         )
         self.statistics = Statistics()
-        self._listeners = tuple(listeners)
+        self._listeners = guard_listeners(listeners, self.stream.writeln)
         calls = Timeline()
         self.statistics.follow(calls)
-        IsolatedCaller.__init__(self, [calls, self.statistics, ProcessLog(), *self._listeners], test_sdk_options)
-        if options is None:
-            options = load_options(Options())
-        else:
-            options, self.test_sdk_options = options_from(options, load_options(Options()))
-        options = with_consequences(options.with_values(values, type(self).__name__))
+        self._process_log = ProcessLog(logger)
+        options = self._read_options(options, values)
+        IsolatedCaller.__init__(
+            self,
+            [calls, self.statistics, self._process_log, *self._listeners],
+            self.stream.writeln,  # trap: a method of this runner would keep it alive as long as its calls' thread
+            test_sdk_options or self._sdk_of_options,
+            preload,
+            initializer,
+            initargs,
+        )
         self.failfast = bool(failfast or options.failfast)
         self.buffer = bool(buffer or options.buffer)
         self.tb_locals = bool(tb_locals or options.tb_locals)
-        accepted: tuple[str, ...] = ()
-        if options.leaks_baseline is not None and os.path.exists(options.leaks_baseline):
-            from isolatedunit.config.leak_policy import read_baseline
-
-            accepted = read_baseline(options.leaks_baseline)
         self.options = replace(
             options,
             failfast=self.failfast,
             buffer=self.buffer,
             tb_locals=self.tb_locals,
-            allowed_leaks=(*options.allowed_leaks, *accepted),
+            allowed_leaks=(*options.allowed_leaks, *_accepted_leaks(options.leaks_baseline)),
         )
+        self._begin(durations)
+
+    def _begin(self, durations: int | None) -> None:
         self.durations = durations
         self._scope = "tests"
         self.interrupted = False
@@ -120,9 +138,20 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.not_run: tuple[str, ...] = ()
         self.planned_in_all_shards = 0
 
-    def get_statistics(self) -> dict[str, Any]:
-        """The costs of this runner's runs and calls so far, in seconds and bytes."""
-        return self.statistics.as_dict()
+    def _read_options(self, given: Any, values: Mapping[str, Any]) -> Options:
+        """The options that were *given*, or those of files and the environment, with these *values*."""
+        self._sdk_of_options = None
+        options = load_options(Options())
+        if given is not None:
+            options, self._sdk_of_options = options_from(given, options, type(self).__name__)
+        refuse_milliseconds(values, type(self).__name__)
+        return with_consequences(options.with_values(values, type(self).__name__))
+
+    def get_statistics(self) -> RunStatistics:
+        """The costs of this runner's runs and calls so far, in seconds and bytes: attributes, or items by name."""
+        from isolatedunit.reporters.run_statistics import RunStatistics
+
+        return RunStatistics(**self.statistics.as_dict())
 
     def run(self, test: Any) -> Any:
         """Run a test or suite that exists in this process, and return the result, as unittest does.
@@ -225,6 +254,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             redacted=[] if history is None else [history],
             others=others,
             rerun_command=lambda: self.command_for_failed if history is None or history.problem is None else None,
+            process_log=self._process_log,
         )
         return reporters, bridge
 
@@ -306,3 +336,19 @@ def _open_history(path: str, *, only_reads: bool) -> History:
     from isolatedunit.history.store import History  # only here: its database takes 3 ms to import
 
     return History(path, only_reads=only_reads)
+
+
+def _refuse_stream(stream: Any, where: str) -> None:
+    if stream is not None and not hasattr(stream, "write"):
+        raise OptionError(
+            f"{where}: stream: invalid value {stream!r:.100}; expected a stream or a logger. Pass options as options=, "
+            "or behind a logger."
+        )
+
+
+def _accepted_leaks(baseline: str | None) -> tuple[str, ...]:
+    if baseline is None or not os.path.exists(baseline):
+        return ()
+    from isolatedunit.config.leak_policy import read_baseline
+
+    return read_baseline(baseline)

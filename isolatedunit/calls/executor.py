@@ -6,23 +6,26 @@ The modules that calls need are imported with the first call, since a run of tes
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from isolatedunit.calls.request_handlers import Handlers
-from isolatedunit.config.options import TABLE, Options
-from isolatedunit.errors import OptionError, RunnerClosed
-from isolatedunit.model.events import Listener
+from isolatedunit.config.options import TABLE, Options, refuse_milliseconds
+from isolatedunit.engine.run import count_jobs
+from isolatedunit.errors import CarryError, OptionError, RunnerClosed
+from isolatedunit.model.events import Listener, ProgressMade
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from isolatedunit.calls.api import IsolatedTestOptions, IsolatedTestResult
+    from isolatedunit.calls.future import IsolatedFuture
+    from isolatedunit.calls.mapping import Results
+    from isolatedunit.calls.options import IsolatedTestOptions
     from isolatedunit.calls.pool import CallPool
+    from isolatedunit.calls.result import IsolatedTestResult
 
     CallOptions = IsolatedTestOptions | Mapping[str, Any] | None
+
+_NONE: tuple[Any, ...] = ()
 
 
 class IsolatedCaller:
@@ -31,71 +34,125 @@ class IsolatedCaller:
     As with an executor of `concurrent.futures`, calls beyond ``max_concurrent_processes`` wait.
     `shutdown` releases its thread and processes, and so does leaving a ``with`` block. A caller that is
     garbage-collected leaves no process behind either.
+
+    Before any call its processes import the modules of *preload*, and call *initializer* with *initargs*: with
+    forkserver that happens in the templates that they are forked from.
     """
 
     options: Options
 
-    def __init__(self, listeners: Iterable[Listener], test_sdk_options: Any = None) -> None:
+    def __init__(
+        self,
+        listeners: Iterable[Listener],
+        write_line: Callable[[str], object],
+        test_sdk_options: Any = None,
+        preload: Sequence[str] = (),
+        initializer: Callable[..., Any] | None = None,
+        initargs: Sequence[Any] = (),
+    ) -> None:
+        if isinstance(preload, str) or not all(isinstance(name, str) for name in preload):
+            raise OptionError(f"preload: invalid value {preload!r}; expected a list of names of modules.")
+        if initializer is not None and not callable(initializer):
+            raise OptionError(f"initializer: invalid value {initializer!r}; expected a function.")
+        if test_sdk_options is not None:
+            from isolatedunit.sdk.options import TestSDKOptions  # imported here, since few users need the SDK's modules
+
+            test_sdk_options = TestSDKOptions.of(test_sdk_options, f"{type(self).__name__}: test_sdk_options")
         self.test_sdk_options = test_sdk_options
         self._call_listeners = tuple(listeners)
+        self._write_line = write_line
+        self._prepared_by = tuple(preload), initializer, tuple(initargs)
         self._handlers = Handlers()
         self._pool: CallPool | None = None
         self._is_shut_down = False
         self._pool_lock = threading.Lock()
 
     def run_isolated_test(
-        self, function: Callable[..., Any], args: Iterable[Any] = (), options: CallOptions = None
-    ) -> IsolatedTestResult:
-        """Call *function* with a `TestInstance` and *args* in a process of its own, and wait for the result.
+        self,
+        function: Callable[..., Any],
+        /,
+        *given: Any,
+        args: Iterable[Any] = _NONE,
+        kwargs: Mapping[str, Any] | None = None,
+        options: CallOptions = None,
+        on_progress: Callable[[ProgressMade], object] | None = None,
+        **named: Any,
+    ) -> IsolatedTestResult[Any]:
+        """Call *function* with a `TestInstance` and arguments in a process of its own, and wait for the result.
 
         The function may be anything that dill can pickle: a function of a module, a script or a notebook,
         a lambda, a closure or a bound method. An ``async def`` runs to its end in a fresh event loop.
+
+        Arguments are given as one list or tuple, with options behind it, ``(f, (1, 2), options)``, or one by one, as
+        executors take them, ``(f, 1, 2, third=3)``. *kwargs* are keyword arguments that have the names of ours.
         *options* apply to this call: an `IsolatedTestOptions` replaces the runner's, a mapping overrides
-        some of them.
+        some of them. *on_progress* is called with each `ProgressMade` of the call.
 
         If the function raises, crashes or hangs, the result says so. Raises `CarryError` if the function or an
         argument cannot be pickled, `OptionError` for an unusable option, and `RunnerClosed` after `shutdown`.
         """
-        return self.submit(function, args, options).result()
+        more: dict[str, Any] = {"args": args, "kwargs": kwargs, "options": options, "on_progress": on_progress}
+        return self.submit(function, *given, **more, **named).result()
 
     def submit(
-        self, function: Callable[..., Any], args: Iterable[Any] = (), options: CallOptions = None
-    ) -> Future[IsolatedTestResult]:
+        self,
+        function: Callable[..., Any],
+        /,
+        *given: Any,
+        args: Iterable[Any] = _NONE,
+        kwargs: Mapping[str, Any] | None = None,
+        options: CallOptions = None,
+        on_progress: Callable[[ProgressMade], object] | None = None,
+        **named: Any,
+    ) -> IsolatedFuture:
         """Start a call as `run_isolated_test` does, and return its future. Cancelling the future ends its process."""
-        return self._open_pool().submit(function, tuple(args), self._options_of_call(options))
+        from isolatedunit.calls.work import Work
+
+        if given:
+            if args is not _NONE:
+                raise TypeError("the arguments of the function are given twice, in front of args and as args")
+            args, options = _split(given, options)
+        work = Work(function, tuple(args), {**(kwargs or {}), **named}, self.options_of_call(options))
+        future = self._open_pool().submit(work)
+        if on_progress is not None:
+            future.on_progress(on_progress)
+        return future
 
     async def run_isolated_test_async(
-        self, function: Callable[..., Any], args: Iterable[Any] = (), options: CallOptions = None
-    ) -> IsolatedTestResult:
+        self, function: Callable[..., Any], /, *given: Any, **more: Any
+    ) -> IsolatedTestResult[Any]:
         """Make a call as `run_isolated_test` does, from asyncio code. Cancelling the task ends the call's process."""
         import asyncio  # imported here, since only this method needs it
 
-        return await asyncio.wrap_future(self.submit(function, args, options))
+        return await asyncio.wrap_future(self.submit(function, *given, **more))
 
     def map(
         self,
         function: Callable[..., Any],
         *iterables: Iterable[Any],
         timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
         options: CallOptions = None,
-    ) -> Iterator[IsolatedTestResult]:
+        unwrap: bool = False,
+    ) -> Results:
         """Start a call for each of the items and return an iterator of results in order, like `Executor.map`.
+
+        It can be used in ``async for``, too. With *unwrap* it gives the returned values, and raises what
+        `IsolatedTestResult.unwrap` raises for the first call that failed. *chunksize* items share a process: the
+        function is called with one after another, which costs less, and an item that crashes takes those after it in
+        its chunk along. At most *buffersize* calls are started before their results are asked for. Without it, that
+        many only if an iterable has no length: iterators are consumed while results are, twice as far ahead as there
+        may be processes.
 
         The iterator raises `concurrent.futures.TimeoutError` (since Python 3.11 the built-in `TimeoutError`) if a
         result is not available *timeout* seconds after the call of this method.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        futures = [self.submit(function, args, options) for args in zip(*iterables, strict=False)]
+        from isolatedunit.calls.mapping import Results, consume
 
-        def results() -> Iterator[IsolatedTestResult]:
-            try:
-                for future in futures:
-                    yield future.result(None if deadline is None else max(0.0, deadline - time.monotonic()))
-            finally:
-                for future in futures:
-                    future.cancel()
-
-        return results()
+        jobs, own = count_jobs(self.options), self.options_of_call(options)
+        started = consume(self.submit, own, iterables, function, jobs=jobs, chunksize=chunksize, buffersize=buffersize)
+        return Results(started, timeout=timeout, unwrap=unwrap)
 
     def on_request(self, name: str, handler: Callable[[Any], Any], *, pickled: bool = False) -> None:
         """Let *handler* answer ``ipc.request(name, value)`` from isolated tests and calls.
@@ -123,20 +180,35 @@ class IsolatedCaller:
         # after a Ctrl-C the user does not want to wait for running calls
         self.shutdown(cancel_futures=kind is not None and not issubclass(kind, Exception))
 
+    async def __aenter__(self) -> Any:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        import asyncio  # imported here, since only asyncio code gets here
+
+        await asyncio.to_thread(self.__exit__, kind)
+
+    def __reduce__(self) -> Any:
+        raise CarryError("a runner's processes and threads belong to this process; make a runner where it is used")
+
     def _open_pool(self) -> CallPool:
         with self._pool_lock:
             if self._is_shut_down:
                 raise RunnerClosed("cannot schedule a function after shutdown; create a new runner.")
             if self._pool is None:
                 from isolatedunit.calls.pool import CallPool
+                from isolatedunit.calls.work import Preparation
 
-                self._pool = CallPool(self.options, self._call_listeners, self._handlers)
+                preparation = Preparation.of(*self._prepared_by)
+                self._pool = CallPool(self.options, self._call_listeners, self._handlers, preparation, self._write_line)
             return self._pool
 
-    def _options_of_call(self, given: CallOptions) -> IsolatedTestOptions:
-        from isolatedunit.calls.api import IsolatedTestOptions
+    def options_of_call(self, given: CallOptions) -> IsolatedTestOptions:
+        """The options of a call for which *given* were given; raises `OptionError`."""
+        from isolatedunit.calls.options import IsolatedTestOptions
 
         if isinstance(given, IsolatedTestOptions):
+            given.refuse_other_jobs(self.options.max_concurrent_processes)
             return given
         own = IsolatedTestOptions.of(self.options, test_sdk_options=self.test_sdk_options)
         if given is None:
@@ -146,9 +218,29 @@ class IsolatedCaller:
         return own.with_values(given)
 
 
-def options_from(given: Options | IsolatedTestOptions, base: Options) -> tuple[Options, Any]:
-    """Split *given*, which may be options of calls, into the runner's options and the SDK's."""
+def _split(given: tuple[Any, ...], options: Any) -> tuple[tuple[Any, ...], Any]:
+    """The arguments of a function and the options of its call, as they were given by position."""
+    first, *rest = given
+    if not isinstance(first, (list, tuple)):
+        return given, options
+    if not rest:
+        return tuple(first), options
+    is_options = rest[0] is None or isinstance(rest[0], Mapping) or hasattr(rest[0], "as_overrides")
+    if len(rest) == 1 and options is None and is_options:
+        return tuple(first), rest[0]
+    return given, options
+
+
+def options_from(given: Any, base: Options, where: str) -> tuple[Options, Any]:
+    """Split *given*, which may be options of calls or a mapping, into the runner's options and the SDK's."""
     if isinstance(given, Options):
         return given, None
-    values = {name: getattr(given, name) for name in vars(given) if name in TABLE}
+    if isinstance(given, Mapping):
+        values = dict(given)
+        sdk_options = values.pop("test_sdk_options", None)
+        refuse_milliseconds(values, where)
+        return base.with_values(values, where), sdk_options
+    if not hasattr(given, "test_sdk_options"):
+        raise OptionError(f"{where}: options: invalid value {given!r:.100}; expected options or a mapping.")
+    values = {name: getattr(given, name) for name in given.__dataclass_fields__ if name in TABLE}
     return replace(base, **values), given.test_sdk_options

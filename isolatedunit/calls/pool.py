@@ -9,64 +9,23 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
-import sys
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
 
 from isolatedunit.backends.registry import open_backend
-from isolatedunit.calls.api import IsolatedTestOptions, IsolatedTestResult
+from isolatedunit.calls.future import IsolatedFuture
 from isolatedunit.calls.request_handlers import Handlers
+from isolatedunit.calls.result import IsolatedTestResult
+from isolatedunit.calls.work import Preparation, Work
 from isolatedunit.config.options import Options
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.service import Service
-from isolatedunit.errors import CarryError, IsolatedUnitError, RunnerClosed
-from isolatedunit.model.events import AttemptStarted, Event, Listener, TestFinished
+from isolatedunit.errors import IsolatedUnitError, RunnerClosed
+from isolatedunit.model.events import AttemptStarted, Event, Listener, ProgressMade, TestFinished
 from isolatedunit.model.results import PlannedTest
-from isolatedunit.protocol.pickling import carry
-
-MAX_WORK_SIZE = 1024**3
-"""The largest size of a function with its arguments, in bytes, in the form in which they are sent."""
-
-CARRIER = "dill"
-"""The module that every child of a call needs: importing it takes 70 ms, which a template spends once for all."""
-
-
-class IsolatedFuture(Future[IsolatedTestResult]):
-    """The future result of an isolated call. Cancelling it ends the call's process, if there is one.
-
-    It has an exception only for an error on the runner's side: a call that fails has a result that
-    says so.
-    """
-
-    def __init__(self, cancel_call: Callable[[], None]) -> None:
-        super().__init__()
-        self._cancel_call = cancel_call
-        self._runs = False
-
-    def cancel(self) -> bool:
-        """Cancel the call, even a running one; returns False if it is already done."""
-        if not super().cancel():
-            return False
-        self._cancel_call()
-        return True
-
-    def running(self) -> bool:
-        """Whether the call has a process now."""
-        return self._runs and not self.done()
-
-    def settle(self, result: IsolatedTestResult | BaseException) -> None:
-        """Set the result, or the exception, of the finished call; does nothing if the call was cancelled."""
-        if not self.set_running_or_notify_cancel():
-            return
-        if isinstance(result, BaseException):
-            self.set_exception(result)
-        else:
-            self.set_result(result)
 
 
 @dataclass
@@ -74,7 +33,6 @@ class _Call:
     number: int
     planned: PlannedTest
     future: IsolatedFuture
-    attempt_id: str = ""
 
 
 @dataclass
@@ -84,6 +42,7 @@ class _State:
     options: Options
     listeners: Sequence[Listener]
     handlers: Handlers
+    run: str = field(default_factory=lambda: os.urandom(4).hex())
     lock: threading.Lock = field(default_factory=threading.Lock)
     waiting: deque[_Call] = field(default_factory=deque)
     to_cancel: deque[int] = field(default_factory=deque)
@@ -102,21 +61,28 @@ class _State:
 class CallPool:
     """Accepts calls and runs at most the runner's ``max_concurrent_processes`` of them at once."""
 
-    def __init__(self, options: Options, listeners: Sequence[Listener], handlers: Handlers) -> None:
+    def __init__(
+        self,
+        options: Options,
+        listeners: Sequence[Listener],
+        handlers: Handlers,
+        preparation: Preparation,
+        write_line: Callable[[str], object],
+    ) -> None:
         # trap: exit functions run in reverse order, and multiprocess's has to run after ours
         import multiprocess.util
 
         assert multiprocess.util
         self._state = _State(options, listeners, handlers)
         self._numbers = itertools.count()
+        self._preparation = preparation
+        self._write_line = write_line
         retire = weakref.finalize(self, _retire, self._state)
         retire.atexit = False
         atexit.register(_end_at_exit, weakref.ref(self._state))
 
-    def submit(
-        self, function: Callable[..., Any], args: tuple[Any, ...], options: IsolatedTestOptions
-    ) -> IsolatedFuture:
-        """Schedule a call of *function* with a `TestInstance` and *args* in a process of its own.
+    def submit(self, work: Work) -> IsolatedFuture:
+        """Schedule a call in a process of its own.
 
         Raises `CarryError` for a function or arguments that cannot be sent there. Raises `RunnerClosed`
         after `shutdown`, and in a fork of this process, which does not have the pool's thread.
@@ -127,24 +93,13 @@ class CallPool:
                 f"the runner belongs to process {state.process_id}, and process {os.getpid()} is a fork of it; "
                 "create a new runner here."
             )
-        name = getattr(function, "__qualname__", type(function).__qualname__)
         number = next(self._numbers)
-        planned = PlannedTest(
-            number=number,
-            id=f"{getattr(function, '__module__', None) or '?'}.{name}",
-            name=name,
-            description=None,
-            class_id="",
-            module="",
-            home=_home_of(function),
-            address={"function": _carry(function, args, options, name)},
-            overrides=options.as_overrides(),
-        )
+        planned = work.plan(number, self._preparation)
         weak_state = weakref.ref(state)
-        future = IsolatedFuture(lambda: _cancel(weak_state, number))
+        future = IsolatedFuture(f"{state.run}/{number}#1", lambda: _cancel(weak_state, number), self._write_line)
         with state.lock:
             if state.closed:
-                raise RunnerClosed(f"cannot schedule {name} after shutdown; create a new runner.")
+                raise RunnerClosed(f"cannot schedule {work.name} after shutdown; create a new runner.")
             call = state.calls[number] = _Call(number, planned, future)
             state.waiting.append(call)
             if state.thread is None:
@@ -159,45 +114,6 @@ class CallPool:
         thread = self._state.thread
         if wait and thread is not None and thread is not threading.current_thread():
             thread.join()
-
-
-def _home_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The module that a template imports for the function; empty if the function's module cannot be imported."""
-    name = getattr(function, "__module__", None)
-    module = sys.modules.get(name) if isinstance(name, str) else None
-    if module is None or name == "__main__" or getattr(module, "__spec__", None) is None:
-        return {"module": CARRIER}
-    return {"module": name, "with": [CARRIER]}
-
-
-def _carry(function: Callable[..., Any], args: tuple[Any, ...], options: IsolatedTestOptions, name: str) -> str:
-    if not callable(function):
-        raise TypeError(f"expected a callable, not {function!r}")
-    try:
-        carried = carry((function, args, options.test_sdk_options))
-    except Exception as exception:
-        what = _what_cannot_be_carried(function, args, name)
-        reason = str(exception) or type(exception).__name__
-        raise CarryError(f"{what} cannot be sent to another process: {reason}") from exception
-    if len(carried) > MAX_WORK_SIZE:
-        raise CarryError(
-            f"{name} and its arguments cannot be sent to another process: they take {len(carried):,} bytes, and the "
-            f"limit is {MAX_WORK_SIZE:,}; have the function read them from a file."
-        )
-    return carried
-
-
-def _what_cannot_be_carried(function: Callable[..., Any], args: tuple[Any, ...], name: str) -> str:
-    for number, argument in enumerate(args, start=1):
-        try:
-            carry(argument)
-        except Exception:
-            return f"argument {number} of {name}, a {type(argument).__qualname__},"
-    try:
-        carry(function)
-    except Exception:
-        return name
-    return f"{name} with its arguments or its test_sdk_options"
 
 
 def _cancel(weak_state: weakref.ref[_State], number: int) -> None:
@@ -236,23 +152,27 @@ class _Bridge:
         self._state = state
 
     def handle(self, event: Event) -> None:
-        if isinstance(event, AttemptStarted):
-            number = int(event.attempt.partition("/")[2].partition("#")[0])
-            call = self._state.calls.get(number)
-            if call is not None:
-                call.attempt_id = event.attempt
-                call.future._runs = True
+        if isinstance(event, (AttemptStarted, ProgressMade)):
+            call = self._state.calls.get(int(event.attempt.partition("/")[2].partition("#")[0]))
+            if call is None:
+                return
+            if isinstance(event, AttemptStarted):
+                call.future.note_start(event.attempt)
+            else:
+                call.future.note_progress(event)
         elif isinstance(event, TestFinished) and event.report.planned is not None:
             call = self._state.calls.pop(event.report.planned.number, None)
             if call is not None:
-                call.future.settle(IsolatedTestResult.of(event.report, call.attempt_id))
+                call.future.settle(IsolatedTestResult.of(event.report, call.future.attempt_id))
 
 
 def _serve(state: _State) -> None:
     """Run the calls in the pool's thread until no more can come."""
     try:
         listeners = [*state.listeners, _Bridge(state)]
-        run = Run(state.options, listeners, open_backend, answer=state.handlers.answer, listens_at_once=True)
+        run = Run(
+            state.options, listeners, open_backend, answer=state.handlers.answer, listens_at_once=True, run_id=state.run
+        )
     except BaseException as exception:
         _fail_all(state, exception)
         return

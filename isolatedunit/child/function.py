@@ -9,11 +9,14 @@ import types
 import unittest
 
 from isolatedunit.child import recorder
+from isolatedunit.collection.addresses import call_once, import_module
+from isolatedunit.errors import CarryError
 from isolatedunit.protocol.channel import MAX_MESSAGE_SIZE
 from isolatedunit.protocol.ipc import ipc
 from isolatedunit.protocol.messages import CallNoted, OutcomeNoted, RunFunction, TestEnded, TestStarted
 from isolatedunit.protocol.pickling import carry, undill
 from isolatedunit.sdk.instance import TestInstance
+from isolatedunit.system.processes import RUN_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from isolatedunit.handles.tracker import HandleTracker
 
 __unittest = True  # leaves this module's frames out of tracebacks
+
+_called: list[Any] = []
+"""The function, whose globals nothing else may refer to: what it left open in them is to be found after its end."""
 
 _ITERABLE_COROUTINE = 0x100
 """Among a function's flags, what ``types.coroutine`` sets; `inspect` knows them by name, and is anybody's to patch."""
@@ -40,13 +46,17 @@ def rehearse() -> None:
     This takes six times as long as a short call, so it is not left to each child.
     """
     try:
-        undill(carry((call, (), None)))
+        undill(carry((call, (), {}, None)))
     except Exception:
         return  # the child meets it again and reports it as its call's error
 
 
-def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> None:
-    """Call the command's function and report the outcome; *tracker* is its ``handle_tracker``."""
+def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> int:
+    """Call the command's function and report the outcome; *tracker* is its ``handle_tracker``.
+
+    Returns the exit code: that of a `SystemExit` which the function raised, else 0.
+    """
+    exit_code = 0
     reporter.send(TestStarted, test=0)
     started = time.perf_counter()
     try:
@@ -54,28 +64,48 @@ def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> No
     except BaseException as exception:
         _note(reporter, exception)
         succeeded = False
+        if isinstance(exception, SystemExit):
+            exit_code = _exit_code_of(exception)
     else:
         succeeded = _return(reporter, value)
     reporter.hold(TestEnded, test=0, duration=time.perf_counter() - started, counted=True, succeeded=succeeded)
+    return exit_code
+
+
+def _exit_code_of(exception: SystemExit) -> int:
+    """What an interpreter would exit with: any object but a number counts as a message about a failure."""
+    if exception.code is None:
+        return 0
+    return exception.code & 0xFF if type(exception.code) is int else 1
 
 
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
+    if _go_where_the_caller_is(command):
+        tracker.note_surroundings()
+    import_module({"with": command.preload})
+    if command.initializer is not None:
+        call_once(command.initializer)
     try:
-        function, args, sdk_options = undill(command.function)
+        function, args, kwargs, sdk_options = undill(command.function, becomes_main=True)
     except Exception as exception:
         raise TypeError(f"{command.name} cannot be unpickled in this process: {exception!r}") from exception
+    _called.append(function)
     session_id = command.attempt.replace("/", "-").replace("#", "-")
     directory = command.settings.directory
     assert directory is not None
-    sdk = None
-    if sdk_options is not None:
-        from isolatedunit.sdk import TestSDKFactory
+    made: list[Any] = []
 
-        sdk = TestSDKFactory.create(sdk_options, session_id=session_id, handle_tracker=tracker, request=ipc.request)
-        reporter.hold(CallNoted, session=vars(sdk.session).copy())
+    def make_sdk() -> Any:
+        from isolatedunit.sdk import TestSDKFactory, TestSDKOptions
+
+        # without options nothing of this process is the SDK's: it makes no session and hides no credentials
+        options = sdk_options or TestSDKOptions(session_behavior="detect", authentication="environment")
+        made.append(TestSDKFactory.create(options, session_id=session_id, handle_tracker=tracker, request=ipc.request))
+        return made[0]
+
     instance = TestInstance(
-        sdk=sdk,
-        session_id=session_id if sdk is None else sdk.session_id,
+        make_sdk=make_sdk,
+        session_id=session_id,
         handle_tracker=tracker,
         ipc=ipc,
         attempt_id=command.attempt,
@@ -83,14 +113,40 @@ def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> A
     )
     os.makedirs(directory, mode=0o700, exist_ok=True)
     try:
-        return _run_to_end(function, instance, args)
+        if sdk_options is not None:
+            reporter.hold(CallNoted, session=vars(instance.sdk.session).copy())
+            instance.session_id = instance.sdk.session_id
+        return run_to_end(function, instance, args, kwargs)
     finally:
-        if sdk is not None:
+        for sdk in made:
             sdk.close()
 
 
-def _run_to_end(function: Callable[..., Any], instance: TestInstance, args: tuple[Any, ...]) -> Any:
-    value = function(instance, *args)
+def _go_where_the_caller_is(command: RunFunction) -> bool:
+    """Take over the caller's environment, current directory and ``sys.path``; returns whether they were different."""
+    wanted = command.environment
+    wanted[RUN_VARIABLE] = os.environ[RUN_VARIABLE]
+    is_elsewhere = wanted != dict(os.environ)
+    if is_elsewhere:
+        for name in os.environ.keys() - wanted.keys():
+            del os.environ[name]
+        for name, value in wanted.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+    if command.directory is not None and command.directory != os.getcwd():
+        os.chdir(command.directory)
+        is_elsewhere = True
+    if command.sys_path != sys.path:
+        sys.path[:] = command.sys_path
+        is_elsewhere = True
+    return is_elsewhere
+
+
+def run_to_end(
+    function: Callable[..., Any], instance: TestInstance, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call the function, and run what it returns to its end if that is awaitable."""
+    value = function(instance, *args, **kwargs)
     if _is_awaitable(value):
         import asyncio
 
@@ -112,7 +168,7 @@ def _return(reporter: Reporter, value: Any) -> bool:
     if value is None:
         return True
     try:
-        pickled = carry(value)
+        pickled = carry(value, answers=True)
     except BaseException as exception:  # pickling may run user code, too
         text = f"the function's return value, a {type(value).__qualname__}, cannot be sent to the runner: "
         text += str(exception) or type(exception).__name__
@@ -128,18 +184,33 @@ def _return(reporter: Reporter, value: Any) -> bool:
 
 
 def _refuse(reporter: Reporter, text: str) -> bool:
+    reporter.hold(CallNoted, raised=carry(CarryError(text)))
     reporter.hold(OutcomeNoted, test=0, kind="addError", text=f"{text}\n", message=text, exception=CARRY_ERROR)
     return False
 
 
 def _note(reporter: Reporter, exception: BaseException) -> None:
-    described = recorder.describe_exception(exception)
     if isinstance(exception, unittest.SkipTest):
-        reason = described["message"]
+        reason = recorder.describe_exception(exception)["message"]
         reporter.hold(OutcomeNoted, test=0, kind="addSkip", text=reason, message=reason)
         return
+    described, raised = note_of(exception)
     kind = "addFailure" if isinstance(exception, AssertionError) else "addError"
     reporter.hold(OutcomeNoted, test=0, kind=kind, **described)
+    if raised is not None:
+        reporter.hold(CallNoted, raised=raised)
+
+
+def note_of(exception: BaseException) -> tuple[dict[str, Any], str | None]:
+    """The description of an exception, and the exception pickled; None if it cannot be sent."""
+    from isolatedunit.protocol.by_value import Raised
+
+    described = recorder.describe_exception(exception)
+    try:
+        raised = carry(Raised(exception), answers=True)
+    except BaseException:  # the runner knows its name and its text all the same
+        return described, None
+    return described, raised if len(raised) <= MAX_CARRIED else None
 
 
 def own_memory() -> int | None:

@@ -30,7 +30,7 @@ SEALED = frozenset(
     for room, names in (
         (
             "child",
-            "bootstrap cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt "
+            "bootstrap chunk cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt "
             "random_seed reaper receipt recorder reporter streams suite template tracebacks unknown_names warmth "
             "worker",
         ),

@@ -70,7 +70,7 @@ def execute(
     reporter.begin()
     channel.current_attempt = command.attempt
     channel.current_process = reporter.process_id
-    code = 1
+    code, exit_code = 1, 0
     try:
         reporter.hold(ChildReady, at=reporter.ready_at)
         if prepared is not None:
@@ -89,14 +89,14 @@ def execute(
             cleanup.import_needed(command)
             cleanup.limit(command.settings)
             if isinstance(command, RunFunction):
-                _call_function(command, reporter, spawned)
+                exit_code = _call_function(command, reporter, spawned)
             else:
                 _run_tests(command, reporter, finder or Finder(), fixture_snapshot, spawned)
         else:
             raise TypeError(f"a worker has nothing to do with {command!r}")
         if warmth.before_fork is not None:
             warmth.report(command)
-        code = 0
+        code = exit_code
     except BaseException as exception:
         _report_failure(reporter, command, exception)
     finally:
@@ -113,16 +113,18 @@ def _report_failure(reporter: Reporter, command: Work, exception: BaseException)
         reporter.send(ChildFailed, text=format_exception(exception, whole=True))
 
 
-def _call_function(command: RunFunction, reporter: Reporter, spawned: bool) -> None:
+def _call_function(command: RunFunction, reporter: Reporter, spawned: bool) -> int:
+    """Call the command's function; returns what this process is to exit with."""
     from isolatedunit.child import function
     from isolatedunit.handles.tracker import HandleTracker
 
     cleanup.take_hold()
     tracker = HandleTracker(in_new_process=True).start()
-    function.call(command, reporter, tracker)
+    exit_code = function.call(command, reporter, tracker)
     if not reporter.is_twin:
         own_memory = function.own_memory()
         finish(reporter, command.settings, spawned, tracker, own_memory=own_memory)
+    return exit_code
 
 
 def _run_tests(

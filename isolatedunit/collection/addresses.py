@@ -31,7 +31,7 @@ import unittest
 from isolatedunit.collection import import_path
 from isolatedunit.collection.fingerprints import is_as_planned, is_mixed_up
 from isolatedunit.errors import TestNotFound
-from isolatedunit.protocol.pickling import undill
+from isolatedunit.protocol.pickling import call_initializer, undill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -218,9 +218,20 @@ def import_module(source: Source) -> Any:
         return import_main(source["main"])
     for name in source.get("with", ()):
         _imported(name)
-    if "module" in source:
-        return _imported(source["module"])
-    return None
+    module = _imported(source["module"]) if "module" in source else None
+    if "initializer" in source:
+        call_once(source["initializer"])
+    return module
+
+
+_called: set[str] = set()
+
+
+def call_once(pickled: str) -> None:
+    """Call a function, pickled together with its arguments, unless this process or its template has done so."""
+    if pickled not in _called:
+        call_initializer(pickled)
+        _called.add(pickled)
 
 
 def _imported(name: str) -> Any:

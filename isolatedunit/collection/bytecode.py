@@ -58,6 +58,9 @@ def take_over_compiling(folder: str) -> None:
             return loads(dumps(code))  # type: ignore[no-any-return] # noqa: S302 - it is our own
         return code
 
+    for ours in (source_to_code, get_code):
+        # the import system takes its own frames out of tracebacks, by this name, and leaves all that are cut in two
+        ours.__code__ = ours.__code__.replace(co_filename=find_code.__code__.co_filename)
     SourceFileLoader.source_to_code = source_to_code  # type: ignore[method-assign,assignment]
     SourceFileLoader.get_code = get_code  # type: ignore[method-assign,assignment]
 

@@ -36,12 +36,12 @@ def expectation_of(reader: Reader) -> str:
 
 @expects("a number of seconds, such as 30 or 2.5, or none")
 def seconds(value: Any) -> float | None:
-    """A positive number of seconds, or None for no limit."""
+    """A positive number of seconds, also as a ``timedelta``, or None for no limit."""
     if value is None or (isinstance(value, str) and value.lower() == "none"):
         return None
     if isinstance(value, bool):
         raise ValueError
-    number = float(value)
+    number = float(value.total_seconds() if hasattr(value, "total_seconds") else value)
     if not 0 < number < math.inf:
         raise ValueError
     return number

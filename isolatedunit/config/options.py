@@ -389,14 +389,42 @@ def check(values: Mapping[str, Any], where: str, *, allowed: Iterable[str] = TAB
         if name in TABLE and name not in allowed:
             raise OptionError(f"{where}: {key!r} cannot be set for single tests, only for a whole run.")
         if name not in allowed:
-            known = sorted({*allowed, *(alias for alias, name in ALIASES.items() if name in allowed)})
-            from difflib import get_close_matches  # only here: most runs have no such error
-
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(known)}."
-            raise OptionError(f"{where}: unknown option {key!r}; {hint}")
+            known = {*allowed, *(alias for alias, name in ALIASES.items() if name in allowed)}
+            raise OptionError(f"{where}: unknown option {key!r}; {hint_for(key, known)}")
         checked[name] = read(name, value, f"{where}: {key}")
     return checked
+
+
+def hint_for(key: str, known: Iterable[str]) -> str:
+    """What an error says after an unknown name: the known one that is like it, also one in another style, or all."""
+    from difflib import get_close_matches  # only here: most runs have no such error
+
+    names = sorted(known)
+    near = get_close_matches(key, names, 1) or get_close_matches(_as_words(key), names, 1)
+    return f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(names)}."
+
+
+def _as_words(key: str) -> str:
+    """``maxConcurrentProcesses`` in the style of Python."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)
+
+
+_FEWEST_MILLISECONDS = 10_000
+
+
+def refuse_milliseconds(values: Mapping[str, Any], where: str) -> None:
+    """Raise `OptionError` for a time of a process that can only be meant in milliseconds, as other languages have it.
+
+    Programs pass a ``timedelta`` if they do mean hours; files and the command line, which cannot, are not checked.
+    """
+    for name, value in values.items():
+        declared = TABLE.get(ALIASES.get(name, name))
+        is_time = declared is not None and declared.metadata["read"] in (seconds, some_seconds)
+        if is_time and type(value) in (int, float) and value >= _FEWEST_MILLISECONDS:
+            raise OptionError(
+                f"{where}: {name}: invalid value {value!r}; that is {value / 3600:.1f} hours, did you mean "
+                f"{value / 1000:g} seconds? If not, pass a timedelta."
+            )
 
 
 def read(name: str, value: Any, where: str) -> Any:
@@ -415,9 +443,9 @@ def read(name: str, value: Any, where: str) -> Any:
 
 def meant_by(name: str, value: Any) -> str | None:
     """The option of single tests that is nearly called *name* and could have this value; None if there is none."""
-    import difflib
+    from difflib import get_close_matches
 
-    near = [] if name in PER_TEST else difflib.get_close_matches(name, PER_TEST, 1, 0.8)
+    near = [] if name in PER_TEST else get_close_matches(name, PER_TEST, 1, 0.8)
     try:
         return near[0] if near and read(near[0], value, name) is not None else None
     except OptionError:

@@ -141,8 +141,7 @@ class Launcher:
             return SetUpFixture(attempt=attempt.id, kind=kind, test=test, settings=settings)
         address = attempt.tests[0].address
         if "function" in address:
-            name = attempt.tests[0].name
-            return RunFunction(attempt=attempt.id, function=address["function"], name=name, settings=settings)
+            return RunFunction(attempt=attempt.id, name=attempt.tests[0].name, settings=settings, **address)
         tests = [{"home": test.home, "address": test.address} for test in attempt.tests]
         return RunTest(attempt=attempt.id, tests=tests, settings=settings)
 

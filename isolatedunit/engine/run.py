@@ -43,7 +43,7 @@ class Run:
 
     *open_backend* opens the backend of a start method. *warnings* is the category of `warnings.simplefilter` that tests
     run under, or None. *answer* is called with each request of a test and with what takes the reply. From what was
-    *prestarted* come the run's id, its directory and its first interpreter.
+    *prestarted* come the run's id, its directory and its first interpreter; else the id is *run_id* if that is given.
 
     *control* is what signal handlers and other threads use. After `close`, *measured* has a line on each measurement.
     """
@@ -58,10 +58,11 @@ class Run:
         answer: Callable[[Requested, Callable[[Reply], None]], None] | None = None,
         listens_at_once: bool = False,
         prestarted: Prestarted | None = None,
+        run_id: str | None = None,
     ) -> None:
         _refuse_recursion()
         options = with_hash_seed(options)
-        self.id = os.urandom(4).hex() if prestarted is None else prestarted.run
+        self.id = (run_id or os.urandom(4).hex()) if prestarted is None else prestarted.run
         self.options = options
         self.jobs = count_jobs(options)
         self.shared_imports = SharedImportsPlan()

@@ -51,6 +51,11 @@ def _find_out_whose(file: str) -> int:
     return _OURS if is_ours else _USERS
 
 
+def is_of_installed_package(file: object) -> bool:
+    """Whether the file of a module belongs to a package that was installed, other than ours."""
+    return isinstance(file, str) and _find_out_whose(file) == _LIBRARY
+
+
 def find_origin(frame: FrameType | None) -> Origin:
     """The innermost frame of the user's code, or else of an installed package; None if there is neither."""
     fallback: Origin = None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import time
 
+from isolatedunit.handles.origins import is_of_installed_package
 from isolatedunit.system import processes
 
 TYPE_CHECKING = False
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
 # trap: a test may patch these functions in their modules
 _clock, _sleep, _open, _listdir = time.monotonic, time.sleep, open, os.listdir
+_referrers_of = gc.get_referrers
+_DEEPEST_HOLDER = 3
+"""A pool's process is in a list, which is in a dictionary of the pool's attributes."""
+
 TERMINATE_GRACE = 0.5
 """The longest time in seconds that a leaked process gets to end after SIGTERM."""
 
@@ -54,6 +60,35 @@ def joined_at_exit() -> set[int]:
             if type(number) is int and process._parent_pid == os.getpid() and not process.daemon:
                 found.add(number)
     return {child for child in found if not _has_ended(child)}
+
+
+def managed_by_libraries() -> set[int]:
+    """The children that a pool, an executor, a manager or an object of an installed package has started for itself."""
+    found: set[int] = set()
+    for package in ("multiprocessing", "multiprocess"):
+        for process in list(getattr(sys.modules.get(f"{package}.process"), "_children", ())):
+            number = getattr(getattr(process, "_popen", None), "pid", None)
+            if type(number) is int and _is_held_by_library(process):
+                found.add(number)
+    return found
+
+
+def _is_held_by_library(process: Any) -> bool:
+    """Whether an object of a library, and not only the user's code, refers to the process, in a list or the like."""
+    holders: list[Any] = [process]
+    for _ in range(_DEEPEST_HOLDER):
+        holders = [holder for held in holders for holder in _referrers_of(held) if holder is not holders]
+        if any(_is_of_library(type(holder)) for holder in holders):
+            return True
+        holders = [holder for holder in holders if type(holder) in (dict, list, set, tuple)]
+    return False
+
+
+def _is_of_library(cls: type) -> bool:
+    module = str(cls.__module__)
+    if module.startswith(("multiprocessing.", "multiprocess.", "concurrent.futures.")):
+        return all(base.__name__ != "BaseProcess" for base in cls.__mro__)
+    return is_of_installed_package(getattr(sys.modules.get(module), "__file__", None))
 
 
 def _stat_of(process_id: int) -> list[bytes]:

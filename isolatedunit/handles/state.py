@@ -35,10 +35,7 @@ class State:
     """
 
     def __init__(self, *, is_new_process: bool = False) -> None:
-        self._environ = os.environ
-        self.environment: dict[Any, Any] = dict(getattr(os.environ, "_data", os.environ))
-        self.directory = _current_directory()
-        self.path = list(sys.path)
+        self.renew_surroundings()
         self.modules = {
             name: module for name, module in sys.modules.items() if not (is_new_process and _is_standard(name))
         }
@@ -50,6 +47,13 @@ class State:
         self.loop = _current_loop()
         self.executor = getattr(self.loop, "_default_executor", None)
         self.random = _random_state()
+
+    def renew_surroundings(self) -> None:
+        """Record environment, current directory and ``sys.path``."""
+        self._environ = os.environ
+        self.environment: dict[Any, Any] = dict(getattr(os.environ, "_data", os.environ))
+        self.directory = _current_directory()
+        self.path = list(sys.path)
 
     def renew(self) -> None:
         """Record anew what changes without the test: the runner sets the warning filters, a fork reseeds `random`."""

@@ -17,7 +17,7 @@ from isolatedunit.system.processes import load_per_processor, remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Set
     from types import TracebackType
     from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ DEFAULT_TIMEOUT = 10.0
 current: HandleTracker | None = None
 """In a child that runs one test, the tracker that the runner's code started for it; None elsewhere."""
 
+_NONE: Set[int] = frozenset()
 _clock, _sleep = time.monotonic, time.sleep  # trap: a test may patch these functions in their module
 _lexists, _unlink = os.path.lexists, os.unlink
 _count_threads = _thread._count
@@ -139,6 +140,7 @@ class HandleTracker:
         self._ledger: Ledger | None = None
         self._baseline: Baseline | None = None
         self._ended: list[_Leak] = []
+        self._own_directories: list[str] = []
         self._cleaned = self._forced = 0
 
     # ---- handles that a test registers
@@ -169,6 +171,10 @@ class HandleTracker:
         with self._lock:
             self._tracked.pop(id(handle), None)
 
+    def remove_at_end(self, directory: str) -> None:
+        """Remove *directory* when the look is over. It is no leak itself, as what the test made and left in it is."""
+        self._own_directories.append(directory)
+
     # ---- before and after the test
 
     def start(self) -> HandleTracker:
@@ -181,6 +187,12 @@ class HandleTracker:
         self._baseline.state.renew()
         self._ledger = open_ledger()
         return self
+
+    def note_surroundings(self) -> None:
+        """Record environment, current directory and ``sys.path`` anew: the runner has just set them."""
+        if self._baseline is not None and self._ledger is not None:
+            self._baseline.state.renew_surroundings()
+            self._ledger.environment_touched = False
 
     def is_clean(self) -> bool:
         """Whether nothing new is open now, not even something that is about to end by itself."""
@@ -220,6 +232,8 @@ class HandleTracker:
             changes = before.state.changes_since(environment_touched=ledger.environment_touched)
         made = self._registered + (0 if ledger is None else next(ledger.made))
         cleaned, forced = _end(leaks, deadline)
+        while self._own_directories:
+            remove_tree(self._own_directories.pop())
         leaks = [*self._ended, *leaks]
         by_kind: dict[str, int] = {}
         for leak in leaks:
@@ -307,13 +321,24 @@ class HandleTracker:
             for held in descriptors.held_by_multiprocessing():
                 suspects.descriptors.pop(held, None)
         suspects.tasks = [task for task in threads.pending_tasks() if task not in before.tasks]
-        suspects.temporary = [path for path in ledger.temporary if _lexists(path) and not _is_of_multiprocessing(path)]
+        suspects.temporary = [
+            path
+            for path in ledger.temporary
+            if path not in self._own_directories and _lexists(path) and not _is_of_multiprocessing(path)
+        ]
         return suspects
+
+    def _find_spared(self, suspects: _Suspects) -> Set[int]:
+        """The children to report and not to end: in the user's own process, those that a library manages.
+
+        Trap: a worker that ends while it holds a lock of its pool's makes the pool wait for that lock for ever.
+        """
+        return processes.managed_by_libraries() if suspects.children and not self._is_new_process else _NONE
 
     def _describe(self, suspects: _Suspects, ledger: Ledger, owners: descriptors.Owners) -> list[_Leak]:
         return [
             *(_Leak(tracked.kind, tracked.identity, tracked.origin, _cannot_end) for tracked in suspects.tracked),
-            *_describe_running(suspects, ledger),
+            *_describe_running(suspects, ledger, spared=self._find_spared(suspects)),
             *_describe_open(suspects.descriptors, ledger, owners),
             *(
                 _Leak("temporary", path, ledger.temporary[path], _TemporaryEnd(path))
@@ -323,11 +348,12 @@ class HandleTracker:
         ]
 
 
-def _describe_running(suspects: _Suspects, ledger: Ledger) -> Iterator[_Leak]:
+def _describe_running(suspects: _Suspects, ledger: Ledger, spared: Set[int] = _NONE) -> Iterator[_Leak]:
     for child in sorted(suspects.children):
         origin = ledger.process_origin(child, processes.started_at(child))
         for process in processes.tree_of(child):
-            yield _Leak("process", processes.describe(process), origin, _ProcessEnd(process))
+            end = _cannot_end if child in spared else _ProcessEnd(process)
+            yield _Leak("process", processes.describe(process), origin, end)
     for thread in suspects.threads:
         kind, identity = threads.describe(thread)
         yield _Leak(kind, identity, ledger.thread_origin(thread), _ThreadEnd(thread))

@@ -187,9 +187,9 @@ class TestReport:
     *duration* is the test's own, in seconds, as unittest measures it. *counted* says whether
     unittest counts it among the tests that ran, which it does not do for fixtures. *place* orders the
     reports of a run as its tests were planned. *returned* is the return value of an isolated function, pickled by
-    dill, in base64; *session* is that of its SDK. *affected* is a test that needs the fixture, in a fixture's report.
-    *quarantine* is why its failure, which its last attempt has, does not fail the run; None if it did not fail, or does
-    so.
+    dill, in base64, and *raised* the exception that it raised; *session* is that of its SDK. *affected* is a test that
+    needs the fixture, in a fixture's report. *quarantine* is why its failure, which its last attempt has, does not fail
+    the run; None if it did not fail, or does so.
     """
 
     __test__ = False  # pytest: this is not a test
@@ -207,6 +207,7 @@ class TestReport:
     planned: PlannedTest | None = None
     place: float = 0.0
     returned: str | None = None
+    raised: str | None = None
     session: dict[str, Any] | None = None
     affected: PlannedTest | None = None
     quarantine: str | None = None
@@ -232,9 +233,14 @@ class TestReport:
         return came_out_well and any(attempt.outcome not in GOOD for attempt in self.attempts[:-1])
 
     @property
+    def worst_note(self) -> Note | None:
+        """The note with the worst outcome; None if there is no note."""
+        return max(self.notes, key=lambda note: OUTCOMES.index(note.outcome), default=None)
+
+    @property
     def message(self) -> str:
         """The text of the exception, or the reason of the skip, of the worst note."""
-        worst = max(self.notes, key=lambda note: OUTCOMES.index(note.outcome), default=None)
+        worst = self.worst_note
         return "" if worst is None else worst.message
 
     @property

@@ -174,7 +174,7 @@ def _wrap(name: str, value: Any, pickled: bool) -> dict[str, Any]:
         from isolatedunit.protocol.pickling import carry
 
         try:
-            return {"pickled": carry(value)}
+            return {"pickled": carry(value, answers=True)}
         except Exception as exception:
             raise TypeError(
                 f"the value of {name!r}, a {type(value).__name__}, cannot be pickled: {exception}"

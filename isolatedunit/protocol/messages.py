@@ -99,11 +99,18 @@ class RunTest(Work):
 class RunFunction(Work):
     """Call *function*, which is pickled by dill together with its arguments, in base64.
 
-    *name* is its name in tracebacks and reports.
+    *name* is its name in tracebacks and reports. *environment*, *directory* and *sys_path* are the caller's at the
+    moment of the call; the directory is None if it did not exist any more. What the template has not done yet comes
+    first: importing the modules of *preload*, and calling the *initializer*, which is pickled with its arguments.
     """
 
     function: str
     name: str
+    environment: dict[str, str]
+    directory: str | None
+    sys_path: list[str]
+    preload: list[str]
+    initializer: str | None = None
 
 
 class SetUpFixture(Work):
@@ -301,13 +308,14 @@ class WorkFinished(Report):
 
 
 class CallNoted(Report):
-    """A fact about a `RunFunction`: its return value, or the session of its SDK.
+    """A fact about a `RunFunction`: its return value, the exception that it raised, or the session of its SDK.
 
-    *pickled* is the value pickled by dill, in base64: only the caller unpickles it. *session* has ``id``, ``behavior``
-    and ``found``.
+    *pickled* is the value, and *raised* the exception, pickled by dill, in base64: only the caller unpickles them.
+    *session* has ``id``, ``behavior`` and ``found``.
     """
 
     pickled: str | None = None
+    raised: str | None = None
     session: dict[str, Any] | None = None
 
 

@@ -10,32 +10,38 @@ if TYPE_CHECKING:
 
 
 def to_dill(test: Any) -> str:
-    """The test pickled, in base64; raises what dill raises for what it cannot pickle."""
-    import dill
+    """Pickle a test for a process that has its module, in base64; raises `CarryError`."""
+    from isolatedunit.protocol.by_value import dumps_with_modules
 
-    return _as_text(dill.dumps(test))
+    return _as_text(dumps_with_modules(test))
 
 
-def carry(thing: Any) -> str:
-    """Any object pickled for another process, in base64; raises what dill raises for what it cannot pickle.
+def carry(thing: Any, *, answers: bool = False) -> str:
+    """Pickle any object for another process, in base64; raises `CarryError`.
 
-    Functions of a script or a notebook, lambdas and closures take along only those of their module's
-    globals that they use. All of them would bring whatever else is there, and much of that cannot be pickled.
+    Functions of a script or a notebook, lambdas and closures take along only those of their module's globals that they
+    use. With *answers* it goes to the process that this one has its work from, which has the classes that came along.
     """
-    import dill
+    from isolatedunit.protocol.by_value import dumps
 
-    try:
-        data = dill.dumps(thing, recurse=True)
-    except Exception:  # some classes are only carried together with all that their module has
-        data = dill.dumps(thing)
-    return _as_text(data)
+    return _as_text(dumps(thing, answers=answers))
 
 
-def undill(data: str) -> Any:
-    """The object that `to_dill` or `carry` has pickled."""
-    import dill
+def undill(data: str, *, becomes_main: bool = False) -> Any:
+    """Unpickle what `to_dill` or `carry` has pickled.
 
-    return dill.loads(binascii.a2b_base64(data))  # noqa: S301 - in a child only, and its parent made it
+    With *becomes_main* this process gets a ``__main__`` with the globals of the functions from the other one's.
+    """
+    from isolatedunit.protocol.by_value import loads
+
+    return loads(binascii.a2b_base64(data), becomes_main=becomes_main)
+
+
+def call_initializer(data: str) -> None:
+    """Call a function that was pickled together with its arguments, for what it changes in this process."""
+    from isolatedunit.protocol.by_value import initialize
+
+    initialize(binascii.a2b_base64(data))
 
 
 def _as_text(data: bytes) -> str:

@@ -45,6 +45,7 @@ class ReporterSet:
         redacted: Sequence[Listener] = (),
         others: Sequence[Listener] = (),
         rerun_command: Callable[[], str | None] = lambda: None,
+        process_log: ProcessLog | None = None,
     ) -> None:
         self._options = options
         self._statistics = statistics
@@ -73,7 +74,7 @@ class ReporterSet:
             live.follow(timeline)
             outside.append(live)
         outside += redacted
-        self.listeners: list[Listener] = [self.timeline, statistics, ProcessLog()]
+        self.listeners: list[Listener] = [self.timeline, statistics, process_log or ProcessLog()]
         self.listeners += [listener for listener in shown if listener is not None]
         if outside:
             from isolatedunit.reporters.redaction import Redactor

@@ -38,6 +38,10 @@ class SDKAdapter:
         """Make the real client."""
         return self.client_class(**arguments)
 
+    def default_replies(self) -> dict[str, Any]:
+        """Replies that a full mock gives if the options have no others for the same methods."""
+        return {}
+
     def mock_environment(self) -> dict[str, str]:
         """Environment variables with credentials that only a mock accepts."""
         return {}

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from isolatedunit.errors import OptionError
 from isolatedunit.sdk import cassette, mocks
 from isolatedunit.sdk.adapter import GenericAdapter, SDKAdapter, Tracker
+from isolatedunit.sdk.generic import UnnamedAdapter
 from isolatedunit.sdk.options import TestSDKOptions
 from isolatedunit.sdk.session import Session, Surroundings, ask_for_shared, detect
 
@@ -106,26 +107,26 @@ class TestSDKFactory:
         *session_id* is the id of an isolated session, generated if it is not given. *request* sends a
         request to the runner, as `Ipc.request` does.
         """
-        adapter = cls._adapters.get(options.sdk) or GenericAdapter(options.sdk)
+        adapter = cls._adapters.get(options.sdk) or (GenericAdapter(options.sdk) if options.sdk else UnnamedAdapter())
         found = detect(adapter.session_patterns, adapter.session_files, os.environ)
         own_id = session_id or uuid.uuid4().hex
         if options.session_behavior == "shared":
             own_id = ask_for_shared(request, options.sdk, own_id)
         sdk = TestSDK(options, adapter, Session(own_id, options.session_behavior, found))
         try:
-            _surround(sdk)
+            _surround(sdk, getattr(handle_tracker, "remove_at_end", None))
             sdk.client = _make_client(sdk)
         except BaseException:
             sdk.close()
             raise
         if handle_tracker is not None and options.enable_handle_tracking:
-            handle_tracker.track(sdk, close=sdk.close, kind="handle", identity=f"SDK {options.sdk}")
+            handle_tracker.track(sdk, close=sdk.close, kind="handle", identity=f"SDK {options.sdk}".strip())
         return sdk
 
 
-def _surround(sdk: TestSDK) -> None:
-    """Change this process's environment to the one that the session should see."""
-    options, surroundings = sdk.options, Surroundings()
+def _surround(sdk: TestSDK, remove: Callable[[str], object] | None) -> None:
+    """Change this process's environment to the one that the session should see; *remove* removes its directory."""
+    options, surroundings = sdk.options, Surroundings(remove)
     sdk.on_close(surroundings.restore)
     if options.session_behavior == "isolated":
         surroundings.isolate(sdk.session.found if options.authentication != "environment" else ())
@@ -141,7 +142,8 @@ def _surround(sdk: TestSDK) -> None:
 def _make_client(sdk: TestSDK) -> Any:
     options, adapter = sdk.options, sdk.adapter
     if options.mock_level == "full_mock":
-        return mocks.make_mock(adapter.client_class, options.arguments, options.replies)
+        replies = {**adapter.default_replies(), **options.replies}
+        return mocks.make_mock(adapter.client_class, options.arguments, replies)
     arguments = dict(options.arguments)
     if options.mock_level == "recorded":
         assert options.cassette is not None

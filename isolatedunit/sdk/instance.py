@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from isolatedunit.protocol.ipc import Ipc
 
+NAMES = ("sdk", "session_id", "handle_tracker", "ipc", "attempt_id", "temporary_directory")
 
-@dataclass(frozen=True)
+
 class TestInstance:
     """The first argument of a function that `IsolatedTestRunner.run_isolated_test` calls.
 
-    *sdk* is the `TestSDK`, or None if no ``test_sdk_options`` were given. *session_id* is the id of
-    the SDK's session, or else an id unique to this call. *handle_tracker* closes the handles given to it
-    when the function has ended. *ipc* connects to the runner. *temporary_directory* belongs to this call
-    and is removed after it.
+    *sdk* is the `TestSDK`. If no ``test_sdk_options`` were given, it is one with a mock that answers every prompt,
+    made when it is first asked for. *session_id* is the id of the SDK's session, or else an id unique to this call.
+    *handle_tracker* closes the handles given to it when the function has ended. *ipc* connects to the runner.
+    *temporary_directory* belongs to this call and is removed after it.
+
+    The first three can be unpacked, ``sdk, session_id, handle_tracker = test``, and each is an item: ``test["sdk"]``.
     """
 
     __test__ = False  # pytest: this is not a test
 
-    sdk: Any
-    session_id: str
-    handle_tracker: Any
-    ipc: Ipc
-    attempt_id: str
-    temporary_directory: str
+    def __init__(
+        self,
+        *,
+        make_sdk: Callable[[], Any],
+        session_id: str,
+        handle_tracker: Any,
+        ipc: Ipc,
+        attempt_id: str,
+        temporary_directory: str,
+    ) -> None:
+        self._make_sdk = make_sdk
+        self._sdk: Any = None
+        self.session_id = session_id
+        self.handle_tracker = handle_tracker
+        self.ipc = ipc
+        self.attempt_id = attempt_id
+        self.temporary_directory = temporary_directory
+
+    @property
+    def sdk(self) -> Any:
+        """The `TestSDK` of this call."""
+        if self._sdk is None:
+            self._sdk = self._make_sdk()
+        return self._sdk
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.sdk, self.session_id, self.handle_tracker))
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in NAMES:
+            raise KeyError(f"{name!r}; a TestInstance has {', '.join(NAMES)}")
+        return getattr(self, name)

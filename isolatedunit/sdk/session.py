@@ -12,14 +12,7 @@ from typing import Any
 
 from isolatedunit.errors import IpcError
 from isolatedunit.protocol.ipc import SHARED_SESSION
-
-SECRETS = (
-    *("*_TOKEN", "*_SECRET*", "*_API_KEY", "*_APIKEY", "*_KEY_ID", "*_ACCESS_KEY"),
-    *("*_PASSWORD", "*_CREDENTIALS", "*_SESSION", "*_SESSION_ID"),
-    # trap: these give access to the caller's keyring and SSH agent
-    *("DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK", "GPG_AGENT_INFO"),
-)
-"""Patterns of environment variables that hold credentials or a session of any SDK."""
+from isolatedunit.system.secrets import gives_access
 
 HOMES = {
     "HOME": "home",
@@ -53,11 +46,11 @@ def mask(value: str) -> str:
 
 def detect(patterns: Iterable[str], files: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
     """Find the traces of a session in *environment* and in the home directory that it names; values are masked."""
-    wanted = (*SECRETS, *patterns)
+    wanted = tuple(pattern.upper() for pattern in patterns)
     found = {
         name: mask(value)
         for name, value in sorted(environment.items())
-        if any(fnmatch.fnmatchcase(name.upper(), pattern.upper()) for pattern in wanted)
+        if gives_access(name) or any(fnmatch.fnmatchcase(name.upper(), pattern) for pattern in wanted)
     }
     home = environment.get("HOME") or environment.get("USERPROFILE") or ""
     for name in files:
@@ -68,9 +61,13 @@ def detect(patterns: Iterable[str], files: Iterable[str], environment: Mapping[s
 
 
 class Surroundings:
-    """Changes this process's environment for a session, and restores it."""
+    """Changes this process's environment for a session, and restores it.
 
-    def __init__(self) -> None:
+    *remove* removes the session's directory; a tracker's does so when it has looked for what was left in there.
+    """
+
+    def __init__(self, remove: Callable[[str], object] | None = None) -> None:
+        self._remove = remove
         self._before: dict[str, str | None] = {}
         self._directory: str | None = None
 
@@ -99,7 +96,7 @@ class Surroundings:
             os.environ[name] = value
 
     def restore(self) -> None:
-        """Restore the environment, and remove the directories."""
+        """Restore the environment, and have the directories removed."""
         for name, value in self._before.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -108,7 +105,10 @@ class Surroundings:
         self._before.clear()
         if self._directory is not None:
             self._forget_temporary_directory()
-            shutil.rmtree(self._directory, ignore_errors=True)
+            if self._remove is not None:
+                self._remove(self._directory)
+            else:
+                shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
 
     @staticmethod

@@ -85,6 +85,14 @@ class BytecodeTest(ProjectTestCase):
         self.run_without()
         self.assertNotIn("old", os.listdir(self.folder))
 
+    def test_the_traceback_of_a_module_that_cannot_be_compiled_is_as_python_makes_it(self) -> None:
+        self.write("test_it.py", "import helper\n")
+        self.write("helper.py", "def broken(:\n")
+        output = self.run_without().output
+        self.assertIn("import helper", output)
+        self.assertNotIn("importlib", output)
+        self.assertNotIn("bytecode", output)
+
     def test_where_python_keeps_it_there_is_nothing_in_the_folder(self) -> None:
         values = environment(XDG_CACHE_HOME=self.cache)
         values.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import unittest
 from typing import Any
 from unittest import mock
@@ -77,9 +79,15 @@ class ReturnedTest(CallsCase):
 
 
 class GivenTest(CallsCase):
+    def test_a_process_of_the_callers(self) -> None:
+        process = subprocess.Popen([sys.executable, "-c", ""])
+        self.addCleanup(process.wait)
+        with self.assertRaisesRegex(CarryError, "variable process of the function around .*: it works only in the"):
+            self.runner.submit(lambda test: process.pid)
+
     def test_arguments_that_are_too_large(self) -> None:
         with (
-            mock.patch("isolatedunit.calls.pool.MAX_WORK_SIZE", 1000),
+            mock.patch("isolatedunit.calls.work.MAX_WORK_SIZE", 1000),
             self.assertRaisesRegex(CarryError, "its arguments cannot be sent.* the limit is 1,000"),
         ):
             self.runner.submit(len, [bytes(2000)])

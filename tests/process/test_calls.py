@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import unittest
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
+from unittest import mock
 
 from isolatedunit import (
     CarryError,
@@ -22,7 +26,7 @@ from isolatedunit import (
     RunnerClosed,
     TestInstance,
 )
-from isolatedunit.model.events import AttemptStarted
+from isolatedunit.model.events import AttemptStarted, Event
 from isolatedunit.system.processes import processes_below
 from tests.support.calls import CallsCase
 from tests.support.command_line import run_python
@@ -79,12 +83,12 @@ class Functions(CallsCase):
         def describe(test: TestInstance) -> tuple[Any, ...]:
             with open(os.path.join(test.temporary_directory, "file"), "w") as file:
                 file.write("x")
-            return test.attempt_id, test.session_id, test.temporary_directory, test.sdk
+            return test.attempt_id, test.session_id, test.temporary_directory, test.sdk.execute_with_sdk("hello")
 
         first, second = self.value(describe), self.value(describe)
         self.assertNotEqual(first[:3], second[:3])
         self.assertFalse(os.path.exists(first[2]))
-        self.assertIsNone(first[3])
+        self.assertEqual(first[3], "mock answer to 'hello'")
 
     def test_none_is_a_result_too(self) -> None:
         result = self.call(lambda test: None)
@@ -98,6 +102,33 @@ class Functions(CallsCase):
             return before
 
         self.assertEqual([self.value(pollute) for _ in range(3)], [None] * 3)
+
+    def test_the_callers_surroundings_at_the_moment_of_the_call(self) -> None:
+        def look(_: TestInstance) -> tuple[Any, ...]:
+            from late import name  # type: ignore[import-not-found]
+
+            environment = {name: value for name, value in os.environ.items() if name.startswith("CALL_")}
+            return environment, os.getcwd(), sys.path[0], name
+
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        for number in range(2):
+            folder = tempfile.mkdtemp()
+            self.addCleanup(shutil.rmtree, folder)
+            with open(os.path.join(folder, "late.py"), "w") as file:
+                file.write(f"name = {number}")
+            os.chdir(folder)
+            with (
+                mock.patch.dict(os.environ, {"CALL_BOTH": str(number), f"CALL_{number}": "\udcff"}),
+                mock.patch.object(sys, "path", [folder, *sys.path]),
+            ):
+                future = self.runner.submit(look)
+            os.chdir(here)
+            result = future.result()
+            self.assertEqual(
+                result.unwrap(), ({"CALL_BOTH": str(number), f"CALL_{number}": "\udcff"}, folder, folder, number)
+            )
+            self.assertEqual(result.handle_stats.state_changes, ())
 
     def test_output_and_facts(self) -> None:
         def speak(test: TestInstance) -> int:
@@ -180,7 +211,7 @@ class TroublesTest(CallsCase):
         result = self.call(leave)
         self.assertEqual(result.handle_stats["by_kind"], {"process": 1})
         with self.assertRaises(ProcessLookupError):
-            os.kill(result.test_results, 0)
+            os.kill(result.unwrap(), 0)
 
     def test_cpu_time_is_that_of_the_whole_tree(self) -> None:
         burn = "import sys, time\nwhile time.process_time() < 0.3: pass\nopen(sys.argv[1], 'w')"
@@ -255,6 +286,20 @@ class ExecutorTest(CallsCase):
         self.assertEqual([result.test_results for result in results], [11, 22])
         with self.assertRaises(FutureTimeoutError):
             next(self.runner.map(lambda test, _: time.sleep(1000), [1], timeout=0.2))
+
+    def test_a_listener_that_fails_costs_the_calls_nothing(self) -> None:
+        def fail(event: Event) -> None:
+            if isinstance(event, AttemptStarted):
+                raise SystemExit("a defect")
+
+        told = io.StringIO()
+        with IsolatedTestRunner(told, listeners=[fail]) as runner:
+            futures = [runner.submit(lambda test, n: n, (n,)) for n in range(2)]
+            futures[0].add_done_callback(lambda future: sys.exit("another one"))
+            with self.assertLogs("concurrent.futures"):
+                self.assertEqual([future.result().unwrap() for future in futures], [0, 1])
+                self.assertEqual(runner.run_isolated_test(lambda test: 2).unwrap(), 2)
+        self.assertEqual(told.getvalue().count("SystemExit: a defect"), 1)
 
     def test_gather(self) -> None:
         async def gather() -> list[Any]:
@@ -412,13 +457,77 @@ with IsolatedTestRunner(start_method={method!r}) as runner:
                 self.assertEqual(ended.output, "42\n45\n")
 
 
+class ScriptTest(ProjectTestCase):
+    """A script as people write them: with its helpers, classes and files at the top of the module."""
+
+    def test_what_a_script_has(self) -> None:
+        log = os.path.join(self.directory, "results.log")
+        self.write(
+            "script.py",
+            """
+            import os, pickle, socket, sys
+            from isolatedunit import CarryError, IsolatedTestRunner
+
+            log = open("results.log", "w")
+            log.write("first line" + chr(10))
+            log.flush()
+
+            class Point:
+                def __init__(self, x):
+                    self.x = x
+
+            count = 0
+
+            def add():
+                global count
+                count += 1
+
+            def check(test):
+                add()
+                return Point(count), pickle.loads(pickle.dumps(Point(2))).x, sys.modules[__name__].count
+
+            def write(test):
+                log.write("from a call")
+
+            def leave(test):
+                global file
+                file = open("/dev/null")
+
+            def give(test):
+                return {"log": open("results.log", "w" if test is None else "r")}
+
+            if __name__ == "__main__":
+                with IsolatedTestRunner() as runner:
+                    point, x, in_module = runner.run_isolated_test(check).test_results
+                    print(type(point) is Point, point.x, x, in_module, count)
+                    try:
+                        runner.run_isolated_test(write)
+                    except CarryError as error:
+                        print(error)
+                    left = runner.run_isolated_test(leave, options={"leaks": "fail"})
+                    print(left.cause, left.handle_stats["by_kind"])
+                    print(runner.run_isolated_test(give).error, end="")
+            """,
+        )
+        ended = run_python("script.py", cwd=self.directory)
+        first, refused, leaked, given = ended.output.splitlines()
+        self.assertEqual(first, "True 1 2 1 0")
+        self.assertRegex(
+            refused, "^write cannot be sent to another process: the global variable log of write is an open"
+        )
+        self.assertEqual(leaked, "leak {'file': 1}")
+        self.assertRegex(
+            given, r"^the function's return value, a dict, .*: its \['log'\] is an open file \('results.log'\)"
+        )
+        with open(log, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "first line\n")
+
+
 class OptionsTest(unittest.TestCase):
     def test_options_of_a_call(self) -> None:
         runner = IsolatedTestRunner(options=IsolatedTestOptions(process_timeout=7, max_concurrent_processes=1))
         self.assertEqual((runner.options.process_timeout, runner.options.max_concurrent_processes), (7.0, 1))
-        with self.assertRaisesRegex(
-            OptionError, "unknown option 'timeout' for a call; expected one of: cleanup_timeout"
-        ):
+        with self.assertRaisesRegex(OptionError, "unknown option 'timeout' for a call; did you mean 'spawn_timeout'"):
             runner.submit(of_a_module, options={"timeout": 5})
         with self.assertRaisesRegex(OptionError, "'max_concurrent_processes' is an option of the runner"):
             runner.submit(of_a_module, options={"max_concurrent_processes": 5})

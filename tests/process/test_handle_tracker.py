@@ -10,6 +10,8 @@ import sys
 import time
 import unittest
 import unittest.mock
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import shared_memory
 from typing import Any
 
@@ -51,6 +53,20 @@ class LeakTest(LeakCase):
 
         self.check(leak, "process", "(Sleeper, process", line_of(leak, 2))
         kept[0].join()
+
+    def test_a_worker_that_a_pool_manages_is_told_and_left_alone(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        for make_pool in (lambda: context.Pool(1), lambda: ProcessPoolExecutor(1, context)):
+            kept: list[Any] = []
+
+            def leak(kept: list[Any] = kept, make_pool: Callable[[], Any] = make_pool) -> None:
+                kept.append(make_pool())
+                list(kept[0].map(abs, [-1]))
+
+            found = track(leak)
+            self.assertEqual((found.by_kind["process"], found.cleaned), (1, 0), found)
+            self.assertEqual(list(kept[0].map(abs, [-2])), [2])
+            getattr(kept[0], "terminate" if hasattr(kept[0], "terminate") else "shutdown")()
 
     @unittest.skipUnless(hasattr(os, "fork"), "needs fork")
     def test_fork_that_ignores_sigterm(self) -> None:

@@ -55,8 +55,8 @@ class HashSeedTest(ProjectTestCase):
                 assert ended.report is not None
                 seed = ended.report["run"]["hash_seed"]
                 (failed,) = [name for name, test in tests.items() if test["outcome"] == "failed"]
-                command = f"To run it again: python -m isolatedunit {failed} --start-method {start_method}"
-                self.assertIn(f"{command} --hash-seed {seed}\n", ended.output)
+                command = f"To run it again: python -m isolatedunit {failed} --hash-seed {seed}"
+                self.assertIn(f"{command} --start-method {start_method}\n", ended.output)
                 again = self.run_here(*flags, failed, "--hash-seed", str(seed), env=without_seed())
                 self.assertEqual(again.tests()[failed]["stdout"], tests[failed]["stdout"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from typing import Any
 from unittest import mock
 
@@ -39,6 +40,19 @@ class CallsTest(SDKCase):
             self.assertEqual(first.session["found"].get("FAKE_TOKEN"), "a-***")
             failed = runner.run_isolated_test(use, options={"test_sdk_options": TestSDKOptions(sdk="nothing")})
             self.assertIn("'nothing' is not registered", failed.error or "")
+
+    def test_what_a_call_leaves_in_its_sessions_directories_is_a_leak(self) -> None:
+        def leave(_: TestInstance) -> str:
+            return tempfile.mkdtemp()
+
+        options: dict[str, Any] = {"test_sdk_options": TestSDKOptions(sdk=FAKE), "leaks": "fail"}
+        with IsolatedTestRunner() as runner:
+            left = runner.run_isolated_test(leave, options=options)
+            self.assertEqual((left.cause, left.handle_stats.by_kind), ("leak", {"temporary": 1}))
+            self.assertIn(" in leave", left.handle_stats.leaks[0]["origin"])
+            clean = runner.run_isolated_test(lambda _: os.environ["HOME"], options=options)
+        self.assertEqual(clean.handle_stats.leaked, 0)
+        self.assertFalse(os.path.exists(os.path.dirname(clean.unwrap())))
 
     def test_calls_share_a_session_that_is_to_be_shared(self) -> None:
         options = IsolatedTestOptions(test_sdk_options=TestSDKOptions(sdk=FAKE, session_behavior="shared"))

@@ -21,7 +21,7 @@ class CallsCase(unittest.TestCase):
         )
         self.addCleanup(self.runner.shutdown, cancel_futures=True)
 
-    def call(self, function: Any, *args: Any, **options: Any) -> IsolatedTestResult:
+    def call(self, function: Any, *args: Any, **options: Any) -> IsolatedTestResult[Any]:
         """What comes of the call."""
         return self.runner.run_isolated_test(function, args, options or None)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import re
 import unittest
+from datetime import timedelta
 from typing import Any
 
-from isolatedunit import (
-    IsolatedTestOptions,
-    OptionError,
-)
+from isolatedunit import IsolatedTestOptions, IsolatedTestRunner, OptionError, Options
 
 
 class OptionsTest(unittest.TestCase):
@@ -30,7 +31,7 @@ class OptionsTest(unittest.TestCase):
             ("enable_process_logging", 7),
             ("start_method", "fork"),
             ("memory_limit", "big"),
-            ("test_sdk_options", {"sdk": "a.module:Client"}),
+            ("test_sdk_options", "a.module:Client"),
         )
         for name, value in values:
             with (
@@ -38,3 +39,68 @@ class OptionsTest(unittest.TestCase):
                 self.assertRaisesRegex(OptionError, f"IsolatedTestOptions: {name}: .*invalid value"),
             ):
                 IsolatedTestOptions(**{name: value})
+
+    def test_misspelt_names(self) -> None:
+        for name, hint in (
+            ("process_timeot", "did you mean 'process_timeout'?"),
+            ("maxConcurrentProcesses", "did you mean 'max_concurrent_processes'?"),
+            ("enableIPC", "did you mean 'enable_ipc'?"),
+            ("anything", "expected one of: cleanup_timeout"),
+        ):
+            words = f"unknown option '{name}'; {re.escape(hint)}"
+            wrong: dict[str, Any] = {name: 5}
+            with self.subTest(name), self.assertRaisesRegex(OptionError, words):
+                IsolatedTestOptions(**wrong)
+
+    def test_milliseconds_are_taken_for_that(self) -> None:
+        hint = "process_timeout: invalid value 20000; that is 5.6 hours, did you mean 20 seconds"
+        for make in (
+            lambda time: IsolatedTestOptions(process_timeout=time),
+            lambda time: IsolatedTestRunner(process_timeout=time),
+            lambda time: IsolatedTestRunner(options={"process_timeout": time}),
+            lambda time: IsolatedTestOptions().with_values({"process_timeout": time}),
+        ):
+            with self.assertRaisesRegex(OptionError, hint):
+                make(20000)
+            made: Any = make(timedelta(hours=5))
+            self.assertEqual(getattr(made, "options", made).process_timeout, 18000.0)
+        options = IsolatedTestOptions(heartbeat_interval=timedelta(milliseconds=500))  # type: ignore[arg-type]
+        self.assertEqual(options.heartbeat_interval, 0.5)
+        self.assertEqual(Options().with_values({"run_timeout": 20000}, "a file").run_timeout, 20000.0)
+
+    def test_options_of_the_runner_in_a_call(self) -> None:
+        runner = IsolatedTestRunner(max_concurrent_processes=2)
+        other = IsolatedTestOptions(max_concurrent_processes=3)
+        given: tuple[Any, ...] = ({"max_concurrent_processes": 3}, {"failfast": True}, other)
+        for wrong in given:
+            with self.subTest(wrong), self.assertRaisesRegex(OptionError, "an option of the runner, not of a single"):
+                runner.options_of_call(wrong)
+        own = IsolatedTestOptions(max_concurrent_processes=2)
+        self.assertIs(runner.options_of_call(own), own)
+        self.assertEqual(runner.options_of_call({"test_sdk_options": {"sdk": "a:B"}}).test_sdk_options.sdk, "a:B")
+
+
+class RunnerTest(unittest.TestCase):
+    def test_a_logger_and_options_by_position(self) -> None:
+        logger = logging.getLogger("mine")
+        for options in ({"process_timeout": 15, "jobs": 3}, IsolatedTestOptions(process_timeout=15)):
+            runner = IsolatedTestRunner(logger, options)
+            self.assertEqual(runner.options.process_timeout, 15.0)
+            self.assertIs(runner._process_log._logger, logger)
+        with self.assertRaisesRegex(OptionError, r"stream: invalid value \{'process_timeout': 15\}; expected a stream"):
+            IsolatedTestRunner({"process_timeout": 15})  # type: ignore[arg-type]
+        with self.assertRaisesRegex(OptionError, "options: invalid value 5; expected options or a mapping"):
+            IsolatedTestRunner(options=5)  # type: ignore[arg-type]
+
+    def test_what_prepares_its_processes(self) -> None:
+        for values, why in (
+            ({"preload": "numpy"}, "preload: invalid value 'numpy'; expected a list"),
+            ({"initializer": 5}, "initializer: invalid value 5; expected a function"),
+        ):
+            with self.assertRaisesRegex(OptionError, why):
+                IsolatedTestRunner(**values)
+
+    def test_statistics_are_attributes_and_items(self) -> None:
+        statistics = IsolatedTestRunner().get_statistics()
+        self.assertEqual(statistics.total_processes_spawned, statistics["total_processes_spawned"])
+        self.assertEqual(json.loads(json.dumps(statistics))["failed_tests"], 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import sys
 import tempfile
 import unittest
@@ -33,9 +34,15 @@ class OptionsTest(unittest.TestCase):
 
     def test_each_value_is_checked(self) -> None:
         for values, words in (
-            ({"mock_level": "some"}, "mock_level: invalid value 'some'; expected one of full_mock, recorded"),
+            (
+                {"mock_level": "some"},
+                "mock_level: invalid value 'some'; expected one of: full_mock, none, partial_mock",
+            ),
             ({"session_behavior": 5}, "session_behavior: invalid value 5"),
             ({"authentication": None}, "authentication: invalid value None"),
+            ({"mock_level": "fullMock"}, "mock_level: invalid value 'fullMock'; did you mean 'full_mock'?"),
+            ({"mockLevel": "full_mock"}, "unknown option 'mockLevel'; did you mean 'mock_level'?"),
+            ({"mock_level": "none"}, "sdk: mock_level 'none' needs an SDK"),
             ({"process_isolation": 1}, "process_isolation: invalid value 1; expected True or False"),
             ({"mock_level": "recorded"}, "pass its file as cassette"),
             (
@@ -45,6 +52,26 @@ class OptionsTest(unittest.TestCase):
         ):
             with self.subTest(values), self.assertRaisesRegex(OptionError, words):
                 TestSDKOptions(**values)
+
+    def test_a_mapping_is_as_good(self) -> None:
+        self.assertEqual(TestSDKOptions.of({"sdk": FAKE}, "here"), TestSDKOptions(sdk=FAKE))
+        with self.assertRaisesRegex(OptionError, "here: invalid value 5; expected a TestSDKOptions, a mapping"):
+            TestSDKOptions.of(5, "here")
+
+
+class UnnamedTest(SDKCase):
+    def test_a_client_of_no_sdk_answers_and_its_mock_records(self) -> None:
+        sdk = self.make("", replies={})
+        answer = sdk.execute_with_sdk("hello", temperature=1)
+        self.assertEqual(answer, "mock answer to 'hello'")
+        self.assertEqual(sdk.calls, [("execute", ("hello",), {"temperature": 1})])
+
+        async def wait() -> Any:
+            return await sdk.execute_with_sdk("later")
+
+        self.assertEqual(asyncio.run(wait()), "mock answer to 'later'")
+        self.assertIs(type(pickle.loads(pickle.dumps(answer))), str)  # noqa: S301
+        self.assertEqual(self.make("", replies={"execute": 5}).execute_with_sdk("x"), 5)
 
 
 class FullMockTest(SDKCase):

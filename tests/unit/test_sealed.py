@@ -46,6 +46,7 @@ LIVE_IMPORTS = {
     "isolatedunit.instrumentation.profiler": "begins before the tests; what fails at its end costs the profile",
     "isolatedunit.model.results": "the runner's side",
     "isolatedunit.model.subtests": "texts",
+    "isolatedunit.protocol.by_value": "pickles what belongs to the user, with dill, which is live itself",
     "isolatedunit.protocol.ipc": "what a test uses itself",
     "isolatedunit.system.monkey_patches": "patches modules as the runner's are patched, before user code",
     "isolatedunit.sdk": "what a test uses itself",

@@ -27,8 +27,8 @@ class Evidence:
 
     __slots__ = (
         *("tests", "current", "receipt", "lost_channel", "cause", "cause_text", "status", "stacks", "leftovers"),
-        *("returned", "session", "_records", "_fixtures", "_last_finished", "_only_fixture", "_noted", "_characters"),
-        "_ended_by_itself",
+        *("returned", "raised", "session", "_records", "_fixtures", "_last_finished", "_only_fixture", "_noted"),
+        *("_characters", "_ended_by_itself"),
     )
 
     def __init__(self, tests: Sequence[PlannedTest]) -> None:
@@ -42,6 +42,7 @@ class Evidence:
         self.stacks = ""
         self.leftovers = Leftovers()
         self.returned: str | None = None
+        self.raised: str | None = None
         self.session: dict[str, Any] | None = None
         self._records = [TestRecord() for _ in tests]
         self._fixtures: dict[str, list[Note]] = {}

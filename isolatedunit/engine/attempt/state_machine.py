@@ -290,6 +290,7 @@ class Attempt:
     def _call_noted(self, report: CallNoted, now: float) -> list[Action]:
         if self._accepts(report, now):
             self.evidence.returned = report.pickled or self.evidence.returned
+            self.evidence.raised = report.raised or self.evidence.raised
             self.evidence.session = report.session or self.evidence.session
         return []
 
@@ -490,11 +491,7 @@ _HANDLERS: dict[State, dict[type, _Handler]] = {
         DeadlinePassed: Attempt._running_deadline,
     },
     State.EXITING: {**_ENDING, DeadlinePassed: Attempt._exiting_deadline},
-    State.TERMINATING: {
-        **_ENDING,
-        Examined: Attempt._examined,
-        OutcomeNoted: Attempt._late_note,
-        DeadlinePassed: Attempt._next_rung,
-    },
+    State.TERMINATING: _ENDING
+    | {Examined: Attempt._examined, OutcomeNoted: Attempt._late_note, DeadlinePassed: Attempt._next_rung},
     State.DONE: {},
 }

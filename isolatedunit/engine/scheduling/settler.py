@@ -267,6 +267,7 @@ class Settler:
             planned=test,
             place=test.number,
             returned=done.attempt.evidence.returned,
+            raised=done.attempt.evidence.raised,
             session=done.attempt.evidence.session,
             quarantine=excuse,
         )

@@ -1,0 +1,105 @@
+"""The options of an isolated call (`IsolatedTestRunner.run_isolated_test`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from isolatedunit.config.options import PER_TEST, TABLE, check, hint_for, refuse_milliseconds
+from isolatedunit.errors import OptionError
+
+OF_THE_RUNNER = frozenset({"max_concurrent_processes"})
+"""The options that apply to a whole runner and cannot be set for a single call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsolatedTestOptions:
+    """Options of isolated calls, for a runner or for one call. Times are in seconds, sizes in bytes.
+
+    Each field except ``test_sdk_options`` is the option of the same name, with the same default. Times may be
+    `datetime.timedelta`. If ``test_sdk_options`` is set, a `TestSDKOptions` or a mapping of its fields, the function's
+    `TestInstance` has such an ``sdk``. Raises `OptionError` for an unknown name or an unusable value, and for a time
+    that can only be meant in milliseconds.
+    """
+
+    process_timeout: float | None = 30.0
+    spawn_timeout: float | None = 5.0
+    cleanup_timeout: float | None = 10.0
+    max_concurrent_processes: int | str = 4
+    enable_ipc: bool = True
+    heartbeat_interval: float = 1.0
+    enable_process_logging: bool = False
+    test_sdk_options: Any = None
+    start_method: str = "auto"
+    terminate_grace: float = 2.0
+    memory_limit: int | None = None
+    cpu_limit: float | None = None
+    max_processes: int | None = None
+    max_open_files: int | None = None
+    max_output: int | None = 2**30
+    retries: int = 0
+    leaks: str = "auto"
+
+    def __new__(cls, **given: Any) -> IsolatedTestOptions:
+        """Check what only the caller's own words show: misspelt names, and milliseconds."""
+        known = cls.__dataclass_fields__
+        for name in given:
+            if name not in known:
+                raise OptionError(f"{cls.__name__}: unknown option {name!r}; {hint_for(name, known)}")
+        refuse_milliseconds(given, cls.__name__)
+        made = super().__new__(cls)
+        object.__setattr__(made, "_given", frozenset(given))
+        return made
+
+    def __post_init__(self) -> None:
+        values = _values_of(self)
+        sdk_options = values.pop("test_sdk_options")
+        for name, value in check(values, type(self).__name__).items():
+            object.__setattr__(self, name, value)
+        if sdk_options is not None:
+            from isolatedunit.sdk.options import TestSDKOptions  # imported here, since few users need the SDK's modules
+
+            where = f"{type(self).__name__}: test_sdk_options"
+            object.__setattr__(self, "test_sdk_options", TestSDKOptions.of(sdk_options, where))
+
+    def refuse_other_jobs(self, jobs: int | str) -> None:
+        """Raise `OptionError` if these options, for one call of a runner with *jobs*, want another number."""
+        wants = "max_concurrent_processes" in vars(self).get("_given", ())
+        if wants and self.max_concurrent_processes != jobs:
+            raise OptionError(
+                f"'max_concurrent_processes' is an option of the runner, not of a single call: {jobs!r} are in force, "
+                f"not {self.max_concurrent_processes!r}; pass it to the runner."
+            )
+
+    def with_values(self, values: Mapping[str, Any]) -> IsolatedTestOptions:
+        """Return these options with *values* replaced; raises `OptionError` for a name that a call cannot set."""
+        known = self.__dataclass_fields__.keys() - OF_THE_RUNNER
+        for name in values:
+            if name in OF_THE_RUNNER or (name in TABLE and name not in PER_TEST):
+                raise OptionError(f"{name!r} is an option of the runner, not of a single call; pass it to the runner.")
+            if name not in known:
+                raise OptionError(f"unknown option {name!r} for a call; {hint_for(name, known)}")
+        refuse_milliseconds(values, "the options of a call")
+        return _make({**_values_of(self), **values})
+
+    def as_overrides(self) -> dict[str, Any]:
+        """The values in the form in which a test overrides the options of a run."""
+        return {name: value for name, value in _values_of(self).items() if name in PER_TEST}
+
+    @classmethod
+    def of(cls, options: Any, *, test_sdk_options: Any = None) -> IsolatedTestOptions:
+        """The run's *options* that also apply to calls, as options of a call."""
+        values = {option.name: getattr(options, option.name) for option in fields(cls) if option.name in TABLE}
+        return _make({**values, "test_sdk_options": test_sdk_options})
+
+
+def _make(values: Mapping[str, Any]) -> IsolatedTestOptions:
+    """Make options of values that need not be the caller's own words."""
+    made = IsolatedTestOptions.__new__(IsolatedTestOptions)
+    made.__init__(**values)  # type: ignore[misc]
+    return made
+
+
+def _values_of(options: IsolatedTestOptions) -> dict[str, Any]:
+    return {option.name: getattr(options, option.name) for option in fields(options)}

@@ -1,0 +1,157 @@
+"""What a call takes to its process: the function with its arguments, and the caller's surroundings."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from isolatedunit.calls.options import IsolatedTestOptions
+from isolatedunit.collection.import_path import path_of_children
+from isolatedunit.errors import CarryError
+from isolatedunit.model.results import PlannedTest
+from isolatedunit.protocol.pickling import carry
+from isolatedunit.protocol.uncarried import MAIN, about
+from isolatedunit.system.processes import RUN_VARIABLE
+
+MAX_WORK_SIZE = 1024**3
+"""The largest size of a function with its arguments, in bytes, in the form in which they are sent."""
+
+CARRIER = "dill"
+"""The module that every child of a call needs: importing it takes 70 ms, which a template spends once for all."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A function to call with a `TestInstance`, *args* and *kwargs*."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    options: IsolatedTestOptions
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise TypeError(f"expected a callable, not {self.function!r}")
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        function = self.function
+        return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+    def plan(self, number: int, preparation: Preparation) -> PlannedTest:
+        """What the engine runs. Raises `CarryError` for a function or arguments that cannot be sent."""
+        here = Surroundings()
+        return PlannedTest(
+            number=number,
+            id=f"{getattr(self.function, '__module__', None) or '?'}.{self.name}",
+            name=self.name,
+            description=None,
+            class_id="",
+            module="",
+            home=preparation.home_of(self.function, here.sys_path),
+            address={"function": self._carry(), **preparation.of_children(), **vars(here)},
+            overrides=self.options.as_overrides(),
+        )
+
+    def _carry(self) -> str:
+        try:
+            carried = carry((self.function, self.args, dict(self.kwargs), self.options.test_sdk_options))
+        except CarryError as error:
+            raise CarryError(self._say_what_cannot_be_carried(error)) from error.__cause__
+        if len(carried) > MAX_WORK_SIZE:
+            raise CarryError(
+                f"{self.name} and its arguments cannot be sent to another process: they take {len(carried):,} bytes, "
+                f"and the limit is {MAX_WORK_SIZE:,}; have the function read them from a file."
+            )
+        return carried
+
+    def _say_what_cannot_be_carried(self, error: CarryError) -> str:
+        part, *steps = error.steps or (None,)
+        what = self.name
+        given: Any = None if part is None else (None, self.args, self.kwargs)[part.name] if part.name < 3 else None
+        if given is not None and steps:
+            at = steps.pop(0).name
+            kind = f"a {type(given[at]).__qualname__}" if steps else error.kind
+            which = f"argument {at!r}" if given is self.kwargs else f"argument {at + 1}"
+            parameter = "" if given is self.kwargs else _parameter_at(self.function, at)
+            what = f"{which} of {self.name}{parameter}, {kind},"
+        elif part is not None and part.name == 3:
+            what = f"the test_sdk_options for {self.name}"
+        return f"{what} cannot be sent to another process: {about(error, steps)}"
+
+
+def _parameter_at(function: Callable[..., Any], at: int) -> str:
+    """The name of the parameter that takes this argument, in brackets; empty if it is not known."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    names = [one.name for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    return f" ({names[at + 1]})" if at + 1 < len(names) else ""
+
+
+class Surroundings:
+    """The environment, the current directory and the ``sys.path`` of this process at this moment."""
+
+    def __init__(self) -> None:
+        self.environment = _copy_environment()
+        self.sys_path = list(path_of_children())
+        self.directory: str | None
+        try:
+            self.directory = os.getcwd()
+        except OSError:  # it was removed
+            self.directory = None
+
+
+def _copy_environment() -> dict[str, str]:
+    while True:
+        try:
+            found = os.environ.copy()
+        except RuntimeError:  # another thread has just set a variable
+            continue
+        found.pop(RUN_VARIABLE, None)
+        return found
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a runner has its processes do before any call: import modules, and call an initializer."""
+
+    modules: tuple[str, ...] = ()
+    initializer: str | None = None
+    path: tuple[str, ...] = field(default_factory=path_of_children)
+
+    @classmethod
+    def of(cls, modules: Sequence[str], initializer: Callable[..., Any] | None, initargs: Sequence[Any]) -> Preparation:
+        """Carry the *initializer* with its arguments; raises `CarryError` if that cannot be sent."""
+        if initializer is None:
+            return cls(tuple(modules))
+        try:
+            return cls(tuple(modules), carry((initializer, tuple(initargs))))
+        except CarryError as error:
+            name = getattr(initializer, "__qualname__", repr(initializer))
+            raise CarryError(f"the initializer {name} cannot be sent to another process: {error}") from error.__cause__
+
+    def home_of(self, function: Callable[..., Any], sys_path: Sequence[str]) -> dict[str, Any]:
+        """What a template imports and calls for the function, with this ``sys.path``."""
+        name = getattr(function, "__module__", None)
+        module = sys.modules.get(name) if isinstance(name, str) else None
+        is_importable = module is not None and name not in MAIN and getattr(module, "__spec__", None) is not None
+        home: dict[str, Any] = {"with": [CARRIER, *self.modules]}
+        if is_importable:
+            home["module"] = name
+        new = [directory for directory in sys_path if directory not in self.path]
+        if new:
+            home["path"] = new
+        if self.initializer is not None:
+            home["initializer"] = self.initializer
+        return home
+
+    def of_children(self) -> dict[str, Any]:
+        """What a child has to know, unless its template has done it."""
+        return {"initializer": self.initializer, "preload": list(self.modules)}
