@@ -114,8 +114,7 @@ class CollectTests(Work):
     """List the tests that *source* names (see :mod:`isolatedunit.collection.addresses`), in order.
 
     *known_bad* has an entry for each module whose import ended an earlier collector: the cause, and a text about it.
-    *imports_anew*: each test will run in a process that imports its module once more. *locates*: the file and line of
-    each test are wanted.
+    *imports_anew*: each test will run in a process that imports its module once more. *locates*: report lines, too.
     """
 
     source: dict[str, Any]
@@ -235,11 +234,8 @@ class ImportStarted(Report):
 
 
 class TestsCollected(Report):
-    """The next tests of the list, in order; with *last* there are no more, and *error* says why there is no list.
-
-    *warnings* are what the user should know about their classes. *unknown* has an entry for each name of the source
-    that no test has (see `isolatedunit.collection.plan.UnknownName`); if there is any, no tests are listed.
-    """
+    """The next tests, in order; with *last* there are no more, and *error* says why there are none. *unknown* are the
+    names that no test has, in the form of `collection.plan`, *warnings* what the user should know."""
 
     tests: list[dict[str, Any]]
     last: bool = False
@@ -428,11 +424,10 @@ class FixtureProcessReady(Report):
 class ChildReaped(Report):
     """A template's child ended.
 
-    *status* is that of ``os.waitstatus_to_exitcode``, or None if somebody else has waited for the child;
-    *cpu_time* is in seconds and *peak_rss* in bytes, from the kernel's own accounting.
-    *leftovers* are the processes that outlived the child until the template ended them. *captured*
-    are the sizes in bytes of the files that its output went to, negative for one that was removed. *at* is when
-    all this was done, in seconds of the system's monotonic clock.
+    *status* is that of ``os.waitstatus_to_exitcode``, or None if somebody else has waited for the child; *cpu_time* is
+    in seconds and *peak_rss* in bytes, from the kernel's own accounting. *leftovers* are the processes that outlived
+    the child until the template ended them. *captured* are the sizes in bytes of the files that its output went to,
+    negative for one that was removed. *at* is when all this was done, in seconds of the system's monotonic clock.
     """
 
     status: int | None = None

@@ -65,9 +65,9 @@ STRUCTURED: dict[str, Any] = {
     "written": {"stdout": 1, "stderr": 2},
     "known_bad": {"module": {"cause": "crash"}},
     "tests": [{}],
-    **{name: ["text"] for name in ("argv", "patched_by_gevent", "path", "prefix", "sys_path")},
+    **{name: ["text"] for name in ("argv", "patched_by_gevent", "path", "prefix", "sys_path", "warnings")},
     **{name: {"stdout": "text"} for name in ("capture", "spare")},
-    **{name: [{"a": 1}] for name in ("leftovers", "sources")},
+    **{name: [{"a": 1}] for name in ("leftovers", "sources", "unknown")},
 }
 
 

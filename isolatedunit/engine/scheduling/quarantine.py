@@ -22,25 +22,24 @@ class Quarantine:
     def __init__(self, entries: Sequence[Entry]) -> None:
         self._entries = [entry for entry in entries if not entry.is_over]
 
-    def __bool__(self) -> bool:
-        return bool(self._entries)
+    def excuse(
+        self, tests: Iterable[PlannedTest], notes: Sequence[Note], *, succeeded: bool
+    ) -> tuple[str | None, tuple[Note, ...]]:
+        """Why a failure with these notes, of the tests or of what they need, does not count, and its notes.
 
-    def excuse(self, tests: Iterable[PlannedTest], notes: Sequence[Note], *, succeeded: bool) -> str | None:
-        """Why a failure with these notes, of the tests or of what they need, does not count; None if it does.
-
-        For it not to count, all of the tests have to be in quarantine.
+        The first is None if it counts, or is none. For it not to count, all of the tests have to be in quarantine.
         """
         if worst_outcome(notes, succeeded=succeeded) in GOOD:
-            return None
+            return None, tuple(notes)
         reason = None
         for test in tests:
             reason = next((entry.why for entry in self._entries if entry.matches(test.id)), None)
             if reason is None:
-                return None
-        return reason
+                return None, tuple(notes)
+        return reason, (_as_expected(notes),)
 
 
-def as_expected(notes: Sequence[Note]) -> Note:
+def _as_expected(notes: Sequence[Note]) -> Note:
     """One note for all of *notes*, as of a failure that was expected."""
     texts = [note.text for note in notes if note.text and note.kind != "addSkip"]
     message = next((note.message for note in notes if note.outcome not in GOOD), "")

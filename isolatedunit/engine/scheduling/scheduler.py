@@ -19,7 +19,6 @@ from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.engine.scheduling.lookahead import Lookahead
 from isolatedunit.engine.scheduling.memory import Admission
 from isolatedunit.engine.scheduling.ordering import Expectations
-from isolatedunit.engine.scheduling.quarantine import Quarantine
 from isolatedunit.engine.scheduling.settlement import Settlement
 from isolatedunit.engine.scheduling.settler import Settler
 from isolatedunit.engine.scheduling.slots import ORDINARY, Needs, SlotPool
@@ -58,7 +57,11 @@ class Scheduler:
         self._backlog = Backlog()
         self._slots = SlotPool(slots, dict(options.groups))
         self._scopes = FixtureScopes()
-        quarantine = Quarantine(options.quarantine)
+        quarantine = None
+        if options.quarantine:
+            from isolatedunit.engine.scheduling.quarantine import Quarantine
+
+            quarantine = Quarantine(options.quarantine)
         self._settler = Settler(tests, self.options_of, self._backlog, self._scopes, quarantine)
         self._units_of: dict[str, Unit] = {}
         self._in_hand = 0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit.engine.attempt.stimuli import SpawnFailed, TestRecord
 from isolatedunit.engine.scheduling.backlog import Backlog
 from isolatedunit.engine.scheduling.fixtures import Fixture, FixtureScopes, Standing
-from isolatedunit.engine.scheduling.quarantine import Quarantine, as_expected
 from isolatedunit.engine.scheduling.settlement import (
     Settlement,
     fail_for_leaks,
@@ -21,6 +20,9 @@ from isolatedunit.engine.scheduling.slots import Needs
 from isolatedunit.engine.scheduling.units import OptionsOf, Unit
 from isolatedunit.model.events import TestFinished
 from isolatedunit.model.results import GOOD, PASSING, Note, Output, PlannedTest, TestReport, worst_outcome
+
+if TYPE_CHECKING:
+    from isolatedunit.engine.scheduling.quarantine import Quarantine
 
 SPAWN_TRIES = 3
 """How often a child is tried to be made before its tests are reported."""
@@ -59,7 +61,7 @@ class Settler:
         options_of: OptionsOf,
         backlog: Backlog,
         scopes: FixtureScopes,
-        quarantine: Quarantine,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self.unreported = {test.number: test for test in tests}
         self.cancelled = False
@@ -169,12 +171,14 @@ class Settler:
             return
         self._reported_fixtures.add((*met, fixture))
         outcome, tests = worst_outcome(notes, succeeded=False), done.unit.tests
-        excuse = self._excuse_fixture(fixture, tests, notes, cause) if self._quarantine else None
+        owner = fixture.partition(" ")[2][1:-1]
+        above = [test for test in (*tests, *self.unreported.values()) if owner in (test.class_id, test.module)]
+        excuse, shown = self._excuse(above, notes, cause)
         report = TestReport(
             id=fixture,
             outcome=outcome if excuse is None else "expectedFailure",
             cause=cause,
-            notes=tuple(notes) if excuse is None else (as_expected(notes),),
+            notes=shown,
             counted=False,
             stdout=done.outputs[0].stdout,
             stderr=done.outputs[0].stderr,
@@ -184,12 +188,13 @@ class Settler:
         )
         done.events.append(TestFinished(done.now, report))
 
-    def _excuse_fixture(
-        self, fixture: str, tests: Sequence[PlannedTest], notes: Sequence[Note], cause: str | None
-    ) -> str | None:
-        owner = fixture.partition(" ")[2][1:-1]
-        above = [test for test in (*tests, *self.unreported.values()) if owner in (test.class_id, test.module)]
-        return None if cause == "cancelled" else self._quarantine.excuse(above, notes, succeeded=False)
+    def _excuse(
+        self, tests: Sequence[PlannedTest], notes: Sequence[Note], cause: str | None, *, succeeded: bool = False
+    ) -> tuple[str | None, tuple[Note, ...]]:
+        """Why a failure does not count, None if it does or there is none, and its notes as they are reported."""
+        if self._quarantine is None or cause == "cancelled":
+            return None, tuple(notes)
+        return self._quarantine.excuse(tests, notes, succeeded=succeeded)
 
     def _retry_fixture(self, done: Settlement, fixture: str, notes: Sequence[Note], cause: str | None) -> bool:
         unit, conclusion = done.unit, done.attempt.conclusion
@@ -230,15 +235,13 @@ class Settler:
 
     def _finish(self, done: Settlement, test: PlannedTest, record: TestRecord, output: Output) -> None:
         outcome = worst_outcome(record.notes, succeeded=record.succeeded)
-        excuse = None
-        if self._quarantine and record.cause != "cancelled":
-            excuse = self._quarantine.excuse([test], record.notes, succeeded=record.succeeded)
+        excuse, notes = self._excuse([test], record.notes, record.cause, succeeded=record.succeeded)
         report = TestReport(
             id=test.id,
             outcome=outcome if excuse is None else "expectedFailure",
             cause=record.cause,
             duration=record.duration,
-            notes=tuple(record.notes) if excuse is None else (as_expected(record.notes),),
+            notes=notes,
             counted=record.counted,
             succeeded=record.succeeded and excuse is None,
             stdout=output.stdout,
