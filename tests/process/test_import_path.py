@@ -80,6 +80,9 @@ class ShadowsTest(ProjectTestCase):
         self.assertEqual(ran.outcomes(), {"test_it.It.test_it": "passed"}, ran.output)
 
 
+NOT_FOUND = "isolatedunit: there is no test test_it; did you mean test_it.It.test_it?"
+
+
 class ScriptTest(ProjectTestCase):
     """The command ``isolatedunit``, as pip makes it."""
 
@@ -89,7 +92,7 @@ class ScriptTest(ProjectTestCase):
             script = os.path.join(elsewhere, "isolatedunit")
             with open(script, "w", encoding="utf-8") as file:
                 file.write("import sys\nfrom isolatedunit.__main__ import script\nsys.exit(script())\n")
-            for flags, outcome in (((), "1 passed, 0 failed, 0 skipped"), (("-I",), "0 passed, 1 failed, 0 skipped")):
+            for flags, outcome in (((), "1 passed, 0 failed, 0 skipped"), (("-I",), NOT_FOUND)):
                 begin = [*flags, "-c", f"import sys, runpy; sys.path.append({PACKAGE_PARENT!r}); sys.path[:1] = [] if"]
                 begin[-1] += f" sys.path[0] == '' else sys.path[:1]; sys.argv = [{script!r}, 'test_it']; "
                 begin[-1] += f"runpy.run_path({script!r}, run_name='__main__')"

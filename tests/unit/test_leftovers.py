@@ -37,6 +37,11 @@ class LeftoversTest(unittest.TestCase):
         self.assertEqual(self.found.stats["by_kind"], {"thread": 1, "process": 2})
         self.assertEqual((self.found.stats["leaked"], self.found.stats["opened"]), (3, 5))
 
+    def test_a_process_that_ends_while_it_is_described_is_still_that_process(self) -> None:
+        self.found.note_found_by_child({"leaks": [SLEEP]})
+        self.found.note_end(ExitStatus(exit_code=0, leftovers=({"pid": 7, "command": ""}, {"pid": 8, "command": ""})))
+        self.assertEqual([leak["identity"] for leak in self.found.leaks], [SLEEP["identity"], "? (process 8)"])
+
     def test_a_child_that_comes_to_its_end_late_takes_nothing_back(self) -> None:
         self.found.note_no_end(10.0)
         self.found.note_found_by_child({"leaks": [THREAD]})

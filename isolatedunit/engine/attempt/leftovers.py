@@ -53,10 +53,13 @@ class Leftovers:
         self._count([*earlier, *leaks])
 
     def note_end(self, status: ExitStatus) -> None:
-        """Note the processes that were still there when the child had ended, unless the child found them, too."""
-        known = {leak["identity"] for leak in self.leaks}
+        """Note the processes that were still there when the child had ended, unless the child found them, too.
+
+        They are told apart by their numbers: of one that is about to end, the system no longer tells the command.
+        """
+        known = {_number_in(leak["identity"]) for leak in self.leaks if leak["kind"] == "process"}
         identities = [_describe(process) for process in status.leftovers]
-        self._add([{"kind": "process", "identity": found} for found in identities if found not in known])
+        self._add([{"kind": "process", "identity": found} for found in identities if _number_in(found) not in known])
 
     def note_no_end(self, seconds: float) -> None:
         """Note that the child had not ended so long after its test."""
@@ -83,6 +86,11 @@ class Leftovers:
 def _describe(process: dict[str, Any]) -> str:
     process_id, command = process.get("pid"), process.get("command") or "?"
     return str(command) if process_id is None else f"{command} (process {process_id})"
+
+
+def _number_in(identity: str) -> str:
+    """What `_describe` ends with; all of a text that names no process."""
+    return identity[identity.rfind(" (process ") + 1 :]
 
 
 def _has_texts(entry: Any) -> bool:
