@@ -184,6 +184,7 @@ class TestReport:
     unittest counts it among the tests that ran, which it does not do for fixtures. *place* orders the
     reports of a run as its tests were planned. *returned* is the return value of an isolated function, pickled by
     dill, in base64; *session* is that of its SDK. *affected* is a test that needs the fixture, in a fixture's report.
+    A test that was not *found* did not run: there is none with this name, or its module could not be imported.
     """
 
     __test__ = False  # pytest: this is not a test
@@ -203,6 +204,7 @@ class TestReport:
     returned: str | None = None
     session: dict[str, Any] | None = None
     affected: PlannedTest | None = None
+    found: bool = True
 
     def makes_sense(self) -> bool:
         """Whether the outcome is one of `OUTCOMES`."""
@@ -210,8 +212,8 @@ class TestReport:
 
     @property
     def lost(self) -> bool:
-        """Whether the process that was to run the test did not find it."""
-        return any(note.exception is not None and note.exception.endswith("TestNotFound") for note in self.notes)
+        """Whether the process that was to run the test has no test with this name."""
+        return not self.found and any((note.exception or "").endswith("TestNotFound") for note in self.notes)
 
     @property
     def is_fixture(self) -> bool:

@@ -243,6 +243,7 @@ class Settler:
             stderr=output.stderr,
             attempts=(*done.unit.history, done.facts(outcome, record.cause)),
             planned=test,
+            found=record.found,
             place=test.number,
             returned=done.attempt.evidence.returned,
             session=done.attempt.evidence.session,
