@@ -245,4 +245,4 @@ def _report_lost(reporter: Reporter, number: int, exception: BaseException) -> N
     reporter.hold(TestStarted, test=number)
     text = f"{exception}\n" if isinstance(exception, TestNotFound) else None  # it says all that there is to say
     reporter.hold(OutcomeNoted, test=number, kind="addError", **describe_exception(exception, text))
-    reporter.hold(TestEnded, test=number, duration=0.0, counted=True, succeeded=False)
+    reporter.hold(TestEnded, test=number, duration=0.0, counted=True, succeeded=False, found=False)

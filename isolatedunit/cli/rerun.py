@@ -53,7 +53,10 @@ class RerunCommands:
         if report.lost:
             return None  # there is no test with this name any more
         if report.planned is not None:
-            return self._command(*self._name(report.planned))
+            name, test_id = self._name(report.planned)
+            if not report.found:  # its module can only be imported after others
+                name, test_id = None, report.planned.unique_id
+            return self._command(name, test_id)
         fixture = _FIXTURE.fullmatch(report.id)
         return None if fixture is None else self._command(*self._name_fixture(fixture[1], fixture[2], report.affected))
 

@@ -189,7 +189,8 @@ class TestReport:
     reports of a run as its tests were planned. *returned* is the return value of an isolated function, pickled by
     dill, in base64, and *raised* the exception that it raised; *session* is that of its SDK. *affected* is a test that
     needs the fixture, in a fixture's report. *quarantine* is why its failure, which its last attempt has, does not fail
-    the run; None if it did not fail, or does so.
+    the run; None if it did not fail, or does so. A test that was not *found* did not run: there is none with this name,
+    or its module could not be imported.
     """
 
     __test__ = False  # pytest: this is not a test
@@ -211,6 +212,7 @@ class TestReport:
     session: dict[str, Any] | None = None
     affected: PlannedTest | None = None
     quarantine: str | None = None
+    found: bool = True
 
     def makes_sense(self) -> bool:
         """Whether the outcome is one of `OUTCOMES`."""
@@ -218,8 +220,8 @@ class TestReport:
 
     @property
     def lost(self) -> bool:
-        """Whether the process that was to run the test did not find it."""
-        return any(note.exception is not None and note.exception.endswith("TestNotFound") for note in self.notes)
+        """Whether the process that was to run the test has no test with this name."""
+        return not self.found and any((note.exception or "").endswith("TestNotFound") for note in self.notes)
 
     @property
     def is_fixture(self) -> bool:

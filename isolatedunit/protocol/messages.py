@@ -268,7 +268,8 @@ class TestEnded(Report):
 
     *duration* is in seconds, as unittest measures it. *counted* is whether unittest called
     ``startTest`` (some versions do not for a skipped test), *succeeded* whether it called ``addSuccess``.
-    *written* has the bytes of output of each stream so far, if several tests share the process.
+    *written* has the bytes of output of each stream so far, if several tests share the process. A test that was not
+    *found* did not run: there is none with its name, or its module could not be imported.
     """
 
     test: int
@@ -276,6 +277,7 @@ class TestEnded(Report):
     counted: bool
     succeeded: bool
     written: dict[str, int] | None = None
+    found: bool = True
 
     def makes_sense(self) -> bool:
         """Whether there is a size for each stream, or none at all."""

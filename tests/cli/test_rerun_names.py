@@ -281,7 +281,9 @@ class RerunNamesTest(ProjectTestCase):
         self.write(
             "package/test_in.py", "import unittest\nclass T(unittest.TestCase):\n    def test(self): self.fail()"
         )
-        self.check(20)
+        self.write("test_a_first.py", "import sys\nsys.modules['made_up'] = sys")
+        self.write("test_b_then.py", "import made_up, unittest\nclass T(unittest.TestCase):\n    test = print")
+        self.check(21)
 
     def test_a_folder_that_is_no_package(self) -> None:
         self.write("some tests/test_scenarios.py", SCENARIOS)

@@ -111,6 +111,7 @@ class Evidence:
         record.counted = report.counted
         record.succeeded = report.succeeded
         record.written = report.written
+        record.found = report.found
         self.current = None
         self._last_finished = report.test
 

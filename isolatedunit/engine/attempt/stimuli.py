@@ -190,6 +190,7 @@ class TestRecord:
     duration: float = 0.0
     cause: str | None = None
     written: dict[str, int] | None = None
+    found: bool = True
 
 
 @record()

@@ -265,6 +265,7 @@ class Settler:
             stderr=output.stderr,
             attempts=(*done.unit.history, done.facts(outcome, record.cause)),
             planned=test,
+            found=record.found,
             place=test.number,
             returned=done.attempt.evidence.returned,
             raised=done.attempt.evidence.raised,

@@ -43,7 +43,7 @@ LEFT_OUT: dict[type, set[str]] = {
         *("home", "address", "overrides", "reports", "prefix", "location"),
         *("name_in_command", "needs_id", "occurrence", "class_number"),
     },
-    TestReport: {"returned", "raised", "session", "affected"},
+    TestReport: {"returned", "raised", "session", "affected", "found"},
 }
 
 EVENTS: dict[str, type[Event]] = {
