@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from isolatedunit.errors import OptionError
+from isolatedunit.sdk.clients import find_known
 
 EXECUTES = ("execute", "complete", "query", "run", "send", "request", "__call__")
 """The methods that `SDKAdapter.execute` tries, in this order."""
@@ -46,6 +48,10 @@ class SDKAdapter:
         """Environment variables with credentials that only a mock accepts."""
         return {}
 
+    def mock_arguments(self) -> dict[str, Any]:
+        """Arguments for the client with credentials that only a mock accepts, for those that a test does not give."""
+        return {}
+
     def start_local_server(self, tracker: Tracker | None) -> dict[str, Any]:
         """Start a stand-in for the service on loopback, and return the client's arguments to reach it.
 
@@ -82,3 +88,13 @@ class GenericAdapter(SDKAdapter):
         except (ImportError, AttributeError) as exception:
             raise OptionError(f"TestSDKOptions: sdk: {name!r} cannot be found: {exception}.") from exception
         self.client_class = thing
+
+    def mock_environment(self) -> dict[str, str]:
+        """The credentials that are known of well-known clients."""
+        return dict(find_known(self.client_class).environment)
+
+    def mock_arguments(self) -> dict[str, Any]:
+        """The arguments that are known of well-known clients, as far as this one takes them."""
+        known = find_known(self.client_class).arguments()
+        taken = inspect.signature(self.client_class).parameters if known else ()
+        return {name: value for name, value in known.items() if name in taken}

@@ -16,6 +16,7 @@ from isolatedunit.sdk.adapter import GenericAdapter, SDKAdapter, Tracker
 from isolatedunit.sdk.generic import UnnamedAdapter
 from isolatedunit.sdk.options import TestSDKOptions
 from isolatedunit.sdk.session import Session, Surroundings, ask_for_shared, detect
+from isolatedunit.sdk.shapes import shape_of_client
 
 
 class TestSDK:
@@ -141,10 +142,13 @@ def _surround(sdk: TestSDK, remove: Callable[[str], object] | None) -> None:
 
 def _make_client(sdk: TestSDK) -> Any:
     options, adapter = sdk.options, sdk.adapter
-    if options.mock_level == "full_mock":
-        replies = {**adapter.default_replies(), **options.replies}
-        return mocks.make_mock(adapter.client_class, options.arguments, replies)
     arguments = dict(options.arguments)
+    if options.authentication == "mock":
+        arguments = {**adapter.mock_arguments(), **arguments}
+    if options.mock_level == "full_mock":
+        shape, real = shape_of_client(adapter.client_class, lambda: adapter.make_client(arguments), arguments)
+        sdk.on_close(lambda: real.close(_close_client))
+        return mocks.make_mock(shape, {**adapter.default_replies(), **options.replies})
     if options.mock_level == "recorded":
         assert options.cassette is not None
         recording = cassette.play(options.cassette)
@@ -153,14 +157,14 @@ def _make_client(sdk: TestSDK) -> Any:
         servers = _Servers(sdk)
         arguments |= adapter.start_local_server(servers)
     client = adapter.make_client(arguments)
-    close = getattr(client, "close", None) or getattr(client, "aclose", None)
-    if callable(close):
-        sdk.on_close(lambda: _close(close))
+    sdk.on_close(lambda: _close_client(client))
     return client
 
 
-def _close(close: Callable[[], Any]) -> None:
-    closing = close()
+def _close_client(client: Any) -> None:
+    """Close *client*, unless its ``close`` is one of the names that a client of any method takes for one."""
+    names = [name for name in ("close", "aclose") if callable(inspect.getattr_static(client, name, None))]
+    closing = getattr(client, names[0])() if names else None
     if inspect.isawaitable(closing):
 
         async def wait() -> None:
