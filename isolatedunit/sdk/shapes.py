@@ -113,10 +113,10 @@ class Function:
     @functools.cached_property
     def constructed(self) -> Constructed | None:
         """The object that a call gives, if the method makes one: it is then named like the class, and is called."""
-        real = self.real()
-        if real is _MISSING or not self.name[:1].isupper() or self.given.is_known or self.given.is_plain:
+        if not self.name[:1].isupper() or self.given.is_known or self.given.is_plain:
             return None
-        return Constructed(getattr(real, self.name))
+        real = self.real()
+        return None if real is _MISSING else Constructed(getattr(real, self.name))
 
 
 class Constructed:
