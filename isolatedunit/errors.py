@@ -86,6 +86,13 @@ class IsolatedTestError(IsolatedUnitError):
         return type(self), (self.text,), vars(self)
 
 
+class UnexpectedRequest(IsolatedUnitError, AssertionError):
+    """A client asked for more than the `Script` or the recording of its test answers; the text names the request.
+
+    It is also an `AssertionError`: the test fails.
+    """
+
+
 class ChildTraceback(IsolatedUnitError):
     """The cause of an exception that was raised in another process: its traceback there, as text."""
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit.calls.options import IsolatedTestOptions
 from isolatedunit.collection.import_path import path_of_children
@@ -16,6 +16,9 @@ from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.pickling import carry
 from isolatedunit.protocol.uncarried import MAIN, about
 from isolatedunit.system.processes import RUN_VARIABLE
+
+if TYPE_CHECKING:
+    from isolatedunit.sdk.options import TestSDKOptions
 
 MAX_WORK_SIZE = 1024**3
 """The largest size of a function with its arguments, in bytes, in the form in which they are sent."""
@@ -53,7 +56,7 @@ class Work:
             description=None,
             class_id="",
             module="",
-            home=preparation.home_of(self.function, here.sys_path),
+            home=preparation.home_of(self.function, here.sys_path, self.options.test_sdk_options),
             address={"function": self._carry(), **preparation.of_children(), **vars(here)},
             overrides=self.options.as_overrides(),
         )
@@ -137,12 +140,18 @@ class Preparation:
             name = getattr(initializer, "__qualname__", repr(initializer))
             raise CarryError(f"the initializer {name} cannot be sent to another process: {error}") from error.__cause__
 
-    def home_of(self, function: Callable[..., Any], sys_path: Sequence[str]) -> dict[str, Any]:
+    def home_of(
+        self, function: Callable[..., Any], sys_path: Sequence[str], sdk: TestSDKOptions | None
+    ) -> dict[str, Any]:
         """What a template imports and calls for the function, with this ``sys.path``."""
         name = getattr(function, "__module__", None)
         module = sys.modules.get(name) if isinstance(name, str) else None
         is_importable = module is not None and name not in MAIN and getattr(module, "__spec__", None) is not None
         home: dict[str, Any] = {"with": [CARRIER, *self.modules]}
+        if sdk is not None:
+            home["if possible"] = sdk.modules
+            home["begins with"] = [f"import {module}" for module in (*home["with"], *sdk.modules)]
+            home["sdk"] = sdk.as_preloaded
         if is_importable:
             home["module"] = name
         new = [directory for directory in sys_path if directory not in self.path]

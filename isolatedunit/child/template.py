@@ -422,6 +422,7 @@ class Template:
             for source in command.sources:
                 self._tried.add(repr(source))
                 self._finder.load(source)
+            _preload_sdks(command.home or {})
         except BaseException:
             self._has_loaded_all = False  # the child meets it again and reports it as its test's error
         random_seed.look()
@@ -484,6 +485,15 @@ def _is_of(descriptor: int, kind: Callable[[int], bool]) -> bool:
         return kind(os.fstat(descriptor).st_mode)
     except OSError:
         return False
+
+
+def _preload_sdks(home: dict[str, Any]) -> None:
+    """Prepare for the SDKs that tests or calls name in their options, and need not import themselves."""
+    preloading = sys.modules.get("isolatedunit.sdk.preloading")
+    if preloading is not None:
+        preloading.preload_noted()
+        if "sdk" in home:
+            preloading.preload(*home["sdk"])
 
 
 def what_forbids_forking(open_before: set[int]) -> str | None:

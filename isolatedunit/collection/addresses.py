@@ -218,6 +218,11 @@ def import_module(source: Source) -> Any:
         return import_main(source["main"])
     for name in source.get("with", ()):
         _imported(name)
+    for name in source.get("if possible", ()):
+        try:
+            _imported(name)
+        except Exception:  # whoever needs it meets it again
+            continue
     module = _imported(source["module"]) if "module" in source else None
     if "initializer" in source:
         call_once(source["initializer"])

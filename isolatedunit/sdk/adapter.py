@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from isolatedunit.errors import OptionError
+from isolatedunit.protocol.uncarried import MAIN
+from isolatedunit.sdk.clients import find_known
 
 EXECUTES = ("execute", "complete", "query", "run", "send", "request", "__call__")
 """The methods that `SDKAdapter.execute` tries, in this order."""
@@ -46,6 +49,10 @@ class SDKAdapter:
         """Environment variables with credentials that only a mock accepts."""
         return {}
 
+    def mock_arguments(self) -> dict[str, Any]:
+        """Arguments for the client with credentials that only a mock accepts, for those that a test does not give."""
+        return {}
+
     def start_local_server(self, tracker: Tracker | None) -> dict[str, Any]:
         """Start a stand-in for the service on loopback, and return the client's arguments to reach it.
 
@@ -66,19 +73,66 @@ class SDKAdapter:
 
 
 class GenericAdapter(SDKAdapter):
-    """The adapter for a client of which only ``package.module:ClientClass`` is known."""
+    """The adapter for a client of which only the class, or a function that makes one, is known."""
 
-    def __init__(self, name: str) -> None:
-        module_name, colon, qualified_name = name.partition(":")
-        if not colon or not module_name or not qualified_name:
-            raise OptionError(
-                f"TestSDKOptions: sdk: {name!r} is not registered; register an adapter, or give "
-                "package.module:ClientClass."
-            )
-        try:
-            thing: Any = importlib.import_module(module_name)
-            for part in qualified_name.split("."):
-                thing = getattr(thing, part)
-        except (ImportError, AttributeError) as exception:
-            raise OptionError(f"TestSDKOptions: sdk: {name!r} cannot be found: {exception}.") from exception
-        self.client_class = thing
+    def __init__(self, client_class: Callable[..., Any]) -> None:
+        self.client_class = client_class
+
+    def mock_environment(self) -> dict[str, str]:
+        """The credentials that are known of well-known clients."""
+        return dict(find_known(self.client_class).environment)
+
+    def mock_arguments(self) -> dict[str, Any]:
+        """The arguments that are known of well-known clients, as far as this one takes them."""
+        known = find_known(self.client_class).arguments()
+        taken = inspect.signature(self.client_class).parameters if known else ()
+        return {name: value for name, value in known.items() if name in taken}
+
+
+registered: dict[str, SDKAdapter] = {}
+"""The adapters that this process has by name."""
+
+
+def find_adapter(sdk: str | SDKAdapter | Callable[..., Any]) -> SDKAdapter:
+    """The adapter of an SDK: a registered name, ``package.module:ClientClass``, an adapter, or what makes a client.
+
+    Raises `OptionError` for a name that cannot be found.
+    """
+    if isinstance(sdk, SDKAdapter):
+        return sdk
+    if not isinstance(sdk, str):
+        return GenericAdapter(sdk)
+    return registered.get(sdk) or GenericAdapter(_find_client(sdk))
+
+
+def _find_client(name: str) -> Any:
+    module_name, colon, qualified_name = name.partition(":")
+    if not colon or not module_name or not qualified_name:
+        raise OptionError(
+            f"TestSDKOptions: sdk: {name!r} is not registered; register an adapter, or give package.module:ClientClass."
+        )
+    try:
+        thing: Any = importlib.import_module(module_name)
+        for part in qualified_name.split("."):
+            thing = getattr(thing, part)
+    except (ImportError, AttributeError) as exception:
+        raise OptionError(f"TestSDKOptions: sdk: {name!r} cannot be found: {exception}.") from exception
+    return thing
+
+
+def name_of(sdk: str | SDKAdapter | Callable[..., Any]) -> str:
+    """The SDK's name for people, and for the runner."""
+    if isinstance(sdk, str):
+        return sdk
+    thing = type(sdk) if isinstance(sdk, SDKAdapter) else sdk
+    return f"{thing.__module__}:{getattr(thing, '__qualname__', type(thing).__qualname__)}"
+
+
+def modules_of(sdk: str | SDKAdapter | Callable[..., Any]) -> list[str]:
+    """The modules of an SDK, which need not exist; importing them once for many tests saves time."""
+    if isinstance(sdk, str) and sdk not in registered:
+        module_name, colon, _ = sdk.partition(":")
+        return [module_name] if colon and module_name else []
+    adapter = find_adapter(sdk)
+    names = [getattr(thing, "__module__", None) for thing in (type(adapter), adapter.client_class)]
+    return [name for name in names if name is not None and name not in MAIN and name != __name__]

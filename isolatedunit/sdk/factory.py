@@ -8,14 +8,15 @@ import os
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from typing import Any
 
 from isolatedunit.errors import OptionError
 from isolatedunit.sdk import cassette, mocks
-from isolatedunit.sdk.adapter import GenericAdapter, SDKAdapter, Tracker
+from isolatedunit.sdk.adapter import SDKAdapter, Tracker, find_adapter, name_of, registered
 from isolatedunit.sdk.generic import UnnamedAdapter
 from isolatedunit.sdk.options import TestSDKOptions
 from isolatedunit.sdk.session import Session, Surroundings, ask_for_shared, detect
+from isolatedunit.sdk.shapes import shape_of_client
 
 
 class TestSDK:
@@ -79,19 +80,20 @@ class TestSDKFactory:
 
     __test__ = False  # pytest: this is not a test
 
-    _adapters: ClassVar[dict[str, SDKAdapter]] = {}
-
     @classmethod
     def register(cls, name: str, adapter: SDKAdapter) -> None:
-        """Let tests use ``sdk=name``. Call it in the module of the tests, since each process has its own registry."""
+        """Let tests use ``sdk=name``. Call it in the module of the tests, which each of their processes imports.
+
+        Isolated calls take the adapter along.
+        """
         if not isinstance(adapter, SDKAdapter):
             raise OptionError(f"TestSDKFactory: an adapter must be an instance of SDKAdapter, not {adapter!r}.")
-        cls._adapters[name] = adapter
+        registered[name] = adapter
 
     @classmethod
     def unregister(cls, name: str) -> None:
         """Remove the adapter; has no effect if the name is not registered."""
-        cls._adapters.pop(name, None)
+        registered.pop(name, None)
 
     @classmethod
     def create(
@@ -107,11 +109,12 @@ class TestSDKFactory:
         *session_id* is the id of an isolated session, generated if it is not given. *request* sends a
         request to the runner, as `Ipc.request` does.
         """
-        adapter = cls._adapters.get(options.sdk) or (GenericAdapter(options.sdk) if options.sdk else UnnamedAdapter())
+        adapter = find_adapter(options.sdk) if options.sdk else UnnamedAdapter()
+        name = name_of(options.sdk)
         found = detect(adapter.session_patterns, adapter.session_files, os.environ)
         own_id = session_id or uuid.uuid4().hex
         if options.session_behavior == "shared":
-            own_id = ask_for_shared(request, options.sdk, own_id)
+            own_id = ask_for_shared(request, name, own_id)
         sdk = TestSDK(options, adapter, Session(own_id, options.session_behavior, found))
         try:
             _surround(sdk, getattr(handle_tracker, "remove_at_end", None))
@@ -120,7 +123,7 @@ class TestSDKFactory:
             sdk.close()
             raise
         if handle_tracker is not None and options.enable_handle_tracking:
-            handle_tracker.track(sdk, close=sdk.close, kind="handle", identity=f"SDK {options.sdk}".strip())
+            handle_tracker.track(sdk, close=sdk.close, kind="handle", identity=f"SDK {name}".strip())
         return sdk
 
 
@@ -141,10 +144,13 @@ def _surround(sdk: TestSDK, remove: Callable[[str], object] | None) -> None:
 
 def _make_client(sdk: TestSDK) -> Any:
     options, adapter = sdk.options, sdk.adapter
-    if options.mock_level == "full_mock":
-        replies = {**adapter.default_replies(), **options.replies}
-        return mocks.make_mock(adapter.client_class, options.arguments, replies)
     arguments = dict(options.arguments)
+    if options.authentication == "mock":
+        arguments = {**adapter.mock_arguments(), **arguments}
+    if options.mock_level == "full_mock":
+        shape, real = shape_of_client(adapter.client_class, lambda: adapter.make_client(arguments), arguments)
+        sdk.on_close(lambda: real.close(_close_client))
+        return mocks.make_mock(shape, {**adapter.default_replies(), **options.replies})
     if options.mock_level == "recorded":
         assert options.cassette is not None
         recording = cassette.play(options.cassette)
@@ -153,14 +159,14 @@ def _make_client(sdk: TestSDK) -> Any:
         servers = _Servers(sdk)
         arguments |= adapter.start_local_server(servers)
     client = adapter.make_client(arguments)
-    close = getattr(client, "close", None) or getattr(client, "aclose", None)
-    if callable(close):
-        sdk.on_close(lambda: _close(close))
+    sdk.on_close(lambda: _close_client(client))
     return client
 
 
-def _close(close: Callable[[], Any]) -> None:
-    closing = close()
+def _close_client(client: Any) -> None:
+    """Close *client*, unless its ``close`` is one of the names that a client of any method takes for one."""
+    names = [name for name in ("close", "aclose") if callable(inspect.getattr_static(client, name, None))]
+    closing = getattr(client, names[0])() if names else None
     if inspect.isawaitable(closing):
 
         async def wait() -> None:

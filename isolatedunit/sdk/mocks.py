@@ -1,92 +1,266 @@
-"""Mocks of a client that reject the calls that the real client would reject."""
+"""Mocks of a client that reject the calls that the real client would reject, and have what it has."""
 
 from __future__ import annotations
 
-import functools
+import difflib
 import inspect
-import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from unittest import mock
 
-from isolatedunit.errors import OptionError
+from isolatedunit.errors import OptionError, UnexpectedRequest
+from isolatedunit.sdk.shapes import Data, Function, Shape
 
-DEEPEST = 5
-"""How many levels of properties are mocked: ``client.chat.completions.create`` has two."""
+_KEY = "_isolatedunit_models"
+_ASYNC_MAGIC = ("__aenter__", "__aexit__", "__anext__")
+_MAGIC = tuple(
+    sorted(mock._magics | mock._async_magics | mock._calculate_return_value.keys() | mock._side_effect_methods.keys())  # type: ignore[attr-defined]
+)
+"""The special methods that unittest's mocks support."""
+
+_OF_FUNCTIONS = frozenset(dir(mock.create_autospec(lambda: None)))
 
 
 class Script:
-    """Replies for successive calls. An exception among them is raised; a call after the last reply fails."""
+    """Replies for successive calls, each of them like a single reply. A call after the last one fails.
+
+    It then raises `UnexpectedRequest`, which names the method.
+    """
 
     def __init__(self, *replies: Any) -> None:
         self.replies = replies
 
 
-def make_mock(client_class: Any, arguments: Mapping[str, Any], replies: Mapping[str, Any]) -> Any:
-    """Make a mock of an instance of *client_class*; a call that does not fit the real signature is a `TypeError`.
+def make_mock(shape: Shape, replies: Mapping[str, Any]) -> Any:
+    """Make a mock of a client of this *shape*; a call that does not fit the real signature is a `TypeError`.
 
-    *replies* maps names of methods, dotted for methods of parts (``files.upload``), to a value, an
-    exception to raise, a function to call with the arguments, or a `Script` of several replies.
+    *replies* maps names of methods, dotted for methods of parts (``files.upload``) and of what methods give
+    (``cursor.fetchone``), to a value, an exception to raise, a function to call with the arguments, or a `Script` of
+    several replies. The name of an attribute is mapped to its value.
     """
-    try:
-        inspect.signature(client_class).bind(**arguments)
-    except TypeError as exception:
-        raise OptionError(
-            f"TestSDKOptions: arguments: {client_class.__name__} does not accept {dict(arguments)!r}: {exception}."
-        ) from exception
-    except ValueError:
-        pass  # a class written in C may have no signature
-    client = _specify(client_class)
+    client = _make_part(shape)
     for name, reply in replies.items():
-        method = _find(client, client_class, name)
-        if isinstance(reply, Script):
-            method.side_effect = list(reply.replies)
-        elif callable(reply) or isinstance(reply, BaseException):
-            method.side_effect = reply
-        else:
-            method.return_value = reply
+        _give_reply(client, shape.name, name, reply)
     return client
 
 
-def _specify(client_class: Any, depth: int = 0) -> Any:
-    """Make a mock of an instance; the value of a property is a mock of the class that its annotation names."""
-    made = mock.create_autospec(client_class, instance=True, spec_set=True)
-    for name in ("__enter__", "__aenter__"):
-        if hasattr(client_class, name):
-            getattr(made, name).return_value = made  # a client's __enter__ returns itself; a mock's returns a new mock
-    if depth < DEEPEST:
-        for name in dir(client_class):
-            behind = None if name.startswith("__") else _class_behind(client_class, name)
-            if behind is not None:
-                setattr(made, name, _specify(behind, depth + 1))
+class _Models(mock.NonCallableMock):
+    """The base of all mocks here: it has what its model, the `Shape` of an object or a `Function`, has."""
+
+    def __getattr__(self, name: str) -> Any:
+        model, _ = vars(self).get(_KEY, (None, None))
+        if isinstance(model, Shape) and name not in vars(self)["_mock_children"]:
+            found = model.find(name)
+            if isinstance(found, Data):
+                return found.read()
+            if found is None and not name.startswith(("_mock_", "__")):
+                raise AttributeError(f"{model.name!r} object has no attribute {name!r}{_hint(name, model)}")
+        return super().__getattr__(name)
+
+    def __dir__(self) -> list[str]:
+        model, _ = vars(self)[_KEY]
+        return sorted({*dir(type(self)), *(model if isinstance(model, Shape) else _OF_FUNCTIONS)})
+
+    def _get_child_mock(self, /, **how: Any) -> Any:
+        """Make the mock of an attribute, or of what a call gives, when it is first asked for."""
+        how.pop("wraps", None)
+        model, owner = vars(self)[_KEY]
+        name = how["_new_name"]
+        if name == "()":
+            return _make_returned(model, owner, how)
+        found = model.find(name) if isinstance(model, Shape) else None
+        if isinstance(found, Function):
+            return _make_function(found, self, how)
+        return _make_part(found, how) if isinstance(found, Shape) else _anything(how)
+
+    def _mock_check_sig(self, /, *args: Any, **kwargs: Any) -> None:
+        function, _ = vars(self)[_KEY]
+        if isinstance(function, Shape):
+            function = function.find("__call__")
+        if isinstance(function, Function):
+            if function.signature is not None:
+                try:
+                    function.signature.bind(*args, **kwargs)
+                except TypeError as exception:
+                    raise TypeError(f"{function.name}(): {exception}") from None
+            if function.constructed is not None:
+                function.constructed.make(*args, **kwargs)
+
+
+class PartMock(_Models, mock.NonCallableMagicMock):
+    """The mock of a client, or of an object that it has or gives."""
+
+
+class CallableMock(_Models, mock.MagicMock):
+    """The mock of a method, or of an object that can be called."""
+
+
+class AwaitableMock(_Models, mock.AsyncMock):
+    """The mock of a method whose calls are awaited."""
+
+
+def _hint(name: str, shape: Shape) -> str:
+    near = difflib.get_close_matches(name, (one for one in shape if not one.startswith("_")), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _make_part(shape: Shape, how: Mapping[str, Any] | None = None) -> Any:
+    magic = [name for name in _MAGIC if shape.has_magic(name)]
+    made = (CallableMock if shape.has_magic("__call__") else PartMock)(spec_set=magic, **(how or {}))
+    _take(made, {_KEY: (shape, None), "_mock_methods": shape, "_spec_class": shape.classes[0]})
     return made
 
 
-def _class_behind(client_class: Any, name: str) -> type | None:
-    attribute = inspect.getattr_static(client_class, name, None)
-    getter: Any = None
-    if isinstance(attribute, property):
-        getter = attribute.fget
-    elif isinstance(attribute, functools.cached_property):
-        getter = attribute.func
-    try:
-        returned = typing.get_type_hints(getter).get("return") if getter is not None else None
-    except Exception:  # trap: an annotation may name something imported only for type checkers
+def _make_function(function: Function, owner: Any, how: Mapping[str, Any]) -> Any:
+    is_awaited = function.given.is_awaited or function.name in _ASYNC_MAGIC
+    made = (AwaitableMock if is_awaited else CallableMock)(**how)
+    _take(made, {_KEY: (function, owner), "_mock_methods": _OF_FUNCTIONS, "_spec_signature": function.signature})
+    return made
+
+
+def _take(made: Any, attributes: Mapping[str, Any]) -> None:
+    """Set attributes that are unittest's and ours, and so none of the client's."""
+    made.__dict__.update(attributes)
+
+
+def _make_returned(model: Function | Shape, owner: Any, how: Mapping[str, Any]) -> Any:
+    """What a call of a method gives if it has no reply."""
+    function = model.find("__call__") if isinstance(model, Shape) else model
+    if not isinstance(function, Function):
+        return _anything(how)
+    given = function.given
+    if given.is_entered:
+        manager = _anything(how)
+        content = _make_part(Shape(given.classes)) if given.classes else owner if given.is_same else None
+        return manager if content is None else _entering(content, manager)
+    enters_itself = function.name in ("__enter__", "__aenter__") and (
+        not given.is_known or function.owner in given.classes
+    )
+    if given.is_same or enters_itself:
+        return owner
+    if given.is_none and not function.name.startswith("__"):
         return None
-    is_class = isinstance(returned, type) and returned.__module__ != "builtins"
-    return returned if is_class else None
+    shape = Shape(given.classes) if given.classes else function.constructed and function.constructed.shape
+    return _make_part(shape, how) if shape else _anything(how)
 
 
-def _find(client: Any, client_class: Any, name: str) -> Any:
-    found = client
+def _anything(how: Mapping[str, Any]) -> mock.MagicMock:
+    return mock.MagicMock(**how)
+
+
+def _entering(content: Any, manager: Any = None) -> Any:
+    """A context manager that gives *content*."""
+    manager = manager or mock.MagicMock()
+    manager.__enter__.return_value = manager.__aenter__.return_value = content
+    return manager
+
+
+# ---- replies
+
+
+def _give_reply(client: Any, class_name: str, name: str, reply: Any) -> None:
+    *path, last = name.split(".")
     try:
-        for part in name.split("."):
-            found = getattr(found, part)
-    except AttributeError:
+        targets = [client]
+        for step in path:
+            targets = [inside for target in targets for inside in _inside(target, step)]
+        for target in targets:
+            _set_reply(target, last.removesuffix("()"), name, reply)
+    except AttributeError as exception:
         raise OptionError(
-            f"TestSDKOptions: replies: {client_class.__name__} has no method {name!r}; a mock has only its class's."
+            f"TestSDKOptions: replies: {class_name} has no method {name!r}: {exception}; a mock has only what the real "
+            "client has."
         ) from None
-    return found
+
+
+def _inside(target: Any, step: str) -> list[Any]:
+    """Where a name in *replies* may go on after this step: in the attribute, or in what a call of it gives."""
+    found = getattr(target, step.removesuffix("()"))
+    if isinstance(found, _Models):
+        model, _ = vars(found)[_KEY]
+        if isinstance(model, Shape):
+            return [found]
+        return [found.return_value.__enter__.return_value if model.given.is_entered else found.return_value]
+    if not isinstance(found, mock.Mock):
+        raise AttributeError(f"{step!r} is {type(found).__name__}")
+    return [found.return_value] if step.endswith("()") else [found, found.return_value]
+
+
+def _set_reply(target: Any, name: str, full_name: str, reply: Any) -> None:
+    found = target if name == "__call__" else getattr(target, name)
+    if not isinstance(found, mock.Mock):
+        setattr(target, name, reply)
+        return
+    function = vars(found).get(_KEY, (None, None))[0]
+    convert: Callable[[Any], Any] = lambda value: value  # noqa: E731
+    if isinstance(function, Function):
+        convert = _converter(function)
+    if isinstance(reply, Script):
+        answer: Callable[..., Any] = _Scripted(full_name, reply.replies)
+    elif callable(reply) or isinstance(reply, BaseException):
+        answer = _Scripted(full_name, (reply,), repeats=True)
+    else:
+        found.return_value = convert(reply)
+        return
+    found.side_effect = _as_effect(answer, convert, is_async=isinstance(found, mock.AsyncMock))
+
+
+def _converter(function: Function) -> Callable[[Any], Any]:
+    """Makes of a reply what a call of *function* gives: a context manager of it, or an asynchronous iterator."""
+    if function.given.is_entered:
+        return lambda reply: reply if hasattr(reply, "__enter__") or hasattr(reply, "__aenter__") else _entering(reply)
+    if function.is_async_generator:
+        return lambda reply: reply if hasattr(reply, "__aiter__") else _iterating(reply)
+    return lambda reply: reply
+
+
+def _iterating(items: Any) -> Any:
+    made = mock.MagicMock()
+    made.__aiter__.return_value = items
+    return made
+
+
+def _as_effect(answer: Callable[..., Any], convert: Callable[[Any], Any], *, is_async: bool) -> Callable[..., Any]:
+    def effect(*args: Any, **kwargs: Any) -> Any:
+        return convert(answer(*args, **kwargs))
+
+    async def async_effect(*args: Any, **kwargs: Any) -> Any:
+        value = answer(*args, **kwargs)
+        return convert(await value if inspect.iscoroutine(value) else value)
+
+    return async_effect if is_async else effect
+
+
+class _Scripted:
+    """Answers one call of the method *name* after another."""
+
+    def __init__(self, name: str, replies: tuple[Any, ...], *, repeats: bool = False) -> None:
+        self._name = name
+        self._replies = replies
+        self._repeats = repeats
+        self._calls = 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._calls += 1
+        count = len(self._replies)
+        if self._calls > count and not self._repeats:
+            raise UnexpectedRequest(
+                f"replies: {self._name!r} was called {_count(self._calls, 'time')}, the Script has "
+                f"{_count(count, 'reply', 'replies')}; this call: {_format_call(args, kwargs)}"
+            )
+        reply = self._replies[0 if self._repeats else self._calls - 1]
+        if isinstance(reply, BaseException) or (isinstance(reply, type) and issubclass(reply, BaseException)):
+            raise reply
+        return reply(*args, **kwargs) if callable(reply) else reply
+
+
+def _count(number: int, one: str, more: str | None = None) -> str:
+    return f"{number} {one if number == 1 else more or one + 's'}"
+
+
+def _format_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    text = ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())])
+    return f"({text})" if len(text) <= 200 else f"({text[:200]}...)"
 
 
 def calls_of(client: Any) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:

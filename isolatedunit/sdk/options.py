@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from isolatedunit.config.options import hint_for
 from isolatedunit.errors import OptionError
+from isolatedunit.sdk.adapter import SDKAdapter, modules_of, name_of, registered
+from isolatedunit.sdk.preloading import note
 
-CHOICES = {
-    "mock_level": ("full_mock", "recorded", "partial_mock", "none"),
-    "session_behavior": ("isolated", "shared", "detect"),
-    "authentication": ("mock", "environment", "none"),
+MockLevel = Literal["full_mock", "recorded", "partial_mock", "none"]
+SessionBehavior = Literal["isolated", "shared", "detect"]
+Authentication = Literal["mock", "environment", "none"]
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "mock_level": get_args(MockLevel),
+    "session_behavior": get_args(SessionBehavior),
+    "authentication": get_args(Authentication),
 }
 
 
@@ -20,8 +26,9 @@ CHOICES = {
 class TestSDKOptions:
     """The options of the SDK that a test uses. Raises `OptionError` for an unusable value.
 
-    *sdk* is a name registered by `TestSDKFactory.register`, or ``package.module:ClientClass``. Without one, the client
-    is a mock that answers every prompt.
+    *sdk* is a name registered by `TestSDKFactory.register`, ``package.module:ClientClass``, an `SDKAdapter`, or the
+    client's class. In place of a class there may be a function that makes a client. Without *sdk*, the client is a mock
+    that answers every prompt.
 
     *mock_level* is ``full_mock`` (a mock with *replies* that rejects calls that the real class would
     reject), ``recorded`` (the real client, with HTTP from *cassette*), ``partial_mock`` (the real client
@@ -38,10 +45,10 @@ class TestSDKOptions:
 
     __test__ = False  # pytest: this is not a test
 
-    sdk: str = ""
-    mock_level: str = "full_mock"
-    session_behavior: str = "isolated"
-    authentication: str = "mock"
+    sdk: str | SDKAdapter | Callable[..., Any] = ""
+    mock_level: MockLevel = "full_mock"
+    session_behavior: SessionBehavior = "isolated"
+    authentication: Authentication = "mock"
     process_isolation: bool = True
     enable_handle_tracking: bool = True
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -68,7 +75,28 @@ class TestSDKOptions:
             f"{where}: invalid value {value!r}; expected a TestSDKOptions, a mapping of its fields, or None."
         )
 
+    @property
+    def modules(self) -> list[str]:
+        """The modules that a test with these options needs, if they exist."""
+        return [__package__, *modules_of(self.sdk)]
+
+    @property
+    def as_preloaded(self) -> tuple[str, list[str]]:
+        """The arguments of `isolatedunit.sdk.preloading.preload` for a test with these options, as plain data."""
+        return name_of(self.sdk), list(self.replies)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields, and the adapter of that name, which another process may not have registered."""
+        return {**vars(self), "adapter": registered.get(self.sdk) if isinstance(self.sdk, str) else None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        adapter = state.pop("adapter")
+        if adapter is not None:
+            registered.setdefault(state["sdk"], adapter)
+        vars(self).update(state)
+
     def __post_init__(self) -> None:
+        self._check_sdk()
         for name, words in CHOICES.items():
             value = getattr(self, name)
             if value not in words:
@@ -86,4 +114,15 @@ class TestSDKOptions:
             raise OptionError(
                 f"TestSDKOptions: sdk: mock_level {self.mock_level!r} needs an SDK; name a registered one, or give "
                 "package.module:ClientClass."
+            )
+        note(self.sdk, self.replies)
+
+    def _check_sdk(self) -> None:
+        if isinstance(self.sdk, type) and issubclass(self.sdk, SDKAdapter):
+            name = self.sdk.__qualname__
+            raise OptionError(f"TestSDKOptions: sdk: {name} is the class of an adapter; pass an instance, {name}().")
+        if not (isinstance(self.sdk, (str, SDKAdapter)) or callable(self.sdk)):
+            raise OptionError(
+                f"TestSDKOptions: sdk: invalid value {self.sdk!r}; expected the name of an SDK, an SDKAdapter, or a "
+                "client's class."
             )

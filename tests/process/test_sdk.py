@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import unittest
 from typing import Any
 from unittest import mock
 
@@ -14,10 +15,11 @@ from isolatedunit import (
     TestInstance,
     TestSDKOptions,
 )
-from tests.support.command_line import environment
+from tests.support.command_line import environment, run_python
 from tests.support.paths import SAMPLES
 from tests.support.projects import ProjectTestCase
 from tests.support.sdk import CALLERS, FAKE, SDKCase
+from tests.support.start_methods import START_METHODS
 
 
 class CallsTest(SDKCase):
@@ -94,8 +96,6 @@ class CaseTest(ProjectTestCase):
         ids = os.path.join(self.directory, "ids")
         self.write("test_sdk_sample.py", self.SUITE.format(behavior=behavior, ids=ids))
         path = os.pathsep.join([SAMPLES, *sys.path])
-        from tests.support.command_line import run_python
-
         ended = run_python(*command, cwd=self.directory, env=environment(PYTHONPATH=path, **CALLERS))
         self.assertEqual(ended.exit_code, 0, ended.output)
         with open(ids, encoding="utf-8") as file:
@@ -108,3 +108,122 @@ class CaseTest(ProjectTestCase):
             with self.subTest(command[1]):
                 self.assertEqual(len(set(self.ids("isolated", *command))), 2)
                 self.assertEqual(len(set(self.ids("shared", *command))), 1)
+
+
+class ScriptTest(ProjectTestCase):
+    """What a script has, and its calls need."""
+
+    def test_adapters_and_classes_reach_the_calls(self) -> None:
+        self.write(
+            "helper.py",
+            """
+            from isolatedunit import SDKAdapter, TestSDKFactory
+
+            class Client:
+                def execute(self, prompt):
+                    return "helper " + prompt
+
+            class Adapter(SDKAdapter):
+                client_class = Client
+
+            TestSDKFactory.register("of a helper", Adapter())
+            """,
+        )
+        self.write(
+            "script.py",
+            """
+            import helper
+            from isolatedunit import IsolatedTestRunner, SDKAdapter, TestSDKFactory, TestSDKOptions
+
+            class Client:
+                def __init__(self, word="ran"):
+                    self.word = word
+
+                def execute(self, prompt):
+                    return f"{self.word} {prompt}"
+
+            class Mine(SDKAdapter):
+                client_class = Client
+
+                def __init__(self, word):
+                    self.word = word
+
+                def make_client(self, arguments):
+                    return Client(self.word)
+
+            def make(word="made"):
+                return Client(word)
+
+            TestSDKFactory.register("mine", Mine("registered"))
+
+            def call(test):
+                return test.sdk.execute_with_sdk("x")
+
+            def nested(test):
+                with TestSDKFactory.create(TestSDKOptions(sdk="mine", mock_level="none")) as sdk:
+                    return sdk.execute_with_sdk("y")
+
+            if __name__ == "__main__":
+                with IsolatedTestRunner() as runner:
+                    for sdk in ("mine", Mine("given"), Client, make, "of a helper", helper.Client):
+                        options = {"test_sdk_options": TestSDKOptions(sdk=sdk, mock_level="none")}
+                        print(runner.run_isolated_test(call, options=options).unwrap())
+                    options = {"test_sdk_options": TestSDKOptions(sdk="mine", replies={"execute": "mocked"})}
+                    print(runner.run_isolated_test(call, options=options).unwrap())
+                    print(runner.run_isolated_test(nested, options=options).unwrap())
+            """,
+        )
+        ended = run_python("script.py", cwd=self.directory)
+        expected = ["registered x", "given x", "ran x", "made x", "helper x", "helper x", "mocked", "registered y"]
+        self.assertEqual(ended.output.splitlines(), expected)
+
+    @unittest.skipUnless("forkserver" in START_METHODS, "a fresh interpreter has to import all itself")
+    def test_an_sdk_is_imported_once(self) -> None:
+        self.write(
+            "slow_sdk.py",
+            """
+            import os
+            import time
+
+            with open(os.environ["IMPORTS"], "a") as file:
+                file.write("x")
+            time.sleep(0.1)  # so that all calls wait for it
+
+            class Client:
+                def execute(self, prompt):
+                    return prompt
+            """,
+        )
+        self.write(
+            "script.py",
+            """
+            from isolatedunit import IsolatedTestRunner, TestSDKOptions
+
+            if __name__ == "__main__":
+                options = TestSDKOptions(sdk="slow_sdk:Client", mock_level="none")
+                with IsolatedTestRunner(test_sdk_options=options) as runner:
+                    values = runner.map(lambda test, n: test.sdk.execute_with_sdk(n), range(4), unwrap=True)
+                    print(list(values))
+            """,
+        )
+        self.write(
+            "test_slow.py",
+            """
+            from isolatedunit import IsolatedTestCase, TestSDKOptions
+
+            class SlowTest(IsolatedTestCase):
+                sdk_options = TestSDKOptions(sdk="slow_sdk:Client", replies={"execute": 1})
+
+                def test_one(self):
+                    self.assertEqual(self.sdk.execute_with_sdk("x"), 1)
+
+                test_two = test_three = test_one
+            """,
+        )
+        imports = os.path.join(self.directory, "imports")
+        for command in (["script.py"], ["-m", "isolatedunit", "test_slow"]):
+            with self.subTest(command[-1]):
+                ended = run_python(*command, cwd=self.directory, env=environment(IMPORTS=imports))
+                self.assertEqual(ended.exit_code, 0, ended.output)
+                self.assertEqual(os.path.getsize(imports), 1)
+                os.unlink(imports)

@@ -45,6 +45,8 @@ class OptionsTest(unittest.TestCase):
             ({"mock_level": "none"}, "sdk: mock_level 'none' needs an SDK"),
             ({"process_isolation": 1}, "process_isolation: invalid value 1; expected True or False"),
             ({"mock_level": "recorded"}, "pass its file as cassette"),
+            ({"sdk": 5}, "sdk: invalid value 5; expected the name of an SDK, an SDKAdapter, or a client's class"),
+            ({"sdk": SDKAdapter}, r"SDKAdapter is the class of an adapter; pass an instance, SDKAdapter\(\)"),
             (
                 {"mock_level": "none", "replies": {"execute": 1}},
                 "replies need mock_level 'full_mock', not 'none'",

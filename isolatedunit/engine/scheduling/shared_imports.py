@@ -61,8 +61,9 @@ class SharedImportsPlan:
         return [shared_imports for shared_imports in self.expected if shared_imports in self.wanted]
 
     def of(self, home: dict[str, Any] | None) -> Prefix:
-        """The statements that *home* shares with other homes; empty if there are none."""
-        return self._of_home.get(repr(home), ())
+        """The statements that *home* shares with other homes, or says itself that it begins with; empty without any."""
+        own = (home or {}).get("begins with", ())  # such as a call's, whose home is made anew in each of its templates
+        return self._of_home.get(repr(home)) or tuple(map(str, own))
 
 
 def _common(first: Prefix, second: Prefix) -> Prefix:
