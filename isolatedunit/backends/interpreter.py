@@ -128,11 +128,9 @@ def start_worker(setting: Setting, mark: str, capture: Mapping[str, str]) -> tup
 def launch_template(
     mark: str, capture: Mapping[str, str], hash_seed: int | None = None
 ) -> tuple[Any, TemplateConnection]:
-    """Start an interpreter that becomes a template when `prepare` has sent it what it needs.
+    """Start an interpreter that waits for `prepare` to send it what it needs; returns as `start_worker` does.
 
-    Returns as `start_worker` does. This is possible before the run is known. *hash_seed* seeds the hashes of the
-    interpreter; what its own environment says of that is not what it was started with, but what `prepare` sends: the
-    user's own value.
+    Its hashes have this seed, if there is one: processes that list and run tests have to agree on the order of sets.
     """
     return _launch(open_template_connection, mark, "template", capture, hash_seed)
 

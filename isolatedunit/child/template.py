@@ -97,9 +97,8 @@ class Template:
         self._finder: Finder | None = None if like is None else like._finder
         self._tried: set[str] = set() if like is None else like._tried
         self._capture: dict[str, str] = {} if like is None else like._capture
-        self._captured: dict[str, int] = {} if stacks is None else {"stacks": stacks}
-        if like is not None:
-            self._captured = like._captured
+        own = {} if stacks is None else {"stacks": stacks}
+        self._captured: dict[str, int] = own if like is None else like._captured
         self._sizes: list[int] = []
         self._forms: dict[int, bytes] = {}
         self._watch = Watch(self._socket.fileno())
