@@ -30,9 +30,9 @@ SEALED = frozenset(
     for room, names in (
         (
             "child",
-            "bootstrap chunk cleanup collector coverage fixtures function heartbeat import_prefix leak_hunt prebuilt "
-            "random_seed reaper receipt recorder reporter streams suite template tracebacks unknown_names warmth "
-            "worker",
+            "bootstrap chunk cleanup collector coverage fixtures fork_safety function heartbeat import_prefix "
+            "leak_hunt prebuilt random_seed reaper receipt recorder reporter streams suite template tracebacks "
+            "unknown_names warmth worker",
         ),
         ("collection", "addresses bytecode fingerprints import_path locations overrides tags"),
         ("handles", "descriptors leaving origins processes state threads tracker"),

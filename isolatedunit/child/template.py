@@ -18,12 +18,12 @@ import _socket
 import atexit
 import gc
 import os
-import stat
 import struct
 import sys
 import time
 
 from isolatedunit.child import cleanup, fixtures, heartbeat, import_prefix, random_seed, receipt, streams, worker
+from isolatedunit.child.fork_safety import open_channels, what_forbids_forking
 from isolatedunit.child.prebuilt import note_import, prepare
 from isolatedunit.child.reaper import (
     LEAVE_GRACE,
@@ -32,7 +32,6 @@ from isolatedunit.child.reaper import (
     end_all_below,
     end_leftovers,
     give_sigchld,
-    have_children,
     reap_quietly,
     take_sigchld,
 )
@@ -470,22 +469,6 @@ def _close(*descriptors: int | None) -> None:
                 continue  # a fixture has closed it
 
 
-def open_channels() -> set[int]:
-    """List the descriptors of this process that are sockets or pipes: what forks read from one, the others miss."""
-    try:
-        descriptors = [int(name) for name in os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")]
-    except OSError:
-        return set()
-    return {one for one in descriptors if _is_of(one, stat.S_ISSOCK) or _is_of(one, stat.S_ISFIFO)}
-
-
-def _is_of(descriptor: int, kind: Callable[[int], bool]) -> bool:
-    try:
-        return kind(os.fstat(descriptor).st_mode)
-    except OSError:
-        return False
-
-
 def _preload_sdks(home: dict[str, Any]) -> None:
     """Prepare for the SDKs that tests or calls name in their options, and need not import themselves."""
     preloading = sys.modules.get("isolatedunit.sdk.preloading")
@@ -493,17 +476,3 @@ def _preload_sdks(home: dict[str, Any]) -> None:
         preloading.preload_noted()
         if "sdk" in home:
             preloading.preload(*home["sdk"])
-
-
-def what_forbids_forking(open_before: set[int]) -> str | None:
-    """Say what the import left behind that a fork would share or lose; None if there is nothing."""
-    lost = cleanup.what_a_fork_loses()
-    if lost is not None:
-        return lost
-    if have_children():
-        children = [processes.describe_process(child) for child in processes.children_of_this_process()]
-        return f"a child process running ({', '.join(child['command'] or str(child['pid']) for child in children)})"
-    opened = open_channels() - open_before
-    if any(_is_of(one, stat.S_ISSOCK) for one in opened):
-        return "a socket open (an event loop that is not closed has one, too)"
-    return "a pipe open (executors and queues of multiprocessing have one, too)" if opened else None

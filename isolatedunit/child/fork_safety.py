@@ -1,0 +1,45 @@
+"""Finds out whether a process can be forked after what it has imported."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from isolatedunit.child import cleanup
+from isolatedunit.child.reaper import have_children
+from isolatedunit.system import processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def open_channels() -> set[int]:
+    """List the descriptors of this process that are sockets or pipes: what forks read from one, the others miss."""
+    try:
+        descriptors = [int(name) for name in os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")]
+    except Exception:  # an audit hook of the module's may refuse it
+        return set()
+    return {one for one in descriptors if _is_of(one, stat.S_ISSOCK) or _is_of(one, stat.S_ISFIFO)}
+
+
+def _is_of(descriptor: int, kind: Callable[[int], bool]) -> bool:
+    try:
+        return kind(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
+
+
+def what_forbids_forking(open_before: set[int]) -> str | None:
+    """Say what the import left behind that a fork would share or lose; None if there is nothing."""
+    lost = cleanup.what_a_fork_loses()
+    if lost is not None:
+        return lost
+    if have_children():
+        children = [processes.describe_process(child) for child in processes.children_of_this_process()]
+        return f"a child process running ({', '.join(child['command'] or str(child['pid']) for child in children)})"
+    opened = open_channels() - open_before
+    if any(_is_of(one, stat.S_ISSOCK) for one in opened):
+        return "a socket open (an event loop that is not closed has one, too)"
+    return "a pipe open (executors and queues of multiprocessing have one, too)" if opened else None
