@@ -82,6 +82,7 @@ LOOKS_INTO_MODULES = {
     "child.random_seed": ("watch", "look", "restore", "_state"),
     "child.receipt": ("discard_inherited_exit_functions",),
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
+    "child.template": ("_preload_sdks",),
     "child.warmth": ("ask", "report", "_compiled", "_looks_at_modules", "_import", "_compile"),
     "child.unknown_names": ("find_unknown", "module_of", "_is_module"),
     "collection.addresses": (
