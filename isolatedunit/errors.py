@@ -52,6 +52,10 @@ class CarryError(IsolatedUnitError):
     """A function, its arguments or its return value cannot be sent to another process."""
 
 
+class NoDebugger(IsolatedUnitError):
+    """A test came to a ``breakpoint()`` in a process without a terminal."""
+
+
 class TestNotFound(IsolatedUnitError):
     """The process that should run a test does not find it, or finds a different test of that name."""
 
