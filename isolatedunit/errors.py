@@ -100,6 +100,10 @@ class ChildTraceback(IsolatedUnitError):
         return f"\n\n{self.args[0]}"
 
 
+class NoDebugger(IsolatedUnitError):
+    """A test came to a ``breakpoint()`` in a process without a terminal."""
+
+
 class TestNotFound(IsolatedUnitError):
     """The process that should run a test does not find it, or finds a different test of that name."""
 

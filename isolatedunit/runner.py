@@ -205,7 +205,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 prestarted=self.prestarted,
             )
             try:
-                with heeding_signals(run.control):
+                with heeding_signals(run.control, run.control.pass_on if self.options.debug else None):
                     if deferred.pending:
                         run.control.interrupt()
                         deferred.pending = 0

@@ -12,7 +12,13 @@ import os
 import sys
 
 from isolatedunit.child import PLAIN, heartbeat, reaper, receipt, worker
-from isolatedunit.child.streams import move_out_of_the_way, redirect, take_capture, write_through
+from isolatedunit.child.streams import (
+    move_out_of_the_way,
+    redirect,
+    refuse_breakpoint,
+    take_capture,
+    write_through,
+)
 from isolatedunit.collection import bytecode, import_path
 from isolatedunit.protocol import channel
 from isolatedunit.system.monkey_patches import patch_by_gevent
@@ -66,6 +72,8 @@ def _serve(pipe: channel.PipeEnd) -> None:
 def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
     channel.current = pipe
     redirect(os.open(os.devnull, os.O_RDONLY), 0)
+    if sys.breakpointhook is sys.__breakpointhook__:
+        sys.breakpointhook = refuse_breakpoint
     stacks = take_capture(prepare.capture)
     if "stdout" in prepare.capture:
         write_through()

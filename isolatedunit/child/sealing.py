@@ -54,7 +54,7 @@ HELD = frozenset(_HELD.split()) | {os.path.__name__}
 
 LIVE = {
     "sys": (
-        *("argv", "path", "excepthook", "warnoptions", "flags"),
+        *("argv", "path", "breakpointhook", "excepthook", "warnoptions", "flags"),
         *(f"{under}{name}{under}" for name in ("stdin", "stdout", "stderr") for under in ("", "__")),
     ),
     "warnings": ("filters",),

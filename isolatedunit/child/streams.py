@@ -7,6 +7,7 @@ import io
 import os
 import sys
 
+from isolatedunit.errors import NoDebugger
 from isolatedunit.system import processes
 
 TYPE_CHECKING = False
@@ -33,6 +34,16 @@ def take_capture(capture: dict[str, str]) -> int | None:
     stacks = move_out_of_the_way(open_capture(capture["stacks"]))
     dump_stacks_to(stacks)
     return stacks
+
+
+def refuse_breakpoint(*args: Any, **values: Any) -> Any:
+    """Take the place of Python's hook for ``breakpoint()``: its debugger would read standard input, which is empty.
+
+    With PYTHONBREAKPOINT the user has chosen another one, or none. Raises `NoDebugger`.
+    """
+    if os.environ.get("PYTHONBREAKPOINT"):
+        return sys.__breakpointhook__(*args, **values)
+    raise NoDebugger("breakpoint(): this process has no terminal; run the test with --debug, which hands it yours")
 
 
 def redirect(source: int, target: int) -> None:

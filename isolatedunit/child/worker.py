@@ -88,6 +88,10 @@ def execute(
                 reporter.flush()  # importing may take a while
             cleanup.import_needed(command)
             cleanup.limit(command.settings)
+            if command.settings.debug:
+                from isolatedunit.child import debugging
+
+                debugging.begin(command.settings)
             if isinstance(command, RunFunction):
                 exit_code = _call_function(command, reporter, spawned)
             else:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gc
 import sys
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
 from isolatedunit.cli.exit_codes import FAILURE, INTERNAL, INTERRUPTED, NO_TESTS, SUCCESS
 from isolatedunit.cli.parser import Wanted
-from isolatedunit.config.consequences import seed_in_environment, with_hash_seed
+from isolatedunit.config.consequences import seed_in_environment, with_debugging, with_hash_seed
 from isolatedunit.config.options import Options
 from isolatedunit.config.output_files import REPORTS
-from isolatedunit.errors import BackendUnavailable
+from isolatedunit.errors import BackendUnavailable, OptionError
 from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.terminal.streams import (
     Filter,
@@ -114,6 +114,15 @@ def _begin_template(options: Options, closing: ExitStack) -> Prestarted | None:
     return prestarted
 
 
+def _lending_terminal() -> AbstractContextManager[None]:
+    """A context in which tests use the terminal; raises `OptionError` if there is none."""
+    from isolatedunit.system.terminal import keeping_settings, path_of_input
+
+    if path_of_input() is None:
+        raise OptionError("--debug: standard input is closed, or cannot be handed to a test; use a terminal.")
+    return keeping_settings()
+
+
 def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: ExitStack) -> None:
     """Give the runner what a replay does not have: a live page, and the commands that run tests again."""
     from isolatedunit.cli.rerun import RerunCommands
@@ -138,8 +147,10 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
 
         return show_tests(wanted)
     is_run = past is None
-    options = with_hash_seed(wanted.options) if is_run else wanted.options
+    options = with_debugging(with_hash_seed(wanted.options)) if is_run else wanted.options
     with deferring_interrupts(), ExitStack() as closing:
+        if options.debug:
+            closing.enter_context(_lending_terminal())
         prestarted = _begin_template(options, closing) if is_run else None
         display = _display_of(options) if is_run else None
         if display is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from typing import Any
 
 from isolatedunit.config.converters import hash_seed
 from isolatedunit.config.options import Options
@@ -30,8 +31,40 @@ def with_consequences(options: Options) -> Options:
         options = replace(options, seed=secrets.randbelow(_SEEDS))
     if options.last_failed and options.history is None:
         raise OptionError("--last-failed: this needs a history; remove --history none.")
-    options = with_hash_seed(options)
+    options = with_debugging(with_hash_seed(options))
     return replace(options, shuffle=True) if options.seed is not None else options
+
+
+NOT_WHILE_DEBUGGING: dict[str, Any] = {
+    "process_timeout": None,
+    "slow_after": None,
+    "cpu_limit": None,
+    "memory_limit": None,
+    "max_processes": None,
+    "max_open_files": None,
+    "retries": 0,
+    "hunt_leaks": 0,
+}
+"""What no test has while it is debugged, whatever its class says."""
+
+
+def with_debugging(options: Options) -> Options:
+    """The options; if tests are debugged, without what would end or hide a test while somebody looks at it."""
+    if not (options.debug or options.pdb):
+        return options
+    # what runs once for all tests of a class would run in a process without a terminal
+    fork_after = "import" if options.fork_after == "fixtures" else options.fork_after
+    return replace(
+        options,
+        debug=True,
+        capture=False,
+        max_concurrent_processes=1,
+        fork_after=fork_after,
+        run_timeout=None,
+        coverage=False,
+        profile=None,
+        **NOT_WHILE_DEBUGGING,
+    )
 
 
 def with_hash_seed(options: Options) -> Options:

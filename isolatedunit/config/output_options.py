@@ -117,6 +117,18 @@ class OutputOptions:
         metavar="T",
     )
 
+    # ---- debugging
+    debug: bool = option(
+        False,
+        flag,
+        "hand the terminal to each test, one after another, without limits: for breakpoint(), pdb, input() and Ctrl-C",
+        "--debug",
+        section="debugging",
+    )
+    pdb: bool = option(
+        False, flag, "as --debug, and open the debugger where a test fails, with its fixtures still up", "--pdb"
+    )
+
     # ---- what is measured
     profile: str | None = option(
         None,

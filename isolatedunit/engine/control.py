@@ -32,6 +32,10 @@ class Control:
         self.interrupts += 1
         self._loop.wake_up()
 
+    def pass_on(self) -> None:
+        """Send a Ctrl-C to the tests that run; where none does, it interrupts the run."""
+        self._add(self._pass_on)
+
     def suspend(self) -> None:
         """Stop this process and everything that runs, as on a Ctrl-Z, until the shell continues it."""
         self._add(self._suspend)
@@ -73,6 +77,10 @@ class Control:
         if action not in self._actions:  # a key that is held down sends its signal again and again
             self._actions.append(action)
         self._loop.wake_up()
+
+    def _pass_on(self) -> None:
+        if not self._loop.pass_on_interrupt():
+            self.interrupt()
 
     def _suspend(self) -> None:
         self._loop.suspend(self._pids_with_successor())

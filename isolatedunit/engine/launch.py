@@ -155,6 +155,10 @@ class Launcher:
         profile = self._measuring.profile
         values = {name: _bounded(getattr(options, name)) for name in _SAME_AS_OPTIONS}
         values["heartbeat_interval"] = min(options.heartbeat_interval, _LONGEST_INTERVAL)
+        if options.debug:
+            from isolatedunit.system.terminal import path_of_input
+
+            values["terminal"] = path_of_input()
         values["warnings"], values["ipc"] = self._warnings, options.enable_ipc
         if profile is not None:
             values["profiler"], values["profile_directory"] = options.profiler, profile

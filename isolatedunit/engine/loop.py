@@ -8,6 +8,7 @@ after the news of its end.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -181,6 +182,14 @@ class Loop:
             (running.child for running in self._running.values() if running.child is not None), pids_with_successor
         )
         self._suspended_for += self._clock() - began
+
+    def pass_on_interrupt(self) -> bool:
+        """Send SIGINT to the processes of the tests that run; False if there are none."""
+        children = [running.child for running in self._running.values() if running.child is not None]
+        own = [pids[0] for child in children if (pids := child.processes())]
+        for process in own:
+            processes.send_signal(process, signal.SIGINT)
+        return bool(own)
 
     def inspect(self) -> None:
         """Publish what runs now, for how long, and the stacks of its threads."""

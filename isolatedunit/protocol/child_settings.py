@@ -21,7 +21,8 @@ class ChildSettings(Typed):
     *isolation* is the option. *shares_process*: there is more than one test for this child. *prebuilt*: a template that
     has loaded the module of the test may prepare the test before it forks the child. *directory* is the temporary
     directory of a function that is called; tests have none. *passing_subtests*: subtests that pass are reported, too.
-    *warm* is the option.
+    *warm* is the option. With *debug* the test gets the *terminal*, the path of the runner's standard input, and with
+    *pdb* also a debugger where it fails.
     """
 
     failfast: bool
@@ -47,6 +48,9 @@ class ChildSettings(Typed):
     directory: str | None = None
     passing_subtests: bool = False
     warm: str = "auto"
+    debug: bool = False
+    pdb: bool = False
+    terminal: str | None = None
 
     @property
     def has_limits(self) -> bool:

@@ -59,9 +59,9 @@ def deferring_interrupts() -> Iterator[Deferred]:
 
 
 @contextlib.contextmanager
-def heeding_signals(run: Controlled) -> Iterator[None]:
+def heeding_signals(run: Controlled, on_ctrl_c: Callable[[], None] | None = None) -> Iterator[None]:
     """A context in which signals control *run*: Ctrl-C, SIGTERM and SIGHUP interrupt it, SIGTSTP (Ctrl-Z) suspends
-    it, and SIGQUIT (Ctrl-\\) and SIGUSR1 show the running tests.
+    it, and SIGQUIT (Ctrl-\\) and SIGUSR1 show the running tests. *on_ctrl_c*, if given, is called for a Ctrl-C instead.
 
     Except for Ctrl-C, signals that the program already handles or ignores (as under ``nohup``) are left as they
     are. Outside of the main thread this has no effect, because Python sets handlers only there.
@@ -69,7 +69,7 @@ def heeding_signals(run: Controlled) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {signal.SIGINT: _handle(signal.SIGINT, run.interrupt)}
+    before = {signal.SIGINT: _handle(signal.SIGINT, on_ctrl_c or run.interrupt)}
     for names, call in zip(_FOR_DEFAULT, (run.interrupt, run.suspend, run.inspect), strict=True):
         for name in names:
             number = getattr(signal, name, None)

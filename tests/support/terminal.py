@@ -57,6 +57,10 @@ class Terminal:
         self.screen.resize(lines, columns)
         self._set_size(self._descriptor, columns, lines)
 
+    def type(self, text: str) -> None:
+        """Type *text*, as a user does: a newline is the return key, ``\\x03`` a Ctrl-C."""
+        os.write(self._descriptor, text.encode("utf-8"))
+
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
         """Read until *condition* holds."""
         deadline = time.monotonic() + PATIENCE

@@ -8,6 +8,10 @@ import unittest.mock
 from isolatedunit import IsolatedTestCase, OptionError, isolated, tag
 from isolatedunit.collection.overrides import find_misspelt, overrides_of
 from isolatedunit.collection.tags import tags_of
+from isolatedunit.config.consequences import with_debugging
+from isolatedunit.config.options import Options
+from isolatedunit.engine.scheduling.units import OptionsOf
+from isolatedunit.model.results import PlannedTest
 from tests.support.sample_suite import faces_suite
 
 
@@ -70,6 +74,20 @@ class TagTest(unittest.TestCase):
         for wrong in ((), (unittest,), ("",)):
             with self.assertRaisesRegex(TypeError, "@tag takes texts"):
                 tag(*wrong)
+
+
+class DebuggingTest(unittest.TestCase):
+    def test_nothing_ends_a_test_that_is_debugged(self) -> None:
+        planned = PlannedTest(0, "m.C.t", "t", None, "m.C", "m", overrides={"process_timeout": 1.0, "group": "db"})
+        by_pattern = ("*", {"retries": 4})
+        given = Options(pdb=True, process_timeout=3.0, retries=2, fork_after="fixtures", overrides=(by_pattern,))
+        options = with_debugging(given)
+        of_test = OptionsOf(options)(planned)
+        self.assertEqual((of_test.process_timeout, of_test.retries, of_test.group), (None, 0, "db"))
+        self.assertEqual((options.debug, options.capture, options.max_concurrent_processes), (True, False, 1))
+        self.assertEqual(options.fork_after, "import")
+        self.assertEqual(with_debugging(options), options)
+        self.assertEqual(with_debugging(Options(retries=2)), Options(retries=2))
 
 
 class MisspeltTest(unittest.TestCase):

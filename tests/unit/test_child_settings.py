@@ -14,6 +14,7 @@ from isolatedunit.errors import ProtocolError
 from isolatedunit.instrumentation.instruments import Measuring
 from isolatedunit.protocol.child_settings import ChildSettings
 from isolatedunit.protocol.messages import COMMANDS, RunTest, decode, encode
+from isolatedunit.system.terminal import path_of_input
 
 
 def made_for(options: Options, **of_attempt: Any) -> ChildSettings:
@@ -50,6 +51,8 @@ class ChildSettingsTest(unittest.TestCase):
                     "memory_growth_limit": "1M",
                     "hunt_leaks": 4,
                     "profile": "profiles",
+                    "debug": True,
+                    "pdb": True,
                 },
                 "test",
             )
@@ -82,6 +85,9 @@ class ChildSettingsTest(unittest.TestCase):
                 "directory": None,
                 "passing_subtests": False,
                 "warm": "auto",
+                "debug": True,
+                "pdb": True,
+                "terminal": path_of_input(),
             },
         )
         self.assertEqual(arrived, command)

@@ -41,6 +41,7 @@ TABLE: tuple[tuple[dict[str, Any], set[str], set[str]], ...] = (
     ({"profile": "profiles"}, FORKED - {"prebuilt"}, {"prespawn"}),
     ({"hunt_leaks": 3}, FORKED - {"prebuilt"}, {"prespawn"}),
     ({"memory_growth_limit": 2**20}, FORKED - {"prebuilt"}, {"prespawn"}),
+    ({"debug": True}, FORKED - {"prebuilt"}, {"prespawn"}),
     ({"track_handles": "on"}, FORKED - {"prebuilt"}, {"prespawn"}),
     ({"leaks": "fail"}, FORKED - {"prebuilt"}, {"prespawn"}),
     ({"leaks": "fail", "track_handles": "off"}, FORKED, {"prespawn"}),

@@ -101,6 +101,7 @@ class LayersTest(unittest.TestCase):
         in_child = {name for name in MODULES if name.startswith("isolatedunit.child")}
         # of calls, of tracked handles, and of measured runs
         seldom = {"isolatedunit.child.function", "isolatedunit.handles.result", "isolatedunit.child.coverage"}
+        seldom.add("isolatedunit.child.debugging")
         in_child |= {name for name in MODULES if name.startswith("isolatedunit.handles")}
         in_child -= seldom
         waiting = list(in_child)

@@ -282,6 +282,8 @@ class CommandLineTest(ProjectTestCase):
 
     def test_every_option_of_the_table_has_its_flag(self) -> None:
         given: dict[str, tuple[list[str], Any]] = {
+            "debug": (["--debug"], True),
+            "pdb": (["--pdb"], True),
             "exclude": (["--exclude", "x", "--exclude", "a and not b"], ("*x*", "a and not b")),
             "tags": (["--tag", "slow", "--tag", "db or net"], ("slow", "db or net")),
             "exclude_tags": (["--exclude-tag", "slow"], ("slow",)),

@@ -16,6 +16,7 @@ SOURCES = Sources.below(REPOSITORY)
 
 NOT_SEALED = {
     "isolatedunit.child": "what a plain interpreter has imported is noted there, before anything is sealed",
+    "isolatedunit.child.debugging": "what a user debugs a test with, who is to see the process as it is",
     "isolatedunit.child.orphan_reaper": "a script of its own, which runs in no test's process",
     "isolatedunit.child.sealing": "what seals; it executes itself a second time",
     "isolatedunit.handles": "names for tests' authors",

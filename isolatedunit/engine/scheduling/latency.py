@@ -68,7 +68,9 @@ class LatencyPolicy:
         """
         if options.fork_after == "start" or not self._capabilities_of(options).has_templates:
             return False
-        is_observed = options.hunt_leaks or options.memory_growth_limit is not None or self.options.profile is not None
+        of_run = self.options
+        is_observed = options.hunt_leaks or options.memory_growth_limit is not None
+        is_observed = is_observed or of_run.profile is not None or of_run.debug
         return len(of_tests) == 1 and not is_observed and not of_tests[0].tracks_handles
 
     def _start_method_of(self, options: Options) -> str:

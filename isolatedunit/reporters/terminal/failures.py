@@ -118,6 +118,9 @@ def short_name_of(tests: tuple[str, ...]) -> str:
     return common[-1] if common else "tests"
 
 
+_WANTED_DEBUGGER = ("NoDebugger", "BdbQuit")
+"""What is raised by a ``breakpoint()``, and by a debugger of the test's own, where there is no terminal."""
+
 HEADINGS = {"addError": "ERROR", "addFailure": "FAIL", "addUnexpectedSuccess": "UNEXPECTED SUCCESS"}
 """unittest's headings for what makes a run fail, by the methods of its result."""
 
@@ -148,6 +151,8 @@ class FailureFormatter:
                 command = self.command_for(report)
                 if command is not None:
                     texts[place] += f"\nTo run it again: {command}\n"
+                    if str(report.notes[place].exception).rpartition(".")[2] in _WANTED_DEBUGGER:
+                        texts[place] += f"To debug it: {command} --debug\n"
                 break
         return texts
 

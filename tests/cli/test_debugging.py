@@ -1,0 +1,164 @@
+"""Debugging: without these tests, a debugger could find no terminal, fixtures torn down, or a test ended under it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import unittest
+
+from tests.support.command_line import environment
+from tests.support.optional import optional
+from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import START_METHODS
+from tests.support.waiting import PATIENCE
+
+TESTS = """
+    import pdb
+    import unittest
+    from isolatedunit import IsolatedTestCase
+
+    class It(IsolatedTestCase):
+        process_timeout = 0.5
+        retries = 3
+
+        @classmethod
+        def setUpClass(cls):
+            cls.above = "class is up"
+
+        @classmethod
+        def tearDownClass(cls):
+            cls.above = None
+
+        def setUp(self):
+            self.here = "test is up"
+
+        def tearDown(self):
+            self.here = None
+            print("torn down")
+
+        def test_breakpoint(self):
+            value = 41
+            breakpoint()
+            value += 1
+            self.assertEqual(value, 42)
+
+        def test_trace(self):
+            pdb.set_trace()
+
+        def test_fails(self):
+            value = 43
+            with self.subTest(1):
+                self.assertEqual(value, 44)
+
+        @unittest.expectedFailure
+        def test_is_expected_to_fail(self):
+            self.fail()
+
+        def test_asks(self):
+            self.assertEqual(input("who? "), "me")
+
+        def test_loops(self):
+            going = True
+            print("looping")
+            while going:
+                pass
+    """
+
+
+class WithoutTest(ProjectTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("test_it.py", TESTS)
+
+    def test_a_breakpoint_says_how_to_debug_the_test(self) -> None:
+        for name, exception in (
+            ("test_breakpoint", "NoDebugger: breakpoint(): this process has no terminal"),
+            ("test_trace", "BdbQuit"),
+        ):
+            with self.subTest(name):
+                ended = self.run_here(f"test_it.It.{name}", "--hash-seed", "1", "--retries", "0")
+                self.assertEqual(ended.exit_code, 1)
+                self.assertIn(exception, ended.output)
+                command = f"python -m isolatedunit test_it.It.{name} --hash-seed 1 --debug"
+                self.assertIn(f"\nTo debug it: {command}\n", ended.output)
+
+    def test_a_debugger_of_the_users_own(self) -> None:
+        self.write("mine.py", "def stop():\n    print('my debugger')\n")
+        for hook, output in (("0", ""), ("mine.stop", "my debugger\n")):
+            with self.subTest(hook):
+                env = environment(PYTHONBREAKPOINT=hook)
+                (test,) = self.run_here("test_it.It.test_breakpoint", env=env).tests().values()
+                self.assertEqual((test["outcome"], test["stdout"]), ("passed", f"{output}torn down\n"))
+
+
+@unittest.skipUnless(sys.platform == "linux", "hands over a pipe by /proc")
+class PipeTest(ProjectTestCase):
+    """What somebody types into the debugger comes from a pipe here."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("test_it.py", TESTS)
+
+    def session(self, typed: str, *arguments: str) -> tuple[int, str]:
+        """The exit code and the output of a command into which this is typed."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "isolatedunit", *arguments],
+            cwd=self.directory,
+            env=environment(),
+            input=typed,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return ended.returncode, ended.stdout
+
+    def test_breakpoint(self) -> None:
+        for method in START_METHODS:
+            for name in ("test_breakpoint", "test_trace"):
+                with self.subTest(method, name=name):
+                    code, output = self.session(
+                        "p self.here, self.above\nc\n", "--debug", f"test_it.It.{name}", "--start-method", method
+                    )
+                    self.assertEqual(code, 0, output)
+                    self.assertIn("('test is up', 'class is up')", output)
+
+    def test_post_mortem(self) -> None:
+        typed = "p value, self.here, self.above\nq\n"
+        code, output = self.session(typed, "--pdb", "test_it.It.test_fails", "test_it.It.test_is_expected_to_fail")
+        self.assertEqual(code, 1, output)
+        self.assertIn("-> self.assertEqual(value, 44)\n(Pdb) (43, 'test is up', 'class is up')\n", output)
+        self.assertLess(output.index("(Pdb)"), output.index("torn down"))
+        self.assertEqual(output.count("(Pdb)"), 2)  # one for each line that was typed
+        self.assertIn("FAILED (failures=1, expected failures=1)", output)
+
+    def test_input(self) -> None:
+        self.assertEqual(self.session("me\n", "--debug", "test_it.It.test_asks")[0], 0)
+
+
+@unittest.skipIf(optional("pyte") is None or os.name != "posix", "needs pyte, and a terminal")
+class TerminalTest(ProjectTestCase):
+    def test_a_session_on_a_terminal(self) -> None:
+        from tests.support.terminal import Terminal
+
+        self.write("test_it.py", TESTS)
+        arguments = "-m", "isolatedunit", "--debug", "test_it.It.test_loops"
+        terminal = Terminal(*arguments, cwd=self.directory, env=environment())
+        self.addCleanup(terminal.end)
+        for shown, typed in (
+            ("looping", "\x03"),
+            ("(Pdb)", "p going, self.here\n"),
+            ("(True, 'test is up')", "\x03"),
+            ("--KeyboardInterrupt--", "going = False\n"),
+            ("(Pdb) going = False", "c\n"),
+        ):
+            terminal.wait_for(lambda: shown in terminal.text, shown)  # noqa: B023 - called at once
+            terminal.type(typed)
+        self.assertEqual(terminal.wait(), 0, terminal.text)
+        self.assertIn("1 passed, 0 failed, 0 skipped", terminal.text)
+
+
+if __name__ == "__main__":
+    unittest.main()
