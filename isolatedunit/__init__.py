@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         IsolatedUnitError,
         OptionError,
         RunnerClosed,
+        UnexpectedRequest,
     )
     from isolatedunit.handles import HandleCleanupResult, HandleTracker, HandleTrackerMixin
     from isolatedunit.protocol.ipc import ipc
@@ -50,6 +51,7 @@ __all__ = [
     "TestSDK",
     "TestSDKFactory",
     "TestSDKOptions",
+    "UnexpectedRequest",
     "ipc",
     "isolated",
     "tag",
@@ -77,6 +79,7 @@ _HOMES = {
     "TestSDK": "sdk",
     "TestSDKFactory": "sdk",
     "TestSDKOptions": "sdk",
+    "UnexpectedRequest": "errors",
     "ipc": "protocol.ipc",
     "isolated": "case",
     "tag": "case",

@@ -153,7 +153,10 @@ def _make_client(sdk: TestSDK) -> Any:
         return mocks.make_mock(shape, {**adapter.default_replies(), **options.replies})
     if options.mock_level == "recorded":
         assert options.cassette is not None
-        recording = cassette.play(options.cassette)
+        path = os.fspath(options.cassette)
+        recording = cassette.open_cassette(
+            path, options.record_mode, options.recording, scrubs_secrets=options.scrub_secrets
+        )
         sdk.on_close(lambda: recording.__exit__(None, None, None))
     elif options.mock_level == "partial_mock":
         servers = _Servers(sdk)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -14,12 +15,17 @@ from isolatedunit.sdk.preloading import note
 MockLevel = Literal["full_mock", "recorded", "partial_mock", "none"]
 SessionBehavior = Literal["isolated", "shared", "detect"]
 Authentication = Literal["mock", "environment", "none"]
+RecordMode = Literal["none", "once", "new_episodes", "all"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mock_level": get_args(MockLevel),
     "session_behavior": get_args(SessionBehavior),
     "authentication": get_args(Authentication),
+    "record_mode": get_args(RecordMode),
 }
+
+RECORDING = ("match_on", "filter_headers", "filter_query_parameters", "filter_post_data_parameters")
+"""The options that are passed on to vcrpy under the same names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +44,11 @@ class TestSDKOptions:
     caller's credentials hidden), ``shared`` (one session for the whole run) or ``detect`` (the session found
     in the environment). *authentication* is ``mock``, ``environment`` (its credentials) or ``none``.
 
+    *record_mode* is vcrpy's: ``none`` only answers from *cassette*, ``once`` records it if it does not exist,
+    ``new_episodes`` adds what it lacks, and ``all`` records everything anew. *match_on* and the filters are vcrpy's,
+    too; *match_on* may also contain functions of two requests. *cassette_options* are other settings of vcrpy's. If
+    *scrub_secrets* is True, nothing that looks like a secret is recorded.
+
     *arguments* go to the client's constructor. *execute* names the method that
     `TestSDK.execute_with_sdk` calls. If *process_isolation* is False, an `IsolatedTestCase` runs in its
     runner's process; if *enable_handle_tracking* is False, the handle tracker is not used.
@@ -53,7 +64,14 @@ class TestSDKOptions:
     enable_handle_tracking: bool = True
     arguments: Mapping[str, Any] = field(default_factory=dict)
     replies: Mapping[str, Any] = field(default_factory=dict)
-    cassette: str | None = None
+    cassette: str | os.PathLike[str] | None = None
+    record_mode: RecordMode = "none"
+    match_on: Sequence[str | Callable[[Any, Any], Any]] = ()
+    filter_headers: Sequence[Any] = ()
+    filter_query_parameters: Sequence[Any] = ()
+    filter_post_data_parameters: Sequence[Any] = ()
+    cassette_options: Mapping[str, Any] = field(default_factory=dict)
+    scrub_secrets: bool = True
     execute: str | None = None
 
     def __new__(cls, **given: Any) -> TestSDKOptions:
@@ -78,7 +96,13 @@ class TestSDKOptions:
     @property
     def modules(self) -> list[str]:
         """The modules that a test with these options needs, if they exist."""
-        return [__package__, *modules_of(self.sdk)]
+        return [__package__, *(["vcr"] if self.mock_level == "recorded" else []), *modules_of(self.sdk)]
+
+    @property
+    def recording(self) -> dict[str, Any]:
+        """The settings for vcrpy."""
+        named = {name: getattr(self, name) for name in RECORDING if getattr(self, name)}
+        return {**self.cassette_options, **named}
 
     @property
     def as_preloaded(self) -> tuple[str, list[str]]:
@@ -101,21 +125,31 @@ class TestSDKOptions:
             value = getattr(self, name)
             if value not in words:
                 raise OptionError(f"TestSDKOptions: {name}: invalid value {value!r}; {hint_for(str(value), words)}")
-        for name in ("process_isolation", "enable_handle_tracking"):
+        for name in ("process_isolation", "enable_handle_tracking", "scrub_secrets"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(
                     f"TestSDKOptions: {name}: invalid value {getattr(self, name)!r}; expected True or False."
                 )
         if self.mock_level == "recorded" and self.cassette is None:
             raise OptionError("TestSDKOptions: mock_level 'recorded' needs a recording; pass its file as cassette.")
-        if self.replies and self.mock_level != "full_mock":
-            raise OptionError(f"TestSDKOptions: replies need mock_level 'full_mock', not {self.mock_level!r}.")
-        if not self.sdk and self.mock_level != "full_mock":
+        self._check_level()
+        note(self.sdk, self.replies)
+
+    def _check_level(self) -> None:
+        """Refuse options that have no effect at this mock level."""
+        level = self.mock_level
+        for name in (*RECORDING, "cassette_options"):
+            if getattr(self, name) and level != "recorded":
+                raise OptionError(f"TestSDKOptions: {name} needs mock_level 'recorded', not {level!r}.")
+        if self.replies and level != "full_mock":
+            raise OptionError(f"TestSDKOptions: replies need mock_level 'full_mock', not {level!r}.")
+        if isinstance(self.match_on, str):
+            raise OptionError(f"TestSDKOptions: match_on: invalid value {self.match_on!r}; expected a list of names.")
+        if not self.sdk and level != "full_mock":
             raise OptionError(
-                f"TestSDKOptions: sdk: mock_level {self.mock_level!r} needs an SDK; name a registered one, or give "
+                f"TestSDKOptions: sdk: mock_level {level!r} needs an SDK; name a registered one, or give "
                 "package.module:ClientClass."
             )
-        note(self.sdk, self.replies)
 
     def _check_sdk(self) -> None:
         if isinstance(self.sdk, type) and issubclass(self.sdk, SDKAdapter):
