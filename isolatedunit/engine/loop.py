@@ -54,14 +54,7 @@ from isolatedunit.engine.running import Running
 from isolatedunit.engine.selector import Waiter
 from isolatedunit.engine.watchdog import Watchdog
 from isolatedunit.errors import SpawnError
-from isolatedunit.model.events import (
-    AttemptStarted,
-    Listener,
-    OutputWritten,
-    ResourcesSampled,
-    RunInspected,
-    TestBegan,
-)
+from isolatedunit.model.events import AttemptStarted, Listener, OutputWritten, ResourcesSampled, RunInspected, TestBegan
 from isolatedunit.model.moments import NEVER
 from isolatedunit.protocol.channel import read_receipts
 from isolatedunit.protocol.messages import Reply, Report, Requested, TestStarted
