@@ -17,6 +17,7 @@ import enum
 import io
 import marshal
 import os
+import pickle
 import sys
 import types
 import typing
@@ -30,6 +31,7 @@ import dill
 from isolatedunit.protocol import uncarried
 from isolatedunit.protocol.uncarried import MAIN
 
+_ATOMS = frozenset({bool, int, float, complex, str, bytes})
 _MADE_WITH_CLASS = ("__dict__", "__weakref__", "__orig_bases__", "__annotate_func__", "__annotations_cache__")
 _OF_ABC = ("_abc_impl", "_abc_registry", "_abc_cache", "_abc_negative_cache", "_abc_negative_cache_version")
 _IN_FUNCTION = ("__defaults__", "__kwdefaults__", "__doc__", "__qualname__", "__module__", "__type_params__")
@@ -53,6 +55,8 @@ def dumps_with_modules(thing: Any) -> bytes:
 
 
 def _pickle(thing: Any, savers: dict[type, Any], *, answers: bool = False) -> bytes:
+    if type(thing) in _ATOMS:  # what most functions return, and C alone pickles
+        return pickle.dumps(thing)
     file = io.BytesIO()
     pickler = dill.Pickler(file)
     pickler.dispatch = _Dispatch({**dill.Pickler.dispatch, **savers, **uncarried.savers()})
