@@ -42,10 +42,14 @@ class IsolatedTestCase(unittest.TestCase):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _keep_fixtures_for_the_child(cls)
+        if isinstance(vars(cls).get("sdk_options"), dict):
+            from isolatedunit.sdk.options import TestSDKOptions
+
+            cls.sdk_options = TestSDKOptions.of(cls.sdk_options, f"{cls.__qualname__}: sdk_options")
 
     sdk_options: TestSDKOptions | None = None
     """If set, each test of the class has ``self.sdk`` and ``self.session_id``, made before its
-    ``setUp`` and closed after its cleanups."""
+    ``setUp`` and closed after its cleanups. A class may set a dictionary of the fields, too."""
 
     sdk: TestSDK
     session_id: str

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from isolatedunit.calls.result import IsolatedTestResult
+from isolatedunit.errors import CarryError
 from isolatedunit.model.events import Event, ProgressMade
 from isolatedunit.reporters.listeners import GuardedListener
 
@@ -29,6 +30,9 @@ class IsolatedFuture(Future[IsolatedTestResult[Any]]):
         self._listeners: list[GuardedListener] = []
         self._last_progress: ProgressMade | None = None
         self._progress_lock = threading.Lock()
+
+    def __reduce__(self) -> Any:
+        raise CarryError("a future belongs to the process of its runner; pass what it gives")
 
     def cancel(self) -> bool:
         """Cancel the call, even a running one; returns False if it is already done."""

@@ -199,17 +199,14 @@ def global_names(code: types.CodeType) -> tuple[str, ...]:
 
 # ---- what is refused
 
+_Saver = Callable[[Any, Any], None]
 
-def savers() -> dict[type, Callable[[Any, Any], None]]:
+
+def savers() -> dict[type, _Saver]:
     """For each type that must not be carried, or not as it is, what a pickler calls to save one."""
-    found: dict[type, Callable[[Any, Any], None]] = dict.fromkeys(_file_types(), _save_file)
+    found: dict[type, _Saver] = dict.fromkeys(_file_types(), _save_file)
     found[_LOCK] = found[_thread.RLock] = _save_lock
-    for module, names, saver in (
-        ("threading", ("Condition", "Event", "Semaphore", "BoundedSemaphore", "Barrier"), _save_tool),
-        ("queue", ("Queue", "LifoQueue", "PriorityQueue"), _save_tool),
-        ("threading", ("Thread", "Timer"), _refuse),
-        ("subprocess", ("Popen",), _refuse),
-    ):
+    for module, names, saver in _OTHERS:
         place = sys.modules.get(module)
         found.update((getattr(place, name), saver) for name in names if isinstance(getattr(place, name, None), type))
     return found
@@ -252,6 +249,22 @@ def _refuse_variable(kind: str) -> None:
 
 def _refuse(_: Any, thing: Any) -> None:
     raise _Refused(_article(type(thing).__qualname__), _STAYS)
+
+
+_OTHERS: tuple[tuple[str, tuple[str, ...], _Saver], ...] = (
+    ("threading", ("Condition", "Event", "Semaphore", "BoundedSemaphore", "Barrier"), _save_tool),
+    ("queue", ("Queue", "LifoQueue", "PriorityQueue"), _save_tool),
+    ("asyncio.locks", ("Lock", "Condition", "Event", "Semaphore", "BoundedSemaphore"), _save_tool),
+    ("asyncio.queues", ("Queue", "LifoQueue", "PriorityQueue"), _save_tool),
+    ("threading", ("Thread", "Timer"), _refuse),
+    ("subprocess", ("Popen",), _refuse),
+    ("concurrent.futures", ("Future",), _refuse),
+    ("logging", ("FileHandler",), _refuse),  # which opens its file when it first writes, if it is asked to
+    ("logging.handlers", ("RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler"), _refuse),
+    ("dbm.dumb", ("_Database",), _refuse),  # writes its index when it is freed
+    ("shelve", ("Shelf", "DbfilenameShelf"), _refuse),
+)
+"""Types of other modules, which are looked up if they have been imported, and what saves their objects."""
 
 
 def _article(noun: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+import asyncio
 import binascii
+import concurrent.futures
 import dataclasses
 import enum
 import functools
@@ -11,6 +13,7 @@ import io
 import logging
 import os
 import queue
+import shelve
 import socket
 import sqlite3
 import sys
@@ -103,9 +106,8 @@ class FilesTest(unittest.TestCase):
                 self.assertIn(where, self.refusal(thing))
 
     def test_every_kind_of_file(self) -> None:
-        temporary, handler = tempfile.NamedTemporaryFile("w"), logging.FileHandler(self.path)  # noqa: SIM115
+        temporary, handler = tempfile.NamedTemporaryFile("w"), logging.StreamHandler(self.log)  # noqa: SIM115
         self.addCleanup(temporary.close)
-        self.addCleanup(handler.close)
         files = [self.open(mode) for mode in ("r", "r+", "a", "rb", "rb+", "ab")]
         for file in (*files, self.open("rb", buffering=0), temporary, handler):
             self.assertIn("could empty it", self.refusal([file]))
@@ -144,6 +146,10 @@ class SharedTest(unittest.TestCase):
                 (threading.Event(), "is an Event: "),
                 (threading.Condition(), "is a Condition: "),
                 (queue.Queue(), "is a Queue: "),
+                (asyncio.Lock(), "is a Lock: "),
+                (concurrent.futures.Future(), "is a Future: "),
+                (logging.FileHandler(os.devnull, delay=True), "is a FileHandler: "),
+                (shelve.Shelf({}), "is a Shelf: "),
             ):
                 holders: tuple[Any, ...] = of_main("def check(test): return thing", thing=thing), {"thing": thing}
                 for holder in holders:
