@@ -368,7 +368,7 @@ class Finder:
         if "class" in address:
             return _make(address)
         if "dill" in address:
-            return undill(address["dill"])
+            return undill(address["dill"], finds_in_main=True)
         self.load(address["source"])
         loaded = self._loaded[_key(address["source"])]
         try:

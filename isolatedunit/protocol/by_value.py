@@ -69,13 +69,13 @@ def _pickle(thing: Any, savers: dict[type, Any], *, answers: bool = False) -> by
     return file.getvalue()
 
 
-def loads(data: bytes, *, becomes_main: bool = False) -> Any:
-    """Unpickle what `dumps` made.
+def loads(data: bytes, *, becomes_main: bool = False, finds_in_main: bool = False) -> Any:
+    """Unpickle what `dumps` made. With *finds_in_main* an object is of this process's class, if ``__main__`` has that.
 
     With *becomes_main* this process gets a new ``__main__``, which has the globals of the functions from there; else
     they are a dictionary that only these functions see.
     """
-    return _Unpickler(io.BytesIO(data), becomes_main).load()
+    return _Unpickler(io.BytesIO(data), becomes_main, finds_in_main).load()
 
 
 _main: types.ModuleType | None = None
@@ -117,9 +117,9 @@ class _Dispatch(dict[type, Any]):
 
 
 class _Unpickler(dill.Unpickler):  # type: ignore[misc]
-    def __init__(self, file: io.BytesIO, becomes_main: bool) -> None:
+    def __init__(self, file: io.BytesIO, becomes_main: bool, finds_in_main: bool) -> None:
         # trap: otherwise dill gives an object of a class of that name in this process's __main__ that class
-        super().__init__(file, ignore=True)
+        super().__init__(file, ignore=not finds_in_main)
         self._becomes_main = becomes_main
         self._namespaces: dict[int, dict[str, Any]] = {}
 

@@ -27,14 +27,15 @@ def carry(thing: Any, *, answers: bool = False) -> str:
     return _as_text(dumps(thing, answers=answers))
 
 
-def undill(data: str, *, becomes_main: bool = False) -> Any:
+def undill(data: str, *, becomes_main: bool = False, finds_in_main: bool = False) -> Any:
     """Unpickle what `to_dill` or `carry` has pickled.
 
+    With *finds_in_main* an object is of this process's class of that name, if ``__main__`` has one.
     With *becomes_main* this process gets a ``__main__`` with the globals of the functions from the other one's.
     """
     from isolatedunit.protocol.by_value import loads
 
-    return loads(binascii.a2b_base64(data), becomes_main=becomes_main)
+    return loads(binascii.a2b_base64(data), becomes_main=becomes_main, finds_in_main=finds_in_main)
 
 
 def call_initializer(data: str) -> None:
