@@ -77,7 +77,7 @@ class StretchTest(unittest.TestCase):
         drive(attempt, SlotGranted(), READY, started(), step=0.0)
         return attempt
 
-    def test_a_starved_test_gets_its_time_once_more(self) -> None:
+    def test_a_starved_test_gets_its_time_in_addition(self) -> None:
         attempt = self.running()
         self.assertEqual(attempt.handle(DeadlinePassed(), 10.0), [Examine()])
         (action,) = attempt.handle(Examined(self.STARVED), 10.0)
@@ -86,6 +86,16 @@ class StretchTest(unittest.TestCase):
         self.assertEqual(attempt.deadline, 18.0)
         attempt.handle(DeadlinePassed(), 18.0)
         self.assertEqual(attempt.handle(Examined(self.STARVED), 18.0), [DumpStacks()])
+
+    def test_as_long_as_it_starves_up_to_three_times(self) -> None:
+        attempt = self.running()
+        for passed, given in ((10.0, 9.0), (19.0, 18.0), (37.0, 36.0)):
+            self.assertEqual(attempt.handle(DeadlinePassed(), passed), [Examine()])
+            (action,) = attempt.handle(Examined(Condition("running", 1.0, 1.0, given)), passed)
+            self.assertIsInstance(action, Announce)
+            self.assertEqual(attempt.deadline, passed + given)
+        attempt.handle(DeadlinePassed(), 73.0)
+        self.assertEqual(attempt.handle(Examined(Condition("running", 1.0, 1.0, 72.0)), 73.0), [DumpStacks()])
 
     def test_another_does_not(self) -> None:
         attempt = self.running()

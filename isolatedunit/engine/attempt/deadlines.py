@@ -14,6 +14,10 @@ BEATS_TO_MISS = 5
 """A child that has sent nothing for this many heartbeats is reported as unresponsive."""
 
 
+MOST_STRETCHES = 3
+"""How often what waits for a processor most of the time gets more time, which may double what it has had each time."""
+
+
 @record()
 class Deadlines:
     """The timers of one child."""
@@ -25,29 +29,31 @@ class Deadlines:
     heard_at: float = NEVER
     beating: bool = False
     reported_silent: bool = False
-    stretched: bool = False
+    stretches_left: int = 0
 
     @property
     def deadline(self) -> float:
         """The next time at which something has to be done."""
         return min(self.out_of_time, self.slow_at, self.listen_at)
 
-    def begin(self, now: float, allowed: float | None, slow_after: float | None, *, stretched: bool = False) -> float:
+    def begin(
+        self, now: float, allowed: float | None, slow_after: float | None, stretches: int = MOST_STRETCHES
+    ) -> float:
         """Begin to time something that may take *allowed* seconds, and is slow after *slow_after*; None is no limit.
 
-        Returns the new `deadline`. It cannot be *stretched* twice.
+        Returns the new `deadline`.
         """
         self.started_at = now
         self.out_of_time = now + or_never(allowed)
         self.slow_at = now + or_never(slow_after)
-        self.stretched = stretched
+        self.stretches_left = stretches
         return self.deadline
 
     def stretch(self, more: float) -> bool:
-        """Give what runs *more* seconds; returns False if it has been given more before."""
-        if self.stretched:
+        """Give what runs *more* seconds; returns False if it has been given more often enough."""
+        if self.stretches_left <= 0:
             return False
-        self.stretched = True
+        self.stretches_left -= 1
         self.out_of_time += more
         return True
 

@@ -18,7 +18,7 @@ LOOK_INTERVAL = 0.15
 """Seconds between two of these looks."""
 
 STARVED = 0.5
-"""A test that had to wait for a processor for this share of its time gets that time once more."""
+"""A test that had to wait for a processor for this share of its time gets that time in addition."""
 
 _IDLE = 0.05
 _STOPPED = ("stopped", "tracing-stop")  # psutil's words

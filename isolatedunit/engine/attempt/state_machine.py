@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from isolatedunit.config.options import Options
-from isolatedunit.engine.attempt.deadlines import LAST_RUNG, Deadlines, or_never, rungs
+from isolatedunit.engine.attempt.deadlines import LAST_RUNG, MOST_STRETCHES, Deadlines, or_never, rungs
 from isolatedunit.engine.attempt.diagnosis import Look, diagnose, owed
 from isolatedunit.engine.attempt.evidence import Evidence
 from isolatedunit.engine.attempt.stimuli import (
@@ -157,7 +157,7 @@ class Attempt:
     def _await_child(self, now: float) -> list[Action]:
         # without messages, the child gives no sign of life before it has ended
         allowed = self.options.spawn_timeout if self.options.enable_ipc else self._timeout_of(0)
-        self.deadline = self._deadlines.begin(now, allowed, None)
+        self.deadline = self._deadlines.begin(now, allowed, None, 1 if self.options.enable_ipc else MOST_STRETCHES)
         return []
 
     def _spawn_failed(self, failure: SpawnFailed, now: float) -> list[Action]:
@@ -170,7 +170,7 @@ class Attempt:
 
     def _load_started(self, _: LoadStarted, now: float) -> list[Action]:
         # the template's import gets as much time as a test, and no more
-        self.deadline = self._deadlines.begin(now, self._timeout_of(0), None, stretched=True)
+        self.deadline = self._deadlines.begin(now, self._timeout_of(0), None, stretches=0)
         return []
 
     def _child_ready(self, report: ChildReady, now: float) -> list[Action]:
