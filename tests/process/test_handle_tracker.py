@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import multiprocessing
 import os
 import signal
@@ -10,6 +12,7 @@ import sys
 import time
 import unittest
 import unittest.mock
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import shared_memory
@@ -108,6 +111,14 @@ class CleanTest(CleanCase):
         self.check(use)
         kept[0].wait()
 
+    def test_process_of_a_loop(self) -> None:
+        async def use() -> None:
+            await asyncio.create_subprocess_exec(sys.executable, "-S", "-c", "")
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.check(lambda: asyncio.run(asyncio.wait_for(use(), 60)))
+
     def test_events_that_anybody_may_raise(self) -> None:
         def use() -> None:
             for event in ("open", "socket.__new__", "_thread.start_new_thread", "tempfile.mkstemp"):
@@ -120,8 +131,11 @@ class CleanTest(CleanCase):
 
 class TimeTest(unittest.TestCase):
     def test_there_is_time_left_to_end_what_does_not_end_by_itself(self) -> None:
-        with unittest.mock.patch("isolatedunit.system.processes.load_per_processor", return_value=100.0):
-            kept: list[Any] = []
-            found = track(lambda: kept.append(subprocess.Popen(SLEEPER)), timeout=1.0)
+        kept: list[Any] = []
+        with (
+            unittest.mock.patch("isolatedunit.handles.tracker.load_per_processor", return_value=1e9),
+            unittest.mock.patch("isolatedunit.handles.tracker._clock", itertools.count().__next__),
+        ):
+            found = track(lambda: kept.append(subprocess.Popen(SLEEPER)), timeout=60.0)
         self.assertEqual((found.by_kind, found.cleaned), ({"process": 1}, 1))
         kept[0].wait()

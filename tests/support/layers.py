@@ -6,7 +6,7 @@ import ast
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 if sys.version_info >= (3, 11):
@@ -32,6 +32,7 @@ class Sources:
     """The modules of a package by their names, and the trees of their sources."""
 
     trees: Mapping[str, ast.Module]
+    _import_nodes: dict[str, list[ast.Import | ast.ImportFrom]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def below(cls, root: str, *, leave_out: str = "zoo") -> Sources:
@@ -50,17 +51,26 @@ class Sources:
     def adding(self, module: str, text: str) -> Sources:
         """The same sources with *text* at the end of *module*, which need not be there yet."""
         tree = self.trees.get(module, ast.Module([], []))
-        return Sources({**self.trees, module: ast.Module([*tree.body, *ast.parse(text).body], [])})
+        known = {name: nodes for name, nodes in self._import_nodes.items() if name != module}
+        return Sources({**self.trees, module: ast.Module([*tree.body, *ast.parse(text).body], [])}, known)
 
     def imports(self, module: str) -> Iterator[str]:
         """The modules that *module* imports, wherever in it that stands; the package's own by their full names."""
-        for node in ast.walk(self.trees[module]):
-            if isinstance(node, ast.ImportFrom):
-                for alias in node.names:
-                    full = f"{node.module}.{alias.name}"
-                    yield full if full in self.trees else str(node.module)
-            elif isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
+        nodes = self._import_nodes.get(module)
+        if nodes is None:
+            everything = ast.walk(self.trees[module])
+            nodes = [node for node in everything if isinstance(node, (ast.Import, ast.ImportFrom))]
+            self._import_nodes[module] = nodes
+        for node in nodes:
+            yield from self._imported_by(node)
+
+    def _imported_by(self, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+        for alias in node.names:
+            if isinstance(node, ast.Import):
+                yield alias.name
+            else:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in self.trees else str(node.module)
 
     def imported_at_once(self, module: str) -> Iterator[str]:
         """The modules that importing *module* imports: not those for type checkers, nor inside of functions."""
@@ -70,7 +80,7 @@ class Sources:
             if isinstance(node, ast.Try):
                 body += node.body
             elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                yield from Sources({**self.trees, "": ast.Module([node], [])}).imports("")
+                yield from self._imported_by(node)
 
     def own_imports(self, module: str) -> set[str]:
         """The modules of the package that *module* imports."""

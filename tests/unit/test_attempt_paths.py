@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import unittest
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from isolatedunit.engine.attempt import state_machine as machine
@@ -74,53 +75,66 @@ def handle(attempt: Attempt, stimulus: Any, now: float) -> list[Any]:
 
 
 class EverySequenceTest(unittest.TestCase):
-    """All sequences of six stimuli; from where two of them lead to the same, they are followed once."""
+    """All sequences of six stimuli; where two of them lead to the same, that is followed once."""
 
     LENGTH = 6
     # when it was does not change what happens, and nor does how it came to this
-    IRRELEVANT = (
-        "story",
-        "spawned_at",
-        "ready_at",
-        "finished_at",
-        "ended_at",
-        "deadline",
-        "_patience",
-    )
+    IRRELEVANT = ("story", "spawned_at", "ready_at", "finished_at", "ended_at", "deadline", "evidence", "_deadlines")
+    TIMERS = ("out_of_time", "slow_at", "listen_at")
 
     def test_every_sequence_concludes_at_most_once_and_never_blocks(self) -> None:
         self.stimuli = every_stimulus()
-        self.states: set[State] = set()
-        self.explored: set[tuple[int, str]] = set()
-        self.count = 0
-        self.explore(make(), 0)
-        self.assertEqual(self.states, set(State))
-        self.assertGreater(self.count, 1_000)
+        first = make()
+        self.check(first)
+        reached = {self.summary_of(first): first.state}
+        ends = [first]
+        for depth in range(self.LENGTH):
+            latest, ends = ends, []
+            for attempt in latest:
+                for after in self.continue_from(attempt, float(depth)):
+                    summary = self.summary_of(after)
+                    if summary not in reached:
+                        reached[summary] = after.state
+                        self.check(after)
+                        ends.append(after)
+        self.assertEqual(set(reached.values()), set(State))
+        self.assertGreater(len(reached), 500)
 
-    def explore(self, attempt: Attempt, depth: int) -> None:
-        known = {name: getattr(attempt, name) for name in Attempt.__slots__ if name not in self.IRRELEVANT}
-        known["evidence"] = {name: getattr(attempt.evidence, name) for name in Evidence.__slots__}
-        known["patience"] = (attempt._deadlines.beating, attempt._deadlines.reported_silent)
-        if (depth, repr(known)) in self.explored:
-            return
-        self.explored.add((depth, repr(known)))
-        self.states.add(attempt.state)
+    def continue_from(self, attempt: Attempt, now: float) -> Iterator[Attempt]:
+        """What the attempt becomes by each of the stimuli that can happen to it now."""
         if attempt.state is State.DONE:
-            self.check_done(attempt)
-            return
-        self.check_way_out(attempt)
-        if depth == self.LENGTH:
             return
         for stimulus in self.stimuli:
             twin = clone(attempt)
-            now = max(depth + 0.0, 0.0 if twin.deadline == NEVER else twin.deadline)
-            self.count += 1
             try:
-                actions = handle(twin, stimulus, now)
+                actions = handle(twin, stimulus, now if twin.deadline == NEVER else max(now, twin.deadline))
             except InvalidTransition:
                 continue
             self.assertEqual(actions.count(Conclude()), int(twin.state is State.DONE))
-            self.explore(twin, depth + 1)
+            yield twin
+
+    def summary_of(self, attempt: Attempt) -> str:
+        """All of the attempt that decides what will happen, as text."""
+        timers = attempt._deadlines
+        running = [name for name in self.TIMERS if getattr(timers, name) < NEVER]
+        summary = repr(
+            [
+                *(getattr(attempt, name) for name in Attempt.__slots__ if name not in self.IRRELEVANT),
+                *(getattr(attempt.evidence, name) for name in Evidence.__slots__ if name != "leftovers"),
+                attempt.evidence.leftovers.stats,
+                *(timers.beating, timers.reported_silent, timers.stretches_left),
+                # which of them runs out before which, and how long the child is silent by then
+                *(sorted(running, key=partial(getattr, timers)), timers.listen_at - timers.heard_at),
+            ]
+        )
+        self.assertNotIn(" object at 0x", summary, "each state would be one of its own")
+        return summary
+
+    def check(self, attempt: Attempt) -> None:
+        if attempt.state is State.DONE:
+            self.check_done(attempt)
+        else:
+            self.check_way_out(attempt)
 
     def check_done(self, attempt: Attempt) -> None:
         """Every test is accounted for, once; nothing can make it conclude again."""

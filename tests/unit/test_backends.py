@@ -97,13 +97,18 @@ def _is_about_phases_or_causes(node: ast.AST) -> bool:
     return bool(words & {"cause", "phase", "phases"})
 
 
+def planted(text: str) -> Sources:
+    """A module above the backends that consists of *text*."""
+    return Sources({"isolatedunit.engine.loop": ast.parse(text)})
+
+
 class NamesTest(unittest.TestCase):
     """Who is above the backends asks what they can do, and not which they are."""
 
-    sources = Sources.below(REPOSITORY)
-
     def test_nobody_above_names_a_backend(self) -> None:
-        self.assertEqual(find_named_backends(self.sources), [])
+        sources = Sources.below(REPOSITORY)
+        self.assertIn("isolatedunit.engine.loop", sources.trees)
+        self.assertEqual(find_named_backends(sources), [])
 
     def test_planted_names_are_found(self) -> None:
         for text in (
@@ -121,12 +126,12 @@ class NamesTest(unittest.TestCase):
             'importlib.import_module("isolatedunit.backends.spawn.backend")',
         ):
             with self.subTest(text):
-                self.assertEqual(len(find_named_backends(self.sources.adding("isolatedunit.engine.loop", text))), 1)
+                self.assertEqual(len(find_named_backends(planted(text))), 1)
 
     def test_phases_and_causes_are_no_backends(self) -> None:
         for text in ('cause = "crash" if lost else "spawn"', 'PHASES = ("spawn", "import")', 'finish(cause="spawn")'):
             with self.subTest(text):
-                self.assertEqual(find_named_backends(self.sources.adding("isolatedunit.engine.loop", text)), [])
+                self.assertEqual(find_named_backends(planted(text)), [])
 
 
 class CapabilitiesTest(ProjectTestCase):

@@ -11,7 +11,6 @@ from unittest import mock
 from unittest.runner import _WritelnDecorator
 
 from hypothesis import given
-from hypothesis import strategies as st
 
 from isolatedunit.history.store import History, Row
 from isolatedunit.model.events import RunInspected
@@ -23,13 +22,13 @@ from isolatedunit.reporters.terminal.streams import FilteredStream, add_colours,
 from isolatedunit.reporters.terminal.summary import Slowest, Summary, table_of
 from isolatedunit.reporters.timeline import Timeline
 from tests.support.events import Story
-from tests.support.examples import examples
+from tests.support.examples import examples, texts
 from tests.support.projects import ProjectTestCase
 from tests.support.unwelcome_text import SECRETS, controls_in
 
 
 class ConsoleTest(ProjectTestCase):
-    @given(st.text())
+    @given(texts())
     @examples(100)
     def test_any_text(self, text: str) -> None:
         shown = printable(text)

@@ -22,7 +22,7 @@ from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import KEPT_OUTPUT
 from isolatedunit.collection.plan import Plan, plan_test
 from isolatedunit.engine import loop
-from isolatedunit.engine.attempt.evidence import MAX_NOTED, MAX_NOTES
+from isolatedunit.engine.attempt import evidence
 from isolatedunit.errors import CollectionError, ProtocolError
 from isolatedunit.history.store import History
 from isolatedunit.model.results import TestReport
@@ -43,11 +43,11 @@ from isolatedunit.protocol.messages import (
     decode,
     encode,
 )
-from tests.support.examples import examples
+from tests.support.examples import MORE, examples, texts
 from tests.support.hostile_children import ABSURD, PASSING, READY, SAID, RunnersEnd, frames, nested, random_stream
 from tests.support.projects import ProjectTestCase
 
-FRAMES = 20_000
+FRAMES = 5_000 * MORE
 
 
 SOUND = {"id": "m.C.t", "name": "t", "description": None, "class_id": "m.C", "module": "m"}
@@ -102,16 +102,16 @@ class RandomFramesTest(NothingIsUnpickled):
 
     def test_several_tests_a_child(self) -> None:
         chance = random.Random(1)
-        streams = {number: [random_stream(chance, 40)] for number in range(100)}
+        streams = {number: [random_stream(chance, 40)] for number in range(40)}
         reports = RunnersEnd(streams, tests_each=3, isolation="class", retries=1).run()
-        self.assertEqual(len(reports), 300)
+        self.assertEqual(len(reports), 120)
 
 
 VALUES = st.one_of(
     *(st.sampled_from(values) for values in ABSURD.values()),
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+        st.none() | st.booleans() | st.integers() | st.floats() | texts(20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts(8), inner, max_size=4),
         max_leaves=8,
     ),
 )
@@ -314,10 +314,11 @@ class WithoutEndTest(NothingIsUnpickled):
         self.assertIn("more than 20,000 messages", report.message)
 
     def test_failures_without_end(self) -> None:
-        report, _ = self.endless(frames(noted(text="x" * 1000)) * 100)
+        with mock.patch.object(evidence, "MAX_NOTED", MEBIBYTE), mock.patch.object(evidence, "MAX_NOTES", 2_000):
+            report, _ = self.endless(frames(noted(text="x" * 1000)) * 100)
         self.assertEqual(report.cause, "ipc")
-        self.assertLess(len(report.notes), MAX_NOTES + 2)
-        self.assertLess(sum(len(note.text) for note in report.notes), MAX_NOTED + 2 * MEBIBYTE)
+        self.assertLess(len(report.notes), 2_002)
+        self.assertLess(sum(len(note.text) for note in report.notes), 3 * MEBIBYTE)
 
     def test_questions_without_end(self) -> None:
         with mock.patch.object(loop, "MAX_REPORTS", 20_000):
@@ -327,9 +328,9 @@ class WithoutEndTest(NothingIsUnpickled):
     def test_values_without_end_are_not_kept(self) -> None:
         before = psutil.Process().memory_info().rss
         values = frames(ValueReported(**SAID, name="x", value="y" * MEBIBYTE))
-        report = hear(READY, *([values] * 200), process_timeout=None)
+        report = hear(READY, *([values] * 60), process_timeout=None)
         self.assertEqual(report.cause, "crash")
-        self.assertLess(psutil.Process().memory_info().rss - before, 50 * MEBIBYTE)
+        self.assertLess(psutil.Process().memory_info().rss - before, 30 * MEBIBYTE)
 
 
 class FilesOfChildrenTest(ProjectTestCase):

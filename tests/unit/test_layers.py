@@ -113,6 +113,16 @@ class LayersTest(unittest.TestCase):
             in_child |= more
             waiting += more
 
+    def test_what_posix_lacks_elsewhere_is_asked_for_and_not_assumed(self) -> None:
+        """Names that Windows has not are used where nothing else is, or after asking for them."""
+        only_posix = {"fork", "setpgid", "wait4", "SIGSTOP"}
+        allowed = {f"isolatedunit.{name}" for name in ("child.reaper", "child.template", "backends.interpreter")}
+        used = {
+            name: only_posix & {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+            for name, tree in MODULES.items()
+        }
+        self.assertEqual({name for name, names in used.items() if names} - allowed, set())
+
 
 class StyleTest(unittest.TestCase):
     def test_files_are_short(self) -> None:

@@ -40,7 +40,7 @@ from isolatedunit.protocol.messages import (
     encode,
 )
 from tests.support.attempts import SETTINGS
-from tests.support.examples import examples
+from tests.support.examples import examples, texts
 from tests.support.projects import ProjectTestCase
 
 STARTED = TestStarted(attempt="run/0#1", pid=1, test=0)
@@ -134,8 +134,9 @@ class MessageTest(unittest.TestCase):
 
     @given(
         st.recursive(
-            st.none() | st.booleans() | st.integers() | st.text(),
-            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            st.none() | st.booleans() | st.integers() | texts(8),
+            lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts(8), inner, max_size=4),
+            max_leaves=10,
         )
     )
     @examples(100)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import pickle
+import socket
 import sys
 import tempfile
 import unittest
+import urllib.error
+import urllib.request
 from typing import Any
 from unittest import mock
 
@@ -22,6 +26,13 @@ from isolatedunit import (
 )
 from isolatedunit.sdk.session import detect, mask
 from tests.support.sdk import CALLERS, FAKE, SDKCase
+
+RECORDED = """
+interactions:
+- request: {method: GET, uri: "http://127.0.0.1:1/greeting", body: null, headers: {}}
+  response: {status: {code: 200, message: OK}, headers: {}, body: {string: hello}}
+version: 1
+"""
 
 
 class OptionsTest(unittest.TestCase):
@@ -170,6 +181,24 @@ class RealClientTest(SDKCase):
             self.assertEqual(sdk.client.base_url, "http://127.0.0.1:1")
             self.assertEqual(log, [])
         self.assertEqual(log, ["stopped"])
+
+    @unittest.skipUnless(importlib.util.find_spec("vcr"), "needs vcrpy: pip install '.[test]'")
+    def test_a_recording_answers_for_the_network(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            cassette = os.path.join(directory, "cassette.yaml")
+            with open(cassette, "w", encoding="utf-8") as file:
+                file.write(RECORDED)
+            with (
+                self.make(mock_level="recorded", cassette=cassette),
+                socket.create_server(("127.0.0.1", 0)) as here,
+            ):
+                with urllib.request.urlopen("http://127.0.0.1:1/greeting") as response:
+                    self.assertEqual((response.status, response.read()), (200, b"hello"))
+                # whatever was not recorded fails, also where somebody would answer
+                with self.assertRaisesRegex(AssertionError, "has no answer to GET http://127.0.0.1"):
+                    urllib.request.urlopen(f"http://127.0.0.1:{here.getsockname()[1]}/")
+        with self.assertRaises(urllib.error.URLError):
+            urllib.request.urlopen("http://127.0.0.1:1/greeting")
 
     def test_a_recording_that_is_not_there(self) -> None:
         with self.assertRaisesRegex(OptionError, r"'nowhere.yaml' does not exist|needs vcrpy; install it with"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import glob
 import os
 import unittest
@@ -19,6 +20,7 @@ def files_of(tier: str) -> list[str]:
     return sorted(glob.glob(os.path.join(TESTS, tier, "test_*.py")))
 
 
+@functools.cache
 def parse(path: str) -> ast.Module:
     with open(path, encoding="utf-8") as file:
         return ast.parse(file.read(), path)
