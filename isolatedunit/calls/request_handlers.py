@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from isolatedunit.errors import CarryError
 from isolatedunit.model.records import record
 from isolatedunit.protocol import channel
 from isolatedunit.protocol.ipc import SHARED_SESSION, is_plain
@@ -90,7 +91,13 @@ class Handlers:
             import asyncio  # imported here, since few handlers need it
 
             answer = asyncio.run(_wait_for(answer))
-        return {"value": answer} if is_plain(answer) else {"pickled": carry(answer)}
+        if is_plain(answer):
+            return {"value": answer}
+        try:
+            return {"pickled": carry(answer)}
+        except CarryError as error:
+            reply = f"the reply to {request.name!r}, a {type(answer).__qualname__}"
+            raise CarryError(f"{reply}, cannot be sent to the test's process: {error}") from error
 
     def close(self) -> None:
         """Release the threads, without waiting for handlers that still run."""

@@ -155,8 +155,10 @@ class RequestsTest(CallsCase):
     def test_a_reply_that_cannot_be_sent_is_told(self) -> None:
         self.runner.on_request("number", lambda value: 10**5000)
         self.runner.on_request("much", lambda value: "x" * 70_000_000)
-        result = self.call(lambda test: test.ipc.request("number"))
-        self.assertIn("IpcError: ValueError: Exceeds the limit", result.error or "")
+        self.runner.on_request("lock", lambda value: {"a": threading.Lock()})
+        result = self.call(lambda test: test.ipc.request("lock"))
+        words = "the reply to 'lock', a dict, cannot be sent to the test's process: its ['a'] is a lock"
+        self.assertIn(words, result.error or "")
         result = self.call(lambda test: test.ipc.request("much", timeout=PATIENCE))
         self.assertRegex(result.error or "", "IpcError: ValueError: it takes 70[0-9,]+ bytes; the limit is 67,108,864")
 
