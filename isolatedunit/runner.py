@@ -219,6 +219,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                     result = self._run_planned(dispatch, reporters)
             finally:
                 run.close()
+                self._handlers.end_run(run.id)
                 self.interrupted = run.control.interrupts + deferred.pending > 0
                 self.not_run = reporters.timeline.not_run
         for line in run.measured:

@@ -30,7 +30,8 @@ class _Session:
         self._classes: set[type] = set()
         # the child's output is written by this process, where the other runner captures it
         options = replace(load_options(Options()), max_concurrent_processes=1)
-        self._run = Run(options, [self._bridge], open_backend, answer=Handlers().answer)
+        self._handlers = Handlers()
+        self._run = Run(options, [self._bridge], open_backend, answer=self._handlers.answer)
 
     def run_case(self, test: unittest.TestCase, result: Any) -> None:
         """Run one test in a child and report to *result*."""
@@ -48,6 +49,7 @@ class _Session:
         """End all processes of the session."""
         if self.process_id == os.getpid():
             self._run.close()
+            self._handlers.close()
 
 
 _session: _Session | None = None

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from isolatedunit.errors import CarryError
 from isolatedunit.model.records import record
 from isolatedunit.protocol import channel
-from isolatedunit.protocol.ipc import SHARED_SESSION, is_plain
+from isolatedunit.protocol.ipc import SHARED_SERVER, SHARED_SESSION, is_plain
 from isolatedunit.protocol.messages import Reply, Requested
 from isolatedunit.protocol.pickling import carry, undill
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
+
+    from isolatedunit.sdk.shared_servers import SharedServers
 
 AT_ONCE = 8
 """How many handlers may run at the same time."""
@@ -38,6 +40,7 @@ class Handlers:
     def __init__(self) -> None:
         self._registered: dict[str, _Registered] = {}
         self._sessions: dict[str, str] = {}
+        self._servers: dict[str, SharedServers] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
@@ -74,6 +77,8 @@ class Handlers:
 
             with self._lock:
                 return {"value": self._sessions.setdefault(str(request.value), uuid.uuid4().hex)}
+        if request.name == SHARED_SERVER:
+            return {"value": self._servers_of(request.attempt.partition("/")[0]).answer(request.value)}
         registered = self._registered.get(request.name)
         if registered is None:
             known = ", ".join(sorted(self._registered)) or "none"
@@ -99,8 +104,25 @@ class Handlers:
             reply = f"the reply to {request.name!r}, a {type(answer).__qualname__}"
             raise CarryError(f"{reply}, cannot be sent to the test's process: {error}") from error
 
+    def _servers_of(self, run: str) -> SharedServers:
+        with self._lock:
+            if run not in self._servers:
+                from isolatedunit.sdk.shared_servers import SharedServers  # imported here: few tests need a server
+
+                self._servers[run] = SharedServers()
+            return self._servers[run]
+
+    def end_run(self, run: str) -> None:
+        """Stop the servers that the tests of this run have shared."""
+        with self._lock:
+            servers = self._servers.pop(run, None)
+        if servers is not None:
+            servers.close()
+
     def close(self) -> None:
-        """Release the threads, without waiting for handlers that still run."""
+        """Release the threads, without waiting for handlers that still run, and stop the servers."""
+        for run in list(self._servers):
+            self.end_run(run)
         with self._lock:
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)

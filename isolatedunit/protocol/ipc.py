@@ -27,6 +27,9 @@ SHARED_SESSION = "isolatedunit.session"
 """The name of the request for the one session of an SDK that a run has; its value is the name of the SDK. Every runner
 answers it."""
 
+SHARED_SERVER = "isolatedunit.server"
+"""The name of the request for the one local server of an SDK that a run has; its value has the SDK's adapter."""
+
 MAX_TEXT = 1000
 """How many characters of a progress report's text are sent."""
 

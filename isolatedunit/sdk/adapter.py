@@ -37,6 +37,9 @@ class SDKAdapter:
     session_files: tuple[str, ...] = ()
     """Files that hold a session or credentials, relative to the home directory."""
 
+    shares_server: bool = True
+    """Whether all tests of a run use one local server. If it is False, each test has its own, on a port of its own."""
+
     def make_client(self, arguments: Mapping[str, Any]) -> Any:
         """Make the real client."""
         return self.client_class(**arguments)
@@ -54,9 +57,10 @@ class SDKAdapter:
         return {}
 
     def start_local_server(self, tracker: Tracker | None) -> dict[str, Any]:
-        """Start a stand-in for the service on loopback, and return the client's arguments to reach it.
+        """Start a stand-in for the service on loopback, on any free port; return the client's arguments to reach it.
 
-        Pass what has to be stopped to ``tracker.track(server, close=...)``.
+        Pass what has to be stopped to ``tracker.track(server, close=...)``. A server that tests share starts in a
+        process of its own, which has nothing of what a test has done before.
         """
         raise OptionError(
             f"mock_level 'partial_mock': {type(self).__name__} starts no local server; override start_local_server."

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from isolatedunit.errors import OptionError
-from isolatedunit.sdk import cassette, mocks
+from isolatedunit.sdk import cassette, mocks, servers
 from isolatedunit.sdk.adapter import SDKAdapter, Tracker, find_adapter, name_of, registered
 from isolatedunit.sdk.generic import UnnamedAdapter
 from isolatedunit.sdk.options import TestSDKOptions
@@ -118,7 +118,7 @@ class TestSDKFactory:
         sdk = TestSDK(options, adapter, Session(own_id, options.session_behavior, found))
         try:
             _surround(sdk, getattr(handle_tracker, "remove_at_end", None))
-            sdk.client = _make_client(sdk)
+            sdk.client = _make_client(sdk, request)
         except BaseException:
             sdk.close()
             raise
@@ -142,7 +142,7 @@ def _surround(sdk: TestSDK, remove: Callable[[str], object] | None) -> None:
             surroundings.set(name, value)
 
 
-def _make_client(sdk: TestSDK) -> Any:
+def _make_client(sdk: TestSDK, request: Callable[..., Any] | None) -> Any:
     options, adapter = sdk.options, sdk.adapter
     arguments = dict(options.arguments)
     if options.authentication == "mock":
@@ -159,8 +159,7 @@ def _make_client(sdk: TestSDK) -> Any:
         )
         sdk.on_close(lambda: recording.__exit__(None, None, None))
     elif options.mock_level == "partial_mock":
-        servers = _Servers(sdk)
-        arguments |= adapter.start_local_server(servers)
+        arguments |= servers.serve(adapter, name_of(options.sdk), request, sdk.on_close)
     client = adapter.make_client(arguments)
     sdk.on_close(lambda: _close_client(client))
     return client
@@ -178,16 +177,3 @@ def _close_client(client: Any) -> None:
         # trap: a thread with a running event loop cannot run a second one, so use another thread
         with ThreadPoolExecutor(1) as pool:
             pool.submit(asyncio.run, wait()).result()
-
-
-class _Servers:
-    """Replaces the tracker for an adapter: servers that it starts end with the SDK, before its session ends."""
-
-    def __init__(self, sdk: TestSDK) -> None:
-        self._sdk = sdk
-
-    def track(self, handle: Any, close: Any = None, kind: str | None = None, identity: str | None = None) -> Any:
-        """Call *close* when the SDK is closed."""
-        if close is not None:
-            self._sdk.on_close(close)
-        return handle
