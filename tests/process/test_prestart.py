@@ -17,6 +17,7 @@ from isolatedunit.system.processes import SIGKILL, has_ended, send_signal
 from tests.support.command_line import environment, run_python
 from tests.support.events import EventRecorder
 from tests.support.processes import processes_of_run
+from tests.support.waiting import wait_until
 
 OPTIONS = replace(Options(), start_method="forkserver")
 
@@ -67,17 +68,17 @@ class PrestartedRunTest(unittest.TestCase):
         self.assertEqual([event.missing for event in events if isinstance(event, RunFinished)], [()])
 
     def test_a_run_takes_what_there_is(self) -> None:
-        self.assertEqual(len(processes_of_run(self.prestarted.run)), 1)
+        wait_until(lambda: len(processes_of_run(self.prestarted.run)) == 1, "it to have its environment")
         self.assert_all_passed(self.run_it())
         self.assertIsNone(self.prestarted.take_interpreter())
 
     def test_an_interpreter_that_ended_meanwhile_is_replaced(self) -> None:
-        (process,) = processes_of_run(self.prestarted.run)
+        (process,) = wait_until(lambda: processes_of_run(self.prestarted.run), "it to have its environment")
         send_signal(process.pid, SIGKILL)
         self.assert_all_passed(self.run_it())
 
     def test_what_nobody_takes_is_ended_and_removed(self) -> None:
-        (process,) = processes_of_run(self.prestarted.run)
+        (process,) = wait_until(lambda: processes_of_run(self.prestarted.run), "it to have its environment")
         assert self.prestarted._scratch is not None
         path = self.prestarted._scratch.path
         self.assertTrue(os.path.isdir(path))

@@ -69,7 +69,7 @@ class SharedImportsTest(ProjectTestCase):
 
     def test_the_next_run_imports_it_while_the_tests_are_listed(self) -> None:
         # whoever imports it waits until somebody else does, too
-        waits = "import time\nfor _ in range(600):\n    if os.path.getsize({!r}) > 9: break\n    time.sleep(0.01)\n"
+        waits = "import time\nfor _ in range(6000):\n    if len(open({!r}).read().split()) > 1: break\n    time.sleep(0.01)\n"
         self.heavy()
         self.tests()
         first, imports = self.trace_of()
