@@ -60,6 +60,11 @@ class SharedImportsTest(ProjectTestCase):
         times = {row["module"]: row["times"] for row in ended.report["statistics"]["imports"]}
         self.assertEqual(times, {"import unittest; import heavy": 1, "test_0": 1, "test_1": 1, "test_2": 1})
 
+    @property
+    def is_second(self) -> str:
+        """The condition, in Python, that another process has imported it, too."""
+        return f"len(open({self.journal!r}).read().split()) > 1"
+
     def trace_of(self, *arguments: str) -> tuple[Completed, list[str]]:
         """A run with two slots, and the processes that imported it."""
         self.write("journal", "")
@@ -69,13 +74,13 @@ class SharedImportsTest(ProjectTestCase):
 
     def test_the_next_run_imports_it_while_the_tests_are_listed(self) -> None:
         # whoever imports it waits until somebody else does, too
-        waits = "import time\nfor _ in range(6000):\n    if len(open({!r}).read().split()) > 1: break\n    time.sleep(0.01)\n"
+        waits = f"import time\nfor _ in range(6000):\n    if {self.is_second}: break\n    time.sleep(0.01)\n"
         self.heavy()
         self.tests()
         first, imports = self.trace_of()
         self.assert_all_pass(first)
         self.assertEqual(len(imports), 2)
-        self.heavy(f"{waits.format(self.journal)}else: raise RuntimeError('nobody else imports it')")
+        self.heavy(f"{waits}else: raise RuntimeError('nobody else imports it')")
         second, imports = self.trace_of()
         self.assert_all_pass(second)
         self.assertEqual(len(imports), 2)
@@ -173,14 +178,14 @@ class SharedImportsTest(ProjectTestCase):
         self.assertIn("left a thread running", ended.output)
 
     def test_an_import_that_fails_is_each_modules_error(self) -> None:
-        self.heavy(f"import os\nif os.path.getsize({self.journal!r}) > 9: raise RuntimeError('only once')")
+        self.heavy(f"import os\nif {self.is_second}: raise RuntimeError('only once')")
         self.tests()
         ended = self.run_tests()
         self.assertEqual(ended.last_line, "0 passed, 6 failed, 0 skipped")
         self.assertEqual(ended.output.count("\nRuntimeError: only once\n"), 6)
 
     def test_an_import_that_crashes_the_second_time(self) -> None:
-        self.heavy(f"import os\nif os.path.getsize({self.journal!r}) > 9: os.abort()")
+        self.heavy(f"import os\nif {self.is_second}: os.abort()")
         self.tests()
         ended = self.run_tests()
         self.assertEqual(ended.last_line, "0 passed, 6 failed, 0 skipped")
@@ -189,7 +194,7 @@ class SharedImportsTest(ProjectTestCase):
         self.assertEqual(processes_of_run(ended.report["run"]["id"]), [])
 
     def test_an_import_that_hangs_the_second_time(self) -> None:
-        self.heavy(f"import os, time\nif os.path.getsize({self.journal!r}) > 9: time.sleep(3600)")
+        self.heavy(f"import os, time\nif {self.is_second}: time.sleep(3600)")
         self.tests(count=2)
         ended = self.run_tests("--process-timeout", "1", "--isolation", "module")
         self.assertEqual(ended.last_line, "0 passed, 4 failed, 0 skipped")
