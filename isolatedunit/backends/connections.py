@@ -6,16 +6,14 @@ import array
 import os
 import socket
 import struct
+import sys
 from typing import NamedTuple
 
 import multiprocess
+from multiprocess.connection import Connection
 
 from isolatedunit.protocol.channel import READ_SIZE, Channel, to_frame
 from isolatedunit.protocol.messages import Command, encode
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from multiprocess.connection import Connection
 
 _CREDENTIALS = struct.Struct("3i")
 
@@ -42,14 +40,23 @@ class TheirEnd(NamedTuple):
 
 def open_channel() -> tuple[Channel, TheirEnd]:
     """Make the pipes to and from a child; returns the runner's end, and the child's. Raises `OSError`."""
-    commands, our_writer = multiprocess.Pipe(duplex=False)
+    commands, our_writer = _open_pipe()
     try:
-        our_reader, reports = multiprocess.Pipe(duplex=False)
+        our_reader, reports = _open_pipe()
     except OSError:
         commands.close()
         our_writer.close()
         raise
     return Channel(our_reader, our_writer), TheirEnd(commands, reports)
+
+
+def _open_pipe() -> tuple[Connection, Connection]:
+    """Make what ``multiprocess.Pipe(duplex=False)`` makes, without its detours where there are descriptors."""
+    if sys.platform == "win32":
+        reader, writer = multiprocess.Pipe(duplex=False)
+        return reader, writer
+    ends = os.pipe()
+    return Connection(ends[0], writable=False), Connection(ends[1], readable=False)
 
 
 def open_template_connection() -> tuple[TemplateConnection, TheirEnd]:
