@@ -171,6 +171,11 @@ def has_ended(process_id: int) -> bool:
         return True
 
 
+def started_at(process_id: int) -> float | None:
+    """When the process started, in seconds since 1970, to about a hundredth of a second; None if it is gone."""
+    return _look(process_id, lambda process: process.create_time())
+
+
 def is_in_run(process_id: int, run: str, sessions: Iterable[int]) -> bool:
     """Whether the process is in one of *sessions*, or carries the mark of *run*."""
     try:

@@ -32,7 +32,8 @@ class ZooTest(unittest.TestCase):
         tests = ended.tests()
         self.assertEqual(sorted(tests), sorted(expected))
         for test_id, verdict in expected.items():
-            with self.subTest(test_id, message=tests[test_id]["message"]):
+            leaks = [attempt["handle_stats"].get("leaks") for attempt in tests[test_id]["attempts"]]
+            with self.subTest(test_id, message=tests[test_id]["message"], leaks=leaks):
                 self.assertEqual(verdict_on(tests[test_id], verdict), verdict)
         assert ended.report is not None
         self.assertEqual(ended.exit_code, 1)

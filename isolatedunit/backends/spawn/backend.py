@@ -33,6 +33,10 @@ _RUNNING_INTERVAL = 0.1
 parent, or its orphans may have ended."""
 
 
+_CLOCK_TOLERANCE = 0.1
+"""Seconds by which the system's note of when a process started may differ from the clock."""
+
+
 class SpawnBackend(Prespawns):
     """Makes children that are fresh interpreters."""
 
@@ -107,7 +111,7 @@ class SpawnBackend(Prespawns):
         sessions = {one.known_id for one in self._children}
         if processes.is_in_run(process_id, self._setting.run, sessions):
             return False
-        if sessions == {child.known_id}:
+        if sessions == {child.known_id} and child.may_have_started(process_id):
             return True
         if not processes.has_ended(process_id):
             self._strays[process_id] = sessions
@@ -174,6 +178,7 @@ class SpawnChild:
         self.channel = interpreter.channel
         self.process_id: int | None = None
         self.known_id = interpreter.process_id
+        self._began_at = time.time()
         self.sentinel = interpreter.process.sentinel
         self.look_again_at = time.monotonic() + _RUNNING_INTERVAL if self.sentinel is not None else 0.0
         self.status: ExitStatus | None = None
@@ -235,6 +240,11 @@ class SpawnChild:
         if not found and sys.platform != "linux" and processes.kill_group(self.known_id):
             self._leftovers.setdefault(0, {"pid": None, "command": "(in the test's process group)"})
         return found
+
+    def may_have_started(self, process_id: int) -> bool:
+        """Whether this process is not older than the child's work: then a child before this one has left it behind."""
+        started = processes.started_at(process_id)
+        return started is not None and started > self._began_at - _CLOCK_TOLERANCE
 
     def owns(self, process_id: int) -> bool:
         """Whether the child has left behind this process. Trap: one that has ended has no environment any more."""
