@@ -178,8 +178,8 @@ class Loop:
 
     def pass_on_interrupt(self) -> bool:
         """Send SIGINT to the processes of the tests that run; False if there are none."""
-        children = [running.child for running in self._running.values() if running.child is not None]
-        own = [pids[0] for child in children if (pids := child.processes())]
+        self._listen_to_all()  # a process is known once its first report was heard, which may have waited until now
+        own = [pids[0] for one in self._running.values() if one.child is not None and (pids := one.child.processes())]
         for process in own:
             processes.send_signal(process, signal.SIGINT)
         return bool(own)

@@ -312,11 +312,11 @@ function showLists() {
   showList(byId("flakiest"), flaky.slice(0, 50), (test) => `${test.attempts.length} attempts`);
 }
 
-function showAll() { showFacts(); drawLanes(); choose(); showLists(); }
+let redraw = 0;
+
+function showAll() { clearTimeout(redraw); redraw = 0; showFacts(); drawLanes(); choose(); showLists(); }
 
 // ---- during the run
-
-let redraw = 0;
 
 async function act(what, values) {
   let reply;
@@ -336,7 +336,7 @@ function take(update) {
   Object.assign(data.run, update.run || {});
   if (update.not_run) data.not_run = update.not_run;
   if (update.running) showRunning(update.running);
-  if (!redraw) redraw = setTimeout(() => { redraw = 0; showAll(); }, 200);
+  if (!redraw) redraw = setTimeout(showAll, 200);
 }
 
 // a row keeps its element while its test runs: somebody may be about to press a button
@@ -388,6 +388,7 @@ function follow() {
     data.live = null;
     lanes.running = [];
     byId("live").hidden = true;
+    showAll();
     document.body.dataset.state = "over";
   });
   source.addEventListener("error", () => {
