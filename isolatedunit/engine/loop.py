@@ -59,6 +59,7 @@ from isolatedunit.model.moments import NEVER
 from isolatedunit.protocol.channel import read_receipts
 from isolatedunit.protocol.messages import Reply, Report, Requested, TestStarted
 from isolatedunit.system import processes
+from isolatedunit.system.grace import leftover_grace
 from isolatedunit.system.usage import used_by
 
 LISTEN_AFTER = 0.02
@@ -264,7 +265,7 @@ class Loop:
                 self._feed(running, DeadlinePassed())
             else:  # it may have ended, and be waiting for what it left running, which has a grace of its own
                 running.had_grace = True
-                running.attempt.deadline += processes.leftover_grace(running.attempt.options.cleanup_timeout)
+                running.attempt.deadline += leftover_grace(running.attempt.options.cleanup_timeout)
 
     def _is_out_of_time(self, running: Running) -> bool:
         """Whether a deadline has passed, after hearing all that waits.
