@@ -78,6 +78,8 @@ def import_needed(work: Work) -> None:
         from isolatedunit.handles import tracker  # noqa: F401
     if isinstance(work, RunTest) and (work.settings.hunt_leaks or work.settings.memory_growth_limit is not None):
         from isolatedunit.child import leak_hunt  # noqa: F401
+    if isinstance(work, RunTest) and any("place" in one["address"] for one in work.tests):
+        from isolatedunit.collection import places  # noqa: F401
 
 
 def prepare(work: Work) -> None:

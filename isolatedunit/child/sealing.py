@@ -34,7 +34,7 @@ SEALED = frozenset(
             "leak_hunt prebuilt random_seed reaper receipt recorder reporter streams suite template tracebacks "
             "unknown_names warmth worker",
         ),
-        ("collection", "addresses bytecode fingerprints import_path locations overrides tags"),
+        ("collection", "addresses bytecode fingerprints import_path locations mismatches overrides places slots tags"),
         ("handles", "descriptors endings leaving origins processes state threads tracker"),
         ("model", "schema subtests"),
         ("protocol", "channel child_settings messages phases pickling plain_json"),

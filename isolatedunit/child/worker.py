@@ -95,7 +95,7 @@ def execute(
             if isinstance(command, RunFunction):
                 exit_code = _call_function(command, reporter, spawned)
             else:
-                _run_tests(command, reporter, finder or Finder(), fixture_snapshot, spawned)
+                _run_tests(command, reporter, finder or Finder(imports=True), fixture_snapshot, spawned)
         else:
             raise TypeError(f"a worker has nothing to do with {command!r}")
         if warmth.before_fork is not None:

@@ -87,10 +87,9 @@ class Collection:
 
     def _imports_anew(self) -> bool:
         options = self._options
-        is_forked = (
-            capabilities_of(usable_start_method(options.start_method)).has_templates and options.fork_after != "start"
-        )
-        return options.isolation == "test" and not is_forked
+        has_templates = capabilities_of(usable_start_method(options.start_method)).has_templates
+        is_imported_once = has_templates and options.fork_after != "start" and options.parallel_by == "module"
+        return options.isolation == "test" and not is_imported_once
 
     def _pause(self, seconds: float) -> None:
         """Turn the loop for so long, while nothing runs; a Ctrl-C ends the pause."""
