@@ -343,6 +343,34 @@ class SignalsTest(ProjectTestCase):
                 self.assertEqual(test["cause"], "timeout")
                 self.assertRegex(ended.output, r'test_blocks.py", line \d+ in test_hangs')
 
+    @unittest.skipUnless("forkserver" in START_METHODS, "POSIX only")
+    def test_a_test_that_cannot_be_asked_for_its_stacks(self) -> None:
+        self.write(
+            "test_replaces.py",
+            """
+            import signal
+            import time
+            import unittest
+
+            class Replaces(unittest.TestCase):
+                def hang(self, handler):
+                    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM}:
+                        signal.signal(number, handler)
+                    while True:
+                        time.sleep(60)
+
+                def test_handlers(self):
+                    self.hang(lambda *_: None)
+
+                def test_default(self):
+                    self.hang(signal.SIG_DFL)
+            """,
+        )
+        ended = self.run_here("test_replaces", "--process-timeout", "2", "-j", "2", "--parallel-by", "test")
+        for test in ended.tests().values():
+            self.assertEqual((test["cause"], test["attempts"][0]["signal"]), ("timeout", "SIGTERM"))
+            self.assertIn("(The process wrote no stacks. It cannot be asked for them if the test", test["traceback"])
+
     def test_memory_tracing_while_the_heartbeat_begins(self) -> None:
         """The heartbeat's thread makes its state while the test, in which memory is traced, stops that."""
         self.write(

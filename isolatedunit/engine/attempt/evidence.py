@@ -14,6 +14,9 @@ MAX_NOTES = 20_000
 MAX_NOTED = 16 * 1024 * 1024
 """How many notes, and characters in them, a child may send for each of its tests; the runner keeps them in memory."""
 
+_NO_STACKS = (
+    "(The process wrote no stacks. It cannot be asked for them if the test has replaced the handlers of all signals.)"
+)
 _NOT_ENDED = ExitStatus()
 
 
@@ -178,7 +181,8 @@ class Evidence:
             self._explain_end(cpu_limit)
         fixture = self.current if isinstance(self.current, str) else None
         text = self.cause_text if fixture is None else f"{self.cause_text} It happened in {fixture}."
-        stacks = f"\n\n{self.stacks.rstrip()}" if self.stacks else ""
+        stacks = self.stacks.rstrip() or (_NO_STACKS if self.cause == "timeout" else "")
+        stacks = f"\n\n{stacks}" if stacks else ""
         note = Note("addError", f"{text}{stacks}\n", text)
         # a fixture that none of the tests needs must not keep them from running: they would be tried for ever
         is_needed = fixture is not None and any(_needs(test, fixture) for test in self.tests)
