@@ -362,7 +362,7 @@ class Loop:
 
     def _blame_the_kernel(self, running: Running, size: int | None) -> None:
         if running.group is not None and running.group.killed_for_memory:
-            self._feed(running, over_memory(running.group.peak, running.group.memory))
+            self._feed(running, over_memory(running.group.peak, running.group.memory, running.attempt.evidence.subject))
             return
         others = [(other.attempt.current, other.child) for other in self._running.values() if other is not running]
         blamed = self._oom_watch.blame(
@@ -381,8 +381,7 @@ class Loop:
         used = used_by(running.child.processes()) if has_limits(options) else None
         if used is not None:
             self.publisher.publish([ResourcesSampled(now, running.attempt.id, used.rss, used.cpu_time)])
-        excess = find_excess(options, used, running.child.written())
-        if excess is not None:
+        if excess := find_excess(options, used, running.child.written(), running.attempt.evidence.subject):
             self._feed(running, excess)
 
     def _publish_output(self, running: Running) -> None:

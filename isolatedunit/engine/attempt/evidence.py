@@ -31,12 +31,13 @@ class Evidence:
     __slots__ = (
         *("tests", "current", "receipt", "lost_channel", "cause", "cause_text", "status", "stacks", "leftovers"),
         *("returned", "raised", "session", "_records", "_fixtures", "_last_finished", "_only_fixture", "_noted"),
-        *("_characters", "_ended_by_itself"),
+        *("_characters", "importing", "_ended_by_itself"),
     )
 
     def __init__(self, tests: Sequence[PlannedTest]) -> None:
         self.tests = tests
         self.current: int | str | None = None
+        self.importing: str | None = None
         self.receipt: WorkFinished | None = None
         self.lost_channel = False
         self.cause: str | None = None
@@ -61,7 +62,9 @@ class Evidence:
     @property
     def subject(self) -> str:
         """What the child is for, as the beginning of a sentence; a child without tests and fixture collects tests."""
-        return "The test" if self.names else "The collection of the tests"
+        if self.names:
+            return "The test"
+        return "The collection of the tests" if self.importing is None else f"The import of {self.importing}"
 
     @property
     def names(self) -> tuple[str, ...]:
