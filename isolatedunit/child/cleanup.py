@@ -37,11 +37,11 @@ BUSY_SHARE, IDLE_SHARE = 0.25, 0.5
 Idle ones end as soon as they get a processor: on a busy machine that takes long and says nothing about the test.
 """
 
-THREAD_SHARE = 0.5
-"""What part of the time for the cleanup, from its beginning, threads are waited for."""
+THREAD_GRACE = 1.0
+"""Seconds for a thread to end, multiplied by the load per processor; one that takes longer is a leak.
 
-THREAD_GRACE = 0.5
-"""Seconds for a thread to end that is not to count as a leak, multiplied by the load per processor."""
+At most half of the time for the cleanup. A suite may have thousands of tests that leave a thread which never ends.
+"""
 
 FORGOTTEN_GRACE = 0.1
 """Seconds for a thread to end of which `threading` does not know (any more), multiplied by the load per processor."""
@@ -243,35 +243,33 @@ def _limit_multiprocessing(timeout: float, leaks: list[dict[str, Any]]) -> list[
 def let_threads_end(timeout: float | None, note: Callable[[Sequence[threading.Thread]], None]) -> None:
     """Wait for executors and for threads, as the interpreter does at its exit: a thread may still end the process.
 
-    The interpreter waits without a limit; here they get a part of *timeout*, the seconds that the whole cleanup may
-    take. *note* is called with the threads that outlast a short grace, before they are waited for.
+    The interpreter waits without a limit; here executors get a part of *timeout*, the seconds that the whole cleanup
+    may take, and threads a short grace. *note* is called with those that outlast it.
 
     Trap: where multiprocessing is in use, a thread that `threading` has forgotten matters, too. The exit function of
     multiprocessing forgets which descriptors belong to the processes that it started, so a thread that frees such a
     process later would leave its pipes open.
     """
-    began = time.monotonic()
     managers = let_executors_end(timeout)
     take_hold()
     if not _threading:
         return
     _announce_exit()
     frees_processes = any(name in sys.modules for name in ("multiprocessing.util", "multiprocess.util"))
-    load, end = load_per_processor(), float("inf") if timeout is None else began + timeout * THREAD_SHARE
-    forgotten_until, graced_until = time.monotonic() + FORGOTTEN_GRACE * load, time.monotonic() + THREAD_GRACE * load
-    noted = False
+    load, began = load_per_processor(), time.monotonic()
+    forgotten_until, until = began + FORGOTTEN_GRACE * load, began + THREAD_GRACE * load
+    if timeout is not None:
+        until = min(until, began + timeout / 2)
     try:
         while True:
             known, now = _known_threads(), time.monotonic()
             left = [one for one in known if _outlives_its_test(one) and not _is_among(one, managers)]
             if not left and (not frees_processes or _thread._count() < len(known) or now > forgotten_until):
                 return
-            if left and not noted and now > min(graced_until, end):
-                noted = True
+            if now > until:
                 note(left)
-            if now > end:
                 return
-            time.sleep(0.01 if noted else 0.001)
+            time.sleep(0.001)
     except Exception:  # a test may have put anything in the place of a thread
         return
 
