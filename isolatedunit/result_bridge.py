@@ -113,6 +113,7 @@ class ResultBridge:
         self._stop: Callable[[], None] = lambda: None
         self._begun: tuple[PlannedTest, StartTime] | None = None
         self._begins_next: PlannedTest | None = None
+        self._commands: dict[int, str] = {}
 
     def connect(self, result: Any, tests: Mapping[int, Any], stop: Callable[[], None]) -> None:
         """Report to *result* from now on, and call *stop* once it has ``shouldStop``.
@@ -171,11 +172,23 @@ class ResultBridge:
             self._start(report.planned, report)
         for note, text in zip(report.notes, texts, strict=True):
             self._add(test, note, text)
+        if report.outcome == "unexpectedSuccess":
+            self._add_command(test, report)
         if _HAS_DURATIONS and hasattr(result, "addDuration") and report.counted:
             result.addDuration(test, report.duration)
         if report.succeeded and report.outcome in ("passed", "skipped"):  # "skipped" if a subtest was
             result.addSuccess(test)
         result.stopTest(test)
+
+    def _add_command(self, test: Any, report: TestReport) -> None:
+        """Have unittest's own result print how to run this test again; it has a heading for it, and no text."""
+        result, command = self._result, self._formatter.command_for(report)
+        if command is None or getattr(type(result), "printErrors", None) is not unittest.TextTestResult.printErrors:
+            return
+        if not self._commands:
+            describe = result.getDescription
+            result.getDescription = lambda one: f"{describe(one)}{self._commands.get(id(one), '')}"
+        self._commands[id(test)] = f"\n\nTo run it again: {command}\n"
 
     def _start(self, planned: PlannedTest, report: TestReport) -> None:
         """Have the result measure the test's own duration, from now or from when it was started."""

@@ -10,11 +10,13 @@ import time
 from types import ModuleType
 
 from isolatedunit.protocol.messages import RunFunction, RunTest
-from isolatedunit.system import cgroups, processes
+from isolatedunit.system import cgroups
+from isolatedunit.system.processes import load_per_processor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from isolatedunit.handles.tracker import HandleTracker
@@ -35,11 +37,18 @@ BUSY_SHARE, IDLE_SHARE = 0.25, 0.5
 Idle ones end as soon as they get a processor: on a busy machine that takes long and says nothing about the test.
 """
 
-THREAD_GRACE = 0.1
-"""Seconds for a thread that was asked to end, and not joined, to do so."""
+THREAD_GRACE = 1.0
+"""Seconds for a thread to end, multiplied by the load per processor; one that takes longer is a leak.
+
+At most half of the time for the cleanup. A suite may have thousands of tests that leave a thread which never ends.
+"""
+
+FORGOTTEN_GRACE = 0.1
+"""Seconds for a thread to end of which `threading` does not know (any more), multiplied by the load per processor."""
 
 _threading: dict[str, Any] = {}
-"""The thread tables of `threading`, and its main thread. Its own functions call what a test may have replaced."""
+"""The thread tables of `threading`, its main thread, and what it calls at the exit. Its own functions call what a test
+may have replaced."""
 
 _is_prepared = False
 
@@ -53,9 +62,10 @@ def take_hold() -> None:
     if isinstance(threading, ModuleType) and not _threading:
         try:
             main, tables = threading.main_thread(), (threading._active, threading._limbo)
+            at_exit = getattr(threading, "_threading_atexits", ())
         except Exception:  # a test imported it first, and left something else in its place
             return
-        _threading.update(main=main, tables=tables)
+        _threading.update(main=main, tables=tables, at_exit=at_exit)
 
 
 def _known_threads() -> list[threading.Thread]:
@@ -68,6 +78,8 @@ def import_needed(work: Work) -> None:
         from isolatedunit.handles import tracker  # noqa: F401
     if isinstance(work, RunTest) and (work.settings.hunt_leaks or work.settings.memory_growth_limit is not None):
         from isolatedunit.child import leak_hunt  # noqa: F401
+    if isinstance(work, RunTest) and any("place" in one["address"] for one in work.tests):
+        from isolatedunit.collection import places  # noqa: F401
 
 
 def prepare(work: Work) -> None:
@@ -83,7 +95,10 @@ def prepare(work: Work) -> None:
         function.rehearse()
     from isolatedunit.handles import tracker
 
-    tracker.prepare_forks()
+    try:
+        tracker.prepare_forks()
+    except BaseException:  # an audit hook of the module's refuses it, as it will in each child
+        return
 
 
 def note_import() -> None:
@@ -102,6 +117,15 @@ def make_tracker(settings: ChildSettings) -> HandleTracker | None:
     if not settings.shares_process:
         tracker.current = made
     return made
+
+
+def start(tracker: HandleTracker) -> HandleTracker:
+    """Start the tracker. Where that fails, as an audit hook of the test's module refuses it, the tests run without."""
+    try:
+        return tracker.start()
+    except BaseException as exception:
+        tracker.failure = exception
+        return tracker
 
 
 def limit(settings: ChildSettings) -> None:
@@ -150,8 +174,8 @@ def peak_rss() -> int | None:
             for line in file:
                 if line.startswith(b"VmHWM:"):
                     return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
+    except Exception:  # a test's audit hook may refuse it
+        return None
     return None
 
 
@@ -216,42 +240,79 @@ def _limit_multiprocessing(timeout: float, leaks: list[dict[str, Any]]) -> list[
     return endings
 
 
-def let_threads_end(timeout: float | None) -> None:
-    """Wait for executors, and for threads that are about to end; the interpreter waits for them without a limit.
+def let_threads_end(timeout: float | None, note: Callable[[Sequence[threading.Thread]], None]) -> None:
+    """Wait for executors and for threads, as the interpreter does at its exit: a thread may still end the process.
 
-    Executors get a part of *timeout*, the seconds that the whole cleanup may take.
+    The interpreter waits without a limit; here executors get a part of *timeout*, the seconds that the whole cleanup
+    may take, and threads a short grace. *note* is called with those that outlast it.
 
-    Threads matter where multiprocessing is in use. Its exit function forgets which descriptors belong to the processes
-    that it started, so a thread that frees such a process later would leave its pipes open.
+    Trap: where multiprocessing is in use, a thread that `threading` has forgotten matters, too. The exit function of
+    multiprocessing forgets which descriptors belong to the processes that it started, so a thread that frees such a
+    process later would leave its pipes open.
     """
-    let_executors_end(timeout)
+    managers = let_executors_end(timeout)
     take_hold()
-    if not _threading or not any(name in sys.modules for name in ("multiprocessing.util", "multiprocess.util")):
+    if not _threading:
         return
+    _announce_exit()
+    frees_processes = any(name in sys.modules for name in ("multiprocessing.util", "multiprocess.util"))
+    load, began = load_per_processor(), time.monotonic()
+    forgotten_until, until = began + FORGOTTEN_GRACE * load, began + THREAD_GRACE * load
+    if timeout is not None:
+        until = min(until, began + timeout / 2)
     try:
-        deadline = time.monotonic() + THREAD_GRACE * processes.load_per_processor()
-        while time.monotonic() < deadline:
-            known = _known_threads()
-            # a thread that `threading` has forgotten still frees what it held
-            if _thread._count() < len(known) and not any(map(_outlives_its_test, known)):
-                break
+        while True:
+            known, now = _known_threads(), time.monotonic()
+            left = [one for one in known if _outlives_its_test(one) and not _is_among(one, managers)]
+            if not left and (not frees_processes or _thread._count() < len(known) or now > forgotten_until):
+                return
+            if now > until:
+                note(left)
+                return
             time.sleep(0.001)
     except Exception:  # a test may have put anything in the place of a thread
         return
 
 
-def find_threads() -> list[dict[str, str]]:
-    """The threads that are left, as leaks; they end with the process."""
+def _announce_exit() -> None:
+    """Do what threads may wait for: call what `threading` calls at the exit, and have its main thread look ended.
+
+    Trap: what `concurrent.futures` does there would wait without a limit; `let_executors_end` has done it.
+    """
+    try:
+        for call in reversed(_threading["at_exit"]):
+            parts = (
+                getattr(call, "func", None),
+                *(cell.cell_contents for cell in getattr(call, "__closure__", None) or ()),
+            )
+            if not any(str(getattr(part, "__module__", "")).startswith("concurrent.") for part in parts):
+                call()
+        main: Any = _threading["main"]
+        if hasattr(main, "_handle"):  # from Python 3.13 on
+            main._handle._set_done()
+        elif main._tstate_lock.locked():
+            main._tstate_lock.release()
+            main._stop()
+    except Exception:  # the function is the user's
+        return
+
+
+def find_threads(lasting: Sequence[threading.Thread] = ()) -> list[dict[str, str]]:
+    """The threads in *lasting*, and all others that are left, as leaks; they end with the process."""
     take_hold()  # the test may have been the first to import it
     if not _threading:
         return []
-    deadline = time.monotonic() + THREAD_GRACE
+    deadline = time.monotonic() + FORGOTTEN_GRACE
     while True:
-        left = [thread for thread in _known_threads() if _outlives_its_test(thread)]
+        left = [one for one in _known_threads() if _outlives_its_test(one) and not _is_among(one, lasting)]
         if not left or time.monotonic() > deadline:
             break
         time.sleep(0.002)
-    return [{"kind": "thread", "identity": _describe(thread)} for thread in left]
+    return [{"kind": "thread", "identity": _describe(thread)} for thread in (*lasting, *left)]
+
+
+def _is_among(thread: threading.Thread, others: Sequence[threading.Thread]) -> bool:
+    return any(thread is other for other in others)
 
 
 def _outlives_its_test(thread: threading.Thread) -> bool:
@@ -265,11 +326,13 @@ def _describe(thread: threading.Thread) -> str:
     return f"{thread.name} ({name})" if name and f"({name}" not in thread.name else thread.name
 
 
-def let_executors_end(timeout: float | None) -> None:
+def let_executors_end(timeout: float | None) -> list[threading.Thread]:
     """Ask idle workers of executors to end, as the interpreter does first of all at its exit.
 
-    The workers of a ``ProcessPoolExecutor`` do not end by themselves, and multiprocessing would wait for them.
+    The workers of a ``ProcessPoolExecutor`` do not end by themselves, and multiprocessing would wait for them. Returns
+    the threads that manage these executors: they have been waited for.
     """
+    waited_for: list[threading.Thread] = []
     of_threads: Any = sys.modules.get("concurrent.futures.thread")
     of_processes: Any = sys.modules.get("concurrent.futures.process")
     try:
@@ -285,10 +348,12 @@ def let_executors_end(timeout: float | None) -> None:
             # before multiprocessing closes the queue by which a manager reaches its workers
             began = time.monotonic()
             for manager in managers:
+                waited_for.append(manager)
                 share = BUSY_SHARE if getattr(manager, "pending_work_items", None) else IDLE_SHARE
                 manager.join(None if timeout is None else max(0.0, began + timeout * share - time.monotonic()))
     except Exception:  # a test may have put anything in their place
-        return
+        pass
+    return waited_for
 
 
 def end_processes(timeout: float) -> list[dict[str, Any]]:

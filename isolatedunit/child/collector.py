@@ -9,6 +9,7 @@ from types import FunctionType
 from unittest.loader import _make_failed_import_test, _make_skipped_test  # type: ignore[attr-defined]
 from unittest.util import strclass
 
+from isolatedunit.child.fork_safety import open_channels, what_forbids_forking
 from isolatedunit.child.import_prefix import leading_imports
 from isolatedunit.child.recorder import Recorder, format_exception
 from isolatedunit.child.suite import has_fixtures
@@ -25,10 +26,10 @@ from isolatedunit.collection.addresses import (
     select,
     walk,
 )
-from isolatedunit.collection.fingerprints import variant_of
 from isolatedunit.collection.import_path import unload_shadowed
 from isolatedunit.collection.locations import location_of
 from isolatedunit.collection.overrides import DECLARES_ATTRIBUTE, find_misspelt, overrides_of
+from isolatedunit.collection.places import Places
 from isolatedunit.collection.tags import tags_of
 from isolatedunit.errors import CollectionError, OptionError
 from isolatedunit.protocol.messages import ImportStarted, OutcomeNoted, TestEnded, TestsCollected
@@ -57,7 +58,9 @@ class Loader(unittest.TestLoader):
         super().__init__()
         self.added_to_path: list[str] = []
         self.as_made: dict[int, dict[str, Any]] = {}
-        self.tags: dict[int, tuple[Source, int]] = {}
+        self.tags: dict[int, tuple[Source, int, list[Any]]] = {}
+        self.notes_places: str | None = None
+        self._places = Places()
         self.prepared: dict[int, Source] = {}
         self.names: dict[int, str] = {}
         self.class_numbers = ClassNumbers()
@@ -170,6 +173,11 @@ class Loader(unittest.TestLoader):
             self._prefixes[name] = leading_imports(sys.modules.get(name))
         return self._prefixes[name]
 
+    def place_of(self, test: Any) -> dict[str, Any]:
+        """What tells the test apart from its siblings, if that is to be noted, for its address."""
+        place = None if self.notes_places is None else self._places.note(test, self.tags[id(test)][2])
+        return {self.notes_places: place} if self.notes_places is not None and place else {}
+
     def _note_preparation(self, suite: Any, source: Source) -> None:
         """What *source* runs may prepare its tests, besides making them; that of a package also what is below it."""
         self._complete(source)
@@ -185,8 +193,9 @@ class Loader(unittest.TestLoader):
     def _tag(self, suite: Any, source: Source) -> None:
         self._kept.append(suite)
         self._complete(source)
-        for (_, occurrence), test in occurrences([test for test, _ in walk(suite)]).items():
-            self.tags.setdefault(id(test), (source, occurrence))
+        tests = [test for test, _ in walk(suite)]
+        for (_, occurrence), test in occurrences(tests).items():
+            self.tags.setdefault(id(test), (source, occurrence, tests))
 
     def _find_tests(self, start_dir: str, pattern: str, *args: Any) -> Any:
         if not self._discovers:
@@ -214,6 +223,7 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
     """Report the tests that the command's source names, in order."""
     source = dict(command.source)
     loader = Loader(reporter, command.known_bad)
+    channels = open_channels()
     try:
         found = _load(source, loader)
         if loader.unknown:
@@ -230,6 +240,7 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
     except Exception as exception:
         reporter.send(TestsCollected, tests=[], last=True, error=_explain(exception))
         return
+    loader.notes_places = _notes_places(command, channels)
     planned: list[dict[str, Any]] = []
     warnings: dict[type, list[str]] = {}
     try:
@@ -244,6 +255,14 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
         reporter.send(TestsCollected, tests=[], last=True, error=str(exception))
         return
     reporter.send(TestsCollected, tests=planned, last=True, warnings=[text for of in warnings.values() for text in of])
+
+
+def _notes_places(command: CollectTests, channels: set[int]) -> str | None:
+    """Under which name it is noted what tells tests apart; *channels* were open before they were loaded."""
+    if command.imports_anew:
+        return "place"
+    is_alone = command.settings.isolation == "test"
+    return "place_in_import" if is_alone and what_forbids_forking(channels) is not None else None
 
 
 def _load(source: Source, loader: Loader) -> list[tuple[Any, Any]]:
@@ -287,7 +306,7 @@ def _is_made_by_function(name: str) -> bool:
 
 def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> dict[str, Any]:
     cls = type(test)
-    source, occurrence = loader.tags[id(test)]
+    source, occurrence, _ = loader.tags[id(test)]
     planned: dict[str, Any] = {
         "id": identify(test),
         "name": _text_of(test.__str__) or identify(test),
@@ -313,7 +332,7 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
         home = source
     if address is None:
         address = {"source": source, "id": planned["id"], "occurrence": occurrence}
-    _tell_apart(address, test, command)
+    address.update(loader.place_of(test))
     prepared = _preparation_of(test, source, loader)
     if prepared is not None and prepared != address.get("source"):
         address["prepared"] = prepared
@@ -381,12 +400,6 @@ def _has_dotted_name(test: Any, address: Address) -> bool:
 
 def _address_of(test: Any, source: Source, loader: Loader) -> Address | None:
     return address_by_class(test, as_made=loader.as_made.get(id(test)), module=source.get("module"))
-
-
-def _tell_apart(address: Address, test: Any, command: CollectTests) -> None:
-    """Note what distinguishes the test from others of its class that are made by the same code."""
-    if command.imports_anew and "class" in address and (variant := variant_of(test)) is not None:
-        address["variant"] = variant
 
 
 class _Notebook:

@@ -29,7 +29,7 @@ from isolatedunit.child.receipt import (
 from isolatedunit.child.recorder import Recorder
 from isolatedunit.child.reporter import Reporter, forms_for
 from isolatedunit.collection.addresses import Finder, find_class
-from isolatedunit.collection.fingerprints import is_as_planned
+from isolatedunit.collection.mismatches import is_another
 from isolatedunit.protocol.channel import PipeEnd
 from isolatedunit.protocol.child_settings import ChildSettings
 from isolatedunit.protocol.messages import ChildReady, RunTest, decode_command, encode
@@ -133,7 +133,7 @@ def _make(address: dict[str, Any], finder: Finder) -> unittest.TestCase | None:
             return None
         _note_fixtures(cls)
         made: unittest.TestCase = cls(address["method"])
-        return made if "fingerprint" not in address or is_as_planned(made, address["fingerprint"]) else None
+        return None if is_another(made, address) else made
     if "source" not in address:
         return None
     test = finder.find(address)

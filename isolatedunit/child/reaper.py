@@ -8,6 +8,7 @@ import select
 import time
 
 from isolatedunit.system import processes
+from isolatedunit.system.grace import LEFTOVER_GRACE, Grace, leftover_grace, times_waited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,8 +139,9 @@ def end_leftovers(
         # without a subreaper only the test's process group can be found
         in_group = not is_subreaper and processes.kill_group(process_id)
         return [{"pid": None, "command": "(in the test's process group)"}] if in_group else [], used[0]
-    deadline = time.monotonic() + processes.leftover_grace(cleanup_timeout)
-    while time.monotonic() < deadline:
+    longest = leftover_grace(cleanup_timeout)
+    grace = Grace(LEFTOVER_GRACE, longest, lambda: times_waited(processes.children_of_this_process()))
+    while not grace.is_over():
         time.sleep(0.005)
         if not have_children(used):
             return [], used[0]

@@ -16,6 +16,7 @@ from isolatedunit.protocol.messages import HandlesCleaned, WorkFinished
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
+    import threading
     from collections.abc import Callable, Sequence
     from typing import Any
 
@@ -56,46 +57,58 @@ def finish(
 ) -> None:
     """Send the receipt and what the tests left behind; in one report if there is nothing.
 
-    The outcomes are known by now: a failure in here costs what would have been found, and never an outcome.
+    The outcomes are known by now: a failure in here costs what would have been found, and never an outcome. Trap: an
+    audit hook or a signal handler that a test has installed may raise anything, at any call.
     """
-    save_lines()
-    clean = cleanup.is_clean()
-    peak = cleanup.peak_rss() if spawned else None
+    clean, peak, failure = False, None, None
+    try:
+        save_lines()
+        clean = cleanup.is_clean()
+        peak = cleanup.peak_rss() if spawned else None
+    except BaseException as exception:
+        failure = exception
     found_after, elapsed = max(0.0, reporter.found_at - reporter.ready_at), time.monotonic() - reporter.ready_at
-    is_all = clean and tracker is None and not grown
+    is_all = clean and failure is None and tracker is None and not grown
     reporter.hold(WorkFinished, clean=is_all, found_after=found_after, elapsed=elapsed, peak_rss=peak, **more)
     if is_all:
         reporter.flush()
         return
+    found: dict[str, Any] = {}
     try:
         found = _look_after(reporter, settings, tracker, clean)
-    except Exception as exception:  # the test left nothing as it was
-        found = without_look(exception)
+    except BaseException as exception:
+        failure = failure or exception
+    if failure is not None:
+        found.update(without_look(failure))
     # the engine counts, together with what is found when this process is gone
     reporter.send(HandlesCleaned, handle_stats={**found, "leaks": [*found.get("leaks", ()), *grown]})
 
 
 def without_look(exception: BaseException) -> dict[str, Any]:
     """What is reported as found when *exception* ended the search."""
-    why = f"{type(exception).__name__}: {as_text(exception)}"
-    return {"incomplete": why}
+    name, text = type(exception).__name__, as_text(exception).partition("\n")[0]
+    return {"incomplete": f"{name}: {text}" if text else name}
 
 
 def _look_after(
     reporter: Reporter, settings: ChildSettings, tracker: HandleTracker | None, clean: bool
 ) -> dict[str, Any]:
+    timeout, began = settings.cleanup_timeout, time.monotonic()
     leaks: list[dict[str, Any]] = []
+    lasting: list[threading.Thread] = []
     if not clean or (tracker is not None and not _has_nothing(tracker)):
         reporter.flush()  # starts the runner's clock for the cleanup
-        cleanup.let_threads_end(settings.cleanup_timeout)
+        cleanup.let_threads_end(timeout, lasting.extend if tracker is None else tracker.note_threads)
         if tracker is None:
-            leaks = cleanup.run_exit_functions(settings.cleanup_timeout)
+            leaks = cleanup.run_exit_functions(timeout)
         else:
-            with tracker.leaving(settings.cleanup_timeout):
+            with tracker.leaving(timeout):
                 cleanup.run_exit_functions()
     if tracker is None:
-        return {"leaks": [*leaks, *cleanup.find_threads()]}
-    return _finish_tracker(tracker, settings.cleanup_timeout)
+        return {"leaks": [*leaks, *cleanup.find_threads(lasting)]}
+    # not all of the time that is left: what is found has to be reported before it is up
+    left = None if timeout is None else max(0.1 * timeout, 0.9 * timeout - (time.monotonic() - began))
+    return _finish_tracker(tracker, left)
 
 
 def measure_lines(directory: str) -> None:
@@ -127,9 +140,10 @@ def _has_nothing(tracker: HandleTracker) -> bool:
 
 def _finish_tracker(tracker: HandleTracker, timeout: float | None) -> dict[str, Any]:
     try:
-        # not all of it: what is found has to be reported before the time is up
-        return tracker.finish(None if timeout is None else timeout * 0.8).to_dict()
-    except Exception as exception:
+        if tracker.failure is not None:
+            raise tracker.failure
+        return tracker.finish(timeout).to_dict()
+    except BaseException as exception:
         return {**without_look(exception), "leaks": cleanup.find_threads()}
 
 
@@ -209,8 +223,10 @@ def has_exit_functions() -> bool:
 def discard_inherited_exit_functions() -> None:
     """In a fork: drop the exit functions that the template registered; the template itself runs them."""
     atexit._clear()
-    finalize = getattr(sys.modules.get("weakref"), "finalize", None)
-    if finalize is not None and finalize._registered_with_atexit:
+    finalize: Any = getattr(sys.modules.get("weakref"), "finalize", None)
+    if not isinstance(getattr(finalize, "_registry", None), dict):  # nobody has imported it, or a module replaced it
+        return
+    if finalize._registered_with_atexit:
         for info in finalize._registry.values():
             info.atexit = False
         finalize._registered_with_atexit = False

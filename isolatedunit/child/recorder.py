@@ -239,13 +239,13 @@ class Recorder(unittest.TestResult):
 
     def _note(self, test: Any, kind: str, err: Any, kept: list[Any], add: Any, subtest: Any = None) -> None:
         count, text, sides = len(kept), None, {}
-        if kind == "addFailure":  # before unittest takes its own frames out of the traceback
-            shown = [cut(side, MAX_SIDE) for side in tracebacks.compared(err[2])]
-            sides = dict(zip(("expected", "actual"), shown, strict=False))
         try:
+            if kind == "addFailure":  # before unittest takes its own frames out of the traceback
+                shown = [cut(side, MAX_SIDE) for side in tracebacks.compared(err[2])]
+                sides = dict(zip(("expected", "actual"), shown, strict=False))
             add(test, err)
             text = kept[-1][1]
-        except BaseException:  # a local variable's repr raised, or `traceback` is a mock
+        except BaseException:  # a local variable's repr raised, or an audit hook; or `traceback` is a mock
             pass
         if type(text) is not str or not text:
             text = format_exception(err[1], shows_locals=self.tb_locals)
@@ -295,8 +295,11 @@ def _without_our_frames(text: str) -> str:
 def format_exception(exception: BaseException, *, whole: bool = False, shows_locals: bool = False) -> str:
     """Format an exception. Unless *whole*, leading frames of unittest and of ours are left out."""
     trace = exception.__traceback__
-    while not whole and trace is not None and "__unittest" in trace.tb_frame.f_globals:
-        trace = trace.tb_next
+    try:
+        while not whole and trace is not None and "__unittest" in trace.tb_frame.f_globals:
+            trace = trace.tb_next
+    except BaseException:  # a test's audit hook refuses to show a frame
+        trace = None
     return tracebacks.format_chain(exception, trace, shows_locals=shows_locals)
 
 

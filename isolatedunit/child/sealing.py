@@ -34,11 +34,11 @@ SEALED = frozenset(
             "leak_hunt prebuilt random_seed reaper receipt recorder reporter streams suite template tracebacks "
             "unknown_names warmth worker",
         ),
-        ("collection", "addresses bytecode fingerprints import_path locations overrides tags"),
-        ("handles", "descriptors leaving origins processes state threads tracker"),
+        ("collection", "addresses bytecode fingerprints import_path locations mismatches overrides places slots tags"),
+        ("handles", "descriptors endings leaving origins processes state threads tracker"),
         ("model", "schema subtests"),
         ("protocol", "channel child_settings messages phases pickling plain_json"),
-        ("system", "cgroups processes secrets"),
+        ("system", "cgroups grace processes secrets"),
     )
     for name in names.split()
 )
@@ -77,10 +77,10 @@ def _live(name: str) -> property:
 _STATES = {module: type("_State", (_State,), {name: _live(name) for name in names}) for module, names in LIVE.items()}
 
 
-def _hold(module: ModuleType, own_builtins: dict[str, Any], modules: list[tuple[dict[str, Any], str]]) -> ModuleType:
+def _hold(module: ModuleType, own_builtins: dict[str, Any], borrowed: list[tuple[dict[str, Any], str]]) -> ModuleType:
     """What a module has in it now; its Python functions see that, and not the module.
 
-    Where what it has is another module is added to *modules*.
+    Where it has another module, or a function of one, is added to *borrowed*.
 
     It is a module, too, though nobody's to find: the interpreter is fast with those. What it cannot be fast with it
     counts, in the code itself, so that each fork would copy the pages with the code.
@@ -95,8 +95,8 @@ def _hold(module: ModuleType, own_builtins: dict[str, Any], modules: list[tuple[
             continue
         is_own = type(value) is FunctionType and value.__globals__ is globals_of_all
         held[key] = _bind(value, held) if is_own else value
-        if type(value) is ModuleType:
-            modules.append((held, key))
+        if type(value) in (ModuleType, FunctionType) and not is_own:
+            borrowed.append((held, key))
     held["__held__"] = module
     return made
 
@@ -116,7 +116,8 @@ class _World:
         self._import = builtins.__import__
         self._root = root.__path__[0]
         self._loader = getattr(root.__spec__, "loader", None)
-        self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_here}
+        # `id` also calls the audit hooks, and those of a test may raise: this gives as good a number, and does not
+        self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_here, "id": object.__hash__}
         self._held: dict[str, ModuleType] = {}
         self._loaded: dict[str, ModuleType] = {}
         for name in HELD:  # all of them, before any is held: a package gets an attribute with each of its modules
@@ -124,11 +125,16 @@ class _World:
                 self._import(name)
             except ImportError:  # of another system
                 continue
-        modules: list[tuple[dict[str, Any], str]] = []
+        borrowed: list[tuple[dict[str, Any], str]] = []
         for name in HELD & self._modules.keys():
-            self._held[name] = _hold(self._modules[name], self.builtins, modules)
-        for held, key in modules:  # they know each other
-            held[key] = self._held.get(held[key].__name__, held[key])
+            self._held[name] = _hold(self._modules[name], self.builtins, borrowed)
+        insides = {id(vars(self._modules[name])): vars(held) for name, held in self._held.items()}
+        for inside, key in borrowed:  # they know each other
+            value: Any = inside[key]
+            if type(value) is ModuleType:
+                inside[key] = self._held.get(value.__name__, value)
+            elif id(value.__globals__) in insides:  # as of `os.path.exists`
+                inside[key] = _bind(value, insides[id(value.__globals__)])
 
     def import_here(
         self,

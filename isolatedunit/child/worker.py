@@ -95,26 +95,30 @@ def execute(
             if isinstance(command, RunFunction):
                 exit_code = _call_function(command, reporter, spawned)
             else:
-                _run_tests(command, reporter, finder or Finder(), fixture_snapshot, spawned)
+                _run_tests(command, reporter, finder or Finder(imports=True), fixture_snapshot, spawned)
         else:
             raise TypeError(f"a worker has nothing to do with {command!r}")
         if warmth.before_fork is not None:
             warmth.report(command)
         code = exit_code
     except BaseException as exception:
-        _report_failure(reporter, command, exception)
+        code = _report_failure(reporter, command, exception)
     finally:
         flush_standard_streams()
         os._exit(code)
 
 
-def _report_failure(reporter: Reporter, command: Work, exception: BaseException) -> None:
-    """Report a failure of our own code. If all tests had ended by then, their outcomes stand, with a warning."""
+def _report_failure(reporter: Reporter, command: Work, exception: BaseException) -> int:
+    """Report a failure of our own code, and return the exit code.
+
+    If all tests had ended by then, their outcomes stand, with a warning.
+    """
     if isinstance(command, RunTest) and command.tests and reporter.ended == len(command.tests):
         reporter.hold(WorkFinished)
         reporter.send(HandlesCleaned, handle_stats=without_look(exception))
-    else:
-        reporter.send(ChildFailed, text=format_exception(exception, whole=True))
+        return 0
+    reporter.send(ChildFailed, text=format_exception(exception, whole=True))
+    return 1
 
 
 def _call_function(command: RunFunction, reporter: Reporter, spawned: bool) -> int:
@@ -123,7 +127,7 @@ def _call_function(command: RunFunction, reporter: Reporter, spawned: bool) -> i
     from isolatedunit.handles.tracker import HandleTracker
 
     cleanup.take_hold()
-    tracker = HandleTracker(in_new_process=True).start()
+    tracker = cleanup.start(HandleTracker(in_new_process=True))
     exit_code = function.call(command, reporter, tracker)
     if not reporter.is_twin:
         own_memory = function.own_memory()
@@ -185,7 +189,7 @@ def _run_suite(
         filter_warnings_once(command.settings.warnings)
         measuring = _begin_to_measure(command, reporter, finder, lost)
         if tracker is not None:
-            tracker.start()
+            cleanup.start(tracker)
         suite = Suite(finder.as_grouped(tests))
         if fixture_snapshot is None:
             suite.run(recorder)

@@ -18,6 +18,9 @@ directories that discovery put in front of ``sys.path``, ``select`` the patterns
 modules to import first. If loading a package discovers its contents, ``only`` names the one module
 that is wanted, and ``top`` the top-level directory.
 
+``place`` in an address tells the test apart from those that the same loop has made (`collection.places`);
+``place_in_import`` does so for a process that imports the module itself, if that is no template's.
+
 ``prepared`` in an address is a source to load first: a ``load_tests``, or a function that makes a suite,
 may also change classes and modules as it likes.
 """
@@ -29,7 +32,7 @@ import sys
 import unittest
 
 from isolatedunit.collection import import_path
-from isolatedunit.collection.fingerprints import is_as_planned, is_mixed_up
+from isolatedunit.collection.mismatches import explain_change, explain_loss, find_moved, is_another, name_of
 from isolatedunit.errors import TestNotFound
 from isolatedunit.protocol.pickling import call_initializer, undill
 
@@ -344,9 +347,10 @@ class _OneModuleLoader(unittest.TestLoader):
 
 
 class Finder:
-    """Finds tests by their addresses; loads each source once."""
+    """Finds tests by their addresses; loads each source once. *imports*: it imports their modules for one test only."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, imports: bool = False) -> None:
+        self._imports = imports
         self._loaded: dict[str, dict[tuple[str, int], Any]] = {}
         self._special: dict[int, unittest.TestSuite] = {}
 
@@ -366,17 +370,20 @@ class Finder:
         if "prepared" in address:
             self.load(address["prepared"])
         if "class" in address:
-            return _make(address)
+            return _make(self._as_checked(address))
         if "dill" in address:
             return undill(address["dill"], finds_in_main=True)
         self.load(address["source"])
         loaded = self._loaded[_key(address["source"])]
-        try:
-            return loaded[address["id"], address["occurrence"]]
-        except KeyError:
-            source = address["source"]
-            names = source.get("names") or source.get("discover", ())[:1] or [source.get("module") or "the script"]
-            raise TestNotFound(_explain_loss(" ".join(names), address["id"])) from None
+        found = loaded.get((address["id"], address["occurrence"]))
+        if found is None:
+            raise TestNotFound(explain_loss(name_of(address["source"]), address["id"]))
+        return find_moved(found, self._as_checked(address), loaded)
+
+    def _as_checked(self, address: Address) -> Address:
+        """The address, with a place where this process has to look whether the test is in that place."""
+        place = address.get("place_in_import") if self._imports else None
+        return address if place is None else {**address, "place": place}
 
     def match(self, addresses: list[Address], found: list[Any]) -> None:
         """Replace each `TestNotFound` in *found* by a test that no address names, if there are equally many of both.
@@ -445,36 +452,10 @@ def _make(address: Address) -> Any:
             raise
         test = None  # unittest's constructor found no such method
     if test is None:
-        raise TestNotFound(_explain_loss(module, f"{name}.{method}", by_hash="fingerprint" in address))
-    if "fingerprint" in address and not is_as_planned(test, address["fingerprint"]):
-        raise TestNotFound(
-            f"{name}.{method} is another test in the process that was to run it than in the one that planned it, "
-            f"since {module} makes different tests each time it is imported, or was changed. {_BY_HASH}"
-        )
-    if "variant" in address and is_mixed_up(test, address["variant"]):
-        raise TestNotFound(
-            f"{module} makes different tests each time it is imported: {name}.{method} is another test in the process "
-            f"that was to run it than in the one that listed it. Make the tests in an order that does not change. "
-            f"{_TOGETHER}"
-        )
+        raise TestNotFound(explain_loss(module, f"{name}.{method}", by_hash="fingerprint" in address))
+    if is_another(test, address):
+        raise TestNotFound(explain_change(module, f"{name}.{method}", by_hash="fingerprint" in address))
     return test
-
-
-_BY_HASH = (
-    "If the tests come from a set, set PYTHONHASHSEED to a number, or run them with python -m isolatedunit, "
-    "whose processes share one hash seed."
-)
-
-
-_TOGETHER = "To run them as they are, run all of them in one process: --isolation module."
-
-
-def _explain_loss(module: str, test: str, *, by_hash: bool = False) -> str:
-    remedy = _BY_HASH if by_hash else _TOGETHER
-    return (
-        f"{module} makes different tests each time it is imported: the process that was to run {test} has no such "
-        f"test. Give the tests names that do not change. {remedy}"
-    )
 
 
 def _place_of(address: Address) -> str:

@@ -34,69 +34,12 @@ def fingerprint_of(test: Any, *, is_exact: bool | None = None) -> dict[str, Any]
         "exact": exact,
         "function": _shorten(_show(found, exact)),
         "attributes": _shorten(_show(own, exact)),
-        "class": _shorten(_show(_parameters_of(cls), exact)),
     }
 
 
 def is_as_planned(test: Any, planned: dict[str, Any]) -> bool:
     """Whether *test* has the fingerprint *planned*, as far as tests can be distinguished."""
-    found = fingerprint_of(test, is_exact=planned["exact"])
-    if any(found[name] != planned[name] for name in ("function", "attributes")):
-        return False
-    # trap: a class attribute such as a port or a time may differ in each process. The class is a different one only
-    # if the planned class is there as well, under another name.
-    return found["class"] == planned["class"] or not _has_twin(type(test), planned)
-
-
-def variant_of(test: Any) -> dict[str, Any] | None:
-    """The fingerprint of a test that shares its code with others of its class, made by a loop; None if it does not.
-
-    It is for a process that imports the module anew, where such tests may have swapped names (see `is_mixed_up`).
-    """
-    cls, name = type(test), test._testMethodName
-    code = getattr(getattr(cls, name, None), "__code__", None)
-    if code is None or not any(other != name for other in _names_of_code(cls, code)):
-        return None
-    exact = _is_read_by_python(cls.__module__)
-    return {"exact": exact, "function": _shorten(_show(getattr(cls, name), exact))}
-
-
-def is_mixed_up(test: Any, planned: dict[str, Any]) -> bool:
-    """Whether the *planned* test (as described by `variant_of`) exists under another name than that of *test*.
-
-    Trap: if it exists under no name, that is no mix-up. A port, a time or a random number differs in each process.
-    """
-    cls, name, exact = type(test), test._testMethodName, planned["exact"]
-    if _shorten(_show(getattr(cls, name, None), exact)) == planned["function"]:
-        return False
-    code = getattr(getattr(cls, name, None), "__code__", None)
-    return any(
-        _shorten(_show(getattr(cls, other), exact)) == planned["function"] for other in _names_of_code(cls, code)
-    )
-
-
-def _names_of_code(cls: type, code: Any) -> list[str]:
-    """The names of the class's own functions whose code is *code*."""
-    return [name for name, found in vars(cls).items() if getattr(found, "__code__", None) == code]
-
-
-def _has_twin(cls: type, planned: dict[str, Any]) -> bool:
-    others = [
-        other for other in vars(sys.modules[cls.__module__]).values() if isinstance(other, type) and other is not cls
-    ]
-    return any(
-        other.__bases__ == cls.__bases__
-        and _shorten(_show(_parameters_of(other), planned["exact"])) == planned["class"]
-        for other in others
-    )
-
-
-def _parameters_of(cls: type) -> dict[str, Any]:
-    """The class's own plain attributes, which a loop may have set."""
-    return {name: value for name, value in vars(cls).items() if name[:2] != "__" and issubclass(type(value), _VALUES)}
-
-
-_VALUES = (*_PLAIN, tuple, list, dict, set, frozenset)
+    return fingerprint_of(test, is_exact=planned["exact"]) == planned
 
 
 def _is_read_by_python(module: str) -> bool:

@@ -14,11 +14,14 @@ from unittest.util import strclass
 from isolatedunit.collection.addresses import ClassNumbers, address_by_class, identify, is_loader_made, walk
 from isolatedunit.collection.fingerprints import fingerprint_of
 from isolatedunit.collection.overrides import find_misspelt, overrides_of
+from isolatedunit.collection.places import Places
 from isolatedunit.collection.tags import tags_of
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.pickling import carry, to_dill
 
 Address = dict[str, Any]
+
+_places = Places()
 
 
 def plan_suite(suite: Any, warn: Callable[[str], None]) -> tuple[list[PlannedTest], dict[int, Any]]:
@@ -83,7 +86,9 @@ def _address_of(test: Any) -> Address:
         return {"dill": carry(test)}
     address = address_by_class(test) or _address_by_making(test)
     # trap: this process has its own hash seed, so a test of this name may be a different one elsewhere
-    return {"dill": to_dill(test)} if address is None else {**address, "fingerprint": fingerprint_of(test)}
+    if address is None:
+        return {"dill": to_dill(test)}
+    return {**address, "fingerprint": fingerprint_of(test), "place": _places.note(test)}
 
 
 def _address_by_making(test: Any) -> Address | None:

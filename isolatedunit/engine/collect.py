@@ -82,15 +82,16 @@ class Collection:
             if module is None or module in known_bad:
                 raise CollectionError(f"collecting the tests failed: {evidence.cause_text}\n{attempt.format_story()}")
             # the sentence is the last line, as in every traceback: that line stands for the error in summaries
-            text = f"{evidence.stacks.rstrip()}\n\n{evidence.cause_text} It happened while this module was imported."
+            told = evidence.cause_text.startswith(evidence.subject)
+            where = "" if told else " It happened while this module was imported."
+            text = f"{evidence.stacks.rstrip()}\n\n{evidence.cause_text}{where}"
             known_bad[module] = {"cause": str(attempt.cause), "text": text.lstrip()}
 
     def _imports_anew(self) -> bool:
         options = self._options
-        is_forked = (
-            capabilities_of(usable_start_method(options.start_method)).has_templates and options.fork_after != "start"
-        )
-        return options.isolation == "test" and not is_forked
+        has_templates = capabilities_of(usable_start_method(options.start_method)).has_templates
+        is_imported_once = has_templates and options.fork_after != "start" and options.parallel_by == "module"
+        return options.isolation == "test" and not is_imported_once
 
     def _pause(self, seconds: float) -> None:
         """Turn the loop for so long, while nothing runs; a Ctrl-C ends the pause."""
@@ -145,4 +146,4 @@ def _find_culprit(attempt: Attempt) -> str | None:
         raise CollectionError(f"the process that collects the tests could not be started: {failure.text}")
     if attempt.is_our_bug:
         raise IsolatedUnitError(attempt.evidence.cause_text)
-    return attempt.importing
+    return attempt.evidence.importing

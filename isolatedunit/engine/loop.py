@@ -59,6 +59,7 @@ from isolatedunit.model.moments import NEVER
 from isolatedunit.protocol.channel import read_receipts
 from isolatedunit.protocol.messages import Reply, Report, Requested, TestStarted
 from isolatedunit.system import processes
+from isolatedunit.system.grace import leftover_grace
 from isolatedunit.system.usage import used_by
 
 LISTEN_AFTER = 0.02
@@ -264,7 +265,7 @@ class Loop:
                 self._feed(running, DeadlinePassed())
             else:  # it may have ended, and be waiting for what it left running, which has a grace of its own
                 running.had_grace = True
-                running.attempt.deadline += processes.leftover_grace(running.attempt.options.cleanup_timeout)
+                running.attempt.deadline += leftover_grace(running.attempt.options.cleanup_timeout)
 
     def _is_out_of_time(self, running: Running) -> bool:
         """Whether a deadline has passed, after hearing all that waits.
@@ -361,7 +362,7 @@ class Loop:
 
     def _blame_the_kernel(self, running: Running, size: int | None) -> None:
         if running.group is not None and running.group.killed_for_memory:
-            self._feed(running, over_memory(running.group.peak, running.group.memory))
+            self._feed(running, over_memory(running.group.peak, running.group.memory, running.attempt.evidence.subject))
             return
         others = [(other.attempt.current, other.child) for other in self._running.values() if other is not running]
         blamed = self._oom_watch.blame(
@@ -380,8 +381,7 @@ class Loop:
         used = used_by(running.child.processes()) if has_limits(options) else None
         if used is not None:
             self.publisher.publish([ResourcesSampled(now, running.attempt.id, used.rss, used.cpu_time)])
-        excess = find_excess(options, used, running.child.written())
-        if excess is not None:
+        if excess := find_excess(options, used, running.child.written(), running.attempt.evidence.subject):
             self._feed(running, excess)
 
     def _publish_output(self, running: Running) -> None:

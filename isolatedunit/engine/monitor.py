@@ -41,31 +41,32 @@ def has_limits(options: Options) -> bool:
     return not (options.memory_limit is None and options.cpu_limit is None and options.max_processes is None)
 
 
-def find_excess(options: Options, used: Usage | None, written: int) -> LimitExceeded | None:
-    """The first limit that a test exceeds which has *used* and *written* so much; None if there is none."""
+def find_excess(options: Options, used: Usage | None, written: int, subject: str = "The test") -> LimitExceeded | None:
+    """The first limit that *subject* exceeds, which has *used* and *written* so much; None if there is none."""
     if options.max_output is not None and written > options.max_output:
         return LimitExceeded(
-            "output", f"The test wrote {written:,} bytes; the limit is {options.max_output:,} (max_output)."
+            "output", f"{subject} wrote {written:,} bytes; the limit is {options.max_output:,} (max_output)."
         )
     if used is None:
         return None
     if options.memory_limit is not None and used.rss > options.memory_limit:
-        return over_memory(used.rss, options.memory_limit)
+        return over_memory(used.rss, options.memory_limit, subject)
     if options.cpu_limit is not None and used.cpu_time > options.cpu_limit:
         return LimitExceeded(
-            "cpu", f"The test used {used.cpu_time:.1f} s of CPU time; the limit is {options.cpu_limit:g} s."
+            "cpu", f"{subject} used {used.cpu_time:.1f} s of CPU time; the limit is {options.cpu_limit:g} s."
         )
     if options.max_processes is not None and used.processes > options.max_processes:
         return LimitExceeded(
-            "processes", f"The test had {used.processes} processes at once; the limit is {options.max_processes}."
+            "processes", f"{subject} had {used.processes} processes at once; the limit is {options.max_processes}."
         )
     return None
 
 
-def over_memory(used: int | None, allowed: int) -> LimitExceeded:
-    """The excess of processes that have *used* so many bytes, None if nobody knows how many."""
+def over_memory(used: int | None, allowed: int, subject: str = "The test") -> LimitExceeded:
+    """The excess of *subject*, whose processes have *used* so many bytes, None if nobody knows how many."""
     size = "too many" if used is None else f"{used:,}"
-    return LimitExceeded("memory", f"The test's processes used {size} bytes of memory; the limit is {allowed:,}.")
+    who = "The test's processes" if subject == "The test" else subject
+    return LimitExceeded("memory", f"{who} used {size} bytes of memory; the limit is {allowed:,}.")
 
 
 def examine(child: Child | None) -> Examined:

@@ -12,8 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from isolatedunit.system.grace import Grace
+
 # trap: a test may patch these functions in their modules
-_clock, _sleep, _current_frames = time.monotonic, time.sleep, sys._current_frames
+_sleep, _current_frames = time.sleep, sys._current_frames
 _start_new_thread, _allocate_lock, _get_ident = _thread.start_new_thread, _thread.allocate_lock, _thread.get_ident
 
 _MODULES = ("multiprocessing.util", "multiprocess.util")
@@ -23,13 +25,13 @@ _LOOK_INTERVAL = 0.005
 class Leaving:
     """A context around the exit functions: passes children to *end* that multiprocessing awaits for too long.
 
-    *deadlines* is in seconds. multiprocessing itself ends its daemons, but waits for all other children without
-    a limit. A thread watches for that, one that `threading` does not list; no thread starts if there are no such
-    children.
+    *make_grace* is called when it begins to wait. multiprocessing itself ends its daemons, but waits for all other
+    children without a limit. A thread watches for that, one that `threading` does not list; no thread starts if there
+    are no such children.
     """
 
-    def __init__(self, deadlines: float, end: Callable[[set[int]], None]) -> None:
-        self._deadlines = deadlines
+    def __init__(self, make_grace: Callable[[], Grace], end: Callable[[set[int]], None]) -> None:
+        self._make_grace = make_grace
         self._end = end
         self._thread = _get_ident()
         self._is_over = False
@@ -48,14 +50,16 @@ class Leaving:
         self._is_gone.acquire()
 
     def _watch(self) -> None:
-        since = _clock()
+        grace: Grace | None = None
         try:
             while not self._is_over:
                 if not self._is_waiting():
-                    since = _clock()
-                elif _clock() - since > self._deadlines:
+                    grace = None
+                elif grace is None:
+                    grace = self._make_grace()
+                elif grace.is_over():
                     self._end(processes.joined_at_exit())
-                    since = _clock()
+                    grace = None
                 _sleep(_LOOK_INTERVAL)
         except Exception:  # the runner ends this process anyway when its cleanup timeout is over
             return

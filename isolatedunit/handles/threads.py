@@ -9,6 +9,7 @@ import types
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterable
     from typing import Any
 
 _hold: dict[str, Any] = {}
@@ -27,12 +28,15 @@ def _threading() -> dict[str, Any]:
 def running_threads() -> list[threading.Thread]:
     """The running threads that count as leaks: no daemons, and none that asyncio or the exit will end."""
     hold = _threading()
-    if not hold:
-        return []
-    main = hold["main_thread"]()
+    return only_leaks(hold["enumerate"]()) if hold else []
+
+
+def only_leaks(some: Iterable[threading.Thread]) -> list[threading.Thread]:
+    """Those of *some* threads that run and count as leaks."""
+    main = _threading()["main_thread"]()
     return [
         thread
-        for thread in hold["enumerate"]()
+        for thread in some
         if thread is not main and not thread.daemon and thread.is_alive() and not _is_of_asyncio(thread)
     ]
 

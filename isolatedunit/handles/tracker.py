@@ -9,15 +9,18 @@ import sys
 import time
 
 from isolatedunit.handles import descriptors, processes, threads
+from isolatedunit.handles.endings import DescriptorEnd, LoopEnd, ProcessEnd, TemporaryEnd, ThreadEnd, cannot_end
 from isolatedunit.handles.leaving import Leaving
 from isolatedunit.handles.origins import Ledger, close_ledger, find_origin, format_origin, open_ledger
 from isolatedunit.handles.result import HandleCleanupResult
 from isolatedunit.handles.state import State
+from isolatedunit.system.grace import Grace, times_waited
 from isolatedunit.system.processes import load_per_processor, remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Set
+    import threading
+    from collections.abc import Callable, Iterator, Sequence, Set
     from types import TracebackType
     from typing import Any, TypeVar
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 GRACE = 0.5
-"""Seconds to wait for something that is about to end by itself, multiplied by the load per processor."""
+"""Seconds to wait for something that is about to end by itself: see `Grace`."""
 
 RUNNERS_DESCRIPTORS = 100
 """In a child, descriptors with this number or a higher one belong to the runner."""
@@ -39,7 +42,7 @@ current: HandleTracker | None = None
 
 _NONE: Set[int] = frozenset()
 _clock, _sleep = time.monotonic, time.sleep  # trap: a test may patch these functions in their module
-_lexists, _unlink = os.path.lexists, os.unlink
+_lexists = os.path.lexists
 _count_threads = _thread._count
 
 
@@ -131,6 +134,8 @@ class HandleTracker:
 
     def __init__(self, *, in_new_process: bool = False) -> None:
         self.result: HandleCleanupResult | None = None
+        self.failure: BaseException | None = None
+        """Why it could not be started, in a child whose tests run all the same."""
         self._is_new_process = in_new_process
         self._runners_from = RUNNERS_DESCRIPTORS if in_new_process else None
         self._lock = _thread.allocate_lock()
@@ -141,6 +146,7 @@ class HandleTracker:
         self._baseline: Baseline | None = None
         self._ended: list[_Leak] = []
         self._own_directories: list[str] = []
+        self._lasting: list[_Leak] = []
         self._cleaned = self._forced = 0
 
     # ---- handles that a test registers
@@ -200,8 +206,11 @@ class HandleTracker:
 
     def leaving(self, timeout: float | None = DEFAULT_TIMEOUT) -> Leaving:
         """A context for the exit functions: a child that they wait for in vain is reported as a leak, and ended."""
-        deadlines = GRACE * load_per_processor()
-        return Leaving(deadlines if timeout is None else min(deadlines, timeout / 2), self._end_children)
+        longest = GRACE * load_per_processor()
+        longest = longest if timeout is None else min(longest, timeout / 2)
+        return Leaving(
+            lambda: Grace(GRACE, longest, lambda: times_waited(processes.joined_at_exit())), self._end_children
+        )
 
     def _end_children(self, children: set[int]) -> None:
         suspects = _Suspects()
@@ -211,6 +220,16 @@ class HandleTracker:
         self._ended += leaks
         self._cleaned += cleaned
         self._forced += forced
+
+    def note_threads(self, lasting: Sequence[threading.Thread]) -> None:
+        """Take these threads for leaks, but for those of the baseline, even if they end before `finish` is called."""
+        if self._baseline is None:
+            return
+        suspects = _Suspects()
+        known = self._baseline.threads
+        suspects.threads = [one for one in threads.only_leaks(lasting) if not any(one is other for other in known)]
+        self._lasting += _describe_running(suspects, self._ledger or Ledger())
+        self._baseline.threads = [*known, *suspects.threads]
 
     def finish(self, timeout: float | None = DEFAULT_TIMEOUT) -> HandleCleanupResult:
         """Find what is still open and close it, within *timeout* seconds (None: without a limit).
@@ -225,7 +244,7 @@ class HandleTracker:
         if ledger is not None:
             close_ledger(ledger)
         failed = self._close_what_was_handed_over(deadline)
-        leaks = [*failed, *self._find_leaks(ledger, deadline)]
+        leaks = [*failed, *self._lasting, *self._find_leaks(ledger, deadline)]
         before = self._baseline
         changes = []
         if before is not None and ledger is not None:
@@ -286,7 +305,7 @@ class HandleTracker:
                 continue
             except Exception as exception:
                 identity = f"{identity} (closing it failed: {exception!r:.200})"
-            failed.append(_Leak(tracked.kind, identity, tracked.origin, _cannot_end))
+            failed.append(_Leak(tracked.kind, identity, tracked.origin, cannot_end))
         return failed
 
     def _find_leaks(self, ledger: Ledger | None, deadline: float) -> list[_Leak]:
@@ -296,8 +315,9 @@ class HandleTracker:
         gc.collect()  # trap: a handle kept only by a reference cycle is no leak, since Python would close it later
         suspects = self._look(ledger)
         # wait at most half of the time: the rest is needed to end what does not end by itself
-        deadlines = _clock() + min((deadline - _clock()) / 2, GRACE * load_per_processor())
-        while suspects.may_end and _clock() < deadlines:
+        longest = min((deadline - _clock()) / 2, GRACE * load_per_processor())
+        grace = Grace(GRACE, longest, lambda: times_waited({os.getpid(), *suspects.children}), _clock)
+        while suspects.may_end and not grace.is_over():
             _sleep(0.002)
             suspects = self._look(ledger)
         if not suspects:
@@ -337,11 +357,11 @@ class HandleTracker:
 
     def _describe(self, suspects: _Suspects, ledger: Ledger, owners: descriptors.Owners) -> list[_Leak]:
         return [
-            *(_Leak(tracked.kind, tracked.identity, tracked.origin, _cannot_end) for tracked in suspects.tracked),
+            *(_Leak(tracked.kind, tracked.identity, tracked.origin, cannot_end) for tracked in suspects.tracked),
             *_describe_running(suspects, ledger, spared=self._find_spared(suspects)),
             *_describe_open(suspects.descriptors, ledger, owners),
             *(
-                _Leak("temporary", path, ledger.temporary[path], _TemporaryEnd(path))
+                _Leak("temporary", path, ledger.temporary[path], TemporaryEnd(path))
                 for path in suspects.temporary
                 if not any(path.startswith(other + os.sep) for other in suspects.temporary)
             ),
@@ -352,14 +372,14 @@ def _describe_running(suspects: _Suspects, ledger: Ledger, spared: Set[int] = _N
     for child in sorted(suspects.children):
         origin = ledger.process_origin(child, processes.started_at(child))
         for process in processes.tree_of(child):
-            end = _cannot_end if child in spared else _ProcessEnd(process)
+            end = cannot_end if child in spared else ProcessEnd(process)
             yield _Leak("process", processes.describe(process), origin, end)
     for thread in suspects.threads:
         kind, identity = threads.describe(thread)
-        yield _Leak(kind, identity, ledger.thread_origin(thread), _ThreadEnd(thread))
+        yield _Leak(kind, identity, ledger.thread_origin(thread), ThreadEnd(thread))
     for task in suspects.tasks:
         identity, origin = threads.describe_task(task)
-        yield _Leak("task", identity, origin, _cannot_end)
+        yield _Leak("task", identity, origin, cannot_end)
 
 
 def _describe_open(
@@ -372,11 +392,11 @@ def _describe_open(
             for number in own:
                 del left[number]
             origin = ledger.socket_origin(getattr(loop, "_ssock", None))
-            yield _Leak("loop", type(loop).__qualname__, origin, _LoopEnd(loop))
+            yield _Leak("loop", type(loop).__qualname__, origin, LoopEnd(loop))
     for number, identity in left.items():
         described = descriptors.describe(number, identity, ledger, owners)
         if described is not None:
-            yield _Leak(*described, _DescriptorEnd(number, owners))
+            yield _Leak(*described, DescriptorEnd(number, owners))
 
 
 def _is_open(handle: Any) -> bool | None:
@@ -413,67 +433,6 @@ def _is_of_multiprocessing(path: str) -> bool:
         if path == getattr(process, "_config", {}).get("tempdir"):
             return True
     return False
-
-
-# ---- how each kind is ended: called with the seconds left, returns False if it took force
-
-
-def _cannot_end(_: float) -> bool | None:
-    """End nothing: only the test itself knows how to end this."""
-    return None
-
-
-class _ProcessEnd:
-    def __init__(self, process_id: int) -> None:
-        self._process_id = process_id
-
-    def __call__(self, timeout: float) -> bool | None:
-        gone, forced = processes.end([self._process_id], min(timeout, DEFAULT_TIMEOUT))
-        return None if not gone else not forced
-
-
-class _ThreadEnd:
-    def __init__(self, thread: Any) -> None:
-        self._thread = thread
-
-    def __call__(self, timeout: float) -> bool | None:
-        threads.cancel_timer(self._thread)
-        if threads.describe(self._thread)[0] != "timer":
-            return None
-        self._thread.join(min(timeout, GRACE))
-        return None if self._thread.is_alive() else True
-
-
-class _LoopEnd:
-    def __init__(self, loop: Any) -> None:
-        self._loop = loop
-
-    def __call__(self, timeout: float) -> bool | None:
-        if self._loop.is_running():
-            return None
-        self._loop.close()
-        return True
-
-
-class _DescriptorEnd:
-    def __init__(self, descriptor: int, owners: descriptors.Owners) -> None:
-        self._descriptor = descriptor
-        self._owners = owners
-
-    def __call__(self, timeout: float) -> bool | None:
-        return self._owners.close(self._descriptor)
-
-
-class _TemporaryEnd:
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __call__(self, timeout: float) -> bool | None:
-        if os.path.isdir(self._path) and not os.path.islink(self._path):
-            remove_tree(self._path)
-        else:
-            _unlink(self._path)
-        return None if _lexists(self._path) else True
 
 
 def _end(leaks: list[_Leak], deadline: float) -> tuple[int, int]:

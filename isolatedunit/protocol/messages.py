@@ -80,8 +80,8 @@ class CollectTests(Work):
     """List the tests that *source* names (see :mod:`isolatedunit.collection.addresses`), in order.
 
     *known_bad* has an entry for each module whose import ended an earlier collector: the cause, and a text about it.
-    *imports_anew*: each test will run in a process that imports its module once more. *locates*: the file and line of
-    each test are wanted.
+    *imports_anew*: more than one process will import the modules of the tests to run them. *locates*: the file and line
+    of each test are wanted.
     """
 
     source: dict[str, Any]

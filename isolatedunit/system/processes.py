@@ -38,9 +38,6 @@ DUMP_STACKS: int | None = getattr(signal, "SIGINFO", None)
 if hasattr(signal, "SIGRTMAX"):
     DUMP_STACKS = signal.SIGRTMAX - 2
 
-LEFTOVER_GRACE = 0.2
-"""Seconds that a process left behind by a test gets to end by itself, on an idle machine."""
-
 RUN_VARIABLE = "_ISOLATEDUNIT_RUN"
 """The environment variable that marks every process of a run. It holds the marks of the run and of all
 enclosing runs, each between blanks."""
@@ -342,15 +339,6 @@ def load_per_processor() -> float:
         return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     except (OSError, AttributeError):
         return 1.0
-
-
-def leftover_grace(cleanup_timeout: float | None) -> float:
-    """Seconds that a process left behind by a test gets to end by itself: more on a busy machine.
-
-    It is at most half of *cleanup_timeout*, because the test's own process is not reported as gone before.
-    """
-    grace = LEFTOVER_GRACE * load_per_processor()
-    return grace if cleanup_timeout is None else min(grace, cleanup_timeout / 2)
 
 
 def processes_below(process_id: int) -> list[psutil.Process]:

@@ -17,22 +17,29 @@ _STOP_TIMEOUT = 0.5
 
 
 def ask_for_stacks(process_id: int) -> None:
-    """Make the process write its stacks; continues it if it is stopped."""
+    """Make the process write its stacks; continues it if it is stopped.
+
+    Trap: a test may have reset the signal to its default action, or become another program: it would kill that.
+    """
     if processes.DUMP_STACKS is None:
         return
     processes.send_signal(process_id, getattr(signal, "SIGCONT", 0))
-    if processes.send_signal(process_id, processes.DUMP_STACKS) and _is_blocked(process_id, processes.DUMP_STACKS):
+    if _is_in(b"SigCgt:", process_id, processes.DUMP_STACKS) is False:
+        return
+    if processes.send_signal(process_id, processes.DUMP_STACKS) and _is_in(
+        b"SigBlk:", process_id, processes.DUMP_STACKS
+    ):
         _unblock(process_id, processes.DUMP_STACKS)
 
 
-def _is_blocked(process_id: int, signal_number: int) -> bool:
-    """Whether the process's first thread blocks this signal; False if the system does not show it."""
+def _is_in(mask: bytes, process_id: int, signal_number: int) -> bool | None:
+    """Whether a mask of the process's first thread has this signal; None if the system does not show it."""
     try:
         with open(f"/proc/{process_id}/status", "rb") as file:
-            blocked = next(int(line.split()[1], 16) for line in file if line.startswith(b"SigBlk:"))
+            signals = next(int(line.split()[1], 16) for line in file if line.startswith(mask))
     except (OSError, ValueError, IndexError, StopIteration):
-        return False
-    return bool(blocked & 1 << signal_number - 1)
+        return None
+    return bool(signals & 1 << signal_number - 1)
 
 
 def _unblock(process_id: int, signal_number: int) -> None:

@@ -41,6 +41,13 @@ ODD = """
         def test_it(self):
             self.fail()
 
+    class Unexpected(unittest.TestCase):
+        @unittest.expectedFailure
+        def test_1(self):
+            pass
+
+        test_2 = test_1
+
     class Broken(unittest.TestCase):
         @classmethod
         def setUpClass(cls):
@@ -249,18 +256,18 @@ class RerunNamesTest(ProjectTestCase):
 
     def test_discovered_in_the_current_directory(self) -> None:
         self.write_all(".")
-        commands = self.check(40, "--locals")
+        commands = self.check(42, "--locals")
         self.assertTrue(all(" --locals" in command for command in commands), commands)
 
     def test_discovered_elsewhere(self) -> None:
         self.write_all("some tests")
-        self.check(40, "discover", "-s", "some tests", "-p", "test_[nops]*.py")
+        self.check(42, "discover", "-s", "some tests", "-p", "test_[nops]*.py")
 
     def test_discovered_below_a_top_level_directory(self) -> None:
         self.write("top/pkg/__init__.py", "")
         self.write("top/pkg/test_odd.py", ODD)
         self.write("top/pkg/test_needs.py", "import no_such_module")
-        self.check(32, "-s", "top/pkg", "-t", "top")
+        self.check(34, "-s", "top/pkg", "-t", "top")
 
     def test_by_names(self) -> None:
         self.write_all("pkg")

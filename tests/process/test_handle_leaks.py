@@ -330,6 +330,12 @@ class LeavingTest(TrackedTestCase):
                     sys.modules["concurrent.futures.thread"] = sys.modules["concurrent.futures.process"] = 5
                     thread = threading.Thread(target=time.sleep, args=(1000,), daemon=True)
                     thread.start()
+
+                def test_threads_that_wait_for_the_exit(self):
+                    is_told = threading.Event()
+                    threading._register_atexit(is_told.set)
+                    threading.Thread(target=is_told.wait).start()
+                    threading.Thread(target=threading.main_thread().join).start()
             """
         self.write("test_leaving.py", self.source)
 
@@ -352,7 +358,7 @@ class LeavingTest(TrackedTestCase):
             with self.subTest(options):
                 ended = self.run_here("test_leaving.Clean", *options)
                 self.assertEqual({name: leaks for name, leaks in self.leaks_of(ended).items() if leaks}, {})
-                self.assertEqual(ended.last_line, "6 passed, 0 failed, 0 skipped", ended.output)
+                self.assertEqual(ended.last_line, "7 passed, 0 failed, 0 skipped", ended.output)
 
     def test_a_thread_frees_what_it_held_before_multiprocessing_forgets_it(self) -> None:
         self.write(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import textwrap
 import unittest
 from collections.abc import Callable
 from typing import Any
@@ -251,6 +252,71 @@ class LeftPatchedTest(ProjectTestCase):
                     self.assertEqual("plain = 'a plain value'" in local, bool(flags))
 
 
+HOOKED = """
+    import sys
+    import unittest
+
+    REFUSED = {refused}
+    refuses = {at_import}
+
+    def hook(event, arguments):
+        if refuses and (REFUSED is None or event in REFUSED):
+            raise {exception}
+
+    sys.addaudithook(hook)
+
+    class HookedTest(unittest.TestCase):
+        def test_passes(self):
+            global refuses
+            refuses = True
+
+        def test_fails(self):
+            global refuses
+            if not {at_import}:
+                refuses = True
+                self.fail("its own message")
+
+        @unittest.expectedFailure
+        def test_is_expected_to_fail(self):
+            self.assertTrue(False)
+            global refuses
+            refuses = True
+
+        def test_subtest(self):
+            global refuses
+            refuses = True
+            with self.subTest(number=1):
+                pass
+    """
+
+
+class AuditHookTest(ProjectTestCase):
+    """Hooks that raise when something is opened, listed or compiled, or at any event whatever."""
+
+    def check(self, refused: str, exception: str, *, at_import: bool, failed: int) -> None:
+        text = textwrap.dedent(HOOKED).format(refused=refused, exception=exception, at_import=at_import)
+        self.write("test_hooked.py", text)
+        for way in (*WAYS[:2], ("--leaks", "warn")):
+            with self.subTest(way):
+                ended = self.run_here("test_hooked", *way)
+                self.assertEqual(ended.last_line, f"{4 - failed} passed, {failed} failed, 0 skipped", ended.output)
+                self.assertNotIn("bug in isolatedunit", ended.output)
+                for name, test in ended.tests().items():
+                    self.assertIsNone(test["cause"], test)
+                    unknown = test["attempts"][0]["handle_stats"].get("incomplete")
+                    warning = f"isolatedunit: {name} keeps its outcome, but it is not known what it left behind: "
+                    self.assertEqual(warning in ended.output, unknown is not None)
+                if at_import and "--leaks" in way:
+                    self.assertIn("looking for that failed (", ended.output)
+
+    def test_all_events(self) -> None:
+        self.check("None", "RuntimeError(event)", at_import=False, failed=1)
+        self.check("None", "KeyboardInterrupt", at_import=False, failed=1)
+
+    def test_at_import(self) -> None:
+        self.check("('open', 'compile', 'os.listdir', 'os.scandir')", "RuntimeError(event)", at_import=True, failed=0)
+
+
 class SignalsTest(ProjectTestCase):
     @unittest.skipUnless(hasattr(unittest, "signals") and "forkserver" in START_METHODS, "Linux and the like only")
     def test_stacks_of_a_test_that_blocks_all_signals(self) -> None:
@@ -276,6 +342,34 @@ class SignalsTest(ProjectTestCase):
                 (test,) = ended.tests().values()
                 self.assertEqual(test["cause"], "timeout")
                 self.assertRegex(ended.output, r'test_blocks.py", line \d+ in test_hangs')
+
+    @unittest.skipUnless("forkserver" in START_METHODS, "POSIX only")
+    def test_a_test_that_cannot_be_asked_for_its_stacks(self) -> None:
+        self.write(
+            "test_replaces.py",
+            """
+            import signal
+            import time
+            import unittest
+
+            class Replaces(unittest.TestCase):
+                def hang(self, handler):
+                    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM}:
+                        signal.signal(number, handler)
+                    while True:
+                        time.sleep(60)
+
+                def test_handlers(self):
+                    self.hang(lambda *_: None)
+
+                def test_default(self):
+                    self.hang(signal.SIG_DFL)
+            """,
+        )
+        ended = self.run_here("test_replaces", "--process-timeout", "2", "-j", "2", "--parallel-by", "test")
+        for test in ended.tests().values():
+            self.assertEqual((test["cause"], test["attempts"][0]["signal"]), ("timeout", "SIGTERM"))
+            self.assertIn("(The process wrote no stacks. It cannot be asked for them if the test", test["traceback"])
 
     def test_memory_tracing_while_the_heartbeat_begins(self) -> None:
         """The heartbeat's thread makes its state while the test, in which memory is traced, stops that."""

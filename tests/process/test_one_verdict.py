@@ -54,6 +54,7 @@ ESCAPING = """
 AT_EXIT = """
     import atexit
     import os
+    import threading
     import unittest
 
     class It(unittest.TestCase):
@@ -73,6 +74,12 @@ AT_EXIT = """
 
         def test_well(self):
             atexit.register(print, "bye")
+
+        def test_thread(self):
+            threading.Timer(0.3, os._exit, (3,)).start()
+
+        def test_thread_that_ends(self):
+            threading.Timer(0.3, print, ("done",)).start()
     """
 
 SILENT = """
@@ -153,9 +160,9 @@ class OneVerdictTest(ProjectTestCase):
 
     def test_a_process_that_ends_badly_after_its_test_had_passed(self) -> None:
         self.write("test_it.py", AT_EXIT)
-        for start_method in START_METHODS:
-            with self.subTest(start_method):
-                ended = self.run_here("--start-method", start_method)
+        for choice in (*(("--start-method", method) for method in START_METHODS), ("--track-handles", "on")):
+            with self.subTest(choice):
+                ended = self.run_here(*choice)
                 tests = ended.tests()
                 found = {name: (test["outcome"], test["cause"]) for name, test in tests.items()}
                 self.assertEqual(
@@ -166,11 +173,15 @@ class OneVerdictTest(ProjectTestCase):
                         "test_it.It.test_skipped": ("skipped", None),
                         "test_it.It.test_fails": ("failed", None),
                         "test_it.It.test_well": ("passed", None),
+                        "test_it.It.test_thread": ("error", "crash"),
+                        "test_it.It.test_thread_that_ends": ("passed", None),
                     },
                 )
                 self.assertIn("SIGABRT after its test had passed", tests["test_it.It.test_abort"]["message"])
                 self.assertIn("code 7 after its test had passed", tests["test_it.It.test_code"]["message"])
-                self.assertEqual(ended.last_line, "1 passed, 3 failed, 1 skipped")
+                self.assertIn("code 3 after its test had passed", tests["test_it.It.test_thread"]["message"])
+                self.assertEqual(tests["test_it.It.test_thread_that_ends"]["stdout"], "done\n")
+                self.assertEqual(ended.last_line, "2 passed, 4 failed, 1 skipped")
 
     def test_a_test_of_which_its_framework_says_nothing(self) -> None:
         self.write("test_it.py", SILENT)

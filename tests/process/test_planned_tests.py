@@ -48,6 +48,15 @@ MADE_BY_LOOP = {
     def made_of(value):
         return lambda self: self.assertNotEqual(value, 1)
     """,
+    "object": """
+    class Case:
+        def __init__(self, value):
+            self.value = value
+
+    def made_of(value):
+        case = Case(value)
+        return lambda self: self.assertNotEqual(case.value, 1)
+    """,
     "default": """
     def made_of(value):
         def test(self, value=value):
@@ -67,6 +76,27 @@ MADE_BY_LOOP = {
         return decorated
     """,
 }
+
+OF_ONE_ID = """
+    import os
+    import unittest
+
+    COUNT = {count!r}
+    with open(COUNT, "ab", 0) as file:
+        file.write(b".")
+    turn = os.path.getsize(COUNT) % 2
+
+    class Same(unittest.TestCase):
+        def __init__(self, value=None):
+            super().__init__("test_it")
+            self.value = value
+
+        def test_it(self):
+            print("value", self.value)
+
+    def load_tests(*_):
+        return unittest.TestSuite([Same(turn), Same(1 - turn)])
+    """
 
 OF_A_SET = """
     import unittest
@@ -194,6 +224,21 @@ class ChangingPlacesTest(ProjectTestCase):
                 self.assertIn("--isolation module", mistaken[0]["traceback"])
                 same = ("test_it.Placed.test_fixed", "test_it.Placed.test_random_0", "test_it.Placed.test_random_1")
                 self.assertEqual([tests[name]["outcome"] for name in same], ["passed"] * 3)
+
+    def test_of_those_with_one_id_the_planned_one_runs(self) -> None:
+        count = os.path.join(self.directory, "count")
+        self.write("test_it.py", textwrap.dedent(OF_ONE_ID).format(count=count))
+        ended = self.run_here("--start-method", "spawn", "-j", "1")
+        assert ended.report is not None
+        printed = sorted(test["stdout"] for test in ended.report["tests"])
+        self.assertEqual(printed, ["value 0\n", "value 1\n"], ended.output)
+
+    @unittest.skipUnless("forkserver" in START_METHODS, "there every process imports the module anyway")
+    def test_a_module_that_each_process_imports_since_it_cannot_be_forked(self) -> None:
+        self.write_module(MADE_BY_LOOP["closure"] + "\n    import socket\n    kept = socket.socket()\n")
+        ended = self.run_here("-j", "1")
+        mistaken = [test for test in ended.tests().values() if "is another test in the process" in test["traceback"]]
+        self.assertEqual(len(mistaken), 1, ended.output)
 
     def test_in_one_process_they_run(self) -> None:
         self.write_module(MADE_BY_LOOP["closure"])

@@ -22,6 +22,7 @@ WAYS: tuple[tuple[tuple[str, ...], bool], ...] = (
     (("--start-method", "spawn"), False),
     (("--isolation", "class"), False),
     ((), True),
+    (("--start-method", "spawn"), True),
 )
 
 
@@ -35,7 +36,7 @@ def main() -> int:
             found = differences(
                 plain, run_isolated(directory, "-j", "2", *flags, at_import=at_import), at_import=at_import
             )
-        way = " ".join(flags) or ("replaced at import" if at_import else "forkserver")
+        way = f"{' '.join(flags) or 'forkserver'}{', replaced at import' if at_import else ''}"
         print(f"{way}: {len(plain)} tests, {dict(Counter(plain.values()))} in plain unittest, {len(found)} differ")
         print("".join(f"  {one}\n" for one in found), end="", flush=True)
         bad += len(found)

@@ -514,7 +514,7 @@ class CollectionTest(unittest.TestCase):
     def test_a_module_that_ends_it(self) -> None:
         attempt = self.collecting()
         drive(attempt, ImportStarted(**SAID, module="test_a"), EXITED)
-        self.assertEqual((attempt.importing, attempt.cause, attempt.received_all), ("test_a", "crash", False))
+        self.assertEqual((attempt.evidence.importing, attempt.cause, attempt.received_all), ("test_a", "crash", False))
 
     def test_each_module_has_the_whole_time(self) -> None:
         attempt = self.collecting()

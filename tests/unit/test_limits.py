@@ -37,6 +37,22 @@ class FindExcessTest(unittest.TestCase):
         self.assertIsNone(self.excess(used, 10, memory_limit=100, cpu_limit=2.0, max_processes=3, max_output=10))
         self.assertIsNone(self.excess(None, memory_limit=1))
 
+    def test_who_exceeds_it(self) -> None:
+        used = Usage(rss=100, cpu_time=2.0, processes=3)
+        for name, text in (
+            ("memory_limit", "used 100 bytes of memory; the limit is 1."),
+            ("cpu_limit", "used 2.0 s of CPU time; the limit is 1 s."),
+            ("max_processes", "had 3 processes at once; the limit is 1."),
+            ("max_output", "wrote 2 bytes; the limit is 1 (max_output)."),
+        ):
+            options = Options(**{name: 1})  # type: ignore[arg-type]
+            for subject in ("The test", "The import of test_a"):
+                with self.subTest(name, subject=subject):
+                    found = find_excess(options, used, 2, subject)
+                    assert found is not None
+                    whose = "'s processes" if (name, subject) == ("memory_limit", "The test") else ""
+                    self.assertEqual(found.text, f"{subject}{whose} {text}")
+
     def test_how_often_it_is_looked_for(self) -> None:
         for expected, given in (
             (OUTPUT_INTERVAL, {}),

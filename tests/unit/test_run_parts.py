@@ -8,7 +8,7 @@ from typing import Any
 
 from isolatedunit.backends.contract import Setting
 from isolatedunit.config.options import Options
-from isolatedunit.engine.attempt.stimuli import ChildExited, SlotGranted, SpawnFailed
+from isolatedunit.engine.attempt.stimuli import ChildExited, LimitExceeded, SlotGranted, SpawnFailed
 from isolatedunit.engine.collect import Collection
 from isolatedunit.engine.control import Control
 from isolatedunit.engine.open_backends import OpenBackends
@@ -244,6 +244,17 @@ class CollectionTest(unittest.TestCase):
             "The process that collects the tests was killed by SIGKILL before it finished. "
             "It happened while this module was imported.",
         )
+
+    def test_a_module_that_exceeds_a_limit_is_named(self) -> None:
+        for stimulus, text in (
+            (LimitExceeded("output", "The import of bad wrote 2 bytes; the limit is 1 (max_output)."), None),
+            (LimitExceeded("memory", "The kernel ran out of memory."), " It happened while this module was imported."),
+        ):
+            with self.subTest(stimulus):
+                begun = [said(ChildReady), said(ImportStarted, module="bad"), stimulus, ChildExited(KILLED)]
+                self.collect(begun, self.listed(TEST))
+                known_bad = self.loop.commands[1].known_bad
+                self.assertEqual(known_bad["bad"]["text"], stimulus.text + (text or ""))
 
     def test_the_last_line_says_what_became_of_a_module(self) -> None:
         late = [said(ChildReady), said(ImportStarted, module="bad"), ChildExited(KILLED, stacks="File 1\nFile 2\n")]

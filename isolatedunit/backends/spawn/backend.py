@@ -21,6 +21,7 @@ from isolatedunit.model.results import ExitStatus, Output, SpawnInfo
 from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.protocol.messages import Report
 from isolatedunit.system import processes
+from isolatedunit.system.grace import LEFTOVER_GRACE, Grace, leftover_grace, times_waited
 from isolatedunit.system.stacks import ask_for_stacks
 
 START_METHOD = "spawn"
@@ -189,7 +190,7 @@ class SpawnChild:
         self._process = interpreter.process
         self._capture = interpreter.capture
         self._cleanup_timeout = cleanup_timeout
-        self._grace_until: float | None = None
+        self._grace: Grace | None = None
         self._used_by_orphans = 0.0
         self._leftovers: dict[int, dict[str, Any]] = {}
         self._seen: set[int] = set()
@@ -205,7 +206,8 @@ class SpawnChild:
                 return []
             self._ended = self._describe_end(exit_code)
             self.sentinel = None
-            self._grace_until = now + processes.leftover_grace(self._cleanup_timeout)
+            longest = leftover_grace(self._cleanup_timeout)
+            self._grace = Grace(LEFTOVER_GRACE, longest, lambda: times_waited(self._seen))
         orphans = self._orphans()
         if not orphans:
             self.status = ExitStatus(
@@ -215,7 +217,7 @@ class SpawnChild:
                 None,  # the kernel starts counting at the size of this process; the child reports its own peak
                 tuple(self._leftovers.values()),
             )
-        elif self._grace_until is not None and now >= self._grace_until:
+        elif self._grace is not None and self._grace.is_over():
             for orphan in orphans:
                 self._leftovers.setdefault(orphan, processes.describe_process(orphan))
                 processes.send_signal(orphan, processes.SIGKILL)

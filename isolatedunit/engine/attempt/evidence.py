@@ -14,6 +14,9 @@ MAX_NOTES = 20_000
 MAX_NOTED = 16 * 1024 * 1024
 """How many notes, and characters in them, a child may send for each of its tests; the runner keeps them in memory."""
 
+_NO_STACKS = (
+    "(The process wrote no stacks. It cannot be asked for them if the test has replaced the handlers of all signals.)"
+)
 _NOT_ENDED = ExitStatus()
 
 
@@ -28,12 +31,13 @@ class Evidence:
     __slots__ = (
         *("tests", "current", "receipt", "lost_channel", "cause", "cause_text", "status", "stacks", "leftovers"),
         *("returned", "raised", "session", "_records", "_fixtures", "_last_finished", "_only_fixture", "_noted"),
-        *("_characters", "_ended_by_itself"),
+        *("_characters", "importing", "_ended_by_itself"),
     )
 
     def __init__(self, tests: Sequence[PlannedTest]) -> None:
         self.tests = tests
         self.current: int | str | None = None
+        self.importing: str | None = None
         self.receipt: WorkFinished | None = None
         self.lost_channel = False
         self.cause: str | None = None
@@ -58,7 +62,9 @@ class Evidence:
     @property
     def subject(self) -> str:
         """What the child is for, as the beginning of a sentence; a child without tests and fixture collects tests."""
-        return "The test" if self.names else "The collection of the tests"
+        if self.names:
+            return "The test"
+        return "The collection of the tests" if self.importing is None else f"The import of {self.importing}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -178,7 +184,8 @@ class Evidence:
             self._explain_end(cpu_limit)
         fixture = self.current if isinstance(self.current, str) else None
         text = self.cause_text if fixture is None else f"{self.cause_text} It happened in {fixture}."
-        stacks = f"\n\n{self.stacks.rstrip()}" if self.stacks else ""
+        stacks = self.stacks.rstrip() or (_NO_STACKS if self.cause == "timeout" else "")
+        stacks = f"\n\n{stacks}" if stacks else ""
         note = Note("addError", f"{text}{stacks}\n", text)
         # a fixture that none of the tests needs must not keep them from running: they would be tried for ever
         is_needed = fixture is not None and any(_needs(test, fixture) for test in self.tests)

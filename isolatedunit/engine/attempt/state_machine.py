@@ -78,7 +78,7 @@ class Attempt:
     # where thousands run at once, their size decides how often the processor has to wait for memory
     __slots__ = (
         *("id", "number", "tests", "options", "state", "deadline", "story", "evidence", "conclusion", "collected"),
-        *("importing", "is_our_bug", "process_id", "peak_rss", "own_memory", "loaded_for", "shared_imports_loaded_for"),
+        *("is_our_bug", "process_id", "peak_rss", "own_memory", "loaded_for", "shared_imports_loaded_for"),
         *("spawned_at", "ready_at", "finished_at", "ended_at", "_options_of", "_spawn_failure"),
         *("_deadlines", "_looks", "_ladder"),
     )
@@ -102,7 +102,6 @@ class Attempt:
         self.evidence = Evidence(tests)
         self.conclusion = _NOT_YET
         self.collected: list[TestsCollected] = []
-        self.importing: str | None = None
         self.is_our_bug = False
         self.process_id: int | None = None
         self.peak_rss: int | None = None
@@ -119,7 +118,7 @@ class Attempt:
     def current(self) -> str:
         """unittest's id of what is running now; empty between tests."""
         current = self.evidence.current
-        return self.tests[current].id if isinstance(current, int) else current or self.importing or ""
+        return self.tests[current].id if isinstance(current, int) else current or self.evidence.importing or ""
 
     @property
     def cause(self) -> str | None:
@@ -227,7 +226,7 @@ class Attempt:
 
     def _import_started(self, report: ImportStarted, now: float) -> list[Action]:
         if self._accepts(report, now):
-            self.importing = report.module
+            self.evidence.importing = report.module
             self._begin(now, 0)
         return []
 
@@ -235,7 +234,7 @@ class Attempt:
         if self.tests:
             return self._unexpected(report, now)
         if self._accepts(report, now):
-            self.importing = None
+            self.evidence.importing = None
             self.collected.append(report)
             if report.last:
                 self.evidence.receipt = WorkFinished(attempt=self.id, pid=report.pid)

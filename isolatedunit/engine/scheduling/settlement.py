@@ -103,12 +103,16 @@ def fail_if_flaky(history: Sequence[AttemptReport], record: TestRecord) -> None:
 def judge_leaks(done: Settlement, options_of: OptionsOf) -> tuple[list[dict[str, Any]], list[Event]]:
     """The leaks that the last test fails for, and warnings about others; allowed ones are set aside."""
     leftovers = done.attempt.evidence.leftovers
-    leaks = leftovers.leaks
-    if not leaks:
+    leaks, incomplete = leftovers.leaks, leftovers.stats.get("incomplete")
+    if not leaks and incomplete is None:
         return [], []
     settled, fixture = done.attempt.conclusion.settled, done.unit.fixture
     last = settled[-1][0] if settled else done.unit.tests[-1]
     options, name = (options_of(last), last.id) if fixture is None else (done.unit.options, fixture.id)
+    warnings: list[Event] = []
+    if incomplete is not None:
+        text = f"{name} keeps its outcome, but it is not known what it left behind: looking for that failed"
+        warnings.append(Warned(done.now, f"{text} ({incomplete})"))
     judged = Policy(options.leaks, options.allowed_leaks).judge(name, leaks)
     leftovers.allow(judged.allowed)
     failed, warned = judged.failed, judged.warned
@@ -119,7 +123,9 @@ def judge_leaks(done: Settlement, options_of: OptionsOf) -> tuple[list[dict[str,
     elif not settled:  # a fixture failed, and no test can be charged with the leaks
         failed, warned = [], warned + failed
     what = "; ".join(map(format_leak, warned))
-    return failed, [Warned(done.now, f"{name} left behind: {what}")] if warned else []
+    if warned:
+        warnings.append(Warned(done.now, f"{name} left behind: {what}"))
+    return failed, warnings
 
 
 def fail_for_leaks(leaks: list[dict[str, Any]], record: TestRecord) -> None:
