@@ -234,7 +234,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         return result
 
     def _gather(self, origin: Origin, history: History | None = None) -> tuple[ReporterSet, ResultBridge]:
-        formatter = FailureFormatter(self.options.show_output, self.buffer, self.command_for)
+        formatter = FailureFormatter(self.options.show_output, self.buffer, self.command_for, self.verbosity > 0)
         bridge = ResultBridge(formatter)
         options = replace(self.options, verbosity=self.verbosity, durations=self.durations)
         write_line = self.stream.writeln

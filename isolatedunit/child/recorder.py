@@ -239,6 +239,8 @@ class Recorder(unittest.TestResult):
 
     def _note(self, test: Any, kind: str, err: Any, kept: list[Any], add: Any, subtest: Any = None) -> None:
         count, text, sides = len(kept), None, {}
+        is_shown = kind != "addExpectedFailure"
+        source = cut(tracebacks.source_of(err[2], shows_values=not self.tb_locals), MAX_SIDE) if is_shown else ""
         if kind == "addFailure":  # before unittest takes its own frames out of the traceback
             shown = [cut(side, MAX_SIDE) for side in tracebacks.compared(err[2])]
             sides = dict(zip(("expected", "actual"), shown, strict=False))
@@ -250,7 +252,7 @@ class Recorder(unittest.TestResult):
         if type(text) is not str or not text:
             text = format_exception(err[1], shows_locals=self.tb_locals)
             kept[count:] = [(test, text)]
-        self._report(test, kind=kind, **describe_exception(err[1], text), subtest=subtest, **sides)
+        self._report(test, kind=kind, **describe_exception(err[1], text), subtest=subtest, source=source, **sides)
 
     def _report(self, test: Any, **note: Any) -> None:
         number = self._number(test)
