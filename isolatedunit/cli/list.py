@@ -33,9 +33,9 @@ def list_command(arguments: Sequence[str]) -> int:
         runs=False,
         prog="isolatedunit list",
         usage="%(prog)s [OPTION ...] [TEST ...]",
-        description="List the tests that would run with these options, one a line: the id, the file and\n"
-        "line, the tags, and the options that the test's code or an override sets.\n"
-        "With --json they are printed as JSON; --json=FILE writes them to a file.",
+        description="List the tests that would run with these options, one a line: the id, the file\n"
+        "and line, the tags, and the options that the test's code or an override sets.\n"
+        "--json prints them as JSON instead, and --json=FILE writes them to a file.",
         epilog=None,
     )
     return show_tests(parse_all(arguments, parser, {"--json": "-"}))
