@@ -20,8 +20,7 @@ class OutputTest(ProjectTestCase):
         theirs = run_python("-m", "unittest", *arguments, cwd=self.directory)
         mine = self.run_here(*arguments, "-j", "1")
         self.assertEqual(mine.exit_code, theirs.exit_code, mine.output)
-        output = re.sub(r"\nTo run it again: [^\n]+\n", "", mine.output)
-        output = re.sub(r"\nTo run these, and what failed: [^\n]+", "", SOURCE.sub("", output))
+        output = SOURCE.sub("", re.sub(r"\nTo run it again: [^\n]+\n", "", mine.output))
         lines = without_times(output).rstrip("\n").split("\n")
         if "-f" in arguments:
             self.assertRegex(lines.pop(-3), "^To run these, and what failed: python -m isolatedunit .*--last-failed$")
