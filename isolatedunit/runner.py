@@ -61,9 +61,10 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     Raises `OptionError` for an unknown option or an unusable value.
     """
 
-    # only the command sets these: whether what it discovers is all that there is, CI annotations, the progress
-    # display, and a template started early
+    # only the command sets these: whether what it discovers is all that there is, lines of source (texts in a result
+    # are to be unittest's own for programs), CI annotations, the progress display, and a template started early
     discovers_all = True
+    shows_source = False
     annotates = False
     live: LivePage | None = None
     prestarted: Prestarted | None = None
@@ -234,7 +235,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         return result
 
     def _gather(self, origin: Origin, history: History | None = None) -> tuple[ReporterSet, ResultBridge]:
-        formatter = FailureFormatter(self.options.show_output, self.buffer, self.command_for)
+        formatter = FailureFormatter(self.options.show_output, self.buffer, self.command_for, self.shows_source)
         bridge = ResultBridge(formatter)
         options = replace(self.options, verbosity=self.verbosity, durations=self.durations)
         write_line = self.stream.writeln

@@ -18,17 +18,23 @@ from isolatedunit.system.usage import size_of
 _UNITTEST = f'  File "{os.path.dirname(os.path.abspath(unittest.__file__))}{os.sep}'
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
+_LONGEST_LABEL = 150  # most file systems have names of 255 bytes
+
 _HEADING = "(most recent call first):\n"
 
 
 class Capture:
     """One set of files: standard output, standard error and stacks.
 
-    Tests that write nothing can use the same set one after another.
+    Tests that write nothing can use the same set one after another. *label* says whose output it is in the end.
     """
+
+    label = ""
 
     def __init__(self, setting: Setting, name: str) -> None:
         self.paths = capture_paths(setting.scratch, name, streams=setting.capture)
+        self._kept_in = setting.keeps_files
+        self._name = name
 
     def read(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
         """What is in the files: an `Output` for each of *cuts*, at least one, and the stacks.
@@ -89,10 +95,14 @@ class Capture:
         return more
 
     def remove(self) -> None:
-        """Remove the files."""
-        for path in self.paths.values():
+        """Remove the files; if the run keeps its files, those that are not empty get the name of their test."""
+        for stream, path in self.paths.items():
             try:
-                os.unlink(path)
+                if self._kept_in is not None and os.path.getsize(path):
+                    letters = (one if one.isalnum() or one in "._-()#" else "_" for one in self.label[:_LONGEST_LABEL])
+                    os.replace(path, os.path.join(self._kept_in, f"{''.join(letters)}.{self._name}.{stream}"))
+                else:
+                    os.unlink(path)
             except OSError:
                 continue
 

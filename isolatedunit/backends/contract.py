@@ -33,7 +33,8 @@ class Setting:
     *scratch* is the run's own directory. *warn* passes a sentence on to the user. *jobs* is the most children that run
     at once. *coverage* is the directory where processes save which lines they ran, or None if nobody wants to know.
     *prestarted* may hold an interpreter that was started before the run. *hash_seed* is the seed of hashes in every
-    interpreter of the run, None where they ignore their environment.
+    interpreter of the run, None where they ignore their environment. *keeps_files* is the directory where output files
+    stay that nobody writes to any more, None if they are removed.
     """
 
     run: str
@@ -47,6 +48,7 @@ class Setting:
     coverage: str | None = None
     prestarted: Prestarted | None = None
     hash_seed: int | None = None
+    keeps_files: str | None = None
 
 
 @record(frozen=True)
@@ -55,7 +57,7 @@ class ChildSpec:
 
     *shared_imports* are the import statements with which *home* and other homes begin. *scope* names a process that has
     set up fixtures, and the child is forked from it; with *ends_scope* the child is that process itself, tearing
-    them down. When its work is done, the child *becomes* the fixture process of that name.
+    them down. When its work is done, the child *becomes* the fixture process of that name. *label* says what it is for.
     """
 
     attempt: str
@@ -67,6 +69,7 @@ class ChildSpec:
     scope: str = ""
     becomes: str = ""
     ends_scope: bool = False
+    label: str = ""
 
 
 class Prestarted(Protocol):

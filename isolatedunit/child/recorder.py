@@ -250,7 +250,14 @@ class Recorder(unittest.TestResult):
         if type(text) is not str or not text:
             text = format_exception(err[1], shows_locals=self.tb_locals)
             kept[count:] = [(test, text)]
-        self._report(test, kind=kind, **describe_exception(err[1], text), subtest=subtest, **sides)
+        source = self._source_of(err[2]) if kind != "addExpectedFailure" else ""
+        self._report(test, kind=kind, **describe_exception(err[1], text), subtest=subtest, source=source, **sides)
+
+    def _source_of(self, trace: Any) -> str:
+        try:
+            return cut(tracebacks.source_of(trace, shows_values=not self.tb_locals), MAX_SIDE)
+        except BaseException:  # an audit hook refuses to open the file, say
+            return ""
 
     def _report(self, test: Any, **note: Any) -> None:
         number = self._number(test)

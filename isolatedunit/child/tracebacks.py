@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 from isolatedunit.child.sealing import copy_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
+
+_LINES_BEFORE, _LINES_AFTER = 5, 4
+_LONGEST_VALUE = 200
+_STANDS_FOR_ITSELF = (type, type(sys), type(len), type(lambda: None))
+"""Classes, modules and functions: nobody needs to see their values."""
 
 MAX_FILE = 16 * 1024 * 1024
 """The largest source file of which lines are shown, in bytes."""
@@ -66,7 +73,8 @@ def as_text(thing: object) -> str:
         return f"<{type(thing).__name__} whose str() failed>"
 
 
-_traceback: Any = copy_of("traceback", linecache=_Lines(), repr=show)
+_lines = _Lines()
+_traceback: Any = copy_of("traceback", linecache=_lines, repr=show)
 
 
 def format_chain(exception: BaseException, trace: TracebackType | None, *, shows_locals: bool = False) -> str:
@@ -78,6 +86,52 @@ def format_chain(exception: BaseException, trace: TracebackType | None, *, shows
         return "".join(made.format())
     except BaseException as failure:
         return f"{name_of(cls)}: {as_text(exception)}\n(no traceback could be made: {show(failure):.200})\n"
+
+
+def source_of(trace: TracebackType | None, *, shows_values: bool = True) -> str:
+    """The lines around the place that the first frame of *trace* which is none of unittest's has come to.
+
+    With *shows_values*, the values of the variables on that line follow. Empty where the source cannot be read.
+    """
+    while trace is not None and "__unittest" in trace.tb_frame.f_globals:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    code, number = trace.tb_frame.f_code, trace.tb_lineno
+    _lines.lazycache(code.co_filename, trace.tb_frame.f_globals)
+    _lines.checkcache(code.co_filename)
+    here = _lines.getline(code.co_filename, number)
+    if not here.strip():
+        return ""
+    outside = -1 if code.co_name == "<module>" else _indent_of(_lines.getline(code.co_filename, code.co_firstlineno))
+    before = range(max(code.co_firstlineno, number - _LINES_BEFORE, 1), number)
+    shown = [f" {line:>5}  {_lines.getline(code.co_filename, line)}" for line in before]
+    shown.append(f">{number:>5}  {here}")
+    for line in range(number + 1, number + _LINES_AFTER + 1):
+        text = _lines.getline(code.co_filename, line)
+        if text.strip() and _indent_of(text) <= outside:
+            break  # it belongs to what comes after the function
+        shown.append(f" {line:>5}  {text}")
+    while not shown[-1].strip(" 0123456789\n"):
+        shown.pop()
+    values = _values_on(here, trace.tb_frame.f_locals) if shows_values else []
+    return "".join([*shown, "\n" if values else "", *values])
+
+
+def _indent_of(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _values_on(line: str, variables: dict[str, Any]) -> list[str]:
+    """The values of the variables that a line of source names, but for what stands for itself."""
+    words = "".join(letter if letter.isalnum() or letter == "_" else " " for letter in line).split()
+    found = []
+    for name in dict.fromkeys(words):
+        value = variables.get(name)
+        if name in variables and name not in ("self", "cls") and not issubclass(type(value), _STANDS_FOR_ITSELF):
+            text = show(value).replace("\n", "\\n")
+            found.append(f"    {name} = {text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + '...'}\n")
+    return found
 
 
 def name_of(cls: type) -> str:

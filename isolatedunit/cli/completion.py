@@ -41,16 +41,18 @@ def prepare() -> list[str]:
     Returns the arguments to begin with: the subcommand, if the command line has one.
     """
     try:
-        import argcomplete.finders
+        from argcomplete.finders import CompletionFinder
         from argcomplete.lexers import split_line
     except ImportError:  # there is nothing that anybody could read
         os._exit(1)
 
-    class Finder(argcomplete.finders.CompletionFinder):  # type: ignore[misc,unused-ignore]
+    class Finder(CompletionFinder):  # type: ignore[misc, unused-ignore]
         """Completes names also where there are options between them, which argparse itself does not read."""
 
-        def _get_completions(self, comp_words: list[str], *more: Any) -> Any:
-            return super()._get_completions([comp_words[0], *_options_first(self._parser, comp_words[1:])], *more)  # type: ignore[no-untyped-call,arg-type,unused-ignore]
+        def _get_completions(self, comp_words: Any, *more: Any) -> Any:
+            parser: Any = self._parser
+            complete: Any = super()._get_completions
+            return complete([comp_words[0], *_options_first(parser, comp_words[1:])], *more)
 
     def complete(parser: Parser) -> None:
         _add_completers(parser)

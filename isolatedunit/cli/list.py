@@ -33,9 +33,9 @@ def list_command(arguments: Sequence[str]) -> int:
         runs=False,
         prog="isolatedunit list",
         usage="%(prog)s [OPTION ...] [TEST ...]",
-        description="List the tests that would run with these options, one a line: the id, the file and\n"
-        "line, the tags, and the options that the test's code or an override sets.\n"
-        "With --json they are printed as JSON; --json=FILE writes them to a file.",
+        description="List the tests that would run with these options, one a line: the id, the file\n"
+        "and line, the tags, and the options that the test's code or an override sets.\n"
+        "--json prints them as JSON instead, and --json=FILE writes them to a file.",
         epilog=None,
     )
     return show_tests(parse_all(arguments, parser, {"--json": "-"}))
@@ -65,7 +65,10 @@ def show_tests(wanted: Wanted) -> int:
         for row in rows:
             print(separator.join(_cells_of_begin(row) if is_dry else _cells_of(row)), file=out)
     sys.stdout.flush()  # before what goes to the other stream, in case both are the same file
-    for text in (*chosen.notes, *map(_explain, broken), *([_sum_up(begins, count_jobs(options))] if begins else [])):
+    told = [*chosen.notes, *(() if rows else chosen.reminders), *map(_explain, broken)]
+    if begins:
+        told.append(_sum_up(begins, count_jobs(options)))
+    for text in told:
         print(f"isolatedunit: {on_one_line(text)}", file=sys.stderr)
     return FAILURE if broken else SUCCESS if rows else NO_TESTS
 

@@ -21,8 +21,8 @@ SUBCOMMANDS = {
     "completion": ("SHELL", "have bash, zsh or fish complete this command"),
     "config": ("TEST...", "show the options of tests and their sources"),
     "history": ("[TEST...]", "show slow, flaky and failing tests"),
-    "list": ("[TEST...]", "list tests, with places, tags and options"),
     "leaks": ("REPORT", "list leaks; with --accept, accept them"),
+    "list": ("[TEST...]", "list tests, with places, tags and options"),
     "merge": ("REPORT...", "merge the reports of all shards into one"),
     "replay": ("FILE", "show a run again that --events recorded"),
     "selftest": ("", "check that isolatedunit works here"),
@@ -39,7 +39,10 @@ examples:
   python -m isolatedunit test_module               the tests of a module
   python -m isolatedunit module.Class.test_method  one test
   python -m isolatedunit path/to/test_file.py      the tests of a file
+  python -m isolatedunit path/to/test_file.py:14   the test at this line
+  python -m isolatedunit -k "cart and not slow"    tests with such names
   python -m isolatedunit --last-failed             tests that failed last time
+  python -m isolatedunit --debug TEST              one test, with the terminal
   python -m isolatedunit --shard 1/4 --json 1.json
 commands, each with its own --help:
 """

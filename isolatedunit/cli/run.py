@@ -163,6 +163,7 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
             logging.basicConfig(level=logging.INFO, format="%(message)s", stream=FilteredStream(stream, printable))
         runner = _make_runner(options, stream)
         runner.display, runner.annotates, runner.prestarted = display, is_run, prestarted
+        runner.shows_source = options.verbosity > 0
         runner.progress_lines = _progress_lines_of(options, stream) if is_run else None
         if runner.progress_lines is not None:
             closing.callback(runner.progress_lines.close)

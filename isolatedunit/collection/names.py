@@ -164,6 +164,8 @@ def explain(unknown: UnknownName, options: Options) -> str:
     if at_line is not None:
         return f"there is no test at line {at_line[2]} of {at_line[1]}."
     near = _find_near(unknown, options)
+    if near == [unknown.name]:
+        return f"{unknown.name} cannot be imported: its file is in no folder of sys.path."
     if not near and unknown.rest and 0 < len(unknown.known) <= _MOST_SUGGESTED:
         return f"there is no test {unknown.name}; {unknown.prefix} has {', '.join(unknown.known)}."
     return _sentence(f"there is no test {unknown.name}", near)
@@ -180,6 +182,8 @@ def _find_near(unknown: UnknownName, options: Options) -> list[str]:
     if near:
         return near
     names = list(names_below(options))
+    if rest in names and not unknown.prefix:
+        return [rest]
     near = [name for name in names if name.endswith(f".{rest}")][:_MOST_SUGGESTED]
     return near if near or unknown.prefix else difflib.get_close_matches(rest, names, 1, 0.75)
 

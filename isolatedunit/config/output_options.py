@@ -129,6 +129,13 @@ class OutputOptions:
         False, flag, "as --debug, and open the debugger where a test fails, with its fixtures still up", "--pdb"
     )
 
+    keep_scratch: bool = option(
+        False,
+        flag,
+        "keep the run's directory of temporary files, with all that each test wrote, and print where it is",
+        "--keep-scratch",
+    )
+
     # ---- what is measured
     profile: str | None = option(
         None,

@@ -17,7 +17,10 @@ class UnittestOptions:
         1,
         whole,
         "how much to print: 0 is quiet, 1 prints a dot per test, 2 a line per test",
-        flags_set=((("-v", "--verbose"), 2, "print a line per test"), (("-q", "--quiet"), 0, "print no dots")),
+        flags_set=(
+            (("-v", "--verbose"), 2, "print a line per test"),
+            (("-q", "--quiet"), 0, "print no dots and no lines of source"),
+        ),
         section="unittest options",
     )
     failfast: bool = option(False, flag, "stop after the first failure or error", "-f", "--failfast")

@@ -88,7 +88,7 @@ class Launcher:
 
         def conclude(running: Running) -> None:
             settle(running)
-            if directory is not None:
+            if directory is not None and not attempt.options.keep_scratch:
                 processes.remove_tree(directory)
             if group is not None:
                 group.remove()
@@ -106,9 +106,11 @@ class Launcher:
                 if source is not None and source not in sources:
                     sources.append(source)
         shares_imports = self._policy.shares_imports(attempt.options, place.fork_after)
+        label = f"{place.tests[0].id}#{attempt.number}" if attempt.options.keep_scratch else ""
         return ChildSpec(
             attempt.id,
             self._command(attempt, place, settings),
+            label=label,
             home=home,
             sources=tuple(sources),
             fork_after=place.fork_after,

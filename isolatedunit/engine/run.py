@@ -45,7 +45,8 @@ class Run:
     run under, or None. *answer* is called with each request of a test and with what takes the reply. From what was
     *prestarted* come the run's id, its directory and its first interpreter; else the id is *run_id* if that is given.
 
-    *control* is what signal handlers and other threads use. After `close`, *measured* has a line on each measurement.
+    *control* is what signal handlers and other threads use. After `close`, *measured* has a line on each measurement,
+    and on the files that are kept.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Run:
         self.control = Control(self._loop, self._backends.pids_with_successor)
         # the last thing to be made: nothing below it may fail
         self._scratch = Scratch(self.id) if prestarted is None else prestarted.take_scratch()
+        self._kept_in = self._scratch.make("output") if options.keep_scratch else None
         self._measuring = Measuring(options, self._scratch.make)
         self._launcher = Launcher(
             self.id, self._scratch, self._policy, self.shared_imports, self._measuring, warnings, self._restore_files
@@ -144,7 +146,10 @@ class Run:
         self._backends.close()
         self._loop.close()
         self.measured = [*self._measuring.conclude()]
-        self._scratch.remove()
+        if self.options.keep_scratch:
+            self.measured.append(f"isolatedunit: the files of this run are kept in {self._scratch.keep()}")
+        else:
+            self._scratch.remove()
         remove_left_over()
 
     def _open_dispatcher(self, scheduler: Scheduler, publish_results: Callable[[Sequence[Event]], None]) -> Dispatcher:
@@ -176,6 +181,7 @@ class Run:
             coverage=self._measuring.coverage,
             prestarted=prestarted,
             hash_seed=self.options.hash_seed,
+            keeps_files=self._kept_in,
         )
 
     def _restore_files(self) -> None:

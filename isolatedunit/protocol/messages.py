@@ -236,12 +236,11 @@ class TestStarted(Report):
 class OutcomeNoted(Report):
     """unittest called a method of the result other than ``addSuccess``. Sent at once: the child may not live longer.
 
-    *kind* is the name of that method (``addFailure`` ...). *test* is None for a *fixture*. *text* is
-    the formatted traceback or the reason of a skip, *message* its last line, *exception* the name
-    of the exception's class. *subtest* has ``id``, ``description`` and ``parameters``, its ``message`` if there is
-    one, and the representation of each parameter under `PARAMETER` and the parameter's name. *expected* and *actual*
-    show the two sides of a comparison that failed. The kind ``addSubTest``, of a subtest that passed, is sent only if
-    the settings say so.
+    *kind* is the name of that method (``addFailure`` ...). *test* is None for a *fixture*. *text* is the formatted
+    traceback or the reason of a skip, *message* its last line, *exception* the name of the exception's class. *subtest*
+    has ``id``, ``description`` and ``parameters``, its ``message`` if there is one, and the representation of each
+    parameter under `PARAMETER` and its name. *expected* and *actual* show both sides of a comparison that failed,
+    *source* the lines around. The kind ``addSubTest`` of a subtest that passed is sent only if the settings say so.
     """
 
     test: int | None = None
@@ -253,6 +252,7 @@ class OutcomeNoted(Report):
     subtest: dict[str, str] | None = None
     expected: str | None = None
     actual: str | None = None
+    source: str = ""
 
     KINDS = ("addError", "addExpectedFailure", "addFailure", "addSkip", "addSubTest", "addUnexpectedSuccess")
 

@@ -82,6 +82,16 @@ class Scratch:
             return False
         return True
 
+    def keep(self) -> str:
+        """Leave the directory to the user, so that no later run removes it; returns its path."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        with suppress(OSError):
+            os.unlink(os.path.join(self.path, LOCK))
+        _in_use.discard(self.path)
+        return self.path
+
     def remove(self) -> None:
         """Remove the directory with its contents."""
         if self._lock is not None:

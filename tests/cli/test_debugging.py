@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -158,6 +159,44 @@ class TerminalTest(ProjectTestCase):
             terminal.type(typed)
         self.assertEqual(terminal.wait(), 0, terminal.text)
         self.assertIn("1 passed, 0 failed, 0 skipped", terminal.text)
+
+
+class KeptFilesTest(ProjectTestCase):
+    def test_what_each_test_wrote_stays(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import unittest
+
+            class It(unittest.TestCase):
+                def test_a(self):
+                    print("a" * 2_000_000)
+
+                def test_b(self):
+                    with self.subTest("x/y"):
+                        print("b")
+
+                def test_silent(self):
+                    pass
+            """,
+        )
+        temporary = os.path.join(self.directory, "temporary")
+        os.mkdir(temporary)
+        for method in START_METHODS:
+            with self.subTest(method):
+                env = environment(TMPDIR=temporary)
+                ended = self.run_here("--keep-scratch", "--start-method", method, env=env)
+                (kept,) = re.findall(
+                    "^isolatedunit: the files of this run are kept in (.+)$", ended.output, re.MULTILINE
+                )
+                self.run_here(env=env)  # which removes what runs before it left behind
+                sizes = {}
+                for name in os.listdir(os.path.join(kept, "output")):
+                    test, number, stream = re.fullmatch(r"(.+)#1\.(\d+)\.(\w+)", name).groups()
+                    sizes[test, stream] = os.path.getsize(os.path.join(kept, "output", name))
+                    self.assertTrue(number.isdigit())
+                expected = {("test_it.It.test_a", "stdout"): 2_000_001, ("test_it.It.test_b", "stdout"): 2}
+                self.assertEqual(sizes, expected)
 
 
 if __name__ == "__main__":

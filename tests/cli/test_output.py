@@ -10,6 +10,9 @@ from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
 from tests.support.suites import FAILING, PASSING
 
+SOURCE = re.compile(r"\n(?:[ >] {0,4}\d+  [^\n]*\n)+(?:\n(?:    \w+ = [^\n]*\n)+)?")
+"""The lines around the place where a test failed, and values on that line, which unittest does not show."""
+
 
 class OutputTest(ProjectTestCase):
     def check_like_unittest(self, *arguments: str) -> None:
@@ -17,7 +20,7 @@ class OutputTest(ProjectTestCase):
         theirs = run_python("-m", "unittest", *arguments, cwd=self.directory)
         mine = self.run_here(*arguments, "-j", "1")
         self.assertEqual(mine.exit_code, theirs.exit_code, mine.output)
-        output = re.sub(r"\nTo run it again: [^\n]+\n", "", mine.output)
+        output = SOURCE.sub("", re.sub(r"\nTo run it again: [^\n]+\n", "", mine.output))
         lines = without_times(output).rstrip("\n").split("\n")
         if "-f" in arguments:
             self.assertRegex(lines.pop(-3), "^To run these, and what failed: python -m isolatedunit .*--last-failed$")

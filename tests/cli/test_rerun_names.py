@@ -243,7 +243,7 @@ class RerunNamesTest(ProjectTestCase):
                 found = FULL_NAME.sub("", again.output)
                 self.assertEqual(HEADING.findall(found), [FULL_NAME.sub("", heading)])
                 self.assertEqual(REASON.findall(found), REASON.findall(FULL_NAME.sub("", text)))
-                self.assertEqual("it = 1" in again.output, "--locals" in arguments and "Odd" in heading)
+                self.assertEqual("\n    it = 1\n" in again.output, "--locals" in arguments and "Odd" in heading)
         return [command for _, _, command in told]
 
     def write_all(self, folder: str) -> None:

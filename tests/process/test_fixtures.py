@@ -238,7 +238,7 @@ class Plain(Case, unittest.TestCase): pass
         self.make_module(
             "test_it",
             setUpClass="print('said by setUpClass')",
-            tearDownClass="print('said by tearDownClass')\n        1 / 0",
+            tearDownClass="print('said', 'by tearDownClass')\n        1 / 0",
             test_one="print('said by the test'); self.fail()",
         )
         ended = self.run_fixtures()
@@ -246,7 +246,7 @@ class Plain(Case, unittest.TestCase): pass
         self.assertEqual(tests["test_it.A.test_one"]["stdout"], "said by the test\n")
         self.assertEqual(tests["tearDownClass (test_it.A)"]["stdout"], "said by tearDownClass\n")
         self.assertEqual(ended.output.count("said by tearDownClass"), 1)
-        self.make_module("test_it", setUpClass="print('said by setUpClass')\n        1 / 0")
+        self.make_module("test_it", setUpClass="print('said', 'by setUpClass')\n        1 / 0")
         for arguments in ((), ("-b",)):
             ended = self.run_fixtures(*arguments)
             self.assertIn("said by setUpClass\n", ended.output)

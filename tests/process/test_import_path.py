@@ -80,7 +80,7 @@ class ShadowsTest(ProjectTestCase):
         self.assertEqual(ran.outcomes(), {"test_it.It.test_it": "passed"}, ran.output)
 
 
-NOT_FOUND = "isolatedunit: there is no test test_it; did you mean test_it.It.test_it?"
+NOT_FOUND = "isolatedunit: test_it cannot be imported: its file is in no folder of sys.path."
 
 
 class ScriptTest(ProjectTestCase):

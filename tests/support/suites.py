@@ -34,7 +34,7 @@ TROUBLED = """
             print("all is well")
 
         def test_bad(self):
-            print("something is wrong")
+            print("something", "is wrong")
             self.assertEqual(1, 2)
 
         def test_bad_as_well(self):

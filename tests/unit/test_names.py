@@ -162,6 +162,10 @@ class UnknownTest(NamesTestCase):
             (self.explain("a.B.test_x(py3.2)", "a.B", ("test_x(py3.1)", "test_y(py3.1)")), "mean test_x(py3.1)?"),
             (self.explain("CartTest.test_add"), f"did you mean {cart}.test_add?"),
             (self.explain("test_more"), "did you mean shop.deep.test_more?"),
+            (
+                self.explain("shop.test_cart"),
+                "shop.test_cart cannot be imported: its file is in no folder of",
+            ),
             (self.explain("shop.test_crat.CartTest"), f"did you mean {cart}?"),
             (self.explain("shop.nothing", "shop", ("test_cart", "deep")), "; shop has test_cart, deep."),
             (self.explain("shop.nothing", "shop", tuple("abcdef")), "; isolatedunit list shows those there are."),

@@ -121,11 +121,13 @@ class ColourTest(ProjectTestCase):
     def test_tracebacks(self) -> None:
         stream = io.StringIO()
         text = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    g()\n    ~^^\nValueError: no\n'
+        text += "\n    2  before\n>   3  here\n"
         FilteredStream(stream, add_colours()).write(text)
         coloured = stream.getvalue()
         self.assertEqual(re.sub("\x1b\\[\\d+m", "", coloured), text)
         self.assertIn('File "\x1b[35ma.py\x1b[0m", line \x1b[35m3\x1b[0m, in \x1b[35mf\x1b[0m\n', coloured)
         self.assertIn("\x1b[31mValueError: no\x1b[0m", coloured)
+        self.assertIn("\n    2  before\n\x1b[31m>   3  here\x1b[0m\n", coloured)
 
 
 class AnnotationsTest(unittest.TestCase):

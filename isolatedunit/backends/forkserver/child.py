@@ -367,5 +367,6 @@ class ForkedChild:
         self.channel.close()
         self._drop_template()
         if self._wrote:
+            self._capture.label = self._spec.label
             self._capture.remove()
         self._closed(self)

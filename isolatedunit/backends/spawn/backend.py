@@ -56,6 +56,7 @@ class SpawnBackend(Prespawns):
     def spawn(self, spec: ChildSpec) -> SpawnChild:
         """Send its work to an interpreter that waits for some, or else to a new one; raises `SpawnError`."""
         interpreter = self._idle_pool.take() or self._start(spec.attempt)
+        interpreter.capture.label = spec.label
         child = SpawnChild(self, interpreter, spec.command.settings.cleanup_timeout)
         self._children.add(child)
         interpreter.channel.send(spec.command)

@@ -116,14 +116,14 @@ def choose(
 
     *unreached* are the ids of those that a run which ended early did not reach.
     """
-    notes = []
+    notes, reminders = list[str](), list[str]()
     if options.ids:
         tests = _choose_by_id(tests, options)
     if options.patterns or options.exclude or options.tags or options.exclude_tags:
         narrowed = _narrow(tests, options)
         if not narrowed:
             of_how_many = f"none of {len(tests)} tests" if tests else "no test"
-            notes.append(f"{of_how_many} matches {_describe_choice(options)}")
+            reminders.append(f"{of_how_many} matches {_describe_choice(options)}")
         tests = narrowed
     if options.last_failed:
         failed = {test.number for test in failed_last(tests, past)}
@@ -143,7 +143,7 @@ def choose(
         options.failed_first,
         {test_id: before.peak_rss for test_id, before in known.items() if before.peak_rss is not None},
     )
-    shard, reminders, in_all_shards = None, list[str](), len(tests)
+    shard, in_all_shards = None, len(tests)
     if options.shard is not None:
         part = cut(tests, *options.shard, expectations, lambda test: group_of(test, options))
         tests, shard = part.tests, (part.part, part.of, part.digest)

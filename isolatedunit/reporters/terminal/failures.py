@@ -135,15 +135,19 @@ class FailureFormatter:
     """Makes the texts of failures: with the tests' output or not, and with the command that runs a test again.
 
     *has_output* says that the text from the child includes the output already: with unittest's ``-b`` it does.
+    *shows_source* adds the lines around the place where a test failed.
     """
 
     show_output: str = "failed"
     has_output: bool = False
     command_for: Callable[[TestReport], str | None] = no_command
+    shows_source: bool = False
 
     def texts(self, report: TestReport) -> list[str]:
         """The texts of the report's notes; the last error's ends with the output, as it does for unittest's ``-b``."""
         texts = [note.text for note in report.notes]
+        if self.shows_source:
+            texts = [f"{note.text}\n{note.source}" if note.source else note.text for note in report.notes]
         for place in range(len(texts) - 1, -1, -1):
             if report.notes[place].kind in ("addError", "addFailure"):
                 if not self.has_output and self.show_output != "never":

@@ -48,7 +48,8 @@ _LINES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
         re.compile(r"([\s|+-]*)([A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Group|Warning)(?:: .*)?)"),
         ("", _RED),
     ),
-    (re.compile(r"(To run it again: )(.+)"), ("", _CYAN)),
+    (re.compile(r"(To (?:run it again|debug it): )(.+)"), ("", _CYAN)),
+    (re.compile(r"(> *\d+  .*)"), (_RED,)),
 )
 """Patterns for the lines of a failure's text, each with the colours of its groups."""
 _COLOURS_OF_BEGINNINGS = (("FAIL: ", _RED), ("ERROR: ", _RED), ("UNEXPECTED SUCCESS: ", _RED), ("skipped ", _YELLOW))
