@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from isolatedunit.handles import HandleCleanupResult, HandleTracker, HandleTrackerMixin
     from isolatedunit.protocol.ipc import ipc
     from isolatedunit.runner import IsolatedTestRunner
-    from isolatedunit.sdk import Script, SDKAdapter, TestSDK, TestSDKFactory, TestSDKOptions
+    from isolatedunit.sdk import LocalServer, Script, SDKAdapter, TestSDK, TestSDKFactory, TestSDKOptions
     from isolatedunit.sdk.instance import TestInstance
     from isolatedunit.suite import IsolatedTestSuite
 
@@ -42,6 +42,7 @@ __all__ = [
     "IsolatedTestRunner",
     "IsolatedTestSuite",
     "IsolatedUnitError",
+    "LocalServer",
     "OptionError",
     "Options",
     "RunnerClosed",
@@ -70,6 +71,7 @@ _HOMES = {
     "IsolatedTestRunner": "runner",
     "IsolatedTestSuite": "suite",
     "IsolatedUnitError": "errors",
+    "LocalServer": "sdk",
     "OptionError": "errors",
     "Options": "config.options",
     "RunnerClosed": "errors",

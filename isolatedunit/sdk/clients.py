@@ -16,10 +16,14 @@ def _google_arguments() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Known:
-    """The environment variables and the arguments by which a client is made with credentials that open nothing."""
+    """The environment variables and the arguments by which a client is made with credentials that open nothing.
+
+    *at* gives the arguments to reach a server at an address; None for clients that do not speak HTTP.
+    """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     arguments: Callable[[], dict[str, Any]] = dict
+    at: Callable[[str], dict[str, Any]] | None = None
 
 
 _AWS = Known(
@@ -28,19 +32,28 @@ _AWS = Known(
         "AWS_SECRET_ACCESS_KEY": "mock",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    },
+    at=lambda url: {"endpoint_url": url},
 )
 
 KNOWN = {
     "aioboto3": _AWS,
     "aiobotocore": _AWS,
-    "anthropic": Known({"ANTHROPIC_API_KEY": "mock"}),
-    "azure.storage.blob": Known(arguments=lambda: {"account_url": "https://mock.blob.core.windows.net"}),
+    "anthropic": Known({"ANTHROPIC_API_KEY": "mock"}, at=lambda url: {"base_url": url}),
+    "azure.storage.blob": Known(
+        arguments=lambda: {"account_url": "https://mock.blob.core.windows.net"},
+        at=lambda url: {"account_url": f"{url}/mock"},
+    ),
     "boto3": _AWS,
     "botocore": _AWS,
-    "google.cloud": Known(arguments=_google_arguments),
-    "openai": Known({"OPENAI_API_KEY": "mock"}),
-    "stripe": Known(arguments=lambda: {"api_key": "sk_test_mock"}),
+    "google.cloud": Known(arguments=_google_arguments, at=lambda url: {"client_options": {"api_endpoint": url}}),
+    "httpx": Known(at=lambda url: {"base_url": url}),
+    "openai": Known({"OPENAI_API_KEY": "mock"}, at=lambda url: {"base_url": url}),
+    "requests": Known(at=lambda _: {}),  # a test passes the whole address with each request
+    "stripe": Known(
+        arguments=lambda: {"api_key": "sk_test_mock"},
+        at=lambda url: {"base_addresses": dict.fromkeys(("api", "connect", "files", "meter_events"), url)},
+    ),
 }
 """By the package of the client."""
 

@@ -14,6 +14,7 @@ from isolatedunit.errors import OptionError
 from isolatedunit.sdk import cassette, mocks, servers
 from isolatedunit.sdk.adapter import SDKAdapter, Tracker, find_adapter, name_of, registered
 from isolatedunit.sdk.generic import UnnamedAdapter
+from isolatedunit.sdk.local_server import LocalServer
 from isolatedunit.sdk.options import TestSDKOptions
 from isolatedunit.sdk.session import Session, Surroundings, ask_for_shared, detect
 from isolatedunit.sdk.shapes import shape_of_client
@@ -22,6 +23,7 @@ from isolatedunit.sdk.shapes import shape_of_client
 class TestSDK:
     """An SDK as one test uses it: ``client``, ``session``, and the options that they were made with.
 
+    ``server`` is the `LocalServer` that ``replies`` start with ``partial_mock``, or else None.
     It is also a context manager, which closes the SDK at the end.
     """
 
@@ -32,6 +34,7 @@ class TestSDK:
         self.adapter = adapter
         self.session = session
         self.client: Any = None
+        self.server: LocalServer | None = None
         self._closers: list[Callable[[], Any]] = []
 
     @property
@@ -159,7 +162,12 @@ def _make_client(sdk: TestSDK, request: Callable[..., Any] | None) -> Any:
         )
         sdk.on_close(lambda: recording.__exit__(None, None, None))
     elif options.mock_level == "partial_mock":
-        arguments |= servers.serve(adapter, name_of(options.sdk), request, sdk.on_close)
+        if options.replies:
+            sdk.server = LocalServer(options.replies)
+            sdk.on_close(sdk.server.close)
+            arguments |= adapter.arguments_at(sdk.server.url)
+        else:
+            arguments |= servers.serve(adapter, name_of(options.sdk), request, sdk.on_close)
     client = adapter.make_client(arguments)
     sdk.on_close(lambda: _close_client(client))
     return client
