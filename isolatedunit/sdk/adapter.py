@@ -29,7 +29,7 @@ class SDKAdapter:
     """
 
     client_class: Any = None
-    """The client's class: a full mock is modelled on it, and `make_client` calls it."""
+    """The client's class, or a function that makes a client: a full mock is modelled on it, `make_client` calls it."""
 
     session_patterns: tuple[str, ...] = ()
     """Patterns for the names of this SDK's environment variables for sessions, in addition to the usual ones."""
@@ -96,6 +96,10 @@ class GenericAdapter(SDKAdapter):
 
     def __init__(self, client_class: Callable[..., Any]) -> None:
         self.client_class = client_class
+
+    def make_client(self, arguments: Mapping[str, Any]) -> Any:
+        """Make the real client, unless the name is that of one."""
+        return super().make_client(arguments) if callable(self.client_class) else self.client_class
 
     def mock_environment(self) -> dict[str, str]:
         """The credentials that are known of well-known clients."""

@@ -175,7 +175,7 @@ def _make_client(sdk: TestSDK, request: Callable[..., Any] | None) -> Any:
 
 def _close_client(client: Any) -> None:
     """Close *client*, unless its ``close`` is one of the names that a client of any method takes for one."""
-    names = [name for name in ("close", "aclose") if callable(inspect.getattr_static(client, name, None))]
+    names = [name for name in ("aclose", "close") if callable(inspect.getattr_static(client, name, None))]
     closing = getattr(client, names[0])() if names else None
     if inspect.isawaitable(closing):
 

@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 from isolatedunit.errors import OptionError, UnexpectedRequest
-from isolatedunit.sdk.shapes import Data, Function, Shape
+from isolatedunit.sdk.shapes import Anything, Data, Function, Shape
 
 _KEY = "_isolatedunit_models"
 _ASYNC_MAGIC = ("__aenter__", "__aexit__", "__anext__")
@@ -188,7 +188,7 @@ def _inside(target: Any, step: str) -> list[Any]:
 
 def _set_reply(target: Any, name: str, full_name: str, reply: Any) -> None:
     found = target if name == "__call__" else getattr(target, name)
-    if not isinstance(found, mock.Mock):
+    if not isinstance(found, mock.Mock) or (_is_attribute(target, name) and not isinstance(reply, Script)):
         setattr(target, name, reply)
         return
     function = vars(found).get(_KEY, (None, None))[0]
@@ -203,6 +203,15 @@ def _set_reply(target: Any, name: str, full_name: str, reply: Any) -> None:
         found.return_value = convert(reply)
         return
     found.side_effect = _as_effect(answer, convert, is_async=isinstance(found, mock.AsyncMock))
+
+
+def _is_attribute(target: Any, name: str) -> bool:
+    """Whether the real object has an attribute of this name that is certainly no method."""
+    model, _ = vars(target).get(_KEY, (None, None))
+    found = model.find(name) if isinstance(model, Shape) and name != "__call__" else None
+    if isinstance(found, Shape):
+        return not found.has_magic("__call__")
+    return isinstance(found, Anything) and not found.may_be_called
 
 
 def _converter(function: Function) -> Callable[[Any], Any]:

@@ -45,7 +45,11 @@ class Real:
         if make is not None:
             try:
                 with no_connections():
-                    self._object = make()
+                    made = make()
+                if inspect.iscoroutine(made):
+                    made.close()
+                    raise TypeError("the client has to be awaited")
+                self._object = made
             except (Exception, ConnectionAttempted) as exception:
                 self.problem = exception
         return self._object
@@ -64,7 +68,10 @@ class Data:
 
 
 class Anything:
-    """An attribute of which only the name is known, or what a method gives of which nothing is known."""
+    """An attribute of which only the name is known; *may_be_called* says that it may be a method."""
+
+    def __init__(self, *, may_be_called: bool = False) -> None:
+        self.may_be_called = may_be_called
 
 
 @dataclass
@@ -170,7 +177,7 @@ class Shape:
     def __iter__(self) -> Iterator[str]:
         names = {name for cls in self.classes for name in (*dir(cls), *declared_names(cls))}
         real = self._real()
-        return iter(sorted(names | set(dir(real) if real is not _MISSING else self._names_from_constructors())))
+        return iter(sorted(names | set(dir(real) if real is not _MISSING else self._names_that_methods_set())))
 
     def has_magic(self, name: str) -> bool:
         """Whether the classes define this special method."""
@@ -187,7 +194,9 @@ class Shape:
                 return self._describe_given(name, declared)
         found = self._find_in_real(name)
         if found is None and self._real() is _MISSING and not name.startswith("__"):
-            return Anything() if self._is_dynamic or name in self._names_from_constructors() else None
+            if name in self._names_that_methods_set():
+                return Anything()
+            return Anything(may_be_called=True) if self._is_dynamic else None
         return found
 
     @property
@@ -196,7 +205,7 @@ class Shape:
         dynamic = [cls for cls in self.classes if _in_class(cls, "__getattr__") is not _MISSING]
         return any(all(name.startswith("_") for name in declared_names(cls)) for cls in dynamic)
 
-    def _names_from_constructors(self) -> set[str]:
+    def _names_that_methods_set(self) -> set[str]:
         return {name for cls in self.classes for name in attributes_set_by(cls)}
 
     def _describe(self, cls: type, name: str, attribute: Any) -> Data | Anything | Function | Shape:

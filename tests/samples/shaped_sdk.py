@@ -126,6 +126,9 @@ class Chains:
     def close(self) -> None:
         refuse()
 
+    def __getitem__(self, key: str) -> Response:
+        refuse()
+
     @contextlib.contextmanager
     def stream(self, url: str) -> Iterator[Response]:
         refuse()
@@ -213,3 +216,22 @@ def make_dynamic(region: str = "eu"):
 
 def make_connecting():
     return globals()["Connects"]()
+
+
+async def connect() -> Chains:
+    refuse()
+
+
+async def connect_untyped():
+    return refuse()
+
+
+class Shared:
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def execute(self, prompt: str) -> str:
+        refuse()
+
+
+SHARED = Shared("shared")

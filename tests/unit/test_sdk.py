@@ -200,6 +200,15 @@ class RealClientTest(SDKCase):
         with self.assertRaises(urllib.error.URLError):
             urllib.request.urlopen("http://127.0.0.1:1/greeting")
 
+    def test_an_adapter_whose_clients_a_function_makes(self) -> None:
+        from fake_sdk import make_client
+
+        class Adapter(SDKAdapter):
+            client_class = make_client
+
+        self.assertEqual(self.make(Adapter(), mock_level="none", arguments={"retries": 2}).client.retries, 2)
+        self.assertEqual(self.make(Adapter(), replies={"execute": 1}).client.execute("x"), 1)
+
     def test_a_recording_that_is_not_there(self) -> None:
         with self.assertRaisesRegex(OptionError, r"'nowhere.yaml' does not exist|needs vcrpy; install it with"):
             self.make(mock_level="recorded", cassette="nowhere.yaml")

@@ -108,11 +108,12 @@ class ChainsTest(MockCase):
             ("unknown.anything", 5),
             ("unknown().anything().more", 6),
             ("pipeline.execute", [True]),
+            ("__getitem__.json", 7),
         ):
             with self.subTest(name):
                 found = self.client("Chains", {name: reply})
                 for step in name.replace("()", "").split("."):
-                    found = getattr(found, step)(*(["x"] if step == "untyped" else []))
+                    found = getattr(found, step)(*(["x"] if step in ("untyped", "__getitem__") else []))
                 self.assertEqual(found, reply)
 
     def test_what_methods_give_is_as_strict_as_the_client(self) -> None:
@@ -153,6 +154,19 @@ class ChainsTest(MockCase):
         self.assertEqual(self.client("make_dynamic").timeout, 5)
         with self.assertRaisesRegex(OptionError, "full mock of what make_connecting makes needs its class"):
             self.client("make_connecting")
+
+    def test_a_client_that_is_there_already(self) -> None:
+        client = self.client("SHARED", {"execute": 3})
+        self.assertEqual((client.execute("x"), client.word), (3, "shared"))
+        with self.assertRaises(TypeError):
+            client.execute()
+        real = self.make("shaped_sdk:SHARED", mock_level="none").client
+        self.assertEqual(real.word, "shared")
+
+    def test_a_factory_that_has_to_be_awaited(self) -> None:
+        self.assertEqual(self.client("connect", {"cursor.fetchall": [1]}).cursor().fetchall(), [1])
+        with self.assertRaisesRegex(OptionError, "connect_untyped makes needs its class.*has to be awaited"):
+            self.client("connect_untyped")
 
     def test_objects_of_classes_that_are_made_at_run_time(self) -> None:
         client = self.client("Resource", {"Bucket.upload": 3})
