@@ -14,5 +14,5 @@ class Redis(SDKAdapter):
     def start_local_server(self, tracker):
         server = fakeredis.TcpFakeServer(("127.0.0.1", 0))
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        tracker.track(server, close=server.shutdown)
+        tracker.track(server, close=lambda: (server.shutdown(), server.server_close()))
         return {"port": server.server_address[1]}

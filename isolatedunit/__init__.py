@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from isolatedunit.handles import HandleCleanupResult, HandleTracker, HandleTrackerMixin
     from isolatedunit.protocol.ipc import ipc
     from isolatedunit.runner import IsolatedTestRunner
-    from isolatedunit.sdk import LocalServer, Script, SDKAdapter, TestSDK, TestSDKFactory, TestSDKOptions
+    from isolatedunit.sdk import Script, SDKAdapter, TestSDK, TestSDKFactory, TestSDKOptions
     from isolatedunit.sdk.instance import TestInstance
     from isolatedunit.suite import IsolatedTestSuite
 
@@ -71,7 +71,7 @@ _HOMES = {
     "IsolatedTestRunner": "runner",
     "IsolatedTestSuite": "suite",
     "IsolatedUnitError": "errors",
-    "LocalServer": "sdk",
+    "LocalServer": "sdk.local_server",
     "OptionError": "errors",
     "Options": "config.options",
     "RunnerClosed": "errors",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from isolatedunit.sdk.adapter import SDKAdapter
 from isolatedunit.sdk.factory import TestSDK, TestSDKFactory
-from isolatedunit.sdk.local_server import LocalRequest, LocalServer
 from isolatedunit.sdk.mocks import Script
 from isolatedunit.sdk.options import TestSDKOptions
 
-__all__ = ["LocalRequest", "LocalServer", "SDKAdapter", "Script", "TestSDK", "TestSDKFactory", "TestSDKOptions"]
+__all__ = ["SDKAdapter", "Script", "TestSDK", "TestSDKFactory", "TestSDKOptions"]

@@ -8,16 +8,18 @@ import os
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit.errors import OptionError
-from isolatedunit.sdk import cassette, mocks, servers
+from isolatedunit.sdk import mocks
 from isolatedunit.sdk.adapter import SDKAdapter, Tracker, find_adapter, name_of, registered
 from isolatedunit.sdk.generic import UnnamedAdapter
-from isolatedunit.sdk.local_server import LocalServer
 from isolatedunit.sdk.options import TestSDKOptions
 from isolatedunit.sdk.session import Session, Surroundings, ask_for_shared, detect
 from isolatedunit.sdk.shapes import shape_of_client
+
+if TYPE_CHECKING:
+    from isolatedunit.sdk.local_server import LocalServer
 
 
 class TestSDK:
@@ -155,6 +157,8 @@ def _make_client(sdk: TestSDK, request: Callable[..., Any] | None) -> Any:
         sdk.on_close(lambda: real.close(_close_client))
         return mocks.make_mock(shape, {**adapter.default_replies(), **options.replies})
     if options.mock_level == "recorded":
+        from isolatedunit.sdk import cassette  # imported here like what follows: a test needs one of them
+
         assert options.cassette is not None
         path = os.fspath(options.cassette)
         recording = cassette.open_cassette(
@@ -162,15 +166,24 @@ def _make_client(sdk: TestSDK, request: Callable[..., Any] | None) -> Any:
         )
         sdk.on_close(lambda: recording.__exit__(None, None, None))
     elif options.mock_level == "partial_mock":
-        if options.replies:
-            sdk.server = LocalServer(options.replies)
-            sdk.on_close(sdk.server.close)
-            arguments |= adapter.arguments_at(sdk.server.url)
-        else:
-            arguments |= servers.serve(adapter, name_of(options.sdk), request, sdk.on_close)
+        arguments |= _serve(sdk, request)
     client = adapter.make_client(arguments)
     sdk.on_close(lambda: _close_client(client))
     return client
+
+
+def _serve(sdk: TestSDK, request: Callable[..., Any] | None) -> dict[str, Any]:
+    """The arguments by which the client reaches a local server, which is started if need be."""
+    options, adapter = sdk.options, sdk.adapter
+    if not options.replies:
+        from isolatedunit.sdk.servers import serve
+
+        return serve(adapter, name_of(options.sdk), request, sdk.on_close)
+    from isolatedunit.sdk.local_server import LocalServer
+
+    sdk.server = LocalServer(options.replies)
+    sdk.on_close(sdk.server.close)
+    return adapter.arguments_at(sdk.server.url)
 
 
 def _close_client(client: Any) -> None:
