@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from isolatedunit.runner import IsolatedTestRunner
     from isolatedunit.sdk import Script, SDKAdapter, TestSDK, TestSDKFactory, TestSDKOptions
     from isolatedunit.sdk.instance import TestInstance
+    from isolatedunit.sdk.local_server import LocalServer
     from isolatedunit.suite import IsolatedTestSuite
 
 __version__ = "0.1.0"

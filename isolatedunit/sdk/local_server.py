@@ -71,6 +71,8 @@ def _fits(name: str, pattern: str) -> bool:
 
 def _handler_for(server: LocalServer) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
+        """Answers one request as *server* says."""
+
         protocol_version = "HTTP/1.1"  # with an earlier one, some clients wait a second before they send a body
 
         def answer(self) -> None:
