@@ -84,7 +84,9 @@ class SDKAdapter:
     def execute(self, client: Any, prompt: Any, method: str | None = None, **more: Any) -> Any:
         """Send *prompt* by the SDK's main method: *method*, or else the first of `EXECUTES` that the client has."""
         for name in EXECUTES if method is None else (method,):
-            function = getattr(client, name, None)
+            function = client
+            for part in name.split("."):
+                function = getattr(function, part, None)
             if callable(function):
                 return function(prompt, **more)
         wanted = f"no method {method!r}" if method is not None else f"none of the methods {', '.join(EXECUTES)}"

@@ -59,11 +59,14 @@ KNOWN = {
 
 
 def find_known(thing: Any) -> Known:
-    """What is known of the client that *thing* makes; an empty `Known` for all others."""
-    package = getattr(thing, "__module__", None) or ""
-    while package and package not in KNOWN:
-        package = package.rpartition(".")[0]
-    return KNOWN.get(package, Known())
+    """What is known of the client that *thing* makes, or of a base class of it; an empty `Known` for all others."""
+    for base in getattr(thing, "__mro__", (thing,)):
+        package = getattr(base, "__module__", None) or ""
+        while package:
+            if package in KNOWN:
+                return KNOWN[package]
+            package = package.rpartition(".")[0]
+    return Known()
 
 
 def signature_in_service(client: Any, method: str) -> inspect.Signature | None:

@@ -150,12 +150,12 @@ def _surround(sdk: TestSDK, remove: Callable[[str], object] | None) -> None:
 def _make_client(sdk: TestSDK, request: Callable[..., Any] | None) -> Any:
     options, adapter = sdk.options, sdk.adapter
     arguments = dict(options.arguments)
-    if options.authentication == "mock":
-        arguments = {**adapter.mock_arguments(), **arguments}
     if options.mock_level == "full_mock":
-        shape, real = shape_of_client(adapter.client_class, lambda: adapter.make_client(arguments), arguments)
+        shape, real = shape_of_client(adapter.client_class, lambda: _make_model(adapter, arguments), arguments)
         sdk.on_close(lambda: real.close(_close_client))
         return mocks.make_mock(shape, {**adapter.default_replies(), **options.replies})
+    if options.authentication == "mock":
+        arguments = {**adapter.mock_arguments(), **arguments}
     if options.mock_level == "recorded":
         from isolatedunit.sdk import cassette  # imported here like what follows: a test needs one of them
 
@@ -170,6 +170,18 @@ def _make_client(sdk: TestSDK, request: Callable[..., Any] | None) -> Any:
     client = adapter.make_client(arguments)
     sdk.on_close(lambda: _close_client(client))
     return client
+
+
+def _make_model(adapter: SDKAdapter, arguments: dict[str, Any]) -> Any:
+    """The client that a full mock is modelled on, whatever credentials the test has: nobody uses it."""
+    missing = {name: value for name, value in adapter.mock_environment().items() if name not in os.environ}
+    surroundings = Surroundings()
+    for name, value in missing.items():
+        surroundings.set(name, value)
+    try:
+        return adapter.make_client({**adapter.mock_arguments(), **arguments})
+    finally:
+        surroundings.restore()
 
 
 def _serve(sdk: TestSDK, request: Callable[..., Any] | None) -> dict[str, Any]:

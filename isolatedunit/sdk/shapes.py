@@ -24,7 +24,7 @@ from isolatedunit.sdk.sources import attributes_set_by, returned_by
 _MISSING = object()
 _VALUES = (str, bytes, bytearray, int, float, complex, type, type(None), BaseException, enum.Enum)
 _COLLECTIONS = (collections.abc.Mapping, collections.abc.Sequence, collections.abc.Set)
-_TAKES_ALL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_TAKES_ALL = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 _MOST_IDENTIFIERS = 4
 _MODULES_OF_VALUES = frozenset(
     {"_thread", "builtins", "collections", "datetime", "decimal", "fractions", "pathlib", "re", "types", "uuid"}
@@ -101,7 +101,8 @@ class Function:
     def signature(self) -> inspect.Signature | None:
         """The signature of a call; None if it is not known."""
         signature = self._own_signature()
-        if signature is not None and all(one.kind in _TAKES_ALL for one in signature.parameters.values()):
+        kinds = {one.kind for one in signature.parameters.values()} if signature is not None else set()
+        if kinds and kinds <= _TAKES_ALL:
             return signature_in_service(self.real(), self.name) or signature
         return signature
 
@@ -188,12 +189,14 @@ class Shape:
             attribute = _in_class(cls, name)
             if attribute is not _MISSING:
                 return self._describe(cls, name, attribute)
+        if name.startswith("__") and name.endswith("__"):
+            return None  # Python looks for special methods in the class alone
         for cls in self.classes:
             declared = read_attribute(cls, name)
             if declared is not None:
                 return self._describe_given(name, declared)
         found = self._find_in_real(name)
-        if found is None and self._real() is _MISSING and not name.startswith("__"):
+        if found is None and self._real() is _MISSING:
             if name in self._names_that_methods_set():
                 return Anything()
             return Anything(may_be_called=True) if self._is_dynamic else None

@@ -42,7 +42,7 @@ def attributes_set_by(cls: type) -> set[str]:
 
     found: set[str] = set()
     for base in cls.__mro__:
-        for method in vars(base).values():
+        for method in list(vars(base).values()):
             code = getattr(method, "__code__", None)
             if inspect.iscode(code):
                 found.update(one.argval for one in dis.get_instructions(code) if one.opname == "STORE_ATTR")

@@ -235,3 +235,16 @@ class Shared:
 
 
 SHARED = Shared("shared")
+
+
+made = 0
+
+
+class MadeOnlyOnce:
+    def __init__(self) -> None:
+        global made
+        made += 1
+        self.late = 1
+
+    def untouched(self) -> int:
+        refuse()

@@ -153,6 +153,10 @@ class RealClientTest(SDKCase):
         sdk = self.make(mock_level="none", execute="execute_later")
         self.assertEqual(asyncio.run(sdk.execute_with_sdk("x")), "later: x")
 
+    def test_the_method_may_be_one_of_a_part(self) -> None:
+        sdk = self.make("fake_sdk:Client", execute="files.upload", replies={"files.upload": "done"})
+        self.assertEqual(sdk.execute_with_sdk("name", data=b""), "done")
+
     def test_a_client_without_such_a_method(self) -> None:
         with self.assertRaisesRegex(OptionError, "has none of the methods execute, .*name one with"):
             self.make("fake_sdk:Silent", mock_level="none").execute_with_sdk("x")

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import inspect
 import socket
+import sys
 import unittest
 from typing import Any, cast
 from unittest import mock
@@ -88,6 +89,29 @@ class AttributesTest(MockCase):
         self.client("Chains")  # nobody needs a key for a mock
         with self.assertRaisesRegex(OptionError, "make_annotated does not accept"):
             self.client("make_annotated", regoin="x")
+
+    def test_what_unittests_mocks_can_do(self) -> None:
+        client = self.client("Parts", {"get": 1})
+        client.get("url", raw=True)
+        client.get.assert_called_once_with(url="url", raw=True)
+        with self.assertRaises(AttributeError):
+            client.get.asert_called_once()
+        client.reset_mock()
+        client.get.assert_not_called()
+        client.get.side_effect = KeyError
+        with self.assertRaises(KeyError):
+            client.get("url")
+        del client.get
+        with self.assertRaises(AttributeError):
+            client.get("url")
+
+    def test_no_client_is_made_to_look_for_special_methods(self) -> None:
+        client = self.client("MadeOnlyOnce")
+        self.assertFalse(hasattr(client, "__array__"))
+        self.assertEqual(client.untouched(), client.untouched.return_value)
+        self.assertEqual(sys.modules["shaped_sdk"].made, 0)
+        self.assertEqual((client.late, client.late), (1, 1))
+        self.assertEqual(sys.modules["shaped_sdk"].made, 1)
 
     def test_the_standard_librarys_client(self) -> None:
         client = self.make("http.client:HTTPConnection", replies={"getresponse.read": b"body"}).client
