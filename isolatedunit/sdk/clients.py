@@ -71,9 +71,9 @@ def find_known(thing: Any) -> Known:
 
 def signature_in_service(client: Any, method: str) -> inspect.Signature | None:
     """The signature of a method of botocore's, whose parameters only the description of its service tells."""
-    meta = getattr(client, "meta", None)
-    operation = getattr(meta, "method_to_api_mapping", {}).get(method)
-    if operation is None or not type(client).__module__.startswith("botocore"):
+    # trap: other clients may make a request of any attribute
+    operation = client.meta.method_to_api_mapping.get(method) if type(client).__module__ == "botocore.client" else None
+    if operation is None:
         return None
     model = client.meta.service_model.operation_model(operation)
     described = model.input_shape

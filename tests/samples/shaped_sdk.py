@@ -80,13 +80,19 @@ class Customers:
         refuse()
 
 
-class Dynamic:
-    """Any name is one of its methods, as with XML-RPC."""
+class Request:
+    """A call of any name, and of any name in that, as with XML-RPC."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return lambda *_: refuse()
+        return Request()
+
+    def __call__(self, *args: Any) -> Any:
+        refuse()
+
+
+class Dynamic:
+    def __getattr__(self, name: str) -> Any:
+        return Request()
 
 
 class Chains:

@@ -74,7 +74,8 @@ class AttributesTest(MockCase):
         self.assertEqual((client.timeout, client.v1), (9, "services"))
 
     def test_a_client_whose_attributes_may_have_any_name(self) -> None:
-        self.assertEqual(self.client("Dynamic", {"add": 3}).add(1, 2), 3)
+        client = self.client("Dynamic", {"add": 3, "system.listMethods": ["add"]})
+        self.assertEqual((client.add(1, 2), client.system.listMethods()), (3, ["add"]))
 
     def test_a_constructor_that_connects(self) -> None:
         client = self.client("Connects", {"query": "one"})
