@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from isolatedunit.errors import UnexpectedRequest
+from isolatedunit.sdk.scripts import Answers, Script
+
 
 @dataclass(frozen=True)
 class LocalRequest:
@@ -30,12 +33,16 @@ class LocalServer:
     """An HTTP server on loopback, on a port of its own, that answers requests with *replies* until it is closed.
 
     *replies* maps a method and a path without query, ``"GET /users/1"``, to a reply; the path may have ``*``. A reply
-    is data that is sent as JSON, text or bytes that are sent as they are, a pair of a status code and one of these, or
-    a function that gets the `LocalRequest` and returns one of these. All other requests get the status 404.
+    is data that is sent as JSON, text or bytes that are sent as they are, a pair of a status code and one of these, a
+    function that gets the `LocalRequest` and returns one of these, or a `Script` of several replies. All other requests
+    get the status 404, and so does one too many for a `Script`.
     """
 
     def __init__(self, replies: Mapping[str, Any]) -> None:
-        self.replies = replies
+        self._answers = {
+            name: Answers(name, reply.replies) if isinstance(reply, Script) else Answers(name, (reply,), repeats=True)
+            for name, reply in replies.items()
+        }
         self.requests: list[LocalRequest] = []
         """The requests so far, in order."""
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
@@ -57,11 +64,15 @@ class LocalServer:
         """The status code and the content for *request*, which is added to `requests`."""
         self.requests.append(request)
         name = f"{request.method} {urlsplit(request.path).path}"
-        pattern = name if name in self.replies else next((one for one in self.replies if _fits(name, one)), None)
+        pattern = name if name in self._answers else next((one for one in self._answers if _fits(name, one)), None)
         if pattern is None:
-            return 404, {"error": f"no reply for {name}; there are replies for: {', '.join(self.replies) or 'nothing'}"}
-        reply = self.replies[pattern]
-        reply = reply(request) if callable(reply) else reply
+            return 404, {
+                "error": f"no reply for {name}; there are replies for: {', '.join(self._answers) or 'nothing'}"
+            }
+        try:
+            reply = self._answers[pattern](request)
+        except UnexpectedRequest as exception:
+            return 404, {"error": str(exception)}  # clients try again what fails on a server's side
         return reply if isinstance(reply, tuple) else (200, reply)
 
 

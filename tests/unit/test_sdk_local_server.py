@@ -6,7 +6,7 @@ import http.client
 import json
 from typing import Any
 
-from isolatedunit import LocalServer, OptionError, SDKAdapter
+from isolatedunit import LocalServer, OptionError, Script, SDKAdapter
 from isolatedunit.sdk.local_server import LocalRequest
 from tests.support.sdk import SDKCase
 
@@ -58,6 +58,13 @@ class LocalServerTest(SDKCase):
         self.assertEqual(self.ask(server, "/data", "HEAD"), (200, "application/json", b""))
         last = server.requests[-1]
         self.assertEqual((last.method, last.path, last.body), ("HEAD", "/data", b""))
+
+    def test_a_script(self) -> None:
+        server = self.serve({"GET /a": Script({"page": 1}, lambda request: request.path)})
+        self.assertEqual([self.ask(server, "/a")[2] for _ in range(2)], [b'{"page": 1}', b"/a"])
+        status, _, body = self.ask(server, "/a")
+        self.assertEqual(status, 404)
+        self.assertIn(b"'GET /a' was called 3 times, the Script has 2 replies", body)
 
     def test_an_unknown_request(self) -> None:
         status, _, body = self.ask(self.serve({"GET /a": 1}), "/b")
