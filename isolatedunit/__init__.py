@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from isolatedunit.runner import IsolatedTestRunner
     from isolatedunit.sdk import Script, SDKAdapter, TestSDK, TestSDKFactory, TestSDKOptions
     from isolatedunit.sdk.instance import TestInstance
+    from isolatedunit.sdk.local_server import LocalServer
     from isolatedunit.suite import IsolatedTestSuite
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ __all__ = [
     "IsolatedTestRunner",
     "IsolatedTestSuite",
     "IsolatedUnitError",
+    "LocalServer",
     "OptionError",
     "Options",
     "RunnerClosed",
@@ -70,6 +72,7 @@ _HOMES = {
     "IsolatedTestRunner": "runner",
     "IsolatedTestSuite": "suite",
     "IsolatedUnitError": "errors",
+    "LocalServer": "sdk.local_server",
     "OptionError": "errors",
     "Options": "config.options",
     "RunnerClosed": "errors",

@@ -1,6 +1,6 @@
 """Tests a program that uses boto3, at all four mock levels. Needs ``pip install 'isolatedunit[examples]'``.
 
-With ``partial_mock`` the tests use a moto server on loopback, which the adapter starts in each child.
+With ``partial_mock`` each test uses a moto server of its own on loopback, which the adapter starts.
 """
 
 import importlib.util
@@ -30,6 +30,7 @@ class NotesAdapter(SDKAdapter):
     client_class = Notes
     session_patterns = ("AWS_*", "BOTO_*")
     session_files = (".aws/credentials", ".aws/config")
+    shares_server = False  # one test must not see the buckets of another
 
     def mock_environment(self):
         credentials = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}

@@ -43,7 +43,7 @@ class RecordedTest(IsolatedTestCase):
 
 
 class PartialMockTest(IsolatedTestCase):
-    """The real client, connected to a real server that each test starts for itself."""
+    """The real client, connected to a real server that all tests share."""
 
     sdk_options = TestSDKOptions(sdk="weather", mock_level="partial_mock")
 

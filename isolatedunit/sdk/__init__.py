@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isolatedunit.sdk.adapter import SDKAdapter
 from isolatedunit.sdk.factory import TestSDK, TestSDKFactory
-from isolatedunit.sdk.mocks import Script
 from isolatedunit.sdk.options import TestSDKOptions
+from isolatedunit.sdk.scripts import Script
 
 __all__ = ["SDKAdapter", "Script", "TestSDK", "TestSDKFactory", "TestSDKOptions"]

@@ -29,7 +29,7 @@ class SDKAdapter:
     """
 
     client_class: Any = None
-    """The client's class: a full mock is modelled on it, and `make_client` calls it."""
+    """The client's class, or a function that makes a client: a full mock is modelled on it, `make_client` calls it."""
 
     session_patterns: tuple[str, ...] = ()
     """Patterns for the names of this SDK's environment variables for sessions, in addition to the usual ones."""
@@ -39,6 +39,13 @@ class SDKAdapter:
 
     shares_server: bool = True
     """Whether all tests of a run use one local server. If it is False, each test has its own, on a port of its own."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if inspect.isfunction(vars(cls).get("client_class")):
+            cls.client_class = staticmethod(
+                cls.client_class
+            )  # else it would be a method, with the adapter as an argument
 
     def make_client(self, arguments: Mapping[str, Any]) -> Any:
         """Make the real client."""
@@ -56,6 +63,13 @@ class SDKAdapter:
         """Arguments for the client with credentials that only a mock accepts, for those that a test does not give."""
         return {}
 
+    def arguments_at(self, url: str) -> dict[str, Any]:
+        """Arguments for the client to reach a server at *url*, such as the `LocalServer` that ``replies`` start."""
+        raise OptionError(
+            f"mock_level 'partial_mock': {name_of(self)} does not say how its client reaches a local server; override "
+            "arguments_at, or start_local_server for one of your own."
+        )
+
     def start_local_server(self, tracker: Tracker | None) -> dict[str, Any]:
         """Start a stand-in for the service on loopback, on any free port; return the client's arguments to reach it.
 
@@ -63,13 +77,16 @@ class SDKAdapter:
         process of its own, which has nothing of what a test has done before.
         """
         raise OptionError(
-            f"mock_level 'partial_mock': {type(self).__name__} starts no local server; override start_local_server."
+            f"mock_level 'partial_mock': {type(self).__name__} starts no local server; override start_local_server, or "
+            "give replies for one: replies={'GET /path': ...}."
         )
 
     def execute(self, client: Any, prompt: Any, method: str | None = None, **more: Any) -> Any:
         """Send *prompt* by the SDK's main method: *method*, or else the first of `EXECUTES` that the client has."""
         for name in EXECUTES if method is None else (method,):
-            function = getattr(client, name, None)
+            function = client
+            for part in name.split("."):
+                function = getattr(function, part, None)
             if callable(function):
                 return function(prompt, **more)
         wanted = f"no method {method!r}" if method is not None else f"none of the methods {', '.join(EXECUTES)}"
@@ -82,9 +99,18 @@ class GenericAdapter(SDKAdapter):
     def __init__(self, client_class: Callable[..., Any]) -> None:
         self.client_class = client_class
 
+    def make_client(self, arguments: Mapping[str, Any]) -> Any:
+        """Make the real client, unless the name is that of one."""
+        return super().make_client(arguments) if callable(self.client_class) else self.client_class
+
     def mock_environment(self) -> dict[str, str]:
         """The credentials that are known of well-known clients."""
         return dict(find_known(self.client_class).environment)
+
+    def arguments_at(self, url: str) -> dict[str, Any]:
+        """The arguments that are known of well-known clients."""
+        at = find_known(self.client_class).at
+        return super().arguments_at(url) if at is None else at(url)
 
     def mock_arguments(self) -> dict[str, Any]:
         """The arguments that are known of well-known clients, as far as this one takes them."""
@@ -128,7 +154,8 @@ def name_of(sdk: str | SDKAdapter | Callable[..., Any]) -> str:
     """The SDK's name for people, and for the runner."""
     if isinstance(sdk, str):
         return sdk
-    thing = type(sdk) if isinstance(sdk, SDKAdapter) else sdk
+    adapted = sdk.client_class if isinstance(sdk, GenericAdapter) else type(sdk)
+    thing = adapted if isinstance(sdk, SDKAdapter) else sdk
     return f"{thing.__module__}:{getattr(thing, '__qualname__', type(thing).__qualname__)}"
 
 

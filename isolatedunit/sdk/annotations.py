@@ -261,7 +261,7 @@ def _stands_for(annotation: Any, origin: Any, arguments: tuple[Any, ...]) -> Any
     """The annotation that this one is another name for; None if it is none."""
     if isinstance(annotation, TypeVar):
         return annotation.__bound__ or next(iter(annotation.__constraints__), None)
-    if origin is typing.Annotated:
+    if origin in (typing.Annotated, typing.ClassVar, typing.Final):
         return arguments[0]
     if hasattr(annotation, "__supertype__"):  # of ``NewType``
         return annotation.__supertype__

@@ -16,10 +16,14 @@ def _google_arguments() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Known:
-    """The environment variables and the arguments by which a client is made with credentials that open nothing."""
+    """The environment variables and the arguments by which a client is made with credentials that open nothing.
+
+    *at* gives the arguments to reach a server at an address; None for clients that do not speak HTTP.
+    """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     arguments: Callable[[], dict[str, Any]] = dict
+    at: Callable[[str], dict[str, Any]] | None = None
 
 
 _AWS = Known(
@@ -28,36 +32,48 @@ _AWS = Known(
         "AWS_SECRET_ACCESS_KEY": "mock",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    },
+    at=lambda url: {"endpoint_url": url},
 )
 
 KNOWN = {
     "aioboto3": _AWS,
     "aiobotocore": _AWS,
-    "anthropic": Known({"ANTHROPIC_API_KEY": "mock"}),
-    "azure.storage.blob": Known(arguments=lambda: {"account_url": "https://mock.blob.core.windows.net"}),
+    "anthropic": Known({"ANTHROPIC_API_KEY": "mock"}, at=lambda url: {"base_url": url}),
+    "azure.storage.blob": Known(
+        arguments=lambda: {"account_url": "https://mock.blob.core.windows.net"},
+        at=lambda url: {"account_url": f"{url}/mock"},
+    ),
     "boto3": _AWS,
     "botocore": _AWS,
-    "google.cloud": Known(arguments=_google_arguments),
-    "openai": Known({"OPENAI_API_KEY": "mock"}),
-    "stripe": Known(arguments=lambda: {"api_key": "sk_test_mock"}),
+    "google.cloud": Known(arguments=_google_arguments, at=lambda url: {"client_options": {"api_endpoint": url}}),
+    "httpx": Known(at=lambda url: {"base_url": url}),
+    "openai": Known({"OPENAI_API_KEY": "mock"}, at=lambda url: {"base_url": url}),
+    "requests": Known(at=lambda _: {}),  # a test passes the whole address with each request
+    "stripe": Known(
+        arguments=lambda: {"api_key": "sk_test_mock"},
+        at=lambda url: {"base_addresses": dict.fromkeys(("api", "connect", "files", "meter_events"), url)},
+    ),
 }
 """By the package of the client."""
 
 
 def find_known(thing: Any) -> Known:
-    """What is known of the client that *thing* makes; an empty `Known` for all others."""
-    package = getattr(thing, "__module__", None) or ""
-    while package and package not in KNOWN:
-        package = package.rpartition(".")[0]
-    return KNOWN.get(package, Known())
+    """What is known of the client that *thing* makes, or of a base class of it; an empty `Known` for all others."""
+    for base in getattr(thing, "__mro__", (thing,)):
+        package = getattr(base, "__module__", None) or ""
+        while package:
+            if package in KNOWN:
+                return KNOWN[package]
+            package = package.rpartition(".")[0]
+    return Known()
 
 
 def signature_in_service(client: Any, method: str) -> inspect.Signature | None:
     """The signature of a method of botocore's, whose parameters only the description of its service tells."""
-    meta = getattr(client, "meta", None)
-    operation = getattr(meta, "method_to_api_mapping", {}).get(method)
-    if operation is None or not type(client).__module__.startswith("botocore"):
+    # trap: other clients may make a request of any attribute
+    operation = client.meta.method_to_api_mapping.get(method) if type(client).__module__ == "botocore.client" else None
+    if operation is None:
         return None
     model = client.meta.service_model.operation_model(operation)
     described = model.input_shape

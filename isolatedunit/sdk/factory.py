@@ -8,20 +8,24 @@ import os
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit.errors import OptionError
-from isolatedunit.sdk import cassette, mocks, servers
+from isolatedunit.sdk import mocks
 from isolatedunit.sdk.adapter import SDKAdapter, Tracker, find_adapter, name_of, registered
 from isolatedunit.sdk.generic import UnnamedAdapter
 from isolatedunit.sdk.options import TestSDKOptions
 from isolatedunit.sdk.session import Session, Surroundings, ask_for_shared, detect
 from isolatedunit.sdk.shapes import shape_of_client
 
+if TYPE_CHECKING:
+    from isolatedunit.sdk.local_server import LocalServer
+
 
 class TestSDK:
     """An SDK as one test uses it: ``client``, ``session``, and the options that they were made with.
 
+    ``server`` is the `LocalServer` that ``replies`` start with ``partial_mock``, or else None.
     It is also a context manager, which closes the SDK at the end.
     """
 
@@ -32,6 +36,7 @@ class TestSDK:
         self.adapter = adapter
         self.session = session
         self.client: Any = None
+        self.server: LocalServer | None = None
         self._closers: list[Callable[[], Any]] = []
 
     @property
@@ -145,13 +150,15 @@ def _surround(sdk: TestSDK, remove: Callable[[str], object] | None) -> None:
 def _make_client(sdk: TestSDK, request: Callable[..., Any] | None) -> Any:
     options, adapter = sdk.options, sdk.adapter
     arguments = dict(options.arguments)
-    if options.authentication == "mock":
-        arguments = {**adapter.mock_arguments(), **arguments}
     if options.mock_level == "full_mock":
-        shape, real = shape_of_client(adapter.client_class, lambda: adapter.make_client(arguments), arguments)
+        shape, real = shape_of_client(adapter.client_class, lambda: _make_model(adapter, arguments), arguments)
         sdk.on_close(lambda: real.close(_close_client))
         return mocks.make_mock(shape, {**adapter.default_replies(), **options.replies})
+    if options.authentication == "mock":
+        arguments = {**adapter.mock_arguments(), **arguments}
     if options.mock_level == "recorded":
+        from isolatedunit.sdk import cassette  # imported here like what follows: a test needs one of them
+
         assert options.cassette is not None
         path = os.fspath(options.cassette)
         recording = cassette.open_cassette(
@@ -159,15 +166,41 @@ def _make_client(sdk: TestSDK, request: Callable[..., Any] | None) -> Any:
         )
         sdk.on_close(lambda: recording.__exit__(None, None, None))
     elif options.mock_level == "partial_mock":
-        arguments |= servers.serve(adapter, name_of(options.sdk), request, sdk.on_close)
+        arguments |= _serve(sdk, request)
     client = adapter.make_client(arguments)
     sdk.on_close(lambda: _close_client(client))
     return client
 
 
+def _make_model(adapter: SDKAdapter, arguments: dict[str, Any]) -> Any:
+    """The client that a full mock is modelled on, whatever credentials the test has: nobody uses it."""
+    missing = {name: value for name, value in adapter.mock_environment().items() if name not in os.environ}
+    surroundings = Surroundings()
+    for name, value in missing.items():
+        surroundings.set(name, value)
+    try:
+        return adapter.make_client({**adapter.mock_arguments(), **arguments})
+    finally:
+        surroundings.restore()
+
+
+def _serve(sdk: TestSDK, request: Callable[..., Any] | None) -> dict[str, Any]:
+    """The arguments by which the client reaches a local server, which is started if need be."""
+    options, adapter = sdk.options, sdk.adapter
+    if not options.replies:
+        from isolatedunit.sdk.servers import serve
+
+        return serve(adapter, name_of(options.sdk), request, sdk.on_close)
+    from isolatedunit.sdk.local_server import LocalServer
+
+    sdk.server = LocalServer(options.replies)
+    sdk.on_close(sdk.server.close)
+    return adapter.arguments_at(sdk.server.url)
+
+
 def _close_client(client: Any) -> None:
     """Close *client*, unless its ``close`` is one of the names that a client of any method takes for one."""
-    names = [name for name in ("close", "aclose") if callable(inspect.getattr_static(client, name, None))]
+    names = [name for name in ("aclose", "close") if callable(inspect.getattr_static(client, name, None))]
     closing = getattr(client, names[0])() if names else None
     if inspect.isawaitable(closing):
 

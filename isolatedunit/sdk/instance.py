@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit.protocol.ipc import Ipc
+
+if TYPE_CHECKING:
+    from isolatedunit.handles.tracker import HandleTracker
+    from isolatedunit.sdk.factory import TestSDK
 
 NAMES = ("sdk", "session_id", "handle_tracker", "ipc", "attempt_id", "temporary_directory")
 
@@ -26,15 +30,15 @@ class TestInstance:
     def __init__(
         self,
         *,
-        make_sdk: Callable[[], Any],
+        make_sdk: Callable[[], TestSDK],
         session_id: str,
-        handle_tracker: Any,
+        handle_tracker: HandleTracker,
         ipc: Ipc,
         attempt_id: str,
         temporary_directory: str,
     ) -> None:
         self._make_sdk = make_sdk
-        self._sdk: Any = None
+        self._sdk: TestSDK | None = None
         self.session_id = session_id
         self.handle_tracker = handle_tracker
         self.ipc = ipc
@@ -42,7 +46,7 @@ class TestInstance:
         self.temporary_directory = temporary_directory
 
     @property
-    def sdk(self) -> Any:
+    def sdk(self) -> TestSDK:
         """The `TestSDK` of this call."""
         if self._sdk is None:
             self._sdk = self._make_sdk()

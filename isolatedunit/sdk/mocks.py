@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from unittest import mock
 
-from isolatedunit.errors import OptionError, UnexpectedRequest
-from isolatedunit.sdk.shapes import Data, Function, Shape
+from isolatedunit.errors import OptionError
+from isolatedunit.sdk.scripts import Answers, Script
+from isolatedunit.sdk.shapes import Anything, Data, Function, Shape
 
 _KEY = "_isolatedunit_models"
 _ASYNC_MAGIC = ("__aenter__", "__aexit__", "__anext__")
@@ -19,16 +20,6 @@ _MAGIC = tuple(
 """The special methods that unittest's mocks support."""
 
 _OF_FUNCTIONS = frozenset(dir(mock.create_autospec(lambda: None)))
-
-
-class Script:
-    """Replies for successive calls, each of them like a single reply. A call after the last one fails.
-
-    It then raises `UnexpectedRequest`, which names the method.
-    """
-
-    def __init__(self, *replies: Any) -> None:
-        self.replies = replies
 
 
 def make_mock(shape: Shape, replies: Mapping[str, Any]) -> Any:
@@ -188,7 +179,7 @@ def _inside(target: Any, step: str) -> list[Any]:
 
 def _set_reply(target: Any, name: str, full_name: str, reply: Any) -> None:
     found = target if name == "__call__" else getattr(target, name)
-    if not isinstance(found, mock.Mock):
+    if not isinstance(found, mock.Mock) or (_is_attribute(target, name) and not isinstance(reply, Script)):
         setattr(target, name, reply)
         return
     function = vars(found).get(_KEY, (None, None))[0]
@@ -196,13 +187,22 @@ def _set_reply(target: Any, name: str, full_name: str, reply: Any) -> None:
     if isinstance(function, Function):
         convert = _converter(function)
     if isinstance(reply, Script):
-        answer: Callable[..., Any] = _Scripted(full_name, reply.replies)
+        answer: Callable[..., Any] = Answers(full_name, reply.replies)
     elif callable(reply) or isinstance(reply, BaseException):
-        answer = _Scripted(full_name, (reply,), repeats=True)
+        answer = Answers(full_name, (reply,), repeats=True)
     else:
         found.return_value = convert(reply)
         return
     found.side_effect = _as_effect(answer, convert, is_async=isinstance(found, mock.AsyncMock))
+
+
+def _is_attribute(target: Any, name: str) -> bool:
+    """Whether the real object has an attribute of this name that is certainly no method."""
+    model, _ = vars(target).get(_KEY, (None, None))
+    found = model.find(name) if isinstance(model, Shape) and name != "__call__" else None
+    if isinstance(found, Shape):
+        return not found.has_magic("__call__")
+    return isinstance(found, Anything) and not found.may_be_called
 
 
 def _converter(function: Function) -> Callable[[Any], Any]:
@@ -229,38 +229,6 @@ def _as_effect(answer: Callable[..., Any], convert: Callable[[Any], Any], *, is_
         return convert(await value if inspect.iscoroutine(value) else value)
 
     return async_effect if is_async else effect
-
-
-class _Scripted:
-    """Answers one call of the method *name* after another."""
-
-    def __init__(self, name: str, replies: tuple[Any, ...], *, repeats: bool = False) -> None:
-        self._name = name
-        self._replies = replies
-        self._repeats = repeats
-        self._calls = 0
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self._calls += 1
-        count = len(self._replies)
-        if self._calls > count and not self._repeats:
-            raise UnexpectedRequest(
-                f"replies: {self._name!r} was called {_count(self._calls, 'time')}, the Script has "
-                f"{_count(count, 'reply', 'replies')}; this call: {_format_call(args, kwargs)}"
-            )
-        reply = self._replies[0 if self._repeats else self._calls - 1]
-        if isinstance(reply, BaseException) or (isinstance(reply, type) and issubclass(reply, BaseException)):
-            raise reply
-        return reply(*args, **kwargs) if callable(reply) else reply
-
-
-def _count(number: int, one: str, more: str | None = None) -> str:
-    return f"{number} {one if number == 1 else more or one + 's'}"
-
-
-def _format_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    text = ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())])
-    return f"({text})" if len(text) <= 200 else f"({text[:200]}...)"
 
 
 def calls_of(client: Any) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:

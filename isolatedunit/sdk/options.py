@@ -38,7 +38,8 @@ class TestSDKOptions:
 
     *mock_level* is ``full_mock`` (a mock with *replies* that rejects calls that the real class would
     reject), ``recorded`` (the real client, with HTTP from *cassette*), ``partial_mock`` (the real client
-    with a local server that the SDK's adapter starts) or ``none`` (the real client and service).
+    with a local server, which the SDK's adapter starts, or which gives *replies* as a `LocalServer` does) or ``none``
+    (the real client and service).
 
     *session_behavior* is ``isolated`` (a session id, home and temporary directory of its own, with the
     caller's credentials hidden), ``shared`` (one session for the whole run) or ``detect`` (the session found
@@ -105,9 +106,13 @@ class TestSDKOptions:
         return {**self.cassette_options, **named}
 
     @property
+    def _mocked(self) -> list[str]:
+        return list(self.replies) if self.mock_level == "full_mock" else []
+
+    @property
     def as_preloaded(self) -> tuple[str, list[str]]:
         """The arguments of `isolatedunit.sdk.preloading.preload` for a test with these options, as plain data."""
-        return name_of(self.sdk), list(self.replies)
+        return name_of(self.sdk), self._mocked
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields, and the adapter of that name, which another process may not have registered."""
@@ -133,7 +138,7 @@ class TestSDKOptions:
         if self.mock_level == "recorded" and self.cassette is None:
             raise OptionError("TestSDKOptions: mock_level 'recorded' needs a recording; pass its file as cassette.")
         self._check_level()
-        note(self.sdk, self.replies)
+        note(self.sdk, self._mocked)
 
     def _check_level(self) -> None:
         """Refuse options that have no effect at this mock level."""
@@ -141,8 +146,11 @@ class TestSDKOptions:
         for name in (*RECORDING, "cassette_options"):
             if getattr(self, name) and level != "recorded":
                 raise OptionError(f"TestSDKOptions: {name} needs mock_level 'recorded', not {level!r}.")
-        if self.replies and level != "full_mock":
-            raise OptionError(f"TestSDKOptions: replies need mock_level 'full_mock', not {level!r}.")
+        if self.replies and level not in ("full_mock", "partial_mock"):
+            raise OptionError(
+                f"TestSDKOptions: replies need mock_level 'full_mock', not {level!r}, or 'partial_mock', where a local "
+                "server gives them."
+            )
         if isinstance(self.match_on, str):
             raise OptionError(f"TestSDKOptions: match_on: invalid value {self.match_on!r}; expected a list of names.")
         if not self.sdk and level != "full_mock":

@@ -7,23 +7,25 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
-from isolatedunit.sdk.adapter import SDKAdapter, find_adapter
+from isolatedunit.sdk.adapter import SDKAdapter, find_adapter, name_of
 from isolatedunit.sdk.mocks import make_mock
 from isolatedunit.sdk.shapes import Shape
 
-_wanted: list[tuple[Any, Collection[str]]] = []
+_wanted: dict[tuple[str, tuple[str, ...]], Any] = {}
+"""The SDKs that were noted, by their names and those of the replies."""
 
 
 def note(sdk: str | SDKAdapter | Callable[..., Any], replies: Collection[str]) -> None:
     """Have `preload_noted` prepare for this SDK, and for mocks with replies of these names."""
     if sdk:
-        _wanted.append((sdk, replies))
+        _wanted[name_of(sdk), tuple(replies)] = sdk
 
 
 def preload_noted() -> None:
     """Prepare for all SDKs that were noted in this process since the last time."""
     while _wanted:
-        preload(*_wanted.pop())
+        (_, replies), sdk = _wanted.popitem()
+        preload(sdk, replies)
 
 
 def preload(sdk: str | SDKAdapter | Callable[..., Any], replies: Collection[str]) -> None:

@@ -14,7 +14,7 @@ from isolatedunit.sdk.adapter import SDKAdapter
 
 
 def serve(
-    adapter: SDKAdapter, name: str, request: Callable[..., Any] | None, on_close: Callable[[Callable[[], Any]], None]
+    adapter: SDKAdapter, name: str, request: Callable[..., Any] | None, on_close: Callable[[Callable[[], Any]], object]
 ) -> dict[str, Any]:
     """The client's arguments to reach the local server of the SDK *name*.
 
@@ -54,7 +54,7 @@ def _ask_for_shared(adapter: SDKAdapter, name: str, request: Callable[..., Any])
 class Closing:
     """Replaces the tracker for an adapter: what it starts is stopped with something else, the last one first."""
 
-    def __init__(self, on_close: Callable[[Callable[[], Any]], None]) -> None:
+    def __init__(self, on_close: Callable[[Callable[[], Any]], object]) -> None:
         self._on_close = on_close
 
     def track(self, handle: Any, close: Any = None, kind: str | None = None, identity: str | None = None) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from isolatedunit.errors import IpcError
+from isolatedunit.model.mappings import FieldMapping
 from isolatedunit.protocol.ipc import SHARED_SESSION
 from isolatedunit.system.secrets import gives_access
 
@@ -26,12 +27,12 @@ HOMES = {
 }
 
 
-@dataclass(frozen=True)
-class Session:
+@dataclass(frozen=True, eq=False)
+class Session(FieldMapping):
     """A session: its *id*, its behavior, and the traces of a session in the caller's environment.
 
     *found* maps the names of environment variables, and of files below the home directory, to their
-    masked values.
+    masked values. Each field can be read as an item, too.
     """
 
     id: str

@@ -24,7 +24,7 @@ from isolatedunit.sdk.sources import attributes_set_by, returned_by
 _MISSING = object()
 _VALUES = (str, bytes, bytearray, int, float, complex, type, type(None), BaseException, enum.Enum)
 _COLLECTIONS = (collections.abc.Mapping, collections.abc.Sequence, collections.abc.Set)
-_TAKES_ALL = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_TAKES_ALL = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 _MOST_IDENTIFIERS = 4
 _MODULES_OF_VALUES = frozenset(
     {"_thread", "builtins", "collections", "datetime", "decimal", "fractions", "pathlib", "re", "types", "uuid"}
@@ -45,7 +45,11 @@ class Real:
         if make is not None:
             try:
                 with no_connections():
-                    self._object = make()
+                    made = make()
+                if inspect.iscoroutine(made):
+                    made.close()
+                    raise TypeError("the client has to be awaited")
+                self._object = made
             except (Exception, ConnectionAttempted) as exception:
                 self.problem = exception
         return self._object
@@ -64,7 +68,10 @@ class Data:
 
 
 class Anything:
-    """An attribute of which only the name is known, or what a method gives of which nothing is known."""
+    """An attribute of which only the name is known; *may_be_called* says that it may be a method."""
+
+    def __init__(self, *, may_be_called: bool = False) -> None:
+        self.may_be_called = may_be_called
 
 
 @dataclass
@@ -94,7 +101,8 @@ class Function:
     def signature(self) -> inspect.Signature | None:
         """The signature of a call; None if it is not known."""
         signature = self._own_signature()
-        if signature is not None and all(one.kind in _TAKES_ALL for one in signature.parameters.values()):
+        kinds = {one.kind for one in signature.parameters.values()} if signature is not None else set()
+        if kinds and kinds <= _TAKES_ALL:
             return signature_in_service(self.real(), self.name) or signature
         return signature
 
@@ -170,7 +178,7 @@ class Shape:
     def __iter__(self) -> Iterator[str]:
         names = {name for cls in self.classes for name in (*dir(cls), *declared_names(cls))}
         real = self._real()
-        return iter(sorted(names | set(dir(real) if real is not _MISSING else self._names_from_constructors())))
+        return iter(sorted(names | set(dir(real) if real is not _MISSING else self._names_that_methods_set())))
 
     def has_magic(self, name: str) -> bool:
         """Whether the classes define this special method."""
@@ -181,13 +189,17 @@ class Shape:
             attribute = _in_class(cls, name)
             if attribute is not _MISSING:
                 return self._describe(cls, name, attribute)
+        if name.startswith("__") and name.endswith("__"):
+            return None  # Python looks for special methods in the class alone
         for cls in self.classes:
             declared = read_attribute(cls, name)
             if declared is not None:
                 return self._describe_given(name, declared)
         found = self._find_in_real(name)
-        if found is None and self._real() is _MISSING and not name.startswith("__"):
-            return Anything() if self._is_dynamic or name in self._names_from_constructors() else None
+        if found is None and self._real() is _MISSING:
+            if name in self._names_that_methods_set():
+                return Anything()
+            return Anything(may_be_called=True) if self._is_dynamic else None
         return found
 
     @property
@@ -196,7 +208,7 @@ class Shape:
         dynamic = [cls for cls in self.classes if _in_class(cls, "__getattr__") is not _MISSING]
         return any(all(name.startswith("_") for name in declared_names(cls)) for cls in dynamic)
 
-    def _names_from_constructors(self) -> set[str]:
+    def _names_that_methods_set(self) -> set[str]:
         return {name for cls in self.classes for name in attributes_set_by(cls)}
 
     def _describe(self, cls: type, name: str, attribute: Any) -> Data | Anything | Function | Shape:

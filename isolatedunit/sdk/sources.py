@@ -37,14 +37,15 @@ def returned_by(function: Callable[..., Any], owner: type | None = None, depth: 
 
 
 def attributes_set_by(cls: type) -> set[str]:
-    """The names of the attributes that the constructors of *cls* and its bases set, of any object."""
+    """The names of the attributes that the methods of *cls* and its bases set, of any object."""
     import dis
 
     found: set[str] = set()
     for base in cls.__mro__:
-        code = getattr(vars(base).get("__init__"), "__code__", None)
-        if code is not None:
-            found.update(one.argval for one in dis.get_instructions(code) if one.opname == "STORE_ATTR")
+        for method in list(vars(base).values()):
+            code = getattr(method, "__code__", None)
+            if inspect.iscode(code):
+                found.update(one.argval for one in dis.get_instructions(code) if one.opname == "STORE_ATTR")
     return found
 
 

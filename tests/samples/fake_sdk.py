@@ -30,6 +30,10 @@ class Client:
         self.is_closed = True
 
 
+def make_client(retries: int = 3) -> Client:
+    return Client(retries=retries)
+
+
 class Completions:
     def create(self, model: str, prompt: str) -> str:
         return f"{model}: {prompt}"

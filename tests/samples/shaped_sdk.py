@@ -80,13 +80,19 @@ class Customers:
         refuse()
 
 
-class Dynamic:
-    """Any name is one of its methods, as with XML-RPC."""
+class Request:
+    """A call of any name, and of any name in that, as with XML-RPC."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return lambda *_: refuse()
+        return Request()
+
+    def __call__(self, *args: Any) -> Any:
+        refuse()
+
+
+class Dynamic:
+    def __getattr__(self, name: str) -> Any:
+        return Request()
 
 
 class Chains:
@@ -124,6 +130,9 @@ class Chains:
         refuse()
 
     def close(self) -> None:
+        refuse()
+
+    def __getitem__(self, key: str) -> Response:
         refuse()
 
     @contextlib.contextmanager
@@ -213,3 +222,35 @@ def make_dynamic(region: str = "eu"):
 
 def make_connecting():
     return globals()["Connects"]()
+
+
+async def connect() -> Chains:
+    refuse()
+
+
+async def connect_untyped():
+    return refuse()
+
+
+class Shared:
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def execute(self, prompt: str) -> str:
+        refuse()
+
+
+SHARED = Shared("shared")
+
+
+made = 0
+
+
+class MadeOnlyOnce:
+    def __init__(self) -> None:
+        global made
+        made += 1
+        self.late = 1
+
+    def untouched(self) -> int:
+        refuse()

@@ -21,7 +21,7 @@ class SDKCase(unittest.TestCase):
         sys.path.insert(0, SAMPLES)
         self.addCleanup(sys.path.remove, SAMPLES)
 
-    def make(self, sdk: str = FAKE, **values: Any) -> TestSDK:
+    def make(self, sdk: Any = FAKE, **values: Any) -> TestSDK:
         made = TestSDKFactory.create(TestSDKOptions(sdk=sdk, **values))
         self.addCleanup(made.close)
         return made

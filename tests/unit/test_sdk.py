@@ -153,6 +153,10 @@ class RealClientTest(SDKCase):
         sdk = self.make(mock_level="none", execute="execute_later")
         self.assertEqual(asyncio.run(sdk.execute_with_sdk("x")), "later: x")
 
+    def test_the_method_may_be_one_of_a_part(self) -> None:
+        sdk = self.make("fake_sdk:Client", execute="files.upload", replies={"files.upload": "done"})
+        self.assertEqual(sdk.execute_with_sdk("name", data=b""), "done")
+
     def test_a_client_without_such_a_method(self) -> None:
         with self.assertRaisesRegex(OptionError, "has none of the methods execute, .*name one with"):
             self.make("fake_sdk:Silent", mock_level="none").execute_with_sdk("x")
@@ -199,6 +203,15 @@ class RealClientTest(SDKCase):
                     urllib.request.urlopen(f"http://127.0.0.1:{here.getsockname()[1]}/")
         with self.assertRaises(urllib.error.URLError):
             urllib.request.urlopen("http://127.0.0.1:1/greeting")
+
+    def test_an_adapter_whose_clients_a_function_makes(self) -> None:
+        from fake_sdk import make_client
+
+        class Adapter(SDKAdapter):
+            client_class = make_client
+
+        self.assertEqual(self.make(Adapter(), mock_level="none", arguments={"retries": 2}).client.retries, 2)
+        self.assertEqual(self.make(Adapter(), replies={"execute": 1}).client.execute("x"), 1)
 
     def test_a_recording_that_is_not_there(self) -> None:
         with self.assertRaisesRegex(OptionError, r"'nowhere.yaml' does not exist|needs vcrpy; install it with"):

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import inspect
 import socket
+import sys
 import unittest
 from typing import Any, cast
 from unittest import mock
@@ -73,7 +74,8 @@ class AttributesTest(MockCase):
         self.assertEqual((client.timeout, client.v1), (9, "services"))
 
     def test_a_client_whose_attributes_may_have_any_name(self) -> None:
-        self.assertEqual(self.client("Dynamic", {"add": 3}).add(1, 2), 3)
+        client = self.client("Dynamic", {"add": 3, "system.listMethods": ["add"]})
+        self.assertEqual((client.add(1, 2), client.system.listMethods()), (3, ["add"]))
 
     def test_a_constructor_that_connects(self) -> None:
         client = self.client("Connects", {"query": "one"})
@@ -88,6 +90,29 @@ class AttributesTest(MockCase):
         self.client("Chains")  # nobody needs a key for a mock
         with self.assertRaisesRegex(OptionError, "make_annotated does not accept"):
             self.client("make_annotated", regoin="x")
+
+    def test_what_unittests_mocks_can_do(self) -> None:
+        client = self.client("Parts", {"get": 1})
+        client.get("url", raw=True)
+        client.get.assert_called_once_with(url="url", raw=True)
+        with self.assertRaises(AttributeError):
+            client.get.asert_called_once()
+        client.reset_mock()
+        client.get.assert_not_called()
+        client.get.side_effect = KeyError
+        with self.assertRaises(KeyError):
+            client.get("url")
+        del client.get
+        with self.assertRaises(AttributeError):
+            client.get("url")
+
+    def test_no_client_is_made_to_look_for_special_methods(self) -> None:
+        client = self.client("MadeOnlyOnce")
+        self.assertFalse(hasattr(client, "__array__"))
+        self.assertEqual(client.untouched(), client.untouched.return_value)
+        self.assertEqual(sys.modules["shaped_sdk"].made, 0)
+        self.assertEqual((client.late, client.late), (1, 1))
+        self.assertEqual(sys.modules["shaped_sdk"].made, 1)
 
     def test_the_standard_librarys_client(self) -> None:
         client = self.make("http.client:HTTPConnection", replies={"getresponse.read": b"body"}).client
@@ -108,11 +133,12 @@ class ChainsTest(MockCase):
             ("unknown.anything", 5),
             ("unknown().anything().more", 6),
             ("pipeline.execute", [True]),
+            ("__getitem__.json", 7),
         ):
             with self.subTest(name):
                 found = self.client("Chains", {name: reply})
                 for step in name.replace("()", "").split("."):
-                    found = getattr(found, step)(*(["x"] if step == "untyped" else []))
+                    found = getattr(found, step)(*(["x"] if step in ("untyped", "__getitem__") else []))
                 self.assertEqual(found, reply)
 
     def test_what_methods_give_is_as_strict_as_the_client(self) -> None:
@@ -153,6 +179,19 @@ class ChainsTest(MockCase):
         self.assertEqual(self.client("make_dynamic").timeout, 5)
         with self.assertRaisesRegex(OptionError, "full mock of what make_connecting makes needs its class"):
             self.client("make_connecting")
+
+    def test_a_client_that_is_there_already(self) -> None:
+        client = self.client("SHARED", {"execute": 3})
+        self.assertEqual((client.execute("x"), client.word), (3, "shared"))
+        with self.assertRaises(TypeError):
+            client.execute()
+        real = self.make("shaped_sdk:SHARED", mock_level="none").client
+        self.assertEqual(real.word, "shared")
+
+    def test_a_factory_that_has_to_be_awaited(self) -> None:
+        self.assertEqual(self.client("connect", {"cursor.fetchall": [1]}).cursor().fetchall(), [1])
+        with self.assertRaisesRegex(OptionError, "connect_untyped makes needs its class.*has to be awaited"):
+            self.client("connect_untyped")
 
     def test_objects_of_classes_that_are_made_at_run_time(self) -> None:
         client = self.client("Resource", {"Bucket.upload": 3})
