@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import shared_memory
 from typing import Any
 
+from isolatedunit import HandleTracker
 from tests.support.handles import CleanCase, LeakCase, line_of, track
 
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(1000)"]
@@ -132,10 +133,9 @@ class CleanTest(CleanCase):
 class TimeTest(unittest.TestCase):
     def test_there_is_time_left_to_end_what_does_not_end_by_itself(self) -> None:
         kept: list[Any] = []
-        with (
-            unittest.mock.patch("isolatedunit.handles.tracker.load_per_processor", return_value=1e9),
-            unittest.mock.patch("isolatedunit.handles.tracker._clock", itertools.count().__next__),
-        ):
+        # not in the module itself: in a child, that is not where the tracker looks
+        replaced = {"load_per_processor": lambda: 1e9, "_clock": itertools.count().__next__}
+        with unittest.mock.patch.dict(HandleTracker.finish.__globals__, replaced):
             found = track(lambda: kept.append(subprocess.Popen(SLEEPER)), timeout=60.0)
         self.assertEqual((found.by_kind, found.cleaned), ({"process": 1}, 1))
         kept[0].wait()

@@ -6,6 +6,7 @@ import os
 import re
 import textwrap
 import unittest
+from collections import Counter
 
 from tests.support.command_line import environment, run_python
 from tests.support.projects import ProjectTestCase
@@ -99,59 +100,50 @@ OF_ONE_ID = """
     """
 
 OF_A_SET = """
+    import os
     import unittest
     from isolatedunit import IsolatedTestCase, IsolatedTestRunner
 
-    {made}
+    FRUIT = sorted({{"apple", "pear", "plum", "fig", "kiwi", "lime"}}, key=hash)
 
-    if __name__ == "__main__":
-        unittest.main({arguments})
-    """
-
-BY_DEFAULT = """
-    class Fruit({base}):
+    class Default({base}):
         def test_fixed(self):
             pass
 
-    for number, fruit in enumerate(sorted({{"apple", "pear", "plum", "fig", "kiwi", "lime"}}, key=hash)):
-        setattr(Fruit, f"test_{{number}}", lambda self, fruit=fruit: self.assertTrue(fruit))
-    """
-BY_CLOSURE = """
+    for number, fruit in enumerate(FRUIT):
+        setattr(Default, f"test_{{number}}", lambda self, fruit=fruit: self.assertTrue(fruit))
+
     def made_of(fruit):
         def test(self):
             self.assertTrue(fruit)
         return test
 
-    class Fruit({base}):
+    class Closure({base}):
         def test_fixed(self):
             pass
 
-    for number, fruit in enumerate(sorted({{"apple", "pear", "plum", "fig", "kiwi", "lime"}}, key=hash)):
-        setattr(Fruit, f"test_{{number}}", made_of(fruit))
-    """
-BY_CODE = """
-    class Fruit({base}):
+    for number, fruit in enumerate(FRUIT):
+        setattr(Closure, f"test_{{number}}", made_of(fruit))
+
+    class Code({base}):
         def test_fixed(self):
             pass
 
-    for number, fruit in enumerate(sorted({{"apple", "pear", "plum", "fig", "kiwi", "lime"}}, key=hash)):
+    for number, fruit in enumerate(FRUIT):
         exec(f"def test(self): self.assertTrue({{fruit!r}})")
-        setattr(Fruit, f"test_{{number}}", test)
-    """
-BY_CLASS = """
-    class Tree({base}):
+        setattr(Code, f"test_{{number}}", test)
+
+    class Subclass({base}):
         fruit = "any"
 
         def test_fruit(self):
             self.assertTrue(self.fruit)
 
-    for number, fruit in enumerate(sorted({{"apple", "pear", "plum", "fig", "kiwi", "lime"}}, key=hash)):
-        globals()[f"Tree{{number}}"] = type(f"Tree{{number}}", (Tree,), {{"fruit": fruit, "__module__": __name__}})
-    """
-BY_CONSTRUCTOR = """
-    FRUIT = sorted({{"apple", "pear", "plum", "fig", "kiwi", "lime"}}, key=hash)
+    for number, fruit in enumerate(FRUIT):
+        name = f"Subclass{{number}}"
+        globals()[name] = type(name, (Subclass,), {{"fruit": fruit, "__module__": __name__}})
 
-    class Fruit({base}):
+    class Constructor({base}):
         def __init__(self, name="runTest"):
             super().__init__(name)
             self.fruit = FRUIT[int(name[-1])]
@@ -160,15 +152,19 @@ BY_CONSTRUCTOR = """
             self.assertTrue(self.fruit)
 
         test_1 = test_2 = test_3 = test_4 = test_5 = test_fixed_0
-    """
 
-MADE = {
-    "default": BY_DEFAULT,
-    "closure": BY_CLOSURE,
-    "code": BY_CODE,
-    "class": BY_CLASS,
-    "constructor": BY_CONSTRUCTOR,
-}
+    class Differing({base}):
+        process = os.getpid()
+
+        def test_it(self):
+            self.assertTrue(self.process)
+
+    if __name__ == "__main__":
+        unittest.main({arguments})
+    """
+"""Classes of tests that are made of a set in the ways that there are, and one whose tests only differ by process."""
+
+MADE_OF_A_SET = {"Default", "Closure", "Code", "Subclass", "Constructor"}
 RUNNERS = {
     "IsolatedTestCase": ("IsolatedTestCase", ""),
     "runner": ("unittest.TestCase", "testRunner=IsolatedTestRunner"),
@@ -252,43 +248,29 @@ class ChangingPlacesTest(ProjectTestCase):
 class OwnProcessTest(ProjectTestCase):
     """Tests of a set, planned in a process with other hashes than the one that runs them."""
 
-    def run_script(self, made: str, runner: str, seed_of_children: str) -> str:
+    def run_script(self, runner: str, seed_of_children: str) -> str:
         base, arguments = RUNNERS[runner]
-        text = textwrap.dedent(OF_A_SET).format(made=textwrap.dedent(made).format(base=base), arguments=arguments)
-        script = self.write("script.py", text)
+        script = self.write("script.py", textwrap.dedent(OF_A_SET).format(base=base, arguments=arguments))
         env = environment(PYTHONHASHSEED="1", ISOLATEDUNIT_HASH_SEED=seed_of_children)
         return run_python(script, cwd=self.directory, env=env).output
 
     def test_another_test_is_an_error(self) -> None:
-        for how, made in MADE.items():
-            for runner in RUNNERS:
-                with self.subTest(how, runner=runner):
-                    output = self.run_script(made, runner, "2")
-                    said = r"^ERROR: .*\n-+\n.* is another test in the process that was to run it than in the one that"
-                    errors = len(re.findall(said, output, re.MULTILINE))
-                    self.assertGreater(errors, 2, output)
-                    self.assertIn(f"FAILED (errors={errors})", output)
-                    self.assertIn("set PYTHONHASHSEED to a number, or run them with python -m isolatedunit", output)
+        for runner in RUNNERS:
+            with self.subTest(runner=runner):
+                output = self.run_script(runner, "2")
+                said = r"is another test in the process that was to run it than in the one that"
+                errors = Counter(
+                    re.findall(rf"^ERROR: \w+ \(__main__\.([A-Z][a-z]+).*\n-+\n.* {said}", output, re.MULTILINE)
+                )
+                self.assertEqual(set(errors), MADE_OF_A_SET, output)
+                self.assertGreater(min(errors.values()), 2, output)
+                self.assertIn(f"FAILED (errors={errors.total()})", output)
+                self.assertIn("set PYTHONHASHSEED to a number, or run them with python -m isolatedunit", output)
 
     def test_with_the_same_hashes_all_run(self) -> None:
-        for how, made in MADE.items():
-            for runner in RUNNERS:
-                with self.subTest(how, runner=runner):
-                    self.assertIn("\nOK\n", self.run_script(made, runner, "1"))
-
-    def test_what_differs_in_each_process_is_no_other_test(self) -> None:
-        made = """
-            import os
-
-            class It({base}):
-                process = os.getpid()
-
-                def test_it(self):
-                    self.assertTrue(self.process)
-            """
         for runner in RUNNERS:
-            with self.subTest(runner):
-                self.assertIn("\nOK\n", self.run_script(made, runner, "2"))
+            with self.subTest(runner=runner):
+                self.assertIn("\nOK\n", self.run_script(runner, "1"))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Sources:
     """The modules of a package by their names, and the trees of their sources."""
 
     trees: Mapping[str, ast.Module]
-    _import_nodes: dict[str, list[ast.Import | ast.ImportFrom]] = field(default_factory=dict, compare=False)
+    _nodes: dict[str, list[ast.AST]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def below(cls, root: str, *, leave_out: str = "zoo") -> Sources:
@@ -51,18 +51,20 @@ class Sources:
     def adding(self, module: str, text: str) -> Sources:
         """The same sources with *text* at the end of *module*, which need not be there yet."""
         tree = self.trees.get(module, ast.Module([], []))
-        known = {name: nodes for name, nodes in self._import_nodes.items() if name != module}
+        known = {name: nodes for name, nodes in self._nodes.items() if name != module}
         return Sources({**self.trees, module: ast.Module([*tree.body, *ast.parse(text).body], [])}, known)
+
+    def nodes(self, module: str) -> list[ast.AST]:
+        """All that the tree of *module* consists of, as `ast.walk` gives it, which takes its time."""
+        if module not in self._nodes:
+            self._nodes[module] = list(ast.walk(self.trees[module]))
+        return self._nodes[module]
 
     def imports(self, module: str) -> Iterator[str]:
         """The modules that *module* imports, wherever in it that stands; the package's own by their full names."""
-        nodes = self._import_nodes.get(module)
-        if nodes is None:
-            everything = ast.walk(self.trees[module])
-            nodes = [node for node in everything if isinstance(node, (ast.Import, ast.ImportFrom))]
-            self._import_nodes[module] = nodes
-        for node in nodes:
-            yield from self._imported_by(node)
+        for node in self.nodes(module):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                yield from self._imported_by(node)
 
     def _imported_by(self, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
         for alias in node.names:

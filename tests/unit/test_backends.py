@@ -62,9 +62,10 @@ def _lines_with_imports(tree: ast.Module) -> Iterator[int]:
 
 def _lines_with_names(tree: ast.Module, names: Any) -> Iterator[int]:
     unambiguous = "|".join(set(names) - ALSO_A_PHASE_AND_A_CAUSE)
-    for node, ancestors in _walk_with_ancestors(tree, ()):
+    for node, ancestors in _walk_with_ancestors(tree):
         for field in ("id", "attr", "name", "arg"):  # of variables, attributes, functions, parameters
-            if re.search(unambiguous, str(getattr(node, field, ""))):
+            name = getattr(node, field, None)
+            if isinstance(name, str) and re.search(unambiguous, name):
                 yield node.lineno
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
@@ -76,12 +77,15 @@ def _lines_with_names(tree: ast.Module, names: Any) -> Iterator[int]:
             yield node.lineno
 
 
-def _walk_with_ancestors(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[Any, tuple[ast.AST, ...]]]:
-    """Every node, and the nodes from its own statement down to it."""
-    for child in ast.iter_child_nodes(node):
+def _walk_with_ancestors(tree: ast.AST) -> Iterator[tuple[Any, tuple[ast.AST, ...]]]:
+    """Every node below *tree*, and the nodes from its own statement down to it."""
+    waiting: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(tree, ())]
+    while waiting:
+        node, above = waiting.pop()
         path = (node,) if isinstance(node, ast.stmt) else (*above, node)
-        yield child, path
-        yield from _walk_with_ancestors(child, path)
+        for child in ast.iter_child_nodes(node):
+            yield child, path
+            waiting.append((child, path))
 
 
 def _is_about_phases_or_causes(node: ast.AST) -> bool:

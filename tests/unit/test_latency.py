@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import unittest
 import unittest.mock
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -121,9 +121,9 @@ class PolicyTest(unittest.TestCase):
             policy.shares_imports(Options(start_method=odd), "import")
 
 
-def reads_of(tree: ast.AST, names: set[str]) -> Iterator[str]:
-    """Which of these attributes *tree* reads of capabilities, whatever variable holds them."""
-    for node in ast.walk(tree):
+def reads_of(nodes: Iterable[ast.AST], names: set[str]) -> Iterator[str]:
+    """Which of these attributes one of the nodes reads of capabilities, whatever variable holds them."""
+    for node in nodes:
         if isinstance(node, ast.Attribute) and node.attr in names:
             holder = ast.unparse(node.value)
             if "capabilit" in holder:
@@ -131,16 +131,16 @@ def reads_of(tree: ast.AST, names: set[str]) -> Iterator[str]:
 
 
 class OnlyPlaceTest(unittest.TestCase):
-    trees: Mapping[str, ast.Module]
+    sources: Sources
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.trees = Sources.below(REPOSITORY).trees
+        cls.sources = Sources.below(REPOSITORY)
 
     def test_nobody_else_reads_the_capabilities_for_being_early(self) -> None:
         readers: dict[str, set[str]] = {}
-        for module, tree in self.trees.items():
-            for name in reads_of(tree, {*EARLY, "has_templates"}):
+        for module in self.sources.trees:
+            for name in reads_of(self.sources.nodes(module), {*EARLY, "has_templates"}):
                 readers.setdefault(name, set()).add(module)
         templates = {module for module in readers.pop("has_templates") if not module.startswith(REPORTS)}
         # the collector's tests have to be told apart where processes import their module again
@@ -151,9 +151,10 @@ class OnlyPlaceTest(unittest.TestCase):
     def test_who_narrows_a_backend_does_not_decide_by_it(self) -> None:
         """Whether a backend takes orders and such is asserted where the policy has decided, not asked for."""
         asked = []
-        for module, tree in self.trees.items():
-            calls = {node for node in ast.walk(tree) if isinstance(node, ast.Call)}
-            asserted = {node.test for node in ast.walk(tree) if isinstance(node, ast.Assert)}
+        for module in self.sources.trees:
+            nodes = self.sources.nodes(module)
+            calls = {node for node in nodes if isinstance(node, ast.Call)}
+            asserted = {node.test for node in nodes if isinstance(node, ast.Assert)}
             asked += [module for call in calls - asserted if getattr(call.func, "id", "") in EARLY]
         # which finds the backends that may have been given orders, whoever decided on those
         self.assertEqual(asked, ["isolatedunit.engine.open_backends"])

@@ -23,9 +23,9 @@ LONGEST_FUNCTION = 60
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "core", "manager", "base"}
 
 
-def functions_of(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Every function in *tree*."""
-    for node in ast.walk(tree):
+def functions_of(module: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function in *module*."""
+    for node in SOURCES.nodes(module):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node
 
@@ -118,8 +118,8 @@ class LayersTest(unittest.TestCase):
         only_posix = {"fork", "setpgid", "wait4", "SIGSTOP"}
         allowed = {f"isolatedunit.{name}" for name in ("child.reaper", "child.template", "backends.interpreter")}
         used = {
-            name: only_posix & {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-            for name, tree in MODULES.items()
+            name: only_posix & {node.attr for node in SOURCES.nodes(name) if isinstance(node, ast.Attribute)}
+            for name in MODULES
         }
         self.assertEqual({name for name, names in used.items() if names} - allowed, set())
 
@@ -134,8 +134,8 @@ class StyleTest(unittest.TestCase):
                         self.assertLessEqual(len(source.readlines()), LONGEST_FILE, file)
 
     def test_functions_are_short(self) -> None:
-        for name, tree in MODULES.items():
-            for function in functions_of(tree):
+        for name in MODULES:
+            for function in functions_of(name):
                 length = (function.end_lineno or function.lineno) - function.lineno + 1
                 self.assertLessEqual(length, LONGEST_FUNCTION, f"{name}.{function.name}")
 
@@ -148,7 +148,7 @@ class StyleTest(unittest.TestCase):
         for name, tree in MODULES.items():
             if tree.body and not ast.get_docstring(tree):  # a package's __init__ is empty: children pay for them
                 bare.append(name)
-            for node in ast.walk(tree):
+            for node in SOURCES.nodes(name):
                 if not isinstance(node, (ast.ClassDef, ast.FunctionDef)) or node.name.startswith("_"):
                     continue
                 overloaded = any(getattr(one, "id", "") == "overload" for one in node.decorator_list)
