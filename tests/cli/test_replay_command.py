@@ -73,6 +73,7 @@ TROUBLE = r"""
 
 def without_commands(output: str) -> str:
     """What is printed of a run, but for the commands that run a test of it again."""
+    output = re.sub(r"(\nUNEXPECTED SUCCESS: [^\n]+\n)\nTo run it again: [^\n]+\n\n", r"\1", output)
     return re.sub(r"\nTo run it again: [^\n]+\n", "", output)
 
 
