@@ -105,6 +105,8 @@ class ResultBridge:
     tests goes to this process's own streams and not into their error texts. *formatter* makes these texts.
     """
 
+    hears = (TestFinished, TestBegan, RunFinished)
+
     def __init__(self, formatter: FailureFormatter | None = None, *, echo: bool = False) -> None:
         self._formatter = FailureFormatter() if formatter is None else formatter
         self._echo = echo
@@ -137,7 +139,7 @@ class ResultBridge:
     def handle(self, event: Event) -> None:
         """Report the test that *event* is about, if it is about one."""
         if isinstance(event, TestFinished):
-            if event.report.planned == self._begins_next:
+            if self._begins_next is not None and event.report.planned == self._begins_next:
                 self._begins_next = None
             self._replay(event.report)
             if getattr(self._result, "shouldStop", False):

@@ -6,12 +6,12 @@ import array
 import os
 import socket
 import struct
-import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import multiprocess
 from multiprocess.connection import Connection
 
+from isolatedunit.backends.lean_start import IS_LEAN
 from isolatedunit.protocol.channel import READ_SIZE, Channel, to_frame
 from isolatedunit.protocol.messages import Command, encode
 
@@ -21,11 +21,34 @@ _READ_TIMEOUT = 10.0
 """Seconds for a template to read what does not fit into its socket."""
 
 
+class Descriptor:
+    """One end of a pipe. Each test has four of them, so they do no more than has to be done."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def fileno(self) -> int:
+        """The descriptor; raises `OSError` once it is closed."""
+        if self._number < 0:
+            raise OSError("this end of the pipe is closed")
+        return self._number
+
+    def close(self) -> None:
+        """Close it, unless it is closed."""
+        if self._number >= 0:
+            number, self._number = self._number, -1
+            os.close(number)
+
+    __del__ = close
+
+
 class TheirEnd(NamedTuple):
     """The end to pass on: the process reads commands from *reader*, and writes reports to *writer*."""
 
-    reader: Connection
-    writer: Connection
+    reader: Any
+    writer: Any
 
     @property
     def descriptors(self) -> tuple[int, int]:
@@ -50,13 +73,13 @@ def open_channel() -> tuple[Channel, TheirEnd]:
     return Channel(our_reader, our_writer), TheirEnd(commands, reports)
 
 
-def _open_pipe() -> tuple[Connection, Connection]:
-    """Make what ``multiprocess.Pipe(duplex=False)`` makes, without its detours where there are descriptors."""
-    if sys.platform == "win32":
+def _open_pipe() -> tuple[Any, Any]:
+    """Make a pipe; its ends are Connections where multiprocess has to pass them on."""
+    if not IS_LEAN:
         reader, writer = multiprocess.Pipe(duplex=False)
         return reader, writer
     ends = os.pipe()
-    return Connection(ends[0], writable=False), Connection(ends[1], readable=False)
+    return Descriptor(ends[0]), Descriptor(ends[1])
 
 
 def open_template_connection() -> tuple[TemplateConnection, TheirEnd]:

@@ -11,14 +11,20 @@ class Publisher:
     """Hands events to *listeners*, in this order; *now* gives the time of warnings."""
 
     def __init__(self, listeners: Sequence[Listener], now: Callable[[], float]) -> None:
-        self._handlers = [listener.handle for listener in listeners]
+        self._listeners = tuple(listeners)
+        self._handlers: dict[type[Event], list[Callable[[Event], None]]] = {}
         self._now = now
         self._warnings: set[str] = set()
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Hand each event to every listener."""
+        """Hand each event to every listener that hears events of its class."""
         for event in events:
-            for handle in self._handlers:
+            kind = type(event)
+            handlers = self._handlers.get(kind)
+            if handlers is None:
+                hearing = [one for one in self._listeners if kind in getattr(one, "hears", (kind,))]
+                handlers = self._handlers[kind] = [listener.handle for listener in hearing]
+            for handle in handlers:
                 handle(event)
 
     def warn(self, text: str) -> None:

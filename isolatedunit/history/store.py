@@ -93,6 +93,8 @@ class History:
     written, or has values that make no sense, `problem` says why, and the file is left alone from then on.
     """
 
+    hears = (TestFinished, RunFinished)
+
     def __init__(self, path: str, *, only_reads: bool = False) -> None:
         self._path = os.path.abspath(path)
         self._only_reads = only_reads

@@ -236,7 +236,11 @@ class RunFinished(Event):
 
 
 class Listener(Protocol):
-    """Receives the events of a run."""
+    """Receives the events of a run.
+
+    A listener that has use only for events of certain classes names these in its attribute ``hears``, a tuple, and
+    receives no others: most listeners have nothing to do with most events, and a call costs more than that.
+    """
 
     def handle(self, event: Event) -> None:
         """Handle *event*; must not block, since the run waits meanwhile."""

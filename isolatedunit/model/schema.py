@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Kinds = tuple[type, ...]
     Inner = dict[type, Callable[[Any], Any]]
+    LookedAt = list[tuple[str, bool]]
     T = TypeVar("T")
     TypedT = TypeVar("TypedT", bound="Typed")
 else:
@@ -34,6 +35,9 @@ else:
 
 LARGEST = 2**63
 """Numbers stay below: beyond are those that SQLite, a division or strict JSON has no place for."""
+
+MOST_SHAPES = 1000
+"""How many shapes of values are kept, of all classes together."""
 
 
 class _AnyKind(tuple):  # type: ignore[type-arg]
@@ -52,6 +56,7 @@ _SCALARS: dict[str, Kinds] = {
     "None": (type(None),),
 }
 _shapes: dict[tuple[str, str], tuple[Kinds, Inner]] = {}
+_looked_at: dict[tuple[Any, ...], LookedAt] = {}
 _tables: dict[type, _Table] = {}
 
 
@@ -146,25 +151,43 @@ def read(cls: type[T], values: dict[str, Any]) -> T:
     if not issubclass(cls, Typed):
         of_record: T = _read_record(cls, values)
         return of_record
-    fields = cls.fields
-    for name, value in values.items():
-        # bool passes for int in Python, and nowhere else
-        kind = type(value)
-        if name not in fields or kind not in fields[name]:
-            raise ValueError(f"{cls.__name__} has no field {name!r} with {value!r:.80}")
-        if kind is float or kind is int:
-            # where an object is allowed the value may be any; nan is on neither side
-            if not -LARGEST <= value < LARGEST and dict not in fields[name]:
-                raise ValueError(f"{cls.__name__} has {value!r:.80} in {name!r}, which is too large for any field")
-        elif (kind is dict or kind is list) and name in cls.inner:
+    shape = (cls, *values, *map(type, values.values()))
+    looked_at = _looked_at.get(shape)
+    if looked_at is None:
+        looked_at = _check_shape(cls, values, shape)
+    for name, is_number in looked_at:
+        value = values[name]
+        if not is_number:
             values[name] = _read_inner(cls, name, value)
+        elif not -LARGEST <= value < LARGEST:  # nan is on neither side
+            raise ValueError(f"{cls.__name__} has {value!r:.80} in {name!r}, which is too large for any field")
     made: T = cls.__new__(cls)
     made.__dict__ = values
-    if not cls.required <= values.keys():
-        raise ValueError(f"{cls.__name__} lacks {sorted(cls.required - values.keys())}")
     if cls.is_checked and not made.makes_sense():  # type: ignore[attr-defined]
         raise ValueError(f"{made!r:.200} is not valid")
     return made
+
+
+def _check_shape(cls: type[Typed], values: dict[str, Any], shape: tuple[Any, ...]) -> LookedAt:
+    """Check the names of the fields and the types of their values; returns the fields whose values say more than that.
+
+    Each comes with whether its value is a number; if not, it has a structure. All of this is kept for the next values
+    of the same *shape*, which are the class, the names and the types: the messages of one kind are nearly all alike.
+    """
+    fields, looked_at = cls.fields, []
+    for name, value in values.items():
+        kind = type(value)  # bool passes for int in Python, and nowhere else
+        if name not in fields or kind not in fields[name]:
+            raise ValueError(f"{cls.__name__} has no field {name!r} with {value!r:.80}")
+        is_number = kind is float or kind is int
+        # where an object is allowed the value may be any
+        if (is_number and dict not in fields[name]) or kind in cls.inner.get(name, ()):
+            looked_at.append((name, is_number))
+    if not cls.required <= values.keys():
+        raise ValueError(f"{cls.__name__} lacks {sorted(cls.required - values.keys())}")
+    if len(_looked_at) < MOST_SHAPES:  # a child may write its fields in any order
+        _looked_at[shape] = looked_at
+    return looked_at
 
 
 def trust(cls: type[TypedT], values: dict[str, Any]) -> TypedT:
@@ -197,9 +220,8 @@ def _read_record(cls: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _read_inner(cls: type[Typed], name: str, value: Any) -> Any:
-    reader = cls.inner[name].get(type(value))
     try:
-        return value if reader is None else reader(value)
+        return cls.inner[name][type(value)](value)
     except ValueError as exception:
         raise ValueError(f"{cls.__name__} has an invalid {name!r}: {exception}") from None
 

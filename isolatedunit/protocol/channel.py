@@ -139,10 +139,10 @@ _BEGINNING = _LENGTH.size + max(map(len, _CARRIERS))
 class Channel:
     """The parent's end: sends commands and receives reports without ever waiting for the child.
 
-    Reports come from the Connection *reader*, and commands go to the Connection *writer*, which may be the same.
+    Reports come from *reader*, and commands go to *writer*, which may be the same: Connections, or ends of pipes.
     """
 
-    def __init__(self, reader: Connection, writer: Connection) -> None:
+    def __init__(self, reader: Any, writer: Any) -> None:
         self.reader = reader
         self.writer = writer
         self.ended = False
@@ -246,12 +246,12 @@ class Channel:
 
     def _is_readable(self) -> bool:
         try:
-            return bool(self.reader.poll(0))
+            return bool(self.reader.poll(0) if self._whole_messages else _is_readable(self.reader.fileno(), 0))
         except (OSError, EOFError):
             return False
 
     def close(self) -> None:
-        """Close both Connections; the child sees their end."""
+        """Close both; the child sees their end."""
         self.ended = True
         self.reader.close()
         self.writer.close()
@@ -312,9 +312,7 @@ class PipeEnd:
 
     def poll(self, timeout: float) -> bool:
         """Whether a command is there, or the parent is gone, within *timeout* seconds."""
-        poll = _poll()
-        poll.register(self.reader, select.POLLIN)
-        return bool(poll.poll(timeout * 1000))
+        return _is_readable(self.reader, timeout)
 
     def _read_exactly(self, size: int) -> bytes:
         data = os.read(self.reader, size)
@@ -392,8 +390,15 @@ class ConnectionEnd(PipeEnd):
                 self._write_receipt(memoryview(b"".join([to_frame(data) for data in encoded])))
 
 
-_poll: Any = getattr(select, "poll", None)  # where there is none, there is no PipeEnd either
+_poll: Any = getattr(select, "poll", None)  # where there is none, nothing has descriptors either
 _RECEIPT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+
+
+def _is_readable(descriptor: int, timeout: float) -> bool:
+    """Whether there is something to read, or the other end is closed, within *timeout* seconds."""
+    poll = _poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(timeout * 1000))
 
 
 def _identify(descriptor: int) -> tuple[int, int] | None:

@@ -21,6 +21,8 @@ class Statistics:
     figures may be asked for at any time, also while a run is on.
     """
 
+    hears = (AttemptFinished, TestFinished, RunStarted)
+
     def __init__(self) -> None:
         self.processes_spawned = 0
         self.spawn_times = array("d")

@@ -13,6 +13,7 @@ from typing import Any
 import multiprocess
 from hypothesis import given
 from hypothesis import strategies as st
+from multiprocess.connection import Connection
 
 from isolatedunit.backends.connections import open_channel
 from isolatedunit.errors import ProtocolError
@@ -271,7 +272,7 @@ class ChannelTest(ProjectTestCase):
         self.assertEqual(read_receipts(self.write("bad", "not a receipt at all")), [])
 
     def test_over_a_connection_object(self) -> None:
-        child = ConnectionEnd(*self.theirs)
+        child = ConnectionEnd(*(Connection(os.dup(one)) for one in self.theirs.descriptors))
         child.send(ChildReady(attempt="a", pid=1), Heartbeat(attempt="a", pid=1))
         self.assertEqual(len(self.channel.receive()), 2)
         self.channel.send(Exit())

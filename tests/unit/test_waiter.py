@@ -9,9 +9,10 @@ from unittest import mock
 
 from isolatedunit.backends.connections import open_channel
 from isolatedunit.engine.selector import Waiter
+from isolatedunit.protocol.channel import to_frame
 from isolatedunit.protocol.messages import ChildReady, encode
 
-FRAME = encode(ChildReady(attempt="run/0#1", pid=1))
+FRAME = to_frame(encode(ChildReady(attempt="run/0#1", pid=1)))
 
 
 class WaiterTest(unittest.TestCase):
@@ -30,7 +31,7 @@ class WaiterTest(unittest.TestCase):
             self.addCleanup(end.close)
         first, _ = (self.waiter.add(channel, name) for channel, name in zip(channels, ("a", "b"), strict=True))
         self.assertEqual(self.waiter.wait(0), [])
-        ends[1].writer.send_bytes(FRAME)
+        os.write(ends[1].writer.fileno(), FRAME)
         self.assertEqual(self.waiter.wait(60), ["b"])
         ends[0].close()
         self.assertEqual(sorted(self.waiter.wait(60)), ["a", "b"])

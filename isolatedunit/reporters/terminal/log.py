@@ -18,6 +18,8 @@ class ProcessLog:
     The start and the end of a process and its standard output have the level INFO, its standard error has WARNING.
     """
 
+    hears = (AttemptStarted, ChildStarted, OutputWritten, AttemptFinished)
+
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self._logger = logger or LOGGER
         self._parts: dict[str, dict[str, str]] = {}

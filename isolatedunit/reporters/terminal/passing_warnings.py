@@ -21,6 +21,8 @@ _SHOWN_WITH_OUTPUT = ("addError", "addFailure")
 class PassingWarnings:
     """Prints each warning once a run, as unittest does, which runs all tests in one process: a listener."""
 
+    hears = (TestFinished,)
+
     def __init__(self, write_line: Callable[[str], object]) -> None:
         self._write_line = write_line
         self._printed: set[str] = set()

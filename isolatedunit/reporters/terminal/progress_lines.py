@@ -25,6 +25,8 @@ class ProgressLines:
     returns whether the run is over by then; by default it goes by the real clock.
     """
 
+    hears = (TestFinished, RunStarted, RunFinished)
+
     def __init__(
         self, stream: TextIO, *, after_dots: bool = False, wait: Callable[[float], bool] | None = None
     ) -> None:

@@ -135,6 +135,8 @@ class Summary:
     *rerun_command* gives the command that runs the tests that failed again, if there is one.
     """
 
+    hears = (TestFinished, RunInspected, RunCancelled)
+
     def __init__(
         self,
         timeline: Timeline,
