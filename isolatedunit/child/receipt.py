@@ -207,10 +207,10 @@ def note_import() -> None:
 
 
 def flush_standard_streams() -> None:
-    """Flush what a test wrote, since `os._exit` does not. Its streams may be anything by now."""
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+    """Flush what a test wrote, since `os._exit` does not. Its streams may be anything by now, or deleted."""
+    for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
         try:
-            stream.flush()  # type: ignore[union-attr]
+            getattr(sys, name).flush()
         except BaseException:  # the stream may be the test's own
             continue
 

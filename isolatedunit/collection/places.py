@@ -75,7 +75,9 @@ class _Family:
         key_of_class = self._key_of_class(self._class)
         views = {"class": _View(self._class, key_of_class, self._classes, self._slots_of_class)}
         if key is not None:
-            views["method"] = _View(self._attribute, (self._owner, key), self._methods, self._slots_of_method)
+            views["method"] = _View(
+                self._test._testMethodName, (self._owner, key), self._methods, self._slots_of_method
+            )
         if not vars(self._test).keys() <= _OF_EVERY_TEST:
             views["instance"] = _View(self._test, self._class, self._instances, self._slots_of_instance)
         return views
@@ -85,8 +87,8 @@ class _Family:
             self._known[kind, thing] = find(thing)
         return self._known[kind, thing]
 
-    def _methods(self) -> list[Any]:
-        by_key: dict[Any, list[Any]] = self._once("methods", self._owner, _methods_by_key)
+    def _methods(self) -> list[str]:
+        by_key: dict[Any, list[str]] = self._once("methods", self._owner, _methods_by_key)
         return by_key[_key_of(self._attribute)]
 
     def _classes(self) -> list[Any]:
@@ -103,8 +105,11 @@ class _Family:
     def _instances(self) -> list[Any]:
         return [one for one in self._find_others() if type(one) is self._class]
 
-    def _slots_of_method(self, value: Any) -> Slots:
-        return self._with_indexed(Slots({"test": value}), function_in(value), self._class)
+    def _slots_of_method(self, name: str) -> Slots:
+        value = vars(self._owner)[name]
+        slots = Slots({"test": value})
+        slots.keys["name"] = name  # as in TABLE[self._testMethodName]
+        return self._with_indexed(slots, function_in(value), self._class)
 
     def _slots_of_class(self, value: type) -> Slots:
         return self._with_indexed(self._once("slots", value, _slots_of_class), self._function, value)
@@ -119,10 +124,10 @@ class _Family:
         return slots
 
 
-def _methods_by_key(owner: type) -> dict[Any, list[Any]]:
-    found: dict[Any, list[Any]] = {}
-    for value in vars(owner).values():
-        found.setdefault(_key_of(value), []).append(value)
+def _methods_by_key(owner: type) -> dict[Any, list[str]]:
+    found: dict[Any, list[str]] = {}
+    for name, value in vars(owner).items():
+        found.setdefault(_key_of(value), []).append(name)
     return found
 
 

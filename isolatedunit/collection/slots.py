@@ -100,6 +100,7 @@ def _parts_of(value: Any, within: Slots) -> Iterator[tuple[str, Any]]:
     kind = type(value)
     if kind is types.FunctionType:
         yield from _parameters_of(value)
+        yield from ((str(name), part) for name, part in list(vars(value).items()))
         if value.__code__.co_filename.startswith("<"):  # of exec: what differs may be written out in it
             yield from ((f"const{place}", const) for place, const in enumerate(_constants_of(value.__code__)))
     elif kind in (staticmethod, classmethod):
@@ -186,9 +187,10 @@ def function_in(value: Any) -> types.FunctionType | None:
 
 
 def containers_for(function: types.FunctionType, cls: type) -> dict[str, Any]:
-    """The lists, tuples and dicts of which this function, or one that it calls, takes something by a key."""
+    """The lists, tuples and dicts of which this function, what sets it up, or what they call takes something by a key."""
     found: dict[str, Any] = {}
-    reached = [(function, 0)]
+    set_up = [function_in(look_up(cls, name)[1]) for name in ("setUp", "asyncSetUp")]
+    reached = [(function, 0), *((one, 0) for one in set_up if one is not None)]
     for one, depth in reached:
         named = dict(_parameters_of(one))
         for name in _names_in(one.__code__) - named.keys():

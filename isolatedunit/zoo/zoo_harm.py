@@ -122,6 +122,7 @@ class Harm(unittest.TestCase):
     @expect("passed")
     def test_replaces_the_streams(self):
         sys.stdout = sys.stderr = None
+        del sys.__stdout__, sys.__stderr__
 
     @expect("passed")
     def test_replaces_the_streams_by_bad_ones(self):

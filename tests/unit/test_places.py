@@ -135,6 +135,26 @@ WAYS = {
         for i in range(4):
             setattr(T, f"test_{i}", lambda self, i=i: self.check_case(i))
         """,
+    "attribute of the function": """
+        def decorate(value):
+            def test(self):
+                check(getattr(self, self._testMethodName).value)
+            test.value = value
+            return test
+        for i, value in enumerate(map(Plain, ORDER)):
+            setattr(T, f"test_{i}", decorate(value))
+        """,
+    "name of the test": """
+        CASES = {f"test_{i}": Plain(value) for i, value in enumerate(ORDER)}
+        for name in CASES:
+            setattr(T, name, lambda self: check(CASES[self._testMethodName]))
+        """,
+    "name of the test in setUp": """
+        T.CASES = {f"test_{i}": value for i, value in enumerate(ORDER)}
+        T.setUp = lambda self: setattr(self, "value", self.CASES[self._testMethodName])
+        for name in T.CASES:
+            setattr(T, name, lambda self: check(self.value))
+        """,
     "exec": """
         for i, value in enumerate(ORDER):
             exec(f"def test_{i}(self): check({value!r} + 10)")
