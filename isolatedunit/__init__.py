@@ -8,12 +8,19 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from isolatedunit import events
+    from isolatedunit.calls.future import IsolatedFuture
+    from isolatedunit.calls.mapping import CallResults
+    from isolatedunit.calls.option_values import CallOptionValues, OptionValues
     from isolatedunit.calls.options import IsolatedTestOptions
-    from isolatedunit.calls.result import IsolatedTestResult
+    from isolatedunit.calls.result import CallSession, IsolatedTestResult, MemoryUsage
     from isolatedunit.case import IsolatedTestCase, isolated, tag
     from isolatedunit.config.options import Options
     from isolatedunit.errors import (
         CarryError,
+        ChildTraceback,
+        CollectionError,
+        Interrupted,
         IpcError,
         IsolatedTestError,
         IsolatedUnitError,
@@ -22,20 +29,30 @@ if TYPE_CHECKING:
         UnexpectedRequest,
     )
     from isolatedunit.handles import HandleCleanupResult, HandleTracker, HandleTrackerMixin
-    from isolatedunit.protocol.ipc import ipc
+    from isolatedunit.protocol.ipc import Ipc, ipc
+    from isolatedunit.reporters.run_statistics import RunStatistics
     from isolatedunit.runner import IsolatedTestRunner
     from isolatedunit.sdk import Script, SDKAdapter, TestSDK, TestSDKFactory, TestSDKOptions
     from isolatedunit.sdk.instance import TestInstance
-    from isolatedunit.sdk.local_server import LocalServer
+    from isolatedunit.sdk.local_server import LocalRequest, LocalServer
+    from isolatedunit.sdk.option_values import SDKOptionValues
     from isolatedunit.suite import IsolatedTestSuite
 
 __version__ = "0.1.0"
 __all__ = [
+    "CallOptionValues",
+    "CallResults",
+    "CallSession",
     "CarryError",
+    "ChildTraceback",
+    "CollectionError",
     "HandleCleanupResult",
     "HandleTracker",
     "HandleTrackerMixin",
+    "Interrupted",
+    "Ipc",
     "IpcError",
+    "IsolatedFuture",
     "IsolatedTestCase",
     "IsolatedTestError",
     "IsolatedTestOptions",
@@ -43,28 +60,42 @@ __all__ = [
     "IsolatedTestRunner",
     "IsolatedTestSuite",
     "IsolatedUnitError",
+    "LocalRequest",
     "LocalServer",
+    "MemoryUsage",
     "OptionError",
+    "OptionValues",
     "Options",
+    "RunStatistics",
     "RunnerClosed",
     "SDKAdapter",
+    "SDKOptionValues",
     "Script",
     "TestInstance",
     "TestSDK",
     "TestSDKFactory",
     "TestSDKOptions",
     "UnexpectedRequest",
+    "events",
     "ipc",
     "isolated",
     "tag",
 ]
 
 _HOMES = {
+    "CallOptionValues": "calls.option_values",
+    "CallResults": "calls.mapping",
+    "CallSession": "calls.result",
     "CarryError": "errors",
+    "ChildTraceback": "errors",
+    "CollectionError": "errors",
     "HandleCleanupResult": "handles",
     "HandleTracker": "handles",
     "HandleTrackerMixin": "handles",
+    "Interrupted": "errors",
+    "Ipc": "protocol.ipc",
     "IpcError": "errors",
+    "IsolatedFuture": "calls.future",
     "IsolatedTestCase": "case",
     "IsolatedTestError": "errors",
     "IsolatedTestOptions": "calls.options",
@@ -72,11 +103,16 @@ _HOMES = {
     "IsolatedTestRunner": "runner",
     "IsolatedTestSuite": "suite",
     "IsolatedUnitError": "errors",
+    "LocalRequest": "sdk.local_server",
     "LocalServer": "sdk.local_server",
+    "MemoryUsage": "calls.result",
     "OptionError": "errors",
+    "OptionValues": "calls.option_values",
     "Options": "config.options",
+    "RunStatistics": "reporters.run_statistics",
     "RunnerClosed": "errors",
     "SDKAdapter": "sdk",
+    "SDKOptionValues": "sdk.option_values",
     "Script": "sdk",
     "TestInstance": "sdk.instance",
     "TestSDK": "sdk",
@@ -90,10 +126,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
+    if name == "events":
+        return importlib.import_module(f"{__name__}.events")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 

@@ -17,9 +17,13 @@ from isolatedunit.collection.overrides import OPTIONS_ATTRIBUTE
 from isolatedunit.protocol import channel
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from isolatedunit.config.option_values import TestOptionValues
     from isolatedunit.handles import HandleTracker
     from isolatedunit.protocol.ipc import Ipc
     from isolatedunit.sdk import TestSDK, TestSDKOptions
+    from isolatedunit.sdk.option_values import SDKOptionValues
 
 __unittest = True  # leaves this module's frames out of tracebacks
 
@@ -42,12 +46,12 @@ class IsolatedTestCase(unittest.TestCase):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _keep_fixtures_for_the_child(cls)
-        if isinstance(vars(cls).get("sdk_options"), dict):
+        if isinstance(cls.sdk_options, dict):  # also that of a mixin
             from isolatedunit.sdk.options import TestSDKOptions
 
             cls.sdk_options = TestSDKOptions.of(cls.sdk_options, f"{cls.__qualname__}: sdk_options")
 
-    sdk_options: TestSDKOptions | None = None
+    sdk_options: TestSDKOptions | SDKOptionValues | None = None
     """If set, each test of the class has ``self.sdk`` and ``self.session_id``, made before its
     ``setUp`` and closed after its cleanups. A class may set a dictionary of the fields, too."""
 
@@ -56,8 +60,10 @@ class IsolatedTestCase(unittest.TestCase):
     handle_tracker: HandleTracker
 
     def _callSetUp(self) -> None:
-        if self.sdk_options is not None:
-            self._open_sdk(self.sdk_options)
+        options = self.sdk_options
+        if options is not None:
+            assert not isinstance(options, dict), "the class has replaced it"
+            self._open_sdk(options)
         super()._callSetUp()  # type: ignore[misc]
 
     def _open_sdk(self, options: TestSDKOptions) -> None:
@@ -127,7 +133,7 @@ def isolated(target: T, /) -> T: ...
 
 
 @overload
-def isolated(**options: Any) -> Callable[[T], T]: ...
+def isolated(**options: Unpack[TestOptionValues]) -> Callable[[T], T]: ...
 
 
 def isolated(target: Any = None, /, **options: Any) -> Any:

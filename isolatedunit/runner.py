@@ -37,14 +37,20 @@ from isolatedunit.result_bridge import ResultBridge, showing_child_errors
 from isolatedunit.system.signals import deferring_interrupts, heeding_signals
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from isolatedunit.backends.contract import Prestarted
+    from isolatedunit.calls.option_values import OptionValues
     from isolatedunit.calls.options import IsolatedTestOptions
+    from isolatedunit.config.option_values import RunnerOptionValues
     from isolatedunit.history.store import History
     from isolatedunit.reporters.files.event_log import PastRun
     from isolatedunit.reporters.run_statistics import RunStatistics
     from isolatedunit.reporters.terminal.progress import Display
     from isolatedunit.reporters.terminal.progress_lines import ProgressLines
     from isolatedunit.reporters.web.live import LivePage
+    from isolatedunit.sdk.option_values import SDKOptionValues
+    from isolatedunit.sdk.options import TestSDKOptions
 
 __unittest = True  # unittest leaves the frames of such modules out of tracebacks
 
@@ -76,7 +82,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     def __init__(
         self,
         stream: TextIO | logging.Logger | None = None,
-        descriptions: bool | Options | IsolatedTestOptions | Mapping[str, Any] = True,
+        descriptions: bool | Options | IsolatedTestOptions | OptionValues = True,
         verbosity: int = 1,
         failfast: bool = False,
         buffer: bool = False,
@@ -85,14 +91,14 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         *,
         tb_locals: bool = False,
         durations: int | None = None,
-        options: Options | IsolatedTestOptions | Mapping[str, Any] | None = None,
+        options: Options | IsolatedTestOptions | OptionValues | None = None,
         listeners: Iterable[Listener | Callable[[Event], object]] = (),
-        test_sdk_options: Any = None,
+        test_sdk_options: TestSDKOptions | SDKOptionValues | None = None,
         logger: logging.Logger | None = None,
         preload: Sequence[str] = (),
         initializer: Callable[..., Any] | None = None,
         initargs: Sequence[Any] = (),
-        **values: Any,
+        **values: Unpack[RunnerOptionValues],
     ) -> None:
         if not isinstance(descriptions, int):  # the second of (logger, options)
             options, descriptions = descriptions, True

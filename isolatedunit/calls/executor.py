@@ -10,25 +10,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from isolatedunit.calls.methods import CallMethods
 from isolatedunit.calls.request_handlers import Handlers
 from isolatedunit.config.options import TABLE, Options, refuse_milliseconds
 from isolatedunit.engine.run import count_jobs
 from isolatedunit.errors import CarryError, OptionError, RunnerClosed
-from isolatedunit.model.events import Listener, ProgressMade
+from isolatedunit.model.events import Listener
 
 if TYPE_CHECKING:
-    from isolatedunit.calls.future import IsolatedFuture
-    from isolatedunit.calls.mapping import Results
+    from typing_extensions import Self
+
     from isolatedunit.calls.options import IsolatedTestOptions
     from isolatedunit.calls.pool import CallPool
-    from isolatedunit.calls.result import IsolatedTestResult
-
-    CallOptions = IsolatedTestOptions | Mapping[str, Any] | None
-
-_NONE: tuple[Any, ...] = ()
+    from isolatedunit.calls.signatures import Opts
+    from isolatedunit.sdk.option_values import SDKOptionValues
+    from isolatedunit.sdk.options import TestSDKOptions
 
 
-class IsolatedCaller:
+class IsolatedCaller(CallMethods):
     """Calls functions, each in a process of its own. Several threads may use it at once.
 
     As with an executor of `concurrent.futures`, calls beyond ``max_concurrent_processes`` wait.
@@ -45,7 +44,7 @@ class IsolatedCaller:
         self,
         listeners: Iterable[Listener],
         write_line: Callable[[str], object],
-        test_sdk_options: Any = None,
+        test_sdk_options: TestSDKOptions | SDKOptionValues | None = None,
         preload: Sequence[str] = (),
         initializer: Callable[..., Any] | None = None,
         initargs: Sequence[Any] = (),
@@ -67,93 +66,6 @@ class IsolatedCaller:
         self._is_shut_down = False
         self._pool_lock = threading.Lock()
 
-    def run_isolated_test(
-        self,
-        function: Callable[..., Any],
-        /,
-        *given: Any,
-        args: Iterable[Any] = _NONE,
-        kwargs: Mapping[str, Any] | None = None,
-        options: CallOptions = None,
-        on_progress: Callable[[ProgressMade], object] | None = None,
-        **named: Any,
-    ) -> IsolatedTestResult[Any]:
-        """Call *function* with a `TestInstance` and arguments in a process of its own, and wait for the result.
-
-        The function may be anything that dill can pickle: a function of a module, a script or a notebook,
-        a lambda, a closure or a bound method. An ``async def`` runs to its end in a fresh event loop.
-
-        Arguments are given as one list or tuple, with options behind it, ``(f, (1, 2), options)``, or one by one, as
-        executors take them, ``(f, 1, 2, third=3)``. *kwargs* are keyword arguments that have the names of ours.
-        *options* apply to this call: an `IsolatedTestOptions` replaces the runner's, a mapping overrides
-        some of them. *on_progress* is called with each `ProgressMade` of the call.
-
-        If the function raises, crashes or hangs, the result says so. Raises `CarryError` if the function or an
-        argument cannot be pickled, `OptionError` for an unusable option, and `RunnerClosed` after `shutdown`.
-        """
-        more: dict[str, Any] = {"args": args, "kwargs": kwargs, "options": options, "on_progress": on_progress}
-        return self.submit(function, *given, **more, **named).result()
-
-    def submit(
-        self,
-        function: Callable[..., Any],
-        /,
-        *given: Any,
-        args: Iterable[Any] = _NONE,
-        kwargs: Mapping[str, Any] | None = None,
-        options: CallOptions = None,
-        on_progress: Callable[[ProgressMade], object] | None = None,
-        **named: Any,
-    ) -> IsolatedFuture:
-        """Start a call as `run_isolated_test` does, and return its future. Cancelling the future ends its process."""
-        from isolatedunit.calls.work import Work
-
-        if given:
-            if args is not _NONE:
-                raise TypeError("the arguments of the function are given twice, in front of args and as args")
-            args, options = _split(given, options)
-        work = Work(function, tuple(args), {**(kwargs or {}), **named}, self.options_of_call(options))
-        future = self._open_pool().submit(work)
-        if on_progress is not None:
-            future.on_progress(on_progress)
-        return future
-
-    async def run_isolated_test_async(
-        self, function: Callable[..., Any], /, *given: Any, **more: Any
-    ) -> IsolatedTestResult[Any]:
-        """Make a call as `run_isolated_test` does, from asyncio code. Cancelling the task ends the call's process."""
-        import asyncio  # imported here, since only this method needs it
-
-        return await asyncio.wrap_future(self.submit(function, *given, **more))
-
-    def map(
-        self,
-        function: Callable[..., Any],
-        *iterables: Iterable[Any],
-        timeout: float | None = None,
-        chunksize: int = 1,
-        buffersize: int | None = None,
-        options: CallOptions = None,
-        unwrap: bool = False,
-    ) -> Results:
-        """Start a call for each of the items and return an iterator of results in order, like `Executor.map`.
-
-        It can be used in ``async for``, too. With *unwrap* it gives the returned values, and raises what
-        `IsolatedTestResult.unwrap` raises for the first call that failed. *chunksize* items share a process: the
-        function is called with one after another, which costs less, and an item that crashes takes those after it in
-        its chunk along. At most *buffersize* calls are started before their results are asked for. Without it, that
-        many only if an iterable has no length: iterators are consumed while results are, twice as far ahead as there
-        may be processes.
-
-        The iterator raises `concurrent.futures.TimeoutError` (since Python 3.11 the built-in `TimeoutError`) if a
-        result is not available *timeout* seconds after the call of this method.
-        """
-        from isolatedunit.calls.mapping import Results, consume
-
-        jobs, own = count_jobs(self.options), self.options_of_call(options)
-        started = consume(self.submit, own, iterables, function, jobs=jobs, chunksize=chunksize, buffersize=buffersize)
-        return Results(started, timeout=timeout, unwrap=unwrap)
-
     def on_request(self, name: str, handler: Callable[[Any], Any], *, pickled: bool = False) -> None:
         """Let *handler* answer ``ipc.request(name, value)`` from isolated tests and calls.
 
@@ -173,14 +85,14 @@ class IsolatedCaller:
         else:
             self._handlers.close()
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # after a Ctrl-C the user does not want to wait for running calls
         self.shutdown(cancel_futures=kind is not None and not issubclass(kind, Exception))
 
-    async def __aenter__(self) -> Any:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -190,6 +102,9 @@ class IsolatedCaller:
 
     def __reduce__(self) -> Any:
         raise CarryError("a runner's processes and threads belong to this process; make a runner where it is used")
+
+    def _count_jobs(self) -> int:
+        return count_jobs(self.options)
 
     def _open_pool(self) -> CallPool:
         with self._pool_lock:
@@ -203,7 +118,7 @@ class IsolatedCaller:
                 self._pool = CallPool(self.options, self._call_listeners, self._handlers, preparation, self._write_line)
             return self._pool
 
-    def options_of_call(self, given: CallOptions) -> IsolatedTestOptions:
+    def options_of_call(self, given: Opts) -> IsolatedTestOptions:
         """The options of a call for which *given* were given; raises `OptionError`."""
         from isolatedunit.calls.options import IsolatedTestOptions
 
@@ -216,19 +131,6 @@ class IsolatedCaller:
         if not isinstance(given, Mapping):
             raise OptionError(f"the options of a call must be an IsolatedTestOptions or a mapping, not {given!r}.")
         return own.with_values(given)
-
-
-def _split(given: tuple[Any, ...], options: Any) -> tuple[tuple[Any, ...], Any]:
-    """The arguments of a function and the options of its call, as they were given by position."""
-    first, *rest = given
-    if not isinstance(first, (list, tuple)):
-        return given, options
-    if not rest:
-        return tuple(first), options
-    is_options = rest[0] is None or isinstance(rest[0], Mapping) or hasattr(rest[0], "as_overrides")
-    if len(rest) == 1 and options is None and is_options:
-        return tuple(first), rest[0]
-    return given, options
 
 
 def options_from(given: Any, base: Options, where: str) -> tuple[Options, Any]:

@@ -6,15 +6,17 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 from isolatedunit.calls.result import IsolatedTestResult
 from isolatedunit.errors import CarryError
 from isolatedunit.model.events import Event, ProgressMade
 from isolatedunit.reporters.listeners import GuardedListener
 
+T = TypeVar("T")
 
-class IsolatedFuture(Future[IsolatedTestResult[Any]]):
+
+class IsolatedFuture(Future[IsolatedTestResult[T]]):
     """The future result of an isolated call. Cancelling it ends the call's process, if there is one.
 
     It has an exception only for an error on the runner's side: a call that fails has a result that
@@ -71,7 +73,7 @@ class IsolatedFuture(Future[IsolatedTestResult[Any]]):
         for listener in listeners:
             listener.handle(told)
 
-    def settle(self, result: IsolatedTestResult[Any] | BaseException) -> None:
+    def settle(self, result: IsolatedTestResult[T] | BaseException) -> None:
         """Set the result, or the exception, of the finished call; does nothing if the call was cancelled."""
         if not self.set_running_or_notify_cancel():
             return

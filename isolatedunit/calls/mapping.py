@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from isolatedunit.calls.result import IsolatedTestResult
 from isolatedunit.child.chunk import Chunk
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from isolatedunit.calls.future import IsolatedFuture
     from isolatedunit.calls.options import IsolatedTestOptions
 
-Started = tuple["IsolatedFuture", int | None]
+V = TypeVar("V")
+
+Started = tuple["IsolatedFuture[Any]", int | None]
 """A call, and the number of items in it; None for a call that is not of a chunk."""
 
 
-class Results(Iterator[Any]):
+class CallResults(Iterator[V]):
     """The results of `IsolatedCaller.map`, in order. It may be used in ``for`` and in ``async for``.
 
     What is not consumed is cancelled when this iterator is closed or forgotten, or when a result is late.
@@ -34,10 +36,10 @@ class Results(Iterator[Any]):
         self._unwrap = unwrap
         self._of_chunk: deque[IsolatedTestResult[Any]] = deque()
 
-    def __iter__(self) -> Results:
+    def __iter__(self) -> CallResults[V]:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> V:
         if not self._of_chunk:
             future, size = self._next_started()
             try:
@@ -47,10 +49,10 @@ class Results(Iterator[Any]):
                 raise
         return self._give()
 
-    def __aiter__(self) -> Results:
+    def __aiter__(self) -> CallResults[V]:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> V:
         import asyncio  # imported here, since only asyncio code gets here
 
         if not self._of_chunk:
@@ -84,12 +86,12 @@ class Results(Iterator[Any]):
         else:
             self._of_chunk += _split(result, size)
 
-    def _give(self) -> Any:
+    def _give(self) -> V:
         result = self._of_chunk.popleft()
         if not self._unwrap:
-            return result
+            return cast(V, result)
         try:
-            return result.unwrap()
+            return cast(V, result.unwrap())
         except BaseException:
             self.close()
             raise
@@ -134,7 +136,7 @@ class _Ahead(Iterator[Started]):
 
 
 def consume(
-    submit: Callable[..., IsolatedFuture],
+    submit: Callable[..., IsolatedFuture[Any]],
     options: IsolatedTestOptions,
     iterables: Sequence[Iterable[Any]],
     function: Callable[..., Any],

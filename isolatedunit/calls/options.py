@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from isolatedunit.config.options import PER_TEST, TABLE, check, hint_for, refuse_milliseconds
 from isolatedunit.errors import OptionError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from isolatedunit.calls.option_values import IsolatedTestOptionValues
+    from isolatedunit.model.start_methods import StartMethodName
+    from isolatedunit.sdk.options import TestSDKOptions
 
 OF_THE_RUNNER = frozenset({"max_concurrent_processes"})
 """The options that apply to a whole runner and cannot be set for a single call."""
@@ -26,12 +33,12 @@ class IsolatedTestOptions:
     process_timeout: float | None = 30.0
     spawn_timeout: float | None = 5.0
     cleanup_timeout: float | None = 10.0
-    max_concurrent_processes: int | str = 4
+    max_concurrent_processes: int | Literal["auto"] = 4
     enable_ipc: bool = True
     heartbeat_interval: float = 1.0
     enable_process_logging: bool = False
-    test_sdk_options: Any = None
-    start_method: str = "auto"
+    test_sdk_options: TestSDKOptions | None = None
+    start_method: Literal["auto"] | StartMethodName = "auto"
     terminate_grace: float = 2.0
     memory_limit: int | None = None
     cpu_limit: float | None = None
@@ -41,7 +48,11 @@ class IsolatedTestOptions:
     retries: int = 0
     leaks: str = "auto"
 
-    def __new__(cls, **given: Any) -> IsolatedTestOptions:
+    if TYPE_CHECKING:  # what may be given is more than what is read
+
+        def __init__(self, **given: Unpack[IsolatedTestOptionValues]) -> None: ...
+
+    def __new__(cls, **given: Unpack[IsolatedTestOptionValues]) -> IsolatedTestOptions:
         """Check what only the caller's own words show: misspelt names, and milliseconds."""
         known = cls.__dataclass_fields__
         for name in given:

@@ -14,6 +14,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from isolatedunit.backends.registry import open_backend
 from isolatedunit.calls.future import IsolatedFuture
@@ -32,7 +33,7 @@ from isolatedunit.model.results import PlannedTest
 class _Call:
     number: int
     planned: PlannedTest
-    future: IsolatedFuture
+    future: IsolatedFuture[Any]
 
 
 @dataclass
@@ -81,7 +82,7 @@ class CallPool:
         retire.atexit = False
         atexit.register(_end_at_exit, weakref.ref(self._state))
 
-    def submit(self, work: Work) -> IsolatedFuture:
+    def submit(self, work: Work) -> IsolatedFuture[Any]:
         """Schedule a call in a process of its own.
 
         Raises `CarryError` for a function or arguments that cannot be sent there. Raises `RunnerClosed`
@@ -96,7 +97,7 @@ class CallPool:
         number = next(self._numbers)
         planned = work.plan(number, self._preparation)
         weak_state = weakref.ref(state)
-        future = IsolatedFuture(f"{state.run}/{number}#1", lambda: _cancel(weak_state, number), self._write_line)
+        future = IsolatedFuture[Any](f"{state.run}/{number}#1", lambda: _cancel(weak_state, number), self._write_line)
         with state.lock:
             if state.closed:
                 raise RunnerClosed(f"cannot schedule {work.name} after shutdown; create a new runner.")

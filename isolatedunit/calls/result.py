@@ -15,7 +15,7 @@ from isolatedunit.model.results import TestReport
 from isolatedunit.protocol.ipc import is_plain
 from isolatedunit.protocol.pickling import undill
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 NOT_LOOKED = "the process ended before anybody could look for what it had open"
 
@@ -44,7 +44,7 @@ class CallSession(FieldMapping):
 
 
 @dataclass(frozen=True, repr=False)
-class IsolatedTestResult(Generic[T]):
+class IsolatedTestResult(Generic[T_co]):
     """The result of an isolated call. Times are in seconds, memory is in bytes.
 
     *success* is True if the function returned and its value could be sent back; it is also the result's truth value.
@@ -87,7 +87,7 @@ class IsolatedTestResult(Generic[T]):
     def __hash__(self) -> int:
         return hash(self.attempt_id)
 
-    def __await__(self) -> Generator[Any, None, IsolatedTestResult[T]]:
+    def __await__(self) -> Generator[Any, None, IsolatedTestResult[T_co]]:
         warnings.warn(
             "run_isolated_test is no coroutine: it has blocked the event loop until its result was there; await "
             "run_isolated_test_async instead",
@@ -98,7 +98,7 @@ class IsolatedTestResult(Generic[T]):
         yield  # makes this a generator, as ``await`` wants
 
     @property
-    def test_results(self) -> T | None:
+    def test_results(self) -> T_co | None:
         """The function's return value; None if the call failed.
 
         The value is unpickled only when this is first read, since the process that pickled it may have been corrupt.
@@ -111,7 +111,7 @@ class IsolatedTestResult(Generic[T]):
                 vars(self)["_value"] = undill(self.returned)
             except Exception as exception:
                 raise CarryError(f"the function's return value cannot be unpickled here: {exception!r}") from exception
-        value: T = vars(self)["_value"]
+        value: T_co = vars(self)["_value"]
         return value
 
     @property
@@ -128,7 +128,7 @@ class IsolatedTestResult(Generic[T]):
         exception: BaseException = vars(self)["_exception"]
         return exception
 
-    def unwrap(self) -> T:
+    def unwrap(self) -> T_co:
         """Return the function's value, or raise `exception`. Raises `CarryError` if the value cannot be unpickled."""
         exception = self.exception
         if exception is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from isolatedunit.config.leak_policy import format_leak
 
 if TYPE_CHECKING:
+    from isolatedunit.calls.result import IsolatedTestResult
     from isolatedunit.sdk.instance import TestInstance
 
 _shared: dict[str, str] = {}
@@ -64,7 +65,7 @@ def main() -> int:
         marks = [runner.run_isolated_test(pollute).test_results for _ in range(3)]
         show("Pollution ended", f"Three tests left marks behind. The marks that each of them found: {marks}")
 
-        result = runner.run_isolated_test(crash)
+        result: IsolatedTestResult[Any] = runner.run_isolated_test(crash)
         show("A crash survived", f"{result}\n{result.error}")
 
         result = runner.run_isolated_test(wait_for_lock, options={"process_timeout": 1.0})

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, fields, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 from isolatedunit.config.converters import (
     Choice,
@@ -36,7 +36,7 @@ from isolatedunit.config.output_options import OutputOptions, option
 from isolatedunit.config.selection_options import SelectionOptions
 from isolatedunit.config.unittest_options import UnittestOptions
 from isolatedunit.errors import OptionError
-from isolatedunit.model.start_methods import START_METHODS
+from isolatedunit.model.start_methods import START_METHODS, StartMethodName
 
 
 @expects("tables, each with a pattern as tests and options for the tests that match")
@@ -73,7 +73,7 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
     """The options of a run, or of one test in it. Times are seconds, sizes bytes."""
 
     # ---- isolation
-    isolation: str = option(
+    isolation: Literal["test", "class", "module", "none"] = option(
         "test",
         Choice("test", "class", "module", "none"),
         "what gets a process of its own: each test, each class or each module; with none, all tests share one process",
@@ -81,7 +81,7 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
         per_test=True,
         section="isolation",
     )
-    start_method: str = option(
+    start_method: Literal["auto"] | StartMethodName = option(  # noqa: RUF009
         "auto",
         Choice("auto", *START_METHODS),
         "how each process is started: spawn starts a fresh interpreter, forkserver forks a pristine template; auto is "
@@ -89,7 +89,7 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
         "--start-method",
         per_test=True,
     )
-    fork_after: str = option(
+    fork_after: Literal["start", "import", "fixtures"] = option(
         "import",
         Choice("start", "import", "fixtures"),
         "with forkserver, when a test's process is forked: after the interpreter has started, after the test's module "
@@ -97,7 +97,7 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
         "--fork-after",
         per_test=True,
     )
-    warm: str = option(
+    warm: Literal["auto", "off"] = option(
         "auto",
         Choice("auto", "off"),
         "with forkserver, whether a template does once what its first tests did again and again: import modules of the "
@@ -105,13 +105,13 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
         "--warm",
         per_test=True,
     )
-    parallel_by: str = option(
+    parallel_by: Literal["module", "class", "test"] = option(
         "module",
         Choice("module", "class", "test"),
         "what may run in parallel: modules, classes or tests; the tests within one such unit run one after another",
         "--parallel-by",
     )
-    max_concurrent_processes: int | str = option(
+    max_concurrent_processes: int | Literal["auto"] = option(
         4,
         jobs,
         "how many processes may run at the same time; auto is one per available processor",
@@ -259,14 +259,14 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
     retry_delay: float | None = option(
         None, seconds, "how long to wait before a retry", "--retry-delay", metavar="S", per_test=True
     )
-    retry_backoff: str = option(
+    retry_backoff: Literal["fixed", "exponential"] = option(
         "fixed",
         Choice("fixed", "exponential"),
         "whether the delay stays the same or doubles with each retry",
         "--retry-backoff",
         per_test=True,
     )
-    flaky: str = option(
+    flaky: Literal["pass", "fail"] = option(
         "pass",
         Choice("pass", "fail"),
         "whether a test that passed only on a retry counts as passed or failed",
@@ -312,7 +312,7 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
         "--leaks-baseline",
         metavar="FILE|none",
     )
-    track_handles: str = option(
+    track_handles: Literal["auto", "on", "off"] = option(
         "auto",
         Choice("auto", "on", "off"),
         "whether to look for files, sockets, temporary files, event loops, tasks and timers that a test leaves open, "

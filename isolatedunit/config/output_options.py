@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from isolatedunit.config.converters import Choice, Reader, address, flag, text
 
@@ -35,14 +35,14 @@ class OutputOptions:
     capture: bool = option(
         True, flag, "let tests write directly to the terminal", "--no-capture", section="terminal output"
     )
-    show_output: str = option(
+    show_output: Literal["failed", "all", "live", "never"] = option(
         "failed",
         Choice("failed", "all", "live", "never"),
         "whose captured output to show: that of failed tests, of all tests, or of none (never); live also shows every "
         "line as it is written, prefixed with the short name of its test",
         "--show-output",
     )
-    show_failures: str = option(
+    show_failures: Literal["auto", "immediate", "final"] = option(
         "auto",
         Choice("auto", "immediate", "final"),
         "whether to show failures also as they happen (immediate) or only at the end; auto is immediate on a terminal",
@@ -54,13 +54,13 @@ class OutputOptions:
         "show no progress: print a dot per test on a terminal, and no line every 30 s elsewhere",
         "--no-progress",
     )
-    color: str = option(
+    color: Literal["auto", "always", "never"] = option(
         "auto",
         Choice("auto", "always", "never"),
         "whether to use colours; auto respects NO_COLOR and FORCE_COLOR, and otherwise uses colours on a terminal",
         "--color",
     )
-    annotations: str = option(
+    annotations: Literal["auto", "github", "gitlab", "azure", "none"] = option(
         "auto",
         Choice("auto", "github", "gitlab", "azure", "none"),
         "mark failures and foldable sections for this CI system; auto detects the system",
@@ -146,7 +146,7 @@ class OutputOptions:
         flag_alone="isolatedunit-profile",
         section="measurement",
     )
-    profiler: str = option(
+    profiler: Literal["cProfile", "pyinstrument"] = option(
         "cProfile",
         Choice("cProfile", "pyinstrument"),
         "which profiler to use; pyinstrument needs isolatedunit[profile]",

@@ -6,7 +6,12 @@ them, ask it. It knows names only: `isolatedunit.backends.registry` finds the co
 
 from __future__ import annotations
 
+from typing import Literal
+
 from isolatedunit.model.records import record
+
+StartMethodName = Literal["spawn", "forkserver"]
+"""The names in `START_METHODS`, for type checkers: they complain of a start method that is missing here."""
 
 
 @record(frozen=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from isolatedunit.protocol.ipc import Ipc
 
 if TYPE_CHECKING:
+    from typing import Literal, overload
+
     from isolatedunit.handles.tracker import HandleTracker
     from isolatedunit.sdk.factory import TestSDK
 
@@ -54,6 +56,20 @@ class TestInstance:
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.sdk, self.session_id, self.handle_tracker))
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, name: Literal["sdk"]) -> TestSDK: ...
+
+        @overload
+        def __getitem__(self, name: Literal["handle_tracker"]) -> HandleTracker: ...
+
+        @overload
+        def __getitem__(self, name: Literal["ipc"]) -> Ipc: ...
+
+        @overload
+        def __getitem__(self, name: Literal["session_id", "attempt_id", "temporary_directory"]) -> str: ...
 
     def __getitem__(self, name: str) -> Any:
         if name not in NAMES:

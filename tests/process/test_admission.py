@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from typing import Any
 from unittest import mock
 
 from isolatedunit import IsolatedTestRunner
@@ -36,7 +37,7 @@ class Watch:
 
 
 class RunTest(ProjectTestCase):
-    def run_large(self, free: int, start_method: str) -> tuple[int, str]:
+    def run_large(self, free: int, start_method: Any) -> tuple[int, str]:
         """Two tests of a GiB each, as far as the history knows; gives how many ran at once, and what was printed."""
         for name in ("test_one", "test_two"):
             self.write(f"{name}.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from isolatedunit import IsolatedTestRunner, OptionError, TestInstance
+from isolatedunit import CallOptionValues, IsolatedTestRunner, OptionError, TestInstance
 from isolatedunit.model.events import Event, PhaseSeen, ProgressMade
 from tests.support.calls import CallsCase
 from tests.support.command_line import run_python
@@ -33,29 +33,29 @@ def fail_at_two(_: TestInstance, number: int) -> tuple[int, int]:
 class ArgumentsTest(CallsCase):
     def test_as_one_list_or_one_by_one(self) -> None:
         run = self.runner.run_isolated_test
-        options = {"process_timeout": 60}
+        options: CallOptionValues = {"process_timeout": 60}
         for result in (
             run(add, (1, 2)),
             run(add, [1, 2], options),
             run(add, 1, 2),
             run(add, 1, more=2),
             run(add, (1,), None, kwargs={"more": 2}),
-            run(add, args=range(3), options=options),
+            run(add, args=list(range(3)), options=options),
             run(lambda _, text: 3 if text == "text" else 0, "text"),
         ):
             self.assertEqual(result.unwrap(), 3)
         self.assertEqual(self.value(lambda _, pair, empty: (pair, empty), (1, 2), {}), ((1, 2), {}))
         with self.assertRaisesRegex(TypeError, "given twice"):
-            run(add, 1, args=(2,))
+            run(add, 1, args=(2,))  # type: ignore[call-arg, arg-type]
         with self.assertRaisesRegex(Exception, "argument 'more' of add, a lock, cannot be sent to another process"):
-            run(add, more=threading.Lock())
+            run(add, more=threading.Lock())  # type: ignore[call-overload]
 
     def test_the_instance_can_be_unpacked(self) -> None:
         def unpack(test: TestInstance) -> list[bool]:
             sdk, session_id, handle_tracker = test
-            parts = {"sdk": sdk, "session_id": session_id, "handle_tracker": handle_tracker}
+            parts: dict[Any, Any] = {"sdk": sdk, "session_id": session_id, "handle_tracker": handle_tracker}
             try:
-                test["sessionId"]
+                test["sessionId"]  # type: ignore[call-overload]
             except KeyError as error:
                 assert "a TestInstance has sdk, session_id" in str(error)
             return [test[name] is part and getattr(test, name) is part for name, part in parts.items()]

@@ -90,7 +90,7 @@ class GivenTest(CallsCase):
             mock.patch("isolatedunit.calls.work.MAX_WORK_SIZE", 1000),
             self.assertRaisesRegex(CarryError, "its arguments cannot be sent.* the limit is 1,000"),
         ):
-            self.runner.submit(len, [bytes(2000)])
+            self.runner.submit(lambda test, data: data, [bytes(2000)])
         self.assertEqual(self.value(lambda test: 1), 1)
 
     @needs_fork
@@ -100,7 +100,7 @@ class GivenTest(CallsCase):
         child = os.fork()
         if not child:
             try:
-                self.runner.submit(len)
+                self.runner.submit(print)
             except RunnerClosed as exception:
                 os.write(writer, str(exception).encode())
             finally:
@@ -118,7 +118,7 @@ class GivenTest(CallsCase):
         runner = IsolatedTestRunner()
         runner.shutdown()
         with self.assertRaisesRegex(RuntimeError, "after shutdown"):
-            runner.submit(len)
+            runner.submit(print)
 
 
 class CostTest(CallsCase):

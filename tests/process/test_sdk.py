@@ -10,6 +10,7 @@ from typing import Any
 from unittest import mock
 
 from isolatedunit import (
+    CallOptionValues,
     IsolatedTestOptions,
     IsolatedTestRunner,
     TestInstance,
@@ -33,12 +34,13 @@ class CallsTest(SDKCase):
         with mock.patch.dict(os.environ, CALLERS), IsolatedTestRunner(options=options) as runner:
             first, second = (runner.run_isolated_test(use) for _ in range(2))
             self.assertTrue(first.success, first.error)
-            self.assertEqual(first.test_results[:2], ("mocked", True))
-            self.assertNotEqual(first.test_results[2], second.test_results[2])
+            self.assertEqual(first.unwrap()[:2], ("mocked", True))
+            self.assertNotEqual(first.unwrap()[2], second.unwrap()[2])
             self.assertEqual(first.handle_stats["leaked"], 0)
             assert first.session is not None
             self.assertEqual(first.session["behavior"], "isolated")
-            self.assertNotEqual(first.session["id"], (second.session or {})["id"])
+            assert second.session is not None
+            self.assertNotEqual(first.session["id"], second.session["id"])
             self.assertEqual(first.session["found"].get("FAKE_TOKEN"), "a-***")
             failed = runner.run_isolated_test(use, options={"test_sdk_options": TestSDKOptions(sdk="nothing")})
             self.assertIn("'nothing' is not registered", failed.error or "")
@@ -47,7 +49,7 @@ class CallsTest(SDKCase):
         def leave(_: TestInstance) -> str:
             return tempfile.mkdtemp()
 
-        options: dict[str, Any] = {"test_sdk_options": TestSDKOptions(sdk=FAKE), "leaks": "fail"}
+        options: CallOptionValues = {"test_sdk_options": TestSDKOptions(sdk=FAKE), "leaks": "fail"}
         with IsolatedTestRunner() as runner:
             left = runner.run_isolated_test(leave, options=options)
             self.assertEqual((left.cause, left.handle_stats.by_kind), ("leak", {"temporary": 1}))

@@ -12,7 +12,7 @@ from tests.support.events import EventRecorder
 class CallsCase(unittest.TestCase):
     """Has a runner for each test, two calls at a time."""
 
-    start_method = "auto"
+    start_method: Any = "auto"
 
     def setUp(self) -> None:
         self.listener = EventRecorder()

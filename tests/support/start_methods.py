@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import unittest
+from typing import Any
 
 from isolatedunit.config.start_method import proven_start_methods
 
 ONLY = os.environ.get("START_METHODS", "")
 """What whoever works at a backend may set: the names of the only start methods to test with, with commas between."""
 
-START_METHODS = tuple(name for name in proven_start_methods() if not ONLY or name in ONLY.split(","))
+START_METHODS: tuple[Any, ...] = tuple(name for name in proven_start_methods() if not ONLY or name in ONLY.split(","))
 """What behaviour is tested with: every backend that works here, so that a new one joins with its entry in the table."""
 
 

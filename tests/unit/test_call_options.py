@@ -9,7 +9,7 @@ import unittest
 from datetime import timedelta
 from typing import Any
 
-from isolatedunit import IsolatedTestOptions, IsolatedTestRunner, OptionError, Options
+from isolatedunit import IsolatedTestOptions, IsolatedTestRunner, OptionError, Options, OptionValues
 
 
 class OptionsTest(unittest.TestCase):
@@ -64,7 +64,7 @@ class OptionsTest(unittest.TestCase):
                 make(20000)
             made: Any = make(timedelta(hours=5))
             self.assertEqual(getattr(made, "options", made).process_timeout, 18000.0)
-        options = IsolatedTestOptions(heartbeat_interval=timedelta(milliseconds=500))  # type: ignore[arg-type]
+        options = IsolatedTestOptions(heartbeat_interval=timedelta(milliseconds=500))
         self.assertEqual(options.heartbeat_interval, 0.5)
         self.assertEqual(Options().with_values({"run_timeout": 20000}, "a file").run_timeout, 20000.0)
 
@@ -83,7 +83,8 @@ class OptionsTest(unittest.TestCase):
 class RunnerTest(unittest.TestCase):
     def test_a_logger_and_options_by_position(self) -> None:
         logger = logging.getLogger("mine")
-        for options in ({"process_timeout": 15, "jobs": 3}, IsolatedTestOptions(process_timeout=15)):
+        values: OptionValues = {"process_timeout": 15, "jobs": 3}
+        for options in (values, IsolatedTestOptions(process_timeout=15)):
             runner = IsolatedTestRunner(logger, options)
             self.assertEqual(runner.options.process_timeout, 15.0)
             self.assertIs(runner._process_log._logger, logger)

@@ -31,11 +31,11 @@ class OverridesTest(unittest.TestCase):
 
     def test_wrong_options_are_told_where_they_are_written(self) -> None:
         with self.assertRaisesRegex(OptionError, "@isolated: unknown option 'timeout'"):
-            isolated(timeout=3)
+            isolated(timeout=3)  # type: ignore[call-overload]
         with self.assertRaisesRegex(OptionError, "@isolated: 'json' cannot be set for single tests"):
-            isolated(json="x")
+            isolated(json="x")  # type: ignore[call-overload]
         with self.assertRaisesRegex(OptionError, "@isolated: process_timeout: invalid value 'x'"):
-            isolated(process_timeout="x")
+            isolated(process_timeout="x")  # type: ignore[call-overload]
         with self.assertRaisesRegex(TypeError, "TestCase"):
             isolated(int)
 

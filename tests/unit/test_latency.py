@@ -66,7 +66,7 @@ class PolicyTest(unittest.TestCase):
         for values, forked, spawned in TABLE:
             for start_method, expected in (("forkserver", forked), ("spawn", spawned)):
                 with self.subTest(start_method, **values):
-                    options = Options(**values, start_method=start_method)
+                    options = Options(**values).with_values({"start_method": start_method}, "")
                     self.assertEqual(applying(LatencyPolicy(options, start_method), options), expected)
 
     def test_auto_is_what_the_run_uses(self) -> None:
@@ -111,7 +111,7 @@ class PolicyTest(unittest.TestCase):
         self.assertEqual(LatencyPolicy(Options(fork_after="start"), "forkserver").expected_imports(4), 0)
 
     def test_a_start_method_that_this_system_lacks(self) -> None:
-        odd = next((name for name, method in START_METHODS.items() if "fork" in method.needs), "")
+        odd: Any = next((name for name, method in START_METHODS.items() if "fork" in method.needs), "")
         with unittest.mock.patch("isolatedunit.config.start_method._has_all", lambda functions: not functions):
             with self.assertRaises(BackendUnavailable):
                 LatencyPolicy.of(Options(start_method=odd))
