@@ -91,6 +91,7 @@ def execute(
             if command.settings.debug:
                 from isolatedunit.child import debugging
 
+                reporter.flush()  # an editor may take its time, and this process is ready
                 debugging.begin(command.settings)
             if isinstance(command, RunFunction):
                 exit_code = _call_function(command, reporter, spawned)

@@ -22,7 +22,7 @@ class ChildSettings(Typed):
     has loaded the module of the test may prepare the test before it forks the child. *directory* is the temporary
     directory of a function that is called; tests have none. *passing_subtests*: subtests that pass are reported, too.
     *warm* is the option. With *debug* the test gets the *terminal*, the path of the runner's standard input, and with
-    *pdb* also a debugger where it fails.
+    *pdb* also a debugger where it fails; with a *debug_adapter*, which is a port, it waits for an editor instead.
     """
 
     failfast: bool
@@ -50,6 +50,7 @@ class ChildSettings(Typed):
     warm: str = "auto"
     debug: bool = False
     pdb: bool = False
+    debug_adapter: int | None = None
     terminal: str | None = None
 
     @property

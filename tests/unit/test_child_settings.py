@@ -53,6 +53,7 @@ class ChildSettingsTest(unittest.TestCase):
                     "profile": "profiles",
                     "debug": True,
                     "pdb": True,
+                    "debug_adapter": 7,
                 },
                 "test",
             )
@@ -87,6 +88,7 @@ class ChildSettingsTest(unittest.TestCase):
                 "warm": "auto",
                 "debug": True,
                 "pdb": True,
+                "debug_adapter": 7,
                 "terminal": path_of_input(),
             },
         )
