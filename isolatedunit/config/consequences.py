@@ -32,6 +32,8 @@ def with_consequences(options: Options) -> Options:
     if options.last_failed and options.history is None:
         raise OptionError("--last-failed: this needs a history; remove --history none.")
     options = with_debugging(with_hash_seed(options))
+    if options.trace_imports:  # what a template has imported, no test's process imports
+        options = replace(options, fork_after="start")
     return replace(options, shuffle=True) if options.seed is not None else options
 
 

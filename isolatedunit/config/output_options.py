@@ -137,6 +137,12 @@ class OutputOptions:
         metavar="PORT",
         flag_alone="5678",
     )
+    trace_imports: bool = option(
+        False,
+        flag,
+        "show what the tests' processes import, as a tree, and how long it takes; each imports its modules itself",
+        "--trace-imports",
+    )
     keep_scratch: bool = option(
         False,
         flag,

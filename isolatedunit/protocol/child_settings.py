@@ -16,7 +16,8 @@ class ChildSettings(Typed):
     *memory_limit* and *memory_growth_limit* are in bytes; None is no limit. *cgroup* is the file to which a process
     writes its id to become a member of the child's control group. *hunt_leaks* is how often each test is run to
     find out whether it leaks, 0 for no such hunt. *profiler* is the name of the profiler to run tests under, whose
-    files go to *profile_directory*; None where nobody asked for a profile.
+    files go to *profile_directory*; None where nobody asked for a profile. What the child imports is
+    recorded in a file in *import_directory*, unless that is None.
 
     *isolation* is the option. *shares_process*: there is more than one test for this child. *prebuilt*: a template that
     has loaded the module of the test may prepare the test before it forks the child. *directory* is the temporary
@@ -45,6 +46,7 @@ class ChildSettings(Typed):
     hunt_leaks: int = 0
     profiler: str | None = None
     profile_directory: str | None = None
+    import_directory: str | None = None
     directory: str | None = None
     passing_subtests: bool = False
     warm: str = "auto"

@@ -140,6 +140,41 @@ class PipeTest(ProjectTestCase):
         self.assertEqual(self.session("me\n", "--debug", "test_it.It.test_asks")[0], 0)
 
 
+class ImportsTest(ProjectTestCase):
+    def test_what_the_process_of_a_test_imports(self) -> None:
+        self.write("shop.py", "import csv\nimport nosuch\n")
+        self.write("cart.py", "try:\n    import shop\nexcept ImportError:\n    pass\n")
+        self.write(
+            "test_it.py",
+            """
+            import unittest
+            import cart
+
+            class It(unittest.TestCase):
+                def test_it(self):
+                    import colorsys
+                    import os
+                    os.write = lambda *_: 0  # the test's own
+                    os.closerange(0, 200)
+                    import shop
+            """,
+        )
+        for method in START_METHODS:
+            with self.subTest(method):
+                ended = self.run_here("test_it", "--trace-imports", "--start-method", method)
+                lines = ended.output.splitlines()
+                at = next(number for number, line in enumerate(lines) if line.startswith("Imports: "))
+                self.assertRegex(lines[at], r"^Imports: \d+ modules in 1 process, [\d.]+ ms in all$")
+                names = [
+                    (line[23:], line) for line in lines[at + 2 :] if line.startswith(" ") and "that took" not in line
+                ]
+                above = {name.strip(): len(name) - len(name.lstrip()) for name, _ in names}
+                self.assertEqual((above["test_it"], above["cart"], above["shop"]), (0, 2, 4), ended.output)
+                (test,) = ended.tests().values()
+                self.assertEqual(test["message"], "No module named 'nosuch'")
+                self.assertEqual(test["traceback"].count("\n  File "), 2, "the frames of the test, and no others")
+
+
 @unittest.skipIf(optional("debugpy") is None, "needs debugpy")
 class EditorTest(ProjectTestCase):
     """An editor attaches to debugpy's adapter."""
