@@ -16,14 +16,14 @@ class ChildSettings(Typed):
     *memory_limit* and *memory_growth_limit* are in bytes; None is no limit. *cgroup* is the file to which a process
     writes its id to become a member of the child's control group. *hunt_leaks* is how often each test is run to
     find out whether it leaks, 0 for no such hunt. *profiler* is the name of the profiler to run tests under, whose
-    files go to *profile_directory*; None where nobody asked for a profile. What the child imports is
-    recorded in a file in *import_directory*, unless that is None.
+    files go to *profile_directory*; None where nobody asked for a profile.
 
     *isolation* is the option. *shares_process*: there is more than one test for this child. *prebuilt*: a template that
     has loaded the module of the test may prepare the test before it forks the child. *directory* is the temporary
     directory of a function that is called; tests have none. *passing_subtests*: subtests that pass are reported, too.
-    *warm* is the option. With *debug* the test gets the *terminal*, the path of the runner's standard input, and with
-    *pdb* also a debugger where it fails; with a *debug_adapter*, which is a port, it waits for an editor instead.
+    What the child imports is recorded in a file in *import_directory*, unless that is None. *warm* is the option. With
+    *debug* the test gets the *terminal*, the path of the runner's standard input, and with *pdb* also a debugger where
+    it fails; with a *debug_adapter*, which is a port, it waits for an editor instead.
     """
 
     failfast: bool
