@@ -241,7 +241,10 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         return result
 
     def _gather(self, origin: Origin, history: History | None = None) -> tuple[ReporterSet, ResultBridge]:
-        formatter = FailureFormatter(self.options.show_output, self.buffer, self.command_for, self.shows_source)
+        keep_diff = _keep_diff_beside(self.options.history) if self.shows_source else None
+        formatter = FailureFormatter(
+            self.options.show_output, self.buffer, self.command_for, self.shows_source, keep_diff
+        )
         bridge = ResultBridge(formatter)
         options = replace(self.options, verbosity=self.verbosity, durations=self.durations)
         write_line = self.stream.writeln
@@ -344,6 +347,15 @@ def _open_history(path: str, *, only_reads: bool) -> History:
     from isolatedunit.history.store import History  # only here: its database takes 3 ms to import
 
     return History(path, only_reads=only_reads)
+
+
+def _keep_diff_beside(history: str | None) -> Callable[[str, str], str | None] | None:
+    """What keeps diffs that are too long to show; None without a history, as such a run leaves no files."""
+    if history is None:
+        return None
+    from isolatedunit.reporters.terminal.diffs import DiffFiles  # as above: it has files beside the history
+
+    return DiffFiles(history).keep
 
 
 def _refuse_stream(stream: Any, where: str) -> None:

@@ -1,6 +1,7 @@
 """Hands the user's terminal to a test: for ``breakpoint()``, for ``input()``, and for a debugger where a test fails.
 
-Imported only for ``--debug`` and ``--pdb``. It is not sealed, since it is made of what a user sees: pdb, and the test.
+Imported only for ``--debug``, ``--pdb`` and ``--debug-adapter``, which waits for an editor instead. It is
+not sealed, since it is made of what a user sees: a debugger, and the test.
 """
 
 from __future__ import annotations
@@ -24,11 +25,17 @@ __unittest = True  # leaves this module's frames out of unittest's tracebacks
 _AT_PROMPT = ("pdb", "cmd", "bdb", "code", "codeop")
 """Modules that wait for a command; a Ctrl-C there is theirs."""
 
+_QUIETLY = "PYDEVD_DISABLE_FILE_VALIDATION"
+"""Keeps debugpy from a warning about Python's own frozen modules, which have no files to stop in."""
+
 
 def begin(settings: ChildSettings) -> None:
     """Take the terminal; from now on a Ctrl-C, a ``breakpoint()`` and, with ``--pdb``, a failure open the debugger."""
     if settings.terminal is not None:
         _take_terminal(settings.terminal)
+    if settings.debug_adapter is not None:
+        _wait_for_editor(settings.debug_adapter)
+        return
     sys.breakpointhook = sys.__breakpointhook__
     signal.signal(signal.SIGINT, _enter)
     if settings.pdb:
@@ -46,6 +53,21 @@ def _take_terminal(path: str) -> None:
     os.dup2(descriptor, 0)
     os.close(descriptor)
     sys.stdin = sys.__stdin__ = open(0, encoding=sys.stdout.encoding, errors="replace", closefd=False)  # type: ignore[misc] # noqa: SIM115
+
+
+def _wait_for_editor(port: int) -> None:
+    """Wait until an editor has attached to *port*; from then on ``breakpoint()`` stops there."""
+    is_new = _QUIETLY not in os.environ
+    os.environ.setdefault(_QUIETLY, "1")
+    import debugpy
+
+    _, port = debugpy.listen(("127.0.0.1", port))
+    if is_new:
+        del os.environ[_QUIETLY]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    print(f"isolatedunit: waiting for an editor to attach to 127.0.0.1:{port}", file=sys.stderr, flush=True)
+    debugpy.wait_for_client()
+    sys.breakpointhook = debugpy.breakpoint
 
 
 def _enter(_signal: int, frame: Any) -> None:

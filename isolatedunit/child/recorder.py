@@ -243,6 +243,7 @@ class Recorder(unittest.TestResult):
             if kind == "addFailure":  # before unittest takes its own frames out of the traceback
                 shown = [cut(side, MAX_SIDE) for side in tracebacks.compared(err[2])]
                 sides = dict(zip(("expected", "actual"), shown, strict=False))
+                sides["diff"] = cut(tracebacks.omitted_diff(err[2]))
             add(test, err)
             text = kept[-1][1]
         except BaseException:  # a local variable's repr raised, or an audit hook; or `traceback` is a mock

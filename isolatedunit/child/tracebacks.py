@@ -152,3 +152,16 @@ def compared(trace: TracebackType | None) -> list[str]:
             return [side if type(side) is str else show(side) for side in sides]
         trace = trace.tb_next
     return []
+
+
+def omitted_diff(trace: TracebackType | None) -> str:
+    """The diff that unittest left out of the message of an ``assertEqual``, or one of its kin; else empty."""
+    while trace is not None:
+        outside, inside = trace.tb_frame.f_globals, trace.tb_frame.f_locals
+        if "__unittest" in outside and trace.tb_frame.f_code.co_name.startswith("assert"):
+            diff, test = inside.get("diffMsg", inside.get("diff")), inside.get("self")
+            if type(diff) is str:  # no other kind of diff has been cut
+                longest = getattr(test, "maxDiff", None)
+                return diff.lstrip("\n") if type(longest) is int and len(diff) > longest else ""
+        trace = trace.tb_next
+    return ""

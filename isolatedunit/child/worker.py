@@ -91,6 +91,7 @@ def execute(
             if command.settings.debug:
                 from isolatedunit.child import debugging
 
+                reporter.flush()  # an editor may take its time, and this process is ready
                 debugging.begin(command.settings)
             if isinstance(command, RunFunction):
                 exit_code = _call_function(command, reporter, spawned)
@@ -141,6 +142,10 @@ def _run_tests(
     settings = command.settings
     tracker = cleanup.make_tracker(settings)
     grown: list[dict[str, Any]] = []
+    if settings.import_directory is not None:
+        from isolatedunit.instrumentation import imports
+
+        imports.begin(os.path.join(settings.import_directory, str(os.getpid())))
     end_profile = _begin_profile(settings)
     recorder = _run_suite(command, reporter, finder, fixture_snapshot, tracker, grown)
     if end_profile is not None and not reporter.is_twin:

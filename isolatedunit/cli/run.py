@@ -149,7 +149,7 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
     is_run = past is None
     options = with_debugging(with_hash_seed(wanted.options)) if is_run else wanted.options
     with deferring_interrupts(), ExitStack() as closing:
-        if options.debug:
+        if options.debug and options.debug_adapter is None:
             closing.enter_context(_lending_terminal())
         prestarted = _begin_template(options, closing) if is_run else None
         display = _display_of(options) if is_run else None

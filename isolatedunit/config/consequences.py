@@ -32,10 +32,12 @@ def with_consequences(options: Options) -> Options:
     if options.last_failed and options.history is None:
         raise OptionError("--last-failed: this needs a history; remove --history none.")
     options = with_debugging(with_hash_seed(options))
+    if options.trace_imports:  # what a template has imported, no test's process imports
+        options = replace(options, fork_after="start")
     return replace(options, shuffle=True) if options.seed is not None else options
 
 
-NOT_WHILE_DEBUGGING: dict[str, Any] = {
+_NOT_WHILE_DEBUGGING: dict[str, Any] = {
     "process_timeout": None,
     "slow_after": None,
     "cpu_limit": None,
@@ -45,12 +47,24 @@ NOT_WHILE_DEBUGGING: dict[str, Any] = {
     "retries": 0,
     "hunt_leaks": 0,
 }
-"""What no test has while it is debugged, whatever its class says."""
+
+
+def fixed_while_debugging(options: Options) -> dict[str, Any]:
+    """The options that no test sets for itself while it is debugged, whatever its class says, with their values."""
+    if options.debug_adapter is None:
+        return _NOT_WHILE_DEBUGGING
+    # debugpy's process, which serves the editor, ends when the editor has hung up
+    return {**_NOT_WHILE_DEBUGGING, "leaks": "ignore"}
 
 
 def with_debugging(options: Options) -> Options:
-    """The options; if tests are debugged, without what would end or hide a test while somebody looks at it."""
-    if not (options.debug or options.pdb):
+    """The options; if tests are debugged, without what would end or hide a test while somebody looks at it.
+
+    Raises `OptionError` if there is no adapter that an editor could attach to.
+    """
+    if options.debug_adapter is not None:
+        _need_adapter(options.debug_adapter)
+    elif not (options.debug or options.pdb):
         return options
     # what runs once for all tests of a class would run in a process without a terminal
     fork_after = "import" if options.fork_after == "fixtures" else options.fork_after
@@ -63,8 +77,28 @@ def with_debugging(options: Options) -> Options:
         run_timeout=None,
         coverage=False,
         profile=None,
-        **NOT_WHILE_DEBUGGING,
+        **fixed_while_debugging(options),
     )
+
+
+def _need_adapter(port: int) -> None:
+    """Raise `OptionError` if debugpy is missing, or if its port is taken."""
+    import socket
+    from importlib.util import find_spec
+
+    if find_spec("debugpy") is None:
+        raise OptionError(
+            "--debug-adapter needs the package debugpy; install it with: pip install 'isolatedunit[debug]'."
+        )
+    with socket.socket() as probe:
+        if os.name == "posix":  # as debugpy does: a test that has just ended does not keep its port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as exception:
+            raise OptionError(
+                f"--debug-adapter: port {port} cannot be used: {exception.strerror}; name another, or 0 for a free one."
+            ) from exception
 
 
 def with_hash_seed(options: Options) -> Options:

@@ -248,6 +248,15 @@ def address(value: Any) -> tuple[str, int] | None:
     return host or "127.0.0.1", int(port)
 
 
+@expects("a port from 1 to 65535, or 0 for one that is free")
+def port(value: Any) -> int | None:
+    """A port, 0 for any that is free, or None."""
+    number = whole_or_none(value)
+    if number is not None and number > 65535:
+        raise ValueError
+    return number
+
+
 @expects("K/N, such as 1/4, with K from 1 to N")
 def shard(value: Any) -> tuple[int, int] | None:
     """``K/N``: the K-th of N parts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from isolatedunit.config.converters import Choice, Reader, address, flag, text
+from isolatedunit.config.converters import Choice, Reader, address, flag, port, text
 
 
 def option(default: Any, read: Reader, words: str, *flags: str, per_test: bool = False, **more: Any) -> Any:
@@ -128,7 +128,21 @@ class OutputOptions:
     pdb: bool = option(
         False, flag, "as --debug, and open the debugger where a test fails, with its fixtures still up", "--pdb"
     )
-
+    debug_adapter: int | None = option(
+        None,
+        port,
+        "as --debug, and each test waits for an editor to attach, on port 5678, or PORT with --debug-adapter=PORT; "
+        "needs isolatedunit[debug]",
+        "--debug-adapter",
+        metavar="PORT",
+        flag_alone="5678",
+    )
+    trace_imports: bool = option(
+        False,
+        flag,
+        "show what the tests' processes import, as a tree, and how long it takes; each imports its modules itself",
+        "--trace-imports",
+    )
     keep_scratch: bool = option(
         False,
         flag,

@@ -162,6 +162,7 @@ class Launcher:
 
             values["terminal"] = path_of_input()
         values["warnings"], values["ipc"] = self._warnings, options.enable_ipc
+        values["import_directory"] = self._measuring.imports
         if profile is not None:
             values["profiler"], values["profile_directory"] = options.profiler, profile
         # what is as it is by default need not travel

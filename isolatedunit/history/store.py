@@ -231,14 +231,9 @@ class History:
         self.problem = f"{self._path}: {exception}{advice}"
 
     def _make_directory(self) -> None:
-        directory = os.path.dirname(self._path)
-        if not os.path.isdir(directory):
-            os.makedirs(directory, mode=0o700, exist_ok=True)  # another run may have made it a moment ago
-            # so that it does not become a part of the project
-            with open(os.path.join(directory, ".gitignore"), "w", encoding="utf-8", opener=_open_private) as file:
-                file.write("*\n")
+        make_directory(os.path.dirname(self._path))
         # SQLite would make it readable for everybody; its journal gets the mode of the file
-        os.close(_open_private(self._path, os.O_RDWR | os.O_CREAT))
+        os.close(open_private(self._path, os.O_RDWR | os.O_CREAT))
 
     @property
     def _is_there(self) -> bool:
@@ -298,7 +293,15 @@ def _refuse_to_wait(status: int, _remaining: int, _total: int) -> None:
         raise sqlite3.OperationalError("database is locked")
 
 
-def _open_private(path: str, flags: int) -> int:
+def make_directory(directory: str) -> None:
+    """Make the directory of the history, which is no part of the project; does nothing if it is there."""
+    if not os.path.isdir(directory):
+        os.makedirs(directory, mode=0o700, exist_ok=True)  # another run may have made it a moment ago
+        with open(os.path.join(directory, ".gitignore"), "w", encoding="utf-8", opener=open_private) as file:
+            file.write("*\n")
+
+
+def open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 

@@ -1,4 +1,4 @@
-"""Sets up the optional measurements in the processes of a run: coverage and profiles."""
+"""Sets up the optional measurements in the processes of a run: coverage, profiles, and traces of imports."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ def need_measuring(options: Options) -> None:
 
 
 class Measuring:
-    """The directories for `coverage` and `profile` data, made by *make*; None for a measurement not requested."""
+    """The directories for data on `coverage`, `profile` and `imports`, made by *make*; None for what nobody wants."""
 
     def __init__(self, options: Options, make: Callable[[str], str]) -> None:
         self._options = options
         self.coverage = make("coverage") if options.coverage else None
         self.profile = None if options.profile is None else make("profile")
+        self.imports = make("imports") if options.trace_imports else None
 
     def conclude(self) -> Iterator[str]:
         """Combine the data that the processes have written; yields messages for the user."""
@@ -30,3 +31,7 @@ class Measuring:
             yield coverage.combine(self.coverage)
         if self.profile is not None and self._options.profile is not None:
             yield profiler.combine(self._options.profiler, self.profile, self._options.profile)
+        if self.imports is not None:
+            from isolatedunit.instrumentation import imports  # few runs need it
+
+            yield from imports.combine(self.imports)

@@ -92,7 +92,8 @@ class Note:
     *kind* is the method's name; ``addSubTest`` stands for a subtest that passed, and is there only if somebody wants to
     hear of it. *text* is the formatted traceback or the reason of a skip, *message* the exception's text, *exception*
     the name of its class. *subtest* has ``id`` and ``description``. *expected* and *actual* show the two sides of a
-    comparison that failed, *source* the lines of the test around the place where it failed.
+    comparison that failed, *source* the lines of the test around the place where it failed. *diff* is that of a
+    comparison whose text does not have it, since it is too long for unittest.
     """
 
     kind: str
@@ -103,6 +104,7 @@ class Note:
     expected: str | None = None
     actual: str | None = None
     source: str = ""
+    diff: str = ""
 
     def makes_sense(self) -> bool:
         """Whether unittest has such a method, and a subtest has all that distinguishes it from others."""

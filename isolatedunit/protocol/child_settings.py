@@ -21,8 +21,9 @@ class ChildSettings(Typed):
     *isolation* is the option. *shares_process*: there is more than one test for this child. *prebuilt*: a template that
     has loaded the module of the test may prepare the test before it forks the child. *directory* is the temporary
     directory of a function that is called; tests have none. *passing_subtests*: subtests that pass are reported, too.
-    *warm* is the option. With *debug* the test gets the *terminal*, the path of the runner's standard input, and with
-    *pdb* also a debugger where it fails.
+    What the child imports is recorded in a file in *import_directory*, unless that is None. *warm* is the option. With
+    *debug* the test gets the *terminal*, the path of the runner's standard input, and with *pdb* also a debugger where
+    it fails; with a *debug_adapter*, which is a port, it waits for an editor instead.
     """
 
     failfast: bool
@@ -45,11 +46,13 @@ class ChildSettings(Typed):
     hunt_leaks: int = 0
     profiler: str | None = None
     profile_directory: str | None = None
+    import_directory: str | None = None
     directory: str | None = None
     passing_subtests: bool = False
     warm: str = "auto"
     debug: bool = False
     pdb: bool = False
+    debug_adapter: int | None = None
     terminal: str | None = None
 
     @property

@@ -240,7 +240,8 @@ class OutcomeNoted(Report):
     traceback or the reason of a skip, *message* its last line, *exception* the name of the exception's class. *subtest*
     has ``id``, ``description`` and ``parameters``, its ``message`` if there is one, and the representation of each
     parameter under `PARAMETER` and its name. *expected* and *actual* show both sides of a comparison that failed,
-    *source* the lines around. The kind ``addSubTest`` of a subtest that passed is sent only if the settings say so.
+    *source* the lines around, and *diff* is what unittest left out of the text. The kind ``addSubTest`` of a subtest
+    that passed is sent only if the settings say so.
     """
 
     test: int | None = None
@@ -253,6 +254,7 @@ class OutcomeNoted(Report):
     expected: str | None = None
     actual: str | None = None
     source: str = ""
+    diff: str = ""
 
     KINDS = ("addError", "addExpectedFailure", "addFailure", "addSkip", "addSubTest", "addUnexpectedSuccess")
 

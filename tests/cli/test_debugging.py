@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import unittest
@@ -137,6 +138,88 @@ class PipeTest(ProjectTestCase):
 
     def test_input(self) -> None:
         self.assertEqual(self.session("me\n", "--debug", "test_it.It.test_asks")[0], 0)
+
+
+class ImportsTest(ProjectTestCase):
+    def test_what_the_process_of_a_test_imports(self) -> None:
+        self.write("shop.py", "import csv\nimport nosuch\n")
+        self.write("cart.py", "try:\n    import shop\nexcept ImportError:\n    pass\n")
+        self.write(
+            "test_it.py",
+            """
+            import unittest
+            import cart
+
+            class It(unittest.TestCase):
+                def test_it(self):
+                    import colorsys
+                    import os
+                    os.write = lambda *_: 0  # the test's own
+                    os.closerange(0, 200)
+                    import shop
+            """,
+        )
+        for method in START_METHODS:
+            with self.subTest(method):
+                ended = self.run_here("test_it", "--trace-imports", "--start-method", method)
+                lines = ended.output.splitlines()
+                at = next(number for number, line in enumerate(lines) if line.startswith("Imports: "))
+                self.assertRegex(lines[at], r"^Imports: \d+ modules in 1 process, [\d.]+ ms in all$")
+                names = [
+                    (line[23:], line) for line in lines[at + 2 :] if line.startswith(" ") and "that took" not in line
+                ]
+                above = {name.strip(): len(name) - len(name.lstrip()) for name, _ in names}
+                self.assertEqual((above["test_it"], above["cart"], above["shop"]), (0, 2, 4), ended.output)
+                (test,) = ended.tests().values()
+                self.assertEqual(test["message"], "No module named 'nosuch'")
+                self.assertEqual(test["traceback"].count("\n  File "), 2, "the frames of the test, and no others")
+
+
+@unittest.skipIf(optional("debugpy") is None, "needs debugpy")
+class EditorTest(ProjectTestCase):
+    """An editor attaches to debugpy's adapter."""
+
+    def session(self, test: str, line: int, *arguments: str) -> None:
+        """Stop in *line* of a test with an editor, look at a variable, and go on; the test passes."""
+        from tests.support.debug_adapter import Editor
+
+        path = self.write("test_it.py", TESTS)
+        process = self.start_here("--debug-adapter=0", test, *arguments, text=True)
+        assert process.stdout is not None
+        before = ""
+        while (found := re.search(r"waiting for an editor to attach to 127.0.0.1:(\d+)\n", before)) is None:
+            more = process.stdout.readline()
+            self.assertTrue(more, before)
+            before += more
+        editor = Editor(int(found[1]))
+        self.addCleanup(editor.close)
+        editor.stop_at(path, line)
+        editor.start()
+        thread = editor.wait_for("stopped")["threadId"]
+        frame = editor.ask("stackTrace", threadId=thread)["stackFrames"][0]
+        self.assertEqual((frame["name"], frame["line"]), (test.rpartition(".")[2], line))
+        shown = editor.ask("evaluate", expression="value, self.here, self.above", frameId=frame["id"])
+        self.assertEqual(shown["result"], "(41, 'test is up', 'class is up')")
+        editor.ask("continue", threadId=thread)
+        editor.wait_for("terminated")
+        rest = process.stdout.read()
+        self.assertEqual(process.wait(PATIENCE), 0, rest)
+        self.assertIn("1 passed, 0 failed, 0 skipped", rest)
+        self.assertNotIn("Warning", before + rest)
+        self.assertNotIn("left", rest)  # debugpy's own processes and threads are no leaks of the test
+
+    def test_breakpoints(self) -> None:
+        line = 1 + TESTS.lstrip("\n").splitlines().index("            value += 1")
+        for method in START_METHODS:
+            with self.subTest(method):
+                self.session("test_it.It.test_breakpoint", line, "--start-method", method, "--leaks", "fail")
+
+    def test_a_port_that_is_taken(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            ended = self.run_here(f"--debug-adapter={port}", report=False)
+        self.assertEqual(ended.exit_code, 2)
+        self.assertRegex(ended.output, f"^isolatedunit: --debug-adapter: port {port} cannot be used: .*another, or 0")
 
 
 @unittest.skipIf(optional("pyte") is None or os.name != "posix", "needs pyte, and a terminal")

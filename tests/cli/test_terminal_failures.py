@@ -53,6 +53,43 @@ class OutputTest(ProjectTestCase):
                 reason = r"OSError: no disk\n\n.*\n.*\n> +\d+ +raise OSError\(\"no disk\"\)\n\nTo run it again"
                 self.assertEqual(len(re.findall(reason, output)), times)
 
+    def test_a_diff_that_is_cut_is_in_a_file(self) -> None:
+        self.write(
+            "test_it.py",
+            """
+            import unittest
+
+            class It(unittest.TestCase):
+                def test_list(self):
+                    for length in (3, 400, 500):
+                        with self.subTest(length):
+                            self.assertEqual(["a" * length], ["b" * length])
+
+                def test_dict(self):
+                    self.assertEqual({"a" * 400: 1}, {"b" * 400: 1})
+
+                def test_text(self):
+                    self.assertEqual("a" * 400 + "\\ud800\\n", "b" * 400 + "\\ud800\\n")
+
+                def test_whole(self):
+                    self.maxDiff = None
+                    self.assertEqual(["a" * 400], ["b" * 400])
+            """,
+        )
+        output = self.run_here("test_it", report=False).output
+        named = re.findall("^The whole diff: (.+)$", output, re.MULTILINE)
+        expected = [f"test_it.It.test_{end}.diff" for end in ("dict", "list-2", "list", "text")]
+        self.assertEqual(sorted(named), [os.path.join(".isolatedunit", "diffs", name) for name in expected], output)
+        self.assertTrue(os.path.isfile(os.path.join(self.directory, ".isolatedunit", ".gitignore")))
+        begins = ("- {'aaa", "+ {'bbb"), ("- ['aaa", "+ ['bbb"), ("- ['aaa", "+ ['bbb"), ("- aaa", "+ bbb")
+        for name, (first, second) in zip(expected, begins, strict=True):
+            with open(os.path.join(self.directory, ".isolatedunit", "diffs", name), encoding="utf-8") as file:
+                text = file.read()
+            self.assertGreater(len(text), 640, "what unittest shows")
+            self.assertEqual(text.find(first), 0)
+            self.assertIn(f"\n{second}", text)
+        self.assertNotIn("whole diff", self.run_here("test_it", "--history", "none", report=False).output)
+
     def test_a_success_that_was_none(self) -> None:
         self.write(
             "test_it.py",

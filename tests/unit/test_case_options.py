@@ -89,6 +89,13 @@ class DebuggingTest(unittest.TestCase):
         self.assertEqual(with_debugging(options), options)
         self.assertEqual(with_debugging(Options(retries=2)), Options(retries=2))
 
+    def test_an_adapter_that_is_missing(self) -> None:
+        with (
+            unittest.mock.patch("importlib.util.find_spec", return_value=None),
+            self.assertRaisesRegex(OptionError, r"^--debug-adapter needs the package debugpy; .*isolatedunit\[debug\]"),
+        ):
+            with_debugging(Options(debug_adapter=0))
+
 
 class MisspeltTest(unittest.TestCase):
     """An attribute that looks like an option with a mistake in its name."""

@@ -284,6 +284,8 @@ class CommandLineTest(ProjectTestCase):
         given: dict[str, tuple[list[str], Any]] = {
             "debug": (["--debug"], True),
             "pdb": (["--pdb"], True),
+            "debug_adapter": (["--debug-adapter"], 5678),
+            "trace_imports": (["--trace-imports"], True),
             "keep_scratch": (["--keep-scratch"], True),
             "exclude": (["--exclude", "x", "--exclude", "a and not b"], ("*x*", "a and not b")),
             "tags": (["--tag", "slow", "--tag", "db or net"], ("slow", "db or net")),

@@ -45,6 +45,7 @@ LIVE_IMPORTS = {
     "isolatedunit.errors": "exceptions are everybody's",
     "isolatedunit.handles.result": "a plain value",
     "isolatedunit.instrumentation": "the packages that measure are within reach as they are",
+    "isolatedunit.instrumentation.imports": "begins before the tests, and holds all that it needs from then on",
     "isolatedunit.instrumentation.profiler": "begins before the tests; what fails at its end costs the profile",
     "isolatedunit.model.results": "the runner's side",
     "isolatedunit.model.subtests": "texts",

@@ -129,6 +129,18 @@ class ColourTest(ProjectTestCase):
         self.assertIn("\x1b[31mValueError: no\x1b[0m", coloured)
         self.assertIn("\n    2  before\n\x1b[31m>   3  here\x1b[0m\n", coloured)
 
+    def test_diffs(self) -> None:
+        stream = io.StringIO()
+        text = "AssertionError: 'a\\nb' != 'a\\nc'\n  a\n- b\n? ^\n+ c\n? ^\n\nStdout:\n- a list\n"
+        FilteredStream(stream, add_colours()).write("- before\n" + text)
+        coloured = stream.getvalue()
+        self.assertEqual(re.sub("\x1b\\[\\d+m", "", coloured), "- before\n" + text)
+        red, green, cyan, end = "\x1b[31m", "\x1b[32m", "\x1b[36m", "\x1b[0m"
+        diff = f"\n  a\n{red}- b{end}\n{cyan}? ^{end}\n{green}+ c{end}\n{cyan}? ^{end}\n"
+        self.assertIn(diff, coloured)
+        for plain in ("- before\n", "\n- a list\n"):
+            self.assertIn(plain, coloured)
+
 
 class AnnotationsTest(unittest.TestCase):
     NOTE: ClassVar[Note] = Note("addFailure", "", "1 != 2\n%, : ; ]", "AssertionError")

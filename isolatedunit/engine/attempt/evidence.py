@@ -95,13 +95,11 @@ class Evidence:
     def note(self, report: OutcomeNoted) -> bool:
         """Keep a note about a test or a fixture; returns False if that is more than can be kept."""
         self._noted += 1
-        self._characters += sum(
-            len(text or "") for text in (report.text, report.message, report.expected, report.actual, report.source)
-        )
+        shown = report.expected, report.actual, report.source, report.diff
+        self._characters += sum(len(text or "") for text in (report.text, report.message, *shown))
         count = max(1, len(self.tests))
         if self._noted > MAX_NOTES * count or self._characters > MAX_NOTED * count:
             return False
-        shown = report.expected, report.actual, report.source
         note = Note(report.kind, report.text, report.message, report.exception, report.subtest, *shown)
         if report.fixture is not None:
             self._fixtures.setdefault(report.fixture, []).append(note)

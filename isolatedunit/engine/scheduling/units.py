@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field, replace
 from typing import Any
 
-from isolatedunit.config.consequences import NOT_WHILE_DEBUGGING
+from isolatedunit.config.consequences import fixed_while_debugging
 from isolatedunit.config.options import Options, overriding
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.scheduling.fixtures import Fixture
@@ -63,7 +63,8 @@ class OptionsOf:
             return self._options
         values = {**self._from_patterns(test.id), **test.overrides} if patterns else test.overrides
         if self._options.debug:
-            values = {name: value for name, value in values.items() if name not in NOT_WHILE_DEBUGGING}
+            fixed = fixed_while_debugging(self._options)
+            values = {name: value for name, value in values.items() if name not in fixed}
         if not values:
             return self._options
         key = repr(sorted(values.items()))

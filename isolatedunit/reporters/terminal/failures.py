@@ -135,19 +135,25 @@ class FailureFormatter:
     """Makes the texts of failures: with the tests' output or not, and with the command that runs a test again.
 
     *has_output* says that the text from the child includes the output already: with unittest's ``-b`` it does.
-    *shows_source* adds the lines around the place where a test failed.
+    *shows_source* adds the lines around the place where a test failed. *keep_diff* writes a diff to a file for the test
+    of a name, and gives its path.
     """
 
     show_output: str = "failed"
     has_output: bool = False
     command_for: Callable[[TestReport], str | None] = no_command
     shows_source: bool = False
+    keep_diff: Callable[[str, str], str | None] | None = None
 
     def texts(self, report: TestReport) -> list[str]:
         """The texts of the report's notes; the last error's ends with the output, as it does for unittest's ``-b``."""
         texts = [note.text for note in report.notes]
-        if self.shows_source:
-            texts = [f"{note.text}\n{note.source}" if note.source else note.text for note in report.notes]
+        for place, note in enumerate(report.notes):
+            kept = self.keep_diff(report.id, note.diff) if note.diff and self.keep_diff is not None else None
+            if kept is not None:
+                texts[place] += f"The whole diff: {kept}\n"
+            if self.shows_source and note.source:
+                texts[place] += f"\n{note.source}"
         for place in range(len(texts) - 1, -1, -1):
             if report.notes[place].kind in ("addError", "addFailure"):
                 if not self.has_output and self.show_output != "never":

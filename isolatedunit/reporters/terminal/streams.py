@@ -51,6 +51,10 @@ _LINES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"(To (?:run it again|debug it): )(.+)"), ("", _CYAN)),
     (re.compile(r"(> *\d+  .*)"), (_RED,)),
 )
+_DIFF_LINES = {"- ": _RED, "+ ": _GREEN, "? ": _CYAN, "--- ": _RED, "+++ ": _GREEN}
+"""How the lines of a diff begin, and their colours."""
+_BEFORE_DIFF = re.compile(r"(?:\w+\.)*(?:AssertionError|\w*Failure\w*): ")
+_AFTER_DIFF = ("Stdout:", "Stderr:", "To run it again: ")
 """Patterns for the lines of a failure's text, each with the colours of its groups."""
 _COLOURS_OF_BEGINNINGS = (("FAIL: ", _RED), ("ERROR: ", _RED), ("UNEXPECTED SUCCESS: ", _RED), ("skipped ", _YELLOW))
 
@@ -217,7 +221,12 @@ def add_colours() -> Filter:
 
     def colour(text: str) -> str:
         if "\n" in text[:-1]:
-            return "\n".join(map(colour_line, text.split("\n")))
+            in_diff, lines = False, []
+            for line in text.split("\n"):
+                in_diff = (in_diff and not line.startswith(_AFTER_DIFF)) or _BEFORE_DIFF.match(line) is not None
+                of_diff = _DIFF_LINES.get(line[:2]) if in_diff else None
+                lines.append(colour_line(line) if of_diff is None else colour_part(line, of_diff))
+            return "\n".join(lines)
         found = _COLOURS.get(text)
         if found is None:
             found = next((colour for word, colour in _COLOURS_OF_BEGINNINGS if text.startswith(word)), "")
