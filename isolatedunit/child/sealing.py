@@ -36,7 +36,7 @@ SEALED = frozenset(
         ),
         ("collection", "addresses bytecode fingerprints import_path locations mismatches overrides places slots tags"),
         ("handles", "descriptors endings leaving origins processes state threads tracker"),
-        ("model", "schema subtests"),
+        ("model", "schema subtests variables"),
         ("protocol", "channel child_settings messages phases pickling plain_json"),
         ("system", "cgroups grace processes secrets"),
     )

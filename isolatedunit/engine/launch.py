@@ -79,6 +79,7 @@ class Launcher:
         settings = self.settings(
             attempt.options,
             receipt=receipt,
+            slot=attempt.slot,
             shares_process=len(of_tests) > 1,
             prebuilt=self._policy.prebuilds(attempt.options, of_tests),
             track_handles=any(options.tracks_handles for options in of_tests),

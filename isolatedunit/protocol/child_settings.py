@@ -18,6 +18,7 @@ class ChildSettings(Typed):
     find out whether it leaks, 0 for no such hunt. *profiler* is the name of the profiler to run tests under, whose
     files go to *profile_directory*; None where nobody asked for a profile.
 
+    *slot* is the number of the child's slot, 0 for a child that has none, as one that lists tests.
     *isolation* is the option. *shares_process*: there is more than one test for this child. *prebuilt*: a template that
     has loaded the module of the test may prepare the test before it forks the child. *directory* is the temporary
     directory of a function that is called; tests have none. *passing_subtests*: subtests that pass are reported, too.
@@ -33,6 +34,7 @@ class ChildSettings(Typed):
     heartbeat_interval: float
     cleanup_timeout: float | None
     receipt: str | None = None
+    slot: int = 0
     isolation: str = "test"
     shares_process: bool = False
     prebuilt: bool = False

@@ -57,7 +57,9 @@ class ChildSettingsTest(unittest.TestCase):
                 "test",
             )
         )
-        command = RunTest(attempt="run/0#1", tests=[], settings=made_for(options, receipt="r", shares_process=True))
+        command = RunTest(
+            attempt="run/0#1", tests=[], settings=made_for(options, receipt="r", slot=2, shares_process=True)
+        )
         arrived: Any = decode(encode(command), COMMANDS)
         self.assertEqual(
             arrived.settings.to_dict(),
@@ -70,6 +72,7 @@ class ChildSettingsTest(unittest.TestCase):
                 "heartbeat_interval": 0.5,
                 "cleanup_timeout": 3,
                 "receipt": "r",
+                "slot": 2,
                 "isolation": "test",
                 "shares_process": True,
                 "prebuilt": False,
