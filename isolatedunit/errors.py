@@ -114,6 +114,10 @@ class CollectionError(IsolatedUnitError):
     """The tests could not be listed. The command prints the reason and exits with code 2."""
 
 
+class PreludeFailed(IsolatedUnitError):
+    """What was to be done before the first import, as the option ``preload`` says, has failed."""
+
+
 class NoSuchTest(CollectionError):
     """Names that match no test: *unknown* has a sentence for each."""
 

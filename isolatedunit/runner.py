@@ -109,6 +109,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         calls = Timeline()
         self.statistics.follow(calls)
         self._process_log = ProcessLog(logger)
+        if preload:
+            values["preload"] = preload
         options = self._read_options(options, values)
         IsolatedCaller.__init__(
             self,

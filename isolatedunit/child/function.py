@@ -8,7 +8,7 @@ import time
 import types
 import unittest
 
-from isolatedunit.child import recorder
+from isolatedunit.child import preludes, recorder
 from isolatedunit.collection.addresses import call_once, import_module
 from isolatedunit.errors import CarryError
 from isolatedunit.model.variables import SLOT_VARIABLE
@@ -85,6 +85,7 @@ def _exit_code_of(exception: SystemExit) -> int:
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
     if _go_where_the_caller_is(command):
         tracker.note_surroundings()
+    preludes.run(command.settings.preload)
     import_module({"with": command.preload})
     if command.initializer is not None:
         call_once(command.initializer)

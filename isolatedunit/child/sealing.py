@@ -31,8 +31,8 @@ SEALED = frozenset(
         (
             "child",
             "bootstrap chunk cleanup collector coverage fixtures fork_safety function heartbeat import_prefix "
-            "leak_hunt prebuilt random_seed reaper receipt recorder reporter streams suite template tracebacks "
-            "unknown_names warmth worker",
+            "leak_hunt prebuilt preludes random_seed reaper receipt recorder reporter streams suite template "
+            "tracebacks unknown_names warmth worker",
         ),
         ("collection", "addresses bytecode fingerprints import_path locations mismatches overrides places slots tags"),
         ("handles", "descriptors endings leaving origins processes state threads tracker"),

@@ -22,7 +22,17 @@ import struct
 import sys
 import time
 
-from isolatedunit.child import cleanup, fixtures, heartbeat, import_prefix, random_seed, receipt, streams, worker
+from isolatedunit.child import (
+    cleanup,
+    fixtures,
+    heartbeat,
+    import_prefix,
+    preludes,
+    random_seed,
+    receipt,
+    streams,
+    worker,
+)
 from isolatedunit.child.fork_safety import open_channels, what_forbids_forking
 from isolatedunit.child.prebuilt import note_import, prepare
 from isolatedunit.child.reaper import (
@@ -171,12 +181,15 @@ class Template:
         pipe = channel.PipeEnd(descriptor, descriptor)
         channel.current = pipe
         template = Template(pipe, like=self)
-        if command.prefix:
+        if command.prefix or command.preludes:
             template.grow(command)
         template.serve()
 
     def grow(self, command: ForkTemplate) -> None:
-        """Execute the imports that several modules share; what fails here is left for those modules to meet."""
+        """Run preludes, and the imports that several modules share; what fails here is left for others to meet.
+
+        What forbids to fork after preludes is reported: a user has to know that every process runs them.
+        """
         channels = open_channels()
         started = time.monotonic()
         self._holds_shared_imports = True
@@ -185,10 +198,13 @@ class Template:
         try:
             give_sigchld()
             random_seed.watch()
+            preludes.run(command.preludes)
             import_module({"path": command.path})
             import_prefix.execute(command.prefix)
             _collect_new_garbage()
             self._unsafe = what_forbids_forking(channels)
+            if command.preludes and self._unsafe is not None:
+                self._report(LoadFinished, duration=time.monotonic() - started, unsafe=self._unsafe)
         except BaseException as exception:
             self._unsafe = f"an exception ({exception!r:.200})"
         random_seed.look()

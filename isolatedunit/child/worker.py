@@ -6,7 +6,7 @@ import os
 import time
 import unittest
 
-from isolatedunit.child import cleanup, warmth
+from isolatedunit.child import cleanup, preludes, warmth
 from isolatedunit.child.heartbeat import arm_heartbeat
 from isolatedunit.child.prebuilt import run_prepared
 from isolatedunit.child.receipt import (
@@ -208,6 +208,7 @@ def _find(command: RunTest, finder: Finder) -> list[Any]:
     found: list[Any] = []
     for planned in command.tests:
         try:
+            preludes.run(command.settings.preload)
             import_module(planned["home"])
             found.append(finder.find(planned["address"]))
         except BaseException as exception:

@@ -25,7 +25,9 @@ from isolatedunit.system.tempdir import Scratch
 _LONGEST_INTERVAL = 1e9
 
 _SAME_AS_OPTIONS = tuple(
-    name for name in ChildSettings.__annotations__ if name in TABLE and name not in ("profiler", "track_handles")
+    name
+    for name in ChildSettings.__annotations__
+    if name in TABLE and name not in ("profiler", "track_handles", "preload")
 )
 """The settings of a child that are the options of the same names."""
 
@@ -162,6 +164,7 @@ class Launcher:
             from isolatedunit.system.terminal import path_of_input
 
             values["terminal"] = path_of_input()
+        values["preload"] = list(options.preload)
         values["warnings"], values["ipc"] = self._warnings, options.enable_ipc
         if profile is not None:
             values["profiler"], values["profile_directory"] = options.profiler, profile

@@ -181,6 +181,7 @@ class Run:
             coverage=self._measuring.coverage,
             prestarted=prestarted,
             hash_seed=self.options.hash_seed,
+            preload=self.options.preload,
             keeps_files=self._kept_in,
         )
 

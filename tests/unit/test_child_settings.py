@@ -53,13 +53,13 @@ class ChildSettingsTest(unittest.TestCase):
                     "profile": "profiles",
                     "debug": True,
                     "pdb": True,
+                    "preload": ["setup_of:begin"],
                 },
                 "test",
             )
         )
-        command = RunTest(
-            attempt="run/0#1", tests=[], settings=made_for(options, receipt="r", slot=2, shares_process=True)
-        )
+        settings = made_for(options, receipt="r", slot=2, shares_process=True)
+        command = RunTest(attempt="run/0#1", tests=[], settings=settings)
         arrived: Any = decode(encode(command), COMMANDS)
         self.assertEqual(
             arrived.settings.to_dict(),
@@ -73,6 +73,7 @@ class ChildSettingsTest(unittest.TestCase):
                 "cleanup_timeout": 3,
                 "receipt": "r",
                 "slot": 2,
+                "preload": ["setup_of:begin"],
                 "isolation": "test",
                 "shares_process": True,
                 "prebuilt": False,
