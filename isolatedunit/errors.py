@@ -24,6 +24,10 @@ class BackendUnavailable(IsolatedUnitError):
     """This system does not support the requested way of starting children."""
 
 
+class ForkRefused(BackendUnavailable):
+    """The process that tests were to be forked from has what its forks would lose or share."""
+
+
 class SpawnError(IsolatedUnitError):
     """A child could not be started.
 

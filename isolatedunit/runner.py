@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 from unittest.runner import _WritelnDecorator
 
-from isolatedunit.backends.registry import open_backend
+from isolatedunit.backends.registry import fork_here, open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
 from isolatedunit.collection.from_suite import plan_suite
 from isolatedunit.config.consequences import with_consequences
@@ -58,6 +58,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     configuration files and the defaults, in this order. ``IsolatedTestRunner(logger, options)`` works as well: *logger*
     then logs the processes of ``enable_process_logging``. *listeners* receive all events of the run: functions, or
     objects with a method ``handle``. One that raises receives no more, and the runner prints why.
+
+    With ``template="fork"``, which is for POSIX, tests run in forks of the process that calls `run`, as it is then, and
+    not of an interpreter that has imported nothing else: what was set up before is set up in each of them.
     Raises `OptionError` for an unknown option or an unusable value.
     """
 
@@ -92,6 +95,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         preload: Sequence[str] = (),
         initializer: Callable[..., Any] | None = None,
         initargs: Sequence[Any] = (),
+        template: str = "pristine",
         **values: Any,
     ) -> None:
         if not isinstance(descriptions, int):  # the second of (logger, options)
@@ -109,9 +113,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         calls = Timeline()
         self.statistics.follow(calls)
         self._process_log = ProcessLog(logger)
-        if preload:
-            values["preload"] = preload
-        options = self._read_options(options, values)
+        self._forks_here = _read_template(template)
+        options = self._read_options(options, {**values, "preload": preload} if preload else values)
         IsolatedCaller.__init__(
             self,
             [calls, self.statistics, self._process_log, *self._listeners],
@@ -148,7 +151,11 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         if given is not None:
             options, self._sdk_of_options = options_from(given, options, type(self).__name__)
         refuse_milliseconds(values, type(self).__name__)
-        return with_consequences(options.with_values(values, type(self).__name__))
+        options = options.with_values(values, type(self).__name__)
+        if self._forks_here:
+            # preludes come before the first import of a process, and this one has imported what it needs
+            options = replace(options, start_method="forkserver", preload=())
+        return with_consequences(options)
 
     def get_statistics(self) -> RunStatistics:
         """The costs of this runner's runs and calls so far, in seconds and bytes: attributes, or items by name."""
@@ -159,13 +166,32 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     def run(self, test: Any) -> Any:
         """Run a test or suite that exists in this process, and return the result, as unittest does.
 
-        After a Ctrl-C, prints the results so far and raises `KeyboardInterrupt`.
+        After a Ctrl-C, prints the results so far and raises `KeyboardInterrupt`. With ``template="fork"``, raises
+        `ForkRefused` if this process has threads or network connections, which its forks would lose or share.
         """
         self._scope = "tests"
-        result = self._run(lambda run: plan_suite(test, run.warn))
+        result = self._run_in_forks(test) if self._forks_here else self._run(lambda run: plan_suite(test, run.warn))
         if self.interrupted:
             raise KeyboardInterrupt
         return result
+
+    def _run_in_forks(self, suite: Any) -> Any:
+        from isolatedunit.collection.from_suite import plan_inherited
+
+        warnings: list[str] = []
+        tests, originals, inherited = plan_inherited(suite, warnings.append)
+
+        def plan(run: Run) -> tuple[Sequence[PlannedTest], Mapping[int, Any]]:
+            for text in warnings:
+                run.warn(text)
+            return tests, originals
+
+        self.prestarted = fork_here(inherited)
+        try:
+            return self._run(plan)
+        finally:
+            self.prestarted.close()
+            self.prestarted = None
 
     def run_source(self, source: Mapping[str, Any]) -> Any:
         """Run the tests that *source* names. A child collects them; this process imports none of them.
@@ -340,6 +366,13 @@ def _open_history(path: str, *, only_reads: bool) -> History:
     from isolatedunit.history.store import History  # only here: its database takes 3 ms to import
 
     return History(path, only_reads=only_reads)
+
+
+def _read_template(value: str) -> bool:
+    """Whether tests run in forks of this process; raises `OptionError`."""
+    if value not in ("pristine", "fork"):
+        raise OptionError(f"template: invalid value {value!r}; expected 'pristine' or 'fork'.")
+    return value == "fork"
 
 
 def _refuse_stream(stream: Any, where: str) -> None:

@@ -75,9 +75,13 @@ class ChildSpec:
 
 
 class Prestarted(Protocol):
-    """An interpreter and a directory that exist before the *run* they are for."""
+    """An interpreter and a directory that exist before the *run* they are for.
+
+    *is_only*: no other interpreter can take its place, as it has what was made in the process that it is a fork of.
+    """
 
     run: str
+    is_only: bool
 
     def take_scratch(self) -> Scratch:
         """The run's directory. Can be taken once; the taker removes it."""

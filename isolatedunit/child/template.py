@@ -87,12 +87,19 @@ _RIGHTS_SIZE = _socket.CMSG_SPACE(4 * 4)  # for four descriptors
 class Template:
     """One template: `serve` carries out the runner's commands until the run is over or the runner is gone.
 
-    *stacks* is the descriptor of the file for its own stacks, until it has files for those of a child. *like* is the
+    *stacks* is the descriptor of the file for its own stacks, until it has files for those of a child. *finder* knows
+    what a process that is not pristine has loaded. *like* is the
     template that this process was forked from; this one starts with all that it has loaded.
     """
 
     def __init__(
-        self, pipe: PipeEnd, *, scratch: str | None = None, stacks: int | None = None, like: Template | None = None
+        self,
+        pipe: PipeEnd,
+        *,
+        scratch: str | None = None,
+        stacks: int | None = None,
+        finder: Finder | None = None,
+        like: Template | None = None,
     ) -> None:
         self._pipe = pipe
         self._scratch = scratch
@@ -103,7 +110,7 @@ class Template:
         self._commands: list[bytes] = []
         self._descriptors: list[int] = []
         self._parent = os.getppid()
-        self._finder: Finder | None = None if like is None else like._finder
+        self._finder: Finder | None = finder if like is None else like._finder
         self._tried: set[str] = set() if like is None else like._tried
         self._capture: dict[str, str] = {} if like is None else like._capture
         own = {} if stacks is None else {"stacks": stacks}
@@ -311,9 +318,8 @@ class Template:
         template._holds_fixtures = True
         template._kept = set(processes.children_of_this_process())
         channel.current = template._pipe
-        self._report(
-            FixtureProcessReady, work.attempt
-        )  # over the module template's Connection, which that does not use while it waits
+        # over the module template's Connection, which that does not use while it waits
+        self._report(FixtureProcessReady, work.attempt)
         self._socket.close()
         _close(pipe.reader, pipe.writer)
         template.serve()

@@ -253,6 +253,8 @@ class TemplatePool:
         if self._base is None:
             prestarted = self._setting.prestarted
             started = None if prestarted is None else prestarted.take_interpreter()
+            if started is None and prestarted is not None and prestarted.is_only:
+                raise SpawnError("the fork of the runner's process that has the tests is gone", lasting=True)
             self._base_process, self._base = started or launch_template(
                 self._setting.run, self._base_capture.paths, self._setting.hash_seed
             )
