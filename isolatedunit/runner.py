@@ -14,11 +14,11 @@ from unittest.runner import _WritelnDecorator
 
 from isolatedunit.backends.registry import fork_here, open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
-from isolatedunit.collection.from_suite import plan_suite
+from isolatedunit.collection.from_suite import is_django_testing, plan_inherited, plan_suite
 from isolatedunit.config.consequences import with_consequences
 from isolatedunit.config.options import Options, refuse_milliseconds
 from isolatedunit.config.sources import load_options
-from isolatedunit.engine.run import Run
+from isolatedunit.engine.run import Run, count_jobs
 from isolatedunit.engine.scheduling.selection import choose
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, Listener
@@ -39,6 +39,7 @@ from isolatedunit.system.signals import deferring_interrupts, heeding_signals
 if TYPE_CHECKING:
     from isolatedunit.backends.contract import Prestarted
     from isolatedunit.calls.options import IsolatedTestOptions
+    from isolatedunit.databases import TestDatabases
     from isolatedunit.history.store import History
     from isolatedunit.reporters.files.event_log import PastRun
     from isolatedunit.reporters.run_statistics import RunStatistics
@@ -64,12 +65,14 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     Raises `OptionError` for an unknown option or an unusable value.
     """
 
-    # only the command sets these: whether what it discovers is all that there is, lines of source (texts in a result
-    # are to be unittest's own for programs), CI annotations, the progress display, and a template started early
+    # only the command, or another face, sets these: whether what it discovers is all that there is, lines of source
+    # (texts in a result are to be unittest's own for programs), CI annotations, the test databases of this process,
+    # the progress display, and a template started early
     discovers_all = True
     shows_source = False
     annotates = False
     live: LivePage | None = None
+    databases: TestDatabases | None = None
     prestarted: Prestarted | None = None
     display: Display | None = None
     progress_lines: ProgressLines | None = None
@@ -152,9 +155,6 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             options, self._sdk_of_options = options_from(given, options, type(self).__name__)
         refuse_milliseconds(values, type(self).__name__)
         options = options.with_values(values, type(self).__name__)
-        if self._forks_here:
-            # preludes come before the first import of a process, and this one has imported what it needs
-            options = replace(options, start_method="forkserver", preload=())
         return with_consequences(options)
 
     def get_statistics(self) -> RunStatistics:
@@ -170,28 +170,50 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         `ForkRefused` if this process has threads or network connections, which its forks would lose or share.
         """
         self._scope = "tests"
-        result = self._run_in_forks(test) if self._forks_here else self._run(lambda run: plan_suite(test, run.warn))
+        if self.databases is None and is_django_testing():
+            from isolatedunit.databases import adopted
+
+            with adopted(count_jobs(self.options)) as self.databases:
+                result = self._run_in_forks(test)
+            self.databases = None
+        elif self._forks_here:
+            result = self._run_in_forks(test)
+        else:
+            result = self._run(lambda run: plan_suite(test, run.warn))
         if self.interrupted:
             raise KeyboardInterrupt
         return result
 
     def _run_in_forks(self, suite: Any) -> Any:
-        from isolatedunit.collection.from_suite import plan_inherited
-
         warnings: list[str] = []
         tests, originals, inherited = plan_inherited(suite, warnings.append)
+        before, databases = self.options, self.databases
+        # preludes come before the first import of a process, and this one has imported what it needs
+        self.options = replace(before, start_method="forkserver", preload=())
+        if databases is not None:
+            databases.fork_safely()
+            self.options = replace(self.options, max_concurrent_processes=databases.slots)
 
         def plan(run: Run) -> tuple[Sequence[PlannedTest], Mapping[int, Any]]:
             for text in warnings:
                 run.warn(text)
+            if databases is not None:
+                from isolatedunit.databases import Caretaker
+
+                run.listen(Caretaker(databases, originals, run.control.stop))
             return tests, originals
 
-        self.prestarted = fork_here(inherited)
+        self.prestarted = fork_here(inherited, None if databases is None else databases.begin)
         try:
-            return self._run(plan)
+            result = self._run(plan)
         finally:
             self.prestarted.close()
-            self.prestarted = None
+            self.prestarted, self.options = None, before
+        if databases is not None and databases.refused:
+            self.stream.writeln(f"isolatedunit: {databases.refused[0]}")
+            if result.wasSuccessful():  # the test has dealt with the exception
+                result.errors.append((suite, databases.refused[0]))
+        return result
 
     def run_source(self, source: Mapping[str, Any]) -> Any:
         """Run the tests that *source* names. A child collects them; this process imports none of them.

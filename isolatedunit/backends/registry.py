@@ -8,7 +8,7 @@ a function ``open_backend(setting)``, and, if its capabilities say that it prest
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from isolatedunit.backends.contract import Backend, Prestarted, Setting
@@ -33,9 +33,12 @@ def make_prestart(start_method: str, hash_seed: int | None) -> Prestarted | None
     return prestarted
 
 
-def fork_here(tests: Sequence[Inherited]) -> Prestarted:
-    """A fork of this process as it is now, to fork *tests* from; raises `BackendUnavailable`."""
-    forked: Prestarted = _import_from(usable_start_method("forkserver"), "fork_here").ForkHere(tests)
+def fork_here(tests: Sequence[Inherited], begin: Callable[[], object] | None = None) -> Prestarted:
+    """A fork of this process as it is now, to fork *tests* from; raises `BackendUnavailable`.
+
+    In each test's process *begin* is called first.
+    """
+    forked: Prestarted = _import_from(usable_start_method("forkserver"), "fork_here").ForkHere(tests, begin)
     return forked
 
 

@@ -27,7 +27,7 @@ from isolatedunit.system.processes import set_hash_seed_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from isolatedunit.collection.addresses import Inherited
@@ -63,8 +63,11 @@ def main_over_connections(reader: Any, writer: Any) -> None:
     _serve(channel.ConnectionEnd(reader, writer))
 
 
-def main_in_fork(descriptor: int, tests: Sequence[Inherited]) -> None:
-    """Be the base template in a fork of the runner's process, which has *tests*. Does not return."""
+def main_in_fork(descriptor: int, tests: Sequence[Inherited], begin: Callable[[], object] | None) -> None:
+    """Be the base template in a fork of the runner's process, which has *tests*. Does not return.
+
+    Each test's process first calls *begin*.
+    """
     end = move_out_of_the_way(descriptor)
     pipe = channel.PipeEnd(end, end)
     try:
@@ -80,7 +83,7 @@ def main_in_fork(descriptor: int, tests: Sequence[Inherited]) -> None:
 
     gc.collect()
     reaper.take_sigchld()
-    finder = Finder(inherited=tests)
+    finder = Finder(inherited=tests, begin=begin)
     template.Template(pipe, scratch=prepare.scratch, stacks=stacks, finder=finder).serve()
 
 

@@ -206,6 +206,9 @@ def _run_suite(
 def _find(command: RunTest, finder: Finder) -> list[Any]:
     """The tests; in the place of each that is not found, the exception that says why."""
     found: list[Any] = []
+    failure = _begin(finder)
+    if failure is not None:
+        return [failure] * len(command.tests)
     for planned in command.tests:
         try:
             preludes.run(command.settings.preload)
@@ -216,6 +219,16 @@ def _find(command: RunTest, finder: Finder) -> list[Any]:
     if command.settings.isolation != "test":
         finder.match([planned["address"] for planned in command.tests], found)
     return found
+
+
+def _begin(finder: Finder) -> BaseException | None:
+    """Call what has to come before all tests of this process; the exception if it raises one."""
+    if finder.begin is not None:
+        try:
+            finder.begin()
+        except BaseException as exception:
+            return exception
+    return None
 
 
 def _begin_to_measure(

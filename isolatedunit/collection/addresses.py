@@ -39,7 +39,7 @@ from isolatedunit.protocol.pickling import call_initializer, undill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     Address = dict[str, Any]
@@ -351,10 +351,18 @@ class _OneModuleLoader(unittest.TestLoader):
 class Finder:
     """Finds tests by their addresses; loads each source once. *imports*: it imports their modules for one test only.
 
-    *inherited* are the tests that were there when this process's template was forked from the runner's process.
+    *inherited* are the tests that were there when this process's template was forked from the runner's process; *begin*
+    is then called in each test's process before anything of the test.
     """
 
-    def __init__(self, *, imports: bool = False, inherited: Sequence[Inherited] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        imports: bool = False,
+        inherited: Sequence[Inherited] = (),
+        begin: Callable[[], object] | None = None,
+    ) -> None:
+        self.begin = begin
         self._imports = imports
         self._inherited = inherited
         self._loaded: dict[str, dict[tuple[str, int], Any]] = {}

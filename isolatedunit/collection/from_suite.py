@@ -70,6 +70,12 @@ def plan_inherited(
     return planned, originals, found
 
 
+def is_django_testing() -> bool:
+    """Whether Django's test environment is set up in this process, as its own test runner does it."""
+    state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
+    return hasattr(state, "saved_data")
+
+
 def warn_of_misspelt(cls: type, warn: Callable[[str], None]) -> None:
     """Call *warn* with a sentence for each attribute of *cls* that looks like a misspelt option."""
     for text in find_misspelt(cls):
@@ -85,6 +91,11 @@ def plan_one(number: int, test: Any, class_number: int = 0, *, inherited: bool =
         reports = run_loader_made(test)
     elif inherited:
         address = {"inherited": number}
+    elif is_django_testing():
+        reports = _refused(
+            f"{identify(test)} was not run: Django has made test databases in this process, and one that is no "
+            "fork of it would open another database. Run it with manage.py test --isolated, or pytest --isolated."
+        )
     else:
         try:
             address = _address_of(test)
@@ -173,10 +184,13 @@ class _Noting(unittest.TestResult):
 
 
 def _cannot_be_carried(test: Any, exception: Exception) -> tuple[dict[str, Any], ...]:
-    text = (
+    return _refused(
         f"{identify(test)} cannot be sent to another process: its class and method alone do not recreate it, and "
         f"pickling it failed: {type(exception).__name__}: {exception}"
     )
+
+
+def _refused(text: str) -> tuple[dict[str, Any], ...]:
     return (
         {"type": "OutcomeNoted", "kind": "addError", "text": text, "message": text},
         {"type": "TestEnded", "duration": 0.0, "counted": True},

@@ -15,6 +15,10 @@ class Publisher:
         self._now = now
         self._warnings: set[str] = set()
 
+    def add(self, listener: Listener) -> None:
+        """Hand all further events to this listener, too."""
+        self._handlers.append(listener.handle)
+
     def publish(self, events: Sequence[Event]) -> None:
         """Hand each event to every listener."""
         for event in events:

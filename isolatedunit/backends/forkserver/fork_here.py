@@ -13,7 +13,7 @@ import socket
 import stat
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from isolatedunit.backends.connections import TemplateConnection, open_template_connection
@@ -32,19 +32,20 @@ if TYPE_CHECKING:
 class ForkHere(Prestarted):
     """A fork of this process as it is now, which has *tests*; raises `ForkRefused` where a fork would lose or share.
 
-    Each test comes with the outermost suite above it that has a ``run`` of its own, or None.
+    Each test comes with the outermost suite above it that has a ``run`` of its own, or None. In each test's process
+    *begin* is called first.
     """
 
     is_only = True
 
-    def __init__(self, tests: Sequence[Inherited]) -> None:
+    def __init__(self, tests: Sequence[Inherited], begin: Callable[[], object] | None = None) -> None:
         refuse_to_fork()
         self.run = os.urandom(4).hex()
         connection, theirs = open_template_connection()
         flush_standard_streams()  # what they hold would be written by the fork, too
         process_id = os.fork()
         if not process_id:
-            _be_base(connection, theirs.reader.fileno(), self.run, tests)
+            _be_base(connection, theirs.reader.fileno(), self.run, tests, begin)
         unreaped.add(process_id)
         theirs.close()
         self._started: tuple[int, TemplateConnection] | None = process_id, connection
@@ -120,7 +121,13 @@ def _describe(opened: socket.socket) -> str:
     return f"a connection to {peer!r}" if peer else ""
 
 
-def _be_base(connection: TemplateConnection, descriptor: int, run: str, tests: Sequence[Inherited]) -> NoReturn:
+def _be_base(
+    connection: TemplateConnection,
+    descriptor: int,
+    run: str,
+    tests: Sequence[Inherited],
+    begin: Callable[[], object] | None,
+) -> NoReturn:
     """In the fork: become the base template. What the process has registered for its exit is not this one's to do."""
     try:
         connection.close()
@@ -130,6 +137,6 @@ def _be_base(connection: TemplateConnection, descriptor: int, run: str, tests: S
         os.environ[RUN_VARIABLE] = add_mark(run)
         from isolatedunit.child.sealing import enter
 
-        enter("isolatedunit.child.bootstrap", in_fork=True).main_in_fork(descriptor, tests)
+        enter("isolatedunit.child.bootstrap", in_fork=True).main_in_fork(descriptor, tests, begin)
     finally:
         os._exit(1)
