@@ -140,12 +140,20 @@ class TestDatabases:
         for connection in self._cloned:
             if identify(connection) not in renewed:
                 renewed.add(identify(connection))
+                if connection.vendor == "postgresql":
+                    _end_sessions(connection, connection.creation.get_test_db_clone_settings(slot)["NAME"])
                 connection.creation.clone_test_db(suffix=slot, verbosity=0, keepdb=False)
         os.unlink(doubtful)
 
     def _note(self, text: str) -> None:
         with open(os.path.join(self._folder, "refused"), "a", encoding="utf-8") as file:
             file.write(f"{text}\n")
+
+
+def _end_sessions(connection: Any, name: str) -> None:
+    """End what still uses this database of PostgreSQL's: its server may not know yet that a killed test is gone."""
+    with connection._nodb_cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
 
 def guard(allowed: set[Identity], note: Callable[[str], None]) -> None:
