@@ -24,6 +24,10 @@ class BackendUnavailable(IsolatedUnitError):
     """This system does not support the requested way of starting children."""
 
 
+class ForkRefused(BackendUnavailable):
+    """The process that tests were to be forked from has what its forks would lose or share."""
+
+
 class SpawnError(IsolatedUnitError):
     """A child could not be started.
 
@@ -112,6 +116,10 @@ class TestNotFound(IsolatedUnitError):
 
 class CollectionError(IsolatedUnitError):
     """The tests could not be listed. The command prints the reason and exits with code 2."""
+
+
+class PreludeFailed(IsolatedUnitError):
+    """What was to be done before the first import, as the option ``preload`` says, has failed."""
 
 
 class NoSuchTest(CollectionError):

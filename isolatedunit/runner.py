@@ -9,16 +9,16 @@ import sys
 import unittest
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 from unittest.runner import _WritelnDecorator
 
-from isolatedunit.backends.registry import open_backend
+from isolatedunit.backends.registry import fork_here, open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
-from isolatedunit.collection.from_suite import plan_suite
+from isolatedunit.collection.from_suite import is_django_testing, plan_inherited, plan_suite
 from isolatedunit.config.consequences import with_consequences
 from isolatedunit.config.options import Options, refuse_milliseconds
 from isolatedunit.config.sources import load_options
-from isolatedunit.engine.run import Run
+from isolatedunit.engine.run import Run, count_jobs
 from isolatedunit.engine.scheduling.selection import choose
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, Listener
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from isolatedunit.calls.option_values import OptionValues
     from isolatedunit.calls.options import IsolatedTestOptions
     from isolatedunit.config.option_values import RunnerOptionValues
+    from isolatedunit.databases import TestDatabases
     from isolatedunit.history.store import History
     from isolatedunit.reporters.files.event_log import PastRun
     from isolatedunit.reporters.run_statistics import RunStatistics
@@ -64,15 +65,20 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     configuration files and the defaults, in this order. ``IsolatedTestRunner(logger, options)`` works as well: *logger*
     then logs the processes of ``enable_process_logging``. *listeners* receive all events of the run: functions, or
     objects with a method ``handle``. One that raises receives no more, and the runner prints why.
+
+    With ``template="fork"``, which is for POSIX, tests run in forks of the process that calls `run`, as it is then, and
+    not of an interpreter that has imported nothing else: what was set up before is set up in each of them.
     Raises `OptionError` for an unknown option or an unusable value.
     """
 
-    # only the command sets these: whether what it discovers is all that there is, lines of source (texts in a result
-    # are to be unittest's own for programs), CI annotations, the progress display, and a template started early
+    # only the command, or another face, sets these: whether what it discovers is all that there is, lines of source
+    # (texts in a result are to be unittest's own for programs), CI annotations, the test databases of this process,
+    # the progress display, and a template started early
     discovers_all = True
     shows_source = False
     annotates = False
     live: LivePage | None = None
+    databases: TestDatabases | None = None
     prestarted: Prestarted | None = None
     display: Display | None = None
     progress_lines: ProgressLines | None = None
@@ -98,6 +104,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         preload: Sequence[str] = (),
         initializer: Callable[..., Any] | None = None,
         initargs: Sequence[Any] = (),
+        template: Literal["pristine", "fork"] = "pristine",
         **values: Unpack[RunnerOptionValues],
     ) -> None:
         if not isinstance(descriptions, int):  # the second of (logger, options)
@@ -115,7 +122,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         calls = Timeline()
         self.statistics.follow(calls)
         self._process_log = ProcessLog(logger)
-        options = self._read_options(options, values)
+        self._forks_here = _read_template(template)
+        options = self._read_options(options, {**values, "preload": preload} if preload else values)
         IsolatedCaller.__init__(
             self,
             [calls, self.statistics, self._process_log, *self._listeners],
@@ -152,7 +160,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         if given is not None:
             options, self._sdk_of_options = options_from(given, options, type(self).__name__)
         refuse_milliseconds(values, type(self).__name__)
-        return with_consequences(options.with_values(values, type(self).__name__))
+        options = options.with_values(values, type(self).__name__)
+        return with_consequences(options)
 
     def get_statistics(self) -> RunStatistics:
         """The costs of this runner's runs and calls so far, in seconds and bytes: attributes, or items by name."""
@@ -163,12 +172,53 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     def run(self, test: Any) -> Any:
         """Run a test or suite that exists in this process, and return the result, as unittest does.
 
-        After a Ctrl-C, prints the results so far and raises `KeyboardInterrupt`.
+        After a Ctrl-C, prints the results so far and raises `KeyboardInterrupt`. With ``template="fork"``, raises
+        `ForkRefused` if this process has threads or network connections, which its forks would lose or share.
         """
         self._scope = "tests"
-        result = self._run(lambda run: plan_suite(test, run.warn))
+        if self.databases is None and is_django_testing():
+            from isolatedunit.databases import adopted
+
+            with adopted(count_jobs(self.options)) as self.databases:
+                result = self._run_in_forks(test)
+            self.databases = None
+        elif self._forks_here:
+            result = self._run_in_forks(test)
+        else:
+            result = self._run(lambda run: plan_suite(test, run.warn))
         if self.interrupted:
             raise KeyboardInterrupt
+        return result
+
+    def _run_in_forks(self, suite: Any) -> Any:
+        warnings: list[str] = []
+        tests, originals, inherited = plan_inherited(suite, warnings.append)
+        before, databases = self.options, self.databases
+        # preludes come before the first import of a process, and this one has imported what it needs
+        self.options = replace(before, start_method="forkserver", preload=())
+        if databases is not None:
+            databases.fork_safely()
+            self.options = replace(self.options, max_concurrent_processes=databases.slots)
+
+        def plan(run: Run) -> tuple[Sequence[PlannedTest], Mapping[int, Any]]:
+            for text in warnings:
+                run.warn(text)
+            if databases is not None:
+                from isolatedunit.databases import Caretaker
+
+                run.listen(Caretaker(databases, originals, run.control.stop))
+            return tests, originals
+
+        self.prestarted = fork_here(inherited, None if databases is None else databases.begin)
+        try:
+            result = self._run(plan)
+        finally:
+            self.prestarted.close()
+            self.prestarted, self.options = None, before
+        if databases is not None and databases.refused:
+            self.stream.writeln(f"isolatedunit: {databases.refused[0]}")
+            if result.wasSuccessful():  # the test has dealt with the exception
+                result.errors.append((suite, databases.refused[0]))
         return result
 
     def run_source(self, source: Mapping[str, Any]) -> Any:
@@ -356,6 +406,13 @@ def _keep_diff_beside(history: str | None) -> Callable[[str, str], str | None] |
     from isolatedunit.reporters.terminal.diffs import DiffFiles  # as above: it has files beside the history
 
     return DiffFiles(history).keep
+
+
+def _read_template(value: str) -> bool:
+    """Whether tests run in forks of this process; raises `OptionError`."""
+    if value not in ("pristine", "fork"):
+        raise OptionError(f"template: invalid value {value!r}; expected 'pristine' or 'fork'.")
+    return value == "fork"
 
 
 def _refuse_stream(stream: Any, where: str) -> None:

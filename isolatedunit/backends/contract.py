@@ -33,7 +33,8 @@ class Setting:
     *scratch* is the run's own directory. *warn* passes a sentence on to the user. *jobs* is the most children that run
     at once. *coverage* is the directory where processes save which lines they ran, or None if nobody wants to know.
     *prestarted* may hold an interpreter that was started before the run. *hash_seed* is the seed of hashes in every
-    interpreter of the run, None where they ignore their environment. *keeps_files* is the directory where output files
+    interpreter of the run, None where they ignore their environment. *preload* is the option: what a template runs
+    before it imports anything, so that children need not. *keeps_files* is the directory where output files
     stay that nobody writes to any more, None if they are removed.
     """
 
@@ -48,6 +49,7 @@ class Setting:
     coverage: str | None = None
     prestarted: Prestarted | None = None
     hash_seed: int | None = None
+    preload: tuple[str, ...] = ()
     keeps_files: str | None = None
 
 
@@ -73,9 +75,13 @@ class ChildSpec:
 
 
 class Prestarted(Protocol):
-    """An interpreter and a directory that exist before the *run* they are for."""
+    """An interpreter and a directory that exist before the *run* they are for.
+
+    *is_only*: no other interpreter can take its place, as it has what was made in the process that it is a fork of.
+    """
 
     run: str
+    is_only: bool
 
     def take_scratch(self) -> Scratch:
         """The run's directory. Can be taken once; the taker removes it."""

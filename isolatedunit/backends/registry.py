@@ -8,9 +8,14 @@ a function ``open_backend(setting)``, and, if its capabilities say that it prest
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit.backends.contract import Backend, Prestarted, Setting
+from isolatedunit.config.start_method import usable_start_method
+
+if TYPE_CHECKING:
+    from isolatedunit.collection.addresses import Inherited
 
 
 def open_backend(start_method: str, setting: Setting) -> Backend:
@@ -26,6 +31,15 @@ def make_prestart(start_method: str, hash_seed: int | None) -> Prestarted | None
     """
     prestarted: Prestarted | None = _import_from(start_method, "prestart").make_prestart(hash_seed)
     return prestarted
+
+
+def fork_here(tests: Sequence[Inherited], begin: Callable[[], object] | None = None) -> Prestarted:
+    """A fork of this process as it is now, to fork *tests* from; raises `BackendUnavailable`.
+
+    In each test's process *begin* is called first.
+    """
+    forked: Prestarted = _import_from(usable_start_method("forkserver"), "fork_here").ForkHere(tests, begin)
+    return forked
 
 
 def _import_from(start_method: str, module: str) -> Any:

@@ -34,8 +34,8 @@ class IsolatedCaller(CallMethods):
     `shutdown` releases its thread and processes, and so does leaving a ``with`` block. A caller that is
     garbage-collected leaves no process behind either.
 
-    Before any call its processes import the modules of *preload*, and call *initializer* with *initargs*: with
-    forkserver that happens in the templates that they are forked from.
+    Before any call its processes do what *preload* names (modules to import, perhaps with ``:`` and a function), and
+    call *initializer* with *initargs*: with forkserver that happens in the templates that they are forked from.
     """
 
     options: Options
@@ -60,7 +60,7 @@ class IsolatedCaller(CallMethods):
         self.test_sdk_options = test_sdk_options
         self._call_listeners = tuple(listeners)
         self._write_line = write_line
-        self._prepared_by = tuple(preload), initializer, tuple(initargs)
+        self._prepared_by = tuple(name.partition(":")[0] for name in preload), initializer, tuple(initargs)
         self._handlers = Handlers()
         self._pool: CallPool | None = None
         self._is_shut_down = False

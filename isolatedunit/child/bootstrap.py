@@ -20,14 +20,17 @@ from isolatedunit.child.streams import (
     write_through,
 )
 from isolatedunit.collection import bytecode, import_path
+from isolatedunit.collection.addresses import Finder
 from isolatedunit.protocol import channel
 from isolatedunit.system.monkey_patches import patch_by_gevent
 from isolatedunit.system.processes import set_hash_seed_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any
 
+    from isolatedunit.collection.addresses import Inherited
     from isolatedunit.protocol.messages import Prepare
 
 try:
@@ -60,6 +63,30 @@ def main_over_connections(reader: Any, writer: Any) -> None:
     _serve(channel.ConnectionEnd(reader, writer))
 
 
+def main_in_fork(descriptor: int, tests: Sequence[Inherited], begin: Callable[[], object] | None) -> None:
+    """Be the base template in a fork of the runner's process, which has *tests*. Does not return.
+
+    Each test's process first calls *begin*.
+    """
+    end = move_out_of_the_way(descriptor)
+    pipe = channel.PipeEnd(end, end)
+    try:
+        prepare: Any = pipe.receive()
+    except EOFError:  # the runner is gone
+        os._exit(0)
+    _begin_session()
+    stacks = _take_over_streams(pipe, prepare)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # others may hold it, so it has to stay
+            stream.reconfigure(line_buffering=True)
+    from isolatedunit.child import template
+
+    gc.collect()
+    reaper.take_sigchld()
+    finder = Finder(inherited=tests, begin=begin)
+    template.Template(pipe, scratch=prepare.scratch, stacks=stacks, finder=finder).serve()
+
+
 def _serve(pipe: channel.PipeEnd) -> None:
     try:
         prepare = pipe.receive()
@@ -69,15 +96,21 @@ def _serve(pipe: channel.PipeEnd) -> None:
         os._exit(0)
 
 
-def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
+def _take_over_streams(pipe: channel.PipeEnd, prepare: Prepare) -> int | None:
+    """Talk to the runner over *pipe*, read nothing and write to files; returns the descriptor for stacks."""
     channel.current = pipe
     redirect(os.open(os.devnull, os.O_RDONLY), 0)
     if sys.breakpointhook is sys.__breakpointhook__:
         sys.breakpointhook = refuse_breakpoint
     stacks = take_capture(prepare.capture)
+    heartbeat.answer_nudges()
+    return stacks
+
+
+def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
+    stacks = _take_over_streams(pipe, prepare)
     if "stdout" in prepare.capture:
         write_through()
-    heartbeat.answer_nudges()
     if prepare.coverage is not None:
         receipt.measure_lines(prepare.coverage)
     if prepare.role == "template":
@@ -124,7 +157,11 @@ def become_part_of_run(prepare: Prepare) -> None:
     for name in [name for name in vars(main_module) if not name.startswith("__")]:
         delattr(main_module, name)
     if prepare.own_session and hasattr(os, "setsid"):
-        try:
-            os.setsid()
-        except OSError:
-            pass  # it has one already
+        _begin_session()
+
+
+def _begin_session() -> None:
+    try:
+        os.setsid()
+    except OSError:
+        pass  # it has one already

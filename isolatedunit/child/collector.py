@@ -9,6 +9,7 @@ from types import FunctionType
 from unittest.loader import _make_failed_import_test, _make_skipped_test  # type: ignore[attr-defined]
 from unittest.util import strclass
 
+from isolatedunit.child import preludes
 from isolatedunit.child.fork_safety import open_channels, what_forbids_forking
 from isolatedunit.child.import_prefix import leading_imports
 from isolatedunit.child.recorder import Recorder, format_exception
@@ -31,7 +32,7 @@ from isolatedunit.collection.locations import location_of
 from isolatedunit.collection.overrides import DECLARES_ATTRIBUTE, find_misspelt, overrides_of
 from isolatedunit.collection.places import Places
 from isolatedunit.collection.tags import tags_of
-from isolatedunit.errors import CollectionError, OptionError
+from isolatedunit.errors import CollectionError, OptionError, PreludeFailed
 from isolatedunit.protocol.messages import ImportStarted, OutcomeNoted, TestEnded, TestsCollected
 
 TYPE_CHECKING = False
@@ -225,6 +226,7 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
     loader = Loader(reporter, command.known_bad)
     channels = open_channels()
     try:
+        preludes.run(command.settings.preload)
         found = _load(source, loader)
         if loader.unknown:
             reporter.send(TestsCollected, tests=[], last=True, unknown=loader.unknown)
@@ -234,7 +236,7 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
             source, patterns = {**source, "select": []}, source["select"]
             loader = Loader(reporter, command.known_bad)
             found = [one for one in _load(source, loader) if _is_selected(identify(one[0]), patterns)]
-    except CollectionError as exception:
+    except (CollectionError, PreludeFailed) as exception:
         reporter.send(TestsCollected, tests=[], last=True, error=str(exception))
         return
     except Exception as exception:

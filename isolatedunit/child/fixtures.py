@@ -13,7 +13,7 @@ import time
 import unittest
 from unittest.util import strclass
 
-from isolatedunit.child import cleanup, heartbeat
+from isolatedunit.child import cleanup, heartbeat, preludes
 from isolatedunit.child.receipt import filter_warnings, finish, flush_standard_streams, take_settings
 from isolatedunit.child.recorder import Recorder, format_exception
 from isolatedunit.child.reporter import Reporter
@@ -197,6 +197,7 @@ def _take_up(pipe: PipeEnd, work: SetUpFixture | TearDownFixture, reporter: Repo
 def _find(work: SetUpFixture, finder: Finder) -> Any:
     """Find the test that needs the fixture; None if it cannot be found, or not with the same class each time."""
     try:
+        preludes.run(work.settings.preload)
         import_module(work.test["home"])
         test = finder.find(work.test["address"])
     except BaseException:

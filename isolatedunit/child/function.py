@@ -8,9 +8,10 @@ import time
 import types
 import unittest
 
-from isolatedunit.child import recorder
+from isolatedunit.child import preludes, recorder
 from isolatedunit.collection.addresses import call_once, import_module
 from isolatedunit.errors import CarryError
+from isolatedunit.model.variables import SLOT_VARIABLE
 from isolatedunit.protocol.channel import MAX_MESSAGE_SIZE
 from isolatedunit.protocol.ipc import ipc
 from isolatedunit.protocol.messages import CallNoted, OutcomeNoted, RunFunction, TestEnded, TestStarted
@@ -84,6 +85,7 @@ def _exit_code_of(exception: SystemExit) -> int:
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
     if _go_where_the_caller_is(command):
         tracker.note_surroundings()
+    preludes.run(command.settings.preload)
     import_module({"with": command.preload})
     if command.initializer is not None:
         call_once(command.initializer)
@@ -128,6 +130,7 @@ def _go_where_the_caller_is(command: RunFunction) -> bool:
     """Take over the caller's environment, current directory and ``sys.path``; returns whether they were different."""
     wanted = command.environment
     wanted[RUN_VARIABLE] = os.environ[RUN_VARIABLE]
+    wanted[SLOT_VARIABLE] = os.environ[SLOT_VARIABLE]
     is_elsewhere = wanted != dict(os.environ)
     if is_elsewhere:
         for name in os.environ.keys() - wanted.keys():

@@ -134,7 +134,7 @@ def _make(address: dict[str, Any], finder: Finder) -> unittest.TestCase | None:
         _note_fixtures(cls)
         made: unittest.TestCase = cls(address["method"])
         return None if is_another(made, address) else made
-    if "source" not in address:
+    if finder.begin is not None or not ("source" in address or "inherited" in address):
         return None
     test = finder.find(address)
     if not isinstance(test, unittest.TestCase) or not finder.is_apart(test):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _warnings
 import atexit
+import os
 import sys
 import time
 import warnings
@@ -11,6 +12,7 @@ import warnings
 from isolatedunit.child import cleanup
 from isolatedunit.child.heartbeat import arm_heartbeat
 from isolatedunit.child.tracebacks import as_text
+from isolatedunit.model.variables import SLOT_VARIABLE
 from isolatedunit.protocol.messages import HandlesCleaned, WorkFinished
 
 TYPE_CHECKING = False
@@ -41,10 +43,22 @@ _filtered: str | None = None
 def take_settings(pipe: PipeEnd, settings: ChildSettings, reporter: Reporter) -> None:
     """Send reports, and heartbeats, in the way that the settings ask for."""
     pipe.receipt = settings.receipt
+    show_slot(settings.slot)
     if settings.ipc:
         arm_heartbeat(reporter.beat, settings.heartbeat_interval)
     else:
         pipe.only_receipt = True
+
+
+def show_slot(slot: int) -> None:
+    """Have the environment say which slot this process has; a template does it before it forks, if it can."""
+    number = str(slot) if slot else None
+    if os.environ.get(SLOT_VARIABLE) == number:
+        return
+    if number is None:
+        del os.environ[SLOT_VARIABLE]  # of the test that this run is a part of
+    else:
+        os.environ[SLOT_VARIABLE] = number
 
 
 def finish(

@@ -31,12 +31,12 @@ SEALED = frozenset(
         (
             "child",
             "bootstrap chunk cleanup collector coverage fixtures fork_safety function heartbeat import_prefix "
-            "leak_hunt prebuilt random_seed reaper receipt recorder reporter streams suite template tracebacks "
-            "unknown_names warmth worker",
+            "leak_hunt prebuilt preludes random_seed reaper receipt recorder reporter streams suite template "
+            "tracebacks unknown_names warmth worker",
         ),
         ("collection", "addresses bytecode fingerprints import_path locations mismatches overrides places slots tags"),
         ("handles", "descriptors endings leaving origins processes state threads tracker"),
-        ("model", "schema subtests"),
+        ("model", "schema subtests variables"),
         ("protocol", "channel child_settings messages phases pickling plain_json"),
         ("system", "cgroups grace processes secrets"),
     )
@@ -216,15 +216,36 @@ class _World:
 _world: _World | None = None
 
 
-def enter(name: str) -> Any:
-    """Seal this process's part of ours, and return *name* of it. To be called before any user code has run."""
+_OF_TESTS = tuple(f"isolatedunit.{room}" for room in ("case", "handles", "protocol", "sdk", "standalone"))
+"""Rooms with modules that tests use, and that a fork of the runner's process may have imported before it was sealed."""
+
+
+def enter(name: str, *, in_fork: bool = False) -> Any:
+    """Seal this process's part of ours, and return *name* of it. To be called before any user code has run.
+
+    *in_fork*: this process is a fork of the runner's, where some has: what is held is what that left. What tests use
+    of ours refers to the sealed modules from now on.
+    """
     spec: Any = __spec__
     inside: dict[str, Any] = {"__name__": __name__, "__builtins__": {**vars(builtins)}, "__spec__": spec}
     exec(spec.loader.get_code(__name__), inside)  # noqa: S102 - this very module must be out of reach, too
     world = inside["_world"] = inside["_World"](sys.modules["isolatedunit"])
     for sealed in SEALED:
         world.show(sealed)
+    if in_fork:
+        _refer_to_sealed()
     return world.load(name)
+
+
+def _refer_to_sealed() -> None:
+    for name, module in list(sys.modules.items()):
+        if name in SEALED or not name.startswith(_OF_TESTS):
+            continue
+        for key, value in list(vars(module).items()):
+            if isinstance(value, ModuleType) and value.__name__ in SEALED:
+                setattr(module, key, sys.modules[value.__name__])
+            elif getattr(value, "__module__", None) in SEALED and hasattr(value, "__qualname__"):
+                setattr(module, key, getattr(sys.modules[value.__module__], value.__qualname__, value))
 
 
 def _with_content(name: str, content: dict[str, Any]) -> ModuleType:

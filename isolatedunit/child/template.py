@@ -22,7 +22,17 @@ import struct
 import sys
 import time
 
-from isolatedunit.child import cleanup, fixtures, heartbeat, import_prefix, random_seed, receipt, streams, worker
+from isolatedunit.child import (
+    cleanup,
+    fixtures,
+    heartbeat,
+    import_prefix,
+    preludes,
+    random_seed,
+    receipt,
+    streams,
+    worker,
+)
 from isolatedunit.child.fork_safety import open_channels, what_forbids_forking
 from isolatedunit.child.prebuilt import note_import, prepare
 from isolatedunit.child.reaper import (
@@ -77,12 +87,19 @@ _RIGHTS_SIZE = _socket.CMSG_SPACE(4 * 4)  # for four descriptors
 class Template:
     """One template: `serve` carries out the runner's commands until the run is over or the runner is gone.
 
-    *stacks* is the descriptor of the file for its own stacks, until it has files for those of a child. *like* is the
+    *stacks* is the descriptor of the file for its own stacks, until it has files for those of a child. *finder* knows
+    what a process that is not pristine has loaded. *like* is the
     template that this process was forked from; this one starts with all that it has loaded.
     """
 
     def __init__(
-        self, pipe: PipeEnd, *, scratch: str | None = None, stacks: int | None = None, like: Template | None = None
+        self,
+        pipe: PipeEnd,
+        *,
+        scratch: str | None = None,
+        stacks: int | None = None,
+        finder: Finder | None = None,
+        like: Template | None = None,
     ) -> None:
         self._pipe = pipe
         self._scratch = scratch
@@ -93,7 +110,7 @@ class Template:
         self._commands: list[bytes] = []
         self._descriptors: list[int] = []
         self._parent = os.getppid()
-        self._finder: Finder | None = None if like is None else like._finder
+        self._finder: Finder | None = finder if like is None else like._finder
         self._tried: set[str] = set() if like is None else like._tried
         self._capture: dict[str, str] = {} if like is None else like._capture
         own = {} if stacks is None else {"stacks": stacks}
@@ -171,12 +188,15 @@ class Template:
         pipe = channel.PipeEnd(descriptor, descriptor)
         channel.current = pipe
         template = Template(pipe, like=self)
-        if command.prefix:
+        if command.prefix or command.preludes:
             template.grow(command)
         template.serve()
 
     def grow(self, command: ForkTemplate) -> None:
-        """Execute the imports that several modules share; what fails here is left for those modules to meet."""
+        """Run preludes, and the imports that several modules share; what fails here is left for others to meet.
+
+        What forbids to fork after preludes is reported: a user has to know that every process runs them.
+        """
         channels = open_channels()
         started = time.monotonic()
         self._holds_shared_imports = True
@@ -185,10 +205,13 @@ class Template:
         try:
             give_sigchld()
             random_seed.watch()
+            preludes.run(command.preludes)
             import_module({"path": command.path})
             import_prefix.execute(command.prefix)
             _collect_new_garbage()
             self._unsafe = what_forbids_forking(channels)
+            if command.preludes and self._unsafe is not None:
+                self._report(LoadFinished, duration=time.monotonic() - started, unsafe=self._unsafe)
         except BaseException as exception:
             self._unsafe = f"an exception ({exception!r:.200})"
         random_seed.look()
@@ -295,9 +318,8 @@ class Template:
         template._holds_fixtures = True
         template._kept = set(processes.children_of_this_process())
         channel.current = template._pipe
-        self._report(
-            FixtureProcessReady, work.attempt
-        )  # over the module template's Connection, which that does not use while it waits
+        # over the module template's Connection, which that does not use while it waits
+        self._report(FixtureProcessReady, work.attempt)
         self._socket.close()
         _close(pipe.reader, pipe.writer)
         template.serve()

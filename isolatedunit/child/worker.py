@@ -6,7 +6,7 @@ import os
 import time
 import unittest
 
-from isolatedunit.child import cleanup, warmth
+from isolatedunit.child import cleanup, preludes, warmth
 from isolatedunit.child.heartbeat import arm_heartbeat
 from isolatedunit.child.prebuilt import run_prepared
 from isolatedunit.child.receipt import (
@@ -211,8 +211,12 @@ def _run_suite(
 def _find(command: RunTest, finder: Finder) -> list[Any]:
     """The tests; in the place of each that is not found, the exception that says why."""
     found: list[Any] = []
+    failure = _begin(finder)
+    if failure is not None:
+        return [failure] * len(command.tests)
     for planned in command.tests:
         try:
+            preludes.run(command.settings.preload)
             import_module(planned["home"])
             found.append(finder.find(planned["address"]))
         except BaseException as exception:
@@ -220,6 +224,16 @@ def _find(command: RunTest, finder: Finder) -> list[Any]:
     if command.settings.isolation != "test":
         finder.match([planned["address"] for planned in command.tests], found)
     return found
+
+
+def _begin(finder: Finder) -> BaseException | None:
+    """Call what has to come before all tests of this process; the exception if it raises one."""
+    if finder.begin is not None:
+        try:
+            finder.begin()
+        except BaseException as exception:
+            return exception
+    return None
 
 
 def _begin_to_measure(

@@ -1,6 +1,7 @@
 """Names a test by an *address*, by which another process finds the same test.
 
-There are three kinds of address, tried in this order:
+There are three kinds of address, tried in this order, and ``{"inherited": 5}`` where children are forks of the process
+that found the tests, and have the objects themselves:
 
 * ``{"class": "package.module:Class.Inner", "method": "test_it"}``, if calling the class with the
   method's name makes the very same test. Nearly every test has this kind. The class may be found by an
@@ -38,11 +39,12 @@ from isolatedunit.protocol.pickling import call_initializer, undill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     Address = dict[str, Any]
     Source = dict[str, Any]
+    Inherited = tuple[Any, unittest.TestSuite | None]
 
 
 __unittest = True  # leaves this module's frames out of tracebacks
@@ -347,12 +349,25 @@ class _OneModuleLoader(unittest.TestLoader):
 
 
 class Finder:
-    """Finds tests by their addresses; loads each source once. *imports*: it imports their modules for one test only."""
+    """Finds tests by their addresses; loads each source once. *imports*: it imports their modules for one test only.
 
-    def __init__(self, *, imports: bool = False) -> None:
+    *inherited* are the tests that were there when this process's template was forked from the runner's process; *begin*
+    is then called in each test's process before anything of the test.
+    """
+
+    def __init__(
+        self,
+        *,
+        imports: bool = False,
+        inherited: Sequence[Inherited] = (),
+        begin: Callable[[], object] | None = None,
+    ) -> None:
+        self.begin = begin
         self._imports = imports
+        self._inherited = inherited
         self._loaded: dict[str, dict[tuple[str, int], Any]] = {}
         self._special: dict[int, unittest.TestSuite] = {}
+        self._special.update((id(test), suite) for test, suite in inherited if suite is not None)
 
     def load(self, source: Source) -> None:
         """Load *source* in advance, so that finding its tests is only a table lookup."""
@@ -371,6 +386,8 @@ class Finder:
             self.load(address["prepared"])
         if "class" in address:
             return _make(self._as_checked(address))
+        if "inherited" in address:
+            return self._inherited[address["inherited"]][0]
         if "dill" in address:
             return undill(address["dill"], finds_in_main=True)
         self.load(address["source"])

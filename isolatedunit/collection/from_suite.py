@@ -8,7 +8,8 @@ import os
 import sys
 import unittest
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 from unittest.util import strclass
 
 from isolatedunit.collection.addresses import ClassNumbers, address_by_class, identify, is_loader_made, walk
@@ -18,6 +19,9 @@ from isolatedunit.collection.places import Places
 from isolatedunit.collection.tags import tags_of
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.pickling import carry, to_dill
+
+if TYPE_CHECKING:
+    from isolatedunit.collection.addresses import Inherited
 
 Address = dict[str, Any]
 
@@ -42,19 +46,56 @@ def plan_suite(suite: Any, warn: Callable[[str], None]) -> tuple[list[PlannedTes
     return planned, originals
 
 
+_NOT_IN_A_FORK = ("start_method",)
+"""What a test cannot choose whose process is a fork of the one that found it."""
+
+
+def plan_inherited(
+    suite: Any, warn: Callable[[str], None]
+) -> tuple[list[PlannedTest], dict[int, Any], list[Inherited]]:
+    """Plan the tests of *suite* for forks of this process, which have the objects themselves.
+
+    Returns what `plan_suite` does, and the tests as the fork has to know them.
+    """
+    found = list(walk(suite))
+    class_numbers = ClassNumbers()
+    planned = []
+    for number, (test, _) in enumerate(found):
+        plan = plan_one(number, test, class_numbers.of(type(test)), inherited=True)
+        overrides = {name: value for name, value in plan.overrides.items() if name not in _NOT_IN_A_FORK}
+        planned.append(replace(plan, overrides=overrides))
+    originals = dict(enumerate(test for test, _ in found))
+    for cls in dict.fromkeys(map(type, originals.values())):
+        warn_of_misspelt(cls, warn)
+    return planned, originals, found
+
+
+def is_django_testing() -> bool:
+    """Whether Django's test environment is set up in this process, as its own test runner does it."""
+    state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
+    return hasattr(state, "saved_data")
+
+
 def warn_of_misspelt(cls: type, warn: Callable[[str], None]) -> None:
     """Call *warn* with a sentence for each attribute of *cls* that looks like a misspelt option."""
     for text in find_misspelt(cls):
         warn(text)
 
 
-def plan_one(number: int, test: Any, class_number: int = 0) -> PlannedTest:
-    """Plan a single test of this process for the engine."""
+def plan_one(number: int, test: Any, class_number: int = 0, *, inherited: bool = False) -> PlannedTest:
+    """Plan a single test of this process for the engine; an *inherited* one is found by its number, without imports."""
     cls = type(test)
     address: Address = {}
     reports: tuple[dict[str, Any], ...] = ()
     if is_loader_made(test):
         reports = run_loader_made(test)
+    elif inherited:
+        address = {"inherited": number}
+    elif is_django_testing():
+        reports = _refused(
+            f"{identify(test)} was not run: Django has made test databases in this process, and one that is no "
+            "fork of it would open another database. Run it with manage.py test --isolated, or pytest --isolated."
+        )
     else:
         try:
             address = _address_of(test)
@@ -67,7 +108,9 @@ def plan_one(number: int, test: Any, class_number: int = 0) -> PlannedTest:
         description=_description_of(test),
         class_id=strclass(cls),
         module=cls.__module__,
-        home=_home_of(address["class"].partition(":")[0] if "class" in address else cls.__module__),
+        home={}
+        if inherited
+        else _home_of(address["class"].partition(":")[0] if "class" in address else cls.__module__),
         address=address,
         overrides=overrides_of(test),
         tags=tuple(tags_of(test)),
@@ -141,10 +184,13 @@ class _Noting(unittest.TestResult):
 
 
 def _cannot_be_carried(test: Any, exception: Exception) -> tuple[dict[str, Any], ...]:
-    text = (
+    return _refused(
         f"{identify(test)} cannot be sent to another process: its class and method alone do not recreate it, and "
         f"pickling it failed: {type(exception).__name__}: {exception}"
     )
+
+
+def _refused(text: str) -> tuple[dict[str, Any], ...]:
     return (
         {"type": "OutcomeNoted", "kind": "addError", "text": text, "message": text},
         {"type": "TestEnded", "duration": 0.0, "counted": True},

@@ -187,7 +187,7 @@ def function_in(value: Any) -> types.FunctionType | None:
 
 
 def containers_for(function: types.FunctionType, cls: type) -> dict[str, Any]:
-    """The lists, tuples and dicts of which this function, what sets it up, or what they call takes something by a key."""
+    """The lists, tuples and dicts of which this function, what sets it up, or what they call takes an item by a key."""
     found: dict[str, Any] = {}
     set_up = [function_in(look_up(cls, name)[1]) for name in ("setUp", "asyncSetUp")]
     reached = [(function, 0), *((one, 0) for one in set_up if one is not None)]

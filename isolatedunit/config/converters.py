@@ -147,6 +147,18 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+@expects("a list of modules, each perhaps with a function to call, as MODULE:FUNCTION")
+def preludes(value: Any) -> tuple[str, ...]:
+    """Several names of modules, perhaps with ``:`` and the name of a function."""
+    found = texts(value)
+    for name in found:
+        module, colon, function = name.partition(":")
+        names = [*module.split("."), *(function.split(".") if colon else ())]
+        if not all(one.isidentifier() for one in names):
+            raise ValueError
+    return found
+
+
 @expects("a list of patterns")
 def patterns(value: Any) -> tuple[str, ...]:
     """Patterns of test names; a pattern without ``*`` may match anywhere in the name, as for unittest.

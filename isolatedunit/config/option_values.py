@@ -111,6 +111,8 @@ class RunnerOptionValues(TestOptionValues, total=False):
     serve_token: str | None
     debug: bool
     pdb: bool
+    debug_adapter: int | None
+    trace_imports: bool
     keep_scratch: bool
     profile: str | None
     profiler: Literal["cProfile", "pyinstrument"]
@@ -126,3 +128,4 @@ class OptionValues(RunnerOptionValues, total=False):
     buffer: bool
     tb_locals: bool
     durations: int | None
+    preload: str | Sequence[str]

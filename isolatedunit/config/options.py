@@ -22,6 +22,7 @@ from isolatedunit.config.converters import (
     flag,
     group_limits,
     jobs,
+    preludes,
     retry_reasons,
     seconds,
     size,
@@ -104,6 +105,14 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
         "standard library, and compile regular expressions",
         "--warm",
         per_test=True,
+    )
+    preload: tuple[str, ...] = option(
+        (),
+        preludes,
+        "what to do before any test module is imported, in every process that imports one: import MODULE, and call its "
+        "FUNCTION",
+        "--preload",
+        metavar="MODULE[:FUNCTION]",
     )
     parallel_by: Literal["module", "class", "test"] = option(
         "module",

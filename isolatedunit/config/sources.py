@@ -16,10 +16,12 @@ from typing import Any
 
 from isolatedunit.config.options import ALIASES, Options, check
 from isolatedunit.errors import OptionError
+from isolatedunit.model.variables import SLOT_VARIABLE
 
 ENVIRONMENT_PREFIX = "ISOLATEDUNIT_"
 CONFIG_VARIABLE = "ISOLATEDUNIT_CONFIG"
 PRESET_VARIABLE = "ISOLATEDUNIT_PRESET"
+_NO_OPTIONS = (CONFIG_VARIABLE, PRESET_VARIABLE, SLOT_VARIABLE)
 
 _GROUPS_SECTION = "isolatedunit.groups"
 _OVERRIDES_SECTIONS = "isolatedunit.overrides."
@@ -59,7 +61,7 @@ def load_options_with_origins(
     if preset is not None:
         layers += _choose_preset(preset, presets)
     for variable, value in environment.items():
-        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in (CONFIG_VARIABLE, PRESET_VARIABLE):
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in _NO_OPTIONS:
             name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
             layers.append((f"the environment variable {variable}", {name: value}))
     options, origins = base, {}

@@ -54,7 +54,7 @@ def _imports_of(attempt: Attempt, spec: ChildSpec, spawn_info: SpawnInfo) -> dic
     """
     imports = {}
     if attempt.shared_imports_loaded_for:
-        imports["; ".join(spec.shared_imports)] = attempt.shared_imports_loaded_for
+        imports["; ".join(spec.shared_imports) or "preload"] = attempt.shared_imports_loaded_for
     home = spec.home
     if home is None:  # several modules, or none of its own
         return imports

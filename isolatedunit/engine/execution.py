@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from isolatedunit.collection.plan import report_known
 from isolatedunit.config.options import Options
+from isolatedunit.engine.advice import advice_for
 from isolatedunit.engine.control import Control
 from isolatedunit.engine.dispatch import Dispatcher
 from isolatedunit.engine.loop import Loop
@@ -95,6 +96,10 @@ class Execution:
                 reason = self._rules.note(event.report)
                 if reason is not None:
                     self._control.stop(reason)
+                for note in event.report.notes:
+                    advice = advice_for(note.text)
+                    if advice is not None:
+                        self._loop.publisher.warn(advice)
 
     def _finish(self, unreported: Sequence[PlannedTest]) -> None:
         """Report what is missing, and publish the end; *unreported* are known tests that were not reported."""

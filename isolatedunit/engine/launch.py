@@ -25,7 +25,9 @@ from isolatedunit.system.tempdir import Scratch
 _LONGEST_INTERVAL = 1e9
 
 _SAME_AS_OPTIONS = tuple(
-    name for name in ChildSettings.__annotations__ if name in TABLE and name not in ("profiler", "track_handles")
+    name
+    for name in ChildSettings.__annotations__
+    if name in TABLE and name not in ("profiler", "track_handles", "preload")
 )
 """The settings of a child that are the options of the same names."""
 
@@ -79,6 +81,7 @@ class Launcher:
         settings = self.settings(
             attempt.options,
             receipt=receipt,
+            slot=attempt.slot,
             shares_process=len(of_tests) > 1,
             prebuilt=self._policy.prebuilds(attempt.options, of_tests),
             track_handles=any(options.tracks_handles for options in of_tests),
@@ -161,6 +164,7 @@ class Launcher:
             from isolatedunit.system.terminal import path_of_input
 
             values["terminal"] = path_of_input()
+        values["preload"] = list(options.preload)
         values["warnings"], values["ipc"] = self._warnings, options.enable_ipc
         values["import_directory"] = self._measuring.imports
         if profile is not None:

@@ -11,10 +11,15 @@ class Publisher:
     """Hands events to *listeners*, in this order; *now* gives the time of warnings."""
 
     def __init__(self, listeners: Sequence[Listener], now: Callable[[], float]) -> None:
-        self._listeners = tuple(listeners)
+        self._listeners = list(listeners)
         self._handlers: dict[type[Event], list[Callable[[Event], None]]] = {}
         self._now = now
         self._warnings: set[str] = set()
+
+    def add(self, listener: Listener) -> None:
+        """Hand all further events to this listener, too."""
+        self._listeners.append(listener)
+        self._handlers.clear()
 
     def publish(self, events: Sequence[Event]) -> None:
         """Hand each event to every listener that hears events of its class."""

@@ -95,6 +95,10 @@ class Run:
         """Whether a `TestBegan` is published for each test, for a result that measures; only if one runs at a time."""
         self._loop.reports_starts = wanted and self.jobs == 1
 
+    def listen(self, listener: Listener) -> None:
+        """Have one more listener hear what happens from now on."""
+        self._loop.publisher.add(listener)
+
     def collect(self, source: Mapping[str, Any], *, locates: bool = False) -> list[PlannedTest]:
         """The tests that *source* names, as a child lists them, and with *locates* the place where each stands.
 
@@ -181,6 +185,7 @@ class Run:
             coverage=self._measuring.coverage,
             prestarted=prestarted,
             hash_seed=self.options.hash_seed,
+            preload=self.options.preload,
             keeps_files=self._kept_in,
         )
 

@@ -160,7 +160,7 @@ class AttemptReport:
 
     Durations are in seconds: *duration* from the spawn to the end, *spawn_time* until the child
     was ready, *cleanup_time* from the test's end to the process's. *memory_usage* has ``peak_rss``
-    in bytes.
+    in bytes. *slot* is the number of the slot that the process had, from 1 on.
     """
 
     number: int
@@ -177,6 +177,7 @@ class AttemptReport:
     handle_stats: dict[str, Any]
     start_method: str
     fork_after: str | None
+    slot: int | None = None
 
     def makes_sense(self) -> bool:
         """Whether the outcome is one of `OUTCOMES`."""

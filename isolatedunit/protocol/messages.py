@@ -143,9 +143,11 @@ class ForkTemplate(Command):
     """Have a template fork another template; the descriptor that comes along is the new one's Connection.
 
     If there is a *prefix*, the new template first executes these import statements, with the directories of
-    *path* in front of ``sys.path``.
+    *path* in front of ``sys.path``. If there are *preludes*, it runs these: each is a module to import, perhaps with
+    ``:`` and the name of a function to call.
     """
 
+    preludes: list[str] = []  # noqa: RUF012
     prefix: list[str] = []  # noqa: RUF012 - a default like any other; a message's fields are not changed
     path: list[str] = []  # noqa: RUF012
 

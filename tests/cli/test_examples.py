@@ -6,7 +6,9 @@ import importlib.util
 import os
 import unittest
 
+from isolatedunit.config.start_method import proven_start_methods
 from tests.support.command_line import run_isolatedunit, run_python
+from tests.support.optional import optional
 from tests.support.paths import REPOSITORY
 
 EXAMPLES = os.path.join(REPOSITORY, "examples")
@@ -34,6 +36,13 @@ class ExamplesTest(unittest.TestCase):
         ended = run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_isolated_case.py", cwd=EXAMPLES)
         self.assertEqual(ended.exit_code, 0, ended.output)
         self.assertIn("4 passed", ended.output)
+
+    @unittest.skipIf(optional("django") is None, "Django is not installed: pip install isolatedunit[django]")
+    @unittest.skipUnless("forkserver" in proven_start_methods(), "there is no fork that can be relied on")
+    def test_a_django_project(self) -> None:
+        ended = run_python("manage.py", "test", "--isolated", cwd=os.path.join(EXAMPLES, "django_shop"))
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        self.assertIn("11 passed, 0 failed, 0 skipped", ended.output)
 
     def test_a_main_with_our_runner(self) -> None:
         ended = run_python("test_own_main.py", "-v", cwd=EXAMPLES)

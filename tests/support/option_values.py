@@ -26,6 +26,8 @@ TYPES: Mapping[str, str] = {
     "hash_seed": "int | None",
     "jobs": 'int | Literal["auto"]',
     "patterns": "Sequence[str]",
+    "port": "int | None",
+    "preludes": "str | Sequence[str]",
     "read_policy": "str",
     "retry_reasons": "RetryReason | Sequence[RetryReason]",
     "seconds": "float | timedelta | None",

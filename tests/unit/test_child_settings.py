@@ -55,11 +55,13 @@ class ChildSettingsTest(unittest.TestCase):
                     "debug": True,
                     "pdb": True,
                     "debug_adapter": 7,
+                    "preload": ["setup_of:begin"],
                 },
                 "test",
             )
         )
-        command = RunTest(attempt="run/0#1", tests=[], settings=made_for(options, receipt="r", shares_process=True))
+        settings = made_for(options, receipt="r", slot=2, shares_process=True)
+        command = RunTest(attempt="run/0#1", tests=[], settings=settings)
         arrived: Any = decode(encode(command), COMMANDS)
         self.assertEqual(
             arrived.settings.to_dict(),
@@ -72,6 +74,8 @@ class ChildSettingsTest(unittest.TestCase):
                 "heartbeat_interval": 0.5,
                 "cleanup_timeout": 3,
                 "receipt": "r",
+                "slot": 2,
+                "preload": ["setup_of:begin"],
                 "isolation": "test",
                 "shares_process": True,
                 "prebuilt": False,

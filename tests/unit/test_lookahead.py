@@ -51,6 +51,17 @@ class DecisionTest(unittest.TestCase):
         self.assertEqual([test.id for test in self.succeed(schedule, second).tests], ["a.X.three"])
         self.assertEqual(schedule.lookahead.cancelled, [])
 
+    def test_it_has_the_slot_of_the_one_before(self) -> None:
+        schedule = scheduler("a.X.one", "a.X.two", "b.X.one", "b.X.two", jobs=2)
+        first = [self.begin(schedule), self.begin(schedule)]
+        ordered = [self.succeed(schedule, attempt) for attempt in first]
+        self.assertEqual([attempt.slot for attempt in ordered], [1, 2])
+        for ended in reversed(first):  # both slots are free at the same time, and the second was first
+            conclude(ended)
+            settle(schedule, ended)
+        begun = [self.begin(schedule), self.begin(schedule)]
+        self.assertEqual([(attempt, attempt.slot) for attempt in begun], [(ordered[1], 2), (ordered[0], 1)])
+
     def test_nothing_follows_the_last_of_its_group(self) -> None:
         schedule = scheduler("a.X.one", "b.X.one")
         self.assertIsNone(schedule.successor_of(self.begin(schedule)))

@@ -66,7 +66,10 @@ STRUCTURED: dict[str, Any] = {
     "written": {"stdout": 1, "stderr": 2},
     "known_bad": {"module": {"cause": "crash"}},
     "tests": [{}],
-    **{name: ["text"] for name in ("argv", "patched_by_gevent", "path", "prefix", "preload", "sys_path", "warnings")},
+    **{
+        name: ["text"]
+        for name in ("argv", "patched_by_gevent", "path", "prefix", "preload", "preludes", "sys_path", "warnings")
+    },
     **{name: {"stdout": "text"} for name in ("capture", "environment", "spare")},
     **{name: [{"a": 1}] for name in ("leftovers", "sources", "unknown")},
 }

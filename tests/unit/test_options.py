@@ -307,6 +307,7 @@ class CommandLineTest(ProjectTestCase):
             "enable_ipc": (["--no-ipc"], False),
             "enable_process_logging": (["--process-logging"], True),
             "leaks": (["--leaks", "fail:processes,thread"], "fail:process,thread"),
+            "preload": (["--preload", "a.b:c", "--preload", "d"], ("a.b:c", "d")),
             "allowed_leaks": (["--allow-leak", "file */x.log # kept"], ("file */x.log # kept",)),
             "track_handles": (["--track-handles", "on"], "on"),
             "capture": (["--no-capture"], False),

@@ -50,6 +50,19 @@ class RoomTest(unittest.TestCase):
         settle(schedule, first[1])
         self.assertEqual(running(take(schedule)), ["a.X.three"])
 
+    def test_each_process_has_the_lowest_number_that_no_other_has(self) -> None:
+        schedule = schedule_of(NAMES, {"b.X.one": {"slots": 2}}, slots=3)
+        first = take(schedule)
+        self.assertEqual([attempt.slot for attempt in first], [1, 2, 3])
+        for ended in (first[2], first[0]):
+            conclude(ended)
+            settle(schedule, ended)
+        (large,) = take(schedule)  # takes both free slots, and has the number of one
+        self.assertEqual((running([large]), large.slot), (["b.X.one"], 1))
+        conclude(first[1])
+        settle(schedule, first[1])
+        self.assertEqual([attempt.slot for attempt in take(schedule)], [2])
+
     def test_a_named_group_has_as_many_as_it_says_and_the_others_go_past(self) -> None:
         of_pair = {"group": "pair"}
         schedule = schedule_of(NAMES, dict.fromkeys(NAMES[:4], of_pair), slots=8)
@@ -96,13 +109,14 @@ class RoomTest(unittest.TestCase):
     def test_what_is_taken_is_given_back(self) -> None:
         slots_left = SlotPool(3, {"x": 2})
         needs = [Needs(2, ("x",)), Needs(1, ("x",))]
+        numbers = []
         for one in needs:
             self.assertTrue(slots_left.has(one))
-            slots_left.occupy(one)
+            numbers.append(slots_left.occupy(one))
         self.assertEqual(slots_left.full_group(needs[0]), "x")
         self.assertFalse(slots_left.has(Needs()))
-        for one in needs:
-            slots_left.release(one)
+        for one, number in zip(needs, numbers, strict=True):
+            slots_left.release(one, number)
         self.assertIsNone(slots_left.full_group(needs[0]))
         self.assertTrue(slots_left.has(Needs(exclusive=True)))
 

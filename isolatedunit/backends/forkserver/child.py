@@ -272,7 +272,7 @@ class ForkedChild:
         if template.shared_imports is not None and not template.own_number:
             # It never existed. The template with the shared imports was to fork it, and was ended by one of them, or
             # must not fork after them; then it just closes the Connection.
-            template.shared_imports.give_up()
+            self._pool.give_up(template.shared_imports)
             self._begin_again(None, is_unsafe=False)
             return []
         self._wrote = True
@@ -328,7 +328,7 @@ class ForkedChild:
             if template is not None:
                 # the template has not even been forked, so what hangs is the process that was to fork it
                 if template.shared_imports is not None:
-                    template.shared_imports.give_up()
+                    self._pool.give_up(template.shared_imports)
                 elif self._spec.scope:
                     self._pool.kill_fixture_process(self._spec.scope)
                 self._drop_template()

@@ -25,6 +25,8 @@ BASE = "base"
 class Prestart(Prestarted):
     """A run's id, its directory and its first interpreter, until somebody takes them."""
 
+    is_only = False
+
     def __init__(self, hash_seed: int | None = None) -> None:
         self.run = os.urandom(4).hex()
         self._scratch: Scratch | None = Scratch(self.run)

@@ -34,6 +34,7 @@ class TemplatePool:
         self._base_capture = Capture(setting, BASE)
         self._idle: list[ModuleTemplate] = []  # the one used last is last
         self._busy: set[ModuleTemplate] = set()
+        self._preludes: SharedImports | None = None
         self._shared_imports: dict[ImportsKey, SharedImports] = {}
         self._fixture_processes: dict[str, FixtureProcess] = {}
         self._unsafe: set[str] = set()
@@ -53,8 +54,8 @@ class TemplatePool:
     # ---- homes that nothing can be forked from
 
     def is_unsafe(self, home: dict[str, Any] | None) -> bool:
-        """Whether importing *home* leaves behind what cannot be forked."""
-        return repr(home) in self._unsafe
+        """Whether importing *home*, or a prelude that comes first, leaves behind what cannot be forked."""
+        return repr(home) in self._unsafe or (self._preludes is not None and self._preludes.failed)
 
     def mark_unsafe(self, home: dict[str, Any], why: str | None) -> None:
         """Have children import this home themselves from now on; with *why*, warn the user."""
@@ -127,9 +128,9 @@ class TemplatePool:
         """What is right below the base template and those with shared imports, and is no template itself."""
         if self._base_process is None:
             return []
-        for shared in self._shared_imports.values():
+        for shared in self._holders:
             shared.hear()
-        sharing = [shared.process_id for shared in self._shared_imports.values() if shared.process_id is not None]
+        sharing = [shared.process_id for shared in self._holders if shared.process_id is not None]
         templates = (self._base_process.pid, *sharing)
         below = {child for template in templates for child in processes.children_of(template)}
         return sorted(below.difference(sharing, (template.process_id for template in (*self._idle, *self._busy))))
@@ -170,6 +171,11 @@ class TemplatePool:
 
     # ---- how templates are made
 
+    @property
+    def _holders(self) -> list[SharedImports]:
+        """The templates that only templates are forked from, but for the base template."""
+        return [*self._shared_imports.values(), *([] if self._preludes is None else [self._preludes])]
+
     def _new_template(self, home: str, spec: ChildSpec) -> ModuleTemplate:
         if spec.scope:
             try:
@@ -186,7 +192,8 @@ class TemplatePool:
                 return ModuleTemplate(connection, home, self.new_capture(), shared)
             except OSError:
                 shared.give_up()
-        return ModuleTemplate(self._fork_from_base(ForkTemplate()), home, self.new_capture(), None)
+        connection, preludes = self._fork_from_root(ForkTemplate())
+        return ModuleTemplate(connection, home, self.new_capture(), preludes)
 
     def share_imports(self, wanted: Collection[ImportsKey]) -> None:
         """Begin to import *wanted*, each in a template of its own. What fails is tried again when it is needed."""
@@ -208,8 +215,29 @@ class TemplatePool:
         if shared is None:
             path, statements = key
             command = ForkTemplate(prefix=list(statements), path=list(path))
-            shared = self._shared_imports[key] = SharedImports(self._fork_from_base(command))
+            shared = self._shared_imports[key] = SharedImports(self._fork_from_root(command)[0])
         return shared
+
+    def _fork_from_root(self, command: ForkTemplate) -> tuple[TemplateConnection, SharedImports | None]:
+        """Have the template fork another that has run the preludes, which is returned, too; else the base template."""
+        if self._preludes is None and self._setting.preload:
+            command_to_base = ForkTemplate(preludes=list(self._setting.preload))
+            self._preludes = SharedImports(self._fork_from_base(command_to_base))
+        if self._preludes is not None and not self._preludes.failed:
+            try:
+                return _fork(self._preludes.connection, command), self._preludes
+            except OSError:
+                self.give_up(self._preludes)
+        return self._fork_from_base(command), None
+
+    def give_up(self, shared: SharedImports) -> None:
+        """Fork nothing from *shared* any more. If that has run preludes, each process runs them from now on."""
+        shared.give_up()
+        if shared.unsafe is not None:
+            self._setting.warn(
+                f"preload: {', '.join(self._setting.preload)} left {shared.unsafe}; no process can be forked from "
+                "that, so each child does it itself, and then imports its module (fork_after=start)"
+            )
 
     def _fork_from_base(self, command: ForkTemplate) -> TemplateConnection:
         try:
@@ -225,6 +253,8 @@ class TemplatePool:
         if self._base is None:
             prestarted = self._setting.prestarted
             started = None if prestarted is None else prestarted.take_interpreter()
+            if started is None and prestarted is not None and prestarted.is_only:
+                raise SpawnError("the fork of the runner's process that has the tests is gone", lasting=True)
             self._base_process, self._base = started or launch_template(
                 self._setting.run, self._base_capture.paths, self._setting.hash_seed
             )
@@ -250,7 +280,7 @@ class TemplatePool:
         self._fixture_processes.clear()
         self._idle.clear()
         self._busy.clear()
-        for shared in self._shared_imports.values():
+        for shared in self._holders:
             shared.hear()
             if not shared.failed:
                 shared.connection.close()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.connections import TemplateConnection
-from isolatedunit.protocol.messages import ChildReady, ChildReaped, Report
+from isolatedunit.protocol.messages import ChildReady, ChildReaped, LoadFinished, Report
 from isolatedunit.system import processes
 
 
@@ -103,18 +103,25 @@ class FixtureProcess:
 
 
 class SharedImports:
-    """A template that has imported what several modules begin with; their templates are forks of it."""
+    """A template that has imported what several modules begin with; their templates are forks of it.
+
+    The one that has run the preludes is one, too, and all others are forks of it. *unsafe* is why nothing can be forked
+    from it.
+    """
 
     def __init__(self, connection: TemplateConnection) -> None:
         self.connection = connection
         self.process_id: int | None = None
         self.failed = False
+        self.unsafe: str | None = None
 
     def hear(self) -> None:
-        """Take note of the only thing that it reports: which process it is."""
+        """Take note of what it reports: which process it is, and that nothing can be forked from it."""
         for report in self.connection.receive():
             if isinstance(report, ChildReady) and self.process_id is None:
                 self.process_id = self.connection.sender(report.pid)
+            elif isinstance(report, LoadFinished):
+                self.unsafe = report.unsafe
 
     def give_up(self) -> None:
         """Fork nothing from it any more, and kill it: it may hang in one of its imports."""

@@ -73,12 +73,15 @@ from isolatedunit.protocol.messages import (
 
 
 class Attempt:
-    """One attempt. *options* are those of its child; *options_of* gives those of each test, if they may differ."""
+    """One attempt. *options* are those of its child; *options_of* gives those of each test, if they may differ.
+
+    `slot` is the number of its slot, from 1 on, or 0 while it has none.
+    """
 
     # where thousands run at once, their size decides how often the processor has to wait for memory
     __slots__ = (
         *("id", "number", "tests", "options", "state", "deadline", "story", "evidence", "conclusion", "collected"),
-        *("is_our_bug", "process_id", "peak_rss", "own_memory", "loaded_for", "shared_imports_loaded_for"),
+        *("slot", "is_our_bug", "process_id", "peak_rss", "own_memory", "loaded_for", "shared_imports_loaded_for"),
         *("spawned_at", "ready_at", "finished_at", "ended_at", "_options_of", "_spawn_failure"),
         *("_deadlines", "_looks", "_ladder"),
     )
@@ -94,6 +97,7 @@ class Attempt:
     ) -> None:
         self.id = attempt_id
         self.number = number
+        self.slot = 0
         self.tests = tests
         self.options = options
         self.state = State.QUEUED

@@ -153,8 +153,8 @@ class Scheduler:
 
     def _begin(self, unit: Unit, memory: int, attempt: Attempt | None = None) -> Attempt:
         self._backlog[unit.group].running = True
-        self._slots.occupy(unit.needs)
         attempt = attempt or attempt_at(unit, self._run, self.options_of, in_haste=self.in_haste)
+        attempt.slot = self._slots.occupy(unit.needs, attempt.slot)
         self._units_of[attempt.id] = unit
         self.admission.begin(attempt.id, memory)
         self._in_hand += 0 if unit.fixture is not None else len(unit.tests)
@@ -176,6 +176,7 @@ class Scheduler:
         if self._scopes.of(following.tests[0]) is not None or self.admission.need_of(following.tests):
             return None
         successor = attempt_at(following, self._run, self.options_of)
+        successor.slot = attempt.slot
         self.lookahead.note(following, successor)
         return successor
 
@@ -260,7 +261,7 @@ class Scheduler:
         self._in_hand -= 0 if done.unit.fixture is not None else len(done.unit.tests)
         self._settler.settle(done)
         self._follow_scopes(done)
-        self._release(done.unit, now)
+        self._release(done.unit, attempt.slot, now)
         return done.events
 
     def _follow_scopes(self, done: Settlement) -> None:
@@ -279,8 +280,8 @@ class Scheduler:
         if over is not None:
             self._backlog.put_back(fixture_unit(over, done.unit.group))
 
-    def _release(self, unit: Unit, now: float) -> None:
-        self._slots.release(unit.needs)
+    def _release(self, unit: Unit, slot: int, now: float) -> None:
+        self._slots.release(unit.needs, slot)
         for freed in unit.needs.groups:
             self._backlog.unpark(freed)
         group = self._backlog[unit.group]

@@ -66,6 +66,7 @@ class Settlement:
             handle_stats=attempt.evidence.leftovers.stats,
             start_method=self.spawn_info.start_method,
             fork_after=self.spawn_info.fork_after,
+            slot=attempt.slot or None,
         )
 
 

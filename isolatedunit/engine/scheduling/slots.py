@@ -1,5 +1,8 @@
 """Decides what may run beside what: slots, named groups, exclusive tests. No I/O, no clock.
 
+Each process that runs has a number: the lowest that no other has, from 1 on. So there are never more numbers than
+slots, and what a suite keeps for each number (a database, a range of ports) is used by one process at a time.
+
 First come, first served: if a test needs more slots than are free, or all of them, nothing
 else begins until it fits, since it might wait for ever otherwise. A named group that is full holds up
 only its own members.
@@ -52,6 +55,8 @@ class SlotPool:
         self._running = 0
         self._is_taken = False
         self._members: dict[str, int] = {}
+        self._freed: list[int] = []
+        self._numbers = 0
 
     def full_group(self, needs: Needs) -> str | None:
         """The first of the groups that is full now; None if none is."""
@@ -66,16 +71,28 @@ class SlotPool:
             return False
         return self._used + min(needs.slots, self._slots) <= self._slots
 
-    def occupy(self, needs: Needs) -> None:
-        """Take what the tests of a process need that begins."""
+    def occupy(self, needs: Needs, number: int = 0) -> int:
+        """Take what the tests of a process need that begins; returns its number.
+
+        That is *number* if it was promised to this process, which begins before all others when it is free again.
+        """
         self._running += 1
         self._used += min(needs.slots, self._slots)
         self._is_taken = needs.exclusive
         for name in needs.groups:
             self._members[name] = self._members.get(name, 0) + 1
+        if number:
+            self._freed.remove(number)
+            heapq.heapify(self._freed)
+            return number
+        if self._freed:
+            return heapq.heappop(self._freed)
+        self._numbers += 1
+        return self._numbers
 
-    def release(self, needs: Needs) -> None:
-        """Give back what the tests of a process needed that is over."""
+    def release(self, needs: Needs, number: int) -> None:
+        """Give back what the tests of a process needed that is over, and its number."""
+        heapq.heappush(self._freed, number)
         self._running -= 1
         self._used -= min(needs.slots, self._slots)
         self._is_taken = False

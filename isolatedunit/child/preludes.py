@@ -1,0 +1,37 @@
+"""Preludes: what a suite needs before any of its modules is imported, as ``gevent.monkey.patch_all``."""
+
+from __future__ import annotations
+
+import importlib
+
+from isolatedunit.child.tracebacks import as_text
+from isolatedunit.collection.addresses import follow
+from isolatedunit.errors import PreludeFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__unittest = True  # leaves this module's frames out of tracebacks
+
+_done: set[str] = set()
+"""The preludes that were run in this process, or in the one that it is a fork of."""
+
+
+def run(preludes: Iterable[str]) -> None:
+    """Import the module that each of *preludes* names, and call its function; once for a process and all its forks.
+
+    Raises `PreludeFailed`.
+    """
+    for prelude in preludes:
+        if prelude in _done:
+            continue
+        module, _, function = prelude.partition(":")
+        try:
+            found = importlib.import_module(module)
+            if function:
+                follow(found, function)()
+        except BaseException as exception:
+            why = f"{type(exception).__name__}: {as_text(exception)}".rstrip(": ")
+            raise PreludeFailed(f"preload: {prelude!r} failed: {why}") from exception
+        _done.add(prelude)
