@@ -23,6 +23,7 @@ from isolatedunit.engine.scheduling.selection import choose
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, Listener
 from isolatedunit.model.results import PlannedTest, TestReport
+from isolatedunit.model.start_methods import method_that_forks_here
 from isolatedunit.reporters.contract import Origin
 from isolatedunit.reporters.escaping import printable, without_commands
 from isolatedunit.reporters.listeners import guard_listeners
@@ -195,7 +196,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         tests, originals, inherited = plan_inherited(suite, warnings.append)
         before, databases = self.options, self.databases
         # preludes come before the first import of a process, and this one has imported what it needs
-        self.options = replace(before, start_method="forkserver", preload=())
+        self.options = replace(before, start_method=method_that_forks_here(), preload=())
         if databases is not None:
             databases.fork_safely()
             self.options = replace(self.options, max_concurrent_processes=databases.slots)

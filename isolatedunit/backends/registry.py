@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from isolatedunit.backends.contract import Backend, Prestarted, Setting
 from isolatedunit.config.start_method import usable_start_method
+from isolatedunit.model.start_methods import method_that_forks_here
 
 if TYPE_CHECKING:
     from isolatedunit.collection.addresses import Inherited
@@ -38,7 +39,7 @@ def fork_here(tests: Sequence[Inherited], begin: Callable[[], object] | None = N
 
     In each test's process *begin* is called first.
     """
-    forked: Prestarted = _import_from(usable_start_method("forkserver"), "fork_here").ForkHere(tests, begin)
+    forked: Prestarted = _import_from(usable_start_method(method_that_forks_here()), "fork_here").ForkHere(tests, begin)
     return forked
 
 

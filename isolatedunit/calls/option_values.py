@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Literal, TypedDict
 
 from isolatedunit.config.option_values import OptionValues as OptionsOfRuns
+from isolatedunit.model.start_methods import StartMethodName
 from isolatedunit.sdk.option_values import SDKOptionValues
 from isolatedunit.sdk.options import TestSDKOptions
 
@@ -20,7 +21,7 @@ class CallOptionValues(TypedDict, total=False):
     heartbeat_interval: float | timedelta
     enable_process_logging: bool
     test_sdk_options: TestSDKOptions | SDKOptionValues | None
-    start_method: Literal["auto", "spawn", "forkserver"]
+    start_method: Literal["auto", StartMethodName]
     terminate_grace: float | timedelta
     memory_limit: int | str | None
     cpu_limit: float | timedelta | None

@@ -302,6 +302,7 @@ def make_directory(directory: str) -> None:
 
 
 def open_private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read: the *opener* for `open`."""
     return os.open(path, flags, 0o600)
 
 

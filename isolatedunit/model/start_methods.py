@@ -6,7 +6,7 @@ them, ask it. It knows names only: `isolatedunit.backends.registry` finds the co
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from isolatedunit.model.records import record
 
@@ -22,6 +22,7 @@ class Capabilities:
     *holds_fixtures*: a process that has set up fixtures can be kept, and tests can be forked from it. *shares_imports*,
     *takes_orders* and *prespawns* announce the protocols of those names in `isolatedunit.backends.contract`.
     *prestarts*: an interpreter can be started before there is a run, while the runner is still being imported.
+    *forks_here*: children can be forks of the calling process.
     """
 
     has_templates: bool = False
@@ -30,6 +31,7 @@ class Capabilities:
     takes_orders: bool = False
     prespawns: bool = False
     prestarts: bool = False
+    forks_here: bool = False
 
 
 @record(frozen=True)
@@ -50,7 +52,14 @@ class StartMethod:
 START_METHODS: dict[str, StartMethod] = {
     "spawn": StartMethod(Capabilities(prespawns=True)),
     "forkserver": StartMethod(
-        Capabilities(has_templates=True, holds_fixtures=True, shares_imports=True, takes_orders=True, prestarts=True),
+        Capabilities(
+            has_templates=True,
+            holds_fixtures=True,
+            shares_imports=True,
+            takes_orders=True,
+            prestarts=True,
+            forks_here=True,
+        ),
         needs=("fork", "wait4"),
         requirement="a system that can fork",
         default_on=("linux",),
@@ -66,3 +75,9 @@ def capabilities_of(start_method: str) -> Capabilities:
     """What this start method can do; nothing is known of one that only the report of another version names."""
     known = START_METHODS.get(start_method)
     return Capabilities() if known is None else known.capabilities
+
+
+def method_that_forks_here() -> StartMethodName:
+    """The start method whose children can be forks of the calling process."""
+    found = next(name for name, method in START_METHODS.items() if method.capabilities.forks_here)
+    return cast("StartMethodName", found)
