@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypedDict, TypeVar
-
-from typing_extensions import TypeVarTuple, Unpack
 
 from isolatedunit.calls.option_values import CallOptionValues
 from isolatedunit.calls.options import IsolatedTestOptions
 from isolatedunit.model.events import ProgressMade
 from isolatedunit.sdk.instance import TestInstance
+
+if sys.version_info >= (3, 11):
+    from typing import TypeVarTuple, Unpack
+else:  # type checkers have it
+    from typing_extensions import TypeVarTuple, Unpack
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from isolatedunit.model.variables import SLOT_VARIABLE
 from isolatedunit.system.secrets import is_secret
 
 TYPE_CHECKING = False
@@ -18,7 +19,7 @@ except ImportError:
     _locale = None  # type: ignore[assignment]
 
 MAX_TEXT = 200
-_NOT_THE_TESTS = {b"PYTEST_CURRENT_TEST", "PYTEST_CURRENT_TEST"}
+_NOT_THE_TESTS = {form for name in ("PYTEST_CURRENT_TEST", SLOT_VARIABLE) for form in (name, name.encode())}
 _signal: Any = sys.modules.get("_signal")  # unittest imported it; `signal` would make an enum member of each number
 _getcwd, _umask = os.getcwd, os.umask
 _STANDARD = sys.stdlib_module_names | {"isolatedunit", "__main__"}
