@@ -171,7 +171,7 @@ class ResultBridge:
                 self._add(test, note, text)
             return
         if report.planned is not None:
-            self._start(report.planned, report)
+            self._start(report.planned, test, report)
         for note, text in zip(report.notes, texts, strict=True):
             self._add(test, note, text)
         if report.outcome == "unexpectedSuccess":
@@ -192,7 +192,7 @@ class ResultBridge:
             result.getDescription = lambda one: f"{describe(one)}{self._commands.get(id(one), '')}"
         self._commands[id(test)] = f"\n\nTo run it again: {command}\n"
 
-    def _start(self, planned: PlannedTest, report: TestReport) -> None:
+    def _start(self, planned: PlannedTest, test: Any, report: TestReport) -> None:
         """Have the result measure the test's own duration, from now or from when it was started."""
         begun, self._begun = self._begun, None
         if begun is not None and begun[0].number == planned.number:
@@ -200,9 +200,9 @@ class ResultBridge:
             return
         self._begun = begun
         if report.counted and self.wants_starts:
-            StartTime(self._result, self._test_of(planned)).set(report.duration)
+            StartTime(self._result, test).set(report.duration)
         elif report.counted:
-            self._result.startTest(self._test_of(planned))
+            self._result.startTest(test)
 
     def _test_of(self, planned: PlannedTest) -> Any:
         return self._tests.get(planned.number) or ReportedTest(planned)

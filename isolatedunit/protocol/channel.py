@@ -113,18 +113,18 @@ class FrameReader:
         start = 0
         while len(received) - start >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(received, start)
-            if not 0 <= length <= MAX_MESSAGE_SIZE:
-                self.broken = f"a message of {length} bytes was announced"
+            begin = start + _LENGTH.size
+            if not 0 <= length <= MAX_PLAIN_SIZE:
+                if not 0 <= length <= MAX_MESSAGE_SIZE:
+                    self.broken = f"a message of {length} bytes was announced"
+                    break
+                if self._doubts and not _may_be_large(received[begin : start + _BEGINNING]):
+                    self.broken = f"a message of {length} bytes was announced, more than its kind allows"
+                    break
+            if len(received) < begin + length:
                 break
-            end = start + _LENGTH.size + length
-            doubtful = self._doubts and length > MAX_PLAIN_SIZE
-            if doubtful and not _may_be_large(received[start + _LENGTH.size : start + _BEGINNING]):
-                self.broken = f"a message of {length} bytes was announced, more than its kind allows"
-                break
-            if len(received) < end:
-                break
-            messages.append(bytes(received[start + _LENGTH.size : end]))
-            start = end
+            start = begin + length
+            messages.append(bytes(received[begin:start]))
         del received[:start]
         return messages
 

@@ -447,7 +447,7 @@ def decode(data: bytes, known: Mapping[str, type[MessageT]]) -> MessageT:
         values, end = scan_json(text, 0)
         if end != len(text):
             raise ValueError(f"{len(text) - end} characters follow the document")
-        if data.count(b"[") + data.count(b"{") > _DEEPEST and _is_deep(values):
+        if len(data) > _DEEPEST and data.count(b"[") + data.count(b"{") > _DEEPEST and _is_deep(values):
             raise ValueError("it is nested too deeply")
         cls = known[values.pop("type")]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError, StopIteration) as exception:

@@ -44,8 +44,8 @@ class Deadlines:
         Returns the new `deadline`.
         """
         self.started_at = now
-        self.out_of_time = now + or_never(allowed)
-        self.slow_at = now + or_never(slow_after)
+        self.out_of_time = NEVER if allowed is None else now + allowed
+        self.slow_at = NEVER if slow_after is None else now + slow_after
         self.stretches_left = stretches
         return self.deadline
 

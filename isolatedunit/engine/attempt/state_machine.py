@@ -44,7 +44,7 @@ from isolatedunit.engine.attempt.stimuli import (
     Stimulus,
     Terminate,
 )
-from isolatedunit.engine.attempt.story import Story, format_story, note
+from isolatedunit.engine.attempt.story import LONGEST, WEIGHTY, Story, format_story, shorten
 from isolatedunit.errors import InvalidTransition
 from isolatedunit.model import events
 from isolatedunit.model.moments import NEVER
@@ -137,7 +137,10 @@ class Attempt:
     def handle(self, stimulus: Stimulus, now: float) -> list[Action]:
         """The actions that follow from *stimulus*; raises `InvalidTransition` for one that cannot happen now."""
         kind = type(stimulus)
-        note(self.story, now, self.state, stimulus)
+        story = self.story
+        story.append((now, self.state, kind if kind in WEIGHTY else stimulus))
+        if len(story) > LONGEST:
+            shorten(story)
         handler = _HANDLERS[self.state].get(kind)
         if handler is not None:
             return handler(self, stimulus, now)

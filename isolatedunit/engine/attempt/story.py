@@ -7,24 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from isolatedunit.engine.attempt.stimuli import State, Stimulus
+from isolatedunit.engine.attempt.stimuli import State
 from isolatedunit.protocol.messages import CallNoted, Requested, TestsCollected, ValueReported
 
 LONGEST = 100
 """How many stimuli are kept, the last ones."""
 
-_WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueReported))
+WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueReported))
 """Of these, which may be large, only the names are kept."""
 
 Story = list[tuple[float, State, Any]]
 
 
-def note(story: Story, now: float, state: State, stimulus: Stimulus) -> None:
-    """Add what an attempt in this *state* was told."""
-    kind = type(stimulus)
-    story.append((now, state, kind if kind in _WEIGHTY else stimulus))
-    if len(story) > LONGEST:
-        del story[: LONGEST // 2]
+def shorten(story: Story) -> None:
+    """Forget the first half."""
+    del story[: LONGEST // 2]
 
 
 def format_story(story: Story) -> list[str]:

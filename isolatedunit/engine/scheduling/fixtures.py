@@ -167,13 +167,13 @@ class FixtureScopes:
         """The scope of the test's class, even if the test is not forked from it."""
         return self._of_test.get(test.number)
 
-    def place(self, test: PlannedTest, options: Options) -> Placement:
-        """What an attempt at the test is forked from."""
-        scope = self.of(test)
+    def place(self, tests: Sequence[PlannedTest], options: Options) -> Placement:
+        """What an attempt at the tests, of which there is at least one, is forked from."""
         if options.fork_after != "fixtures":
-            return Placement((test,), options.fork_after)
+            return Placement(tests, options.fork_after)
+        scope = self.of(tests[0])
         is_of_class = scope is not None and scope.below is not None
-        return Placement((test,), "fixtures" if is_of_class else "import", "" if scope is None else scope.name)
+        return Placement(tests, "fixtures" if is_of_class else "import", "" if scope is None else scope.name)
 
     def missing_for(self, what: PlannedTest | Fixture) -> FixtureScope | None:
         """The first scope that has to be set up before *what*, and may be about to be; None if all are."""

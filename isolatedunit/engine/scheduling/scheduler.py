@@ -9,7 +9,6 @@ the groups that users name: `isolatedunit.engine.scheduling.slots` knows those.)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
@@ -189,8 +188,7 @@ class Scheduler:
         unit = self._units_of.get(attempt.id)  # one that is ordered has none yet, and is no fixture
         if unit is not None and unit.fixture is not None:
             return unit.fixture.placement
-        place = self._scopes.place(attempt.tests[0], attempt.options)
-        return replace(place, tests=attempt.tests)
+        return self._scopes.place(attempt.tests, attempt.options)
 
     @property
     def next_wakeup(self) -> float | None:
