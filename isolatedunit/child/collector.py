@@ -6,7 +6,7 @@ import sys
 import unittest
 from fnmatch import fnmatchcase
 from types import FunctionType
-from unittest.loader import _make_failed_import_test, _make_skipped_test  # type: ignore[attr-defined]
+from unittest.loader import _make_failed_test, _make_skipped_test  # type: ignore[attr-defined]
 from unittest.util import strclass
 
 from isolatedunit.child import preludes
@@ -14,6 +14,7 @@ from isolatedunit.child.fork_safety import open_channels, what_forbids_forking
 from isolatedunit.child.import_prefix import leading_imports
 from isolatedunit.child.recorder import Recorder, format_exception
 from isolatedunit.child.suite import has_fixtures
+from isolatedunit.child.tracebacks import trace_of
 from isolatedunit.child.unknown_names import MOST_KNOWN, find_unknown, module_of
 from isolatedunit.collection.addresses import (
     ClassNumbers,
@@ -55,7 +56,7 @@ class Loader(unittest.TestLoader):
     (see `isolatedunit.collection.addresses`).
     """
 
-    def __init__(self, reporter: Reporter, known_bad: dict[str, dict[str, str]]) -> None:
+    def __init__(self, reporter: Reporter, known_bad: dict[str, dict[str, str]], announced: list[str]) -> None:
         super().__init__()
         self.added_to_path: list[str] = []
         self.as_made: dict[int, dict[str, Any]] = {}
@@ -73,6 +74,7 @@ class Loader(unittest.TestLoader):
         self._discovers = False
         self._reporter = reporter
         self._known_bad = known_bad
+        self._announced = announced
 
     def loadTestsFromTestCase(self, testCaseClass: type[unittest.TestCase]) -> unittest.TestSuite:
         suite = super().loadTestsFromTestCase(testCaseClass)
@@ -83,7 +85,10 @@ class Loader(unittest.TestLoader):
 
     def loadTestsFromModule(self, module: Any, *args: Any, pattern: str | None = None, **kws: Any) -> Any:
         top: Any = getattr(self, "_top_level_dir", None)
-        suite = super().loadTestsFromModule(module, *args, pattern=pattern, **kws)
+        try:
+            suite = super().loadTestsFromModule(module, *args, pattern=pattern, **kws)
+        except BaseException as exception:  # unittest itself would end here, as where a test cannot be made
+            return self._fail(module.__name__, exception)
         if not callable(suite):
             raise CollectionError(
                 f"{module.__name__}: its load_tests returned {suite!r:.100}, which is no suite; return a TestSuite."
@@ -115,7 +120,12 @@ class Loader(unittest.TestLoader):
         except BaseException as exception:
             self._no_tests[name] = type(exception) is TypeError and _is_of_loader(exception)
             # unittest itself would end here, but trouble with one name need not cost the others
-            return _make_failed_import_test(name, self.suiteClass)[0]  # type: ignore[no-any-return]
+            return self._fail(name, exception)
+
+    def _fail(self, name: str, exception: BaseException) -> unittest.TestSuite:
+        """The suite by which unittest reports that *name* cannot be loaded."""
+        message = f"Failed to import test module: {name}\n{format_exception(exception, whole=True)}"
+        return _make_failed_test(name, ImportError(message), self.suiteClass, message)[0]  # type: ignore[no-any-return]
 
     def load_wanted(self, wanted: dict[str, Any]) -> list[tuple[Any, Any]]:
         """The tests that a name of the user's stands for, each as `walk` gives it.
@@ -123,6 +133,7 @@ class Loader(unittest.TestLoader):
         *wanted* has the form of `isolatedunit.collection.names`. Notes in `unknown` if there are none of that name.
         """
         self._top_level_dir = None  # trap: before Python 3.12 a loader keeps that of the discovery before
+        self._announced.clear()
         if "path" in wanted and wanted["path"] not in sys.path:
             sys.path.insert(0, wanted["path"])
             self._note_path([wanted["path"]])
@@ -179,6 +190,11 @@ class Loader(unittest.TestLoader):
         place = None if self.notes_places is None else self._places.note(test, self.tags[id(test)][2])
         return {self.notes_places: place} if self.notes_places is not None and place else {}
 
+    def hold_responsible(self, test: Any) -> None:
+        """If something fails from now on, it is due to what *test* was loaded from."""
+        source = self.tags[id(test)][0]
+        self._announced[:] = [source["module"]] if "module" in source else source.get("names", ())[:1]
+
     def _note_preparation(self, suite: Any, source: Source) -> None:
         """What *source* runs may prepare its tests, besides making them; that of a package also what is below it."""
         self._complete(source)
@@ -213,6 +229,7 @@ class Loader(unittest.TestLoader):
     def _announce_import(self, name: str) -> None:
         if name in self._known_bad:
             raise ImportError(self._known_bad[name]["text"])
+        self._announced.append(name)
         self._reporter.send(ImportStarted, module=name)
 
     def _get_module_from_name(self, name: str) -> Any:
@@ -222,40 +239,41 @@ class Loader(unittest.TestLoader):
 
 def collect(command: CollectTests, reporter: Reporter) -> None:
     """Report the tests that the command's source names, in order."""
-    source = dict(command.source)
-    loader = Loader(reporter, command.known_bad)
-    channels = open_channels()
+    announced: list[str] = []
     try:
-        preludes.run(command.settings.preload)
-        found = _load(source, loader)
-        if loader.unknown:
-            reporter.send(TestsCollected, tests=[], last=True, unknown=loader.unknown)
-            return
-        if not found and "select" in source:
-            # ids that a load_tests has made up can be selected, too, where that selects no method
-            source, patterns = {**source, "select": []}, source["select"]
-            loader = Loader(reporter, command.known_bad)
-            found = [one for one in _load(source, loader) if _is_selected(identify(one[0]), patterns)]
-    except (CollectionError, PreludeFailed) as exception:
+        _collect(command, reporter, announced)
+    except (CollectionError, OptionError, PreludeFailed) as exception:  # an option that a class overrides, the second
         reporter.send(TestsCollected, tests=[], last=True, error=str(exception))
+    except BaseException as exception:  # user code runs not only in imports; and it may have broken what unittest needs
+        culprit = announced[-1] if announced else None
+        reporter.send(TestsCollected, tests=[], last=True, error=_explain(exception), culprit=culprit)
+
+
+def _collect(command: CollectTests, reporter: Reporter, announced: list[str]) -> None:
+    source = dict(command.source)
+    loader = Loader(reporter, command.known_bad, announced)
+    channels = open_channels()
+    preludes.run(command.settings.preload)
+    found = _load(source, loader)
+    if loader.unknown:
+        reporter.send(TestsCollected, tests=[], last=True, unknown=loader.unknown)
         return
-    except Exception as exception:
-        reporter.send(TestsCollected, tests=[], last=True, error=_explain(exception))
-        return
+    if not found and "select" in source:
+        # ids that a load_tests has made up can be selected, too, where that selects no method
+        source, patterns = {**source, "select": []}, source["select"]
+        loader = Loader(reporter, command.known_bad, announced)
+        found = [one for one in _load(source, loader) if _is_selected(identify(one[0]), patterns)]
     loader.notes_places = _notes_places(command, channels)
     planned: list[dict[str, Any]] = []
     warnings: dict[type, list[str]] = {}
-    try:
-        for test, special in found:
-            planned.append(_plan(test, special is not None, loader, command))
-            if (cls := type(test)) not in warnings and hasattr(cls, DECLARES_ATTRIBUTE):
-                warnings[cls] = find_misspelt(cls)
-            if len(planned) == TESTS_A_MESSAGE:
-                reporter.send(TestsCollected, tests=planned)
-                planned = []
-    except OptionError as exception:  # a class overrides an option with a value that cannot be used
-        reporter.send(TestsCollected, tests=[], last=True, error=str(exception))
-        return
+    for test, special in found:
+        loader.hold_responsible(test)
+        planned.append(_plan(test, special is not None, loader, command))
+        if (cls := type(test)) not in warnings and hasattr(cls, DECLARES_ATTRIBUTE):
+            warnings[cls] = find_misspelt(cls)
+        if len(planned) == TESTS_A_MESSAGE:
+            reporter.send(TestsCollected, tests=planned)
+            planned = []
     reporter.send(TestsCollected, tests=planned, last=True, warnings=[text for of in warnings.values() for text in of])
 
 
@@ -322,7 +340,7 @@ def _plan(test: Any, special: bool, loader: Loader, command: CollectTests) -> di
         planned["name_in_command"] = loader.names.get(id(test), getattr(test, "_testMethodName", None))
         bad = command.known_bad.get(getattr(test, "_testMethodName", ""))
         if bad is not None:
-            planned["cause"] = bad["cause"]
+            planned["cause"] = bad["cause"] or None
         return planned
     address: Address | None = None if special else _address_of(test, source, loader)
     home: Source
@@ -431,19 +449,22 @@ def _run_here(test: Any, command: CollectTests) -> list[dict[str, Any]]:
 def _text_of(method: Any) -> str | None:
     try:
         text = method()
-    except Exception:
+        return None if text is None else str(text)
+    except BaseException:  # it is the user's
         return None
-    return None if text is None else str(text)
 
 
-def _explain(exception: Exception) -> str:
+def _explain(exception: BaseException) -> str:
     """Describe a failure to list: in one sentence if unittest's loader has one, else by the traceback of user code."""
     return str(exception) if _is_of_loader(exception) else format_exception(exception)
 
 
 def _is_of_loader(exception: BaseException) -> bool:
     """Whether unittest's loader itself raised it, and not what it has called."""
-    trace = exception.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals.get("__name__") == "unittest.loader"
+    trace = trace_of(exception)
+    try:
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        return trace is not None and trace.tb_frame.f_globals.get("__name__") == "unittest.loader"
+    except BaseException:  # an audit hook of a module's refuses to show a frame
+        return False

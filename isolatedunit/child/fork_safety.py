@@ -19,7 +19,7 @@ def open_channels() -> set[int]:
     """List the descriptors of this process that are sockets or pipes: what forks read from one, the others miss."""
     try:
         descriptors = [int(name) for name in os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")]
-    except Exception:  # an audit hook of the module's may refuse it
+    except BaseException:  # an audit hook of the module's may refuse it
         return set()
     return {one for one in descriptors if _is_of(one, stat.S_ISSOCK) or _is_of(one, stat.S_ISFIFO)}
 
@@ -32,7 +32,11 @@ def _is_of(descriptor: int, kind: Callable[[int], bool]) -> bool:
 
 
 def what_forbids_forking(open_before: set[int]) -> str | None:
-    """Say what the import left behind that a fork would share or lose; None if there is nothing."""
+    """Say what the import left behind that forbids a fork, or that one would share or lose; None if nothing does."""
+    try:
+        sys.audit("os.fork")  # as the fork itself does, which a hook may refuse like all else
+    except BaseException:
+        return "an audit hook that refuses to fork"
     lost = cleanup.what_a_fork_loses()
     if lost is not None:
         return lost

@@ -21,11 +21,12 @@ from isolatedunit.protocol.messages import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeVar
 
     from isolatedunit.child.reporter import Reporter
     from isolatedunit.protocol.child_settings import ChildSettings
 
+    Method = TypeVar("Method", bound=Callable[..., Any])
     ExcInfo = tuple[type[BaseException], BaseException, Any] | tuple[None, None, None]
 
 MAX_TEXT = 1024 * 1024
@@ -50,6 +51,28 @@ def cut(text: str, limit: int = MAX_TEXT) -> str:
     tail = limit // 4
     head = limit - tail
     return f"{text[:head]}\n[... {len(text) - limit:,} characters left out ...]\n{text[-tail:]}"
+
+
+_ROOM = max(sys.getrecursionlimit(), 1000)
+
+
+def _with_room(method: Method) -> Method:
+    """Let *method* recurse as deep as it needs to, where a test has lowered the limit for its process."""
+
+    def run(*args: Any, **named: Any) -> Any:
+        limit = sys.getrecursionlimit()
+        if limit >= _ROOM:
+            return method(*args, **named)
+        sys.setrecursionlimit(_ROOM)
+        try:
+            return method(*args, **named)
+        finally:
+            try:
+                sys.setrecursionlimit(limit)
+            except RecursionError:  # we are deeper than that already
+                pass
+
+    return run  # type: ignore[return-value]
 
 
 class Recorder(unittest.TestResult):
@@ -97,11 +120,13 @@ class Recorder(unittest.TestResult):
 
     # called by unittest, in its spelling
 
+    @_with_room
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
         self._counted = True
         self._begin(test)
 
+    @_with_room
     def stopTest(self, test: unittest.TestCase) -> None:
         try:
             super().stopTest(test)
@@ -114,16 +139,18 @@ class Recorder(unittest.TestResult):
             return
         if self._duration is None:
             self._duration = self._took()
-        # without an outcome, an exception is on its way through unittest: see note_escaped
-        if number in self.noted:
+        # where unittest lets an exception through, as a KeyboardInterrupt, it is on its way now: see note_escaped
+        if number in self.noted and sys.exc_info()[1] is None:
             self._finish(number)
 
+    @_with_room
     def addDuration(self, test: unittest.TestCase, elapsed: float) -> None:
         self._duration = self._took()  # a test may have stopped or moved the clock that unittest reads
 
     def _took(self) -> float:
         return self._clock() - self._started if self._counted else 0.0
 
+    @_with_room
     def addSuccess(self, test: unittest.TestCase) -> None:
         self._succeeded = True
         number = self._number(test)
@@ -131,19 +158,24 @@ class Recorder(unittest.TestResult):
             self.noted.add(number)
         super().addSuccess(test)
 
+    @_with_room
     def addError(self, test: Any, err: Any) -> None:
         self._note(test, "addError", err, self.errors, super().addError)
 
+    @_with_room
     def addFailure(self, test: Any, err: Any) -> None:
         self._note(test, "addFailure", err, self.failures, super().addFailure)
 
+    @_with_room
     def addExpectedFailure(self, test: Any, err: Any) -> None:
         self._note(test, "addExpectedFailure", err, self.expectedFailures, super().addExpectedFailure)
 
+    @_with_room
     def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
         super().addUnexpectedSuccess(test)
         self._report(test, kind="addUnexpectedSuccess")
 
+    @_with_room
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
         super().addSkip(test, reason)
         reason = cut(tracebacks.as_text(reason))
@@ -153,6 +185,7 @@ class Recorder(unittest.TestResult):
         else:
             self._report(parent, kind="addSkip", text=reason, message=reason, subtest=_describe(test))
 
+    @_with_room
     def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: ExcInfo | None) -> None:
         if err is None or err[0] is None:
             super().addSubTest(test, subtest, None)
@@ -170,11 +203,13 @@ class Recorder(unittest.TestResult):
 
     # reporting to the runner
 
+    @_with_room
     def fixture_starts(self, fixture: str) -> None:
         """Report that a fixture with user code in it is about to run."""
         self._reporter.send(FixtureStarted, fixture=fixture)
         self._running_fixtures.append((fixture, self._clock()))
 
+    @_with_room
     def fixture_ended(self) -> None:
         """Note the end of the fixture that started last; its time is not counted for one that it ran inside of."""
         fixture, began = self._running_fixtures.pop()
@@ -182,22 +217,28 @@ class Recorder(unittest.TestResult):
         self.fixture_seconds[fixture] = self.fixture_seconds.get(fixture, 0.0) + took
         self._running_fixtures = [(name, since + took) for name, since in self._running_fixtures]
 
+    @_with_room
     def note_fixture(self, fixture: str, exception: BaseException) -> None:
         """Report an exception of *fixture* that unittest let through."""
         self.fixture_failed = True
         self._report_note(fixture=fixture, kind="addError", **describe_exception(exception))
 
+    @_with_room
     def note_escaped(self, exception: BaseException) -> None:
-        """Report an exception of a test that unittest let through, as it does with a KeyboardInterrupt."""
+        """Report an exception of a test that unittest let through, as it does with a KeyboardInterrupt.
+
+        If all tests have ended, it is none of theirs, and is raised.
+        """
         self.was_interrupted = True
         number = self._running
         if number is None:
             number = next((n for n in range(len(self._tests)) if n not in self.finished), None)
         if number is None:
-            return
+            raise exception
         self._report_note(test=number, kind="addError", **describe_exception(exception))
         self._finish(number)
 
+    @_with_room
     def finish_silent(self) -> None:
         """Report the end of tests that began, or have an outcome, and for which unittest did not call ``stopTest``."""
         started = set() if self._running is None else {self._running}
@@ -302,7 +343,7 @@ def _without_our_frames(text: str) -> str:
 
 def format_exception(exception: BaseException, *, whole: bool = False, shows_locals: bool = False) -> str:
     """Format an exception. Unless *whole*, leading frames of unittest and of ours are left out."""
-    trace = exception.__traceback__
+    trace = tracebacks.trace_of(exception)
     try:
         while not whole and trace is not None and "__unittest" in trace.tb_frame.f_globals:
             trace = trace.tb_next

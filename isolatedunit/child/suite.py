@@ -6,6 +6,8 @@ import sys
 import unittest
 from unittest.util import strclass
 
+from isolatedunit.child.tracebacks import trace_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,8 +68,11 @@ class Suite(unittest.TestSuite):
         return True
 
     def _fail(self, kind: str, parent: str, result: Any, exception: BaseException) -> None:
-        info = (type(exception), exception, exception.__traceback__)
-        self._createClassOrModuleLevelException(result, exception, kind, parent, info=info)  # type: ignore[attr-defined]
+        info = (type(exception), exception, trace_of(exception))
+        try:
+            self._createClassOrModuleLevelException(result, exception, kind, parent, info=info)  # type: ignore[attr-defined]
+        except BaseException:  # trap: unittest asks for the exception's class, which may raise
+            result.note_fixture(f"{kind} ({parent})", exception)
 
     def _clean_up_class(self, kind: str, cls: Any, result: Any) -> None:
         """Run those of the class's cleanups that unittest has not come to."""

@@ -57,12 +57,18 @@ class _Lines:
         return [line.rstrip("\r") for line in text.split("\n")]
 
 
+# trap: a metaclass, or an exception's class, may have a `__getattribute__` that raises
+_module_of: Any = vars(type)["__module__"].__get__
+_name_of: Any = vars(type)["__qualname__"].__get__
+_trace_of: Any = vars(BaseException)["__traceback__"].__get__
+
+
 def show(thing: object) -> str:
     """What ``repr`` gives; where that raises, whatever that is, it costs this one object its looks."""
     try:
         return repr(thing)
     except BaseException:
-        return f"<local repr() failed: {type(thing).__name__}>"
+        return f"<local repr() failed: {_name_of(type(thing))}>"
 
 
 def as_text(thing: object) -> str:
@@ -70,7 +76,7 @@ def as_text(thing: object) -> str:
     try:
         return str(thing)
     except BaseException:
-        return f"<{type(thing).__name__} whose str() failed>"
+        return f"<{_name_of(type(thing))} whose str() failed>"
 
 
 _lines = _Lines()
@@ -85,7 +91,17 @@ def format_chain(exception: BaseException, trace: TracebackType | None, *, shows
         made = _traceback.TracebackException(cls, exception, trace, capture_locals=shows_locals, compact=True)
         return "".join(made.format())
     except BaseException as failure:
-        return f"{name_of(cls)}: {as_text(exception)}\n(no traceback could be made: {show(failure):.200})\n"
+        last = f"{name_of(cls)}: {as_text(exception)}\n(no traceback could be made: {show(failure):.200})\n"
+    try:
+        frames = "".join(_traceback.format_tb(trace))
+    except BaseException:  # such as that no more recursion is allowed
+        return last
+    return f"Traceback (most recent call last):\n{frames}{last}" if frames else last
+
+
+def trace_of(exception: BaseException) -> TracebackType | None:
+    """The traceback of *exception*, whatever its class makes of attributes."""
+    return _trace_of(exception)  # type: ignore[no-any-return]
 
 
 def source_of(trace: TracebackType | None, *, shows_values: bool = True) -> str:
@@ -136,7 +152,11 @@ def _values_on(line: str, variables: dict[str, Any]) -> list[str]:
 
 def name_of(cls: type) -> str:
     """The class's name as a traceback has it."""
-    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    try:
+        module = _module_of(cls)
+    except AttributeError:
+        module = "builtins"
+    return str(_name_of(cls)) if module == "builtins" else f"{as_text(module)}.{_name_of(cls)}"
 
 
 def compared(trace: TracebackType | None) -> list[str]:

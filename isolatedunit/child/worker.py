@@ -266,6 +266,9 @@ class _Silent(unittest.TestResult):
     def fixture_ended(self) -> None:
         """Report nothing."""
 
+    def note_fixture(self, fixture: str, exception: BaseException) -> None:
+        """Report nothing."""
+
 
 def _report_lost(reporter: Reporter, number: int, exception: BaseException) -> None:
     """Report a test that cannot be found here, such as one whose module fails to import, as an error."""

@@ -73,7 +73,7 @@ def identify(test: Any) -> str:
     """unittest's ``test.id()``, or a substitute for an object without a usable one."""
     try:
         return str(test.id())
-    except Exception:
+    except BaseException:
         return f"{type(test).__module__}.{type(test).__qualname__}"
 
 

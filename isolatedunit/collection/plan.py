@@ -61,7 +61,8 @@ class UnknownName(Typed):
 
 class Plan:
     """Plans the tests that a collector lists, report by report; `warnings` are what the user should know of them,
-    `unknown` the names that no test has.
+    `unknown` the names that no test has, `culprit` is the module without which there would be a list, and `error` why
+    there is none.
 
     Values that many tests share are kept only once: a hundred thousand tests have the same few modules and classes.
     """
@@ -69,6 +70,8 @@ class Plan:
     def __init__(self) -> None:
         self.warnings: list[str] = []
         self.unknown: list[UnknownName] = []
+        self.culprit: str | None = None
+        self.error: str | None = None
         self._tests: list[PlannedTest] = []
         self._error: CollectionError | None = None
         self._shared: dict[str, Any] = {}
@@ -76,6 +79,7 @@ class Plan:
     def add(self, report: TestsCollected) -> None:
         """Plan the tests in *report*, unless this report or an earlier one is invalid."""
         self.warnings += report.warnings
+        self.culprit, self.error = report.culprit, report.error
         try:
             if report.error is not None:
                 raise CollectionError(report.error)

@@ -22,7 +22,7 @@ from isolatedunit.protocol.child_settings import ChildSettings
 from isolatedunit.protocol.messages import CollectTests
 
 KnownBad = dict[str, dict[str, str]]
-"""For each module whose import ended a child: the cause, and a text about it."""
+"""For each module that ended the listing of tests: the cause, empty for an exception, and a text about it."""
 
 
 class Collection:
@@ -64,6 +64,9 @@ class Collection:
             if attempt.received_all:
                 for text in plan.warnings:
                     self._loop.publisher.warn(text)
+                if plan.culprit is not None and plan.error is not None and plan.culprit not in known_bad:
+                    known_bad[plan.culprit] = {"cause": "", "text": plan.error}
+                    continue
                 tests = plan.finish()
                 if plan.unknown:
                     from isolatedunit.collection.names import explain

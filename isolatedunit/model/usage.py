@@ -20,9 +20,11 @@ class Condition:
 
     *state* is psutil's word for its main thread, *main_cpu* what that has used and *all_cpu* what all its
     threads have; *waited* how long the main thread was ready and had no processor, None where nobody knows.
+    *waited_below* is the same for what it may wait for: the processes that it started, one after another.
     """
 
     state: str
     main_cpu: float
     all_cpu: float
     waited: float | None
+    waited_below: float = 0.0

@@ -79,7 +79,8 @@ class Work(Command):
 class CollectTests(Work):
     """List the tests that *source* names (see :mod:`isolatedunit.collection.addresses`), in order.
 
-    *known_bad* has an entry for each module whose import ended an earlier collector: the cause, and a text about it.
+    *known_bad* has an entry for each module that ended an earlier collector: the cause, which is empty for an
+    exception, and a text about it.
     *imports_anew*: more than one process will import the modules of the tests to run them. *locates*: the file and line
     of each test are wanted.
     """
@@ -213,12 +214,14 @@ class TestsCollected(Report):
     """The next tests of the list, in order; with *last* there are no more, and *error* says why there is no list.
 
     *warnings* are what the user should know about their classes. *unknown* has an entry for each name of the source
-    that no test has (see `isolatedunit.collection.plan.UnknownName`); if there is any, no tests are listed.
+    that no test has (see `isolatedunit.collection.plan.UnknownName`); if there is any, no tests are listed. *culprit*
+    is the module without which there would be a list.
     """
 
     tests: list[dict[str, Any]]
     last: bool = False
     error: str | None = None
+    culprit: str | None = None
     warnings: list[str] = []  # noqa: RUF012 - a default like any other
     unknown: list[dict[str, Any]] = []  # noqa: RUF012
 

@@ -13,6 +13,7 @@ from typing import Any
 from isolatedunit.model.usage import Condition, Usage
 from isolatedunit.system import processes
 from isolatedunit.system.cgroups import MemoryLimits, processor_quota
+from isolatedunit.system.grace import times_waited
 
 try:
     import resource
@@ -102,8 +103,19 @@ def condition_of(process_id: int) -> Condition | None:
     if known is None:
         return None
     state, by_thread = known
-    waited = _time_waited(process_id)
-    return Condition(state, by_thread.get(process_id, 0.0), sum(by_thread.values()), waited)
+    main_cpu, all_cpu = by_thread.get(process_id, 0.0), sum(by_thread.values())
+    return Condition(state, main_cpu, all_cpu, _time_waited(process_id), _time_waited_below(process_id, all_cpu))
+
+
+def _time_waited_below(process_id: int, own_cpu: float) -> float:
+    """How long the processes that this one started waited for a processor, if it ran one after another.
+
+    Nobody knows that of those that have ended: it is estimated from the CPU time that they used, and the load.
+    """
+    used = processes.use_of(process_id)
+    ended = 0.0 if used is None else max(0.0, used[1] - own_cpu) * (processes.load_per_processor() - 1.0)
+    living = times_waited(processes.ids_below(process_id)) or {}
+    return ended + max(living.values(), default=0.0)
 
 
 def _time_waited(process_id: int) -> float | None:

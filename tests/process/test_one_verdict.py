@@ -43,12 +43,74 @@ ESCAPING = """
         def test_3(self):
             pass
 
+        def test_4(self):
+            self.addCleanup(sys.exit)
+            self.addCleanup(self.interrupt)
+            self.skipTest("and cleaned up")
+
+        def interrupt(self):
+            raise KeyboardInterrupt
+
     class Last(unittest.TestCase):
         def test_it(self):
             pass
 
     def tearDownModule():
         raise KeyboardInterrupt("not torn down")
+    """
+
+SHY = """
+    import sys
+    import unittest
+
+    class Meta(type):
+        def __getattribute__(cls, name):
+            raise SystemExit(name)
+
+    class Shy(BaseException):
+        def __getattribute__(self, name):
+            raise RuntimeError(name)
+
+    class ShyClass(Exception, metaclass=Meta):
+        pass
+
+    class It(unittest.TestCase):
+        def id(self):
+            raise SystemExit
+
+        def __str__(self):
+            raise SystemExit
+
+        def test_it(self):
+            pass
+
+    class Cleanup(unittest.TestCase):
+        @classmethod
+        def setUpClass(cls):
+            cls.addClassCleanup(cls.be_shy)
+
+        @classmethod
+        def be_shy(cls):
+            raise Shy
+
+        def test_it(self):
+            pass
+
+    class Expected(unittest.TestCase):
+        @unittest.expectedFailure
+        def test_it(self):
+            raise ShyClass
+
+    class Shallow(unittest.TestCase):
+        @classmethod
+        def setUpClass(cls):
+            depth, frame = 0, sys._getframe()
+            while frame is not None:
+                depth, frame = depth + 1, frame.f_back
+            sys.setrecursionlimit(depth + 8)
+
+        def test_it(self):
+            self.skipTest("shallow")
     """
 
 AT_EXIT = """
@@ -147,6 +209,7 @@ class OneVerdictTest(ProjectTestCase):
             "test_it.Interrupted.test_1": "passed",
             "test_it.Interrupted.test_2": "error",
             "test_it.Interrupted.test_3": "passed",
+            "test_it.Interrupted.test_4": "error",
             "test_it.Last.test_it": "passed",
             "tearDownModule (test_it)": "error",
         }
@@ -157,6 +220,32 @@ class OneVerdictTest(ProjectTestCase):
                     self.assertEqual(ended.outcomes(), expected)
                     self.assertEqual(ended.exit_code, 1)
                     self.assertIn("SystemExit: 3", ended.tests()["tearDownClass (test_it.TornDown)"]["traceback"])
+
+    def test_what_raises_when_it_is_asked(self) -> None:
+        self.write("test_it.py", SHY)
+        expected = {
+            "test_it.It": "passed",
+            "test_it.Cleanup.test_it": "passed",
+            "tearDownClass (test_it.Cleanup)": "error",
+            "test_it.Expected.test_it": "expectedFailure",
+            "test_it.Shallow.test_it": "skipped",
+        }
+        for isolation in ("test", "class"):
+            ended = self.run_here("--isolation", isolation)
+            self.assertEqual(ended.outcomes(), expected)
+            self.assertNotIn("bug in isolatedunit", ended.output)
+
+    def test_what_breaks_the_listing_costs_one_module(self) -> None:
+        self.write(
+            "test_1.py", "import unittest\nclass A(unittest.TestCase):\n    __init__ = test = lambda *_: 1 / 0\n"
+        )
+        self.write("test_2.py", "import builtins\nfor name in dir(builtins):\n    setattr(builtins, name, None)\n")
+        self.write("test_3.py", "import unittest\nclass A(unittest.TestCase):\n    def test(self):\n        pass\n")
+        ended = self.run_here()
+        failed = "unittest.loader._FailedTest"
+        expected = {f"{failed}.test_1": "error", f"{failed}.test_2": "error", "test_3.A.test": "passed"}
+        self.assertEqual(ended.outcomes(), expected)
+        self.assertIn("ZeroDivisionError", ended.tests()[f"{failed}.test_1"]["traceback"])
 
     def test_a_process_that_ends_badly_after_its_test_had_passed(self) -> None:
         self.write("test_it.py", AT_EXIT)

@@ -52,6 +52,13 @@ class DiagnoseTest(unittest.TestCase):
             told, "The machine was overloaded: the test's main thread waited for a processor 80% of the time."
         )
 
+    def test_a_blocked_test_on_an_overloaded_machine(self) -> None:
+        first, last = looks(0.0, state="sleeping")
+        told = diagnose([Look(first.at, first.condition, 19.6), last], 0.0, 1.0)
+        blocked = "Its main thread was blocked: it used no CPU time."
+        self.assertEqual(told, f"{blocked} The machine was overloaded: for each processor, 20 processes wanted to run.")
+        self.assertEqual(diagnose([Look(first.at, first.condition, 3.9), last], 0.0, 1.0), blocked)
+
     def test_too_little_is_known(self) -> None:
         self.assertEqual(diagnose([], 0.0, 1.0), "")
         self.assertEqual(diagnose(looks(1.0)[:1], 0.0, 1.0), "")
@@ -61,6 +68,9 @@ class DiagnoseTest(unittest.TestCase):
         self.assertEqual(owed(Condition("running", 1.0, 1.0, 4.0), 10.0), 0.0)
         self.assertEqual(owed(Condition("running", 1.0, 1.0, None), 10.0), 0.0)
         self.assertEqual(owed(None, 10.0), 0.0)
+        # its processes waited, and it for them
+        self.assertEqual(owed(Condition("sleeping", 0.1, 0.1, None, 7.0), 10.0), 7.0)
+        self.assertEqual(owed(Condition("sleeping", 0.1, 0.1, 0.5, 70.0), 10.0), 10.0)
 
     def test_stacks(self) -> None:
         self.assertEqual(join_stacks(["a\n", "a\n", "a\n"]), "a\n(The same stacks 3 times, within 0.45 s.)\n")

@@ -94,6 +94,16 @@ class VitalsTest(unittest.TestCase):
         assert condition is not None
         self.assertGreaterEqual(condition.all_cpu, condition.main_cpu)
 
+    def test_what_its_processes_waited(self) -> None:
+        used = {"use_of": (0, 9.0), "load_per_processor": 5.0, "ids_below": [7, 8]}
+        with (
+            unittest.mock.patch.multiple(
+                usage.processes, **{k: unittest.mock.Mock(return_value=v) for k, v in used.items()}
+            ),
+            unittest.mock.patch.object(usage, "times_waited", lambda ids: dict.fromkeys(map(str, ids), 2.5)),
+        ):
+            self.assertEqual(usage._time_waited_below(6, 8.0), 1.0 * 4.0 + 2.5)
+
     def test_of_none(self) -> None:
         self.assertIsNone(usage.used_by([]))
         self.assertIsNone(usage.used_by([2**22 + 1]))

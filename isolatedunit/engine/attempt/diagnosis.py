@@ -20,6 +20,9 @@ LOOK_INTERVAL = 0.15
 STARVED = 0.5
 """A test that had to wait for a processor for this share of its time gets that time in addition."""
 
+OVERLOADED = 4.0
+"""With so many processes for each processor that want to run, a timeout may be the machine's doing, and says so."""
+
 _IDLE = 0.05
 _STOPPED = ("stopped", "tracing-stop")  # psutil's words
 _STATES = {
@@ -31,26 +34,37 @@ _STATES = {
 
 @record()
 class Look:
-    """One look at the process, at a time of the engine's clock."""
+    """One look at the process, at a time of the engine's clock; *load* is as in `Examined`."""
 
     at: float
     condition: Condition
+    load: float = 1.0
 
 
 def owed(condition: Condition | None, elapsed: float) -> float:
-    """The seconds to give a test that waited for a processor for most of the *elapsed* ones; 0 for any other test."""
-    waited = None if condition is None else condition.waited
-    return min(waited, elapsed) if waited is not None and elapsed > 0 and waited >= STARVED * elapsed else 0.0
+    """The seconds to give a test that waited for a processor for most of the *elapsed* ones; 0 for any other test.
+
+    What a process waited that the test started, and has to wait for, counts like its own.
+    """
+    waited = 0.0 if condition is None else max(condition.waited or 0.0, condition.waited_below)
+    return min(waited, elapsed) if elapsed > 0 and waited >= STARVED * elapsed else 0.0
 
 
 def diagnose(looks: Sequence[Look], silent_for: float, interval: float) -> str:
-    """What the looks show, in one sentence, or nothing if that is unclear.
+    """What the looks show, in one sentence, or nothing if that is unclear; and whether the machine was overloaded.
 
     *silent_for* are the seconds since the last heartbeat, and *interval* those between heartbeats.
     """
     if not looks:
         return ""
-    first, last = looks[0], looks[-1]
+    why = _diagnose(looks[0], looks[-1], silent_for, interval)
+    load = looks[0].load
+    if load < OVERLOADED or "overloaded" in why:
+        return why
+    return f"{why} The machine was overloaded: for each processor, {load:.0f} processes wanted to run.".lstrip()
+
+
+def _diagnose(first: Look, last: Look, silent_for: float, interval: float) -> str:
     # to take its stacks wakes it up: what it does then says nothing, and it may end before the next look
     if first.condition.state in _STOPPED:
         return f"Its main thread was blocked: {_STATES['stopped']}."

@@ -363,7 +363,7 @@ class Attempt:
 
     def _examined(self, examined: Examined, now: float) -> list[Action]:
         if examined.condition is not None and self.cause == "timeout":
-            self._looks = (*self._looks, Look(now, examined.condition))
+            self._looks = (*self._looks, Look(now, examined.condition, examined.load))
         return []
 
     # ---- the end
