@@ -43,7 +43,8 @@ class BusyProcessesTest(ProjectTestCase):
 
     def test_they_are_named_and_ended(self) -> None:
         self.write("test_busy.py", SOURCE)
-        ended = self.run_here("--start-method", self.start_method)
+        # half of the time for the cleanup is waited: by both at once
+        ended = self.run_here("--start-method", self.start_method, "--parallel-by", "test", "--cleanup-timeout", "8")
         self.assertEqual(ended.last_line, "5 passed, 0 failed, 0 skipped", ended.output)
         leaks = {
             name: [leak["identity"] for leak in test["attempts"][0]["handle_stats"].get("leaks", ())]

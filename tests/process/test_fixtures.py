@@ -6,35 +6,69 @@ import json
 import os
 
 from tests.support.command_line import environment, run_python
-from tests.support.fixture_projects import HEADER, MODULE, SET_UP, TORN_DOWN, FixturesTestCase, of_class
+from tests.support.fixture_projects import HEADER, SET_UP, TORN_DOWN, FixturesTestCase, of_class
 from tests.support.semantics import RECORD, count, expected, record
 
 
 class OnceTest(FixturesTestCase):
-    def test_fixtures_run_once_and_each_test_finds_what_they_left(self) -> None:
-        self.make_module("test_it")
+    def test_one_module_after_the_other(self) -> None:
+        """Fixtures run once, and what they left is what each test finds; so do the cleanups that they add."""
+        shared = "sys.SHARED.append(cls); assert sys.SHARED == [0, cls]"
+        self.make_modules(
+            {
+                "once": {},
+                "shared": {"setUpModule": "sys.SHARED = [0]"},
+                "cleanup": {
+                    "setUpClass": "cls.addClassCleanup(note, 'cleanupA of the class')\n"
+                    "        unittest.addModuleCleanup(note, 'cleanupA by the class')",
+                    "setUpModule": "unittest.addModuleCleanup(note, 'cleanupA of the module')",
+                    "test_one": "self.addClassCleanup(note, 'cleanupA by the test')\n"
+                    "        unittest.addModuleCleanup(note, 'module cleanupA by the test')",
+                },
+                "referred": self.only_referred(),
+            }
+        )
+        # both classes have the module's fixture, and neither has that of the other
+        classes = [self.make_class(f"shared{name}", setUpClass=shared) for name in "AB"]
+        self.make_module("test_shared", *classes, setUpModule="sys.SHARED = [0]")
         ended = self.run_fixtures("-j", "1")
-        self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped", ended.output)
-        expected = [SET_UP, *of_class("A"), *of_class("B"), TORN_DOWN]
-        self.assertEqual(self.journal(), expected)
+        self.assertEqual(ended.last_line, "16 passed, 0 failed, 0 skipped", ended.output)
         self.assertEqual(set(self.fork_afters(ended).values()), {"fixtures"})
         self.assertEqual(ended.report["run"]["fork_after"], "fixtures")  # type: ignore[index]
+        noted = self.journals("once", "cleanup", "shared")
+        whole = [SET_UP, *of_class("A"), *of_class("B"), TORN_DOWN]
+        self.assertEqual((noted["once"], noted["shared"]), (whole, whole))
+        for text in ("A of the class", "A by the class", "A of the module", "A by the test", "module A by the test"):
+            self.assertEqual(noted["cleanup"].count(text), 1, text)
+        self.assertEqual(noted["cleanup"][-2:], [TORN_DOWN, "A of the module"])
+        for name in ("class", "module"):
+            self.assertFalse(os.path.exists(os.path.join(self.directory, "made", name)))
 
-    def test_classes_see_their_modules_fixtures_and_not_each_others(self) -> None:
-        code = "sys.SHARED.append(cls); assert sys.SHARED == [0, cls]"
-        classes = (self.make_class("A", setUpClass=code), self.make_class("B", setUpClass=code))
-        self.write(
-            "test_it.py",
-            "\n".join([HEADER, MODULE.format(setUpModule="sys.SHARED = [0]", tearDownModule="pass"), *classes]),
+    def only_referred(self) -> dict[str, str]:
+        """A cleanup alone refers to an object that removes a directory when it goes: it does not go in each fork."""
+        code = (
+            "import tempfile\n"
+            "        directory = tempfile.TemporaryDirectory()\n"
+            "        {add}(directory.cleanup)\n"
+            "        os.makedirs('made', exist_ok=True); os.symlink(directory.name, 'made/{name}')"
         )
-        ended = self.run_fixtures()
-        self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped", ended.output)
+        check = "self.assertTrue(os.path.isdir('made/class/.') and os.path.isdir('made/module/.'))"
+        return {
+            "setUpModule": code.format(add="unittest.addModuleCleanup", name="module").replace("        ", "    "),
+            "setUpClass": code.format(add="cls.addClassCleanup", name="class"),
+            "test_one": check,
+            "test_two": check,
+            "tearDownClass": check.replace("self.assertTrue", "assert "),
+        }
 
     def test_side_by_side(self) -> None:
+        meet = "open({mine!r}, 'w').close()\n        while not os.path.exists({other!r}): time.sleep(0.001)"
+        meeting = {"test_one": meet.format(mine="1", other="2"), "test_two": meet.format(mine="2", other="1")}
         for unit in ("class", "test"):
             with self.subTest(unit):
                 self.make_module("test_it")
-                self.make_module("test_other", self.make_class("C"))
+                # tests of one class can only run at the same time, from the same fixtures, where tests are the unit
+                self.make_module("test_other", self.make_class("C", **(meeting if unit == "test" else {})))
                 ended = self.run_fixtures("-j", "3", "--parallel-by", unit)
                 self.assertEqual(ended.last_line, "6 passed, 0 failed, 0 skipped", ended.output)
                 noted = self.journal()
@@ -53,20 +87,10 @@ class OnceTest(FixturesTestCase):
                     mine = [line for line in noted if line.endswith(f" {name}") or line.startswith(f"{name}.")]
                     self.assertEqual((mine[0], mine[-1]), (f"setUpClass {name}", f"tearDownClass {name}"))
 
-    def test_tests_of_one_class_run_at_the_same_time_from_the_same_fixtures(self) -> None:
-        meet = "open({mine!r}, 'w').close()\n        while not os.path.exists({other!r}): time.sleep(0.001)"
-        code = {"test_one": meet.format(mine="1", other="2"), "test_two": meet.format(mine="2", other="1")}
-        self.make_module("test_it", self.make_class("A", **code))
-        ended = self.run_fixtures("-j", "2", "--parallel-by", "test")
-        self.assertEqual(ended.last_line, "2 passed, 0 failed, 0 skipped", ended.output)
-        self.assertEqual(self.journal().count("setUpClass A"), 1)
-
     def test_same_as_unittest(self) -> None:
         for options in (
-            {},
-            {"parallel_by": "class", "max_concurrent_processes": 3},
+            {"parallel_by": "class", "max_concurrent_processes": 3, "track_handles": "on"},
             {"parallel_by": "test", "max_concurrent_processes": 3},
-            {"track_handles": "on"},
         ):
             with self.subTest(options):
                 told = record("isolatedunit", fork_after="fixtures", **options)
@@ -174,83 +198,45 @@ class Plain(Case, unittest.TestCase): pass
         self.assertEqual(made["test_it.Plain.test_one"], "import")
 
     def test_where_it_means_nothing(self) -> None:
-        self.make_module("test_it", self.make_class("A"))
         for arguments, times, made in (
             (("--start-method", "spawn"), 2, None),
             (("--isolation", "class"), 1, "import"),
-            (("--isolation", "module"), 1, "import"),
             (("--isolation", "none"), 1, "import"),
         ):
             with self.subTest(arguments):
-                if "class" in arguments or "module" in arguments or "none" in arguments:
-                    self.make_module(
-                        "test_it",
-                        self.make_class("A").replace("self.assertEqual(self.state", "self.assertIsNotNone(self.state"),
-                    )
+                source = self.make_class("A")
+                if times == 1:  # the second test finds what the first one left
+                    source = source.replace("self.assertEqual(self.state", "self.assertIsNotNone(self.state")
+                self.make_module("test_it", source)
                 ended = self.run_fixtures(*arguments)
                 self.assertEqual(ended.last_line, "2 passed, 0 failed, 0 skipped", ended.output)
                 self.assertEqual(self.journal().count("setUpClass A"), times)
                 self.assertEqual(set(self.fork_afters(ended).values()), {made})
-
-    def test_cleanups_that_a_test_adds_to_its_class_and_module(self) -> None:
-        self.make_module(
-            "test_it",
-            setUpClass="cls.addClassCleanup(note, 'cleanup of the class')\n"
-            "        unittest.addModuleCleanup(note, 'cleanup by the class')",
-            setUpModule="unittest.addModuleCleanup(note, 'cleanup of the module')",
-            test_one="self.addClassCleanup(note, 'cleanup by the test')\n"
-            "        unittest.addModuleCleanup(note, 'module cleanup by the test')",
-        )
-        ended = self.run_fixtures("-j", "1")
-        self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped", ended.output)
-        noted = self.journal()
-        for text in ("of the class", "by the class", "of the module", "by the test"):
-            self.assertEqual(noted.count(f"cleanup {text}"), 1, text)
-        self.assertEqual(noted.count("module cleanup by the test"), 1)
-        self.assertEqual(noted[-2:], [TORN_DOWN, "cleanup of the module"])
-
-    def test_what_only_a_cleanup_refers_to(self) -> None:
-        """As the object that removes a directory when it goes: it does not go in each fork."""
-        code = (
-            "import tempfile\n"
-            "        directory = tempfile.TemporaryDirectory()\n"
-            "        {add}(directory.cleanup)\n"
-            "        os.makedirs('made', exist_ok=True); os.symlink(directory.name, 'made/{name}')"
-        )
-        check = "self.assertTrue(os.path.isdir('made/class/.') and os.path.isdir('made/module/.'))"
-        self.make_module(
-            "test_it",
-            self.make_class(
-                "A",
-                setUpClass=code.format(add="cls.addClassCleanup", name="class"),
-                test_one=check,
-                test_two=check,
-                tearDownClass=check.replace("self.assertTrue", "assert "),
-            ),
-            setUpModule=code.format(add="unittest.addModuleCleanup", name="module").replace("        ", "    "),
-        )
-        ended = self.run_fixtures()
-        self.assertEqual(ended.last_line, "2 passed, 0 failed, 0 skipped", ended.output)
-        for name in ("class", "module"):
-            self.assertFalse(os.path.exists(os.path.join(self.directory, "made", name)))
+                told = ended.output.count("fork_after=fixtures has no effect with start_method=spawn")
+                self.assertEqual(told, int("spawn" in arguments))
 
     def test_what_fixtures_print(self) -> None:
-        self.make_module(
-            "test_it",
-            setUpClass="print('said by setUpClass')",
-            tearDownClass="print('said', 'by tearDownClass')\n        1 / 0",
-            test_one="print('said by the test'); self.fail()",
+        self.make_modules(
+            {
+                "prints": {
+                    "setUpClass": "print('said by setUpClass')",
+                    "tearDownClass": "print('said', 'by tearDownClass')\n        1 / 0",
+                    "test_one": "print('said by the test'); self.fail()",
+                },
+                "fails": {"setUpClass": "print('said', 'before it failed')\n        1 / 0"},
+            }
         )
-        ended = self.run_fixtures()
-        tests = ended.tests()
-        self.assertEqual(tests["test_it.A.test_one"]["stdout"], "said by the test\n")
-        self.assertEqual(tests["tearDownClass (test_it.A)"]["stdout"], "said by tearDownClass\n")
-        self.assertEqual(ended.output.count("said by tearDownClass"), 1)
-        self.make_module("test_it", setUpClass="print('said', 'by setUpClass')\n        1 / 0")
         for arguments in ((), ("-b",)):
-            ended = self.run_fixtures(*arguments)
-            self.assertIn("said by setUpClass\n", ended.output)
-            self.assertEqual(ended.output.count("said by setUpClass"), 1)
+            with self.subTest(arguments):
+                ended = self.run_fixtures(*arguments)
+                tests = ended.tests()
+                if not arguments:
+                    self.assertEqual(tests["test_prints.printsA.test_one"]["stdout"], "said by the test\n")
+                    said = tests["tearDownClass (test_prints.printsA)"]["stdout"]
+                    self.assertEqual(said, "said by tearDownClass\n")
+                self.assertEqual(ended.output.count("said by tearDownClass"), 1)
+                self.assertIn("said before it failed\n", ended.output)
+                self.assertEqual(ended.output.count("said before it failed"), 1)
 
     def test_handles_of_fixtures_are_no_tests_leaks(self) -> None:
         self.make_module(
@@ -324,102 +310,56 @@ ALL_TESTS = ["A.test_one", "A.test_two", "B.test_one", "B.test_two"]
 ALL_NOTED = [SET_UP, *of_class("A"), *of_class("B"), TORN_DOWN]
 
 
-class SpawnTest(FixturesTestCase):
-    def test_where_nothing_is_forked_it_is_told_that_it_does_nothing(self) -> None:
-        self.make_module("test_it")
-        ended = self.run_fixtures("--start-method", "spawn")
-        self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped", ended.output)
-        self.assertEqual(ended.output.count("fork_after=fixtures has no effect with start_method=spawn"), 1)
+FAILING: dict[str, tuple[list[str], list[str]]] = {
+    "setUpClass": (ALL_TESTS[2:], [SET_UP, "setUpClass A", *of_class("B"), TORN_DOWN]),
+    "tearDownClass": (ALL_TESTS, ALL_NOTED),
+    "setUpModule": ([], [SET_UP]),
+    "tearDownModule": (ALL_TESTS, ALL_NOTED),
+}
+"""Which tests pass when the fixture fails, and what is noted."""
 
 
 class FailingTest(FixturesTestCase):
-    """Each way to fail, in each fixture: one report, and everything else goes on."""
-
-    def check(self, fixture: str, *, tests: list[str], noted: list[str]) -> None:
-        """Run a module for each way in which its fixture can fail: *tests* and *noted* are of its classes A and B."""
-        for way, (code, _, _) in WAYS.items():
-            self.make_module(f"test_{way}", self.make_class(f"{way}A", **{fixture: code}), self.make_class(f"{way}B"))
-            if fixture.endswith("Module"):
-                classes = self.make_class(f"{way}A"), self.make_class(f"{way}B")
-                self.make_module(f"test_{way}", *classes, **{fixture: code})
-        self.make_module("test_good", self.make_class("goodA"), self.make_class("goodB"))
-        ended = self.run_fixtures("-j", "2", "--process-timeout", "2")
-        journal = self.journal()
-        told = {test_id: (test["outcome"], test["cause"]) for test_id, test in ended.tests().items()}
-        for way, (_, outcome, cause) in (*WAYS.items(), ("good", ("", "passed", None))):
-            with self.subTest(way):
-                module = f"test_{way}"
-                mine = {test_id: what for test_id, what in told.items() if f"{module}." in test_id or module in test_id}
-                if way != "good":
-                    place = f"{module}.{way}A" if fixture.endswith("Class") else module
-                    self.assertEqual(mine.pop(f"{fixture} ({place})"), (outcome, cause), ended.output)
-                wanted = tests if way != "good" else ALL_TESTS
-                self.assertEqual(mine, {f"{module}.{way}{test}": ("passed", None) for test in wanted})
-                lines = [line for line in journal if line.endswith(f" of {module}") or way in line.partition(" of ")[0]]
-                wanted = noted if way != "good" else ALL_NOTED
-                self.assertEqual([line.replace(module, "test_it").replace(way, "") for line in lines], wanted)
+    def test_each_way_in_each_place(self) -> None:
+        """There is one report of it, and everything else goes on."""
+        places = {
+            f"{place}_{way}": (place, way)
+            for place in (*FAILING, "test_one")
+            for way in (WAYS if place != "test_one" else ("crash", "hang", "leave"))
+        }
+        modules = {name: {place: WAYS[way][0]} for name, (place, way) in places.items()}
+        self.make_modules({**modules, "good": {}})
+        ended = self.run_fixtures("-j", "5", "--process-timeout", "2")
+        journals = self.journals(*places, "good")
         self.assertEqual(ended.exit_code, 1)
+        self.assertEqual(self.verdicts(ended, "good"), {f"test_it.{test}": ("passed", None) for test in ALL_TESTS})
+        self.assertEqual(journals["good"], ALL_NOTED)
+        for name, (place, way) in places.items():
+            with self.subTest(name):
+                passed, noted = FAILING.get(place, (ALL_TESTS[1:], ALL_NOTED))
+                verdicts = self.verdicts(ended, name)
+                owner = "test_it.A" if place.endswith("Class") else "test_it"
+                failed = f"{place} ({owner})" if place in FAILING else "test_it.A.test_one"
+                self.assertEqual(verdicts.pop(failed), WAYS[way][1:], ended.output)
+                self.assertEqual(verdicts, {f"test_it.{test}": ("passed", None) for test in passed})
+                self.assertEqual(journals[name], noted)
+        stack = ended.tests()["setUpClass (test_setUpClass_hang.setUpClass_hangA)"]["traceback"]
+        self.assertIn("in setUpClass", stack)
+        self.assertIn("test_setUpClass_hang.py", stack)
 
-    def test_in_setupclass(self) -> None:
-        noted = [SET_UP, "setUpClass A", *of_class("B"), TORN_DOWN]
-        self.check("setUpClass", tests=["B.test_one", "B.test_two"], noted=noted)
-
-    def test_in_teardownclass(self) -> None:
-        self.check("tearDownClass", tests=ALL_TESTS, noted=ALL_NOTED)
-
-    def test_in_setupmodule(self) -> None:
-        self.check("setUpModule", tests=[], noted=[SET_UP])
-
-    def test_in_teardownmodule(self) -> None:
-        self.check("tearDownModule", tests=ALL_TESTS, noted=ALL_NOTED)
-
-    def test_a_fixture_that_hangs_is_told_with_its_stack(self) -> None:
-        self.make_module("test_it", setUpClass=HANG)
-        ended = self.run_fixtures("--process-timeout", "1")
-        message = ended.tests()["setUpClass (test_it.A)"]["traceback"]
-        self.assertIn("in setUpClass", message)
-        self.assertIn("test_it.py", message)
-
-    def test_tests_that_crash_hang_and_leave(self) -> None:
-        for way in ("crash", "hang", "leave"):
-            self.make_module(
-                f"test_{way}", self.make_class(f"{way}A", test_one=WAYS[way][0]), self.make_class(f"{way}B")
-            )
-        ended = self.run_fixtures("--process-timeout", "2", "-j", "3")
-        told = {test_id: test["cause"] for test_id, test in ended.tests().items()}
-        journal = self.journal()
-        for way in ("crash", "hang", "leave"):
-            with self.subTest(way):
-                self.assertEqual(told.pop(f"test_{way}.{way}A.test_one"), WAYS[way][2])
-                noted = [line.replace(way, "") for line in journal if way in line and " of " not in line]
-                self.assertEqual(noted, [*of_class("A"), *of_class("B")])
-                self.assertEqual(
-                    [line for line in journal if line.endswith(f" of test_{way}")][1:],
-                    [f"tearDownModule of test_{way}"],
-                )
-        self.assertEqual(set(told.values()), {None})
-        self.assertEqual(len(told), 9)
-
-    def test_retries_end_before_the_fixtures_do(self) -> None:
-        self.make_module("test_it", test_one="self.assertTrue(os.path.exists('tried') or open('tried', 'w').close())")
+    def test_retries(self) -> None:
+        """Those of a test end before its fixtures do; those of a fixture come before its tests."""
+        places = ("test_one", "setUpClass", "setUpModule")
+        code = "assert os.path.exists('{0}') or open('{0}', 'w').close()"
+        self.make_modules({f"tries_{place}": {place: code.format(f"tried-{place}")} for place in places})
         ended = self.run_fixtures("-j", "1", "--retries", "2")
-        self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped", ended.output)
-        noted = self.journal()
-        self.assertEqual(noted[1:6], ["setUpClass A", "A.test_one", "A.test_one", "A.test_two", "tearDownClass A"])
-        self.assertEqual(len(ended.tests()["test_it.A.test_one"]["attempts"]), 2)
-
-    def test_a_fixture_is_retried(self) -> None:
-        code = "assert os.path.exists('tried') or open('tried', 'w').close()"
-        for fixture in ("setUpClass", "setUpModule"):
-            with self.subTest(fixture):
-                self.make_module("test_it", **{fixture: code})
-                ended = self.run_fixtures("-j", "1", "--retries", "2")
-                self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped", ended.output)
-                self.assertEqual(
-                    len([line for line in self.journal() if line.startswith(fixture)]),
-                    3 if fixture == "setUpClass" else 2,
-                )
-                os.unlink(os.path.join(self.directory, "tried"))
+        self.assertEqual(ended.last_line, "12 passed, 0 failed, 0 skipped", ended.output)
+        of_test, of_class_, of_module = self.journals(*(f"tries_{place}" for place in places)).values()
+        self.assertEqual(of_test[1:6], ["setUpClass A", "A.test_one", "A.test_one", "A.test_two", "tearDownClass A"])
+        attempts = ended.tests()["test_tries_test_one.tries_test_oneA.test_one"]["attempts"]
+        self.assertEqual(len(attempts), 2)
+        self.assertEqual(of_class_.count("setUpClass A"), 2)
+        self.assertEqual(of_module.count(SET_UP), 2)
 
     def test_failfast_tears_down(self) -> None:
         self.make_module("test_it", test_one="self.fail()")

@@ -1,6 +1,7 @@
 """Without these tests a function that the child's machinery calls can be one that a test has replaced.
 
-Each function is tried that this machinery names, and one of every module; ``tests/soak/patches.py`` tries them all.
+Each function is tried that this machinery names, in forks, and one of some modules in every other way to run tests;
+``tests/soak/patches.py`` tries them all.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import unittest
 
 from isolatedunit.child.sealing import SEALED
 from tests.support.generated_patches import (
+    MODULES,
     Target,
     differences,
     first_targets,
@@ -22,6 +24,9 @@ from tests.support.generated_patches import (
 from tests.support.layers import Sources
 from tests.support.paths import REPOSITORY
 from tests.support.start_methods import START_METHODS
+
+FEW = ("builtins", "os", "time", "threading", "traceback", "unittest")
+"""The modules whose first functions are replaced where the process, not the function, makes the difference."""
 
 
 @unittest.skipUnless("forkserver" in START_METHODS, "what plain unittest makes of them is tried in forks")
@@ -42,16 +47,16 @@ class GeneratedPatchesTest(unittest.TestCase):
         sources = Sources.below(REPOSITORY).trees
         targets = mentioned_targets([sources[name] for name in sorted(SEALED)])
         self.assertGreater(len(targets), 100)
-        self.compare(targets, "-j", "2")
+        self.compare(list(dict.fromkeys([*targets, *first_targets(MODULES)])), "-j", "2")
 
     def test_fresh_interpreters(self) -> None:
-        self.compare(first_targets(), "-j", "2", "--start-method", "spawn")
+        self.compare(first_targets(FEW), "-j", "2", "--start-method", "spawn")
 
     def test_a_process_for_each_class(self) -> None:
-        self.compare(first_targets(), "-j", "2", "--isolation", "class", before=True)
+        self.compare(first_targets(FEW), "-j", "2", "--isolation", "class", before=True)
 
     def test_at_import(self) -> None:
-        self.compare([*first_targets(), Target("weakref", "finalize")], "-j", "2", at_import=True)
+        self.compare([*first_targets(FEW), Target("weakref", "finalize")], "-j", "2", at_import=True)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 import unittest
+from collections.abc import Sequence
 from typing import Any
 
 from tests.support.command_line import Completed
@@ -14,9 +16,9 @@ from tests.support.start_methods import START_METHODS
 
 LEAKS = """
 import asyncio, os, socket, subprocess, tempfile, threading, time, unittest
-import isolatedunit
+from isolatedunit import isolated
 
-class Leaks(unittest.TestCase):
+class Leaking:
     def test_file(self):
         self.file = open(__file__)  # here: file
 
@@ -37,7 +39,28 @@ class Leaks(unittest.TestCase):
 
     def test_nothing(self):
         os.environ["CHANGED"] = "yes"
+
+class Leaks(Leaking, unittest.TestCase):
+    pass
+
+@isolated(leaks="warn")
+class Warned(unittest.TestCase):
+    test_socket = Leaking.test_socket
+
+@isolated(leaks="ignore", track_handles="on")
+class Ignored(unittest.TestCase):
+    test_process, test_nothing = Leaking.test_process, Leaking.test_nothing
+
+@isolated(track_handles="off")
+class Untracked(unittest.TestCase):
+    test_process, test_file = Leaking.test_process, Leaking.test_file
+
+@isolated(leaks="fail:processes,files")
+class OfTwoKinds(unittest.TestCase):
+    test_process, test_file, test_socket = Leaking.test_process, Leaking.test_file, Leaking.test_socket
 """
+
+KINDS = ("file", "socket", "thread", "process", "temporary", "loop")
 
 
 CLEAN = """
@@ -136,16 +159,42 @@ class Clean(unittest.TestCase):
 
 for sort in ("files", "sockets", "executors", "servers", "loops", "processes", "pools", "temporary", "logs",
              "environment"):
-    for number in range(10):
+    for number in range(4):
         setattr(Clean, "test_%s_%02d" % (sort, number), lambda self, sort=sort: getattr(self, sort)())
+"""
+
+
+# A thread that frees what it held just before multiprocessing forgets that.
+LATE = """
+import multiprocessing, threading, unittest
+from isolatedunit import isolated
+
+NEVER, IS_AT_WORK = threading.Event(), threading.Event()
+
+def work():
+    # in the test's own process: so its functions for the exit are run there
+    import concurrent.futures.process
+    process = multiprocessing.Process(target=abs, args=(1,))
+    process.start()
+    process.join()
+    IS_AT_WORK.set()
+    while not concurrent.futures.process._global_shutdown:
+        NEVER.wait(0.001)
+    NEVER.wait(0.01)  # the functions for the exit are next, and take less
+
+@isolated(leaks="fail")
+class Late(unittest.TestCase):
+    def test_late(self):
+        threading.Thread(target=work).start()
+        IS_AT_WORK.wait()
 """
 
 
 class TrackedTestCase(ProjectTestCase):
     def leaks_of(self, ended: Completed) -> dict[str, list[dict[str, Any]]]:
-        """What each test left open, by the test's name."""
+        """What each test left open, by its class and name."""
         return {
-            test_id.rpartition(".")[2]: test["attempts"][-1]["handle_stats"].get("leaks", [])
+            test_id.partition(".")[2]: test["attempts"][-1]["handle_stats"].get("leaks", [])
             for test_id, test in ended.tests().items()
         }
 
@@ -158,59 +207,77 @@ class LeaksTest(TrackedTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.file = self.write("test_leaks.py", LEAKS)
+        self.idle = self.environment_under_load(0.0)
+
+    def run_leaks(self, *arguments: str) -> Completed:
+        """Run them side by side, since for a thread that is left some time is waited."""
+        side_by_side = ("--parallel-by", "test", "-j", "6", "--spawn-timeout", "60")
+        return self.run_here(*side_by_side, *arguments, env=self.idle)
+
+    def origin(self, kind: str) -> str:
+        return f"{self.file}:{self.line_with(LEAKS, f'# here: {kind}')} in test_{kind}"
+
+    def outcomes(self, ended: Completed, name: str) -> dict[str, str]:
+        """What came of the tests of the class of this name, by the kinds that they leave."""
+        prefix = f"test_leaks.{name}.test_"
+        return {one.removeprefix(prefix): what for one, what in ended.outcomes().items() if one.startswith(prefix)}
+
+    def check_failed(self, ended: Completed, kinds: Sequence[str]) -> None:
+        self.assertEqual(self.outcomes(ended, "Leaks"), {**dict.fromkeys(kinds, "failed"), "nothing": "passed"})
+        for kind in kinds:
+            test = ended.tests()[f"test_leaks.Leaks.test_{kind}"]
+            (leak,) = test["attempts"][-1]["handle_stats"]["leaks"]
+            self.assertEqual((leak["kind"], leak["origin"]), (kind, self.origin(kind)))
+            self.assertEqual(test["cause"], "leak")
+            self.assertIn(f"from {self.origin(kind)}", test["message"])
+            self.assertIn(self.origin(kind), ended.output)
 
     def test_each_fails_with_the_line_that_made_it(self) -> None:
         for method in START_METHODS:
             with self.subTest(method):
-                ended = self.run_here("--leaks", "fail", "--start-method", method)
-                self.assertEqual(ended.last_line, "1 passed, 6 failed, 0 skipped", ended.output)
-                leaks = self.leaks_of(ended)
-                for kind in ("file", "socket", "thread", "process", "temporary", "loop"):
-                    (leak,) = leaks[f"test_{kind}"]
-                    origin = f"{self.file}:{self.line_with(LEAKS, f'# here: {kind}')} in test_{kind}"
-                    self.assertEqual((leak["kind"], leak["origin"]), (kind, origin))
-                    test = ended.tests()[f"test_leaks.Leaks.test_{kind}"]
-                    self.assertEqual((test["outcome"], test["cause"]), ("failed", "leak"))
-                    self.assertIn(f"from {origin}", test["message"])
-                    self.assertIn(origin, ended.output)
+                # how handles are tracked is the same in both; who sees that something is left running is not
+                kinds = KINDS if method == START_METHODS[-1] else ("file", "thread", "process")
+                names = () if kinds == KINDS else [f"test_leaks.Leaks.test_{kind}" for kind in (*kinds, "nothing")]
+                ended = self.run_leaks("--leaks", "fail", "--start-method", method, *names)
+                self.check_failed(ended, kinds)
+                if kinds == KINDS:
+                    self.check_policies(ended)
 
-    def test_statistics_and_changes(self) -> None:
-        ended = self.run_here("--track-handles", "on")
+    def check_policies(self, ended: Completed) -> None:
         tests = ended.tests()
-        stats = tests["test_leaks.Leaks.test_process"]["attempts"][0]["handle_stats"]
-        self.assertEqual(
-            (stats["leaked"], stats["cleaned"], stats["forced"], stats["by_kind"]), (1, 1, 0, {"process": 1})
-        )
-        stats = tests["test_leaks.Leaks.test_nothing"]["attempts"][0]["handle_stats"]
-        self.assertEqual(stats["leaked"], 0)
-        self.assertEqual(
-            stats["state_changes"],
-            [{"kind": "environment", "what": "CHANGED", "before": "(not set)", "after": "yes"}],
-        )
-
-    def test_warn(self) -> None:
-        ended = self.run_here("--leaks", "warn")
-        self.assertEqual((ended.exit_code, ended.last_line), (0, "7 passed, 0 failed, 0 skipped"))
-        self.assertRegex(ended.output, r"test_socket left behind: a socket, 127.0.0.1:\d+, listening")
-        self.assertIn(f"{self.file}:{self.line_with(LEAKS, '# here: socket')}", ended.output)
+        with self.subTest("statistics and changes"):
+            stats = tests["test_leaks.Ignored.test_process"]["attempts"][0]["handle_stats"]
+            self.assertEqual(
+                (stats["leaked"], stats["cleaned"], stats["forced"], stats["by_kind"]), (1, 1, 0, {"process": 1})
+            )
+            stats = tests["test_leaks.Ignored.test_nothing"]["attempts"][0]["handle_stats"]
+            self.assertEqual(stats["leaked"], 0)
+            self.assertEqual(
+                stats["state_changes"],
+                [{"kind": "environment", "what": "CHANGED", "before": "(not set)", "after": "yes"}],
+            )
+        with self.subTest("warn"):
+            self.assertEqual(self.outcomes(ended, "Warned"), {"socket": "passed"})
+            what = r"Warned.test_socket left behind: a socket, 127.0.0.1:\d+, listening.* from "
+            self.assertRegex(ended.output, what + re.escape(self.origin("socket")))
+        with self.subTest("ignore"):
+            self.assertEqual(self.outcomes(ended, "Ignored"), {"process": "passed", "nothing": "passed"})
+            self.assertNotRegex(ended.output, r"Ignored\.\w+ left behind")
+        with self.subTest("off"):
+            self.assertEqual(self.outcomes(ended, "Untracked"), {"process": "failed", "file": "passed"})
+        with self.subTest("per kind"):
+            found = self.outcomes(ended, "OfTwoKinds")
+            self.assertEqual(found, {"process": "failed", "file": "failed", "socket": "passed"})
+            self.assertIn("OfTwoKinds.test_socket left behind: a socket", ended.output)
+            self.assertNotIn("OfTwoKinds.test_file left behind", ended.output)
 
     def test_by_default_only_what_costs_nothing_is_looked_for(self) -> None:
-        leaks = self.leaks_of(self.run_here())
-        self.assertEqual({name for name, found in leaks.items() if found}, {"test_thread", "test_process"})
+        ended = self.run_leaks("test_leaks.Leaks")
+        self.assertEqual((ended.exit_code, ended.last_line), (0, "7 passed, 0 failed, 0 skipped"))
+        leaks = self.leaks_of(ended)
+        self.assertEqual({name for name, found in leaks.items() if found}, {"Leaks.test_thread", "Leaks.test_process"})
 
-    def test_ignore_and_off(self) -> None:
-        ended = self.run_here("--leaks", "ignore", "--track-handles", "on")
-        self.assertEqual(ended.last_line, "7 passed, 0 failed, 0 skipped")
-        self.assertNotIn("left behind", ended.output)
-        ended = self.run_here("--leaks", "fail", "--track-handles", "off")
-        self.assertEqual(ended.last_line, "5 passed, 2 failed, 0 skipped")
-
-    def test_per_kind(self) -> None:
-        ended = self.run_here("--leaks", "fail:processes,files")
-        failed = {name.rpartition("_")[2] for name, outcome in ended.outcomes().items() if outcome == "failed"}
-        self.assertEqual(failed, {"process", "file"})
-        self.assertIn("test_thread left behind: a thread", ended.output)
-        self.assertNotIn("test_file left behind", ended.output)
+    def test_a_kind_that_there_is_not(self) -> None:
         ended = self.run_here("--leaks", "fail:proces", report=False)
         self.assertEqual(ended.exit_code, 2)
         self.assertIn("invalid value 'fail:proces'", ended.output)
@@ -224,11 +291,13 @@ class LeaksTest(TrackedTestCase):
             allowed_leaks = ["file *test_leaks.py  # it reads itself", "*.test_thread thread"]
             """,
         )
-        ended = self.run_here("--allow-leak", "socket *  # the command line's own")
-        self.assertEqual(ended.last_line, "2 passed, 5 failed, 0 skipped", "the command line wins over the file")
-        ended = self.run_here()
-        self.assertEqual(ended.last_line, "3 passed, 4 failed, 0 skipped", ended.output)
-        stats = ended.tests()["test_leaks.Leaks.test_file"]["attempts"][0]["handle_stats"]
+        file, socket, thread = (f"test_leaks.Leaks.test_{kind}" for kind in ("file", "socket", "thread"))
+        ended = self.run_leaks(file, socket, "--allow-leak", "socket *  # the command line's own")
+        outcomes = {file: "failed", socket: "passed"}
+        self.assertEqual(ended.outcomes(), outcomes, f"the command line wins over the file: {ended.output}")
+        ended = self.run_leaks(file, socket, thread)
+        self.assertEqual(ended.outcomes(), {file: "passed", socket: "failed", thread: "passed"}, ended.output)
+        stats = ended.tests()[file]["attempts"][0]["handle_stats"]
         self.assertEqual((stats["leaked"], stats["by_kind"], stats["leaks"]), (0, {}, []))
         (allowed,) = stats["allowed"]
         self.assertEqual((allowed["kind"], allowed["reason"]), ("file", "it reads itself"))
@@ -293,9 +362,11 @@ class LeavingTest(TrackedTestCase):
         super().setUp()
         self.source = """
             import concurrent.futures, multiprocessing, sys, threading, time, unittest
+            from isolatedunit import isolated
 
             KEPT = []
 
+            @isolated(leaks="fail", cleanup_timeout=12)  # a quarter of it is waited
             class Unjoined(unittest.TestCase):
                 def test_process(self):
                     KEPT.append(multiprocessing.Process(target=time.sleep, args=(1000,), name="Sleeper"))
@@ -336,13 +407,24 @@ class LeavingTest(TrackedTestCase):
                     threading._register_atexit(is_told.set)
                     threading.Thread(target=is_told.wait).start()
                     threading.Thread(target=threading.main_thread().join).start()
-            """
-        self.write("test_leaving.py", self.source)
 
-    def test_what_would_be_waited_for_in_vain_is_told_and_ended(self) -> None:
-        ended = self.run_here("test_leaving.Unjoined", "--leaks", "fail", "--cleanup-timeout", "60")
-        self.assertEqual(ended.last_line, "0 passed, 2 failed, 0 skipped", ended.output)
-        leaks = self.leaks_of(ended)
+            @isolated(leaks="fail")
+            class Tracked(Clean):
+                pass
+            """
+
+    def test_each(self) -> None:
+        self.write("test_leaving.py", self.source)
+        self.write("test_late.py", LATE)
+        ended = self.run_here("--parallel-by", "test", "-j", "4")
+        self.assertEqual(ended.last_line, "15 passed, 2 failed, 0 skipped", ended.output)
+        leaks = {name: found for name, found in self.leaks_of(ended).items() if found}
+        with self.subTest("what would be waited for in vain is told and ended"):
+            self.check_unjoined({name.rpartition(".")[2]: leaks.pop(name) for name in [*leaks] if "Unjoined" in name})
+        with self.subTest("what ends at the exit is let end"):
+            self.assertEqual(leaks, {})
+
+    def check_unjoined(self, leaks: dict[str, list[dict[str, Any]]]) -> None:
         self.assertEqual({leak["kind"] for found in leaks.values() for leak in found}, {"process"})
         (leak,) = leaks["test_process"]
         self.assertRegex(leak["identity"], r"\(Sleeper, process \d+\)$")
@@ -353,64 +435,12 @@ class LeavingTest(TrackedTestCase):
             f":{self.line_with(self.source, '# here: busy')} in test_busy", leaks["test_busy_executor"][0]["origin"]
         )
 
-    def test_what_ends_at_the_exit_is_let_end(self) -> None:
-        for options in ((), ("--leaks", "fail")):
-            with self.subTest(options):
-                ended = self.run_here("test_leaving.Clean", *options)
-                self.assertEqual({name: leaks for name, leaks in self.leaks_of(ended).items() if leaks}, {})
-                self.assertEqual(ended.last_line, "7 passed, 0 failed, 0 skipped", ended.output)
-
-    def test_a_thread_frees_what_it_held_before_multiprocessing_forgets_it(self) -> None:
-        self.write(
-            "test_late.py",
-            """
-            import multiprocessing, threading, unittest
-
-            NEVER, IS_AT_WORK = threading.Event(), threading.Event()
-
-            def work():
-                # in the test's own process: so its functions for the exit are run there
-                import concurrent.futures.process
-                process = multiprocessing.Process(target=abs, args=(1,))
-                process.start()
-                process.join()
-                IS_AT_WORK.set()
-                while not concurrent.futures.process._global_shutdown:
-                    NEVER.wait(0.001)
-                NEVER.wait(0.01)  # the functions for the exit are next, and take less
-
-            class Late(unittest.TestCase):
-                def test_late(self):
-                    threading.Thread(target=work).start()
-                    IS_AT_WORK.wait()
-            """,
-        )
-        ended = self.run_here("test_late", "--leaks", "fail")
-        self.assertEqual(self.leaks_of(ended), {"test_late": []}, ended.output)
-
 
 class NoFalseAlarmsTest(TrackedTestCase):
-    """A hundred tests of ten kinds that leave nothing, on busy processors."""
+    """Forty tests of ten kinds that leave nothing, on busy processors."""
 
     def test_nothing_is_told(self) -> None:
         self.write("test_clean.py", CLEAN)
-        jobs = str(2 * (os.cpu_count() or 1))
-        ended = self.run_here("--leaks", "fail", "-j", jobs, "--parallel-by", "test", "--process-timeout", "120")
-        told = {name: leaks for name, leaks in self.leaks_of(ended).items() if leaks}
-        self.assertEqual(told, {})
-        self.assertEqual(ended.last_line, "100 passed, 0 failed, 0 skipped", ended.output)
-        stats = {name: test["attempts"][-1]["handle_stats"] for name, test in ended.tests().items()}
-        changes = {name: found["state_changes"] for name, found in stats.items() if found["state_changes"]}
-        self.assertEqual(changes, {})
-
-    @unittest.skipUnless("spawn" in START_METHODS and sys.platform == "linux", "slow elsewhere")
-    def test_nothing_is_told_of_a_fresh_interpreter(self) -> None:
-        self.write("test_clean.py", CLEAN)
-        names = [f"test_clean.Clean.test_{sort}_00" for sort in ("files", "servers", "loops", "pools", "executors")]
-        ended = self.run_here("--leaks", "fail", "--start-method", "spawn", *names)
-        self.assertEqual(ended.last_line, "5 passed, 0 failed, 0 skipped", ended.output)
-
-    def test_nothing_is_told_of_what_an_import_opened(self) -> None:
         self.write(
             "test_import.py",
             """
@@ -423,8 +453,21 @@ class NoFalseAlarmsTest(TrackedTestCase):
                     SERVER.getsockname()
             """,
         )
-        ended = self.run_here("--leaks", "fail")
-        self.assertEqual(ended.last_line, "1 passed, 0 failed, 0 skipped", ended.output)
+        jobs = str(2 * (os.cpu_count() or 1))
+        ended = self.run_here("--leaks", "fail", "-j", jobs, "--parallel-by", "test", "--process-timeout", "120")
+        told = {name: leaks for name, leaks in self.leaks_of(ended).items() if leaks}
+        self.assertEqual(told, {})
+        self.assertEqual(ended.last_line, "41 passed, 0 failed, 0 skipped", ended.output)
+        stats = {name: test["attempts"][-1]["handle_stats"] for name, test in ended.tests().items()}
+        changes = {name: found["state_changes"] for name, found in stats.items() if found["state_changes"]}
+        self.assertEqual(changes, {})
+
+    @unittest.skipUnless("spawn" in START_METHODS and sys.platform == "linux", "slow elsewhere")
+    def test_nothing_is_told_of_a_fresh_interpreter(self) -> None:
+        self.write("test_clean.py", CLEAN)
+        names = [f"test_clean.Clean.test_{sort}_00" for sort in ("loops", "pools", "executors")]
+        ended = self.run_here("--leaks", "fail", "--start-method", "spawn", *names)
+        self.assertEqual(ended.last_line, "3 passed, 0 failed, 0 skipped", ended.output)
 
     def test_a_test_that_breaks_what_looks_for_leaks(self) -> None:
         self.write(
@@ -446,7 +489,7 @@ class NoFalseAlarmsTest(TrackedTestCase):
         )
         ended = self.run_here("--leaks", "fail")
         self.assertEqual(ended.last_line, "1 passed, 1 failed, 0 skipped", ended.output)
-        (leak,) = self.leaks_of(ended)["test_functions"]
+        (leak,) = self.leaks_of(ended)["Break.test_functions"]
         self.assertEqual((leak["kind"], os.path.basename(leak["identity"])), ("file", "test_break.py"))
         stats = ended.tests()["test_break.Break.test_what_is_left"]["attempts"][0]["handle_stats"]
         self.assertIn("'NoneType' object is not callable", stats["incomplete"])
@@ -477,7 +520,7 @@ class NoFalseAlarmsTest(TrackedTestCase):
                     pass
             """,
         )
-        for isolation in ("test", "class", "module"):
+        for isolation in ("test", "module"):  # a class is torn down in a module's process as in its own
             with self.subTest(isolation):
                 ended = self.run_here("--leaks", "fail", "--isolation", isolation)
                 self.assertEqual(ended.last_line, "2 passed, 0 failed, 0 skipped", ended.output)

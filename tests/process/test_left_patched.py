@@ -95,10 +95,10 @@ FROZEN = """
         def setUpClass(cls):
             cls.addClassCleanup(thaw, freeze())
 
-        def test_takes_a_second(self):
+        def test_waits(self):
             lock = _thread.allocate_lock()
             lock.acquire()
-            lock.acquire(True, 1)
+            lock.acquire(True, 0.2)
 
     class LeftTest(unittest.TestCase):
         def test_left_frozen(self):
@@ -191,6 +191,19 @@ DEFIANT = """
 
 
 class LeftPatchedTest(ProjectTestCase):
+    """What a test or a module leaves replaced, closed or unprintable, in each way in which tests are run."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("test_left.py", LEFT_REPLACED)
+        self.write("test_frozen.py", FROZEN)
+        self.write("test_closes.py", CLOSES)
+        self.write("test_defiant.py", DEFIANT)
+        for name, statements in AT_IMPORT.items():
+            body = "\n    def test_1(self):\n        pass\n\n    def test_2(self):\n        self.fail('its own')\n"
+            head = f"import os\nimport select\nimport time\nimport unittest\n{statements}\n\n"
+            self.write(f"test_{name}.py", f"{head}class T(unittest.TestCase):{body}")
+
     def check(self, *flags: str, passed: int, failed: int) -> dict[str, dict[str, Any]]:
         ended = self.run_here(*flags)
         self.assertEqual(ended.last_line, f"{passed} passed, {failed} failed, 0 skipped", ended.output)
@@ -199,57 +212,55 @@ class LeftPatchedTest(ProjectTestCase):
         self.assertEqual({test["cause"] for test in tests.values()}, {None}, ended.output)
         return tests
 
-    def test_functions_left_replaced(self) -> None:
-        self.write("test_left.py", LEFT_REPLACED)
-        for way in WAYS:
-            with self.subTest(way):
-                tests = self.check("test_left", *way, passed=6, failed=2)
-                for name in ("OpenTest.test_fails", "OthersTest.test_unittest_itself"):
-                    self.assertEqual(tests[f"test_left.{name}"]["outcome"], "failed")
-                    self.assertIn('self.fail("its own message")', str(tests[f"test_left.{name}"]["traceback"]))
+    def test_each_has_its_own_verdict(self) -> None:
+        for number, way in enumerate(WAYS):
+            flags = ("--locals",) if number % 2 else ()  # what a traceback shows does not depend on the way
+            # those that replace something at their import come last, since one process lists them all
+            names = ("test_left", "test_frozen", "test_closes", "test_defiant", *(f"test_{name}" for name in AT_IMPORT))
+            passed, failed = 6 + 2 + 3 + 1 + len(AT_IMPORT), 2 + 1 + 6 + len(AT_IMPORT)
+            tests = self.check(*names, "-j", "3", *way, *flags, passed=passed, failed=failed)
+            for check in (self.check_replaced, self.check_frozen, self.check_closed, self.check_replaced_at_import):
+                with self.subTest(check.__name__, way=way):
+                    check(tests)
+            with self.subTest("check_defiant", way=way):
+                self.check_defiant(tests, bool(flags))
 
-    def test_a_clock_that_is_searched_for(self) -> None:
-        self.write("test_frozen.py", FROZEN)
-        for way in WAYS:
-            with self.subTest(way):
-                tests = self.check("test_frozen", *way, passed=2, failed=0)
-                whole, left = (float(str(test["duration"])) for _, test in sorted(tests.items(), reverse=True))
-                self.assertTrue(1.0 <= whole < 100.0, whole)  # and neither nothing nor the seconds since 1970
-                self.assertTrue(0.0 <= left < 100.0, left)
+    def check_replaced(self, tests: dict[str, dict[str, Any]]) -> None:
+        for name in ("OpenTest.test_fails", "OthersTest.test_unittest_itself"):
+            self.assertEqual(tests[f"test_left.{name}"]["outcome"], "failed")
+            self.assertIn('self.fail("its own message")', str(tests[f"test_left.{name}"]["traceback"]))
 
-    def test_what_a_module_replaces_when_it_is_imported(self) -> None:
-        for name, statements in AT_IMPORT.items():
-            body = "\n    def test_1(self):\n        pass\n\n    def test_2(self):\n        self.fail('its own')\n"
-            head = f"import os\nimport select\nimport time\nimport unittest\n{statements}\n\n"
-            self.write(f"test_{name}.py", f"{head}class T(unittest.TestCase):{body}")
-        for way in WAYS:
-            with self.subTest(way):
-                self.check(*(f"test_{name}" for name in AT_IMPORT), *way, passed=len(AT_IMPORT), failed=len(AT_IMPORT))
+    def check_frozen(self, tests: dict[str, dict[str, Any]]) -> None:
+        whole = float(tests["test_frozen.WholeClassTest.test_waits"]["duration"])
+        left = float(tests["test_frozen.LeftTest.test_left_frozen"]["duration"])
+        self.assertTrue(0.1 <= whole < 100.0, whole)  # and neither nothing nor the seconds since 1970
+        self.assertTrue(0.0 <= left < 100.0, left)
 
-    def test_a_test_that_closes_standard_output(self) -> None:
-        self.write("test_closes.py", CLOSES)
-        for method in START_METHODS:
-            for isolation in ("test", "class", "module", "none"):
-                with self.subTest(method, isolation=isolation):
-                    way = ("--start-method", method, "--isolation", isolation)
-                    tests = self.check("test_closes", *way, passed=3, failed=1)
-                    self.assertIn("after it was closed", str(tests["test_closes.ClosesTest.test_d_fails"]["message"]))
-                    self.assertEqual(tests["test_closes.ClosesTest.test_a_before"]["stdout"], "said before\n")
+    def check_closed(self, tests: dict[str, dict[str, Any]]) -> None:
+        self.assertIn("after it was closed", str(tests["test_closes.ClosesTest.test_d_fails"]["message"]))
+        self.assertEqual(tests["test_closes.ClosesTest.test_a_before"]["stdout"], "said before\n")
 
-    def test_objects_that_defy_being_shown(self) -> None:
-        self.write("test_defiant.py", DEFIANT)
-        for way in WAYS:
-            for flags in ((), ("--locals",)):
-                with self.subTest(way, flags=flags):
-                    tests = self.check("test_defiant", *way, *flags, passed=1, failed=6)
-                    for name, test in tests.items():
-                        told = f"{test['traceback']}{test['subtests']}"
-                        if name.endswith("test_subtest"):
-                            self.assertIn("in a subtest", told)
-                        elif not name.endswith("test_passes"):
-                            self.assertRegex(told, rf'test_defiant.py", line \d+, in {name.rpartition(".")[2]}')
-                    local = str(tests["test_defiant.DefiantTest.test_local"]["traceback"])
-                    self.assertEqual("plain = 'a plain value'" in local, bool(flags))
+    def check_replaced_at_import(self, tests: dict[str, dict[str, Any]]) -> None:
+        for name in AT_IMPORT:
+            outcomes = [tests[f"test_{name}.T.test_{number}"]["outcome"] for number in (1, 2)]
+            self.assertEqual(outcomes, ["passed", "failed"], name)
+
+    def check_defiant(self, tests: dict[str, dict[str, Any]], shows_locals: bool) -> None:
+        for name, test in tests.items():
+            told = f"{test['traceback']}{test['subtests']}"
+            if name.endswith("test_subtest"):
+                self.assertIn("in a subtest", told)
+            elif name.startswith("test_defiant.") and not name.endswith("test_passes"):
+                self.assertRegex(told, rf'test_defiant.py", line \d+, in {name.rpartition(".")[2]}')
+        local = str(tests["test_defiant.DefiantTest.test_local"]["traceback"])
+        self.assertEqual("plain = 'a plain value'" in local, shows_locals)
+
+    def test_a_test_that_closes_standard_output_of_several_modules(self) -> None:
+        # a class's process was among the ways above; fresh interpreters and forks are opened and closed there alike
+        for method, isolation in zip(START_METHODS, ("module", "none"), strict=False):
+            with self.subTest(method, isolation=isolation):
+                way = ("--start-method", method, "--isolation", isolation)
+                self.check_closed(self.check("test_closes", *way, passed=3, failed=1))
 
 
 HOOKED = """
@@ -290,31 +301,35 @@ HOOKED = """
     """
 
 
+HOOKS = {
+    "test_errors": ("None", "RuntimeError(event)", False),
+    "test_interrupts": ("None", "KeyboardInterrupt", False),
+    "test_import": ("('open', 'compile', 'os.listdir', 'os.scandir')", "RuntimeError(event)", True),
+}
+"""Modules by their names: which events are refused, with what, and whether from the import on."""
+
+
 class AuditHookTest(ProjectTestCase):
     """Hooks that raise when something is opened, listed or compiled, or at any event whatever."""
 
-    def check(self, refused: str, exception: str, *, at_import: bool, failed: int) -> None:
-        text = textwrap.dedent(HOOKED).format(refused=refused, exception=exception, at_import=at_import)
-        self.write("test_hooked.py", text)
+    def test_each_test_has_its_own_outcome(self) -> None:
+        for name, (refused, exception, at_import) in HOOKS.items():
+            text = textwrap.dedent(HOOKED).format(refused=refused, exception=exception, at_import=at_import)
+            self.write(f"{name}.py", text)
         for way in (*WAYS[:2], ("--leaks", "warn")):
             with self.subTest(way):
-                ended = self.run_here("test_hooked", *way)
-                self.assertEqual(ended.last_line, f"{4 - failed} passed, {failed} failed, 0 skipped", ended.output)
+                # by name: a process that lists several modules is refused those after the first
+                ended = self.run_here("-j", "3", *HOOKS, *way)
+                self.assertEqual(ended.last_line, "10 passed, 2 failed, 0 skipped", ended.output)
                 self.assertNotIn("bug in isolatedunit", ended.output)
                 for name, test in ended.tests().items():
-                    self.assertIsNone(test["cause"], test)
+                    fails = name.endswith("test_fails") and not name.startswith("test_import.")
+                    self.assertEqual((test["outcome"] == "failed", test["cause"]), (fails, None), test)
                     unknown = test["attempts"][0]["handle_stats"].get("incomplete")
                     warning = f"isolatedunit: {name} keeps its outcome, but it is not known what it left behind: "
                     self.assertEqual(warning in ended.output, unknown is not None)
-                if at_import and "--leaks" in way:
-                    self.assertIn("looking for that failed (", ended.output)
-
-    def test_all_events(self) -> None:
-        self.check("None", "RuntimeError(event)", at_import=False, failed=1)
-        self.check("None", "KeyboardInterrupt", at_import=False, failed=1)
-
-    def test_at_import(self) -> None:
-        self.check("('open', 'compile', 'os.listdir', 'os.scandir')", "RuntimeError(event)", at_import=True, failed=0)
+                if "--leaks" in way:
+                    self.assertRegex(ended.output, r"test_import\..* looking for that failed \(")
 
 
 class SignalsTest(ProjectTestCase):
@@ -338,7 +353,7 @@ class SignalsTest(ProjectTestCase):
         )
         for method in START_METHODS:
             with self.subTest(method):
-                ended = self.run_here("test_blocks", "--start-method", method, "--process-timeout", "2")
+                ended = self.run_here("test_blocks", "--start-method", method, "--process-timeout", "1")
                 (test,) = ended.tests().values()
                 self.assertEqual(test["cause"], "timeout")
                 self.assertRegex(ended.output, r'test_blocks.py", line \d+ in test_hangs')
@@ -366,7 +381,7 @@ class SignalsTest(ProjectTestCase):
                     self.hang(signal.SIG_DFL)
             """,
         )
-        ended = self.run_here("test_replaces", "--process-timeout", "2", "-j", "2", "--parallel-by", "test")
+        ended = self.run_here("test_replaces", "--process-timeout", "1", "-j", "2", "--parallel-by", "test")
         for test in ended.tests().values():
             self.assertEqual((test["cause"], test["attempts"][0]["signal"]), ("timeout", "SIGTERM"))
             self.assertIn("(The process wrote no stacks. It cannot be asked for them if the test", test["traceback"])
@@ -382,7 +397,7 @@ class SignalsTest(ProjectTestCase):
 
             class Traces(unittest.TestCase):
                 def test_starts_and_stops(self):
-                    end = time.monotonic() + 0.5
+                    end = time.monotonic() + 0.2
                     while time.monotonic() < end:
                         tracemalloc.start()
                         kept = [bytearray(100) for _ in range(50)]
@@ -390,9 +405,9 @@ class SignalsTest(ProjectTestCase):
                     self.assertEqual(len(kept), 50)
             """,
         )
-        flags = ("--repeat", "12", "-j", "4", "--heartbeat-interval", "0.1")
+        flags = ("--repeat", "6", "-j", "3", "--heartbeat-interval", "0.05")
         ended = self.run_here("test_traces", *flags)
-        self.assertEqual(ended.last_line, "12 passed, 0 failed, 0 skipped", ended.output)
+        self.assertEqual(ended.last_line, "6 passed, 0 failed, 0 skipped", ended.output)
 
 
 def needs(package: str) -> Callable[[Any], Any]:

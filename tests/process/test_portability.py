@@ -11,7 +11,8 @@ from tests.support.command_line import environment, run_isolatedunit, run_python
 from tests.support.paths import PACKAGE_PARENT, SAMPLES
 from tests.support.processes import processes_of_run
 
-BASIC_ZOO = ("zoo_crash", "zoo_exceptions", "zoo_fixtures", "zoo_import_fail", "zoo_import_skip")
+CRASHES = tuple(f"zoo_crash.Crash.test_{name}" for name in ("segfault", "kills_itself", "exits_with_code_3"))
+LEFT = "zoo_leave.LeaveBehind.test_thread"
 
 
 PORTABLE = os.path.join(SAMPLES, "portable")
@@ -39,20 +40,20 @@ class PortabilityTest(unittest.TestCase):
 
     def test_the_spawn_path_runs_the_basic_zoo(self) -> None:
         self.check(
-            *("zoo_crash", "zoo_exceptions", "zoo_fixtures", "zoo_import_fail"),
-            *("zoo_hang.Hang.test_loops_endlessly", "zoo_hang.HangInSetUp", "zoo_leave.LeaveBehind.test_thread"),
+            *("zoo_exceptions", "zoo_fixtures", "zoo_import_fail", *CRASHES, LEFT),
+            *("zoo_hang.Hang.test_loops_endlessly", "zoo_hang.HangInSetUp"),
             also_missing="posix_spawn",
         )
 
     def test_where_there_is_posix_spawn_and_nothing_else(self) -> None:
-        self.check("zoo_crash", "zoo_leave.LeaveBehind.test_thread", also_missing="")
+        self.check(*CRASHES, LEFT, also_missing="")
 
     def check(self, *names: str, also_missing: str) -> None:
         expected = model(ZOO)
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
         ended = run_isolatedunit(
-            *("--process-timeout", "4", "-j", "4", "--parallel-by", "test"),
+            *("--process-timeout", "2", "-j", "4", "--parallel-by", "test"),
             *names,
             cwd=copy_zoo(temporary.name),
             env=portable_environment(ALSO_MISSING=also_missing),

@@ -9,10 +9,18 @@ import unittest
 import zipapp
 from typing import Any
 
-from tests.support.command_line import environment, run_isolatedunit, run_python
+from tests.support.command_line import environment, run_python
 from tests.support.projects import ProjectTestCase
-from tests.support.semantics import SUITE, count, expected, record
+from tests.support.semantics import count, expected, record
 from tests.support.start_methods import START_METHODS
+
+SIDE_BY_SIDE: tuple[dict[str, Any], ...] = (
+    # fresh interpreters, each for a class: that one runs no more than one test makes them no other
+    {"start_method": "spawn", "isolation": "class", "parallel_by": "class", "max_concurrent_processes": 2},
+    {"fork_after": "start", "parallel_by": "test", "max_concurrent_processes": 3},
+    {"isolation": "module"},
+    {"isolation": "none"},
+)
 
 
 class SameAsUnittestTest(unittest.TestCase):
@@ -20,45 +28,39 @@ class SameAsUnittestTest(unittest.TestCase):
 
     maxDiff = None
 
-    def check(self, **options: Any) -> None:
-        told = record("isolatedunit", **options)
-        # in another order: modules run side by side
-        self.assertEqual(count(told["calls"]), count(expected()["calls"]))
-        self.assertEqual(told["counts"], expected()["counts"])
-        self.assertEqual(told["success"], expected()["success"])
-
     def test_the_suite_has_what_it_takes(self) -> None:
         kinds = {call[0] for call in expected()["calls"]}
         self.assertEqual(len(kinds), 9, kinds)
         self.assertGreater(len(expected()["calls"]), 150)
 
-    def test_each_test_by_itself(self) -> None:
-        for start_method in START_METHODS:
-            with self.subTest(start_method):
-                self.check(start_method=start_method, max_concurrent_processes=2)
+    def test_in_each_kind_of_process(self) -> None:
+        for options in SIDE_BY_SIDE:
+            with self.subTest(options):
+                self.check(record("isolatedunit", **options))
 
-    def test_each_class_by_itself(self) -> None:
-        self.check(isolation="class")
+    def test_in_unittests_order(self) -> None:
+        """With one process at a time, each test in one of its own."""
+        told = record("isolatedunit", max_concurrent_processes=1)
+        self.check(told)
+        # what the loader itself made is told first: it is known before anything runs. A fixture that fails at the end
+        # is told after the first test whose process ran it, and only once
+        apart = re.compile(r"unittest\.loader\.|tearDown(Class|Module) \(")
+        mine, theirs = ([call for call in one["calls"] if not apart.match(call[1])] for one in (told, expected()))
+        self.assertGreater(len(mine), 150)
+        self.assertEqual(mine, theirs)
 
-    def test_each_module_by_itself(self) -> None:
-        for start_method in START_METHODS:
-            with self.subTest(start_method):
-                self.check(isolation="module", start_method=start_method)
-
-    def test_all_together(self) -> None:
-        self.check(isolation="none")
-
-    def test_forks_of_an_interpreter_that_imported_nothing(self) -> None:
-        self.check(fork_after="start")
-
-    def test_tests_of_one_module_at_the_same_time(self) -> None:
-        self.check(parallel_by="test", max_concurrent_processes=3)
-        self.check(parallel_by="class", max_concurrent_processes=3)
+    def check(self, told: dict[str, Any]) -> None:
+        # in another order: modules run side by side
+        self.assertEqual(count(told["calls"]), count(expected()["calls"]))
+        self.assertEqual(told["counts"], expected()["counts"])
+        self.assertEqual(told["success"], expected()["success"])
 
 
-class HabitsTest(ProjectTestCase):
-    def test_what_python_m_imports_is_there(self) -> None:
-        """Of dulwich's tests: ``import importlib`` alone gives ``importlib.util`` under ``python -m unittest``."""
+class CommandTest(ProjectTestCase):
+    """What depends on how the command is run, and not only on the runner."""
+
+    def test_what_a_test_finds_and_what_it_prints(self) -> None:
+        # of dulwich's tests: ``import importlib`` alone gives ``importlib.util`` under ``python -m unittest``
         self.write(
             "test_habit.py",
             """
@@ -70,18 +72,8 @@ class HabitsTest(ProjectTestCase):
                     self.assertIsNotNone(importlib.util.find_spec("json"))
             """,
         )
-        for start_method in START_METHODS:
-            with self.subTest(start_method):
-                ended = self.run_here("test_habit", "--start-method", start_method)
-                self.assertEqual(ended.exit_code, 0, ended.output)
-
-
-class WarningsTest(ProjectTestCase):
-    """The filters that a test has are those that unittest sets before it, over those of its module."""
-
-    def test_a_test_finds_the_same_filters_however_it_is_run(self) -> None:
         self.write(
-            "test_it.py",
+            "test_filters.py",
             """
             import unittest, warnings
 
@@ -89,44 +81,19 @@ class WarningsTest(ProjectTestCase):
 
             class T(unittest.TestCase):
                 def show(self):
-                    print([(one[0], one[1] and one[1].pattern, one[2].__name__) for one in warnings.filters])
+                    shown = [(one[0], one[1] and one[1].pattern, one[2].__name__) for one in warnings.filters]
+                    with open("filters", "a") as file:
+                        print(shown, file=file)
                     warnings.simplefilter("ignore")
 
                 test_one = test_two = test_three = show
+
+            def load_tests(*_):
+                return unittest.TestSuite([T("test_two"), T("test_one"), T("test_three")])
             """,
         )
-        plain = run_python("-m", "unittest", "test_it.T.test_one", cwd=self.directory).output
-        expected = plain[plain.index("[(") :].partition("\n")[0] + "\n"
-        for arguments in (("--start-method", "spawn"), ("-j", "1"), ("--fork-after", "start")):
-            with self.subTest(arguments):
-                tests = self.run_here("test_it", *arguments).tests()
-                self.assertEqual([test["stdout"] for test in tests.values()], [expected] * 3)
-
-
-class OrderTest(ProjectTestCase):
-    """With one process at a time everything comes in unittest's own order."""
-
-    def test_order_of_calls(self) -> None:
-        told = record("isolatedunit", max_concurrent_processes=1)
-        # what the loader itself made is told first: it is known before anything runs. A fixture that fails at the end
-        # is told after the first test whose process ran it, and only once
-        apart = re.compile(r"unittest\.loader\.|tearDown(Class|Module) \(")
-        mine, theirs = ([call for call in one["calls"] if not apart.match(call[1])] for one in (told, expected()))
-        self.assertGreater(len(mine), 150)
-        self.assertEqual(mine, theirs)
-
-    def test_order_in_the_report(self) -> None:
-        report = run_isolatedunit(cwd=SUITE).report
-        assert report is not None
-        started = [call[1] for call in expected()["calls"] if call[0] == "startTest"]
-        reported = [test["id"] for test in report["tests"] if test["id"] in started]
-        self.assertEqual(reported, [test_id for test_id in started if test_id in reported])
-
-
-class BufferTest(ProjectTestCase):
-    def test_output_of_failed_tests_is_in_their_text(self) -> None:
         self.write(
-            "test_it.py",
+            "test_prints.py",
             """
             import sys
             import unittest
@@ -141,12 +108,30 @@ class BufferTest(ProjectTestCase):
                     print("printed by the one that passes")
             """,
         )
-        for arguments in ((), ("-b",)):
+        run_python("-m", "unittest", "test_filters.T.test_one", cwd=self.directory)
+        (filters,) = self.take_filters()
+        in_order = [f"test_filters.T.test_{number}" for number in ("two", "one", "three")]
+        in_order += ["test_habit.Habit.test_importlib_util", "test_prints.It.test_fails", "test_prints.It.test_passes"]
+        for arguments in (("--start-method", "spawn"), ("-j", "1", "-b"), ("--fork-after", "start")):
             with self.subTest(arguments):
                 ended = self.run_here(*arguments)
+                tests = ended.tests()
+                self.assertEqual(list(tests), in_order, "the report is in unittest's order, and so not sorted")
+                self.assertEqual(tests["test_habit.Habit.test_importlib_util"]["outcome"], "passed", ended.output)
+                # the filters that a test has are those that unittest sets before it, over those of its module
+                self.assertEqual(self.take_filters(), [filters] * 3)
+                # the output of those that fail is in their text
                 self.assertEqual(ended.output.count("Stdout:\nprinted by the one that fails\n"), 1)
                 self.assertEqual(ended.output.count("Stderr:\ncomplained\n"), 1)
                 self.assertNotIn("printed by the one that passes", ended.output)
+
+    def take_filters(self) -> list[str]:
+        """What the tests noted of their filters."""
+        path = os.path.join(self.directory, "filters")
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        os.unlink(path)
+        return lines
 
 
 CARRIED = """
@@ -190,7 +175,11 @@ class Derived(Base):
 
 
 class MainTest(ProjectTestCase):
-    """Tests that are defined in ``__main__``."""
+    """Tests that are defined in ``__main__``.
+
+    What a process does to have them depends on what ``__main__`` is, and is the same in a fresh interpreter and in a
+    template: the first script is run with both, the others with one of them, in turn.
+    """
 
     def test_a_script_with_its_own_tests(self) -> None:
         path = self.write(
@@ -263,39 +252,35 @@ class MainTest(ProjectTestCase):
         self.write("suite/beside.py", "STATE = []\n")
         archive = os.path.join(self.directory, "suite.pyz")
         zipapp.create_archive(folder, archive)
-        for what, arguments in (
-            ("folder", ("suite",)),
-            ("archive", ("suite.pyz",)),
-            ("package", ("-m", "suite")),
+        for what, arguments, start_method in (
+            ("folder", ("suite",), START_METHODS[0]),
+            ("archive", ("suite.pyz",), START_METHODS[-1]),
+            ("package", ("-m", "suite"), START_METHODS[0]),
         ):
-            for start_method in START_METHODS:
-                with self.subTest(what, start_method=start_method):
-                    env = environment(ISOLATEDUNIT_START_METHOD=start_method)
-                    if what == "package":
-                        env["PYTHONPATH"] += os.pathsep + folder
-                    ended = run_python(*arguments, cwd=self.directory, env=env)
-                    self.assertEqual(ended.last_line, "1 passed, 1 failed, 0 skipped", ended.output)
-                    self.assertIn("AssertionError: Lists differ: [2] != []", ended.output)
+            with self.subTest(what, start_method=start_method):
+                env = environment(ISOLATEDUNIT_START_METHOD=start_method)
+                if what == "package":
+                    env["PYTHONPATH"] += os.pathsep + folder
+                ended = run_python(*arguments, cwd=self.directory, env=env)
+                self.assertEqual(ended.last_line, "1 passed, 1 failed, 0 skipped", ended.output)
+                self.assertIn("AssertionError: Lists differ: [2] != []", ended.output)
 
     def test_a_script_whose_name_says_nothing(self) -> None:
         guarded = "\nif __name__ == '__main__':\n    unittest.main(testRunner=Ours)\n"
-        self.check_carried(self.write("run-the-tests", CARRIED + guarded))
+        self.check_carried(START_METHODS[-1], self.write("run-the-tests", CARRIED + guarded))
 
     def test_code_that_is_in_no_file(self) -> None:
         """No other process can import it: a notebook's cells are like that, too."""
-        self.check_carried("-c", textwrap.dedent(CARRIED) + "\nunittest.main(testRunner=Ours)\n")
-        with open(self.write("code", CARRIED + "\nunittest.main(testRunner=Ours)\n"), "rb") as code:
-            self.check_carried("-", stdin=code)
+        program = textwrap.dedent(CARRIED) + "\nunittest.main(testRunner=Ours)\n"
+        self.check_carried(START_METHODS[0], "-c", program)
+        with open(self.write("code", program), "rb") as code:
+            self.check_carried(START_METHODS[-1], "-", stdin=code)
 
-    def check_carried(self, *arguments: str, **options: Any) -> None:
-        for start_method in START_METHODS:
-            with self.subTest(start_method):
-                if "stdin" in options:
-                    options["stdin"].seek(0)
-                env = environment(ISOLATEDUNIT_START_METHOD=start_method)
-                ended = run_python(*arguments, cwd=self.directory, env=env, **options)
-                self.assertEqual(ended.last_line, "3 passed, 1 failed, 0 skipped", ended.output)
-                self.assertIn("FAIL: test_that_fails (__main__.Derived", ended.output)
+    def check_carried(self, start_method: str, *arguments: str, **options: Any) -> None:
+        env = environment(ISOLATEDUNIT_START_METHOD=start_method)
+        ended = run_python(*arguments, cwd=self.directory, env=env, **options)
+        self.assertEqual(ended.last_line, "3 passed, 1 failed, 0 skipped", ended.output)
+        self.assertIn("FAIL: test_that_fails (__main__.Derived", ended.output)
 
     def test_fixtures_of_a_module_that_is_in_no_file(self) -> None:
         """They cannot run in the test's process, so that it is told that it did not run."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import unittest
+from collections.abc import Mapping
 from typing import Any
 
 from tests.support.command_line import Completed
@@ -96,6 +98,35 @@ class FixturesTestCase(ProjectTestCase):
         made = MODULE.format(**{place: code.get(place, "pass") for place in CODE})
         classes = classes or (self.make_class("A", **code), self.make_class("B"))
         self.write(f"{module}.py", "\n".join([HEADER, made, *classes]))
+
+    def make_modules(self, modules: Mapping[str, Mapping[str, str]]) -> None:
+        """For each name a module ``test_name``, with classes ``nameA``, which has the code, and ``nameB``.
+
+        What `journals` and `verdicts` return of them has the names that `make_module` gives.
+        """
+        for name, code in modules.items():
+            classes = self.make_class(f"{name}A", **code), self.make_class(f"{name}B")
+            of_module = {place: text for place, text in code.items() if place.endswith("Module")}
+            self.make_module(f"test_{name}", *classes, **of_module)
+
+    def journals(self, *names: str) -> dict[str, list[str]]:
+        """What was noted of each of these modules, in order; begins a new journal."""
+        lines = self.journal()
+        found = {}
+        for name in names:
+            of_class, of_module = re.compile(rf"\b{name}(?=[AB]\b)"), re.compile(rf"\btest_{name}$")
+            mine = [line for line in lines if of_class.search(line) or of_module.search(line)]
+            found[name] = [of_module.sub("test_it", of_class.sub("", line)) for line in mine]
+        return found
+
+    def verdicts(self, ended: Completed, name: str) -> dict[str, tuple[str, str | None]]:
+        """The outcome and the cause of each test, and each fixture, of the module that is reported."""
+        of_name = re.compile(rf"\btest_{name}\b(\.{name}(?=[AB]\b))?")
+        return {
+            of_name.sub(lambda match: "test_it." if match[1] else "test_it", test_id): (test["outcome"], test["cause"])
+            for test_id, test in ended.tests().items()
+            if of_name.search(test_id)
+        }
 
     def run_fixtures(self, *arguments: str, **options: Any) -> Completed:
         ended = self.run_here("--fork-after", "fixtures", "--history", "none", *arguments, **options)

@@ -134,9 +134,10 @@ def mentioned_targets(sources: Iterable[ast.AST]) -> list[Target]:
     return [target for target in all_targets() if target in mentioned]
 
 
-def first_targets() -> list[Target]:
-    """One function of each module: the first that has more than three letters."""
-    return list({target.module: target for target in reversed(all_targets()) if len(target.name) > 3}.values())
+def first_targets(modules: Iterable[str]) -> list[Target]:
+    """One function of each of these modules: the first that has more than three letters."""
+    first = {target.module: target for target in reversed(all_targets()) if len(target.name) > 3}
+    return [first[module] for module in modules]
 
 
 def write_suite(directory: str, targets: Iterable[Target], *, before: bool = False, at_import: bool = False) -> None:

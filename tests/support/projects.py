@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.support.command_line import Completed, environment, run_isolatedunit
+from tests.support.paths import MEASURED
 
 
 class ProjectTestCase(unittest.TestCase):
@@ -36,6 +37,27 @@ class ProjectTestCase(unittest.TestCase):
         changed = os.stat(path).st_mtime - 100_000 + self.written
         os.utime(path, (changed, changed))
         return path
+
+    def environment_under_load(self, load: float) -> dict[str, str]:
+        """The environment of processes that find *load* others at each processor, whatever this machine has to do.
+
+        What is left behind gets more time to end by itself the busier the machine is. Where it never ends, all of that
+        is waited for. A process may then need longer to start than is foreseen: give the run a ``--spawn-timeout``.
+        """
+        measured = os.path.join(MEASURED, "sitecustomize.py")
+        self.write(
+            "site/sitecustomize.py",
+            f"""
+            import os
+
+            os.getloadavg = lambda: ({load!r} * os.cpu_count(),) * 3
+            if "LINES_OF_TESTS" in os.environ:  # this file hides the other
+                with open({measured!r}, encoding="utf-8") as file:
+                    exec(file.read())
+            """,
+        )
+        env = environment()
+        return {**env, "PYTHONPATH": os.pathsep.join([os.path.join(self.directory, "site"), env["PYTHONPATH"]])}
 
     def start_here(self, *arguments: str, **more: Any) -> subprocess.Popen[Any]:
         """Start ``python -m isolatedunit`` in the project; it is killed after the test, if it still runs.
