@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import textwrap
 
-from tests.cli.test_live_page import Live
+from tests.support.live import Live
 from tests.cli.test_page import SUITE
 from tests.support.browser import open_browser, show_as
 from tests.support.command_line import run_isolatedunit
