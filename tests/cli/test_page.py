@@ -14,8 +14,10 @@ from isolatedunit.reporters.web.page import HtmlReport
 from tests.support.browser import complaints, needs_browser, open_browser, show_as, violations
 from tests.support.command_line import run_isolatedunit
 from tests.support.events import ORIGIN, context
+from tests.support.live import LiveTestCase, needs_server
 from tests.support.page import EVIL, Data
 from tests.support.projects import ProjectTestCase
+from tests.support.waiting import wait_until
 
 SUITE = f"""
     import os
@@ -66,7 +68,7 @@ class DocumentTest(ProjectTestCase):
 
 
 @needs_browser
-class BrowserTest(ProjectTestCase):
+class BrowserTest(LiveTestCase):
     """One browser, and the page of one run, for all of these tests: each of them opens it anew."""
 
     browser: ClassVar[Any]
@@ -237,3 +239,46 @@ class BrowserTest(ProjectTestCase):
         self.assertEqual(self.names_shown()[0], "test_19999")
         self.ask("document.getElementById('scroll').scrollTo(0, 1e9)")
         self.wait_for("[...document.querySelectorAll('#rows button')].at(-1).textContent.endsWith('.test_0')")
+
+    @needs_server
+    def test_a_run_that_goes_on(self) -> None:
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        browser = self.browser
+        live = self.begin()
+        self.wait_for_running(live, "test_long", "test_stuck")
+        browser.get(live.address)
+
+        def shown() -> str:
+            text: str = browser.execute_script("return document.body.innerText")
+            return text
+
+        wait_until(lambda: "test_it.It.test_stuck" in shown() and "Running now" in shown(), "what runs")
+        self.assertEqual(violations(browser), [])
+        # what runs is in the timeline, and no row is taken from under the mouse when the page is told more
+        self.assertEqual(
+            browser.execute_script("return slicesOf().filter((one) => one.outcome === 'running').length"), 2
+        )
+        ActionChains(browser).move_to_element(
+            browser.find_element("css selector", "#rows button")
+        ).click_and_hold().perform()
+        for _ in range(2):
+            browser.execute_script("window.taken = lanes.running")
+            wait_until(lambda: browser.execute_script("return window.taken !== lanes.running && !redraw"), "an update")
+        ActionChains(browser).release().perform()
+        self.assertTrue(browser.execute_script("return document.querySelector('dialog[open]') !== null"))
+        browser.find_element("css selector", "dialog[open] .act:last-child").click()
+        browser.find_element("css selector", "[aria-label='Stack: test_it.It.test_stuck']").click()
+        wait_until(lambda: "in wait_for" in shown(), "the stack")
+        browser.find_element("css selector", "dialog[open] .act").click()
+        browser.find_element("css selector", "[aria-label='Stop: test_it.It.test_stuck']").click()
+        wait_until(lambda: "cancelled" in shown(), "the end of a test")
+        self.go_on()
+        wait_until(lambda: browser.execute_script("return document.body.dataset.state") == "over", "the end of the run")
+        self.assertRegex(live.end(), r"1 passed, 2 failed, 0 skipped\n$")
+        # the page goes on to work without its server
+        counts = browser.execute_script("return document.getElementById('counts').innerText.replace(/\\n/g, ' ')")
+        self.assertIn("3 tests 1 passed", counts)
+        browser.find_element("css selector", "#rows button").click()
+        self.assertTrue(browser.execute_script("return document.querySelector('dialog[open]') !== null"))
+        self.assertEqual([one for one in complaints(browser) if "favicon" not in one], [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support import forked_commands
 from tests.support.paths import MEASURED, PACKAGE_PARENT
 from tests.support.waiting import PATIENCE
 
@@ -54,10 +56,19 @@ def run_python(
     *arguments: str, cwd: str | None = None, env: Mapping[str, str] | None = None, stdin: Any = subprocess.DEVNULL
 ) -> Completed:
     """Run this Python with the arguments to its end."""
+    env = dict(env) if env is not None else environment()
+    if (
+        forked_commands.VARIABLE in os.environ
+        and arguments[:2] == ("-m", "isolatedunit")
+        and stdin is subprocess.DEVNULL
+    ):
+        forked = _run_forked(arguments, cwd or os.getcwd(), env)
+        if forked is not None:
+            return forked
     ended = subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
-        env=dict(env) if env is not None else environment(),
+        env=env,
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -65,6 +76,27 @@ def run_python(
         check=False,
     )
     return Completed(ended.returncode, ended.stdout.decode("utf-8", "backslashreplace"))
+
+
+def _run_forked(arguments: tuple[str, ...], directory: str, env: Mapping[str, str]) -> Completed | None:
+    """Run a command of isolatedunit without a fresh interpreter; None where that would not come to the same."""
+    output, write_end = os.pipe()
+    with open(output, "rb", buffering=0) as file:
+        try:
+            connection = forked_commands.start(arguments, directory, env, write_end)
+        finally:
+            os.close(write_end)
+        if connection is None:
+            return None
+        printed = bytearray()
+        with connection:
+            while select.select([file], [], [], PATIENCE)[0]:
+                chunk = file.read(65536)
+                if not chunk:
+                    exit_code = forked_commands.wait(connection, PATIENCE)
+                    return Completed(exit_code, printed.decode("utf-8", "backslashreplace"))
+                printed += chunk
+    raise subprocess.TimeoutExpired(arguments, PATIENCE, bytes(printed))
 
 
 def run_isolatedunit(

@@ -18,6 +18,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.support.command_line import environment
+from tests.support.command_line import environment, run_python
 from tests.support.paths import REPOSITORY
 from tests.support.waiting import PATIENCE
 
@@ -97,20 +98,30 @@ def run_all(blocks: list[Shown]) -> Iterator[str]:
 
 def _print_of(command: str, directory: str) -> str:
     path = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
+    # empty is as if it was not set: most readers have not, and what goes to a pipe waits in a buffer
+    env = environment(PATH=path, COLUMNS="100", PYTHONHASHSEED="0", PYTHONUNBUFFERED="")
+    words = shlex.split(command)
+    if words[0] == "python" and shlex.join(words) == command:
+        output = run_python(*words[1:], cwd=directory, env=env).output
+    else:
+        output = _print_of_shell(command, directory, env)
+    text = output.replace(f"{directory}{os.sep}", "").replace(directory, ".")
+    text = re.sub(r"(largest used [^(\n]*)\([^\n]*\)", r"\1(...)", text)
+    return re.sub(r"^(?:  \.\.\.\n)+", "  ...\n", _LATER_FRAMES.sub("  ...\n", text), flags=re.MULTILINE)
+
+
+def _print_of_shell(command: str, directory: str, env: dict[str, str]) -> str:
     ended = subprocess.run(
         ["/bin/sh", "-c", command],
         cwd=directory,
-        # empty is as if it was not set: most readers have not, and what goes to a pipe waits in a buffer
-        env=environment(PATH=path, COLUMNS="100", PYTHONHASHSEED="0", PYTHONUNBUFFERED=""),
+        env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=PATIENCE,
         check=False,
     )
-    text = ended.stdout.decode("utf-8", "backslashreplace").replace(f"{directory}{os.sep}", "").replace(directory, ".")
-    text = re.sub(r"(largest used [^(\n]*)\([^\n]*\)", r"\1(...)", text)
-    return re.sub(r"^(?:  \.\.\.\n)+", "  ...\n", _LATER_FRAMES.sub("  ...\n", text), flags=re.MULTILINE)
+    return ended.stdout.decode("utf-8", "backslashreplace")
 
 
 def essence(text: str) -> str:

@@ -7,10 +7,10 @@ import shutil
 import tempfile
 import textwrap
 
-from tests.cli.test_live_page import Live
 from tests.cli.test_page import SUITE
 from tests.support.browser import open_browser, show_as
 from tests.support.command_line import run_isolatedunit
+from tests.support.live import Live
 from tests.support.paths import REPOSITORY
 from tests.support.waiting import wait_until
 
