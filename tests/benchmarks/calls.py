@@ -90,7 +90,8 @@ def process_pool_executor() -> Iterator[Map]:
     from concurrent.futures import ProcessPoolExecutor
 
     context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(2, context, max_tasks_per_child=1) as pool:
+    fresh: Any = {"max_tasks_per_child": 1}  # from Python 3.11 on
+    with ProcessPoolExecutor(2, context, **fresh) as pool:
         yield lambda function, items, at_once: in_order(pool, function, items, at_once)
 
 

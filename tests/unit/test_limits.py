@@ -17,7 +17,7 @@ from isolatedunit.engine.monitor import (
     seconds_between_looks,
 )
 from isolatedunit.model.usage import Usage
-from isolatedunit.system import usage
+from isolatedunit.system import processes, usage
 from isolatedunit.system.usage import count_oom_kills
 from tests.support.projects import ProjectTestCase
 
@@ -97,9 +97,7 @@ class VitalsTest(unittest.TestCase):
     def test_what_its_processes_waited(self) -> None:
         used = {"use_of": (0, 9.0), "load_per_processor": 5.0, "ids_below": [7, 8]}
         with (
-            unittest.mock.patch.multiple(
-                usage.processes, **{k: unittest.mock.Mock(return_value=v) for k, v in used.items()}
-            ),
+            unittest.mock.patch.multiple(processes, **{k: unittest.mock.Mock(return_value=v) for k, v in used.items()}),
             unittest.mock.patch.object(usage, "times_waited", lambda ids: dict.fromkeys(map(str, ids), 2.5)),
         ):
             self.assertEqual(usage._time_waited_below(6, 8.0), 1.0 * 4.0 + 2.5)
