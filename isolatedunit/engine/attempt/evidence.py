@@ -8,7 +8,7 @@ from typing import Any
 from isolatedunit.engine.attempt.leftovers import Leftovers
 from isolatedunit.engine.attempt.stimuli import ChildExited, Conclusion, TestRecord
 from isolatedunit.model.results import GOOD, ExitStatus, Note, PlannedTest, worst_outcome
-from isolatedunit.protocol.messages import OutcomeNoted, TestEnded, WorkFinished
+from isolatedunit.protocol.messages import CallNoted, OutcomeNoted, TestEnded, WorkFinished
 
 MAX_NOTES = 20_000
 MAX_NOTED = 16 * 1024 * 1024
@@ -91,6 +91,19 @@ class Evidence:
         return report.kind in report.KINDS and (
             self.has(report.test) if report.fixture is None else report.subtest is None
         )
+
+    def note_call(self, report: CallNoted) -> None:
+        """Keep what a function that was called has returned or raised, and its session."""
+        self.returned = report.pickled or self.returned
+        self.raised = report.raised or self.raised
+        self.session = report.session or self.session
+
+    def note_receipt(self, receipt: WorkFinished) -> None:
+        """Keep the receipt: nothing runs any more."""
+        self.receipt = receipt
+        self.current = None
+        if receipt.clean:
+            self.leftovers.note_clean()
 
     def note(self, report: OutcomeNoted) -> bool:
         """Keep a note about a test or a fixture; returns False if that is more than can be kept."""

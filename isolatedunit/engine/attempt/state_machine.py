@@ -295,19 +295,14 @@ class Attempt:
 
     def _call_noted(self, report: CallNoted, now: float) -> list[Action]:
         if self._accepts(report, now):
-            self.evidence.returned = report.pickled or self.evidence.returned
-            self.evidence.raised = report.raised or self.evidence.raised
-            self.evidence.session = report.session or self.evidence.session
+            self.evidence.note_call(report)
         return []
 
     def _work_finished(self, report: WorkFinished, now: float) -> list[Action]:
         if not self._accepts(report, now):
             return []
-        self.evidence.receipt = report
-        self.evidence.current = None
+        self.evidence.note_receipt(report)
         self.peak_rss, self.own_memory = report.peak_rss, report.own_memory
-        if report.clean:
-            self.evidence.leftovers.note_clean()
         return self._leave(now)
 
     def _leave(self, now: float) -> list[Action]:
