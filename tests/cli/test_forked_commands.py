@@ -60,7 +60,9 @@ class ForkedCommandsTest(ProjectTestCase):
         return ran[0], ran[1]
 
     def test_it_is_the_command_that_a_fresh_interpreter_runs(self) -> None:
-        variables = {"OF_THE_COMMAND": "yes", "PYTHONHASHSEED": "0", "COLUMNS": "70"}
+        os.mkdir(os.path.join(self.directory, "temporary"))
+        temporary = os.path.join(self.directory, "temporary")
+        variables = {"OF_THE_COMMAND": "yes", "PYTHONHASHSEED": "0", "COLUMNS": "70", "TMPDIR": temporary}
         fresh, forked = self.run_both("-k", "fails", "-k", "environment", **variables)
         self.assertEqual((fresh.exit_code, fresh.outcomes()), (forked.exit_code, forked.outcomes()))
         told = [ended.tests()["test_it.It.test_environment"]["stdout"] for ended in (fresh, forked)]

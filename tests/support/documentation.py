@@ -42,6 +42,7 @@ _LATER_FRAMES = re.compile(r'^( *)File "(?!(?:[\w.]+/)*[\w.]+\.py")[^\n]*\n(?:\1
 """Frames of files that are not below the suite, with the line of code that some tracebacks show."""
 
 _VOLATILE = (
+    (re.compile(r" The machine was overloaded: .*"), ""),
     (re.compile(r"\d+(?:\.\d+)?(?= ?(?:ms|s|MiB|KiB|GiB)\b)"), "N"),
     (re.compile(r"0x[0-9a-f]+"), "0xN"),
     (re.compile(r"\b(process|descriptor|port|pid|digest) [0-9a-f]+\b"), r"\1 N"),

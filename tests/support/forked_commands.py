@@ -19,6 +19,7 @@ import selectors
 import signal
 import socket
 import sys
+import tempfile
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -167,6 +168,7 @@ class Server:
         os.chdir(request["directory"])
         os.environ.clear()
         os.environ.update(request["environment"])
+        tempfile.tempdir = None  # trap: it is looked for once
         sys.path[0] = os.getcwd()
         sys.orig_argv[:] = [sys.executable, *request["arguments"]]
         importlib.invalidate_caches()

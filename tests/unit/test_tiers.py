@@ -9,6 +9,7 @@ import unittest
 from collections.abc import Iterator
 
 from tests.support.paths import TESTS
+from tests.support.portable import PROCESSES
 
 TIERS = ("unit", "process", "cli")
 STARTS_PROCESSES = {"multiprocessing", "pty", "subprocess", "tests.support.command_line", "tests.support.terminal"}
@@ -46,6 +47,15 @@ class TiersTest(unittest.TestCase):
                 self.assertEqual(STARTS_PROCESSES & set(imports_of(tree)), set())
                 called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
                 self.assertEqual(called & {"fork", "posix_spawn", "run_here", "start_here", "run_source"}, set())
+
+    def test_those_that_run_on_other_pythons_are_there(self) -> None:
+        for name in PROCESSES:
+            with self.subTest(name):
+                tier, module, *names = name.split(".")
+                tree = parse(os.path.join(TESTS, tier, f"{module}.py"))
+                defined = {node.name for node in ast.walk(tree) if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+                # `PreparedTestWithForkserver` is `PreparedTest` as one start method has it
+                self.assertLessEqual({one.partition("With")[0] for one in names}, defined)
 
     def test_each_file_says_what_would_break_without_it(self) -> None:
         for tier in TIERS:
