@@ -55,45 +55,12 @@ class Counter:
 
 @per_start_method
 class Functions(CallsCase):
+    """What depends on the process of a call: what it is in, what it prints, and what it costs."""
+
     def test_a_function_of_a_module(self) -> None:
         process, args = self.value(of_a_module, 1, "two")
         self.assertNotEqual(process, os.getpid())
         self.assertEqual(args, (1, "two"))
-
-    def test_a_lambda_and_a_closure(self) -> None:
-        local = {"a": [1, 2]}
-        self.assertEqual(self.value(lambda test: local["a"]), [1, 2])
-
-        def closure(test: TestInstance, more: int) -> dict[str, list[int]]:
-            local["a"].append(more)
-            return local
-
-        self.assertEqual(self.value(closure, 3), {"a": [1, 2, 3]})
-        self.assertEqual(local, {"a": [1, 2]})
-
-    def test_a_bound_method(self) -> None:
-        counter = Counter(5)
-        self.assertEqual(self.value(counter.add, 2), 7)
-        self.assertEqual(counter.value, 5)
-
-    def test_async_functions(self) -> None:
-        self.assertEqual(self.value(asynchronous, 1), 2)
-
-    def test_the_instance(self) -> None:
-        def describe(test: TestInstance) -> tuple[Any, ...]:
-            with open(os.path.join(test.temporary_directory, "file"), "w") as file:
-                file.write("x")
-            return test.attempt_id, test.session_id, test.temporary_directory, test.sdk.execute_with_sdk("hello")
-
-        first, second = self.value(describe), self.value(describe)
-        self.assertNotEqual(first[:3], second[:3])
-        self.assertFalse(os.path.exists(first[2]))
-        self.assertEqual(first[3], "mock answer to 'hello'")
-
-    def test_none_is_a_result_too(self) -> None:
-        result = self.call(lambda test: None)
-        self.assertTrue(result.success)
-        self.assertIsNone(result.test_results)
 
     def test_calls_do_not_meet(self) -> None:
         def pollute(test: TestInstance) -> str | None:
@@ -151,6 +118,45 @@ class Functions(CallsCase):
         self.assertEqual(result.handle_stats["leaked"], 0)
         self.assertIn("succeeded in", str(result))
         self.assertEqual(result.to_dict()["test_results"], result.process_id)
+
+
+class KindsTest(CallsCase):
+    """What can be called, and what comes back: it travels in the same way, whatever the process is."""
+
+    def test_a_lambda_and_a_closure(self) -> None:
+        local = {"a": [1, 2]}
+        self.assertEqual(self.value(lambda test: local["a"]), [1, 2])
+
+        def closure(test: TestInstance, more: int) -> dict[str, list[int]]:
+            local["a"].append(more)
+            return local
+
+        self.assertEqual(self.value(closure, 3), {"a": [1, 2, 3]})
+        self.assertEqual(local, {"a": [1, 2]})
+
+    def test_a_bound_method(self) -> None:
+        counter = Counter(5)
+        self.assertEqual(self.value(counter.add, 2), 7)
+        self.assertEqual(counter.value, 5)
+
+    def test_async_functions(self) -> None:
+        self.assertEqual(self.value(asynchronous, 1), 2)
+
+    def test_the_instance(self) -> None:
+        def describe(test: TestInstance) -> tuple[Any, ...]:
+            with open(os.path.join(test.temporary_directory, "file"), "w") as file:
+                file.write("x")
+            return test.attempt_id, test.session_id, test.temporary_directory, test.sdk.execute_with_sdk("hello")
+
+        first, second = self.value(describe), self.value(describe)
+        self.assertNotEqual(first[:3], second[:3])
+        self.assertFalse(os.path.exists(first[2]))
+        self.assertEqual(first[3], "mock answer to 'hello'")
+
+    def test_none_is_a_result_too(self) -> None:
+        result = self.call(lambda test: None)
+        self.assertTrue(result.success)
+        self.assertIsNone(result.test_results)
 
 
 class TroublesTest(CallsCase):

@@ -10,16 +10,24 @@ from tests.support.events import EventRecorder
 
 
 class CallsCase(unittest.TestCase):
-    """Has a runner for each test, two calls at a time."""
+    """Has a runner for all of its tests, two calls at a time, and what it tells of those of each test."""
 
     start_method: Any = "auto"
+    listener: EventRecorder
+    runner: IsolatedTestRunner
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.listener = EventRecorder()
+        cls.runner = IsolatedTestRunner(
+            start_method=cls.start_method, max_concurrent_processes=2, listeners=[cls.listener]
+        )
+        cls.addClassCleanup(cls.runner.shutdown, cancel_futures=True)
 
     def setUp(self) -> None:
-        self.listener = EventRecorder()
-        self.runner = IsolatedTestRunner(
-            start_method=self.start_method, max_concurrent_processes=2, listeners=[self.listener]
-        )
-        self.addCleanup(self.runner.shutdown, cancel_futures=True)
+        super().setUp()
+        self.listener.events.clear()
 
     def call(self, function: Any, *args: Any, **options: Any) -> IsolatedTestResult[Any]:
         """What comes of the call."""
