@@ -42,14 +42,14 @@ class BytecodeTest(ProjectTestCase):
     def folder(self) -> str:
         return os.path.join(self.cache, "isolatedunit", "bytecode", str(sys.implementation.cache_tag))
 
-    def kept(self) -> list[str]:
+    def kept(self, module: str = "test_it.py") -> list[str]:
         """The files that hold what was compiled of our test module."""
         paths = [os.path.join(self.folder, name) for name in os.listdir(self.folder) if name != "pruned"]
-        ours = os.path.join(self.directory, "test_it.py")
+        ours = os.path.join(self.directory, module)
         return [path for path in paths if marshal.loads(read(path)).co_filename == ours]  # noqa: S302 - it is our own
 
-    def printed(self, ended: Completed) -> str:
-        return str(ended.tests()["test_it.T.test"]["stdout"])
+    def printed(self, ended: Completed, module: str = "test_it") -> str:
+        return str(ended.tests()[f"{module}.T.test"]["stdout"])
 
     def test_it_is_kept_beside_the_project_and_read_by_the_next_run(self) -> None:
         self.assertEqual(self.printed(self.run_without()), "first True\n")
@@ -58,18 +58,21 @@ class BytecodeTest(ProjectTestCase):
         source = read(os.path.join(self.directory, "test_it.py")).decode()
         write(path, marshal.dumps(compile(source.replace("first", "kept"), "test_it.py", "exec")))
         self.assertEqual(self.printed(self.run_without()), "kept True\n")
-
-    def test_another_source_is_compiled(self) -> None:
-        self.run_without()
+        # another source is compiled
         self.write("test_it.py", self.suite("other"))  # as long as the first, and perhaps of the same second
         self.assertEqual(self.printed(self.run_without()), "other True\n")
 
     def test_what_is_damaged_is_compiled_again(self) -> None:
+        damages = {"test_empty": b"", "test_nonsense": b"nonsense", "test_text": marshal.dumps("a text")}
+        for module in damages:
+            self.write(f"{module}.py", self.suite(module))
         self.run_without()
-        (path,) = self.kept()
-        for damaged in (b"", b"nonsense", marshal.dumps("a text")):
+        kept = [self.kept(f"{module}.py") for module in damages]
+        for (path,), damaged in zip(kept, damages.values(), strict=True):
             write(path, damaged)
-            self.assertEqual(self.printed(self.run_without()), "first True\n")
+        ended = self.run_without()
+        for module in damages:
+            self.assertEqual(self.printed(ended, module), f"{module} True\n")
 
     def test_no_folder_is_used_that_others_can_write_to(self) -> None:
         os.makedirs(self.folder)

@@ -34,9 +34,9 @@ class Hanging(unittest.TestCase):
 class TimeoutTest(ProjectTestCase):
     def test_each_is_told_apart(self) -> None:
         self.write("test_hanging.py", HANGING)
-        ended = self.run_here("--process-timeout", "2", "--heartbeat-interval", "0.2", "-j", "1")
+        ended = self.run_here("--process-timeout", "1", "--heartbeat-interval", "0.1", "-j", "1")
         told = {name.rpartition(".")[2]: test["message"] for name, test in ended.tests().items()}
-        self.assertRegex(told["test_blocked"], r"within 2 s. Its main thread was blocked: it used no CPU time\.")
+        self.assertRegex(told["test_blocked"], r"within 1 s. Its main thread was blocked: it used no CPU time\.")
         # where much else runs, these two are right to blame that
         elsewhere = "The machine was overloaded"
         self.assertRegex(told["test_busy"], f" s. (It was busy: its main thread used |{elsewhere})")

@@ -26,7 +26,7 @@ class ForeignRunnersTest(ProjectTestCase):
             STATE = []
 
             class Isolated(IsolatedTestCase):
-                process_timeout = 2.0
+                process_timeout = 1.0
 
                 @classmethod
                 def setUpClass(cls):
@@ -77,7 +77,7 @@ class ForeignRunnersTest(ProjectTestCase):
                     self.assertEqual(STATE, ["setUp"])
                     STATE.append(1)
 
-                @isolated(process_timeout=1)
+                @isolated(process_timeout=0.5)
                 def test_isolated_and_hanging(self):
                     import time
 
@@ -118,8 +118,8 @@ class ForeignRunnersTest(ProjectTestCase):
         self.assertIn("AssertionError: 1 != 2", ended.output)
         self.assertIn("printed by it\n", ended.output)
         self.assertIn("exited with code 0", ended.output)
-        self.assertIn("did not finish within 2 s", ended.output)
         self.assertIn("did not finish within 1 s", ended.output)
+        self.assertIn("did not finish within 0.5 s", ended.output)
         self.assertRegex(ended.output, r"FAILED \(failures=3, errors=3, skipped=1, expected failures=1\)")
 
     def test_under_pytest(self) -> None:

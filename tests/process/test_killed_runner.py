@@ -9,15 +9,16 @@ from tests.support.killed_runner import kill_at, write_suite
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
 
-MOMENTS = (0.2, 0.7, 1.5)
+MOMENTS = {START_METHODS[0]: (0.7, 1.5), START_METHODS[-1]: (0.2, 1.5)}
+"""By start method: while processes are started, and while tests run."""
 
 
 @unittest.skipUnless(sys.platform == "linux", "elsewhere the environment of others' processes is not to be read")
 class KilledRunnerTest(ProjectTestCase):
     def test_at_some_moments(self) -> None:
         write_suite(self.directory)
-        for method in START_METHODS:
-            for moment in MOMENTS:
+        for method, moments in MOMENTS.items():
+            for moment in moments:
                 with self.subTest(method, moment=moment):
                     # longer than is promised: whoever kills shares the machine with other tests
                     remains = kill_at(self.directory, moment, method, patience=30.0)

@@ -221,6 +221,7 @@ def children(process_id: int) -> list[str]:
 
 SUITE = """
     import os, signal, time, unittest
+    from isolatedunit import isolated
 
     def note(test):
         with open(os.environ["NOTES"], "a") as file:
@@ -238,6 +239,7 @@ SUITE = """
         def test_06(self):
             os._exit(0)
 
+        @isolated(process_timeout=1)
         def test_09(self):
             while True:
                 time.sleep(1)
@@ -269,7 +271,7 @@ class RunTestsTest(ProjectTestCase):
                 self.write("test_them.py", SUITE)
                 run = run_isolatedunit(
                     "test_them",
-                    *("-j", jobs, "--process-timeout", "5", "--spawn-timeout", "60"),
+                    *("-j", jobs, "--spawn-timeout", "60"),
                     cwd=self.directory,
                     env=environment(NOTES=notes),
                 )
