@@ -124,7 +124,8 @@ class StrangerTest(ProjectTestCase):
         )
         site = os.path.join(self.directory, "site")
         env = environment(PYTHONPATH=os.pathsep.join([site, environment()["PYTHONPATH"]]))
-        ended = self.run_here("--start-method", self.start_method, "--process-timeout", "1", env=env)
+        flags = ("--process-timeout", "1", "--terminate-grace", "0.5", "--parallel-by", "test", "-j", "2")
+        ended = self.run_here("--start-method", self.start_method, *flags, env=env)
         causes = {test["cause"] for test in ended.tests().values()}
         self.assertEqual((ended.exit_code, causes), (1, {"timeout"}), ended.output)
         self.assertIsNone(stranger.poll())

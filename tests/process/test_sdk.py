@@ -72,7 +72,7 @@ class CaseTest(ProjectTestCase):
         from isolatedunit import IsolatedTestCase, TestSDKOptions
 
         class WithSDK(IsolatedTestCase):
-            sdk_options = TestSDKOptions(sdk="fake_sdk:Client", mock_level="none", session_behavior="{behavior}")
+            sdk_options = TestSDKOptions(sdk="fake_sdk:Client", mock_level="none", session_behavior="isolated")
 
             def setUp(self):
                 self.assertEqual(self.sdk.session_id, self.session_id)
@@ -81,10 +81,13 @@ class CaseTest(ProjectTestCase):
             def test_one(self):
                 self.assertIsNone(self.sdk.client.token)
                 self.handle_tracker.track(open(os.devnull), close=lambda: None)
-                with open({ids!r}, "a") as file:
+                with open(type(self).__name__, "a") as file:
                     file.write(self.session_id + chr(10))
 
             test_two = test_one
+
+        class Sharing(WithSDK):
+            sdk_options = TestSDKOptions(sdk="fake_sdk:Client", mock_level="none", session_behavior="shared")
 
         class InHere(IsolatedTestCase):
             sdk_options = TestSDKOptions(sdk="fake_sdk:Client", process_isolation=False)
@@ -94,22 +97,24 @@ class CaseTest(ProjectTestCase):
                 self.assertTrue(self.sdk.calls == [])
         """
 
-    def ids(self, behavior: str, *command: str) -> list[str]:
-        ids = os.path.join(self.directory, "ids")
-        self.write("test_sdk_sample.py", self.SUITE.format(behavior=behavior, ids=ids))
-        path = os.pathsep.join([SAMPLES, *sys.path])
-        ended = run_python(*command, cwd=self.directory, env=environment(PYTHONPATH=path, **CALLERS))
-        self.assertEqual(ended.exit_code, 0, ended.output)
-        with open(ids, encoding="utf-8") as file:
+    def ids(self, name: str) -> list[str]:
+        """The session ids that the tests of this class noted."""
+        path = os.path.join(self.directory, name)
+        with open(path, encoding="utf-8") as file:
             found = file.read().split()
-        os.unlink(ids)
+        os.unlink(path)
         return found
 
     def test_under_any_runner(self) -> None:
-        for command in (("-m", "isolatedunit", "test_sdk_sample"), ("-m", "unittest", "test_sdk_sample")):
-            with self.subTest(command[1]):
-                self.assertEqual(len(set(self.ids("isolated", *command))), 2)
-                self.assertEqual(len(set(self.ids("shared", *command))), 1)
+        self.write("test_sdk_sample.py", self.SUITE)
+        env = environment(PYTHONPATH=os.pathsep.join([SAMPLES, *sys.path]), **CALLERS)
+        for runner in ("isolatedunit", "unittest"):
+            with self.subTest(runner):
+                ended = run_python("-m", runner, "test_sdk_sample", cwd=self.directory, env=env)
+                self.assertEqual(ended.exit_code, 0, ended.output)
+                isolated, shared = self.ids("WithSDK"), self.ids("Sharing")
+                self.assertEqual((len(isolated), len(set(isolated))), (2, 2))
+                self.assertEqual((len(shared), len(set(shared))), (2, 1))
 
 
 class ScriptTest(ProjectTestCase):
