@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from isolatedunit.calls.option_values import OptionValues
     from isolatedunit.calls.options import IsolatedTestOptions
     from isolatedunit.config.option_values import RunnerOptionValues
-    from isolatedunit.databases import TestDatabases
+    from isolatedunit.handles.databases import TestDatabases
     from isolatedunit.history.store import History
     from isolatedunit.reporters.files.event_log import PastRun
     from isolatedunit.reporters.run_statistics import RunStatistics
@@ -178,7 +178,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         """
         self._scope = "tests"
         if self.databases is None and is_django_testing():
-            from isolatedunit.databases import adopted
+            from isolatedunit.handles.databases import adopted
 
             with adopted(count_jobs(self.options)) as self.databases:
                 result = self._run_in_forks(test)
@@ -205,7 +205,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             for text in warnings:
                 run.warn(text)
             if databases is not None:
-                from isolatedunit.databases import Caretaker
+                from isolatedunit.handles.databases import Caretaker
 
                 run.listen(Caretaker(databases, originals, run.control.stop))
             return tests, originals

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.test import runner as django_runner
 
-from isolatedunit.databases import TestDatabases
+from isolatedunit.handles.databases import TestDatabases
 from isolatedunit.runner import IsolatedTestRunner
 
 if TYPE_CHECKING:

@@ -99,9 +99,9 @@ class LayersTest(unittest.TestCase):
         """What costs a child tens of milliseconds must not slip in: see the design's reasons."""
         heavy = {"multiprocess", "dill", "psutil", "dataclasses", "typing", "logging", "asyncio", "subprocess", "enum"}
         in_child = {name for name in MODULES if name.startswith("isolatedunit.child")}
-        # of calls, of tracked handles, and of measured runs
-        seldom = {"isolatedunit.child.function", "isolatedunit.handles.result", "isolatedunit.child.coverage"}
-        seldom.add("isolatedunit.child.debugging")
+        # of calls, of tracked handles, of measured runs, of tests that are debugged, and of Django's
+        rooms = ("child.function", "handles.result", "child.coverage", "child.debugging", "handles.databases")
+        seldom = {f"isolatedunit.{name}" for name in rooms}
         in_child |= {name for name in MODULES if name.startswith("isolatedunit.handles")}
         in_child -= seldom
         waiting = list(in_child)

@@ -19,6 +19,7 @@ NOT_SEALED = {
     "isolatedunit.child.debugging": "what a user debugs a test with, who is to see the process as it is",
     "isolatedunit.child.orphan_reaper": "a script of its own, which runs in no test's process",
     "isolatedunit.child.sealing": "what seals; it executes itself a second time",
+    "isolatedunit.handles.databases": "works with the connections that Django has, and is done before the test begins",
     "isolatedunit.handles": "names for tests' authors",
     "isolatedunit.handles.mixin": "a test case's own, which runs as part of the test",
     "isolatedunit.handles.result": "a plain value",

@@ -1,4 +1,4 @@
-"""The test databases of a Django project, in a process that has set them up and in the forks that tests run in.
+"""The databases that tests of a Django project may open, in the process that has made them and in the tests' forks.
 
 No test ever opens another database. Which ones are test databases is noted once, when Django has made them, and in each
 test's process every connection that Django makes is held against that. One to anything else is refused before it
