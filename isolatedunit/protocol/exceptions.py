@@ -96,8 +96,10 @@ def rebuild(text: str, name: str | None, message: str, *, failed: bool, test_cod
     base = ChildFailure if failed else ChildError
     blocks = _parse(text)
     if not blocks or not blocks[-1].frames:
-        # the process ended without an exception: all that there is to show is the text
-        value = rebuilt_class(name, base)(text or message, text)
+        # what a cleanup such as `int` raises has no frames. Where the process ended without an exception, and of an
+        # exception group, all that there is to show is the text
+        is_alone = text.strip().partition(": ")[2] == message.strip()
+        value = rebuilt_class(name, base)(message if is_alone else text or message, text)
         return type(value), value, _traceback_to(test_code)
     earlier: BaseException | None = None
     for block in blocks[:-1]:

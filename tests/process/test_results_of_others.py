@@ -51,6 +51,42 @@ SUITE = """
         def test_9_expected(self):
             self.fail("as expected")
 
+    class MoreThanOne:
+        def test_1_in_cleanups(self):
+            self.addCleanup(self.fail, "cleanup")
+            self.addCleanup(int, "x")
+            self.fail("body")
+
+        def test_2_skipped_and_failed(self):
+            self.addCleanup(self.fail, "cleanup")
+            self.skipTest("not now")
+
+        @unittest.expectedFailure
+        def test_3_unexpected(self):
+            pass
+
+        @unittest.expectedFailure
+        def test_4_expected_part(self):
+            with self.subTest(1):
+                self.fail("as expected")
+
+        def test_5_parts_in_parts(self):
+            with self.subTest(a=1):
+                with self.subTest(b=2):
+                    self.fail("inner")
+                self.fail("outer")
+            raise self.failureException("whole")
+
+        def tearDown(self):
+            if "_5_" in self.id():
+                raise LookupError("torn down")
+
+    class PlainMore(MoreThanOne, unittest.TestCase):
+        pass
+
+    class IsolatedMore(MoreThanOne, IsolatedTestCase):
+        pass
+
     class Plain(Mixin, unittest.TestCase):
         pass
 
@@ -88,7 +124,8 @@ RECORD = """
     loader = unittest.TestLoader()
     if way == "suite":
         loader.suiteClass = IsolatedTestSuite
-    suite = loader.loadTestsFromTestCase(test_suite.Isolated if way == "case" else test_suite.Plain)
+    names = ["Isolated", "IsolatedMore"] if way == "case" else ["Plain", "PlainMore"]
+    suite = loader.loadTestsFromNames([f"test_suite.{name}" for name in names])
     runner = IsolatedTestRunner if "runner" in way else unittest.TextTestRunner
     more = {"max_concurrent_processes": 1} if way == "runner, one at a time" else {}
     runner(io.StringIO(), resultclass=Recording, **more).run(suite)
@@ -219,6 +256,7 @@ class OtherResultsTest(ProjectTestCase):
     def test_a_result_that_overrides_every_method(self) -> None:
         heard = self.compare(RECORD, "case", "suite", "runner", "runner, one at a time")
         self.assertIn("addSubTest test_suite.Plain.test_7_parts_that_pass", heard)
+        self.assertIn("addFailure test_suite.PlainMore.test_1_in_cleanups ['AssertionError', 'cleanup']", heard)
 
     def test_the_start_of_a_test_is_heard_when_it_begins(self) -> None:
         self.write("program.py", STARTS)

@@ -108,6 +108,11 @@ class RebuildTest(unittest.TestCase):
             last = traceback.extract_tb(trace)[-1]
             self.assertEqual((last.filename, last.name), (__file__, "raise_nested"))
 
+    def test_one_that_no_frame_of_the_tests_has_raised(self) -> None:
+        for text, message in (("ValueError: of its own\n", "of its own"), ("KeyError\n", "")):
+            _, value, _ = rebuild(text, text.strip().partition(":")[0], message, failed=False)
+            self.assertEqual((str(value), repr(value)), (message, f"{type(value).__name__}({message!r})"))
+
     def test_any_cut_of_a_text_is_taken(self) -> None:
         def chain() -> None:
             try:
