@@ -89,8 +89,8 @@ def process_pool_executor() -> Iterator[Map]:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(2, context, max_tasks_per_child=1) as pool:
+    how: dict[str, Any] = {"mp_context": multiprocessing.get_context("forkserver"), "max_tasks_per_child": 1}
+    with ProcessPoolExecutor(2, **how) as pool:  # from Python 3.11 on
         yield lambda function, items, at_once: in_order(pool, function, items, at_once)
 
 

@@ -289,6 +289,7 @@ class Attempt:
     def _call_noted(self, report: CallNoted, now: float) -> list[Action]:
         if self._accepts(report, now):
             self.evidence.returned = report.pickled or self.evidence.returned
+            self.evidence.saved = self.evidence.saved if report.saved is None else report.saved
             self.evidence.raised = report.raised or self.evidence.raised
             self.evidence.session = report.session or self.evidence.session
         return []
