@@ -78,7 +78,7 @@ class IsolatedTestResult(Generic[T_co]):
     session: CallSession | None = None
     exception_type: str | None = None
     message: str | None = None
-    returned: str | None = None
+    returned: str | bytes | None = None
     raised: str | None = None
 
     def __bool__(self) -> bool:

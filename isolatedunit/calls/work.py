@@ -13,15 +13,13 @@ from isolatedunit.calls.options import IsolatedTestOptions
 from isolatedunit.collection.import_path import path_of_children
 from isolatedunit.errors import CarryError
 from isolatedunit.model.results import PlannedTest
-from isolatedunit.protocol.pickling import carry
+from isolatedunit.protocol.channel import MAX_SAVED
+from isolatedunit.protocol.pickling import carry, carry_bytes
 from isolatedunit.protocol.uncarried import MAIN, about
 from isolatedunit.system.processes import RUN_VARIABLE
 
 if TYPE_CHECKING:
     from isolatedunit.sdk.options import TestSDKOptions
-
-MAX_WORK_SIZE = 1024**3
-"""The largest size of a function with its arguments, in bytes, in the form in which they are sent."""
 
 CARRIER = "dill"
 """The module that every child of a call needs: importing it takes 70 ms, which a template spends once for all."""
@@ -61,15 +59,15 @@ class Work:
             overrides=self.options.as_overrides(),
         )
 
-    def _carry(self) -> str:
+    def _carry(self) -> bytes:
         try:
-            carried = carry((self.function, self.args, dict(self.kwargs), self.options.test_sdk_options))
+            carried = carry_bytes((self.function, self.args, dict(self.kwargs), self.options.test_sdk_options))
         except CarryError as error:
             raise CarryError(self._say_what_cannot_be_carried(error)) from error.__cause__
-        if len(carried) > MAX_WORK_SIZE:
+        if len(carried) > MAX_SAVED:
             raise CarryError(
                 f"{self.name} and its arguments cannot be sent to another process: they take {len(carried):,} bytes, "
-                f"and the limit is {MAX_WORK_SIZE:,}; have the function read them from a file."
+                f"and the limit is {MAX_SAVED:,}; have the function read them from a file."
             )
         return carried
 

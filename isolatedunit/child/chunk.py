@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 
 from isolatedunit.child.function import note_of, run_to_end
-from isolatedunit.protocol.pickling import carry
+from isolatedunit.protocol.pickling import carry_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Ended:
         self.error: str | None = fields.get("error")
         self.exception_type: str | None = fields.get("exception_type")
         self.message: str | None = fields.get("message")
-        self.returned: str | None = fields.get("returned")
+        self.returned: bytes | None = fields.get("returned")
         self.raised: str | None = fields.get("raised")
 
 
@@ -44,7 +44,7 @@ class Chunk:
     def _call(self, test: TestInstance, item: tuple[Any, ...]) -> Ended:
         try:
             value = run_to_end(self.function, test, item, {})
-            return Ended(outcome="passed", returned=None if value is None else carry(value, answers=True))
+            return Ended(outcome="passed", returned=None if value is None else carry_bytes(value, answers=True))
         except unittest.SkipTest as exception:
             return Ended(outcome="skipped", error=str(exception), message=str(exception))
         except BaseException as exception:

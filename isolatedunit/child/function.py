@@ -12,10 +12,10 @@ from isolatedunit.child import preludes, recorder
 from isolatedunit.collection.addresses import call_once, import_module
 from isolatedunit.errors import CarryError
 from isolatedunit.model.variables import SLOT_VARIABLE
-from isolatedunit.protocol.channel import MAX_MESSAGE_SIZE
+from isolatedunit.protocol.channel import LARGE, MAX_MESSAGE_SIZE, MAX_SAVED, read_saved, save
 from isolatedunit.protocol.ipc import ipc
 from isolatedunit.protocol.messages import CallNoted, OutcomeNoted, RunFunction, TestEnded, TestStarted
-from isolatedunit.protocol.pickling import carry, undill
+from isolatedunit.protocol.pickling import as_text, carry, carry_bytes, undill
 from isolatedunit.sdk.instance import TestInstance
 from isolatedunit.system.processes import RUN_VARIABLE
 
@@ -38,7 +38,7 @@ _ITERABLE_COROUTINE = 0x100
 CARRY_ERROR = "isolatedunit.errors.CarryError"
 
 MAX_CARRIED = MAX_MESSAGE_SIZE - 4096
-"""The largest returned value, in bytes as it is carried; the rest of a message is for its other fields."""
+"""The largest value in a message, in bytes as it is carried; the rest of the message is for its other fields."""
 
 
 def rehearse() -> None:
@@ -70,7 +70,7 @@ def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> in
         if isinstance(exception, SystemExit):
             exit_code = _exit_code_of(exception)
     else:
-        succeeded = _return(reporter, value)
+        succeeded = _return(reporter, value, command.value_file)
     reporter.hold(TestEnded, test=0, duration=time.perf_counter() - started, counted=True, succeeded=succeeded)
     return exit_code
 
@@ -90,7 +90,8 @@ def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> A
     if command.initializer is not None:
         call_once(command.initializer)
     try:
-        function, args, kwargs, sdk_options = undill(command.function, becomes_main=True)
+        pickled = command.function if command.function_file is None else read_saved(command.function_file)
+        function, args, kwargs, sdk_options = undill(pickled, becomes_main=True)
     except Exception as exception:
         raise TypeError(f"{command.name} cannot be unpickled in this process: {exception!r}") from exception
     _called.append(function)
@@ -168,23 +169,39 @@ def _is_awaitable(value: Any) -> bool:
     return hasattr(type(value), "__await__")
 
 
-def _return(reporter: Reporter, value: Any) -> bool:
-    """Send the value; one that cannot be sent is the function's error. Returns whether it was sent."""
+def _return(reporter: Reporter, value: Any, path: str) -> bool:
+    """Send the value, or save it at *path*; one that cannot be sent is the function's error. Returns if it was sent."""
     if value is None:
         return True
     try:
-        pickled = carry(value, answers=True)
+        pickled = carry_bytes(value, answers=True)
     except BaseException as exception:  # pickling may run user code, too
         text = f"the function's return value, a {type(value).__qualname__}, cannot be sent to the runner: "
         text += str(exception) or type(exception).__name__
         return _refuse(reporter, text)
-    if len(pickled) > MAX_CARRIED:
+    if len(pickled) > LARGE and _save(path, pickled):
+        reporter.hold(CallNoted, saved=os.getpid())
+        return True
+    text = as_text(pickled)
+    if len(text) > MAX_CARRIED:
+        limit = MAX_SAVED if len(pickled) > MAX_SAVED else MAX_CARRIED  # no file could be written
         return _refuse(
             reporter,
             f"the function's return value, a {type(value).__qualname__}, cannot be sent to the runner: it takes "
-            f"{len(pickled):,} bytes, and the limit is {MAX_CARRIED:,}; write it to a file and return the path",
+            f"{len(pickled):,} bytes, and the limit is {limit:,}; write it to a file and return the path",
         )
-    reporter.hold(CallNoted, pickled=pickled)
+    reporter.hold(CallNoted, pickled=text)
+    return True
+
+
+def _save(path: str, data: bytes) -> bool:
+    """Save the value for the runner; returns False if it is too large, or if there is no room for it."""
+    if len(data) > MAX_SAVED:
+        return False
+    try:
+        save(f"{path}{os.getpid()}", data)  # a fork of this process may return from the function, too
+    except OSError:
+        return False
     return True
 
 

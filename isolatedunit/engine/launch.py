@@ -9,6 +9,7 @@ from typing import Any
 from isolatedunit.backends.contract import ChildSpec
 from isolatedunit.config.options import TABLE, Options
 from isolatedunit.engine.attempt.state_machine import Attempt
+from isolatedunit.engine.call_files import CallFiles
 from isolatedunit.engine.running import Running
 from isolatedunit.engine.scheduling.fixtures import Placement
 from isolatedunit.engine.scheduling.latency import LatencyPolicy
@@ -17,7 +18,7 @@ from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
 from isolatedunit.instrumentation.instruments import Measuring
 from isolatedunit.model.schema import LARGEST
 from isolatedunit.protocol.child_settings import ChildSettings
-from isolatedunit.protocol.messages import RunFunction, RunTest, SetUpFixture, TearDownFixture, Work
+from isolatedunit.protocol.messages import RunTest, SetUpFixture, TearDownFixture, Work
 from isolatedunit.system import processes
 from isolatedunit.system.cgroups import ControlGroup, find_parent
 from isolatedunit.system.tempdir import Scratch
@@ -77,6 +78,7 @@ class Launcher:
         receipt = os.path.join(self._scratch.path, f"{self._count}.receipt")
         is_call = any("function" in test.address for test in attempt.tests)
         directory = os.path.join(self._scratch.path, f"{self._count}.files") if is_call else None
+        call_files = CallFiles(os.path.join(self._scratch.path, str(self._count))) if is_call else None
         of_tests = [scheduler.options_of(test) for test in attempt.tests]
         settings = self.settings(
             attempt.options,
@@ -90,15 +92,19 @@ class Launcher:
         )
 
         def conclude(running: Running) -> None:
+            if call_files is not None:
+                call_files.conclude(attempt.evidence)
             settle(running)
             if directory is not None and not attempt.options.keep_scratch:
                 processes.remove_tree(directory)
             if group is not None:
                 group.remove()
 
-        return Running(attempt, self._spec(attempt, place, settings), receipt, conclude, group)
+        return Running(attempt, self._spec(attempt, place, settings, call_files), receipt, conclude, group)
 
-    def _spec(self, attempt: Attempt, place: Placement, settings: ChildSettings) -> ChildSpec:
+    def _spec(
+        self, attempt: Attempt, place: Placement, settings: ChildSettings, call_files: CallFiles | None
+    ) -> ChildSpec:
         home: dict[str, Any] | None = place.tests[0].home
         if any(test.home != home for test in place.tests):
             home = None  # no single template has what all of them need
@@ -112,7 +118,7 @@ class Launcher:
         label = f"{place.tests[0].id}#{attempt.number}" if attempt.options.keep_scratch else ""
         return ChildSpec(
             attempt.id,
-            self._command(attempt, place, settings),
+            self._command(attempt, place, settings) if call_files is None else call_files.command(attempt, settings),
             label=label,
             home=home,
             sources=tuple(sources),
@@ -144,9 +150,6 @@ class Launcher:
             first, kind = place.tests[0], "class" if place.scope else "module"
             test = {"home": first.home, "address": first.address}
             return SetUpFixture(attempt=attempt.id, kind=kind, test=test, settings=settings)
-        address = attempt.tests[0].address
-        if "function" in address:
-            return RunFunction(attempt=attempt.id, name=attempt.tests[0].name, settings=settings, **address)
         tests = [{"home": test.home, "address": test.address} for test in attempt.tests]
         return RunTest(attempt=attempt.id, tests=tests, settings=settings)
 

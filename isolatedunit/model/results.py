@@ -188,13 +188,13 @@ class AttemptReport:
 class TestReport:
     """The result of one test, or of a fixture of a class or module.
 
-    *duration* is the test's own, in seconds, as unittest measures it. *counted* says whether
-    unittest counts it among the tests that ran, which it does not do for fixtures. *place* orders the
-    reports of a run as its tests were planned. *returned* is the return value of an isolated function, pickled by
-    dill, in base64, and *raised* the exception that it raised; *session* is that of its SDK. *affected* is a test that
-    needs the fixture, in a fixture's report. *quarantine* is why its failure, which its last attempt has, does not fail
-    the run; None if it did not fail, or does so. A test that was not *found* did not run: there is none with this name,
-    or its module could not be imported.
+    *duration* is the test's own, in seconds, as unittest measures it. *counted* says whether unittest counts it among
+    the tests that ran, which it does not do for fixtures. *place* orders the reports of a run as its tests were
+    planned. *returned* is the return value of an isolated function, pickled by dill, in base64 if it was short, and
+    *raised* the exception that it raised; *session* is that of its SDK. *affected* is a test that needs the fixture,
+    in a fixture's report. *quarantine* is why its failure, which its last attempt has, does not fail the run; None if
+    it did not fail, or does so. A test that was not *found* did not run: there is none with this name, or its module
+    could not be imported.
     """
 
     __test__ = False  # pytest: this is not a test
@@ -211,7 +211,7 @@ class TestReport:
     attempts: tuple[AttemptReport, ...] = ()
     planned: PlannedTest | None = None
     place: float = 0.0
-    returned: str | None = None
+    returned: str | bytes | None = None
     raised: str | None = None
     session: dict[str, Any] | None = None
     affected: PlannedTest | None = None

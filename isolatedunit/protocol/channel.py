@@ -44,6 +44,15 @@ MAX_MESSAGE_SIZE = 64 * 1024 * 1024
 MAX_PLAIN_SIZE = 4 * 1024 * 1024
 """The largest message, in bytes, of a kind that holds no value of the user's: a child cuts its texts far below."""
 
+LARGE = 128 * 1024
+"""From how many bytes on a function with its arguments, or a value, is passed on as a file.
+
+In a message it would be encoded as text, and go through the loop of the runner in pieces.
+"""
+
+MAX_SAVED = 1024**3
+"""The largest function with its arguments, and the largest value, in bytes."""
+
 MAX_UNSENT = 256 * 1024 * 1024
 """How many bytes of replies are kept for a child that sends requests and does not read the replies."""
 
@@ -392,6 +401,22 @@ class ConnectionEnd(PipeEnd):
 
 _poll: Any = getattr(select, "poll", None)  # where there is none, nothing has descriptors either
 _RECEIPT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+def save(path: str, data: bytes) -> None:
+    """Write *data*, which is too much for a message, to a new file for the other end to read; raises `OSError`."""
+    descriptor = os.open(path, _NEW_FILE_FLAGS, 0o600)
+    try:
+        _write_all(descriptor, memoryview(data))
+    finally:
+        os.close(descriptor)
+
+
+def read_saved(path: str) -> bytes:
+    """What the other end has saved; raises `OSError`."""
+    with open_regular(path) as file:
+        return file.read(MAX_SAVED)
 
 
 def _is_readable(descriptor: int, timeout: float) -> bool:

@@ -100,9 +100,11 @@ class RunTest(Work):
 class RunFunction(Work):
     """Call *function*, which is pickled by dill together with its arguments, in base64.
 
-    *name* is its name in tracebacks and reports. *environment*, *directory* and *sys_path* are the caller's at the
-    moment of the call; the directory is None if it did not exist any more. What the template has not done yet comes
-    first: importing the modules of *preload*, and calling the *initializer*, which is pickled with its arguments.
+    If it is large, it is in *function_file* instead, and a large value goes to a file whose path begins with
+    *value_file*. *name* is its name in tracebacks and reports. *environment*, *directory* and *sys_path* are the
+    caller's at the moment of the call; the directory is None if it did not exist any more. What the template has not
+    done yet comes first: importing the modules of *preload*, and calling the *initializer*, which is pickled with its
+    arguments.
     """
 
     function: str
@@ -111,7 +113,9 @@ class RunFunction(Work):
     directory: str | None
     sys_path: list[str]
     preload: list[str]
+    value_file: str
     initializer: str | None = None
+    function_file: str | None = None
 
 
 class SetUpFixture(Work):
@@ -319,11 +323,13 @@ class WorkFinished(Report):
 class CallNoted(Report):
     """A fact about a `RunFunction`: its return value, the exception that it raised, or the session of its SDK.
 
-    *pickled* is the value, and *raised* the exception, pickled by dill, in base64: only the caller unpickles them.
-    *session* has ``id``, ``behavior`` and ``found``.
+    *pickled* is the value, and *raised* the exception, pickled by dill, in base64: only the caller unpickles them. A
+    large value is in the file that the command names, with the number *saved* at the end. *session* has ``id``,
+    ``behavior`` and ``found``.
     """
 
     pickled: str | None = None
+    saved: int | None = None
     raised: str | None = None
     session: dict[str, Any] | None = None
 

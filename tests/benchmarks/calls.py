@@ -89,9 +89,8 @@ def process_pool_executor() -> Iterator[Map]:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    context = multiprocessing.get_context("forkserver")
-    fresh: Any = {"max_tasks_per_child": 1}  # from Python 3.11 on
-    with ProcessPoolExecutor(2, context, **fresh) as pool:
+    how: dict[str, Any] = {"mp_context": multiprocessing.get_context("forkserver"), "max_tasks_per_child": 1}
+    with ProcessPoolExecutor(2, **how) as pool:  # from Python 3.11 on
         yield lambda function, items, at_once: in_order(pool, function, items, at_once)
 
 

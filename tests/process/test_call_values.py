@@ -46,7 +46,8 @@ class ReturnedTest(CallsCase):
         def return_much(test: TestInstance) -> bytes:
             from isolatedunit.child import function
 
-            function.call.__globals__["MAX_CARRIED"] = 1000  # the module itself shows only what is sealed
+            for name in ("LARGE", "MAX_SAVED", "MAX_CARRIED"):  # the module itself shows only what is sealed
+                function.call.__globals__[name] = 1000
             return bytes(2000)
 
         for options in ({}, {"enable_ipc": False}):
@@ -57,7 +58,23 @@ class ReturnedTest(CallsCase):
             )
 
     def test_one_that_is_large_but_not_too_large(self) -> None:
-        self.assertEqual(self.value(lambda test, data: data[::-1], b"ab" * 4_000_000), b"ba" * 4_000_000)
+        def turn(test: TestInstance, data: bytes) -> tuple[bytes, list[str]]:
+            return data[::-1], os.listdir(os.path.dirname(test.temporary_directory))
+
+        value, files = self.value(turn, b"ab" * 4_000_000)
+        self.assertEqual(value, b"ba" * 4_000_000)
+        self.assertEqual([name.partition(".")[2] for name in files if "function" in name], ["function"])
+        listed = self.value(lambda test: os.listdir(os.path.dirname(test.temporary_directory)))
+        self.assertEqual([name for name in listed if "function" in name or "value" in name], [])
+
+    def test_a_large_one_where_no_file_can_be_written(self) -> None:
+        def close_the_door(test: TestInstance, data: bytes) -> bytes:
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+            return data[::-1]
+
+        self.assertEqual(self.value(close_the_door, b"ab" * 400_000), b"ba" * 400_000)
 
     def test_plain_data_also_where_the_value_cannot_be_opened(self) -> None:
         result = self.call(lambda test: Closed())
@@ -87,7 +104,7 @@ class GivenTest(CallsCase):
 
     def test_arguments_that_are_too_large(self) -> None:
         with (
-            mock.patch("isolatedunit.calls.work.MAX_WORK_SIZE", 1000),
+            mock.patch("isolatedunit.calls.work.MAX_SAVED", 1000),
             self.assertRaisesRegex(CarryError, "its arguments cannot be sent.* the limit is 1,000"),
         ):
             self.runner.submit(lambda test, data: data, [bytes(2000)])

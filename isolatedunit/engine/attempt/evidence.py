@@ -30,7 +30,17 @@ class Evidence:
 
     __slots__ = (
         *("tests", "current", "receipt", "lost_channel", "cause", "cause_text", "status", "stacks", "leftovers"),
-        *("returned", "raised", "session", "_records", "_fixtures", "_last_finished", "_only_fixture", "_noted"),
+        *(
+            "returned",
+            "saved",
+            "raised",
+            "session",
+            "_records",
+            "_fixtures",
+            "_last_finished",
+            "_only_fixture",
+            "_noted",
+        ),
         *("_characters", "importing", "_ended_by_itself"),
     )
 
@@ -45,7 +55,8 @@ class Evidence:
         self.status = _NOT_ENDED
         self.stacks = ""
         self.leftovers = Leftovers()
-        self.returned: str | None = None
+        self.returned: str | bytes | None = None
+        self.saved: int | None = None
         self.raised: str | None = None
         self.session: dict[str, Any] | None = None
         self._records = [TestRecord() for _ in tests]
@@ -95,6 +106,7 @@ class Evidence:
     def note_call(self, report: CallNoted) -> None:
         """Keep what a function that was called has returned or raised, and its session."""
         self.returned = report.pickled or self.returned
+        self.saved = self.saved if report.saved is None else report.saved
         self.raised = report.raised or self.raised
         self.session = report.session or self.session
 
