@@ -90,7 +90,7 @@ class ProcessesTest(FixturesTestCase):
         self.make_modules(
             {name: {"test_one": f"{code}; {hang}", "setUpClass": SERVER.format("")} for name, code in victims.items()}
         )
-        arguments = ("-j", "4", "--terminate-grace", "0.5", "--cleanup-timeout", "1", "--spawn-timeout", "2")
+        arguments = ("-j", "4", "--terminate-grace", "0.5", "--cleanup-timeout", "1", "--spawn-timeout", "1")
         ended = self.run_fixtures(*arguments)
         journals = self.journals(*victims)
         for name in victims:

@@ -101,7 +101,14 @@ class EndToEndTest(ProjectTestCase):
         self.write("test_bad.py", BAD_SUITE)
         for method in START_METHODS:
             with self.subTest(method):
-                ended, peak = self.run_and_watch("test_bad", "--start-method", method, "--process-timeout", "240")
+                made = os.path.join(self.directory, f"made-{method}")
+                self.write("test_payload.py", PAYLOAD.format(path=made))
+                flags = ("--start-method", method, "--process-timeout", "240")
+                ended, peak = self.run_and_watch("test_bad", "test_payload", *flags)
+                # what a test pickled is not opened
+                sent = {name: ended.pop(name)["outcome"] for name in [*ended] if name.startswith("test_payload.")}
+                self.assertEqual((len(sent), sent["test_payload.Sends.test_raw"]), (2, "error"))
+                self.assertFalse(os.path.exists(made))
                 causes = {key.rpartition(".")[2]: (test["outcome"], test["cause"]) for key, test in ended.items()}
                 self.assertEqual(causes.pop("test_a_is_good"), ("passed", None))
                 self.assertEqual(causes.pop("test_h_is_good"), ("passed", None))
@@ -132,17 +139,6 @@ class EndToEndTest(ProjectTestCase):
             report = json.load(file)
         self.assertEqual(processes_of_run(report["run"]["id"]), [])
         return {test["id"]: test for test in report["tests"]}, peak
-
-    def test_what_a_test_pickled_is_not_opened(self) -> None:
-        for method in START_METHODS:
-            with self.subTest(method):
-                path = os.path.join(self.directory, f"made-{method}")
-                self.write("test_payload.py", PAYLOAD.format(path=path))
-                ended = self.run_here("test_payload", "--start-method", method)
-                outcomes = ended.outcomes()
-                self.assertEqual(outcomes["test_payload.Sends.test_raw"], "error")
-                self.assertEqual(len(outcomes), 2)
-                self.assertFalse(os.path.exists(path))
 
     def test_a_module_that_lies_to_who_lists_it(self) -> None:
         self.write(

@@ -353,7 +353,8 @@ class SignalsTest(ProjectTestCase):
         )
         for method in START_METHODS:
             with self.subTest(method):
-                ended = self.run_here("test_blocks", "--start-method", method, "--process-timeout", "1")
+                flags = ("--process-timeout", "1", "--terminate-grace", "0.2")
+                ended = self.run_here("test_blocks", "--start-method", method, *flags)
                 (test,) = ended.tests().values()
                 self.assertEqual(test["cause"], "timeout")
                 self.assertRegex(ended.output, r'test_blocks.py", line \d+ in test_hangs')

@@ -103,11 +103,11 @@ class LimitsTest(ProjectTestCase):
             class Busy(unittest.TestCase):
                 def test_it(self):
                     for _ in range(2):  # neither of which the kernel ends
-                        program = "import time; all(iter(lambda: time.process_time() < 0.7, False))"
+                        program = "import time; all(iter(lambda: time.process_time() < 0.55, False))"
                         subprocess.run([sys.executable, "-c", program], check=True)
             """,
         )
-        (test,) = self.run_here("--cpu-limit", "1", "test_busy").tests().values()
+        (test,) = self.run_here("--cpu-limit", "1", "--process-timeout", "240", "test_busy").tests().values()
         self.assertEqual((test["outcome"], test["cause"]), ("error", "cpu"))
 
     def test_cpu_time_of_children_that_have_ended_is_seen_while_the_test_runs(self) -> None:
@@ -117,13 +117,13 @@ class LimitsTest(ProjectTestCase):
             import subprocess, sys, time, unittest
             class Busy(unittest.TestCase):
                 def test_it(self):
-                    program = "import time; all(iter(lambda: time.process_time() < 0.7, False))"
+                    program = "import time; all(iter(lambda: time.process_time() < 0.55, False))"
                     for _ in range(2):
                         subprocess.run([sys.executable, "-c", program], check=True)
                     time.sleep(600)
             """,
         )
-        (test,) = self.run_here("--cpu-limit", "1", "--process-timeout", "60", "test_busy").tests().values()
+        (test,) = self.run_here("--cpu-limit", "1", "--process-timeout", "240", "test_busy").tests().values()
         self.assertEqual((test["outcome"], test["cause"]), ("error", "cpu"))
 
     def check_messages(self, tests: dict[str, dict[str, Any]]) -> None:
@@ -175,7 +175,7 @@ class OutOfMemoryTest(ProjectTestCase):
 
 @unittest.skipUnless(sys.platform == "linux", "looks into /proc")
 class RunnersMemoryTest(ProjectTestCase):
-    def test_a_gigabyte_of_output_costs_the_runner_little(self) -> None:
+    def test_much_output_costs_the_runner_little(self) -> None:
         self.write("test_little.py", GREEDY.replace("test_within_its_own", "test_other"))
         sizes = {}
         for name in ("test_files", "test_output"):
@@ -193,4 +193,4 @@ class RunnersMemoryTest(ProjectTestCase):
             "import resource\n"
             "print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)\n"
         )
-        return run_python("-c", script, "--max-output", "1G", "--max-open-files", "64", test, cwd=self.directory)
+        return run_python("-c", script, "--max-output", "256M", "--max-open-files", "64", test, cwd=self.directory)

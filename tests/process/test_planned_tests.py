@@ -190,44 +190,43 @@ class OtherNamesTest(ProjectTestCase):
 
     def test_in_one_process_they_run(self) -> None:
         self.write("test_it.py", OTHER_NAMES)
-        for start_method in START_METHODS:
-            for isolation in ("class", "module", "none"):
-                with self.subTest(start_method, isolation=isolation):
-                    ended = self.run_here("--start-method", start_method, "--isolation", isolation)
-                    self.assertEqual(ended.last_line, "3 passed, 0 failed, 0 skipped", ended.output)
-                    printed = sorted(test["stdout"] for test in ended.tests().values())
-                    self.assertEqual(printed, ["", "number 0\n", "number 1\n"])
+        for start_method, isolation in zip((*START_METHODS, *START_METHODS), ("class", "module", "none"), strict=False):
+            with self.subTest(start_method, isolation=isolation):
+                ended = self.run_here("--start-method", start_method, "--isolation", isolation)
+                self.assertEqual(ended.last_line, "3 passed, 0 failed, 0 skipped", ended.output)
+                printed = sorted(test["stdout"] for test in ended.tests().values())
+                self.assertEqual(printed, ["", "number 0\n", "number 1\n"])
 
 
 class ChangingPlacesTest(ProjectTestCase):
     """A module that makes the same tests each time it is imported, but under the names of one another."""
 
-    def write_module(self, made: str) -> None:
-        count = os.path.join(self.directory, "count")
+    def write_module(self, made: str, name: str = "test_it") -> None:
+        count = os.path.join(self.directory, f"count of {name}")
         text = textwrap.dedent(CHANGING_PLACES).format(count=count, made=textwrap.dedent(made))
-        self.write("test_it.py", text)
+        self.write(f"{name}.py", text)
 
     def test_none_has_the_verdict_of_another(self) -> None:
         for how, made in MADE_BY_LOOP.items():
-            with self.subTest(how):
-                self.write_module(made)
-                ended = self.run_here("--start-method", "spawn", "-j", "1")
-                tests = ended.tests()
-                by_place = {name[-1]: test for name, test in tests.items() if re.search(r"test_\d$", name)}
+            self.write_module(made, f"test_{how}")
+        count = os.path.join(self.directory, "count")
+        self.write("of_one_id.py", textwrap.dedent(OF_ONE_ID).format(count=count))
+        names = [f"test_{how}" for how in MADE_BY_LOOP]
+        ended = self.run_here("--start-method", "spawn", "-j", "1", *names, "of_one_id")
+        assert ended.report is not None
+        tests = {test["id"]: test for test in ended.report["tests"]}
+        with self.subTest("of those with one id the planned one runs"):
+            found = [test["stdout"] for test in ended.report["tests"] if test["id"] == "of_one_id.Same.test_it"]
+            self.assertEqual(sorted(found), ["value 0\n", "value 1\n"], ended.output)
+        for module in names:
+            with self.subTest(module):
+                by_place = {name[-1]: test for name, test in tests.items() if re.search(rf"{module}\..*test_\d$", name)}
                 # of two processes one after the other, one has them in the places that were planned
                 mistaken = [test for test in by_place.values() if "is another test in the process" in test["traceback"]]
                 self.assertEqual((len(by_place), len(mistaken)), (2, 1), ended.output)
                 self.assertIn("--isolation module", mistaken[0]["traceback"])
-                same = ("test_it.Placed.test_fixed", "test_it.Placed.test_random_0", "test_it.Placed.test_random_1")
+                same = [f"{module}.Placed.test_{name}" for name in ("fixed", "random_0", "random_1")]
                 self.assertEqual([tests[name]["outcome"] for name in same], ["passed"] * 3)
-
-    def test_of_those_with_one_id_the_planned_one_runs(self) -> None:
-        count = os.path.join(self.directory, "count")
-        self.write("test_it.py", textwrap.dedent(OF_ONE_ID).format(count=count))
-        ended = self.run_here("--start-method", "spawn", "-j", "1")
-        assert ended.report is not None
-        printed = sorted(test["stdout"] for test in ended.report["tests"])
-        self.assertEqual(printed, ["value 0\n", "value 1\n"], ended.output)
 
     @unittest.skipUnless("forkserver" in START_METHODS, "there every process imports the module anyway")
     def test_a_module_that_each_process_imports_since_it_cannot_be_forked(self) -> None:

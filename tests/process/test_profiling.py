@@ -59,12 +59,12 @@ class Profile(ProfileTestCase):
         stats = pstats.Stats(os.path.join(directory, "profile.pstats")).stats  # type: ignore[attr-defined]
         self.assertEqual(next(figures[1] for function, figures in stats.items() if function[2] == "work"), 2)
 
+
+class ProfilerTest(ProfileTestCase):
     def test_another_directory_and_the_names_of_tests(self) -> None:
         self.check_stats(self.profile("--profile=there", "test_it", directory="there"))
         self.check_stats(self.profile("--profile", "test_it"))
 
-
-class ProfilerTest(ProfileTestCase):
     @unittest.skipUnless(importlib.util.find_spec("pyinstrument"), "needs the extra profile")
     def test_samples(self) -> None:
         directory = self.profile("--profile", "--profiler", "pyinstrument")

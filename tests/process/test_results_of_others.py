@@ -262,7 +262,8 @@ class OtherResultsTest(ProjectTestCase):
         self.write("program.py", STARTS)
         expected = [f"test_{number} {what}" for number in range(1, 6) for what in ("began", "stopped")]
         for start_method in START_METHODS:
-            for way in ("case", "suite", "runner"):
+            # what a result hears is the engine's, which they share: a fresh interpreter may only take longer to begin
+            for way in ("case", "suite", "runner") if start_method == START_METHODS[-1] else ("runner",):
                 with self.subTest(start_method, way=way):
                     ended = run_python("program.py", way, start_method, cwd=self.directory)
                     self.assertEqual(ended.output.splitlines(), expected)

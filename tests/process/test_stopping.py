@@ -182,13 +182,13 @@ class SignalsTest(ProjectTestCase):
                 os.unlink(os.path.join(self.directory, "go"))
 
     def test_suspended_and_let_go_on(self) -> None:
-        runner = self.begin("--process-timeout", "3")
+        runner = self.begin("--process-timeout", "1.5")
         runner.send_signal(signal.SIGTSTP)
         processes = psutil.Process(runner.pid), psutil.Process(self.child)
         for process in processes:
             wait_until(partial(has_status, process, psutil.STATUS_STOPPED), "it to be stopped")
         began = time.monotonic()
-        wait_until(lambda: time.monotonic() - began > 4, "longer than the test may take")
+        wait_until(lambda: time.monotonic() - began > 2, "longer than the test may take")
         runner.send_signal(signal.SIGCONT)
         wait_until(lambda: processes[1].status() != psutil.STATUS_STOPPED, "the test to go on")
         self.write("go", "")
