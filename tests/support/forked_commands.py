@@ -1,11 +1,11 @@
 """Starts isolatedunit's command as a fork of a Python that has imported it: without this, CI takes half as long again.
 
 To start an interpreter and import what a run needs is most of what a short command takes. ``python -m
-tests.support.forked_commands SOCKET`` does that once and prints the number of a process that then serves SOCKET, until
-it is terminated. Where ``FORKED_COMMANDS`` names the socket, `run_python` has its commands started there: processes of
-their own, with the arguments, environment, directory and output that a fresh interpreter would have, which run
-``isolatedunit.__main__`` and end as any interpreter does. A command whose environment differs in what an interpreter
-reads as it starts is refused, and then started afresh, as all are where there is no such server.
+tests.support.forked_commands SOCKET`` does that once, and then serves SOCKET, which is there as soon as that can be
+used, until it is terminated. Where ``FORKED_COMMANDS`` names the socket, `run_python` has its commands started there:
+processes of their own, with the arguments, environment, directory and output that a fresh interpreter would have, which
+run ``isolatedunit.__main__`` and end as any interpreter does. A command whose environment differs in what an
+interpreter reads as it starts is refused, and then started afresh, as all are where there is no such server.
 """
 
 from __future__ import annotations
@@ -96,8 +96,9 @@ class Server:
         self.served = read_at_start(os.environ)
         self.running: dict[int, socket.socket] = {}
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(path)
+        self.listener.bind(f"{path}.new")
         self.listener.listen(64)
+        os.rename(f"{path}.new", path)
         self.ended, ended = socket.socketpair()
         self.ended.setblocking(False)
         ended.setblocking(False)
@@ -151,7 +152,13 @@ class Server:
         signal.set_wakeup_fd(-1)
         for its in (*self.own, *self.running.values()):
             its.close()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        # a shell's background jobs, such as the server, ignore what a terminal sends
+        for number, action in (
+            (signal.SIGCHLD, signal.SIG_DFL),
+            (signal.SIGINT, signal.default_int_handler),
+            (signal.SIGQUIT, signal.SIG_DFL),
+        ):
+            signal.signal(number, action)
         os.setpgid(0, 0)
         with open(os.devnull, "rb") as nothing:
             os.dup2(nothing.fileno(), 0)
@@ -189,22 +196,9 @@ def import_all() -> None:
         importlib.import_module(name)
 
 
-def begin(path: str) -> tuple[str, ...]:
-    """Serve *path* in a process of its own, whose number is printed. Returns in each command, with its arguments."""
-    import_all()
-    server = Server(path)
-    process_id = os.fork()
-    if process_id:
-        print(process_id)
-        sys.exit()
-    with open(os.devnull, "r+b") as nothing:
-        for descriptor in range(3):
-            os.dup2(nothing.fileno(), descriptor)
-    return server.serve()
-
-
 if __name__ == "__main__":
-    command = begin(sys.argv[1])
+    import_all()
+    command = Server(sys.argv[1]).serve()
     # what is run as __main__ must not find what is here
     sys.modules["__main__"] = types.ModuleType("__main__")
     sys.argv = [command[1], *command[2:]]
