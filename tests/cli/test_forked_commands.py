@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -79,8 +80,11 @@ class ForkedCommandsTest(ProjectTestCase):
             words = ("-m", "isolatedunit", *arguments)
             return forked_commands.start(words, self.directory, environment(**variables), output)
 
-    def test_what_an_interpreter_reads_as_it_starts_is_not_served(self) -> None:
+    def test_what_only_a_fresh_interpreter_can_do_is_not_served(self) -> None:
         self.assertIsNone(self.start("--version", PYTHONWARNINGS="error"))
+        shadow = self.write("isolatedunit/__main__.py", "print('another one')")
+        self.assertIsNone(self.start("--version"))
+        shutil.rmtree(os.path.dirname(shadow))
         connection = self.start("--no-such-option")
         assert connection is not None
         with connection:

@@ -77,18 +77,17 @@ class AgainTest(ProjectTestCase):
 
     def test_from_the_directory_of_the_tests(self) -> None:
         self.write("test_it.py", TROUBLED)
-        for arguments in ((), ("test_it",), ("discover", "-s", ".")):
+        commands = [
+            f"python -m isolatedunit {name}"
+            for name in ("test_it.Broken", "test_it.It.test_bad", "test_it.It.test_bad_as_well")
+        ]
+        for arguments in (("test_it",), ("discover", "-s", ".")):
             with self.subTest(arguments):
-                told = self.again(*arguments)
-                self.assertEqual(
-                    sorted(told),
-                    [
-                        f"python -m isolatedunit {name}"
-                        for name in ("test_it.Broken", "test_it.It.test_bad", "test_it.It.test_bad_as_well")
-                    ],
-                )
-                for ended in told.values():
-                    self.assertEqual(ended.last_line, "0 passed, 1 failed, 0 skipped")
+                self.assertEqual(sorted(AGAIN.findall(self.run_here(*arguments).output)), commands)
+        told = self.again()
+        self.assertEqual(sorted(told), commands)
+        for ended in told.values():
+            self.assertEqual(ended.last_line, "0 passed, 1 failed, 0 skipped")
 
     def test_of_a_directory_that_nothing_is_imported_from(self) -> None:
         self.write("tests/test_it.py", TROUBLED)

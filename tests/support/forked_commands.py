@@ -5,7 +5,8 @@ tests.support.forked_commands SOCKET`` does that once, and then serves SOCKET, w
 used, until it is terminated. Where ``FORKED_COMMANDS`` names the socket, `run_python` has its commands started there:
 processes of their own, with the arguments, environment, directory and output that a fresh interpreter would have, which
 run ``isolatedunit.__main__`` and end as any interpreter does. A command whose environment differs in what an
-interpreter reads as it starts is refused, and then started afresh, as all are where there is no such server.
+interpreter reads as it starts, or in whose directory stands what it would import in place of what is imported here, is
+refused, and then started afresh, as all are where there is no such server.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import tempfile
 import types
 from collections.abc import Mapping
 from typing import Any
+
+from tests.support.paths import PACKAGE_PARENT
 
 VARIABLE = "FORKED_COMMANDS"
 
@@ -48,6 +51,10 @@ _USED_BY_MOST = (
 
 _NOT_OF_THE_COMMAND = frozenset({"PYTHONHASHSEED"})
 """Those of them that matter to the processes of the tests alone, whose interpreters are always fresh ones."""
+
+
+_NOT_IMPORTED_THERE = frozenset({"__main__", "tests"})
+"""What is in `sys.modules` here and not in a command's process."""
 
 
 def read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
@@ -95,6 +102,7 @@ class Server:
 
     def __init__(self, path: str) -> None:
         self.served = read_at_start(os.environ)
+        self.imported = {name.partition(".")[0] for name in sys.modules} - _NOT_IMPORTED_THERE
         self.running: dict[int, socket.socket] = {}
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(f"{path}.new")
@@ -124,6 +132,14 @@ class Server:
                 self.ended.recv(4096)
             self.reap()
 
+    def serves(self, request: dict[str, Any]) -> bool:
+        """Whether a fork of this process is what a fresh interpreter would be."""
+        directory = request["directory"]
+        found = {name.partition(".")[0] for name in os.listdir(directory)} & self.imported
+        if os.path.realpath(directory) == os.path.realpath(PACKAGE_PARENT):
+            found.discard("isolatedunit")
+        return not found and read_at_start(request["environment"]) == self.served
+
     def take(self) -> tuple[str, ...] | None:
         """Take a request; returns its arguments in the process that was forked for it."""
         connection, _ = self.listener.accept()
@@ -131,7 +147,7 @@ class Server:
         try:
             with connection.makefile("rb") as file:
                 request = json.loads(file.readline())
-            if read_at_start(request["environment"]) != self.served:
+            if not self.serves(request):
                 connection.sendall(b"-")
                 connection.close()
                 return None
@@ -170,6 +186,8 @@ class Server:
         os.environ.update(request["environment"])
         tempfile.tempdir = None  # trap: it is looked for once
         sys.path[0] = os.getcwd()
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+            del sys.modules[name]
         sys.orig_argv[:] = [sys.executable, *request["arguments"]]
         importlib.invalidate_caches()
 

@@ -69,6 +69,10 @@ class DamageTest(ProjectTestCase):
             history.learn([Row("b", 1.0, None, "passed", None)])
         self.assertIn("deep", history.problem or "")
 
+    def test_a_lock_is_waited_for_a_second_at_most(self) -> None:
+        self.assertLessEqual(store._BUSY_TIMEOUT, 1.0)
+
+    @mock.patch.object(store, "_BUSY_TIMEOUT", 0.01)
     def test_a_file_that_is_locked_is_waited_for_once(self) -> None:
         with closing(sqlite3.connect(self.path, isolation_level=None)) as holder:
             holder.execute("BEGIN EXCLUSIVE")
@@ -80,8 +84,9 @@ class DamageTest(ProjectTestCase):
                 history.learn_shared_imports("all", (((), ("import some",)),))
             self.assertIn("locked", history.problem or "")
             self.assertEqual(connect.call_count, 1)
-            self.assertLessEqual(connect.call_args.kwargs["timeout"], 1.0)
+            self.assertEqual(connect.call_args.kwargs["timeout"], 0.01)
 
+    @mock.patch.object(store, "_BUSY_TIMEOUT", 0.01)
     def test_a_copy_does_not_wait_at_all(self) -> None:
         """SQLite's backup asks again and again, without an end, whether the lock is gone."""
         with closing(sqlite3.connect(self.path, isolation_level=None)) as holder:
