@@ -15,7 +15,7 @@ from unittest.runner import _WritelnDecorator
 from isolatedunit.backends.registry import fork_here, open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
 from isolatedunit.collection.from_suite import is_django_testing, plan_inherited, plan_suite
-from isolatedunit.config.consequences import with_consequences
+from isolatedunit.config.consequences import for_forks, with_consequences
 from isolatedunit.config.options import Options, refuse_milliseconds
 from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run, count_jobs
@@ -23,7 +23,6 @@ from isolatedunit.engine.scheduling.selection import choose
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, Listener
 from isolatedunit.model.results import PlannedTest, TestReport
-from isolatedunit.model.start_methods import method_that_forks_here
 from isolatedunit.reporters.contract import Origin
 from isolatedunit.reporters.escaping import printable, without_commands
 from isolatedunit.reporters.listeners import guard_listeners
@@ -195,8 +194,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         warnings: list[str] = []
         tests, originals, inherited = plan_inherited(suite, warnings.append)
         before, databases = self.options, self.databases
-        # preludes come before the first import of a process, and this one has imported what it needs
-        self.options = replace(before, start_method=method_that_forks_here(), preload=())
+        self.options = for_forks(before)
         if databases is not None:
             databases.fork_safely()
             self.options = replace(self.options, max_concurrent_processes=databases.slots)

@@ -34,12 +34,18 @@ def make_prestart(start_method: str, hash_seed: int | None) -> Prestarted | None
     return prestarted
 
 
-def fork_here(tests: Sequence[Inherited], begin: Callable[[], object] | None = None) -> Prestarted:
+def fork_here(
+    tests: Sequence[Inherited],
+    begin: Callable[[], object] | None = None,
+    prepare_all: Callable[[], object] | None = None,
+) -> Prestarted:
     """A fork of this process as it is now, to fork *tests* from; raises `BackendUnavailable`.
 
-    In each test's process *begin* is called first.
+    In the fork *prepare_all* is called once, and in each test's process *begin* is called first.
     """
-    forked: Prestarted = _import_from(usable_start_method(method_that_forks_here()), "fork_here").ForkHere(tests, begin)
+    forked: Prestarted = _import_from(usable_start_method(method_that_forks_here()), "fork_here").ForkHere(
+        tests, begin, prepare_all
+    )
     return forked
 
 

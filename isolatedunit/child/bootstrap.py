@@ -63,10 +63,15 @@ def main_over_connections(reader: Any, writer: Any) -> None:
     _serve(channel.ConnectionEnd(reader, writer))
 
 
-def main_in_fork(descriptor: int, tests: Sequence[Inherited], begin: Callable[[], object] | None) -> None:
+def main_in_fork(
+    descriptor: int,
+    tests: Sequence[Inherited],
+    begin: Callable[[], object] | None,
+    prepare_all: Callable[[], object] | None,
+) -> None:
     """Be the base template in a fork of the runner's process, which has *tests*. Does not return.
 
-    Each test's process first calls *begin*.
+    Calls *prepare_all* once, and each test's process first calls *begin*.
     """
     end = move_out_of_the_way(descriptor)
     pipe = channel.PipeEnd(end, end)
@@ -81,6 +86,8 @@ def main_in_fork(descriptor: int, tests: Sequence[Inherited], begin: Callable[[]
             stream.reconfigure(line_buffering=True)
     from isolatedunit.child import template
 
+    if prepare_all is not None:
+        prepare_all()
     gc.collect()
     reaper.take_sigchld()
     finder = Finder(inherited=tests, begin=begin)

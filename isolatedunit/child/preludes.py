@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 from isolatedunit.child.tracebacks import as_text
 from isolatedunit.collection.addresses import follow
@@ -35,3 +36,7 @@ def run(preludes: Iterable[str]) -> None:
             why = f"{type(exception).__name__}: {as_text(exception)}".rstrip(": ")
             raise PreludeFailed(f"preload: {prelude!r} failed: {why}") from exception
         _done.add(prelude)
+        if "django.db" in sys.modules:
+            from isolatedunit.databases import refuse_all
+
+            refuse_all()  # no runner of Django's makes test databases here

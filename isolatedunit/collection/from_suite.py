@@ -12,11 +12,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from unittest.util import strclass
 
-from isolatedunit.collection.addresses import ClassNumbers, address_by_class, identify, is_loader_made, walk
+from isolatedunit.collection.addresses import (
+    ClassNumbers,
+    address_by_class,
+    identify,
+    is_loader_made,
+    walk,
+)
 from isolatedunit.collection.fingerprints import fingerprint_of
 from isolatedunit.collection.overrides import find_misspelt, overrides_of
 from isolatedunit.collection.places import Places
 from isolatedunit.collection.tags import tags_of
+from isolatedunit.config.consequences import NOT_IN_A_FORK
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.pickling import carry, to_dill
 
@@ -46,10 +53,6 @@ def plan_suite(suite: Any, warn: Callable[[str], None]) -> tuple[list[PlannedTes
     return planned, originals
 
 
-_NOT_IN_A_FORK = ("start_method",)
-"""What a test cannot choose whose process is a fork of the one that found it."""
-
-
 def plan_inherited(
     suite: Any, warn: Callable[[str], None]
 ) -> tuple[list[PlannedTest], dict[int, Any], list[Inherited]]:
@@ -62,7 +65,7 @@ def plan_inherited(
     planned = []
     for number, (test, _) in enumerate(found):
         plan = plan_one(number, test, class_numbers.of(type(test)), inherited=True)
-        overrides = {name: value for name, value in plan.overrides.items() if name not in _NOT_IN_A_FORK}
+        overrides = {name: value for name, value in plan.overrides.items() if name not in NOT_IN_A_FORK}
         planned.append(replace(plan, overrides=overrides))
     originals = dict(enumerate(test for test, _ in found))
     for cls in dict.fromkeys(map(type, originals.values())):
@@ -72,8 +75,11 @@ def plan_inherited(
 
 def is_django_testing() -> bool:
     """Whether Django's test environment is set up in this process, as its own test runner does it."""
-    state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
-    return hasattr(state, "saved_data")
+    if "django.test.utils" not in sys.modules:
+        return False
+    from isolatedunit.databases import is_testing
+
+    return is_testing()
 
 
 def warn_of_misspelt(cls: type, warn: Callable[[str], None]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from isolatedunit.config.converters import hash_seed
 from isolatedunit.config.options import Options
 from isolatedunit.errors import OptionError
+from isolatedunit.model.start_methods import method_that_forks_here
 
 UNTIL_FAILURE = 100
 """How often each test runs with ``until_failure``, unless ``repeat`` says how often."""
@@ -35,6 +36,24 @@ def with_consequences(options: Options) -> Options:
     if options.trace_imports:  # what a template has imported, no test's process imports
         options = replace(options, fork_after="start")
     return replace(options, shuffle=True) if options.seed is not None else options
+
+
+NOT_IN_A_FORK = frozenset(("start_method", "fork_after"))
+"""What a test cannot choose whose process is a fork of the one that found it."""
+
+
+def for_forks(options: Options) -> Options:
+    """The options for tests that run in forks of this process: without what has no meaning, or another one, there.
+
+    Preludes come before the first import of a process, and this one has imported what it needs.
+    """
+    overrides = tuple(
+        (pattern, kept)
+        for pattern, values in options.overrides
+        if (kept := {name: value for name, value in values.items() if name not in NOT_IN_A_FORK})
+    )
+    method = method_that_forks_here()
+    return replace(options, start_method=method, fork_after="import", preload=(), overrides=overrides)
 
 
 _NOT_WHILE_DEBUGGING: dict[str, Any] = {

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -49,6 +50,12 @@ def is_in_memory(connection: Any) -> bool:
     """Whether the database is part of this process."""
     look = getattr(connection.creation, "is_in_memory_db", None)
     return look is not None and bool(look(connection.settings_dict["NAME"]))
+
+
+def is_testing() -> bool:
+    """Whether Django's test environment is set up in this process, as its own test runner does it."""
+    state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
+    return hasattr(state, "saved_data")
 
 
 class TestDatabases:
@@ -150,6 +157,12 @@ class TestDatabases:
             file.write(f"{text}\n")
 
 
+def refuse_all() -> None:
+    """Refuse every database but those in memory, unless this process is one in which Django makes test databases."""
+    if not is_testing():
+        guard(set(), lambda _: None)
+
+
 def _end_sessions(connection: Any, name: str) -> None:
     """End what still uses this database of PostgreSQL's: its server may not know yet that a killed test is gone."""
     with connection._nodb_cursor() as cursor:
@@ -172,7 +185,7 @@ def guard(allowed: set[Identity], note: Callable[[str], None]) -> None:
 
 def _check(connection: Any, allowed: set[Identity], note: Callable[[str], None]) -> None:
     found = identify(connection)
-    if found not in allowed:
+    if found not in allowed and not is_in_memory(connection):  # which is nobody else's
         known = ", ".join(sorted(map(str, allowed))) or "none"
         text = (
             f"the database alias {connection.alias!r} leads to {found}, which is no test database; there are: {known}"

@@ -184,10 +184,13 @@ class DjangoTest(ProjectTestCase):
     def manage(self, *arguments: str, **variables: str) -> Completed:
         """Run a command of the project; afterwards the row in its development database has to be there."""
         ended = run_python("manage.py", *arguments, cwd=self.directory, env=environment(**variables))
+        self.assert_development_is_as_it_was(ended)
+        return ended
+
+    def assert_development_is_as_it_was(self, ended: Completed) -> None:
         with closing(self.open_development()) as database:
             self.assertEqual(database.execute("SELECT name FROM shop_item").fetchall(), [("precious",)], ended.output)
         self.assertFalse(os.path.exists(os.path.join(self.directory, "other.sqlite3")), "an unused one is not made")
-        return ended
 
     def assert_only_the_crash(self, ended: Completed, tests: int = 11) -> None:
         self.assertEqual(ended.exit_code, 1, ended.output)
@@ -235,6 +238,14 @@ class DjangoTest(ProjectTestCase):
         # it is none of Django's cases, so Django makes no test database for it: its query is meant for the real one
         ended = self.manage("test", "--isolated", "shop.tests.IsolatedTest")
         self.assertEqual(ended.exit_code, 1, ended.output)
+        self.assertIn("development.sqlite3' (sqlite), which is no test database; there are: none", ended.output)
+
+    def test_the_command_opens_no_database_where_nobody_has_made_test_databases(self) -> None:
+        env = environment(DJANGO_SETTINGS_MODULE="settings")
+        command = ("-m", "isolatedunit", "--preload", "django:setup", "shop.tests.ATest", "shop.tests.DTest")
+        ended = run_python(*command, cwd=self.directory, env=env)
+        self.assert_development_is_as_it_was(ended)
+        self.assertEqual(ended.last_line, "2 passed, 1 failed, 0 skipped", ended.output)
         self.assertIn("development.sqlite3' (sqlite), which is no test database; there are: none", ended.output)
 
     def test_options_mean_what_they_mean_without_it(self) -> None:

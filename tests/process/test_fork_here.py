@@ -102,6 +102,18 @@ class ForkHereTest(unittest.TestCase):
             self.assertEqual(result.testsRun, 8)
             self.assertEqual(STATE, ["set up"], "the caller's own is as it was")
 
+    def test_nothing_has_a_test_run_elsewhere(self) -> None:
+        """Neither the options of the run, nor of a pattern, nor of the test itself."""
+
+        @isolated(start_method="spawn", fork_after="fixtures")
+        class Elsewhere(Samples.Plain):
+            pass
+
+        elsewhere = {"start_method": "spawn", "fork_after": "fixtures"}
+        options = {**elsewhere, "overrides": [{"tests": "*", **elsewhere}], "preload": ["no.such.module"]}
+        result = self.run_suite(unittest.TestSuite([Elsewhere("test_a")]), **options)
+        self.assertTrue(result.wasSuccessful(), result.errors)
+
     def test_messages_arrive_although_what_sends_them_was_imported_before(self) -> None:
         sent: list[Event] = []
         result = self.run_suite(suite_of(Samples.Sending), listeners=[sent.append])

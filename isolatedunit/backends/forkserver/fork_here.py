@@ -32,20 +32,25 @@ if TYPE_CHECKING:
 class ForkHere(Prestarted):
     """A fork of this process as it is now, which has *tests*; raises `ForkRefused` where a fork would lose or share.
 
-    Each test comes with the outermost suite above it that has a ``run`` of its own, or None. In each test's process
-    *begin* is called first.
+    Each test comes with the outermost suite above it that has a ``run`` of its own, or None. In the fork *prepare_all*
+    is called once, and in each test's process *begin* is called first.
     """
 
     is_only = True
 
-    def __init__(self, tests: Sequence[Inherited], begin: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        tests: Sequence[Inherited],
+        begin: Callable[[], object] | None,
+        prepare_all: Callable[[], object] | None,
+    ) -> None:
         refuse_to_fork()
         self.run = os.urandom(4).hex()
         connection, theirs = open_template_connection()
         flush_standard_streams()  # what they hold would be written by the fork, too
         process_id = os.fork()
         if not process_id:
-            _be_base(connection, theirs.reader.fileno(), self.run, tests, begin)
+            _be_base(connection, theirs.reader.fileno(), self.run, tests, begin, prepare_all)
         unreaped.add(process_id)
         theirs.close()
         self._started: tuple[int, TemplateConnection] | None = process_id, connection
@@ -127,6 +132,7 @@ def _be_base(
     run: str,
     tests: Sequence[Inherited],
     begin: Callable[[], object] | None,
+    prepare_all: Callable[[], object] | None,
 ) -> NoReturn:
     """In the fork: become the base template. What the process has registered for its exit is not this one's to do."""
     try:
@@ -137,6 +143,6 @@ def _be_base(
         os.environ[RUN_VARIABLE] = add_mark(run)
         from isolatedunit.child.sealing import enter
 
-        enter("isolatedunit.child.bootstrap", in_fork=True).main_in_fork(descriptor, tests, begin)
+        enter("isolatedunit.child.bootstrap", in_fork=True).main_in_fork(descriptor, tests, begin, prepare_all)
     finally:
         os._exit(1)

@@ -1,0 +1,180 @@
+"""Runs items of pytest's by the engine, in forks of the pytest process, and tells pytest what came of them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from isolatedunit.backends.registry import fork_here, open_backend
+from isolatedunit.collection.from_suite import plan_one
+from isolatedunit.config.consequences import NOT_IN_A_FORK, for_forks
+from isolatedunit.config.options import PER_TEST, Options, check
+from isolatedunit.config.sources import load_options
+from isolatedunit.engine.run import Run
+from isolatedunit.engine.scheduling.ordering import Expectations
+from isolatedunit.errors import IsolatedUnitError, OptionError
+from isolatedunit.model.events import Event, TestFinished, ValueSent, Warned
+from isolatedunit.model.results import PlannedTest, TestReport
+from isolatedunit.pytest_plugin import private
+from isolatedunit.pytest_plugin.items import VALUE, ItemTest, listen, record_warning, restore_report
+from isolatedunit.system.signals import heeding_signals
+
+_ATTEMPT = re.compile(r"/(\d+)#(\d+)")
+_FAILED = ("failed", "error", "unexpectedSuccess")
+_NOT_ISOLATED = (
+    ("usepdb", "--pdb"),
+    ("trace", "--trace"),
+    ("setuponly", "--setup-only"),
+    ("setupplan", "--setup-plan"),
+)
+
+
+def say_why_not(config: pytest.Config) -> bool:
+    """Whether this run cannot be isolated, which is said, or raised as a `pytest.UsageError`."""
+    lacking = private.missing(config)
+    if lacking:
+        raise pytest.UsageError(f"--isolated: this version of pytest is not supported, it lacks {', '.join(lacking)}.")
+    for name, flag in _NOT_ISOLATED:
+        if getattr(config.option, name, False):
+            reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+            if reporter is not None:
+                reporter.write_line(f"isolatedunit: with {flag} the tests run in this process, not isolated")
+            return True
+    return False
+
+
+class Isolation:
+    """Runs items of *session* isolated, *jobs* at a time; `warnings` are what the user should know about the run."""
+
+    hears = (ValueSent, Warned, TestFinished)
+
+    def __init__(self, session: pytest.Session, jobs: int) -> None:
+        self.warnings: list[str] = []
+        self._session = session
+        self._jobs = jobs
+        self._items: Sequence[pytest.Item] = ()
+        self._values: dict[int, tuple[int, Any]] = {}
+        self._exit: dict[str, Any] | None = None
+        self._run: Run | None = None
+
+    def run(self, items: Sequence[pytest.Item]) -> None:
+        """Run the items; raises what pytest's own loop raises where a run ends early."""
+        self._items = items
+        session = self._session
+        private.make_basetemp(session.config)
+        try:
+            self._execute([ItemTest(item) for item in items])
+        except IsolatedUnitError as exception:
+            raise pytest.UsageError(f"--isolated: {exception}") from exception
+        if self._exit is not None:
+            pytest.exit(self._exit["reason"], self._exit["code"])
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+
+    def _execute(self, tests: Sequence[ItemTest]) -> None:
+        planned = [_plan(number, test) for number, test in enumerate(tests)]
+        options = replace(
+            for_forks(load_options(Options())),
+            isolation="test",
+            enable_ipc=True,
+            max_concurrent_processes=self._jobs,
+            # one at a time, they keep pytest's order
+            parallel_by="test" if self._jobs == 1 else "module",
+        )
+        config = self._session.config
+        prestarted = fork_here([(test, None) for test in tests], prepare_all=lambda: listen(config))
+        try:
+            run = self._run = Run(options, [self], open_backend, prestarted=prestarted)
+            try:
+                with heeding_signals(run.control):
+                    run.execute(planned, Expectations(keeps_order=True))
+            finally:
+                run.close()
+        finally:
+            prestarted.close()
+        if run.control.interrupts:
+            raise KeyboardInterrupt
+
+    def handle(self, event: Event) -> None:
+        """Tell pytest what came of an item."""
+        if isinstance(event, ValueSent):
+            found = _ATTEMPT.search(event.attempt)
+            if event.name == VALUE and found is not None:
+                self._values[int(found[1])] = int(found[2]), event.value
+        elif isinstance(event, Warned):
+            self.warnings.append(event.text)
+        elif isinstance(event, TestFinished) and event.report.planned is not None:
+            self._report(self._items[event.report.planned.number], event.report)
+
+    def _report(self, item: pytest.Item, report: TestReport) -> None:
+        config, hook = item.config, item.ihook
+        attempt, value = self._values.pop(report.planned.number if report.planned else 0, (0, None))
+        if not report.attempts or attempt != report.attempts[-1].number:
+            value = None  # it is that of an earlier attempt, or there is none: the test has not come to its end
+        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        if value is None:
+            reports = _reports_of_crash(item, report)
+        else:
+            reports = [restore_report(config, data) for data in value["reports"]]
+            for warning in value["warnings"]:
+                record_warning(config, warning)
+            self._exit = self._exit or value["exit"]
+            if report.outcome in _FAILED and not (any(one.failed for one in reports) or value["exit"]):
+                reports.append(_make_report(item, "teardown", report.traceback, []))  # as for what it left running
+        if config.getoption("capture") == "no":
+            sys.stdout.write(report.stdout)
+            sys.stderr.write(report.stderr)
+        for one in reports:
+            hook.pytest_runtest_logreport(report=one)
+        hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        self._end_if_asked()
+
+    def _end_if_asked(self) -> None:
+        session = self._session
+        reason = session.shouldfail or session.shouldstop or (self._exit is not None and "pytest.exit() was called")
+        if reason and self._run is not None:
+            self._run.control.stop(str(reason))
+
+
+def _plan(number: int, test: ItemTest) -> PlannedTest:
+    """Plan an item; the marker's options are those of the test. Raises `pytest.UsageError`."""
+    options: dict[str, Any] = {}
+    for marker in test.item.iter_markers("isolated"):
+        where = f"{test.item.nodeid}: pytest.mark.isolated"
+        if marker.args:
+            raise pytest.UsageError(f"{where}: invalid value {marker.args[0]!r}; pass options by name.")
+        try:
+            # the closest comes first, and wins
+            options = {**check(marker.kwargs, where, allowed=PER_TEST - NOT_IN_A_FORK - {"isolation"}), **options}
+        except OptionError as exception:
+            raise pytest.UsageError(str(exception)) from None
+    module = test.item.nodeid.partition("::")[0]
+    return replace(plan_one(number, test, inherited=True), overrides=options, module=module)
+
+
+def _reports_of_crash(item: pytest.Item, report: TestReport) -> list[pytest.TestReport]:
+    """What pytest would report of a test whose process has not come to its end."""
+    texts = (("stdout", report.stdout), ("stderr", report.stderr))
+    sections = [(f"Captured {name} call", text) for name, text in texts if text]
+    return [
+        _make_report(item, "setup", None, []),
+        _make_report(item, "call", report.traceback.rstrip("\n") or report.outcome, sections, report.duration),
+        _make_report(item, "teardown", None, []),
+    ]
+
+
+def _make_report(
+    item: pytest.Item, when: Any, text: str | None, sections: list[tuple[str, str]], duration: float = 0.0
+) -> pytest.TestReport:
+    outcome: Any = "passed" if text is None else "failed"
+    keywords: Any = dict.fromkeys(item.keywords, 1)
+    return pytest.TestReport(
+        item.nodeid, item.location, keywords, outcome, text, when, sections=sections, duration=duration
+    )
