@@ -119,6 +119,10 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
         _get_ready()
         reaper.take_sigchld(_signal.SIG_IGN if prepare.ignores_children else _signal.SIG_DFL)
         _make_way(prepare)
+        if prepare.sandboxed:
+            from isolatedunit.child import lane
+
+            template.Template(pipe, stacks=stacks, lanes=lane.begin(pipe, prepare.scratch)).serve()
         template.Template(pipe, scratch=prepare.scratch, stacks=stacks).serve()
     if prepare.ignores_children:
         _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)

@@ -42,6 +42,7 @@ from isolatedunit.child.reaper import (
     end_all_below,
     end_leftovers,
     give_sigchld,
+    is_orphaned,
     reap_quietly,
     take_sigchld,
 )
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+    from isolatedunit.child.lane import Lane, LaneMaker
     from isolatedunit.child.prebuilt import Prepared
     from isolatedunit.protocol.channel import PipeEnd
     from isolatedunit.protocol.messages import Command, Report, SetUpFixture, Work
@@ -88,8 +90,9 @@ class Template:
     """One template: `serve` carries out the runner's commands until the run is over or the runner is gone.
 
     *stacks* is the descriptor of the file for its own stacks, until it has files for those of a child. *finder* knows
-    what a process that is not pristine has loaded. *like* is the
-    template that this process was forked from; this one starts with all that it has loaded.
+    what a process that is not pristine has loaded. *like* is the template that this process was forked from; this one
+    starts with all that it has loaded. In a sandbox, *lanes* makes the lanes that the base template forks, and *lane*
+    is what a template has that is one.
     """
 
     def __init__(
@@ -100,9 +103,13 @@ class Template:
         stacks: int | None = None,
         finder: Finder | None = None,
         like: Template | None = None,
+        lanes: LaneMaker | None = None,
+        lane: Lane | None = None,
     ) -> None:
         self._pipe = pipe
         self._scratch = scratch
+        self._lanes = lanes
+        self._lane = lane
         self._socket = _socket.socket(fileno=pipe.reader)
         timeout = struct.pack("ll", PARENT_CHECK_INTERVAL, 0)
         self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, timeout)
@@ -178,7 +185,12 @@ class Template:
 
     def _fork_template(self, command: ForkTemplate, descriptor: int) -> None:
         self._reap()
-        process_id = -1 if self._unsafe is not None else self._fork()
+        if self._unsafe is not None:
+            process_id = -1
+        elif self._lanes is None:
+            process_id = self._fork()
+        else:
+            process_id = self._lanes.fork(self._fork)
         if process_id:
             if process_id > 0:
                 self._templates.add(process_id)
@@ -187,7 +199,7 @@ class Template:
             return
         pipe = channel.PipeEnd(descriptor, descriptor)
         channel.current = pipe
-        template = Template(pipe, like=self)
+        template = Template(pipe, like=self, lane=None if self._lanes is None else self._lanes.enter(command))
         if command.prefix or command.preludes:
             template.grow(command)
         template.serve()
@@ -278,6 +290,8 @@ class Template:
         # do little until the child has ended: each page touched while it lives is copied
         _close(pipe.reader, pipe.writer, own)
         self._await_child(command.attempt, process_id, work.settings.cleanup_timeout)
+        if self._lane is not None:
+            self._lane.tidy()
         heartbeat.disarm_heartbeat()
         if self._warmth is not None and self._warmth.hear(work, command.home):
             self._warmth = None  # it has asked enough
@@ -376,7 +390,8 @@ class Template:
             status = os.waitstatus_to_exitcode(wait_status)
             cpu_time = usage.ru_utime + usage.ru_stime
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper)
+        owns_namespace = self._lane is not None
+        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper, owns_namespace)
         if cpu_time is not None:
             cpu_time += used_by_them + self._watch.used_by_orphans
         captured = {name: self._size_of(name) for name in self._capture}
@@ -451,17 +466,12 @@ class Template:
         _collect_new_garbage()
         unsafe = what_forbids_forking(channels)
         take_sigchld()
+        if self._lane is not None:
+            self._lane.note()
         took, self._shared_imports_duration = self._shared_imports_duration, 0.0
         duration = time.monotonic() - started
         self._report(LoadFinished, command.attempt, duration=duration, shared_imports_duration=took, unsafe=unsafe)
         return unsafe is None
-
-    def _is_orphaned(self) -> bool:
-        """Whether the runner has ended, which shows here a little late; it may only have closed its Connection."""
-        deadline = time.monotonic() + LEAVE_GRACE
-        while os.getppid() == self._parent and time.monotonic() < deadline:
-            time.sleep(0.001)
-        return os.getppid() != self._parent
 
     def _leave(self, clean_exit: bool) -> NoReturn:
         try:
@@ -470,10 +480,11 @@ class Template:
                 atexit._run_exitfuncs()
                 receipt.flush_standard_streams()
             end_all_below(LEAVE_GRACE if clean_exit else LEAVE_GRACE / 5)
-            if self._scratch is not None and not clean_exit and self._is_orphaned():
+            # the runner may only have closed its Connection
+            if self._scratch is not None and not clean_exit and is_orphaned(self._parent):
                 processes.remove_tree(self._scratch)
         finally:
-            os._exit(0)
+            os._exit(0 if clean_exit else 1)
 
 
 def _collect_new_garbage() -> None:

@@ -34,7 +34,7 @@ class OpenBackends:
         """The backend of this start method, which may be ``auto``; raises `BackendUnavailable`."""
         name = self._usable.get(start_method)
         if name is None:
-            name = self._usable[start_method] = usable_start_method(start_method)
+            name = self._usable[start_method] = usable_start_method(start_method, self._policy.options.sandbox)
         if name not in self._backends:
             self._backends[name] = self._open_backend(name, self._make_setting())
         return self._backends[name]

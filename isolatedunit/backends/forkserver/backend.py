@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from isolatedunit.backends.contract import Backend, Child, ChildSpec, Setting, SharesImports, TakesOrders
-from isolatedunit.backends.forkserver.child import START_METHOD, ForkedChild
+from isolatedunit.backends.forkserver.child import ForkedChild
 from isolatedunit.backends.forkserver.fixture_child import ClosingChild, OpeningChild
 from isolatedunit.backends.forkserver.template_pool import TemplatePool
 from isolatedunit.model.results import ImportsKey
@@ -17,12 +17,11 @@ from isolatedunit.model.start_methods import capabilities_of
 
 
 class ForkServerBackend(TakesOrders, SharesImports):
-    """Makes children that are forks of a template."""
+    """Makes children that are forks of a template of *pool*."""
 
-    capabilities = capabilities_of(START_METHOD)
-
-    def __init__(self, setting: Setting) -> None:
-        self._pool = TemplatePool(setting)
+    def __init__(self, pool: TemplatePool) -> None:
+        self.capabilities = capabilities_of(pool.start_method)
+        self._pool = pool
         self._children: set[ForkedChild] = set()
         self._ordered: dict[str, ForkedChild] = {}
 
@@ -78,4 +77,4 @@ class ForkServerBackend(TakesOrders, SharesImports):
 
 def open_backend(setting: Setting) -> Backend:
     """As `isolatedunit.backends.registry` has it."""
-    return ForkServerBackend(setting)
+    return ForkServerBackend(TemplatePool(setting))
