@@ -48,10 +48,11 @@ def usable_start_method(wanted: str, sandbox: str = "none") -> str:
 
 def proven_start_methods() -> tuple[str, ...]:
     """Those that work on this system and are not merely possible: what ``auto`` may choose, and what works anywhere."""
+    methods = {name: method for name, method in START_METHODS.items() if not is_sandbox(name)}
     return tuple(
         name
-        for name, method in START_METHODS.items()
-        if not is_sandbox(name) and _has_all(method.needs) and (not method.default_on or sys.platform in method.default_on)
+        for name, method in methods.items()
+        if _has_all(method.needs) and (not method.default_on or sys.platform in method.default_on)
     )
 
 
@@ -79,9 +80,8 @@ def _probe(method: StartMethod) -> str | None:
 
     with tempfile.TemporaryDirectory(prefix="isolatedunit-probe-", ignore_cleanup_errors=True) as directory:
         arguments = [_PACKAGE_PARENT, *method.probe.split(":"), directory]
-        ended = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _PROBE, *arguments], capture_output=True, text=True, check=False
-        )
+        program = [sys.executable, "-I", "-S", "-c", _PROBE, *arguments]
+        ended = subprocess.run(program, capture_output=True, text=True, check=False)  # noqa: S603 - this interpreter
     if not ended.returncode:
         return None
     said = ended.stdout or (ended.stderr.splitlines() or [f"exit code {ended.returncode}"])[-1]

@@ -32,6 +32,8 @@ _BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 0x40000
 _CAPABILITIES_VERSION = 0x20080522
 _SET_FLAGS, _UP = 0x8914, 0x1
 _REMOVE = 0
+_EVERYBODYS = 0o1777
+"""The mode of /tmp, where all may write and nobody may remove what is another's."""
 
 _IPC_KINDS = ("shm", "sem", "msg")
 IN_MEMORY = {"/dev/shm": "tmpfs", "/dev/mqueue": "mqueue"}  # noqa: S108 - where the C library has them
@@ -147,7 +149,7 @@ def enter(directory: str, private: Mapping[str, Sequence[str]], *, own_network: 
         os.makedirs(one, exist_ok=True)
         if one in IN_MEMORY:
             _mount(IN_MEMORY[one], one, IN_MEMORY[one], _NO_SETUID | _NO_DEVICES)
-            os.chmod(one, 0o1777)
+            os.chmod(one, _EVERYBODYS)
         else:
             _mount(f"/proc/self/fd/{lower[one]}", one, None, _BIND | _RECURSIVE)
         for name in private[one]:
@@ -164,7 +166,7 @@ def enter(directory: str, private: Mapping[str, Sequence[str]], *, own_network: 
 
 def _open_path(directory: str) -> int:
     os.mkdir(directory)
-    os.chmod(directory, 0o1777)
+    os.chmod(directory, _EVERYBODYS)
     return os.open(directory, os.O_PATH)
 
 

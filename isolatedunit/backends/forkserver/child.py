@@ -26,6 +26,7 @@ from isolatedunit.protocol.messages import (
 from isolatedunit.system import processes
 from isolatedunit.system.stacks import ask_for_stacks
 
+
 class ForkedChild:
     """A child that a template of *pool* forks; *closed* is called with it when it has been closed.
 

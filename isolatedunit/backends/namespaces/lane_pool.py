@@ -101,7 +101,8 @@ def _own_directories() -> Iterator[str]:
 
 def _needed_by_all(setting: Setting) -> list[str]:
     """The paths from which tests and modules are taken."""
-    return [setting.directory, *(os.path.join(setting.directory, one) for one in setting.sys_path if os.path.exists(one))]
+    on_path = (os.path.join(setting.directory, one) for one in setting.sys_path)
+    return [setting.directory, *filter(os.path.exists, on_path)]
 
 
 def _wished_by_all(setting: Setting) -> list[str]:
