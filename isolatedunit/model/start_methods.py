@@ -11,7 +11,8 @@ from typing import Literal, cast
 from isolatedunit.model.records import record
 
 StartMethodName = Literal["spawn", "forkserver"]
-"""The names in `START_METHODS`, for type checkers: they complain of a start method that is missing here."""
+"""The names in `START_METHODS` but for sandboxes, for type checkers: they complain of a start method that is missing
+here."""
 
 
 @record(frozen=True)
@@ -23,6 +24,7 @@ class Capabilities:
     *takes_orders* and *prespawns* announce the protocols of those names in `isolatedunit.backends.contract`.
     *prestarts*: an interpreter can be started before there is a run, while the runner is still being imported.
     *forks_here*: children can be forks of the calling process.
+    *own_process_ids*: the ids that children report are those of a namespace, and name other processes elsewhere.
     """
 
     has_templates: bool = False
@@ -32,6 +34,7 @@ class Capabilities:
     prespawns: bool = False
     prestarts: bool = False
     forks_here: bool = False
+    own_process_ids: bool = False
 
 
 @record(frozen=True)
@@ -72,7 +75,7 @@ START_METHODS: dict[str, StartMethod] = {
     ),
     # what shares imports would have to be process 1 of a namespace itself, and its end would be that of all lanes in it
     "namespaces": StartMethod(
-        Capabilities(has_templates=True, holds_fixtures=True, takes_orders=True, prestarts=True),
+        Capabilities(has_templates=True, holds_fixtures=True, takes_orders=True, prestarts=True, own_process_ids=True),
         needs=("fork", "wait4", "pidfd_open"),
         requirement="Linux",
         stands_for=("auto", "forkserver"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import unittest
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from unittest import mock
 from isolatedunit.backends import contract
 from isolatedunit.backends.contract import Backend, Setting
 from isolatedunit.backends.registry import open_backend
-from isolatedunit.config.start_method import proven_start_methods, usable_start_method
+from isolatedunit.config.start_method import proven_start_methods, sandboxes, usable_start_method
 from isolatedunit.errors import BackendUnavailable
 from isolatedunit.model import start_methods
 from isolatedunit.model.start_methods import Capabilities, StartMethod, capabilities_of
@@ -142,7 +143,7 @@ class CapabilitiesTest(ProjectTestCase):
     """What a backend announces is what it has."""
 
     def test_each_has_what_it_announces_and_nothing_else(self) -> None:
-        for name in START_METHODS:
+        for name in (*START_METHODS, *(sandboxes() if os.name == "posix" else ())):
             backend: Any = open_backend(
                 name, Setting("run", self.directory, 1, True, (), ("test",), self.directory, print)
             )

@@ -16,7 +16,7 @@ from isolatedunit.model.results import ImportsKey
 from isolatedunit.model.start_methods import capabilities_of
 
 
-class ForkServerBackend(TakesOrders, SharesImports):
+class TemplateBackend(TakesOrders):
     """Makes children that are forks of a template of *pool*."""
 
     def __init__(self, pool: TemplatePool) -> None:
@@ -57,10 +57,6 @@ class ForkServerBackend(TakesOrders, SharesImports):
         """The templates that will fork another child by themselves once the one that runs is gone."""
         return self._pool.pids_with_successor()
 
-    def share_imports(self, wanted: Collection[ImportsKey]) -> None:
-        """Begin to import *wanted*, each in a template of its own."""
-        self._pool.share_imports(wanted)
-
     def renew_files(self) -> None:
         """Use new output files from now on."""
         self._pool.renew_files()
@@ -73,6 +69,14 @@ class ForkServerBackend(TakesOrders, SharesImports):
             child.kill()
             child.close()
         self._pool.close()
+
+
+class ForkServerBackend(TemplateBackend, SharesImports):
+    """A backend whose templates may begin with what several modules import."""
+
+    def share_imports(self, wanted: Collection[ImportsKey]) -> None:
+        """Begin to import *wanted*, each in a template of its own."""
+        self._pool.share_imports(wanted)
 
 
 def open_backend(setting: Setting) -> Backend:

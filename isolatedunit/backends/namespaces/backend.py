@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from isolatedunit.backends.contract import Backend, Setting
-from isolatedunit.backends.forkserver.backend import ForkServerBackend
+from isolatedunit.backends.forkserver.backend import TemplateBackend
 from isolatedunit.backends.namespaces.lane_pool import LanePool
 
 
 def open_backend(setting: Setting) -> Backend:
     """As `isolatedunit.backends.registry` has it."""
-    return ForkServerBackend(LanePool(setting))
+    return TemplateBackend(LanePool(setting))
