@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import _socket
-import functools
 import os
 import select
 import sys
@@ -150,14 +149,8 @@ def probe(directory: str) -> None:
 def _probe_inside(directory: str, in_user_namespace: bool) -> None:
     namespaces.settle()
     private: dict[str, list[str]] = {one: [] for one in (directory, *namespaces.IN_MEMORY) if os.path.isdir(one)}
-    enter = functools.partial(
-        namespaces.enter,
-        os.path.join(directory, "lane"),
-        private,
-        own_network=True,
-        drops_capabilities=in_user_namespace,
-    )
-    _end_with(namespaces.fork_apart(os.fork), enter)
+    lane, how = os.path.join(directory, "lane"), {"own_network": True, "drops_capabilities": in_user_namespace}
+    _end_with(namespaces.fork_apart(os.fork), lambda: namespaces.enter(lane, private, **how))
 
 
 def _end_with(process_id: int, inside: Callable[[], None]) -> None:

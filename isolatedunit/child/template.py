@@ -185,15 +185,12 @@ class Template:
 
     def _fork_template(self, command: ForkTemplate, descriptor: int) -> None:
         self._reap()
-        if self._unsafe is not None:
-            process_id = -1
-        elif self._lanes is None:
-            process_id = self._fork()
-        else:
-            process_id = self._lanes.fork(self._fork)
+        process_id = -1
+        if self._unsafe is None:
+            process_id = self._fork() if self._lanes is None else self._lanes.fork(self._fork)
+        if process_id > 0:
+            self._templates.add(process_id)
         if process_id:
-            if process_id > 0:
-                self._templates.add(process_id)
             self._shared_imports_duration = 0.0  # it is reported once
             os.close(descriptor)  # where nothing can be forked, the closed Connection is the answer
             return
@@ -252,7 +249,7 @@ class Template:
         pipe = self._take_pipe()
         own = self._descriptors.pop(0) if command.becomes_fixture_process else None
         if command.spare is not None and self._watch.is_hung_up(pipe.reader):
-            _close(pipe.reader, pipe.writer)  # it was ordered ahead of time, and is no longer wanted
+            streams.close(pipe.reader, pipe.writer)  # it was ordered ahead of time, and is no longer wanted
             return
         capture = self._choose_capture(command)
         if capture != self._capture:
@@ -261,8 +258,8 @@ class Template:
         work = pipe.receive_work()
         if self._has_to_load(command):
             cleanup.import_needed(work)
-            if not self._load(command):
-                _close(pipe.reader, pipe.writer, own)
+            if not self._load(command, work.settings.preload):
+                streams.close(pipe.reader, pipe.writer, own)
                 return
         if self._warmth is not None and command.home is not None:
             self._warmth.ask(work)
@@ -288,7 +285,7 @@ class Template:
             finally:
                 os._exit(1)
         # do little until the child has ended: each page touched while it lives is copied
-        _close(pipe.reader, pipe.writer, own)
+        streams.close(pipe.reader, pipe.writer, own)
         self._await_child(command.attempt, process_id, work.settings.cleanup_timeout)
         if self._lane is not None:
             self._lane.tidy()
@@ -335,7 +332,7 @@ class Template:
         # over the module template's Connection, which that does not use while it waits
         self._report(FixtureProcessReady, work.attempt)
         self._socket.close()
-        _close(pipe.reader, pipe.writer)
+        streams.close(pipe.reader, pipe.writer)
         template.serve()
 
     def _end_fixture_process(self, command: EndFixtureProcess) -> NoReturn:
@@ -390,8 +387,8 @@ class Template:
             status = os.waitstatus_to_exitcode(wait_status)
             cpu_time = usage.ru_utime + usage.ru_stime
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        owns_namespace = self._lane is not None
-        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper, owns_namespace)
+        is_alone = self._lane is not None
+        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper, is_alone)
         if cpu_time is not None:
             cpu_time += used_by_them + self._watch.used_by_orphans
         captured = {name: self._size_of(name) for name in self._capture}
@@ -440,7 +437,7 @@ class Template:
                 return True
         return False
 
-    def _load(self, command: ForkChild) -> bool:
+    def _load(self, command: ForkChild, preload: list[str]) -> bool:
         """Import what the children need; returns False if nothing can be forked from the result."""
         self._report(LoadStarted, command.attempt)
         channels = open_channels()
@@ -453,6 +450,7 @@ class Template:
         give_sigchld()
         random_seed.watch()
         try:
+            preludes.run(preload)  # unless the template that this one is a fork of has run them
             import_module(command.home or {})
             for source in command.sources:
                 self._tried.add(repr(source))
@@ -491,15 +489,6 @@ def _collect_new_garbage() -> None:
     """Collect what has become garbage since ``gc.freeze``; looking at older objects would copy their pages."""
     gc.collect()
     gc.unfreeze()
-
-
-def _close(*descriptors: int | None) -> None:
-    for descriptor in descriptors:
-        if descriptor is not None:
-            try:
-                os.close(descriptor)
-            except OSError:
-                continue  # a fixture has closed it
 
 
 def _preload_sdks(home: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from isolatedunit.backends.connections import TemplateConnection
 from isolatedunit.backends.contract import ChildSpec, Setting
 from isolatedunit.backends.forkserver.template_pool import TemplatePool
 from isolatedunit.backends.forkserver.templates import ModuleTemplate
@@ -65,6 +66,10 @@ class LanePool(TemplatePool):
             private=private,
             own_network=self._setting.own_network,
         )
+
+    def _fork_from_root(self, command: ForkTemplate) -> tuple[TemplateConnection, None]:
+        """Have the base template fork a lane, which runs preludes itself."""
+        return self._fork_from_base(command), None
 
     def end_orphans(self, template: ModuleTemplate, below: str) -> None:
         """End what a lost template left running: if that was a lane, the kernel has done so."""
