@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import unittest
 import uuid
 
-from isolatedunit.config.start_method import refusal_of
 from tests.support.command_line import Completed, environment, run_python
 from tests.support.processes import processes_with
 from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import need_sandbox
 from tests.support.waiting import wait_until
 
 NAMESPACES = "--sandbox", "namespaces"
@@ -152,11 +151,12 @@ for name in ("max_pid_namespaces", "max_user_namespaces"):
 os.execv(sys.executable, [sys.executable, "-m", "isolatedunit", *sys.argv[1:]])
 """
 
-REFUSAL = refusal_of("namespaces") or ""
 
-
-@unittest.skipIf(REFUSAL, f"namespaces: {REFUSAL}")
 class NamespacesTest(ProjectTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        need_sandbox(self, "namespaces")
+
     def test_tests_that_run_at_once_do_not_meet(self) -> None:
         self.write("test_meeting.py", MEETING)
         ended = self.run_here(*NAMESPACES, "--sandbox-network", "private", "--parallel-by", "test", "-j", "2")

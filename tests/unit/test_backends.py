@@ -21,6 +21,7 @@ from isolatedunit.errors import BackendUnavailable, OptionError, SpawnError
 from isolatedunit.model import start_methods
 from isolatedunit.model.start_methods import Capabilities, StartMethod, capabilities_of
 from isolatedunit.protocol.messages import Work
+from tests.support.attempts import SETTINGS
 from tests.support.layers import Sources
 from tests.support.paths import REPOSITORY
 from tests.support.projects import ProjectTestCase
@@ -209,7 +210,9 @@ class LanesTest(ProjectTestCase):
         return pool
 
     def spec(self, *path: str) -> ChildSpec:
-        return ChildSpec("run/0#1", Work(), home={"module": "test_x", "path": [os.path.join(self.own, *path)]})
+        return ChildSpec(
+            "run/0#1", Work(settings=SETTINGS), home={"module": "test_x", "path": [os.path.join(self.own, *path)]}
+        )
 
     def test_what_stays_visible(self) -> None:
         pool = self.pool(os.path.join(self.own, "project", "src"), "site", "link/inside", "missing")
