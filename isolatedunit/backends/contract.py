@@ -35,7 +35,7 @@ class Setting:
     *prestarted* may hold an interpreter that was started before the run. *hash_seed* is the seed of hashes in every
     interpreter of the run, None where they ignore their environment. *preload* is the option: what a template runs
     before it imports anything, so that children need not. *keeps_files* is the directory where output files
-    stay that nobody writes to any more, None if they are removed.
+    stay that nobody writes to any more, None if they are removed. With *own_network* a sandbox has a network to itself.
     """
 
     run: str
@@ -51,6 +51,7 @@ class Setting:
     hash_seed: int | None = None
     preload: tuple[str, ...] = ()
     keeps_files: str | None = None
+    own_network: bool = False
 
 
 @record(frozen=True)

@@ -174,7 +174,9 @@ def adopt(process_id: int, descriptor: int) -> tuple[Any, TemplateConnection]:
     return process, TemplateConnection(Connection(descriptor))
 
 
-def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str, str]) -> None:
+def prepare(
+    channel: Channel, setting: Setting, role: str, capture: Mapping[str, str], *, sandboxed: bool = False
+) -> None:
     """Send an interpreter that was launched what it needs to know of the run; raises `OSError` if it has ended."""
     channel.send(
         Prepare(
@@ -190,6 +192,7 @@ def prepare(channel: Channel, setting: Setting, role: str, capture: Mapping[str,
             ignores_children=processes.ignores_children(),
             hash_seed=os.environ.get(HASH_SEED_VARIABLE),
             bytecode=bytecode_folder(),
+            sandboxed=sandboxed,
         )
     )
 

@@ -84,14 +84,24 @@ def main_in_fork(
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # others may hold it, so it has to stay
             stream.reconfigure(line_buffering=True)
-    from isolatedunit.child import template
-
     if prepare_all is not None:
         prepare_all()
     gc.collect()
     reaper.take_sigchld()
-    finder = Finder(inherited=tests, begin=begin)
-    template.Template(pipe, scratch=prepare.scratch, stacks=stacks, finder=finder).serve()
+    _serve_as_template(pipe, prepare, stacks, Finder(inherited=tests, begin=begin))
+
+
+def _serve_as_template(
+    pipe: channel.PipeEnd, prepare: Prepare, stacks: int | None, finder: Finder | None = None
+) -> None:
+    from isolatedunit.child import template
+
+    if not prepare.sandboxed:
+        template.Template(pipe, scratch=prepare.scratch, stacks=stacks, finder=finder).serve()
+    from isolatedunit.child import lane
+
+    lanes = lane.begin(pipe, prepare.scratch)  # which is in a fork from here on
+    template.Template(pipe, stacks=stacks, finder=finder, lanes=lanes).serve()
 
 
 def _serve(pipe: channel.PipeEnd) -> None:
@@ -121,12 +131,10 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
     if prepare.coverage is not None:
         receipt.measure_lines(prepare.coverage)
     if prepare.role == "template":
-        from isolatedunit.child import template
-
         _get_ready()
         reaper.take_sigchld(_signal.SIG_IGN if prepare.ignores_children else _signal.SIG_DFL)
         _make_way(prepare)
-        template.Template(pipe, scratch=prepare.scratch, stacks=stacks).serve()
+        _serve_as_template(pipe, prepare, stacks)
     if prepare.ignores_children:
         _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     _make_way(prepare)

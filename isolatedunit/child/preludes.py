@@ -37,6 +37,6 @@ def run(preludes: Iterable[str]) -> None:
             raise PreludeFailed(f"preload: {prelude!r} failed: {why}") from exception
         _done.add(prelude)
         if "django.db" in sys.modules:
-            from isolatedunit.databases import refuse_all
+            from isolatedunit.handles.databases import refuse_all
 
             refuse_all()  # no runner of Django's makes test databases here

@@ -30,7 +30,7 @@ SEALED = frozenset(
     for room, names in (
         (
             "child",
-            "bootstrap chunk cleanup collector coverage fixtures fork_safety function heartbeat import_prefix "
+            "bootstrap chunk cleanup collector coverage fixtures fork_safety function heartbeat import_prefix lane "
             "leak_hunt prebuilt preludes random_seed reaper receipt recorder reporter streams suite template "
             "tracebacks unknown_names warmth worker",
         ),
@@ -38,7 +38,7 @@ SEALED = frozenset(
         ("handles", "descriptors endings leaving origins processes state threads tracker"),
         ("model", "schema subtests variables"),
         ("protocol", "channel child_settings messages phases pickling plain_json"),
-        ("system", "cgroups grace processes secrets"),
+        ("system", "cgroups grace namespaces processes secrets"),
     )
     for name in names.split()
 )

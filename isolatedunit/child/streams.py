@@ -103,3 +103,13 @@ def dump_stacks_to(descriptor: int) -> None:
     faulthandler.enable(descriptor)
     if processes.DUMP_STACKS is not None and hasattr(faulthandler, "register"):
         faulthandler.register(processes.DUMP_STACKS, descriptor, all_threads=True)
+
+
+def close(*descriptors: int | None) -> None:
+    """Close the descriptors that are given, and that no fixture has closed already."""
+    for descriptor in descriptors:
+        if descriptor is not None:
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue

@@ -42,6 +42,7 @@ from isolatedunit.child.reaper import (
     end_all_below,
     end_leftovers,
     give_sigchld,
+    is_orphaned,
     reap_quietly,
     take_sigchld,
 )
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+    from isolatedunit.child.lane import Lane, LaneMaker
     from isolatedunit.child.prebuilt import Prepared
     from isolatedunit.protocol.channel import PipeEnd
     from isolatedunit.protocol.messages import Command, Report, SetUpFixture, Work
@@ -88,8 +90,9 @@ class Template:
     """One template: `serve` carries out the runner's commands until the run is over or the runner is gone.
 
     *stacks* is the descriptor of the file for its own stacks, until it has files for those of a child. *finder* knows
-    what a process that is not pristine has loaded. *like* is the
-    template that this process was forked from; this one starts with all that it has loaded.
+    what a process that is not pristine has loaded. *like* is the template that this process was forked from; this one
+    starts with all that it has loaded. In a sandbox, *lanes* makes the lanes that the base template forks, and *lane*
+    is what a template has that is one.
     """
 
     def __init__(
@@ -100,9 +103,13 @@ class Template:
         stacks: int | None = None,
         finder: Finder | None = None,
         like: Template | None = None,
+        lanes: LaneMaker | None = None,
+        lane: Lane | None = None,
     ) -> None:
         self._pipe = pipe
         self._scratch = scratch
+        self._lanes = lanes
+        self._lane = lane
         self._socket = _socket.socket(fileno=pipe.reader)
         timeout = struct.pack("ll", PARENT_CHECK_INTERVAL, 0)
         self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, timeout)
@@ -178,16 +185,18 @@ class Template:
 
     def _fork_template(self, command: ForkTemplate, descriptor: int) -> None:
         self._reap()
-        process_id = -1 if self._unsafe is not None else self._fork()
+        process_id = -1
+        if self._unsafe is None:
+            process_id = self._fork() if self._lanes is None else self._lanes.fork(self._fork)
+        if process_id > 0:
+            self._templates.add(process_id)
         if process_id:
-            if process_id > 0:
-                self._templates.add(process_id)
             self._shared_imports_duration = 0.0  # it is reported once
             os.close(descriptor)  # where nothing can be forked, the closed Connection is the answer
             return
         pipe = channel.PipeEnd(descriptor, descriptor)
         channel.current = pipe
-        template = Template(pipe, like=self)
+        template = Template(pipe, like=self, lane=None if self._lanes is None else self._lanes.enter(command))
         if command.prefix or command.preludes:
             template.grow(command)
         template.serve()
@@ -240,7 +249,7 @@ class Template:
         pipe = self._take_pipe()
         own = self._descriptors.pop(0) if command.becomes_fixture_process else None
         if command.spare is not None and self._watch.is_hung_up(pipe.reader):
-            _close(pipe.reader, pipe.writer)  # it was ordered ahead of time, and is no longer wanted
+            streams.close(pipe.reader, pipe.writer)  # it was ordered ahead of time, and is no longer wanted
             return
         capture = self._choose_capture(command)
         if capture != self._capture:
@@ -249,8 +258,8 @@ class Template:
         work = pipe.receive_work()
         if self._has_to_load(command):
             cleanup.import_needed(work)
-            if not self._load(command):
-                _close(pipe.reader, pipe.writer, own)
+            if not self._load(command, work.settings.preload):
+                streams.close(pipe.reader, pipe.writer, own)
                 return
         if self._warmth is not None and command.home is not None:
             self._warmth.ask(work)
@@ -276,8 +285,10 @@ class Template:
             finally:
                 os._exit(1)
         # do little until the child has ended: each page touched while it lives is copied
-        _close(pipe.reader, pipe.writer, own)
+        streams.close(pipe.reader, pipe.writer, own)
         self._await_child(command.attempt, process_id, work.settings.cleanup_timeout)
+        if self._lane is not None:
+            self._lane.tidy()
         heartbeat.disarm_heartbeat()
         if self._warmth is not None and self._warmth.hear(work, command.home):
             self._warmth = None  # it has asked enough
@@ -321,7 +332,7 @@ class Template:
         # over the module template's Connection, which that does not use while it waits
         self._report(FixtureProcessReady, work.attempt)
         self._socket.close()
-        _close(pipe.reader, pipe.writer)
+        streams.close(pipe.reader, pipe.writer)
         template.serve()
 
     def _end_fixture_process(self, command: EndFixtureProcess) -> NoReturn:
@@ -376,7 +387,8 @@ class Template:
             status = os.waitstatus_to_exitcode(wait_status)
             cpu_time = usage.ru_utime + usage.ru_stime
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper)
+        is_alone = self._lane is not None
+        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper, is_alone)
         if cpu_time is not None:
             cpu_time += used_by_them + self._watch.used_by_orphans
         captured = {name: self._size_of(name) for name in self._capture}
@@ -425,7 +437,7 @@ class Template:
                 return True
         return False
 
-    def _load(self, command: ForkChild) -> bool:
+    def _load(self, command: ForkChild, preload: list[str]) -> bool:
         """Import what the children need; returns False if nothing can be forked from the result."""
         self._report(LoadStarted, command.attempt)
         channels = open_channels()
@@ -438,6 +450,7 @@ class Template:
         give_sigchld()
         random_seed.watch()
         try:
+            preludes.run(preload)  # unless the template that this one is a fork of has run them
             import_module(command.home or {})
             for source in command.sources:
                 self._tried.add(repr(source))
@@ -451,17 +464,12 @@ class Template:
         _collect_new_garbage()
         unsafe = what_forbids_forking(channels)
         take_sigchld()
+        if self._lane is not None:
+            self._lane.note()
         took, self._shared_imports_duration = self._shared_imports_duration, 0.0
         duration = time.monotonic() - started
         self._report(LoadFinished, command.attempt, duration=duration, shared_imports_duration=took, unsafe=unsafe)
         return unsafe is None
-
-    def _is_orphaned(self) -> bool:
-        """Whether the runner has ended, which shows here a little late; it may only have closed its Connection."""
-        deadline = time.monotonic() + LEAVE_GRACE
-        while os.getppid() == self._parent and time.monotonic() < deadline:
-            time.sleep(0.001)
-        return os.getppid() != self._parent
 
     def _leave(self, clean_exit: bool) -> NoReturn:
         try:
@@ -470,25 +478,17 @@ class Template:
                 atexit._run_exitfuncs()
                 receipt.flush_standard_streams()
             end_all_below(LEAVE_GRACE if clean_exit else LEAVE_GRACE / 5)
-            if self._scratch is not None and not clean_exit and self._is_orphaned():
+            # the runner may only have closed its Connection
+            if self._scratch is not None and not clean_exit and is_orphaned(self._parent):
                 processes.remove_tree(self._scratch)
         finally:
-            os._exit(0)
+            os._exit(0 if clean_exit else 1)
 
 
 def _collect_new_garbage() -> None:
     """Collect what has become garbage since ``gc.freeze``; looking at older objects would copy their pages."""
     gc.collect()
     gc.unfreeze()
-
-
-def _close(*descriptors: int | None) -> None:
-    for descriptor in descriptors:
-        if descriptor is not None:
-            try:
-                os.close(descriptor)
-            except OSError:
-                continue  # a fixture has closed it
 
 
 def _preload_sdks(home: dict[str, Any]) -> None:

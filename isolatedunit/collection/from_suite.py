@@ -77,7 +77,7 @@ def is_django_testing() -> bool:
     """Whether Django's test environment is set up in this process, as its own test runner does it."""
     if "django.test.utils" not in sys.modules:
         return False
-    from isolatedunit.databases import is_testing
+    from isolatedunit.handles.databases import is_testing
 
     return is_testing()
 

@@ -32,6 +32,10 @@ def with_consequences(options: Options) -> Options:
         options = replace(options, seed=secrets.randbelow(_SEEDS))
     if options.last_failed and options.history is None:
         raise OptionError("--last-failed: this needs a history; remove --history none.")
+    if options.sandbox == "none" and options.sandbox_network != "host":
+        raise OptionError(
+            f"--sandbox-network {options.sandbox_network}: this needs a sandbox; add --sandbox namespaces."
+        )
     options = with_debugging(with_hash_seed(options))
     if options.trace_imports:  # what a template has imported, no test's process imports
         options = replace(options, fork_after="start")

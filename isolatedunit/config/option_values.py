@@ -82,6 +82,8 @@ class RunnerOptionValues(TestOptionValues, total=False):
     until_failure: bool
     shard: str | tuple[int, int] | None
     parallel_by: Literal["module", "class", "test"]
+    sandbox: Literal["none", "auto", "namespaces"]
+    sandbox_network: Literal["host", "private"]
     max_concurrent_processes: int | Literal["auto"]
     watchdog_timeout: float | timedelta | None
     groups: Mapping[str, int] | Sequence[str | tuple[str, int]]

@@ -37,7 +37,7 @@ from isolatedunit.config.output_options import OutputOptions, option
 from isolatedunit.config.selection_options import SelectionOptions
 from isolatedunit.config.unittest_options import UnittestOptions
 from isolatedunit.errors import OptionError
-from isolatedunit.model.start_methods import START_METHODS, StartMethodName
+from isolatedunit.model.start_methods import START_METHODS, StartMethodName, is_sandbox
 
 
 @expects("tables, each with a pattern as tests and options for the tests that match")
@@ -84,7 +84,7 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
     )
     start_method: Literal["auto"] | StartMethodName = option(  # noqa: RUF009
         "auto",
-        Choice("auto", *START_METHODS),
+        Choice("auto", *(name for name in START_METHODS if not is_sandbox(name))),
         "how each process is started: spawn starts a fresh interpreter, forkserver forks a pristine template; auto is "
         "forkserver on Linux and spawn elsewhere",
         "--start-method",
@@ -119,6 +119,21 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
         Choice("module", "class", "test"),
         "what may run in parallel: modules, classes or tests; the tests within one such unit run one after another",
         "--parallel-by",
+    )
+    sandbox: str = option(
+        "none",
+        Choice("none", "auto", *filter(is_sandbox, START_METHODS)),
+        "what keeps tests that run at the same time apart from each other, besides having processes of their own: with "
+        "namespaces, on Linux, they have their own /tmp, /var/tmp and /dev/shm and see no processes but their own; "
+        "auto is namespaces where the system allows them, and else none",
+        "--sandbox",
+    )
+    sandbox_network: str = option(
+        "host",
+        Choice("host", "private"),
+        "the network that a sandbox has: the one of this machine, or one of its own with nothing but a loopback "
+        "interface",
+        "--sandbox-network",
     )
     max_concurrent_processes: int | Literal["auto"] = option(
         4,

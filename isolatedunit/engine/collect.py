@@ -92,7 +92,8 @@ class Collection:
 
     def _imports_anew(self) -> bool:
         options = self._options
-        has_templates = capabilities_of(usable_start_method(options.start_method)).has_templates
+        start_method = usable_start_method(options.start_method, options.sandbox)
+        has_templates = capabilities_of(start_method).has_templates
         is_imported_once = has_templates and options.fork_after != "start" and options.parallel_by == "module"
         return options.isolation == "test" and not is_imported_once
 

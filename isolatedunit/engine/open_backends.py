@@ -8,6 +8,7 @@ from isolatedunit.backends.contract import Backend, OpenBackend, Setting, prespa
 from isolatedunit.config.start_method import usable_start_method
 from isolatedunit.engine.prespawn import Prespawner, prespawner_for
 from isolatedunit.engine.scheduling.latency import LatencyPolicy
+from isolatedunit.errors import BackendUnavailable, SpawnError
 from isolatedunit.model.results import ImportsKey
 
 
@@ -31,10 +32,16 @@ class OpenBackends:
         self._prespawner: Prespawner | None = None
 
     def get(self, start_method: str) -> Backend:
-        """The backend of this start method, which may be ``auto``; raises `BackendUnavailable`."""
+        """The backend of this start method, which may be ``auto``; raises `BackendUnavailable`.
+
+        Raises `SpawnError` for one that only some tests want, and that cannot be used.
+        """
         name = self._usable.get(start_method)
         if name is None:
-            name = self._usable[start_method] = usable_start_method(start_method)
+            try:
+                name = self._usable[start_method] = usable_start_method(start_method, self._policy.options.sandbox)
+            except BackendUnavailable as exception:
+                raise SpawnError(str(exception), lasting=True) from exception
         if name not in self._backends:
             self._backends[name] = self._open_backend(name, self._make_setting())
         return self._backends[name]

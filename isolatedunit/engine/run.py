@@ -12,6 +12,7 @@ from isolatedunit.collection import import_path
 from isolatedunit.collection.addresses import is_importing_main
 from isolatedunit.config.consequences import with_hash_seed
 from isolatedunit.config.options import Options
+from isolatedunit.config.start_method import refusal_of, sandboxes
 from isolatedunit.engine.collect import Collection
 from isolatedunit.engine.control import Control
 from isolatedunit.engine.dispatch import Dispatcher
@@ -29,7 +30,7 @@ from isolatedunit.errors import IsolatedUnitError, NestedTooDeep
 from isolatedunit.instrumentation.instruments import Measuring, need_measuring
 from isolatedunit.model.events import Event, Listener, RunStarted
 from isolatedunit.model.results import ImportsKey, PlannedTest, TestReport
-from isolatedunit.model.start_methods import capabilities_of
+from isolatedunit.model.start_methods import capabilities_of, is_sandbox
 from isolatedunit.protocol.messages import Reply, Requested
 from isolatedunit.system import processes
 from isolatedunit.system.tempdir import Scratch, remove_left_over
@@ -133,6 +134,7 @@ class Run:
         execution = Execution(scheduler, self.options, self._loop, self.control, self._open_dispatcher)
         self._loop.publisher.publish([self._describe_start(len(tests), shard)])
         self._warn_of_fixtures()
+        self._warn_of_sandbox()
         execution.run(known, complaints)
 
     def open_service(self) -> Service:
@@ -172,6 +174,11 @@ class Run:
                 "each process runs its own fixtures"
             )
 
+    def _warn_of_sandbox(self) -> None:
+        if self.options.sandbox == "auto" and not is_sandbox(self._backends.start_method):
+            refusal = refusal_of(sandboxes()[0], self.options.start_method)
+            self.warn(f"the tests run without a sandbox: {refusal}")
+
     def _describe_children(self, prestarted: Prestarted | None) -> Setting:
         return Setting(
             run=self.id,
@@ -187,6 +194,7 @@ class Run:
             hash_seed=self.options.hash_seed,
             preload=self.options.preload,
             keeps_files=self._kept_in,
+            own_network=self.options.sandbox_network == "private",
         )
 
     def _restore_files(self) -> None:

@@ -11,7 +11,8 @@ from typing import Literal, cast
 from isolatedunit.model.records import record
 
 StartMethodName = Literal["spawn", "forkserver"]
-"""The names in `START_METHODS`, for type checkers: they complain of a start method that is missing here."""
+"""The names in `START_METHODS` but for sandboxes, for type checkers: they complain of a start method that is missing
+here."""
 
 
 @record(frozen=True)
@@ -23,6 +24,7 @@ class Capabilities:
     *takes_orders* and *prespawns* announce the protocols of those names in `isolatedunit.backends.contract`.
     *prestarts*: an interpreter can be started before there is a run, while the runner is still being imported.
     *forks_here*: children can be forks of the calling process.
+    *own_process_ids*: the ids that children report are those of a namespace, and name other processes elsewhere.
     """
 
     has_templates: bool = False
@@ -32,6 +34,7 @@ class Capabilities:
     prespawns: bool = False
     prestarts: bool = False
     forks_here: bool = False
+    own_process_ids: bool = False
 
 
 @record(frozen=True)
@@ -41,12 +44,18 @@ class StartMethod:
     *needs* are functions of `os`, and *requirement* says the same for the user. *default_on* are the platforms, as
     `sys.platform` names them, where ``auto`` chooses it; elsewhere it is used only if it is asked for by name. A start
     method that is the default nowhere is as good as any on every system that has what it needs.
+
+    A sandbox is a value of the option ``sandbox`` instead, and *stands_for* the start methods that it can be combined
+    with. *probe* names a function ``module:name`` that an interpreter of its own calls with an empty directory: it
+    prints what the system refuses, and nothing if it refuses nothing.
     """
 
     capabilities: Capabilities = Capabilities()
     needs: tuple[str, ...] = ()
     requirement: str = ""
     default_on: tuple[str, ...] = ()
+    stands_for: tuple[str, ...] = ()
+    probe: str = ""
 
 
 START_METHODS: dict[str, StartMethod] = {
@@ -63,6 +72,14 @@ START_METHODS: dict[str, StartMethod] = {
         needs=("fork", "wait4"),
         requirement="a system that can fork",
         default_on=("linux",),
+    ),
+    # what shares imports would have to be process 1 of a namespace itself, and its end would be that of all lanes in it
+    "namespaces": StartMethod(
+        Capabilities(has_templates=True, holds_fixtures=True, takes_orders=True, prestarts=True, own_process_ids=True),
+        needs=("fork", "wait4", "pidfd_open"),
+        requirement="Linux",
+        stands_for=("auto", "forkserver"),
+        probe="isolatedunit.child.lane:probe",
     ),
 }
 """Every start method. The first one needs nothing of the system: it is what remains where no other can be used.
@@ -81,3 +98,9 @@ def method_that_forks_here() -> StartMethodName:
     """The start method whose children can be forks of the calling process."""
     found = next(name for name, method in START_METHODS.items() if method.capabilities.forks_here)
     return cast("StartMethodName", found)
+
+
+def is_sandbox(name: str) -> bool:
+    """Whether this is a value of the option ``sandbox``, and none of ``start_method``."""
+    known = START_METHODS.get(name)
+    return known is not None and bool(known.stands_for)

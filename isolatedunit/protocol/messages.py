@@ -53,7 +53,8 @@ class Prepare(Command):
     which gevent has replaced functions in the runner's process, which it is to do in the child, too. With
     *ignores_children* tests find SIGCHLD ignored, as the user had it. *hash_seed* is what PYTHONHASHSEED is to be
     from now on, as it is for the user: the interpreter was started with that of the run. None is unset. *bytecode* is
-    the folder for what children compile and Python itself keeps nowhere; it is empty if there is none.
+    the folder for what children compile and Python itself keeps nowhere; it is empty if there is none. A *sandboxed*
+    template puts what it forks into namespaces.
     """
 
     role: str
@@ -68,6 +69,7 @@ class Prepare(Command):
     ignores_children: bool = False
     hash_seed: str | None = None
     bytecode: str = ""
+    sandboxed: bool = False
 
 
 class Work(Command):
@@ -150,11 +152,18 @@ class ForkTemplate(Command):
     If there is a *prefix*, the new template first executes these import statements, with the directories of
     *path* in front of ``sys.path``. If there are *preludes*, it runs these: each is a module to import, perhaps with
     ``:`` and the name of a function to call.
+
+    In a sandbox, the base template makes it a lane, whose files are in the new directory *lane*. The lane has the
+    directories of *private* to itself, and sees only the entries that each of them lists. With *own_network* it has a
+    network of its own, too.
     """
 
     preludes: list[str] = []  # noqa: RUF012
     prefix: list[str] = []  # noqa: RUF012 - a default like any other; a message's fields are not changed
     path: list[str] = []  # noqa: RUF012
+    lane: str = ""
+    private: dict[str, list[str]] = {}  # noqa: RUF012
+    own_network: bool = False
 
 
 class ForkChild(Command):

@@ -122,7 +122,7 @@ def parent_of(process_id: int) -> int | None:
 
 def find_child(parent: int, number: int) -> int | None:
     """The child of process *parent* that has this *number* in its own pid namespace; None if there is none."""
-    if parent_of(number) == parent:
+    if parent_of(number) == parent and _own_number_of(number) in (number, None):  # None: there is no /proc
         return number
     return next((child for child in _children_in_proc(parent) if _own_number_of(child) == number), None)
 

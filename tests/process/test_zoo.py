@@ -10,7 +10,7 @@ from typing import Any
 from isolatedunit.cli.selftest import FLAGS, ZOO, copy_zoo, model, verdict_on
 from tests.support.command_line import Completed, environment, run_isolatedunit
 from tests.support.processes import processes_of_run
-from tests.support.start_methods import START_METHODS
+from tests.support.start_methods import START_METHODS, need_sandbox
 
 PATIENT = """
 [isolatedunit.overrides.cpu]
@@ -94,3 +94,7 @@ class ZooTest(unittest.TestCase):
     @unittest.skipUnless("forkserver" in START_METHODS, "this system cannot fork")
     def test_forked(self) -> None:
         self.check("forkserver")
+
+    def test_forked_in_namespaces(self) -> None:
+        need_sandbox(self, "namespaces")
+        self.check("forkserver", "--sandbox", "namespaces")

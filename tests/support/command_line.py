@@ -44,6 +44,8 @@ class Completed:
 def environment(**more: str) -> dict[str, str]:
     """This process's environment, for another one that uses the same isolatedunit."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ISOLATEDUNIT_")}
+    if "SANDBOX" in os.environ:
+        kept["ISOLATEDUNIT_SANDBOX"] = os.environ["SANDBOX"]
     for name in ("FORCE_COLOR", "CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "COVERAGE_CORE"):
         kept.pop(name, None)
     kept["PYTHONPATH"] = PACKAGE_PARENT

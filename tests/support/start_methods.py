@@ -7,7 +7,7 @@ import sys
 import unittest
 from typing import Any
 
-from isolatedunit.config.start_method import proven_start_methods
+from isolatedunit.config.start_method import proven_start_methods, refusal_of
 
 ONLY = os.environ.get("START_METHODS", "")
 """What whoever works at a backend may set: the names of the only start methods to test with, with commas between."""
@@ -26,3 +26,10 @@ def per_start_method(cls: type[unittest.TestCase]) -> None:
         name = f"{cls.__name__}With{method.capitalize()}"
         made = type(name, (cls,), {"start_method": method, "__module__": cls.__module__, "__qualname__": name})
         setattr(module, name, made)
+
+
+def need_sandbox(test: unittest.TestCase, name: str) -> None:
+    """Skip the test if this system refuses the sandbox, with the reason; an interpreter starts to find that out."""
+    refusal = refusal_of(name)
+    if refusal is not None:
+        test.skipTest(f"{name}: {refusal}")

@@ -116,7 +116,13 @@ class LayersTest(unittest.TestCase):
     def test_what_posix_lacks_elsewhere_is_asked_for_and_not_assumed(self) -> None:
         """Names that Windows has not are used where nothing else is, or after asking for them."""
         only_posix = {"fork", "setpgid", "wait4", "SIGSTOP"}
-        rooms = ("child.reaper", "child.template", "backends.interpreter", "backends.forkserver.fork_here")
+        rooms = (
+            "child.reaper",
+            "child.template",
+            "child.lane",
+            "backends.interpreter",
+            "backends.forkserver.fork_here",
+        )
         allowed = {f"isolatedunit.{name}" for name in rooms}
         used = {
             name: only_posix & {node.attr for node in SOURCES.nodes(name) if isinstance(node, ast.Attribute)}

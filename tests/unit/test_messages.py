@@ -64,6 +64,7 @@ STRUCTURED: dict[str, Any] = {
     "settings": SETTINGS,
     "subtest": dict.fromkeys(SUBTEST_KEYS, "text"),
     "written": {"stdout": 1, "stderr": 2},
+    "private": {"/tmp": ["name"]},
     "known_bad": {"module": {"cause": "crash"}},
     "tests": [{}],
     **{

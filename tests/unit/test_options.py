@@ -293,6 +293,8 @@ class CommandLineTest(ProjectTestCase):
             "isolation": (["--isolation", "class"], "class"),
             "start_method": (["--start-method", "spawn"], "spawn"),
             "fork_after": (["--fork-after", "start"], "start"),
+            "sandbox": (["--sandbox", "auto"], "auto"),
+            "sandbox_network": (["--sandbox-network", "private"], "private"),
             "parallel_by": (["--parallel-by", "test"], "test"),
             "max_concurrent_processes": (["-j", "7"], 7),
             "process_timeout": (["--process-timeout", "1"], 1.0),

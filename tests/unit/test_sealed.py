@@ -43,7 +43,7 @@ LIVE_IMPORTS = {
     "isolatedunit.child": "the set of modules that a plain interpreter has",
     "isolatedunit.child.sealing": "gives the sealed one",
     "isolatedunit.config.options": "checks what a class overrides, while tests are listed",
-    "isolatedunit.databases": "guards the databases of the user's Django, before any test",
+    "isolatedunit.handles.databases": "guards the databases of the user's Django, before any test",
     "isolatedunit.errors": "exceptions are everybody's",
     "isolatedunit.handles.result": "a plain value",
     "isolatedunit.instrumentation": "the packages that measure are within reach as they are",

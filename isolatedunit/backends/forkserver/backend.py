@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from isolatedunit.backends.contract import Backend, Child, ChildSpec, Setting, SharesImports, TakesOrders
-from isolatedunit.backends.forkserver.child import START_METHOD, ForkedChild
+from isolatedunit.backends.forkserver.child import ForkedChild
 from isolatedunit.backends.forkserver.fixture_child import ClosingChild, OpeningChild
 from isolatedunit.backends.forkserver.template_pool import TemplatePool
 from isolatedunit.model.results import ImportsKey
 from isolatedunit.model.start_methods import capabilities_of
 
 
-class ForkServerBackend(TakesOrders, SharesImports):
-    """Makes children that are forks of a template."""
+class TemplateBackend(TakesOrders):
+    """Makes children that are forks of a template of *pool*."""
 
-    capabilities = capabilities_of(START_METHOD)
-
-    def __init__(self, setting: Setting) -> None:
-        self._pool = TemplatePool(setting)
+    def __init__(self, pool: TemplatePool) -> None:
+        self.capabilities = capabilities_of(pool.start_method)
+        self._pool = pool
         self._children: set[ForkedChild] = set()
         self._ordered: dict[str, ForkedChild] = {}
 
@@ -58,10 +57,6 @@ class ForkServerBackend(TakesOrders, SharesImports):
         """The templates that will fork another child by themselves once the one that runs is gone."""
         return self._pool.pids_with_successor()
 
-    def share_imports(self, wanted: Collection[ImportsKey]) -> None:
-        """Begin to import *wanted*, each in a template of its own."""
-        self._pool.share_imports(wanted)
-
     def renew_files(self) -> None:
         """Use new output files from now on."""
         self._pool.renew_files()
@@ -76,6 +71,14 @@ class ForkServerBackend(TakesOrders, SharesImports):
         self._pool.close()
 
 
+class ForkServerBackend(TemplateBackend, SharesImports):
+    """A backend whose templates may begin with what several modules import."""
+
+    def share_imports(self, wanted: Collection[ImportsKey]) -> None:
+        """Begin to import *wanted*, each in a template of its own."""
+        self._pool.share_imports(wanted)
+
+
 def open_backend(setting: Setting) -> Backend:
     """As `isolatedunit.backends.registry` has it."""
-    return ForkServerBackend(setting)
+    return ForkServerBackend(TemplatePool(setting))

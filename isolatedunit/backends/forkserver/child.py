@@ -26,8 +26,6 @@ from isolatedunit.protocol.messages import (
 from isolatedunit.system import processes
 from isolatedunit.system.stacks import ask_for_stacks
 
-START_METHOD = "forkserver"
-
 
 class ForkedChild:
     """A child that a template of *pool* forks; *closed* is called with it when it has been closed.
@@ -67,8 +65,8 @@ class ForkedChild:
     def spawn_info(self) -> SpawnInfo:
         """When the child was forked: after an import, after fixtures or right after the start."""
         if self._spec.scope or self._spec.becomes:
-            return SpawnInfo(START_METHOD, self._spec.fork_after)
-        return SpawnInfo(START_METHOD, "start" if self._home() is None else "import")
+            return SpawnInfo(self._pool.start_method, self._spec.fork_after)
+        return SpawnInfo(self._pool.start_method, "start" if self._home() is None else "import")
 
     def _home(self) -> dict[str, Any] | None:
         """What the template has to import for this child; None for nothing."""
@@ -81,7 +79,7 @@ class ForkedChild:
         home = self._home()
         theirs = self._open_channel()
         try:
-            key = self._spec.scope or repr(home)
+            key = self._pool.key_of(self._spec, home)
             template = self._pool.take_template(key, self._spec)
             try:
                 self._order(template, home, theirs)
@@ -130,7 +128,7 @@ class ForkedChild:
     def order_after(self, before: ForkedChild) -> bool:
         """Have the template of *before* fork this child as soon as that one is gone; False if it could not at once."""
         template, home = before._template, self._home()
-        if template is None or template.successor is not None or repr(home) != template.home:
+        if template is None or template.successor is not None or template.home != self._pool.key_of(self._spec, home):
             return False
         if not template.has_loaded(self._spec.sources):
             return False

@@ -27,6 +27,9 @@ _LEAVE_TIMEOUT = 5.0
 class TemplatePool:
     """Hands out templates to children, and takes them back."""
 
+    start_method = "forkserver"
+    sandboxed = False
+
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._base: TemplateConnection | None = None
@@ -68,6 +71,14 @@ class TemplatePool:
             )
 
     # ---- templates that tests are forked from
+
+    def key_of(self, spec: ChildSpec, home: dict[str, Any] | None) -> str:
+        """What a template must have as its home for the child of *spec*, for which it imports *home*."""
+        return spec.scope or repr(home)
+
+    def order_for(self, spec: ChildSpec) -> ForkTemplate:
+        """The order to the base template to fork one for this child; raises `SpawnError`."""
+        return ForkTemplate()
 
     def take_template(self, home: str, spec: ChildSpec, *, new: bool = False) -> ModuleTemplate:
         """A template with this home: an idle one, unless it has to be *new*, or a new one; raises `SpawnError`."""
@@ -192,7 +203,7 @@ class TemplatePool:
                 return ModuleTemplate(connection, home, self.new_capture(), shared)
             except OSError:
                 shared.give_up()
-        connection, preludes = self._fork_from_root(ForkTemplate())
+        connection, preludes = self._fork_from_root(self.order_for(spec))
         return ModuleTemplate(connection, home, self.new_capture(), preludes)
 
     def share_imports(self, wanted: Collection[ImportsKey]) -> None:
@@ -258,7 +269,7 @@ class TemplatePool:
             self._base_process, self._base = started or launch_template(
                 self._setting.run, self._base_capture.paths, self._setting.hash_seed
             )
-            prepare(self._base, self._setting, "template", self._base_capture.paths)
+            prepare(self._base, self._setting, "template", self._base_capture.paths, sandboxed=self.sandboxed)
         return self._base
 
     def _lose_base(self) -> None:

@@ -274,5 +274,5 @@ def _wants_scope(test: PlannedTest, options: Options) -> bool:
         and options.isolation == "test"
         and not options.hunt_leaks  # a hunt runs a test many times, and its fixtures as often
         and "function" not in test.address
-        and capabilities_of(usable_start_method(options.start_method)).holds_fixtures
+        and capabilities_of(usable_start_method(options.start_method, options.sandbox)).holds_fixtures
     )

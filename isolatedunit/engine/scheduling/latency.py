@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from isolatedunit.config.options import Options
 from isolatedunit.config.start_method import usable_start_method
 from isolatedunit.model.records import record
-from isolatedunit.model.start_methods import Capabilities, capabilities_of
+from isolatedunit.model.start_methods import START_METHODS, Capabilities, capabilities_of
 
 
 @record(frozen=True)
@@ -27,7 +27,7 @@ class LatencyPolicy:
     @classmethod
     def of(cls, options: Options) -> LatencyPolicy:
         """The policy of a run with these options; raises `BackendUnavailable`."""
-        return cls(options, usable_start_method(options.start_method))
+        return cls(options, usable_start_method(options.start_method, options.sandbox))
 
     @property
     def prestarts(self) -> bool:
@@ -75,6 +75,8 @@ class LatencyPolicy:
 
     def _start_method_of(self, options: Options) -> str:
         if options is self.options or options.start_method == self.options.start_method:
+            return self.start_method
+        if options.start_method in START_METHODS[self.start_method].stands_for:
             return self.start_method
         # one that this system cannot use is an error of the test when its child is made, and not before
         return usable_start_method("auto") if options.start_method == "auto" else options.start_method

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from isolatedunit.model.events import Event, RunFinished, RunStarted, TestFinished
+from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.reporters.escaping import on_one_line
 from isolatedunit.reporters.timeline import Span, Timeline
 from isolatedunit.system import processes
@@ -160,7 +161,9 @@ class Display:
         rows = [span for span in running if now - span.begin >= SHOWN_AFTER]
         most = max(1, min(MOST_ROWS, self._console.height - 4))
         head = self._head(now, len(running))
-        lines = [_row_of(span, now) for span in rows[:most]]
+        run = self.timeline.run
+        shows_memory = run is not None and not capabilities_of(run.start_method).own_process_ids
+        lines = [_row_of(span, now, shows_memory) for span in rows[:most]]
         table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         widths = (13, 9, 9) if self._console.width >= WIDE else (9,)
@@ -192,7 +195,7 @@ class Display:
         return head
 
 
-def _row_of(span: Span, now: float) -> tuple[Text, Text, Text, Text]:
+def _row_of(span: Span, now: float, shows_memory: bool) -> tuple[Text, Text, Text, Text]:
     name = Text(on_one_line(_shorten(span.test)))
     if span.progress:
         name.append(f"  {on_one_line(span.progress)}", style="dim")
@@ -201,7 +204,7 @@ def _row_of(span: Span, now: float) -> tuple[Text, Text, Text, Text]:
         mark, style = "unresponsive", "bold red"
     elif span.is_slow:
         mark, style = f"slow {span.phase}".strip(), "yellow"
-    used = None if span.process_id is None else processes.use_of(span.process_id)
+    used = processes.use_of(span.process_id) if shows_memory and span.process_id is not None else None
     memory = "" if used is None else f"{used[0] / 2**20:.0f} MiB"
     return name, Text(mark, style=style), Text(f"{now - span.begin:.1f} s"), Text(memory)
 

@@ -1,0 +1,170 @@
+"""Lanes: templates in namespaces of their own, so that tests of different lanes do not meet.
+
+`isolatedunit.system.namespaces` says which processes there are. A lane is a module template like any other, and process
+1 of its pid namespace: when it ends, all that its tests left ends with it.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import select
+import sys
+
+from isolatedunit.child.reaper import is_orphaned
+from isolatedunit.system import namespaces, processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import NoReturn
+
+    from isolatedunit.protocol.channel import PipeEnd
+    from isolatedunit.protocol.messages import ForkTemplate
+
+_LOOK_INTERVAL = 1000
+"""Milliseconds between two looks of the guard whether the runner is still there."""
+
+
+class Lane:
+    """What is private to the lane that this process is, and must not reach from one of its tests to the next.
+
+    *directories* are its own. What is there when its module has been imported stays; what a test adds goes.
+    """
+
+    def __init__(self, directories: Iterable[str]) -> None:
+        self._directories = tuple(directories)
+        self.note()
+
+    def note(self) -> None:
+        """Take what is there now for what every test is to find."""
+        self._files = {one: frozenset(os.listdir(one)) for one in self._directories}
+        self._objects = namespaces.ipc_objects()
+        self._host_name = os.uname().nodename
+
+    def tidy(self) -> None:
+        """Remove what a test has left. What cannot be removed stays, as it does outside of a sandbox."""
+        for directory, known in self._files.items():
+            for name in os.listdir(directory):
+                if name not in known:
+                    _remove(os.path.join(directory, name))
+        objects = namespaces.ipc_objects()
+        if objects != self._objects:
+            for kind, found in objects.items():
+                for number in found - self._objects[kind]:
+                    _try(namespaces.remove_ipc_object, kind, number)
+        if os.uname().nodename != self._host_name:
+            _try(_socket.sethostname, self._host_name)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:  # a directory
+        processes.remove_tree(path)
+
+
+def _try(function: Callable[..., object], *arguments: object) -> None:
+    try:
+        function(*arguments)
+    except OSError:
+        return
+
+
+class LaneMaker:
+    """Makes the lanes of a base template, which is *in_user_namespace* where it may not do this without one."""
+
+    def __init__(self, *, in_user_namespace: bool) -> None:
+        self._in_user_namespace = in_user_namespace
+
+    def fork(self, fork: Callable[[], int]) -> int:
+        """Fork as *fork* does, into another pid namespace; returns -1 if the system refuses."""
+        try:
+            return namespaces.fork_apart(fork)
+        except OSError as exception:
+            print(f"isolatedunit: no process can be forked into a namespace: {exception}", file=sys.stderr)
+            return -1
+
+    def enter(self, command: ForkTemplate) -> Lane:
+        """In the process that was forked: become the lane that *command* describes."""
+        try:
+            namespaces.enter(
+                command.lane,
+                command.private,
+                own_network=command.own_network,
+                drops_capabilities=self._in_user_namespace,
+            )
+            return Lane(command.private)
+        except OSError as exception:
+            print(f"isolatedunit: no namespace can be set up: {exception}", file=sys.stderr)
+            os._exit(1)
+
+
+def begin(pipe: PipeEnd, scratch: str) -> LaneMaker:
+    """Have this process be the guard, and return in a child of it, which is to be the base template.
+
+    The guard lets the base template end when the runner does, and then removes the run's directory *scratch*.
+    """
+    namespaces.load()
+    processes.get_library()
+    in_user_namespace = namespaces.separate()
+    runner = os.getppid()
+    process_id = os.fork()
+    if process_id:
+        os.close(pipe.reader)  # so that the Connection ends with the base template
+        _guard(process_id, runner, scratch)
+    processes.die_with_parent(0)  # of a parent in another namespace the kernel gives no number
+    namespaces.settle()
+    return LaneMaker(in_user_namespace=in_user_namespace)
+
+
+def _guard(base: int, runner: int, scratch: str) -> NoReturn:
+    try:
+        poll = select.poll()
+        poll.register(os.pidfd_open(base), select.POLLIN)
+        while not (ended := os.waitpid(base, os.WNOHANG))[0]:
+            if os.getppid() != runner:
+                processes.send_signal(base, processes.SIGKILL)  # and the kernel ends all that is in there
+            poll.poll(_LOOK_INTERVAL)
+        if ended[1] and is_orphaned(runner):
+            processes.remove_tree(scratch)
+    finally:
+        os._exit(0)
+
+
+def probe(directory: str) -> None:
+    """Do all that a sandbox needs, with nothing in it, and print what the system refuses. Does not return.
+
+    *directory* is a directory to try this with.
+    """
+    try:
+        namespaces.load()
+        in_user_namespace = namespaces.separate()
+        _end_with(os.fork(), lambda: _probe_inside(directory, in_user_namespace))
+    except OSError as exception:
+        _refuse(exception)
+    os._exit(0)
+
+
+def _probe_inside(directory: str, in_user_namespace: bool) -> None:
+    namespaces.settle()
+    private: dict[str, list[str]] = {one: [] for one in (directory, *namespaces.IN_MEMORY) if os.path.isdir(one)}
+    lane, how = os.path.join(directory, "lane"), {"own_network": True, "drops_capabilities": in_user_namespace}
+    _end_with(namespaces.fork_apart(os.fork), lambda: namespaces.enter(lane, private, **how))
+
+
+def _end_with(process_id: int, inside: Callable[[], None]) -> None:
+    """In the child of a fork call *inside*; in its parent wait for it, and end as it does if it fails."""
+    if not process_id:
+        try:
+            inside()
+        except OSError as exception:
+            _refuse(exception)
+        os._exit(0)
+    if os.waitpid(process_id, 0)[1]:
+        os._exit(1)
+
+
+def _refuse(exception: OSError) -> NoReturn:
+    os.write(1, f"{exception.filename}: {exception.strerror}".encode())
+    os._exit(1)

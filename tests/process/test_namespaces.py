@@ -1,0 +1,216 @@
+"""Sandboxes: without these tests, two tests that run at once could meet, or a test be process 1 and survive its end."""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+from tests.support.command_line import Completed, environment, run_python
+from tests.support.processes import processes_with
+from tests.support.projects import ProjectTestCase
+from tests.support.start_methods import need_sandbox
+from tests.support.waiting import wait_until
+
+NAMESPACES = "--sandbox", "namespaces"
+VARIABLE = "TESTS_OF_NAMESPACES"
+
+MEETING = """
+import os, socket, sys, time, unittest
+
+class Meeting(unittest.TestCase):
+    def check(self, name, other):
+        port = socket.create_server(("127.0.0.1", 8080))
+        self.addCleanup(port.close)
+        path = socket.socket(socket.AF_UNIX)
+        self.addCleanup(path.close)
+        path.bind("/tmp/app.sock")
+        for fixed in ("/tmp/fixed-name", "/var/tmp/fixed-name", "/dev/shm/x"):
+            with open(fixed, "x") as file:
+                file.write(name)
+        open(name, "x").close()  # in the project, which both see
+        deadline = time.monotonic() + 60
+        while not os.path.exists(other):
+            self.assertLess(time.monotonic(), deadline, f"{other} does not run at the same time")
+            time.sleep(0.01)
+        for fixed in ("/tmp/fixed-name", "/var/tmp/fixed-name", "/dev/shm/x"):
+            with open(fixed) as file:
+                self.assertEqual(file.read(), name)
+        with socket.create_connection(("127.0.0.1", 8080)) as there:
+            self.assertEqual(there.getsockname(), port.accept()[0].getpeername())
+
+    def test_a(self):
+        self.check("a", "b")
+
+    def test_b(self):
+        self.check("b", "a")
+"""
+
+TIDY = """
+import ctypes, os, signal, sys, tempfile, time, unittest
+
+MADE = tempfile.mkdtemp(dir="/tmp")
+libc = ctypes.CDLL(None)
+EMPTY = {one: sorted(os.listdir(one)) for one in ("/tmp", "/var/tmp", "/dev/shm")}
+
+class Tidy(unittest.TestCase):
+    def check(self):
+        self.assertNotEqual(os.getpid(), 1)
+        self.assertEqual(os.getppid(), 1)
+        self.assertEqual([int(one) for one in os.listdir("/proc") if one.isdigit()], [1, os.getpid()])
+        self.assertEqual({one: sorted(os.listdir(one)) for one in EMPTY}, EMPTY)
+        self.assertTrue(os.path.isdir(MADE))
+        with open("/proc/sysvipc/shm") as file:
+            self.assertEqual(len(file.readlines()), 1)
+        os.mkdir("/tmp/left")
+        for one in ("/tmp/left/file", "/tmp/fixed-name", "/var/tmp/fixed-name", "/dev/shm/x"):
+            open(one, "x").close()
+        self.assertGreaterEqual(libc.shmget(0x1234, 4096, 0o3600), 0)
+
+    def test_1(self):
+        self.check()
+
+    def test_2_leaves_processes(self):
+        self.check()
+        ready, is_ready = os.pipe()
+        if os.fork() == 0:
+            os.setsid()
+            for _ in range(2):
+                os.fork()
+            for number in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}:
+                try:
+                    signal.signal(number, signal.SIG_IGN)
+                except OSError:
+                    pass
+            os.write(is_ready, b"!")
+            time.sleep(600)
+            os._exit(0)
+        for _ in range(4):
+            os.read(ready, 1)
+
+    def test_3(self):
+        self.check()
+
+    def test_4_ends_itself(self):
+        os.kill(1, signal.SIGKILL)  # nobody can in there
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def test_5(self):
+        self.check()
+
+    def test_6_stays(self):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if os.fork() == 0:
+            os.setsid()
+        time.sleep(600)
+"""
+
+LEAVING = """
+import os, time, unittest
+
+class Leaving(unittest.TestCase):
+    def test_leaves(self):
+        if os.fork() == 0:
+            os.setsid()
+            os.fork()
+        open("ready", "a").close()
+        time.sleep(600)
+"""
+
+SHARING = """
+import os, socket, unittest
+
+def setUpModule():
+    global server
+    server = socket.socket(socket.AF_UNIX)
+    server.bind("/tmp/app.sock")
+    server.listen()
+
+def tearDownModule():
+    server.close()
+    os.unlink("/tmp/app.sock")
+
+class Sharing(unittest.TestCase):
+    def test_a(self):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect("/tmp/app.sock")
+    test_b = test_a
+"""
+
+FORBIDDING = """
+import ctypes, os, sys
+
+user, group = os.geteuid(), os.getegid()
+if ctypes.CDLL(None).unshare(0x10000000):  # CLONE_NEWUSER: its limits hold for nobody else
+    sys.exit(77)
+for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+    with open(f"/proc/self/{name}", "w") as file:
+        file.write(text)
+for name in ("max_pid_namespaces", "max_user_namespaces"):
+    with open(f"/proc/sys/user/{name}", "w") as file:
+        file.write("0")
+os.execv(sys.executable, [sys.executable, "-m", "isolatedunit", *sys.argv[1:]])
+"""
+
+
+class NamespacesTest(ProjectTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        need_sandbox(self, "namespaces")
+
+    def test_tests_that_run_at_once_do_not_meet(self) -> None:
+        self.write("test_meeting.py", MEETING)
+        ended = self.run_here(*NAMESPACES, "--sandbox-network", "private", "--parallel-by", "test", "-j", "2")
+        self.assertEqual((ended.exit_code, len(ended.tests())), (0, 2), ended.output)
+        self.assertEqual({test["attempts"][0]["start_method"] for test in ended.tests().values()}, {"namespaces"})
+
+    def test_a_test_begins_with_nothing_that_another_left(self) -> None:
+        self.write("test_tidy.py", TIDY)
+        ended = self.run_here(*NAMESPACES, "--process-timeout", "5", "--terminate-grace", "0.1", "--leaks", "ignore")
+        found = {name.rpartition(".")[2][:6]: test for name, test in ended.tests().items()}
+        outcomes = {name: (test["outcome"], test["cause"]) for name, test in found.items()}
+        passed = ("passed", None)
+        expected = dict.fromkeys(("test_1", "test_2", "test_3", "test_5"), passed)
+        self.assertEqual(outcomes, {**expected, "test_4": ("error", "crash"), "test_6": ("error", "timeout")})
+        self.assertEqual(found["test_4"]["attempts"][0]["signal"], "SIGKILL")
+        self.assertEqual(found["test_6"]["attempts"][0]["signal"], "SIGKILL")
+        self.assertRegex(ended.output, r'test_tidy.py", line \d+ in test_6_stays\n')
+        leaks = found["test_2"]["attempts"][0]["handle_stats"]["leaks"]
+        self.assertEqual([leak["kind"] for leak in leaks], ["process"] * 4, leaks)
+
+    def test_forks_of_fixtures_are_in_the_sandbox_of_the_fixtures(self) -> None:
+        self.write("test_sharing.py", SHARING)
+        ended = self.run_here(*NAMESPACES, "--fork-after", "fixtures", "--parallel-by", "test", "-j", "2")
+        self.assertEqual((ended.exit_code, len(ended.tests())), (0, 2), ended.output)
+        self.assertFalse(os.path.exists("/tmp/app.sock"))
+
+    def test_nothing_survives_the_runner(self) -> None:
+        self.write("test_leaving.py", LEAVING)
+        scratch, mark = os.path.join(self.directory, "scratch"), uuid.uuid4().hex
+        os.mkdir(scratch)
+        runner = self.start_here(*NAMESPACES, env=environment(TMPDIR=scratch, **{VARIABLE: mark}))
+        wait_until(lambda: os.path.exists(os.path.join(self.directory, "ready")), "the test")
+        self.assertGreater(len(processes_with(VARIABLE, mark)), 4)
+        runner.kill()
+        wait_until(lambda: not processes_with(VARIABLE, mark), "the end of all processes")
+        wait_until(lambda: not os.listdir(scratch), "the end of the run's files")
+
+    def test_one_sentence_says_that_the_system_refuses_and_what_allows_it(self) -> None:
+        self.write("apart.py", FORBIDDING)
+        self.write("test_one.py", "import unittest\nclass One(unittest.TestCase):\n    def test_one(self): pass\n")
+        refused = self.run_apart("--sandbox", "namespaces")
+        if refused.exit_code == 77:
+            self.skipTest("no user namespace can be made here")
+        self.assertEqual(refused.exit_code, 2, refused.output)
+        self.assertRegex(
+            refused.output,
+            r"\Aisolatedunit: --sandbox namespaces: the system refuses it \(unshare: .+\); allow it with: sysctl "
+            r"user.max_user_namespaces=10000, or use --sandbox none\.\n\Z",
+        )
+        fallen_back = self.run_apart("--sandbox", "auto")
+        self.assertEqual(fallen_back.exit_code, 0, fallen_back.output)
+        self.assertIn("the tests run without a sandbox: the system refuses it", fallen_back.output)
+        self.assertIn("1 passed", fallen_back.output)
+
+    def run_apart(self, *arguments: str) -> Completed:
+        """Run isolatedunit in the project, in a user namespace that allows no other namespaces in it."""
+        return run_python("apart.py", *arguments, "test_one", cwd=self.directory, env=environment())
