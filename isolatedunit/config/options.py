@@ -37,7 +37,7 @@ from isolatedunit.config.output_options import OutputOptions, option
 from isolatedunit.config.selection_options import SelectionOptions
 from isolatedunit.config.unittest_options import UnittestOptions
 from isolatedunit.errors import OptionError
-from isolatedunit.model.start_methods import START_METHODS, StartMethodName, is_sandbox
+from isolatedunit.model.start_methods import START_METHODS, SandboxName, StartMethodName, is_sandbox
 
 
 @expects("tables, each with a pattern as tests and options for the tests that match")
@@ -120,7 +120,7 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
         "what may run in parallel: modules, classes or tests; the tests within one such unit run one after another",
         "--parallel-by",
     )
-    sandbox: str = option(
+    sandbox: Literal["none", "auto"] | SandboxName = option(  # noqa: RUF009
         "none",
         Choice("none", "auto", *filter(is_sandbox, START_METHODS)),
         "what keeps tests that run at the same time apart from each other, besides having processes of their own: with "
@@ -128,7 +128,7 @@ class Options(OutputOptions, SelectionOptions, UnittestOptions):
         "auto is namespaces where the system allows them, and else none",
         "--sandbox",
     )
-    sandbox_network: str = option(
+    sandbox_network: Literal["host", "private"] = option(
         "host",
         Choice("host", "private"),
         "the network that a sandbox has: the one of this machine, or one of its own with nothing but a loopback "

@@ -54,6 +54,7 @@ _SCALARS: dict[str, Kinds] = {
     "float": (float, int),
     "bool": (bool,),
     "None": (type(None),),
+    "bytes": (bytes,),  # in records alone: JSON has none
 }
 _shapes: dict[tuple[str, str], tuple[Kinds, Inner]] = {}
 _looked_at: dict[tuple[Any, ...], LookedAt] = {}

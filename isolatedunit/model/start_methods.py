@@ -14,6 +14,9 @@ StartMethodName = Literal["spawn", "forkserver"]
 """The names in `START_METHODS` but for sandboxes, for type checkers: they complain of a start method that is missing
 here."""
 
+SandboxName = Literal["namespaces"]
+"""The names in `START_METHODS` that are sandboxes, for type checkers."""
+
 
 @record(frozen=True)
 class Capabilities:
