@@ -8,7 +8,7 @@ import select
 import time
 
 from isolatedunit.system import processes
-from isolatedunit.system.grace import LEFTOVER_GRACE, Grace, leftover_grace, times_waited
+from isolatedunit.system.grace import LEFTOVER_GRACE, WAITS, Grace, leftover_grace, times_waited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def end_leftovers(
         in_group = not is_subreaper and processes.kill_group(process_id)
         return [{"pid": None, "command": "(in the test's process group)"}] if in_group else [], used[0]
     longest = leftover_grace(cleanup_timeout)
-    grace = Grace(LEFTOVER_GRACE, longest, lambda: times_waited(processes.children_of_this_process()))
+    grace = Grace(LEFTOVER_GRACE, longest, lambda: times_waited(processes.children_of_this_process(), ready=WAITS))
     while not grace.is_over():
         time.sleep(0.005)
         if not have_children(used):

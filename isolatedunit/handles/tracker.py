@@ -14,7 +14,7 @@ from isolatedunit.handles.leaving import Leaving
 from isolatedunit.handles.origins import Ledger, close_ledger, find_origin, format_origin, open_ledger
 from isolatedunit.handles.result import HandleCleanupResult
 from isolatedunit.handles.state import State
-from isolatedunit.system.grace import Grace, times_waited
+from isolatedunit.system.grace import WAITS, Grace, times_waited
 from isolatedunit.system.processes import load_per_processor, remove_tree
 
 TYPE_CHECKING = False
@@ -209,7 +209,8 @@ class HandleTracker:
         longest = GRACE * load_per_processor()
         longest = longest if timeout is None else min(longest, timeout / 2)
         return Leaving(
-            lambda: Grace(GRACE, longest, lambda: times_waited(processes.joined_at_exit())), self._end_children
+            lambda: Grace(GRACE, longest, lambda: times_waited(processes.joined_at_exit(), ready=WAITS)),
+            self._end_children,
         )
 
     def _end_children(self, children: set[int]) -> None:
@@ -316,7 +317,7 @@ class HandleTracker:
         suspects = self._look(ledger)
         # wait at most half of the time: the rest is needed to end what does not end by itself
         longest = min((deadline - _clock()) / 2, GRACE * load_per_processor())
-        grace = Grace(GRACE, longest, lambda: times_waited({os.getpid(), *suspects.children}), _clock)
+        grace = Grace(GRACE, longest, lambda: times_waited({os.getpid(), *suspects.children}, ready=WAITS), _clock)
         while suspects.may_end and not grace.is_over():
             _sleep(0.002)
             suspects = self._look(ledger)

@@ -405,10 +405,16 @@ _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY",
 
 
 def save(path: str, data: bytes) -> None:
-    """Write *data*, which is too much for a message, to a new file for the other end to read; raises `OSError`."""
+    """Write *data*, which is too much for a message, to a new file for the other end to read.
+
+    Raises `OSError`, and leaves no file then.
+    """
     descriptor = os.open(path, _NEW_FILE_FLAGS, 0o600)
     try:
         _write_all(descriptor, memoryview(data))
+    except OSError:
+        os.unlink(path)
+        raise
     finally:
         os.close(descriptor)
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 LEFTOVER_GRACE = 0.2
 """Seconds that a process left behind by a test gets to end by itself, on an idle machine."""
 
+WAITS = float("inf")
+"""What `times_waited` may return of a thread that waits for a processor now."""
+
 _NANOSECONDS = 1e9
 
 
@@ -46,7 +49,9 @@ class Grace:
         self._ask = ask
         self._clock = clock
         self._began = clock()
-        self._waited = ask()
+        waited = ask()
+        # of what waits just now it is not known for how long it had waited before: all of that counts
+        self._waited = None if waited is None else {one: time for one, time in waited.items() if time < WAITS}
 
     def is_over(self) -> bool:
         """Whether it is over."""
@@ -60,10 +65,11 @@ class Grace:
         return elapsed >= self._seconds + longest_wait
 
 
-def times_waited(process_ids: Iterable[int]) -> dict[str, float] | None:
+def times_waited(process_ids: Iterable[int], *, ready: float | None = None) -> dict[str, float] | None:
     """For each thread of these processes and of all below them, how many seconds it has waited for a processor.
 
-    None where the system does not say that.
+    The system counts a wait only once it is over: *ready* is what to return of another process's thread that waits now.
+    None where the system does not say any of this.
     """
     if not os.path.exists("/proc/self/schedstat"):
         return None
@@ -71,8 +77,16 @@ def times_waited(process_ids: Iterable[int]) -> dict[str, float] | None:
     for process_id in {below for one in process_ids for below in (one, *processes.ids_below(one))}:
         try:
             for thread in os.listdir(f"/proc/{process_id}/task"):
-                with open(f"/proc/{process_id}/task/{thread}/schedstat", "rb") as file:
+                folder = f"/proc/{process_id}/task/{thread}"
+                with open(f"{folder}/schedstat", "rb") as file:
                     found[thread] = int(file.read().split()[1]) / _NANOSECONDS
+                if ready is not None and process_id != os.getpid() and _is_ready(folder):
+                    found[thread] = ready
         except (OSError, ValueError, IndexError):  # it has ended
             continue
     return found
+
+
+def _is_ready(folder: str) -> bool:
+    with open(f"{folder}/stat", "rb") as file:
+        return file.read().rpartition(b") ")[2][:1] == b"R"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unittest
 
-from isolatedunit.system.grace import LEFTOVER_GRACE, Grace, leftover_grace, times_waited
+from isolatedunit.system.grace import LEFTOVER_GRACE, WAITS, Grace, leftover_grace, times_waited
 
 
 class GraceTest(unittest.TestCase):
@@ -29,6 +29,15 @@ class GraceTest(unittest.TestCase):
         grace = self.begin()
         self.waited = {"7": 6.0, "8": 3.25, "9": 0.25}
         self.assertEqual(self.ends_after(grace), 1.5)
+
+    def test_what_waits_just_now_gets_more_until_it_has_run(self) -> None:
+        self.waited = {"7": WAITS}
+        grace = self.begin()
+        self.assertEqual(self.ends_after(grace), 10.0)
+        self.now = 100.0
+        grace = self.begin()
+        self.waited = {"7": 0.25}
+        self.assertEqual(self.ends_after(grace), 0.75)
 
     def test_it_is_over_at_last(self) -> None:
         grace = self.begin()

@@ -21,7 +21,7 @@ from isolatedunit.model.results import ExitStatus, Output, SpawnInfo
 from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.protocol.messages import Report
 from isolatedunit.system import processes
-from isolatedunit.system.grace import LEFTOVER_GRACE, Grace, leftover_grace, times_waited
+from isolatedunit.system.grace import LEFTOVER_GRACE, WAITS, Grace, leftover_grace, times_waited
 from isolatedunit.system.stacks import ask_for_stacks
 
 START_METHOD = "spawn"
@@ -208,7 +208,7 @@ class SpawnChild:
             self._ended = self._describe_end(exit_code)
             self.sentinel = None
             longest = leftover_grace(self._cleanup_timeout)
-            self._grace = Grace(LEFTOVER_GRACE, longest, lambda: times_waited(self._seen))
+            self._grace = Grace(LEFTOVER_GRACE, longest, lambda: times_waited(self._seen, ready=WAITS))
         orphans = self._orphans()
         if not orphans:
             self.status = ExitStatus(
