@@ -61,11 +61,15 @@ class ReturnedTest(CallsCase):
         def turn(test: TestInstance, data: bytes) -> tuple[bytes, list[str]]:
             return data[::-1], os.listdir(os.path.dirname(test.temporary_directory))
 
+        def carried() -> set[str]:
+            listed = self.value(lambda test: os.listdir(os.path.dirname(test.temporary_directory)))
+            return {name for name in listed if "function" in name or "value" in name}
+
+        before = carried()  # of the tests before this one, which have the same runner
         value, files = self.value(turn, b"ab" * 4_000_000)
         self.assertEqual(value, b"ba" * 4_000_000)
         self.assertEqual([name.partition(".")[2] for name in files if "function" in name], ["function"])
-        listed = self.value(lambda test: os.listdir(os.path.dirname(test.temporary_directory)))
-        self.assertEqual([name for name in listed if "function" in name or "value" in name], [])
+        self.assertLessEqual(carried(), before)
 
     def test_a_large_one_where_no_file_can_be_written(self) -> None:
         def close_the_door(test: TestInstance, data: bytes) -> bytes:

@@ -88,14 +88,10 @@ class OnceTest(FixturesTestCase):
                     self.assertEqual((mine[0], mine[-1]), (f"setUpClass {name}", f"tearDownClass {name}"))
 
     def test_same_as_unittest(self) -> None:
-        for options in (
-            {"parallel_by": "class", "max_concurrent_processes": 3, "track_handles": "on"},
-            {"parallel_by": "test", "max_concurrent_processes": 3},
-        ):
-            with self.subTest(options):
-                told = record("isolatedunit", fork_after="fixtures", **options)
-                self.assertEqual(count(told["calls"]), count(expected()["calls"]))
-                self.assertEqual(told["counts"], expected()["counts"])
+        options = {"parallel_by": "test", "max_concurrent_processes": 3, "track_handles": "on"}
+        told = record("isolatedunit", fork_after="fixtures", **options)
+        self.assertEqual(count(told["calls"]), count(expected()["calls"]))
+        self.assertEqual(told["counts"], expected()["counts"])
 
     def test_all_kinds_of_outcomes(self) -> None:
         """Of tests whose class has fixtures; with unittest's own outcomes for comparison."""

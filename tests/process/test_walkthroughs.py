@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import tempfile
+import unittest
 
 from tests.support.command_line import Completed, environment, run_isolatedunit
 from tests.support.diffs import DoesNotApply, FileDiff, read_diff
 from tests.support.paths import REPOSITORY
-from tests.support.projects import ProjectTestCase
 
 DIFFS = os.path.join("docs", "walkthroughs")
 
@@ -26,33 +28,54 @@ CORE = (
 )
 """What a run promises, whatever starts its processes: outcomes, output, retries, messages, leaks and its own end."""
 
-ZOO = ("zoo_[cfl]*", "zoo_hang.Hang.")
-"""Tests that misbehave, each with what it must be reported as: those that crash, fail in fixtures, leave something
-behind, or hang."""
+ZOO = ("zoo_[cl]*.test_[ces]*", "zoo_hang.Hang.test_[bis]*")
+"""Tests that misbehave, each with what it must be reported as: some that crash, that leave something behind, or that do
+not heed what would end them."""
 
 
-class WalkthroughTestCase(ProjectTestCase):
+def copy_with_bytecode(source: str, copy: str) -> None:
+    """Copy a file, and what was compiled of it, so that nobody compiles the copy: it is as old as the file."""
+    shutil.copy2(source, copy)
+    if source.endswith(".py"):
+        compiled = importlib.util.cache_from_source(source)
+        if os.path.exists(compiled):
+            target = importlib.util.cache_from_source(copy)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copy(compiled, target)
+
+
+class WalkthroughTestCase(unittest.TestCase):
     """Applies a diff to a copy of the project, which is the current directory of what it runs."""
 
     name = ""
+    directory: str
+    files: list[FileDiff]
 
-    def setUp(self) -> None:
-        super().setUp()
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        # resolved, since compiled files are kept by their paths
+        temporary = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(temporary.cleanup)
+        cls.directory = os.path.realpath(temporary.name)
         for folder in ("isolatedunit", "tests", "docs"):
             shutil.copytree(
                 os.path.join(REPOSITORY, folder),
-                os.path.join(self.directory, folder),
+                os.path.join(cls.directory, folder),
                 ignore=shutil.ignore_patterns("__pycache__"),
+                copy_function=copy_with_bytecode,
             )
-        shutil.copy(os.path.join(REPOSITORY, "setup.cfg"), self.directory)
-        path = os.path.join(DIFFS, f"{self.name}.diff")
+        shutil.copy(os.path.join(REPOSITORY, "setup.cfg"), cls.directory)
+        path = os.path.join(DIFFS, f"{cls.name}.diff")
         with open(os.path.join(REPOSITORY, path), encoding="utf-8") as file:
-            self.files = read_diff(file.read())
-        for changed in self.files:
+            cls.files = read_diff(file.read())
+        for changed in cls.files:
             try:
-                changed.apply(self.directory)
+                changed.apply(cls.directory)
             except DoesNotApply as problem:
-                self.fail(f"{path} does not apply any more: {problem}\nCONTRIBUTING.rst says how to renew it.")
+                raise AssertionError(
+                    f"{path} does not apply any more: {problem}\nCONTRIBUTING.rst says how to renew it."
+                ) from None
 
     def code(self) -> list[FileDiff]:
         """What the diff does to the package."""
@@ -83,7 +106,8 @@ class OptionTest(WalkthroughTestCase):
 
     def test_users_find_it(self) -> None:
         self.assertRegex(self.run_copy("--help").output, r"\n  --nice N +lower the priority")
-        self.write("test_it.py", "import unittest\nclass It(unittest.TestCase):\n    def test_it(self): pass\n")
+        with open(os.path.join(self.directory, "test_it.py"), "w", encoding="utf-8") as file:
+            file.write("import unittest\nclass It(unittest.TestCase):\n    def test_it(self): pass\n")
         shown = self.run_copy("config", "--nice", "5", "test_it").output
         self.assertRegex(shown, r"\n  nice +=\ 5 +the command line \(--nice\)\n")
 
@@ -110,11 +134,11 @@ class BackendTest(WalkthroughTestCase):
         folders = {os.path.dirname(one.path) for one in self.files if one.is_new}
         self.assertEqual(folders, {"isolatedunit/backends/toy"})
 
-    def test_it_keeps_to_the_contract(self) -> None:
-        self.check_tests("unit.test_backends.CapabilitiesTest", "unit.test_layers", START_METHODS="toy")
-
     def test_users_find_it(self) -> None:
         self.assertIn("--start-method auto|spawn|forkserver|toy", self.run_copy("--help").output)
+
+    def test_it_keeps_to_the_contract(self) -> None:
+        self.check_tests("unit.test_backends.CapabilitiesTest", "unit.test_layers", START_METHODS="toy")
 
     def test_it_passes_the_core_of_the_tests(self) -> None:
         self.check_tests(*CORE, START_METHODS="toy")
