@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -61,14 +62,16 @@ class ForkedCommandsTest(ProjectTestCase):
         return ran[0], ran[1]
 
     def test_it_is_the_command_that_a_fresh_interpreter_runs(self) -> None:
-        os.mkdir(os.path.join(self.directory, "temporary"))
         temporary = os.path.join(self.directory, "temporary")
-        variables = {"OF_THE_COMMAND": "yes", "PYTHONHASHSEED": "0", "COLUMNS": "70", "TMPDIR": temporary}
-        fresh, forked = self.run_both("-k", "fails", "-k", "environment", **variables)
+        os.mkdir(temporary)
+        variables = {"OF_THE_COMMAND": "yes", "PYTHONHASHSEED": "0", "TMPDIR": temporary}
+        fresh, forked = self.run_both("--keep-scratch", "-k", "fails", "-k", "environment", **variables)
         self.assertEqual((fresh.exit_code, fresh.outcomes()), (forked.exit_code, forked.outcomes()))
         told = [ended.tests()["test_it.It.test_environment"]["stdout"] for ended in (fresh, forked)]
         self.assertIn(" yes 0\n", told[0])
         self.assertEqual(told[0], told[1])
+        kept = [re.findall("are kept in (.*)/", ended.output) for ended in (fresh, forked)]
+        self.assertEqual(kept, [[temporary]] * 2)
         commands = [line for line in fresh.output.splitlines() if "again" in line]
         self.assertEqual(len(commands), 1)
         self.assertEqual(commands, [line for line in forked.output.splitlines() if "again" in line])

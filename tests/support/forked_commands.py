@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -184,7 +185,8 @@ class Server:
         os.chdir(request["directory"])
         os.environ.clear()
         os.environ.update(request["environment"])
-        tempfile.tempdir = None  # trap: it is looked for once
+        tempfile.tempdir = None  # which something that was imported has looked for
+        time.tzset()
         sys.path[0] = os.getcwd()
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
             del sys.modules[name]
