@@ -315,6 +315,7 @@ class AuditHookTest(ProjectTestCase):
 
     def test_at_import(self) -> None:
         self.check("('open', 'compile', 'os.listdir', 'os.scandir')", "RuntimeError(event)", at_import=True, failed=0)
+        self.check("('open', 'os.fork', 'os.listdir')", "SystemExit(event)", at_import=True, failed=0)
 
 
 class SignalsTest(ProjectTestCase):
