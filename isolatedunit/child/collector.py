@@ -242,7 +242,7 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
     announced: list[str] = []
     try:
         _collect(command, reporter, announced)
-    except (CollectionError, OptionError, PreludeFailed) as exception:  # an option that a class overrides, the second
+    except (CollectionError, OptionError, PreludeFailed) as exception:
         reporter.send(TestsCollected, tests=[], last=True, error=str(exception))
     except BaseException as exception:  # user code runs not only in imports; and it may have broken what unittest needs
         culprit = announced[-1] if announced else None

@@ -383,5 +383,5 @@ def _describe(subtest: Any) -> dict[str, str]:
 def _ask(method: Any) -> str:
     try:
         return tracebacks.as_text(method())
-    except Exception as exception:  # the repr of a parameter raised
+    except BaseException as exception:  # the repr of a parameter raised
         return f"<{tracebacks.name_of(type(exception))}>"

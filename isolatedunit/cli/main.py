@@ -106,6 +106,9 @@ def _explain(exception: Exception) -> int:
     if isinstance(exception, OSError) and exception.errno in (errno.EMFILE, errno.ENFILE):
         _print_error(f"{exception.strerror}; raise the limit (ulimit -n).")
         return USAGE
+    if isinstance(exception, FileNotFoundError) and exception.filename is None:  # of os.getcwd()
+        _print_error("the current directory was removed; change to one that exists.")
+        return USAGE
     if isinstance(exception, OSError) and exception.errno in _UNWRITABLE and exception.filename is None:
         if exception.errno != errno.EPIPE:  # as of head, which has read enough
             _print_error(f"standard output cannot be written to: {exception.strerror}")

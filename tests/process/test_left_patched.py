@@ -331,6 +331,14 @@ class AuditHookTest(ProjectTestCase):
                 if "--leaks" in way:
                     self.assertRegex(ended.output, r"test_import\..* looking for that failed \(")
 
+    def test_a_fork_that_a_module_refuses(self) -> None:
+        hook = {"refused": "('open', 'os.fork', 'os.listdir')", "exception": "SystemExit(event)", "at_import": True}
+        self.write("test_fork.py", textwrap.dedent(HOOKED).format(**hook))
+        for way in (*WAYS[:2], ("--leaks", "warn")):
+            with self.subTest(way):
+                ended = self.run_here(*way)
+                self.assertEqual(ended.last_line, "4 passed, 0 failed, 0 skipped", ended.output)
+
 
 class SignalsTest(ProjectTestCase):
     @unittest.skipUnless(hasattr(unittest, "signals") and "forkserver" in START_METHODS, "Linux and the like only")

@@ -101,6 +101,14 @@ SHY = """
         def test_it(self):
             raise ShyClass
 
+    class Parameter(unittest.TestCase):
+        def __repr__(self):
+            raise SystemExit
+
+        def test_it(self):
+            with self.subTest(shy=self):
+                self.fail("of its own")
+
     class Shallow(unittest.TestCase):
         @classmethod
         def setUpClass(cls):
@@ -229,6 +237,7 @@ class OneVerdictTest(ProjectTestCase):
             "test_it.Cleanup.test_it": "passed",
             "tearDownClass (test_it.Cleanup)": "error",
             "test_it.Expected.test_it": "expectedFailure",
+            "test_it.Parameter.test_it": "failed",
             "test_it.Shallow.test_it": "skipped",
         }
         for isolation in ("test", "class"):

@@ -109,3 +109,11 @@ class MakePrestartTest(unittest.TestCase):
             self.assertEqual(os.listdir(temporary), [])
         self.assertEqual(ended.exit_code, 2, ended.output)
         self.assertRegex(ended.output, r"^isolatedunit: [^\n]*Too many open files[^\n]*\n$")
+
+    @unittest.skipUnless(IS_LEAN, "the current directory cannot be removed here")
+    def test_a_current_directory_that_was_removed(self) -> None:
+        program = "import os, sys; os.rmdir(os.getcwd()); "
+        program += "from isolatedunit.cli.main import main; sys.exit(main(['test_wire']))"
+        ended = run_python("-c", program, cwd=tempfile.mkdtemp())
+        told = "isolatedunit: the current directory was removed; change to one that exists.\n"
+        self.assertEqual((ended.output, ended.exit_code), (told, 2))
