@@ -26,7 +26,7 @@ from isolatedunit.engine.run import Run
 from isolatedunit.engine.service import Service
 from isolatedunit.errors import IsolatedUnitError, RunnerClosed
 from isolatedunit.model.events import AttemptStarted, Event, Listener, ProgressMade, TestFinished
-from isolatedunit.model.results import PlannedTest
+from isolatedunit.model.results import PlannedTest, TestReport
 
 
 @dataclass
@@ -164,7 +164,14 @@ class _Bridge:
         elif isinstance(event, TestFinished) and event.report.planned is not None:
             call = self._state.calls.pop(event.report.planned.number, None)
             if call is not None:
-                call.future.settle(IsolatedTestResult.of(event.report, call.future.attempt_id))
+                call.future.settle(_result_of(event.report, call.future.attempt_id))
+
+
+def _result_of(report: TestReport, attempt_id: str) -> IsolatedTestResult[Any] | BaseException:
+    try:
+        return IsolatedTestResult.of(report, attempt_id)
+    except Exception as exception:  # trap: raised here, it would end all other calls, and this one would never be done
+        return exception
 
 
 def _serve(state: _State) -> None:

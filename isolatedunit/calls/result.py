@@ -197,8 +197,7 @@ class IsolatedTestResult(Generic[T_co]):
     @classmethod
     def of(cls, report: TestReport, attempt_id: str) -> IsolatedTestResult[Any]:
         """Make the result of a call from its *report*."""
-        attempt = report.attempts[-1] if report.attempts else None
-        facts: dict[str, Any] = {"duration": report.duration} if attempt is None else asdict(attempt)
+        attempt: Any = report.attempts[-1] if report.attempts else None
         passed = report.outcome == "passed"
         note = report.worst_note
         return cls(
@@ -214,15 +213,15 @@ class IsolatedTestResult(Generic[T_co]):
             message=None if passed else report.message or None,
             returned=report.returned if passed else None,
             raised=None if passed else report.raised,
-            duration=facts["duration"],
-            exit_code=facts.get("exit_code"),
-            signal=facts.get("signal"),
-            process_id=facts.get("process_id"),
-            spawn_time=facts.get("spawn_time"),
-            cleanup_time=facts.get("cleanup_time"),
-            cpu_time=facts.get("cpu_time"),
-            memory_usage=MemoryUsage(**facts.get("memory_usage", {})),
-            handle_stats=handles_of(facts.get("handle_stats", {})),
+            duration=getattr(attempt, "duration", report.duration),
+            exit_code=getattr(attempt, "exit_code", None),
+            signal=getattr(attempt, "signal", None),
+            process_id=getattr(attempt, "process_id", None),
+            spawn_time=getattr(attempt, "spawn_time", None),
+            cleanup_time=getattr(attempt, "cleanup_time", None),
+            cpu_time=getattr(attempt, "cpu_time", None),
+            memory_usage=MemoryUsage(**getattr(attempt, "memory_usage", {})),
+            handle_stats=handles_of(getattr(attempt, "handle_stats", {})),
         )
 
 

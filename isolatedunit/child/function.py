@@ -116,7 +116,6 @@ def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> A
         attempt_id=command.attempt,
         temporary_directory=directory,
     )
-    os.makedirs(directory, mode=0o700, exist_ok=True)
     try:
         if sdk_options is not None:
             reporter.hold(CallNoted, session=vars(instance.sdk.session).copy())

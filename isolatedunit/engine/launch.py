@@ -95,7 +95,7 @@ class Launcher:
             if call_files is not None:
                 call_files.conclude(attempt.evidence)
             settle(running)
-            if directory is not None and not attempt.options.keep_scratch:
+            if directory is not None and not attempt.options.keep_scratch and os.path.lexists(directory):
                 processes.remove_tree(directory)
             if group is not None:
                 group.remove()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ class TestInstance:
     *sdk* is the `TestSDK`. If no ``test_sdk_options`` were given, it is one with a mock that answers every prompt,
     made when it is first asked for. *session_id* is the id of the SDK's session, or else an id unique to this call.
     *handle_tracker* closes the handles given to it when the function has ended. *ipc* connects to the runner.
-    *temporary_directory* belongs to this call and is removed after it.
+    *temporary_directory* belongs to this call, is made when it is first asked for, and is removed after the call.
 
     The first three can be unpacked, ``sdk, session_id, handle_tracker = test``, and each is an item: ``test["sdk"]``.
     """
@@ -45,7 +46,13 @@ class TestInstance:
         self.handle_tracker = handle_tracker
         self.ipc = ipc
         self.attempt_id = attempt_id
-        self.temporary_directory = temporary_directory
+        self._temporary_directory = temporary_directory
+
+    @property
+    def temporary_directory(self) -> str:
+        """A directory of this call's own, which is made when it is first asked for, and removed after the call."""
+        os.makedirs(self._temporary_directory, mode=0o700, exist_ok=True)
+        return self._temporary_directory
 
     @property
     def sdk(self) -> TestSDK:

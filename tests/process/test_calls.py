@@ -268,6 +268,14 @@ class CannotBeCarriedTest(CallsCase):
 
 
 class ExecutorTest(CallsCase):
+    def test_a_result_that_cannot_be_made_costs_its_own_call(self) -> None:
+        with (
+            mock.patch("isolatedunit.calls.pool.IsolatedTestResult.of", side_effect=ValueError("odd")),
+            self.assertRaisesRegex(ValueError, "odd"),
+        ):
+            self.runner.submit(of_a_module).result(timeout=PATIENCE)
+        self.assertEqual(self.value(lambda test: 1), 1)
+
     def test_more_calls_than_slots(self) -> None:
         futures = [self.runner.submit(lambda test, number: number * number, (number,)) for number in range(10)]
         self.assertEqual([future.result().test_results for future in futures], [n * n for n in range(10)])

@@ -33,7 +33,7 @@ from isolatedunit.engine.attempt.stimuli import (
 )
 from isolatedunit.errors import InvalidTransition
 from isolatedunit.model.events import ChildUnresponsive, TestSlow
-from isolatedunit.model.results import ExitStatus, PlannedTest
+from isolatedunit.model.results import ExitStatus, PlannedTest, worst_outcome
 from isolatedunit.model.usage import Condition
 from isolatedunit.protocol.messages import (
     ChildFailed,
@@ -244,6 +244,21 @@ class TimeTest(unittest.TestCase):
         self.assertIsNotNone(failure)
         self.assertIn("within 5 s", failure.text if failure else "")
         self.assertEqual(len(attempt.conclusion.remaining), 1)
+
+    def test_a_child_that_is_ready_when_it_is_being_terminated_is_not_tried_again(self) -> None:
+        """It may have run its test before the signal reached it, which a second child would do again."""
+        for more, expected in (
+            ((started(), finished(), RECEIPT, EXITED), ("passed", None)),
+            ((started(), finished(), RECEIPT, ChildExited(ExitStatus(signal="SIGTERM"))), ("passed", None)),
+            ((started(), ChildExited(ExitStatus(signal="SIGTERM"))), ("error", "spawn")),
+        ):
+            attempt = make(spawn_timeout=5.0)
+            drive(attempt, SlotGranted(), DeadlinePassed(), Examined(None), step=5.0)
+            drive(attempt, READY, *more, at=16.0)
+            self.assertIsNone(attempt.conclusion.spawn_failure)
+            self.assertEqual(attempt.conclusion.remaining, [])
+            ((_, record),) = attempt.conclusion.settled
+            self.assertEqual((worst_outcome(record.notes, succeeded=record.succeeded), record.cause), expected)
 
     def test_on_a_busy_machine_a_sign_of_life_takes_longer_once(self) -> None:
         attempt = make(spawn_timeout=5.0)

@@ -41,7 +41,7 @@ class Evidence:
             "_only_fixture",
             "_noted",
         ),
-        *("_characters", "importing", "_ended_by_itself"),
+        *("_characters", "importing", "_ended_by_itself", "_late"),
     )
 
     def __init__(self, tests: Sequence[PlannedTest]) -> None:
@@ -65,6 +65,7 @@ class Evidence:
         self._only_fixture: str | None = None
         self._noted = self._characters = 0
         self._ended_by_itself = False
+        self._late = ""
 
     def expect(self, fixture: str) -> None:
         """The child runs only this fixture."""
@@ -149,9 +150,22 @@ class Evidence:
         if self.cause is None:
             self.cause, self.cause_text = cause, text
 
+    def note_call(self, report: CallNoted) -> None:
+        """A fact about a call."""
+        self.returned = report.pickled or self.returned
+        self.saved = self.saved if report.saved is None else report.saved
+        self.raised = report.raised or self.raised
+        self.session = report.session or self.session
+
+    def note_late(self, text: str) -> None:
+        """The child was ready only when it was being terminated: *text* is why it ends, unless it comes to its end."""
+        self.cause, self.cause_text, self._late = None, "", text
+
     def note_end(self, exited: ChildExited, *, by_itself: bool = False) -> None:
         """The child is gone, *by_itself* if nobody ended it; what it left running was ended."""
-        self._ended_by_itself = by_itself
+        if self._late and self.receipt is None:
+            self.blame("spawn", self._late)
+        self._ended_by_itself = by_itself and not self._late
         self.status, self.stacks = exited.status, exited.stacks
         self.leftovers.note_end(exited.status)
 

@@ -190,6 +190,13 @@ class Attempt:
         self._begin(now, 0)
         return [Announce(events.ChildStarted(now, self.id, report.pid, self.ready_at - self.spawned_at))]
 
+    def _ready_late(self, report: ChildReady, now: float) -> list[Action]:
+        if self._spawn_failure is None:
+            return []
+        self._spawn_failure = None  # trap: it may run its test before the signal comes, and a second one would again
+        self.evidence.note_late(f"{self.evidence.cause_text}, and was terminated when it did.")
+        return self._child_ready(report, now)
+
     def _died_unborn(self, exited: ChildExited, now: float) -> list[Action]:
         self._note_end(exited)
         if self.options.enable_ipc:
@@ -377,9 +384,8 @@ class Attempt:
         return self._climb(now, [(Terminate(), self.options.terminate_grace)])
 
     def _cancel(self, request: CancelRequested, now: float) -> list[Action]:
-        return self._end_because(
-            "cancelled", f"{self.evidence.subject} was terminated: {request.reason}.", now, force=request.force
-        )
+        text = f"{self.evidence.subject} was terminated: {request.reason}."
+        return self._end_because("cancelled", text, now, force=request.force)
 
     def _cancel_queued(self, _: CancelRequested, now: float) -> list[Action]:
         self.evidence.blame("cancelled", "")
@@ -421,8 +427,7 @@ class Attempt:
 
     def _note_end(self, exited: ChildExited) -> None:
         self.evidence.note_end(exited, by_itself=self.state is State.EXITING)
-        if self.peak_rss is None:
-            self.peak_rss = exited.status.peak_rss
+        self.peak_rss = self.peak_rss or exited.status.peak_rss
         if self.cause == "timeout":
             silent_for = self._looks[0].at - self._deadlines.heard_at if self._looks else 0.0
             diagnosis = diagnose(self._looks, silent_for, self.options.heartbeat_interval)
@@ -493,6 +498,7 @@ _HANDLERS: dict[State, dict[type, _Handler]] = {
     },
     State.EXITING: {**_ENDING, DeadlinePassed: Attempt._exiting_deadline},
     State.TERMINATING: _ENDING
-    | {Examined: Attempt._examined, OutcomeNoted: Attempt._late_note, DeadlinePassed: Attempt._next_rung},
+    | {Examined: Attempt._examined, OutcomeNoted: Attempt._late_note, DeadlinePassed: Attempt._next_rung}
+    | {ChildReady: Attempt._ready_late},
     State.DONE: {},
 }
