@@ -136,6 +136,27 @@ class Sharing(unittest.TestCase):
     test_b = test_a
 """
 
+WITHOUT_RIGHTS = """
+import ctypes, os, sys
+
+ctypes.CDLL(None).prctl(24, 21, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_SYS_ADMIN: an ordinary user has not got that anyway
+os.execv(sys.executable, [sys.executable, "-m", "isolatedunit", *sys.argv[1:]])
+"""
+
+RIGHTS = """
+import os, unittest
+
+class Rights(unittest.TestCase):
+    def test_none_is_left(self):
+        with open("/proc/self/status") as file:
+            rights = [line.split()[1] for line in file if line.startswith("CapEff:")]
+        self.assertEqual([int(one, 16) for one in rights], [0])
+        open("/tmp/unreadable", "x").close()
+        os.chmod("/tmp/unreadable", 0)
+        with self.assertRaises(PermissionError):
+            open("/tmp/unreadable")
+"""
+
 FORBIDDING = """
 import ctypes, os, sys
 
@@ -194,10 +215,19 @@ class NamespacesTest(ProjectTestCase):
         wait_until(lambda: not processes_with(VARIABLE, mark), "the end of all processes")
         wait_until(lambda: not os.listdir(scratch), "the end of the run's files")
 
+    def test_a_user_without_rights_has_them_in_a_user_namespace_and_no_test_has_them(self) -> None:
+        self.write("apart.py", WITHOUT_RIGHTS)
+        self.write("test_meeting.py", MEETING)
+        self.write("test_rights.py", RIGHTS)
+        ended = self.run_apart(*NAMESPACES, "--sandbox-network", "private", "--parallel-by", "test", "-j", "2")
+        if ended.exit_code == 2 and "the system refuses it" in ended.output:
+            self.skipTest(ended.output)
+        self.assertEqual((ended.exit_code, ended.last_line), (0, "3 passed, 0 failed, 0 skipped"), ended.output)
+
     def test_one_sentence_says_that_the_system_refuses_and_what_allows_it(self) -> None:
         self.write("apart.py", FORBIDDING)
         self.write("test_one.py", "import unittest\nclass One(unittest.TestCase):\n    def test_one(self): pass\n")
-        refused = self.run_apart("--sandbox", "namespaces")
+        refused = self.run_apart(*NAMESPACES, "test_one")
         if refused.exit_code == 77:
             self.skipTest("no user namespace can be made here")
         self.assertEqual(refused.exit_code, 2, refused.output)
@@ -206,11 +236,11 @@ class NamespacesTest(ProjectTestCase):
             r"\Aisolatedunit: --sandbox namespaces: the system refuses it \(unshare: .+\); allow it with: sysctl "
             r"user.max_user_namespaces=10000, or use --sandbox none\.\n\Z",
         )
-        fallen_back = self.run_apart("--sandbox", "auto")
+        fallen_back = self.run_apart("--sandbox", "auto", "test_one")
         self.assertEqual(fallen_back.exit_code, 0, fallen_back.output)
         self.assertIn("the tests run without a sandbox: the system refuses it", fallen_back.output)
         self.assertIn("1 passed", fallen_back.output)
 
     def run_apart(self, *arguments: str) -> Completed:
-        """Run isolatedunit in the project, in a user namespace that allows no other namespaces in it."""
-        return run_python("apart.py", *arguments, "test_one", cwd=self.directory, env=environment())
+        """Run isolatedunit in the project as ``apart.py`` does."""
+        return run_python("apart.py", *arguments, cwd=self.directory, env=environment())
