@@ -9,7 +9,6 @@ import struct
 from typing import Any, NamedTuple
 
 import multiprocess
-from multiprocess.connection import Connection
 
 from isolatedunit.backends.lean_start import IS_LEAN
 from isolatedunit.protocol.channel import READ_SIZE, Channel, to_frame
@@ -88,24 +87,34 @@ def open_template_connection() -> tuple[TemplateConnection, TheirEnd]:
     Raises `OSError`. The runner's end has to exist before anybody may write to the other: it asks the kernel to say who
     writes, and the kernel says that only of what is written afterwards.
     """
-    ours, theirs = multiprocess.Pipe()
+    ours, theirs = socket.socketpair()
     return TemplateConnection(ours), TheirEnd(theirs, theirs)
 
 
 class TemplateConnection(Channel):
     """The runner's end of a template's Connection: sends descriptors with commands, and knows who is at the other end.
 
-    Only a socket can do that.
+    Only a *socket* can do that.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection, connection)
+    def __init__(self, end: socket.socket) -> None:
+        super().__init__(end, end)
+        end.setblocking(False)  # as the base class has it; but the object has to know, too
+        self._socket = end
         self._sender: int | None = None
         self._names_sender = hasattr(socket, "SO_PASSCRED")
         if self._names_sender:
-            end = self._as_socket()
             end.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-            end.detach()
+
+    def __del__(self) -> None:
+        self._socket.close()  # or Python would warn of it
+
+    def fileno(self) -> int:
+        """The descriptor to wait for; raises `OSError` once it is closed."""
+        number = self._socket.fileno()
+        if number < 0:
+            raise OSError("this end of the socket is closed")
+        return number
 
     def sender(self, reported: int) -> int | None:
         """The process to which a signal may go that is meant for the template, which reports that it is *reported*.
@@ -119,16 +128,15 @@ class TemplateConnection(Channel):
         """Send a command, and descriptors for the template to keep; raises `OSError` if the template is gone."""
         data = to_frame(encode(command))
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
-        end = self._as_socket()
-        try:
-            sent = end.sendmsg([data], rights)
-            if sent < len(data):
-                # Not one of the usual commands, for which there is always room: it must be `Prepare` with a command
-                # line of thousands of names, and its interpreter reads it as soon as it has started.
-                end.settimeout(_READ_TIMEOUT)
-                end.sendall(data[sent:])
-        finally:
-            end.detach()
+        sent = self._socket.sendmsg([data], rights)
+        if sent < len(data):
+            # Not one of the usual commands, for which there is always room: it must be `Prepare` with a command
+            # line of thousands of names, and its interpreter reads it as soon as it has started.
+            self._socket.settimeout(_READ_TIMEOUT)
+            try:
+                self._socket.sendall(data[sent:])
+            finally:
+                self._socket.setblocking(False)
 
     @property
     def is_closed(self) -> bool:
@@ -136,18 +144,11 @@ class TemplateConnection(Channel):
         self.receive_rest()
         return self.ended
 
-    def _as_socket(self) -> socket.socket:
-        """The descriptor as a socket, for one call: it has to be detached, since it is the Connection's to close."""
-        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, self.fileno())
-
     def _read(self) -> bytes:
+        descriptor = self.fileno()
         if self._sender is not None or not self._names_sender:
-            return os.read(self.fileno(), READ_SIZE)
-        end = self._as_socket()
-        try:
-            data, ancillary, _, _ = end.recvmsg(READ_SIZE, socket.CMSG_SPACE(_CREDENTIALS.size))
-        finally:
-            end.detach()
+            return os.read(descriptor, READ_SIZE)
+        data, ancillary, _, _ = self._socket.recvmsg(READ_SIZE, socket.CMSG_SPACE(_CREDENTIALS.size))
         for level, kind, credentials in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and len(credentials) == _CREDENTIALS.size:
                 self._sender = _CREDENTIALS.unpack(credentials)[0]

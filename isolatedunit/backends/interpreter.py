@@ -11,6 +11,7 @@ Where there is no ``os.posix_spawn``, as on Windows, interpreters are started in
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 
 import multiprocess
 from multiprocess import context, spawn, util
-from multiprocess.connection import Connection, wait
+from multiprocess.connection import wait
 
 from isolatedunit.backends.connections import TemplateConnection, TheirEnd, open_channel, open_template_connection
 from isolatedunit.backends.contract import Setting
@@ -171,7 +172,7 @@ def adopt(process_id: int, descriptor: int) -> tuple[Any, TemplateConnection]:
     """
     process = LeanProcess((-1, -1), "template", {}, {}, process_id)
     process.start()
-    return process, TemplateConnection(Connection(descriptor))
+    return process, TemplateConnection(socket.socket(fileno=descriptor))
 
 
 def prepare(

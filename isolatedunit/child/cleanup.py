@@ -179,11 +179,6 @@ def peak_rss() -> int | None:
     return None
 
 
-def is_clean() -> bool:
-    """Whether no other thread runs here, and no exit function is registered."""
-    return _thread._count() == 0 and atexit._ncallbacks() == 0
-
-
 def what_a_fork_loses() -> str | None:
     """Say what this process has that a fork of it would lack; None if there is nothing."""
     take_hold()

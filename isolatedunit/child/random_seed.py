@@ -17,7 +17,8 @@ _MOST_BLOCKS = 64
 """How many times 624 numbers may have been drawn from a generator that nobody is taken to have seeded."""
 
 _unseeded: tuple[int, ...] | None = None
-_seeded: Any = None
+seeded: Any = None
+"""The state that the template's modules left, if they had set a seed."""
 
 
 class _Finder:
@@ -56,27 +57,26 @@ def watch() -> None:
     """Begin to watch for a seed, before code of the user's is run in this template."""
     if "random" not in sys.modules:
         sys.meta_path.insert(0, _finder)
-    elif _seeded is None:
+    elif seeded is None:
         _note_unseeded()
 
 
 def look() -> None:
     """That code has run: note the state that its forks shall have, if it has set a seed."""
-    global _seeded
+    global seeded
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
     state = _state()
-    if state is not None and (_seeded is not None or not _is_drawn_only(state[1][:-1])):
-        _seeded = state
+    if state is not None and (seeded is not None or not _is_drawn_only(state[1][:-1])):
+        seeded = state
 
 
 def restore() -> None:
-    """In a fork: put back the state that the template's modules left, if they had set a seed."""
-    if _seeded is not None:
-        try:
-            sys.modules["random"]._inst.setstate(_seeded)
-        except Exception:  # a module has replaced it
-            return
+    """In a fork: put back the state that the template's modules left, which had set a seed."""
+    try:
+        sys.modules["random"]._inst.setstate(seeded)
+    except Exception:  # a module has replaced it
+        return
 
 
 def _note_unseeded() -> None:

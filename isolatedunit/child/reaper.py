@@ -24,27 +24,29 @@ _pidfd_open, _make_poll = getattr(os, "pidfd_open", None), getattr(select, "poll
 
 
 _SIGCHLD = getattr(_signal, "SIGCHLD", None)
-_for_tests: Any = _signal.SIG_DFL
+for_tests: Any = None
+"""What tests find SIGCHLD set as; None if that is what it is in the template."""
 
 
-def take_sigchld(for_tests: Any = None) -> None:
+def take_sigchld(wanted: Any = None) -> None:
     """Have SIGCHLD do nothing in this template, which has to learn how its children end.
 
-    Ignored, or with a handler that reaps whatever has ended, it would not. Tests find it set as *for_tests* says, or
-    else as it is now.
+    Ignored, or with a handler that reaps whatever has ended, it would not. Tests find it set as *wanted*, or else as
+    it is now.
     """
-    global _for_tests
+    global for_tests
     if _SIGCHLD is not None:
         found = _signal.getsignal(_SIGCHLD)
-        _for_tests = found if for_tests is None else for_tests
+        wanted = found if wanted is None else wanted
+        for_tests = None if wanted == _signal.SIG_DFL else wanted
         if found not in (_signal.SIG_DFL, None):  # None: it is handled by what is not Python's, and stays so
             _signal.signal(_SIGCHLD, _signal.SIG_DFL)
 
 
 def give_sigchld() -> None:
     """Set SIGCHLD as the user's code, which runs next in this process, is to find it."""
-    if _for_tests not in (_signal.SIG_DFL, None):
-        _signal.signal(_SIGCHLD, _for_tests)
+    if for_tests is not None:
+        _signal.signal(_SIGCHLD, for_tests)
 
 
 class RunnerGone(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import _warnings
 import atexit
 import os
@@ -40,6 +41,10 @@ _filtered: str | None = None
 """The category of the warning filters that are in force; None if they have to be set again."""
 
 
+_shown: int | None = None
+"""The slot that the environment says; None if it has to be looked up again."""
+
+
 def take_settings(pipe: PipeEnd, settings: ChildSettings, reporter: Reporter) -> None:
     """Send reports, and heartbeats, in the way that the settings ask for."""
     pipe.receipt = settings.receipt
@@ -52,7 +57,10 @@ def take_settings(pipe: PipeEnd, settings: ChildSettings, reporter: Reporter) ->
 
 def show_slot(slot: int) -> None:
     """Have the environment say which slot this process has; a template does it before it forks, if it can."""
-    number = str(slot) if slot else None
+    global _shown
+    if slot == _shown:
+        return
+    _shown, number = slot, str(slot) if slot else None
     if os.environ.get(SLOT_VARIABLE) == number:
         return
     if number is None:
@@ -76,8 +84,9 @@ def finish(
     """
     clean, peak, failure = False, None, None
     try:
-        save_lines()
-        clean = cleanup.is_clean()
+        if _save_lines is not None:  # not by a call: each function that a fork calls is two pages more that are copied
+            _save_lines()
+        clean = _thread._count() == 0 and atexit._ncallbacks() == 0  # no other thread, and no exit function
         peak = cleanup.peak_rss() if spawned else None
     except BaseException as exception:
         failure = exception
@@ -214,9 +223,9 @@ def filter_warnings_once(category: str | None) -> None:
 
 
 def note_import() -> None:
-    """In a template: user code has run, which may have changed warning filters or opened something."""
-    global _filtered
-    _filtered = None
+    """In a template: user code has run, which may have changed warning filters or the environment, or opened files."""
+    global _filtered, _shown
+    _filtered = _shown = None
     cleanup.note_import()
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import builtins
 import os
 import sys
+from _operator import attrgetter
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import FunctionType, ModuleType
 
@@ -69,12 +70,12 @@ class _State(ModuleType):
         setattr(vars(self)["__held__"], name, value)
 
 
-def _live(name: str) -> property:
-    return property(lambda state: getattr(vars(state)["__held__"], name))
-
-
-# properties, since each child would pay for the exception that comes before a call of `__getattr__`
-_STATES = {module: type("_State", (_State,), {name: _live(name) for name in names}) for module, names in LIVE.items()}
+# properties, since each child would pay for the exception that comes before a call of `__getattr__`; and none with a
+# function of Python's, for whose code and frame it would pay, too
+_STATES = {
+    module: type("_State", (_State,), {name: property(attrgetter(f"__held__.{name}")) for name in names})
+    for module, names in LIVE.items()
+}
 
 
 def _hold(module: ModuleType, own_builtins: dict[str, Any], borrowed: list[tuple[dict[str, Any], str]]) -> ModuleType:

@@ -29,6 +29,7 @@ from isolatedunit.child import (
     import_prefix,
     preludes,
     random_seed,
+    reaper,
     receipt,
     streams,
     worker,
@@ -242,7 +243,8 @@ class Template:
             self._socket.close()
         if has_exit_functions:
             receipt.discard_inherited_exit_functions()
-        random_seed.restore()
+        if random_seed.seeded is not None:
+            random_seed.restore()
         return 0
 
     def _fork_child(self, command: ForkChild) -> None:
@@ -271,7 +273,8 @@ class Template:
                 os.setpgid(0, 0)
                 channel.current = pipe
                 processes.die_with_parent(this)
-                give_sigchld()
+                if reaper.for_tests is not None:
+                    give_sigchld()
                 if own is not None:
                     self._become_fixture_process(work, pipe, own)  # type: ignore[arg-type]
                 worker.execute(

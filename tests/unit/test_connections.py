@@ -10,7 +10,7 @@ from unittest import mock
 
 from isolatedunit.backends import connections
 from isolatedunit.backends.connections import open_channel, open_template_connection
-from isolatedunit.protocol.channel import PipeEnd
+from isolatedunit.protocol.channel import PipeEnd, to_frame
 from isolatedunit.protocol.messages import ChildReady, Exit, Prepare, encode
 
 NAMES = [f"test_module.Class.test_{number}" for number in range(50_000)]
@@ -72,7 +72,7 @@ class TemplateTest(unittest.TestCase):
         connection, theirs = open_template_connection()
         self.addCleanup(connection.close)
         self.addCleanup(theirs.close)
-        theirs.writer.send_bytes(encode(ChildReady(attempt="run/0#1", pid=1)))
+        theirs.writer.send(to_frame(encode(ChildReady(attempt="run/0#1", pid=1))))
         (report,) = connection.receive()
         self.assertEqual(report.pid, 1)
         if connection.sender(1) == 1:

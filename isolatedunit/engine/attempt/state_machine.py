@@ -44,7 +44,7 @@ from isolatedunit.engine.attempt.stimuli import (
     Stimulus,
     Terminate,
 )
-from isolatedunit.engine.attempt.story import LONGEST, WEIGHTY, Story, format_story, shorten
+from isolatedunit.engine.attempt.story import WEIGHTY, begin_story, format_story
 from isolatedunit.errors import InvalidTransition
 from isolatedunit.model import events
 from isolatedunit.model.moments import NEVER
@@ -102,7 +102,7 @@ class Attempt:
         self.options = options
         self.state = State.QUEUED
         self.deadline = NEVER
-        self.story: Story = []
+        self.story = begin_story()
         self.evidence = Evidence(tests)
         self.conclusion = _NOT_YET
         self.collected: list[TestsCollected] = []
@@ -137,10 +137,7 @@ class Attempt:
     def handle(self, stimulus: Stimulus, now: float) -> list[Action]:
         """The actions that follow from *stimulus*; raises `InvalidTransition` for one that cannot happen now."""
         kind = type(stimulus)
-        story = self.story
-        story.append((now, self.state, kind if kind in WEIGHTY else stimulus))
-        if len(story) > LONGEST:
-            shorten(story)
+        self.story.append((now, self.state, kind if kind in WEIGHTY else stimulus))
         handler = _HANDLERS[self.state].get(kind)
         if handler is not None:
             return handler(self, stimulus, now)

@@ -5,6 +5,7 @@ The idea is that of dask.distributed's worker, whose tasks keep one, too.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from isolatedunit.engine.attempt.stimuli import State
@@ -16,12 +17,12 @@ LONGEST = 100
 WEIGHTY = frozenset((CallNoted, Requested, TestsCollected, ValueReported))
 """Of these, which may be large, only the names are kept."""
 
-Story = list[tuple[float, State, Any]]
+Story = deque[tuple[float, State, Any]]
 
 
-def shorten(story: Story) -> None:
-    """Forget the first half."""
-    del story[: LONGEST // 2]
+def begin_story() -> Story:
+    """A story without any stimuli; of more than `LONGEST` it forgets the first."""
+    return deque(maxlen=LONGEST)
 
 
 def format_story(story: Story) -> list[str]:
