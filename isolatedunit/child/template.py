@@ -269,24 +269,7 @@ class Template:
         this = os.getpid()
         process_id = self._fork(collects_garbage=self._collects_garbage, keeps_socket=own is not None)
         if not process_id:
-            try:
-                os.setpgid(0, 0)
-                channel.current = pipe
-                processes.die_with_parent(this)
-                if reaper.for_tests is not None:
-                    give_sigchld()
-                if own is not None:
-                    self._become_fixture_process(work, pipe, own)  # type: ignore[arg-type]
-                worker.execute(
-                    pipe,
-                    work,
-                    finder=self._finder,
-                    fixture_snapshot=self._fixture_snapshot,
-                    prepared=prepared,
-                    spawned=False,
-                )
-            finally:
-                os._exit(1)
+            self._be_child(this, pipe, work, prepared, own)
         # do little until the child has ended: each page touched while it lives is copied
         streams.close(pipe.reader, pipe.writer, own)
         self._await_child(command.attempt, process_id, work.settings.cleanup_timeout)
@@ -295,6 +278,22 @@ class Template:
         heartbeat.disarm_heartbeat()
         if self._warmth is not None and self._warmth.hear(work, command.home):
             self._warmth = None  # it has asked enough
+
+    def _be_child(
+        self, template: int, pipe: PipeEnd, work: Work, prepared: Prepared | None, own: int | None
+    ) -> NoReturn:
+        try:
+            os.setpgid(0, 0)
+            channel.current = pipe
+            processes.die_with_parent(template)
+            if reaper.for_tests is not None:
+                give_sigchld()
+            if own is not None:
+                self._become_fixture_process(work, pipe, own)  # type: ignore[arg-type]
+            snapshot = self._fixture_snapshot
+            worker.execute(pipe, work, finder=self._finder, fixture_snapshot=snapshot, prepared=prepared, spawned=False)
+        finally:
+            os._exit(1)
 
     def _take_pipe(self) -> PipeEnd:
         """The end of the next child's Connections, which has come with the command."""
@@ -458,7 +457,7 @@ class Template:
             for source in command.sources:
                 self._tried.add(repr(source))
                 self._finder.load(source)
-            _preload_sdks(command.home or {})
+            preludes.preload_sdks(command.home or {})
         except BaseException:
             self._has_loaded_all = False  # the child meets it again and reports it as its test's error
         random_seed.look()
@@ -492,12 +491,3 @@ def _collect_new_garbage() -> None:
     """Collect what has become garbage since ``gc.freeze``; looking at older objects would copy their pages."""
     gc.collect()
     gc.unfreeze()
-
-
-def _preload_sdks(home: dict[str, Any]) -> None:
-    """Prepare for the SDKs that tests or calls name in their options, and need not import themselves."""
-    preloading = sys.modules.get("isolatedunit.sdk.preloading")
-    if preloading is not None:
-        preloading.preload_noted()
-        if "sdk" in home:
-            preloading.preload(*home["sdk"])

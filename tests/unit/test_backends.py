@@ -101,7 +101,7 @@ def _is_about_phases_or_causes(node: ast.AST) -> bool:
     if isinstance(node, ast.Subscript):
         return getattr(node.value, "id", "") == "phases"
     if isinstance(node, ast.Call):
-        return getattr(node.func, "attr", "") == "_end_because"
+        return getattr(node.func, "attr", "") in ("_end_because", "blame")
     named = [getattr(node, "target", None), *getattr(node, "targets", ())]
     words = {getattr(node, "arg", None), *(getattr(one, "id", None) for one in named)}
     return bool(words & {"cause", "phase", "phases"})

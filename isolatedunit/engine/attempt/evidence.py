@@ -150,13 +150,6 @@ class Evidence:
         if self.cause is None:
             self.cause, self.cause_text = cause, text
 
-    def note_call(self, report: CallNoted) -> None:
-        """A fact about a call."""
-        self.returned = report.pickled or self.returned
-        self.saved = self.saved if report.saved is None else report.saved
-        self.raised = report.raised or self.raised
-        self.session = report.session or self.session
-
     def note_late(self, text: str) -> None:
         """The child was ready only when it was being terminated: *text* is why it ends, unless it comes to its end."""
         self.cause, self.cause_text, self._late = None, "", text

@@ -325,11 +325,8 @@ class Attempt:
             return []
         return self._end_because("ipc", f"The child sent an unexpected report: {report!r}", now)
 
-    def _protocol_broken(self, broken: ProtocolBroken, now: float) -> list[Action]:
-        return self._end_because("ipc", broken.text, now)
-
-    def _limit_exceeded(self, limit: LimitExceeded, now: float) -> list[Action]:
-        return self._end_because(limit.cause, limit.text, now)
+    def _offended(self, offence: ProtocolBroken | LimitExceeded, now: float) -> list[Action]:
+        return self._end_because(offence.cause, offence.text, now)
 
     def _running_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
         actions: list[Action] = []
@@ -447,8 +444,8 @@ _DECIDED = (State.EXITING, State.TERMINATING, State.DONE)
 _Handler = Callable[[Attempt, Any, float], list[Action]]
 _WITH_A_CHILD: dict[type, _Handler] = {
     ChildFailed: Attempt._child_failed,
-    ProtocolBroken: Attempt._protocol_broken,
-    LimitExceeded: Attempt._limit_exceeded,
+    ProtocolBroken: Attempt._offended,
+    LimitExceeded: Attempt._offended,
     CancelRequested: Attempt._cancel,
 }
 _ENDING: dict[type, _Handler] = {

@@ -73,6 +73,7 @@ class ProtocolBroken:
     """The child sent something that is no message, or the runner itself failed at dealing with the child."""
 
     text: str
+    cause: str = "ipc"
 
 
 @record()
