@@ -12,6 +12,7 @@ from isolatedunit.errors import PreludeFailed
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 __unittest = True  # leaves this module's frames out of tracebacks
 
@@ -40,3 +41,12 @@ def run(preludes: Iterable[str]) -> None:
             from isolatedunit.handles.databases import refuse_all
 
             refuse_all()  # no runner of Django's makes test databases here
+
+
+def load_sdks(home: dict[str, Any]) -> None:
+    """In a template: prepare for the SDKs that tests or calls name in their options, and need not import themselves."""
+    preloading = sys.modules.get("isolatedunit.sdk.preloading")
+    if preloading is not None:
+        preloading.preload_noted()
+        if "sdk" in home:
+            preloading.preload(*home["sdk"])

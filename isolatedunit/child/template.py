@@ -258,11 +258,9 @@ class Template:
             self._take_capture(capture)
         # read here, not in the child: whatever a fork does itself costs it copied pages
         work = pipe.receive_work()
-        if self._has_to_load(command):
-            cleanup.import_needed(work)
-            if not self._load(command, work.settings.preload):
-                streams.close(pipe.reader, pipe.writer, own)
-                return
+        if not self._has_loaded(command, work):
+            streams.close(pipe.reader, pipe.writer, own)
+            return
         if self._warmth is not None and command.home is not None:
             self._warmth.ask(work)
         prepared = self._prepare(command, pipe, work)
@@ -430,15 +428,17 @@ class Template:
             return 0
         return status.st_size if status.st_nlink else REMOVED
 
-    def _has_to_load(self, command: ForkChild) -> bool:
+    def _has_loaded(self, command: ForkChild, work: Work) -> bool:
+        """Load what the child needs, unless it is loaded; returns False if nothing can be forked from the result."""
         if command.home is None:
-            return False
-        if self._finder is None:
             return True
-        for source in command.sources:  # noqa: SIM110 - a generator is a function more, whose pages are copied
-            if repr(source) not in self._tried:
-                return True
-        return False
+        is_loaded = self._finder is not None
+        for source in command.sources:  # a generator is a function more, whose pages are copied
+            is_loaded = is_loaded and repr(source) in self._tried
+        if is_loaded:
+            return True
+        cleanup.import_needed(work)
+        return self._load(command, work.settings.preload)
 
     def _load(self, command: ForkChild, preload: list[str]) -> bool:
         """Import what the children need; returns False if nothing can be forked from the result."""
@@ -458,7 +458,7 @@ class Template:
             for source in command.sources:
                 self._tried.add(repr(source))
                 self._finder.load(source)
-            _preload_sdks(command.home or {})
+            preludes.load_sdks(command.home or {})
         except BaseException:
             self._has_loaded_all = False  # the child meets it again and reports it as its test's error
         random_seed.look()
@@ -492,12 +492,3 @@ def _collect_new_garbage() -> None:
     """Collect what has become garbage since ``gc.freeze``; looking at older objects would copy their pages."""
     gc.collect()
     gc.unfreeze()
-
-
-def _preload_sdks(home: dict[str, Any]) -> None:
-    """Prepare for the SDKs that tests or calls name in their options, and need not import themselves."""
-    preloading = sys.modules.get("isolatedunit.sdk.preloading")
-    if preloading is not None:
-        preloading.preload_noted()
-        if "sdk" in home:
-            preloading.preload(*home["sdk"])
