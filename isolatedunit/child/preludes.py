@@ -43,8 +43,8 @@ def run(preludes: Iterable[str]) -> None:
             refuse_all()  # no runner of Django's makes test databases here
 
 
-def preload_sdks(home: dict[str, Any]) -> None:
-    """Prepare for the SDKs that tests or calls name in their options, and need not import themselves."""
+def load_sdks(home: dict[str, Any]) -> None:
+    """In a template: prepare for the SDKs that tests or calls name in their options, and need not import themselves."""
     preloading = sys.modules.get("isolatedunit.sdk.preloading")
     if preloading is not None:
         preloading.preload_noted()

@@ -258,18 +258,33 @@ class Template:
             self._take_capture(capture)
         # read here, not in the child: whatever a fork does itself costs it copied pages
         work = pipe.receive_work()
-        if self._has_to_load(command):
-            cleanup.import_needed(work)
-            if not self._load(command, work.settings.preload):
-                streams.close(pipe.reader, pipe.writer, own)
-                return
+        if not self._has_loaded(command, work):
+            streams.close(pipe.reader, pipe.writer, own)
+            return
         if self._warmth is not None and command.home is not None:
             self._warmth.ask(work)
         prepared = self._prepare(command, pipe, work)
         this = os.getpid()
         process_id = self._fork(collects_garbage=self._collects_garbage, keeps_socket=own is not None)
         if not process_id:
-            self._be_child(this, pipe, work, prepared, own)
+            try:
+                os.setpgid(0, 0)
+                channel.current = pipe
+                processes.die_with_parent(this)
+                if reaper.for_tests is not None:
+                    give_sigchld()
+                if own is not None:
+                    self._become_fixture_process(work, pipe, own)  # type: ignore[arg-type]
+                worker.execute(
+                    pipe,
+                    work,
+                    finder=self._finder,
+                    fixture_snapshot=self._fixture_snapshot,
+                    prepared=prepared,
+                    spawned=False,
+                )
+            finally:
+                os._exit(1)
         # do little until the child has ended: each page touched while it lives is copied
         streams.close(pipe.reader, pipe.writer, own)
         self._await_child(command.attempt, process_id, work.settings.cleanup_timeout)
@@ -278,22 +293,6 @@ class Template:
         heartbeat.disarm_heartbeat()
         if self._warmth is not None and self._warmth.hear(work, command.home):
             self._warmth = None  # it has asked enough
-
-    def _be_child(
-        self, template: int, pipe: PipeEnd, work: Work, prepared: Prepared | None, own: int | None
-    ) -> NoReturn:
-        try:
-            os.setpgid(0, 0)
-            channel.current = pipe
-            processes.die_with_parent(template)
-            if reaper.for_tests is not None:
-                give_sigchld()
-            if own is not None:
-                self._become_fixture_process(work, pipe, own)  # type: ignore[arg-type]
-            snapshot = self._fixture_snapshot
-            worker.execute(pipe, work, finder=self._finder, fixture_snapshot=snapshot, prepared=prepared, spawned=False)
-        finally:
-            os._exit(1)
 
     def _take_pipe(self) -> PipeEnd:
         """The end of the next child's Connections, which has come with the command."""
@@ -429,15 +428,17 @@ class Template:
             return 0
         return status.st_size if status.st_nlink else REMOVED
 
-    def _has_to_load(self, command: ForkChild) -> bool:
+    def _has_loaded(self, command: ForkChild, work: Work) -> bool:
+        """Load what the child needs, unless it is loaded; returns False if nothing can be forked from the result."""
         if command.home is None:
-            return False
-        if self._finder is None:
             return True
-        for source in command.sources:  # noqa: SIM110 - a generator is a function more, whose pages are copied
-            if repr(source) not in self._tried:
-                return True
-        return False
+        is_loaded = self._finder is not None
+        for source in command.sources:  # a generator is a function more, whose pages are copied
+            is_loaded = is_loaded and repr(source) in self._tried
+        if is_loaded:
+            return True
+        cleanup.import_needed(work)
+        return self._load(command, work.settings.preload)
 
     def _load(self, command: ForkChild, preload: list[str]) -> bool:
         """Import what the children need; returns False if nothing can be forked from the result."""
@@ -457,7 +458,7 @@ class Template:
             for source in command.sources:
                 self._tried.add(repr(source))
                 self._finder.load(source)
-            preludes.preload_sdks(command.home or {})
+            preludes.load_sdks(command.home or {})
         except BaseException:
             self._has_loaded_all = False  # the child meets it again and reports it as its test's error
         random_seed.look()

@@ -84,11 +84,10 @@ LOOKS_INTO_MODULES = {
     "child.heartbeat": ("__getattr__", "_import_ctypes"),
     "child.import_prefix": ("leading_imports", "_is_installed", "execute"),
     "child.prebuilt": ("_make", "_is_made_by_unittest"),
-    "child.preludes": ("run",),
+    "child.preludes": ("run", "load_sdks"),
     "child.random_seed": ("watch", "look", "restore", "_state"),
     "child.receipt": ("discard_inherited_exit_functions",),
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
-    "child.template": ("_preload_sdks",),
     "child.warmth": ("ask", "report", "_compiled", "_looks_at_modules", "_import", "_compile"),
     "child.unknown_names": ("find_unknown", "module_of", "_is_module"),
     "collection.addresses": (
