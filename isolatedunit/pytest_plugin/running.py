@@ -61,6 +61,7 @@ class Isolation:
         self._values: dict[int, tuple[int, Any]] = {}
         self._exit: dict[str, Any] | None = None
         self._run: Run | None = None
+        self._reported = 0
 
     def run(self, items: Sequence[pytest.Item]) -> None:
         """Run the items; raises what pytest's own loop raises where a run ends early."""
@@ -77,6 +78,10 @@ class Isolation:
             raise session.Failed(session.shouldfail)
         if session.shouldstop:
             raise session.Interrupted(session.shouldstop)
+        missing = len(items) - self._reported
+        if missing:  # a signal has ended the run, or a limit for the whole of it: what did not run has not passed
+            reason = None if self._run is None else self._run.control.stop_reason
+            raise session.Interrupted(f"{missing} tests were not run: {reason or 'the run was ended'}")
 
     def _execute(self, tests: Sequence[ItemTest]) -> None:
         planned = [_plan(number, test) for number, test in enumerate(tests)]
@@ -134,6 +139,7 @@ class Isolation:
         for one in reports:
             hook.pytest_runtest_logreport(report=one)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        self._reported += 1
         self._end_if_asked()
 
     def _end_if_asked(self) -> None:

@@ -198,6 +198,13 @@ class PytestPluginTest(ProjectTestCase):
         ):
             self.assertIn(text, ended.output)
 
+    def test_a_run_that_ends_early_is_not_green(self) -> None:
+        self.write("test_slow.py", "import time\n\ndef test_a():\n    time.sleep(600)\n\ndef test_b():\n    pass\n")
+        self.write("pyproject.toml", "[tool.isolatedunit]\nrun_timeout = 0.5\n")
+        ended = self.pytest("--isolated")
+        self.assertEqual(ended.exit_code, 2, ended.output)
+        self.assertRegex(ended.output, "[12] tests were not run")  # the first may not even have begun
+
     def test_the_marker_alone_isolates_one_test(self) -> None:
         self.write("conftest.py", CONFTEST)
         self.write("test_mixed.py", MIXED)
