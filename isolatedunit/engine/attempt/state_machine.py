@@ -197,8 +197,7 @@ class Attempt:
     def _died_unborn(self, exited: ChildExited, now: float) -> list[Action]:
         self._note_end(exited)
         if self.options.enable_ipc:
-            text = f"the child {exited.status} before it was ready\n{exited.stacks}"
-            self._spawn_failure = SpawnFailed(text.rstrip())
+            self._spawn_failure = SpawnFailed(f"the child {exited.status} before it was ready\n{exited.stacks}".strip())
         return self._conclude(now)
 
     # ---- running
