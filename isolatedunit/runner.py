@@ -152,6 +152,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.report_lost = False
         self.not_run: tuple[str, ...] = ()
         self.planned_in_all_shards = 0
+        self.loaded: dict[str, set[str]] = {}
 
     def _read_options(self, given: Any, values: Mapping[str, Any]) -> Options:
         """The options that were *given*, or those of files and the environment, with these *values*."""
@@ -275,6 +276,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                     result = self._run_planned(dispatch, reporters)
             finally:
                 run.close()
+                self.loaded = run.loaded
                 self._handlers.end_run(run.id)
                 self.interrupted = run.control.interrupts + deferred.pending > 0
                 self.not_run = reporters.timeline.not_run

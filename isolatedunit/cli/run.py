@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,8 @@ def _make_runner(options: Options, stream: Any) -> IsolatedTestRunner:
     )
 
 
-def _begin_template(options: Options, closing: ExitStack) -> Prestarted | None:
+def begin_template(options: Options, closing: ExitStack) -> Prestarted | None:
+    """Start the first interpreter of a run with these options, which *closing* ends if nobody takes it."""
     try:
         from isolatedunit.backends.registry import make_prestart
         from isolatedunit.engine.scheduling.latency import LatencyPolicy
@@ -140,8 +142,18 @@ def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: Exi
     runner.command_for, runner.command_for_failed = again, again.failed
 
 
-def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
-    """Run the tests that are wanted, or replay a run of the *past*; returns the exit code."""
+def run_tests(
+    wanted: Wanted,
+    past: PastRun | None = None,
+    *,
+    prestarted: Prestarted | None = None,
+    learn: Callable[[Mapping[str, set[str]]], None] | None = None,
+) -> int:
+    """Run the tests that are wanted, or replay a run of the *past*; returns the exit code.
+
+    *prestarted* is an interpreter that was started for this run before. *learn* is called with the files that the
+    modules of the tests have loaded, if the options ask to watch these.
+    """
     if wanted.action is not None:
         from isolatedunit.cli.list import show_tests
 
@@ -151,7 +163,8 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
     with deferring_interrupts(), ExitStack() as closing:
         if options.debug and options.debug_adapter is None:
             closing.enter_context(_lending_terminal())
-        prestarted = _begin_template(options, closing) if is_run else None
+        if prestarted is None and is_run:
+            prestarted = begin_template(options, closing)
         display = _display_of(options) if is_run else None
         if display is not None:
             closing.callback(display.close)
@@ -170,6 +183,8 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
         if is_run:
             _equip(runner, wanted, stream, closing)
         result = runner.run_source(wanted.source) if past is None else runner.replay(past)
+        if learn is not None:
+            learn(runner.loaded)
     return _exit_code_of(runner, result, options, past)
 
 

@@ -150,6 +150,13 @@ class OutputOptions:
         "--keep-scratch",
     )
 
+    watch: bool = option(
+        False,
+        flag,
+        "run the tests, and whenever a file changes run again those that need it; needs isolatedunit[watch]",
+        "--watch",
+    )
+
     # ---- what is measured
     profile: str | None = option(
         None,
