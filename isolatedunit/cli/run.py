@@ -37,13 +37,12 @@ if TYPE_CHECKING:
 
 def _shows_progress(options: Options) -> bool:
     """Whether to show progress: it is wanted, and nothing else writes to the same place."""
-    wanted = options.progress and options.capture and options.verbosity
-    return bool(wanted) and not any(getattr(options, name) == "-" for name in REPORTS)
+    return options.progress and options.capture and not any(getattr(options, name) == "-" for name in REPORTS)
 
 
 def _progress_lines_of(options: Options, stream: Any) -> ProgressLines | None:
     """The lines of progress, if there is no terminal."""
-    if not _shows_progress(options) or is_terminal(sys.stderr):
+    if not _shows_progress(options) or not options.verbosity or is_terminal(sys.stderr):
         return None
     from isolatedunit.reporters.terminal.progress_lines import ProgressLines
 

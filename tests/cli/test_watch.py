@@ -75,6 +75,7 @@ class WatchTest(ProjectTestCase):
 
         terminal = Terminal("-m", "isolatedunit", "--watch", cwd=self.directory, env=environment(), columns=140)
         self.addCleanup(terminal.end)
+
         def wait_for(begin: int, *shown: str) -> None:
             """Wait until these stand on the screen, one after another; one change may be heard of more than once."""
 
