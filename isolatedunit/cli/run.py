@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from isolatedunit.cli.exit_codes import FAILURE, INTERNAL, INTERRUPTED, NO_TESTS, SUCCESS
@@ -15,6 +17,7 @@ from isolatedunit.config.options import Options
 from isolatedunit.config.output_files import REPORTS
 from isolatedunit.errors import BackendUnavailable, OptionError
 from isolatedunit.reporters.escaping import printable
+from isolatedunit.reporters.terminal.annotations import system_of
 from isolatedunit.reporters.terminal.streams import (
     Filter,
     FilteredStream,
@@ -159,6 +162,9 @@ def run_tests(
         return show_tests(wanted)
     is_run = past is None
     options = with_debugging(with_hash_seed(wanted.options)) if is_run else wanted.options
+    step = os.environ.get("GITHUB_STEP_SUMMARY")
+    if is_run and step and options.summary is None and system_of(options.annotations) == "github":
+        options = replace(options, summary=step)
     with deferring_interrupts(), ExitStack() as closing:
         if options.debug and options.debug_adapter is None:
             closing.enter_context(_lending_terminal())

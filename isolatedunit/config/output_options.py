@@ -99,6 +99,11 @@ class OutputOptions:
     trace: str | None = report(
         "--trace", "files.trace:TraceReport", "write a timeline of the run, for Perfetto or chrome://tracing"
     )
+    summary: str | None = report(
+        "--summary",
+        "files.summary:SummaryReport",
+        "write what failed in Markdown, for the page of a build; on GitHub Actions every run adds this to its step's",
+    )
     html: str | None = report(
         "--html", "web.page:HtmlReport", "write the run as a single self-contained page: a timeline and all tests"
     )

@@ -180,7 +180,9 @@ class Summary:
         if report.flaky:
             self._flaky.append(report)
         if report.quarantine is not None:
-            self._excused.append((report.place, on_one_line(f"  {report.id}: {_reason(report)} ({report.quarantine})")))
+            self._excused.append(
+                (report.place, on_one_line(f"  {report.id}: {reason_of(report)} ({report.quarantine})"))
+            )
         if self._repeated is not None and not report.is_fixture:
             self._repeated.setdefault(report.id, []).append(report.outcome in FAILING)
         failed_before = self._repeated is not None and any(self._repeated.get(report.id, ())[:-1])
@@ -251,13 +253,13 @@ class Summary:
 
 def _format_failure(report: TestReport) -> str:
     """A failure on one line: its kind, its test, and the first line of the reason."""
-    why = _reason(report)
+    why = reason_of(report)
     kind = {"failed": "FAIL", "error": "ERROR"}.get(report.outcome, "UNEXPECTED SUCCESS")
     line = on_one_line(f"  {kind:5} {report.id}: {why}")
     return line if len(line) <= LONGEST_FAILURE else line[: LONGEST_FAILURE - 3] + "..."
 
 
-def _reason(report: TestReport) -> str:
+def reason_of(report: TestReport) -> str:
     """The first line of the reason of a failure, after the type of the exception if there was one; never empty."""
     worst = next((note for note in report.notes if note.outcome == report.outcome), None)
     why = report.message.strip().partition("\n")[0]
