@@ -110,7 +110,7 @@ class WatchTest(ProjectTestCase):
         press("a", "3 passed, 0 failed")
         begin = len(terminal.text)
         terminal.type("t")
-        wait_for(begin, "(empty for all): ")
+        wait_for(begin, "(empty for all):")
         press("test_b or new\n", "2 passed, 0 failed")
         terminal.type("q")
         self.assertEqual(terminal.wait(), 0, terminal.text)
