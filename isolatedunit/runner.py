@@ -29,7 +29,12 @@ from isolatedunit.reporters.listeners import guard_listeners
 from isolatedunit.reporters.registry import ReporterSet, writes_reports
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.annotations import OBEYING_SYSTEMS, Annotations, system_of
-from isolatedunit.reporters.terminal.failures import FailureFormatter, make_printers, no_command
+from isolatedunit.reporters.terminal.failures import (
+    FailureFormatter,
+    make_printers,
+    no_command,
+    prints_failures_at_once,
+)
 from isolatedunit.reporters.terminal.log import ProcessLog
 from isolatedunit.reporters.terminal.streams import FilteredStream, LosableStream, rewrite_elapsed
 from isolatedunit.reporters.timeline import Timeline
@@ -152,6 +157,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.report_lost = False
         self.not_run: tuple[str, ...] = ()
         self.planned_in_all_shards = 0
+        self.loaded: dict[str, set[str]] = {}
 
     def _read_options(self, given: Any, values: Mapping[str, Any]) -> Options:
         """The options that were *given*, or those of files and the environment, with these *values*."""
@@ -275,6 +281,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                     result = self._run_planned(dispatch, reporters)
             finally:
                 run.close()
+                self.loaded = run.loaded
                 self._handlers.end_run(run.id)
                 self.interrupted = run.control.interrupts + deferred.pending > 0
                 self.not_run = reporters.timeline.not_run
@@ -315,8 +322,13 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             others=others,
             rerun_command=lambda: self.command_for_failed if history is None or history.problem is None else None,
             process_log=self._process_log,
+            prints_at_once=self._prints_at_once,
         )
         return reporters, bridge
+
+    @property
+    def _prints_at_once(self) -> bool:
+        return prints_failures_at_once(self.options, on_terminal=self.display is not None)
 
     def _conclude(self, reporters: ReporterSet) -> None:
         self.report_lost = reporters.conclude()
@@ -365,8 +377,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     def _run_planned(self, execute: Callable[[Any], None], reporters: ReporterSet, *, is_past: bool = False) -> Any:
         def dispatch(result: Any) -> None:
             execute(result)
-            if reporters.durations is not None:
-                self._print_after_errors(result, reporters.durations.lines(self.durations or 0, self.verbosity))
+            self._print_errors_and(reporters.tables(self.verbosity), result)
 
         stream, timeline = self.stream, reporters.timeline
         filters = []
@@ -381,15 +392,21 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         finally:
             self.stream = stream
 
-    def _print_after_errors(self, result: Any, lines: Sequence[str]) -> None:
-        print_errors = result.printErrors
+    def _print_errors_and(self, lines: Sequence[str], result: Any) -> None:
+        """Have the result print these *lines* behind the errors, or without them if the run has printed them before."""
+        print_errors, at_once = result.printErrors, self._prints_at_once
+        is_unittests = getattr(type(result), "printErrors", None) is unittest.TextTestResult.printErrors
 
         def print_errors_and_lines() -> None:
-            print_errors()
+            if at_once and is_unittests:
+                self.stream.writeln()
+            else:
+                print_errors()
             for line in lines:
                 self.stream.writeln(line)
 
-        result.printErrors = print_errors_and_lines
+        if lines or at_once:
+            result.printErrors = print_errors_and_lines
 
 
 def _open_history(path: str, *, only_reads: bool) -> History:

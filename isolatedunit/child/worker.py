@@ -152,6 +152,10 @@ def _run_tests(
         end_profile()
     if reporter.is_twin:
         os._exit(0)
+    if settings.loaded_directory is not None:
+        from isolatedunit.instrumentation import loaded
+
+        loaded.save(settings.loaded_directory, [test["home"] for test in command.tests])
     stopped = recorder is not None and recorder.shouldStop
     interrupted = recorder is not None and recorder.was_interrupted
     fixtures = None if recorder is None else recorder.fixture_seconds or None

@@ -9,7 +9,7 @@ import errno
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from isolatedunit.cli.exit_codes import FAILURE, INTERNAL, INTERRUPTED, NO_TESTS, SUCCESS, USAGE
 from isolatedunit.cli.parser import SUBCOMMANDS, parse_all
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     printed, terminal, before = LosableStream(sys.stdout), LosableStream(sys.stderr), sys.stderr
     sys.stderr = terminal
     try:
-        code = _run(argv)
+        code = _attempt(lambda: _run(argv))
         printed.flush()
         if isinstance(printed.problem, OSError):
             code = _explain(printed.problem)
@@ -53,15 +53,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
+    arguments = _read_arguments() if argv is None else list(argv)
+    if arguments and arguments[0] in SUBCOMMANDS:
+        name = arguments[0]
+        command = getattr(importlib.import_module(f"isolatedunit.cli.{name}"), f"{name}_command")
+        code: int = command(arguments[1:])
+        return code
+    processes.own_this_process(argv is None)
+    wanted = parse_all(arguments)
+    if wanted.options.watch and wanted.action is None:
+        from isolatedunit.cli.watch import watch_tests
+
+        return watch_tests(wanted, _attempt)
+    return run_tests(wanted)
+
+
+def _attempt(action: Callable[[], int]) -> int:
+    """The exit code that *action* returns; for an exception, what it means is printed, and a code for it returned."""
     try:
-        arguments = _read_arguments() if argv is None else list(argv)
-        if arguments and arguments[0] in SUBCOMMANDS:
-            name = arguments[0]
-            command = getattr(importlib.import_module(f"isolatedunit.cli.{name}"), f"{name}_command")
-            code: int = command(arguments[1:])
-            return code
-        processes.own_this_process(argv is None)
-        return run_tests(parse_all(arguments))
+        return action()
     except NoSuchTest as exception:
         from isolatedunit.cli.suggestions import explain_unknown_name
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from isolatedunit.cli.exit_codes import FAILURE, INTERNAL, INTERRUPTED, NO_TESTS, SUCCESS
@@ -14,6 +17,7 @@ from isolatedunit.config.options import Options
 from isolatedunit.config.output_files import REPORTS
 from isolatedunit.errors import BackendUnavailable, OptionError
 from isolatedunit.reporters.escaping import printable
+from isolatedunit.reporters.terminal.annotations import system_of
 from isolatedunit.reporters.terminal.streams import (
     Filter,
     FilteredStream,
@@ -36,13 +40,12 @@ if TYPE_CHECKING:
 
 def _shows_progress(options: Options) -> bool:
     """Whether to show progress: it is wanted, and nothing else writes to the same place."""
-    wanted = options.progress and options.capture and options.verbosity
-    return bool(wanted) and not any(getattr(options, name) == "-" for name in REPORTS)
+    return options.progress and options.capture and not any(getattr(options, name) == "-" for name in REPORTS)
 
 
 def _progress_lines_of(options: Options, stream: Any) -> ProgressLines | None:
     """The lines of progress, if there is no terminal."""
-    if not _shows_progress(options) or is_terminal(sys.stderr):
+    if not _shows_progress(options) or not options.verbosity or is_terminal(sys.stderr):
         return None
     from isolatedunit.reporters.terminal.progress_lines import ProgressLines
 
@@ -100,7 +103,8 @@ def _make_runner(options: Options, stream: Any) -> IsolatedTestRunner:
     )
 
 
-def _begin_template(options: Options, closing: ExitStack) -> Prestarted | None:
+def begin_template(options: Options, closing: ExitStack) -> Prestarted | None:
+    """Start the first interpreter of a run with these options, which *closing* ends if nobody takes it."""
     try:
         from isolatedunit.backends.registry import make_prestart
         from isolatedunit.engine.scheduling.latency import LatencyPolicy
@@ -140,18 +144,32 @@ def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: Exi
     runner.command_for, runner.command_for_failed = again, again.failed
 
 
-def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
-    """Run the tests that are wanted, or replay a run of the *past*; returns the exit code."""
+def run_tests(
+    wanted: Wanted,
+    past: PastRun | None = None,
+    *,
+    prestarted: Prestarted | None = None,
+    learn: Callable[[Mapping[str, set[str]]], None] | None = None,
+) -> int:
+    """Run the tests that are wanted, or replay a run of the *past*; returns the exit code.
+
+    *prestarted* is an interpreter that was started for this run before. *learn* is called with the files that the
+    modules of the tests have loaded, if the options ask to watch these.
+    """
     if wanted.action is not None:
         from isolatedunit.cli.list import show_tests
 
         return show_tests(wanted)
     is_run = past is None
     options = with_debugging(with_hash_seed(wanted.options)) if is_run else wanted.options
+    step = os.environ.get("GITHUB_STEP_SUMMARY")
+    if is_run and step and options.summary is None and system_of(options.annotations) == "github":
+        options = replace(options, summary=step)
     with deferring_interrupts(), ExitStack() as closing:
         if options.debug and options.debug_adapter is None:
             closing.enter_context(_lending_terminal())
-        prestarted = _begin_template(options, closing) if is_run else None
+        if prestarted is None and is_run:
+            prestarted = begin_template(options, closing)
         display = _display_of(options) if is_run else None
         if display is not None:
             closing.callback(display.close)
@@ -170,6 +188,8 @@ def run_tests(wanted: Wanted, past: PastRun | None = None) -> int:
         if is_run:
             _equip(runner, wanted, stream, closing)
         result = runner.run_source(wanted.source) if past is None else runner.replay(past)
+        if learn is not None:
+            learn(runner.loaded)
     return _exit_code_of(runner, result, options, past)
 
 

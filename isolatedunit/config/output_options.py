@@ -99,6 +99,11 @@ class OutputOptions:
     trace: str | None = report(
         "--trace", "files.trace:TraceReport", "write a timeline of the run, for Perfetto or chrome://tracing"
     )
+    summary: str | None = report(
+        "--summary",
+        "files.summary:SummaryReport",
+        "write what failed in Markdown, for the page of a build; on GitHub Actions every run adds this to its step's",
+    )
     html: str | None = report(
         "--html", "web.page:HtmlReport", "write the run as a single self-contained page: a timeline and all tests"
     )
@@ -148,6 +153,13 @@ class OutputOptions:
         flag,
         "keep the run's directory of temporary files, with all that each test wrote, and print where it is",
         "--keep-scratch",
+    )
+
+    watch: bool = option(
+        False,
+        flag,
+        "run the tests, and whenever a file changes run again those that need it; needs isolatedunit[watch]",
+        "--watch",
     )
 
     # ---- what is measured

@@ -169,7 +169,7 @@ class Launcher:
             values["terminal"] = path_of_input()
         values["preload"] = list(options.preload)
         values["warnings"], values["ipc"] = self._warnings, options.enable_ipc
-        values["import_directory"] = self._measuring.imports
+        values["import_directory"], values["loaded_directory"] = self._measuring.imports, self._measuring.loaded
         if profile is not None:
             values["profiler"], values["profile_directory"] = options.profiler, profile
         # what is as it is by default need not travel

@@ -47,7 +47,7 @@ class Run:
     *prestarted* come the run's id, its directory and its first interpreter; else the id is *run_id* if that is given.
 
     *control* is what signal handlers and other threads use. After `close`, *measured* has a line on each measurement,
-    and on the files that are kept.
+    and on the files that are kept, and *loaded* the files that each test module needs, if the options ask for that.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Run:
         self.jobs = count_jobs(options)
         self.shared_imports = SharedImportsPlan()
         self.measured: list[str] = []
+        self.loaded: dict[str, set[str]] = {}
         self._policy = LatencyPolicy.of(options)
         self._backends = OpenBackends(
             open_backend, lambda: self._describe_children(prestarted), self._policy, self.jobs
@@ -152,6 +153,7 @@ class Run:
         self._backends.close()
         self._loop.close()
         self.measured = [*self._measuring.conclude()]
+        self.loaded = self._measuring.read_loaded()
         if self.options.keep_scratch:
             self.measured.append(f"isolatedunit: the files of this run are kept in {self._scratch.keep()}")
         else:

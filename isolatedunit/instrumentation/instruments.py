@@ -17,13 +17,22 @@ def need_measuring(options: Options) -> None:
 
 
 class Measuring:
-    """The directories for data on `coverage`, `profile` and `imports`, made by *make*; None for what nobody wants."""
+    """The directories for data on `coverage`, `profile`, `imports` and `loaded` files, made by *make* if wanted."""
 
     def __init__(self, options: Options, make: Callable[[str], str]) -> None:
         self._options = options
         self.coverage = make("coverage") if options.coverage else None
         self.profile = None if options.profile is None else make("profile")
         self.imports = make("imports") if options.trace_imports else None
+        self.loaded = make("loaded") if options.watch else None
+
+    def read_loaded(self) -> dict[str, set[str]]:
+        """The files that each test module needs, as far as that was recorded."""
+        if self.loaded is None:
+            return {}
+        from isolatedunit.instrumentation import loaded  # few runs need it
+
+        return loaded.read(self.loaded)
 
     def conclude(self) -> Iterator[str]:
         """Combine the data that the processes have written; yields messages for the user."""

@@ -90,7 +90,10 @@ class ChildUnresponsive(Event):
 
 @record(frozen=True)
 class PhaseSeen(Event):
-    """A heartbeat named the phase of unittest that a test is in, such as ``setUp`` or ``body``; empty for none."""
+    """A heartbeat named the phase of unittest that a test is in, such as ``setUp`` or ``body``; empty for none.
+
+    A test that sleeps in the operating system sends no heartbeat; its *phase* is ``waiting``.
+    """
 
     attempt: str
     test: str

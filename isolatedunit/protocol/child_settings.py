@@ -23,7 +23,8 @@ class ChildSettings(Typed):
     *isolation* is the option. *shares_process*: there is more than one test for this child. *prebuilt*: a template that
     has loaded the module of the test may prepare the test before it forks the child. *directory* is the temporary
     directory of a function that is called; tests have none. *passing_subtests*: subtests that pass are reported, too.
-    What the child imports is recorded in a file in *import_directory*, unless that is None. *warm* is the option. With
+    What the child imports is recorded in a file in *import_directory*, unless that is None, and which source files it
+    has loaded in one in *loaded_directory*. *warm* is the option. With
     *debug* the test gets the *terminal*, the path of the runner's standard input, and with *pdb* also a debugger where
     it fails; with a *debug_adapter*, which is a port, it waits for an editor instead.
     """
@@ -51,6 +52,7 @@ class ChildSettings(Typed):
     profiler: str | None = None
     profile_directory: str | None = None
     import_directory: str | None = None
+    loaded_directory: str | None = None
     directory: str | None = None
     passing_subtests: bool = False
     warm: str = "auto"

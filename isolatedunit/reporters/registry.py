@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
@@ -30,7 +31,7 @@ class ReporterSet:
     *write_line* prints a line. *display* shows the run on the terminal. What leaves the terminal hears no secrets: the
     reports, the *live* page, and those *redacted*. *others* come last. `durations` is there if they were asked for and
     unittest does not print them itself, as it does from Python 3.12 on. *rerun_command* gives the
-    command that runs what failed again.
+    command that runs what failed again. With *prints_at_once*, somebody else prints failures when they happen.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ReporterSet:
         others: Sequence[Listener] = (),
         rerun_command: Callable[[], str | None] = lambda: None,
         process_log: ProcessLog | None = None,
+        prints_at_once: bool = False,
     ) -> None:
         self._options = options
         self._statistics = statistics
@@ -59,6 +61,8 @@ class ReporterSet:
             lets_finish=options.catchbreak,
             repeats=options.repeat > 1,
             rerun_command=rerun_command,
+            lists_one=prints_at_once,
+            keep=self._keep_not_run,
         )
         prints_durations = options.durations is not None and sys.version_info < (3, 12)
         self.durations = Durations() if prints_durations else None
@@ -98,11 +102,30 @@ class ReporterSet:
                 why = str(report.problem) if isinstance(report.problem, OSError) else repr(report.problem)
                 self._write_line(f"isolatedunit: the report {report.path!r} could not be written: {why}")
         statistics = self._statistics.as_dict()
-        table = table_of(statistics) if self._options.stats else []
-        slowest = [] if self._slowest is None else self._slowest.lines()
-        for line in (*slowest, *table, *self.summary.lines(statistics)):
+        for line in self.summary.lines(statistics):
             self._write_line(line)
         return lost
+
+    def tables(self, verbosity: int) -> list[str]:
+        """The tables that were asked for, which stand before the verdict: that is to stay on the screen."""
+        lines = [] if self.durations is None else self.durations.lines(self._options.durations or 0, verbosity)
+        lines += [] if self._slowest is None else self._slowest.lines()
+        return [*lines, *(table_of(self._statistics.as_dict()) if self._options.stats else [])]
+
+    def _keep_not_run(self, ids: Sequence[str]) -> str | None:
+        """Write ids of tests to a file beside the history, one a line; None if that is not possible."""
+        if self._options.history is None:
+            return None
+        from isolatedunit.history.store import make_directory, open_private
+
+        path = os.path.join(os.path.dirname(self._options.history), "not-run.txt")
+        try:
+            make_directory(os.path.dirname(path))
+            with open(path, "w", encoding="utf-8", errors="backslashreplace", opener=open_private) as file:
+                file.write("".join(f"{one}\n" for one in ids if one.isprintable()))
+        except OSError:
+            return None
+        return path
 
 
 def writes_reports(options: Options) -> bool:

@@ -37,3 +37,14 @@ def keeping_settings() -> Iterator[None]:
     finally:
         with contextlib.suppress(termios.error):
             termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+@contextlib.contextmanager
+def reading_keys() -> Iterator[None]:
+    """A context in which standard input, if it is a terminal, has each key as soon as it is pressed, and shows none."""
+    with keeping_settings():
+        if os.name == "posix" and os.isatty(0):
+            import tty
+
+            tty.setcbreak(0)
+        yield

@@ -46,10 +46,11 @@ class OutputTest(ProjectTestCase):
         self.assertIn("Stdout:\nsomething is wrong", output)
 
     def test_failures_as_they_happen(self) -> None:
-        for flags, times in (((), 1), (("--show-failures", "immediate"), 2), (("--show-failures", "final"), 1)):
+        for flags, times in (((), 1), (("--show-failures", "immediate"), 1), (("--show-failures", "final"), 1)):
             with self.subTest(flags):
                 output = self.run_with(*flags)
                 self.assertEqual(len(re.findall("^FAIL: test_bad ", output, re.MULTILINE)), times)
+                self.assertIn("  FAIL  test_it.It.test_bad: AssertionError: 1 != 2\n", output)
                 reason = r"OSError: no disk\n\n.*\n.*\n> +\d+ +raise OSError\(\"no disk\"\)\n\nTo run it again"
                 self.assertEqual(len(re.findall(reason, output)), times)
 
@@ -119,7 +120,7 @@ class EndTest(ProjectTestCase):
         self.assertIn(
             "Failed:\n"
             "  ERROR setUpClass (test_it.Broken): OSError: no disk\n"
-            "  FAIL  test_it.It.test_bad: 1 != 2\n"
+            "  FAIL  test_it.It.test_bad: AssertionError: 1 != 2\n"
             "  ERROR test_it.It.test_bad_as_well: RuntimeError: no server\n"
             "To run these again: python -m isolatedunit --last-failed\n"
             "Isolation: ",
@@ -127,9 +128,21 @@ class EndTest(ProjectTestCase):
         )
         self.assertNotIn("Failed:", self.run_here("test_it.It.test_bad", report=False).output)
 
+    def test_what_did_not_run_is_in_a_file(self) -> None:
+        tests = "".join(f"    def test_{number:02}(self): self.assertTrue({number})\n" for number in range(30))
+        self.write("test_it.py", f"import unittest\nclass It(unittest.TestCase):\n{tests}")
+        output = self.run_here("-f", "-j", "1", report=False).output
+        path = os.path.join(".isolatedunit", "not-run.txt")
+        self.assertIn(f"\n  and 9 more; all of them are in {path}, for --from-file\n", output)
+        self.assertLess(output.index("29 tests were not run"), output.index("FAIL  test_it.It.test_00: AssertionError"))
+        self.assertEqual(self.run_here("--from-file", path).last_line, "29 passed, 0 failed, 0 skipped")
+
     def test_the_slowest_are_printed_when_asked_for(self) -> None:
         self.write("test_it.py", TROUBLED)
-        self.assertRegex(self.run_here("--slowest").output, r"Slowest tests[^\0]*  test_it\.It\.test_good\n")
+        output = self.run_here("--slowest", "--stats").output
+        # what failed stays on the screen
+        tables = r"RuntimeError: no server\n[^\0]*\nSlowest tests[^\0]*  test_it\.It\.test_good\n[^\0]*\nspawn time "
+        self.assertRegex(output, tables + r"[^\0]*\nRan 3 tests in .*\n\nFAILED \([^\0]*\nFailed:\n")
         self.assertNotIn("Slowest tests", self.run_here().output)
 
 

@@ -46,7 +46,8 @@ def environment(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ISOLATEDUNIT_")}
     if "SANDBOX" in os.environ:
         kept["ISOLATEDUNIT_SANDBOX"] = os.environ["SANDBOX"]
-    for name in ("FORCE_COLOR", "CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "COVERAGE_CORE"):
+    of_build_servers = "CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITLAB_CI", "TF_BUILD"
+    for name in ("FORCE_COLOR", "COVERAGE_CORE", *of_build_servers):
         kept.pop(name, None)
     kept["PYTHONPATH"] = PACKAGE_PARENT
     if "LINES_OF_TESTS" in os.environ:

@@ -286,6 +286,8 @@ class CommandLineTest(ProjectTestCase):
             "pdb": (["--pdb"], True),
             "debug_adapter": (["--debug-adapter"], 5678),
             "trace_imports": (["--trace-imports"], True),
+            "watch": (["--watch"], True),
+            "summary": (["--summary", "x.md"], "x.md"),
             "keep_scratch": (["--keep-scratch"], True),
             "exclude": (["--exclude", "x", "--exclude", "a and not b"], ("*x*", "a and not b")),
             "tags": (["--tag", "slow", "--tag", "db or net"], ("slow", "db or net")),

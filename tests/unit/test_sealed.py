@@ -48,6 +48,7 @@ LIVE_IMPORTS = {
     "isolatedunit.handles.result": "a plain value",
     "isolatedunit.instrumentation": "the packages that measure are within reach as they are",
     "isolatedunit.instrumentation.imports": "begins before the tests, and holds all that it needs from then on",
+    "isolatedunit.instrumentation.loaded": "after the tests; what fails there costs what --watch knows of them",
     "isolatedunit.instrumentation.profiler": "begins before the tests; what fails at its end costs the profile",
     "isolatedunit.model.results": "the runner's side",
     "isolatedunit.model.subtests": "texts",

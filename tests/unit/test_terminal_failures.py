@@ -71,6 +71,19 @@ class EndTest(ProjectTestCase):
         self.assertIn("  and 5 more", lines)
         self.assertEqual(max(map(len, lines)), LONGEST_FAILURE)
 
+    def test_reasons(self) -> None:
+        for outcome, note, reason in (
+            ("failed", Note("addFailure", "", "1 != 2", "AssertionError"), "AssertionError: 1 != 2"),
+            ("failed", Note("addFailure", "", "", "AssertionError"), "AssertionError"),
+            ("error", Note("addError", "", " \n", "m.Wrong"), "m.Wrong"),
+            ("error", Note("addError", "", "The test took too long."), "The test took too long."),
+            ("unexpectedSuccess", Note("addUnexpectedSuccess"), "it was expected to fail"),
+        ):
+            summary = Summary(Timeline(), lambda _: None, lists_one=True)
+            summary.handle(TestFinished(1.0, TestReport("m.C.t", outcome, notes=(note,))))
+            line = summary.lines(Statistics().as_dict())[2]
+            self.assertTrue(line.endswith(f" m.C.t: {reason}"), line)
+
     def test_a_repeated_test_is_listed_once(self) -> None:
         timeline = Timeline()
         summary = Summary(timeline, lambda _: None, repeats=True)
@@ -81,7 +94,7 @@ class EndTest(ProjectTestCase):
                 timeline.handle(event)
                 summary.handle(event)
         lines = summary.lines(Statistics().as_dict())
-        self.assertEqual(lines[:3], ["Failed:", "  FAIL  m.C.test_a", "  FAIL  m.C.test_b"])
+        self.assertEqual(lines[:3], ["Failed:", *(f"  FAIL  m.C.test_{one}: no reason was given" for one in "ab")])
         self.assertEqual(lines[3:6:2], ["Failed when repeated:", "  m.C.test_b: 3 of 4 times"])
 
     def test_the_slowest(self) -> None:
@@ -128,6 +141,20 @@ class ColourTest(ProjectTestCase):
         self.assertIn('File "\x1b[35ma.py\x1b[0m", line \x1b[35m3\x1b[0m, in \x1b[35mf\x1b[0m\n', coloured)
         self.assertIn("\x1b[31mValueError: no\x1b[0m", coloured)
         self.assertIn("\n    2  before\n\x1b[31m>   3  here\x1b[0m\n", coloured)
+
+    def test_the_list_of_what_failed(self) -> None:
+        stream = io.StringIO()
+        filtered = FilteredStream(stream, add_colours())
+        red, cyan, end = "\x1b[31m", "\x1b[36m", "\x1b[0m"
+        for line, coloured in (
+            ("  FAIL  m.C.t: ValueError: a: b", f"  {red}FAIL {end} m.C.t: {red}ValueError: a: b{end}"),
+            ("  UNEXPECTED SUCCESS m.C.t", f"  {red}UNEXPECTED SUCCESS{end} m.C.t"),
+            ("To run these again: python x", f"To run these again: {cyan}python x{end}"),
+        ):
+            filtered.write(line)
+            self.assertEqual(stream.getvalue(), coloured)
+            stream.seek(0)
+            stream.truncate()
 
     def test_diffs(self) -> None:
         stream = io.StringIO()

@@ -228,7 +228,7 @@ class Attempt:
 
     def _found_waiting(self, _: FoundWaiting, now: float) -> list[Action]:
         self._deadlines.heard_at = now
-        return []
+        return [Announce(events.PhaseSeen(now, self.id, self.current, "waiting"))]
 
     def _channel_lost(self, _: ChannelLost, _now: float) -> list[Action]:
         self.evidence.lost_channel = True

@@ -70,7 +70,7 @@ class LatencyPolicy:
             return False
         of_run = self.options
         is_observed = options.hunt_leaks or options.memory_growth_limit is not None
-        is_observed = is_observed or of_run.profile is not None or of_run.debug
+        is_observed = is_observed or of_run.profile is not None or of_run.debug or of_run.watch
         return len(of_tests) == 1 and not is_observed and not of_tests[0].tracks_handles
 
     def _start_method_of(self, options: Options) -> str:

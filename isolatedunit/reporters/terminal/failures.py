@@ -14,11 +14,16 @@ from isolatedunit.reporters.terminal.passing_warnings import PassingWarnings
 _DOUBLE, _SINGLE = "=" * 70, "-" * 70
 
 
+def prints_failures_at_once(options: Options, *, on_terminal: bool) -> bool:
+    """Whether failures are printed when they happen, and then not once more at the end."""
+    return options.show_failures == "immediate" or (options.show_failures == "auto" and on_terminal)
+
+
 def make_printers(
     options: Options, formatter: FailureFormatter, write_line: Callable[[str], object], *, on_terminal: bool
 ) -> list[Listener]:
     """The listeners that print during the run, as *options* ask; *on_terminal* says that somebody is watching."""
-    failures = options.show_failures == "immediate" or (options.show_failures == "auto" and on_terminal)
+    failures = prints_failures_at_once(options, on_terminal=on_terminal)
     printers: list[Listener] = [LiveOutput(write_line)] if options.show_output == "live" else []
     if failures or options.show_output == "all":
         all_output = options.show_output == "all"

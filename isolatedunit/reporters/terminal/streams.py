@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import unittest.runner
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -56,6 +56,11 @@ _DIFF_LINES = {"- ": _RED, "+ ": _GREEN, "? ": _CYAN, "--- ": _RED, "+++ ": _GRE
 _BEFORE_DIFF = re.compile(r"(?:\w+\.)*(?:AssertionError|\w*Failure\w*): ")
 _AFTER_DIFF = ("Stdout:", "Stderr:", "To run it again: ")
 """Patterns for the lines of a failure's text, each with the colours of its groups."""
+_LINES_ALONE: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
+    (re.compile(r"(  )(FAIL |ERROR|UNEXPECTED SUCCESS)( .+?)(?:(: )(.*))?"), ("", _RED, "", "", _RED)),
+    (re.compile(r"(To run (?:it again|these again|these, and what failed): )(.+)"), ("", _CYAN)),
+)
+"""Patterns for the lines at the end of a run, as above: those of the list of failed tests, and commands."""
 _COLOURS_OF_BEGINNINGS = (("FAIL: ", _RED), ("ERROR: ", _RED), ("UNEXPECTED SUCCESS: ", _RED), ("skipped ", _YELLOW))
 
 
@@ -211,25 +216,32 @@ def add_colours() -> Filter:
     def colour_part(part: str, colour: str) -> str:
         return f"{getattr(colorama.Fore, colour)}{part}{colorama.Style.RESET_ALL}" if colour and part else part
 
-    def colour_line(line: str) -> str:
-        for pattern, colours in _LINES:
+    def colour_groups(line: str, patterns: Iterable[tuple[re.Pattern[str], tuple[str, ...]]]) -> str | None:
+        for pattern, colours in patterns:
             match = pattern.fullmatch(line)
             if match is not None:
                 parts = zip(match.groups(), colours, strict=True)
                 return "".join(colour_part(part or "", colour) for part, colour in parts)
-        return line
+        return None
+
+    def colour_failure(text: str) -> Iterator[str]:
+        in_diff = False
+        for line in text.split("\n"):
+            in_diff = (in_diff and not line.startswith(_AFTER_DIFF)) or _BEFORE_DIFF.match(line) is not None
+            of_diff = _DIFF_LINES.get(line[:2]) if in_diff else None
+            yield (colour_groups(line, _LINES) or line) if of_diff is None else colour_part(line, of_diff)
 
     def colour(text: str) -> str:
         if "\n" in text[:-1]:
-            in_diff, lines = False, []
-            for line in text.split("\n"):
-                in_diff = (in_diff and not line.startswith(_AFTER_DIFF)) or _BEFORE_DIFF.match(line) is not None
-                of_diff = _DIFF_LINES.get(line[:2]) if in_diff else None
-                lines.append(colour_line(line) if of_diff is None else colour_part(line, of_diff))
-            return "\n".join(lines)
-        found = _COLOURS.get(text)
-        if found is None:
-            found = next((colour for word, colour in _COLOURS_OF_BEGINNINGS if text.startswith(word)), "")
-        return colour_part(text, found)
+            return "\n".join(colour_failure(text))
+        return colour_groups(text, _LINES_ALONE) or colour_part(text, _colour_of(text))
 
     return colour
+
+
+def _colour_of(text: str) -> str:
+    """The colour of one of unittest's own words; empty for none."""
+    found = _COLOURS.get(text)
+    if found is None:
+        found = next((colour for word, colour in _COLOURS_OF_BEGINNINGS if text.startswith(word)), "")
+    return found

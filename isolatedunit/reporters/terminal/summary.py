@@ -132,7 +132,8 @@ class Summary:
 
     It reads *timeline*, which hears each event before it does. *write_line* prints a line at once. *lets_finish* says
     what a Ctrl-C does to the tests that run. Where each test *repeats*, the lines say how often it failed.
-    *rerun_command* gives the command that runs the tests that failed again, if there is one.
+    *rerun_command* gives the command that runs the tests that failed again, if there is one. With *lists_one*
+    a single failure is listed, too, as it does not stand just above. *keep* writes lines to a file, and gives its path.
     """
 
     hears = (TestFinished, RunInspected, RunCancelled)
@@ -145,7 +146,11 @@ class Summary:
         lets_finish: bool = False,
         repeats: bool = False,
         rerun_command: Callable[[], str | None] = lambda: None,
+        lists_one: bool = False,
+        keep: Callable[[Sequence[str]], str | None] = lambda _: None,
     ) -> None:
+        self._least = 1 if lists_one else 2
+        self._keep = keep
         self._timeline = timeline
         self._write_line = write_line
         self._rerun_command = rerun_command
@@ -175,7 +180,9 @@ class Summary:
         if report.flaky:
             self._flaky.append(report)
         if report.quarantine is not None:
-            self._excused.append((report.place, on_one_line(f"  {report.id}: {_reason(report)} ({report.quarantine})")))
+            self._excused.append(
+                (report.place, on_one_line(f"  {report.id}: {reason_of(report)} ({report.quarantine})"))
+            )
         if self._repeated is not None and not report.is_fixture:
             self._repeated.setdefault(report.id, []).append(report.outcome in FAILING)
         failed_before = self._repeated is not None and any(self._repeated.get(report.id, ())[:-1])
@@ -207,12 +214,13 @@ class Summary:
         return [*lines, took, str(timeline.counts)]
 
     def _format_failed(self) -> list[str]:
-        if self._failures < 2:
+        if self._failures < (1 if self._timeline.not_run else self._least):
             return []  # a single one stands just above
         more = self._failures - len(self._failed)
         lines = ["Failed:", *(line for _, line in sorted(self._failed)), *([f"  and {more} more"] if more else [])]
         command = None if self._lost or self._timeline.not_run else self._rerun_command()
-        return lines if command is None else [*lines, f"To run these again: {command}"]
+        again = "it" if self._failures == 1 else "these"
+        return lines if command is None else [*lines, f"To run {again} again: {command}"]
 
     def _format_repeated(self) -> list[str]:
         """How often each test failed that failed at least once."""
@@ -232,7 +240,11 @@ class Summary:
             return []
         count, reason = len(not_run), "" if stopped is None else f" because {stopped.reason}"
         shown = [f"  {on_one_line(test_id)}" for test_id in not_run[:NOT_RUN_SHOWN]]
-        more = [f"  and {count - NOT_RUN_SHOWN} more"] if count > NOT_RUN_SHOWN else []
+        more = []
+        if count > NOT_RUN_SHOWN:
+            path = self._keep(not_run)
+            where = "" if path is None else f"; all of them are in {path}, for --from-file"
+            more.append(f"  and {count - NOT_RUN_SHOWN} more{where}")
         command = self._rerun_command()
         if command is not None:
             more.append(f"To run these, and what failed: {command}")
@@ -241,23 +253,25 @@ class Summary:
 
 def _format_failure(report: TestReport) -> str:
     """A failure on one line: its kind, its test, and the first line of the reason."""
-    why = _reason(report)
+    why = reason_of(report)
     kind = {"failed": "FAIL", "error": "ERROR"}.get(report.outcome, "UNEXPECTED SUCCESS")
-    line = on_one_line(f"  {kind:5} {report.id}{': ' if why else ''}{why}")
+    line = on_one_line(f"  {kind:5} {report.id}: {why}")
     return line if len(line) <= LONGEST_FAILURE else line[: LONGEST_FAILURE - 3] + "..."
 
 
-def _reason(report: TestReport) -> str:
-    """The first line of the reason of a failure."""
+def reason_of(report: TestReport) -> str:
+    """The first line of the reason of a failure, after the type of the exception if there was one; never empty."""
     worst = next((note for note in report.notes if note.outcome == report.outcome), None)
     why = report.message.strip().partition("\n")[0]
     if report.cause == "flaky":
         why = "it passed only on a retry"
     elif report.message.startswith(_NOT_IMPORTED):
         why = report.message.strip().rpartition("\n")[2]  # unittest's loader puts the whole traceback before it
-    elif worst is not None and worst.exception and report.outcome != "failed":
+    elif worst is not None and worst.exception:
         why = f"{worst.exception}: {why}" if why else worst.exception
-    return why
+    elif report.outcome == "unexpectedSuccess":
+        why = "it was expected to fail"
+    return why or "no reason was given"
 
 
 def _format_running(event: RunInspected) -> str:
