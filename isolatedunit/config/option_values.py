@@ -108,6 +108,7 @@ class RunnerOptionValues(TestOptionValues, total=False):
     tap: str | None
     subunit: str | None
     trace: str | None
+    summary: str | None
     html: str | None
     serve: str | int | tuple[str, int] | None
     serve_token: str | None
@@ -116,6 +117,7 @@ class RunnerOptionValues(TestOptionValues, total=False):
     debug_adapter: int | None
     trace_imports: bool
     keep_scratch: bool
+    watch: bool
     profile: str | None
     profiler: Literal["cProfile", "pyinstrument"]
     coverage: bool
