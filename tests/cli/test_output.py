@@ -22,7 +22,9 @@ class OutputTest(ProjectTestCase):
         self.assertEqual(mine.exit_code, theirs.exit_code, mine.output)
         output = SOURCE.sub("", re.sub(r"\nTo run it again: [^\n]+\n", "", mine.output))
         lines = without_times(output).rstrip("\n").split("\n")
-        if "-f" in arguments:
+        if "-f" in arguments:  # where the whole list of what ran is not on the screen, what failed comes last
+            self.assertEqual(lines.pop(-3), "  FAIL  test_bad.Bad.test_fails: AssertionError: 1 != 2")
+            self.assertEqual(lines.pop(-3), "Failed:")
             self.assertRegex(lines.pop(-3), "^To run these, and what failed: python -m isolatedunit .*--last-failed$")
             self.assertRegex(lines.pop(-3), "^  test_bad.Bad.test_later$")
             self.assertEqual(lines.pop(-3), "isolatedunit: 1 test was not run because a test failed (--failfast):")
