@@ -14,7 +14,6 @@ from unittest.runner import _WritelnDecorator
 
 from isolatedunit.backends.registry import fork_here, open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
-from isolatedunit.collection.from_suite import is_django_testing, plan_inherited, plan_suite
 from isolatedunit.config.consequences import for_forks, with_consequences
 from isolatedunit.config.options import Options, refuse_milliseconds
 from isolatedunit.config.sources import load_options
@@ -182,6 +181,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         `ForkRefused` if this process has threads or network connections, which its forks would lose or share.
         """
         self._scope = "tests"
+        from isolatedunit.collection.from_suite import is_django_testing, plan_suite  # the command has no suite
+
         if self.databases is None and is_django_testing():
             from isolatedunit.handles.databases import adopted
 
@@ -198,6 +199,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
     def _run_in_forks(self, suite: Any) -> Any:
         warnings: list[str] = []
+        from isolatedunit.collection.from_suite import plan_inherited
+
         tests, originals, inherited = plan_inherited(suite, warnings.append)
         before, databases = self.options, self.databases
         self.options = for_forks(before)
