@@ -15,8 +15,14 @@ from isolatedunit.model.results import Output
 from isolatedunit.system.processes import open_regular
 from isolatedunit.system.usage import size_of
 
-_UNITTEST = f'  File "{os.path.dirname(os.path.abspath(unittest.__file__))}{os.sep}'
+_CALLERS = (
+    os.path.join(os.path.dirname(os.path.abspath(unittest.__file__)), ""),
+    *(os.path.join("-packages", *package, "") for package in (("_pytest",), ("pluggy",), ("django", "test"))),
+)
+"""What the paths of files that call tests contain: unittest's, and those of frameworks whose process is forked."""
+
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+_FORK = f'  File "{os.path.join(_PACKAGE, "backends", "forkserver", "fork_here.py")}"'
 
 _LONGEST_LABEL = 150  # most file systems have names of 255 bytes
 
@@ -112,11 +118,18 @@ def _as_text(data: bytes) -> str:
 
 
 def _without_our_frames(stacks: str) -> str:
-    """The stacks as faulthandler writes them, without our own frames and without unittest's that called the test."""
+    """The stacks as faulthandler writes them, without our own frames and without those that called the test.
+
+    Below the fork of a process that has set everything up is what that process was doing, and no test's business.
+    """
     ours = (f'  File "{_PACKAGE}', '  File "<string>", line 1 in <module>')
     shown = f'  File "{os.path.join(_PACKAGE, "cli", "demo.py")}"'  # it plays the user's part
     kept: list[str] = []
+    is_of_forked = False
     for line in stacks.splitlines(keepends=True):
+        is_of_forked = line.startswith("  ") and (is_of_forked or line.startswith(_FORK))
+        if is_of_forked:
+            continue
         if line.startswith(shown) or not line.startswith(ours):
             if not line.startswith("  "):
                 _drop_callers(kept)
@@ -127,14 +140,18 @@ def _without_our_frames(stacks: str) -> str:
 
 
 def _drop_callers(lines: list[str]) -> None:
-    """Drop unittest's frames at the end of a stack, its outermost ones, unless there are no others.
+    """Drop the frames of `_CALLERS` at the end of a stack, its outermost ones, unless there are no others.
 
     A stack of which nothing is left, such as that of the thread which sends heartbeats, is dropped with its heading.
     """
     if lines and lines[-1].endswith(_HEADING):
         lines.pop()
     left = len(lines)
-    while left and lines[left - 1].startswith(_UNITTEST):
+    while left and _is_of_caller(lines[left - 1]):
         left -= 1
     if left and lines[left - 1].startswith("  "):
         del lines[left:]
+
+
+def _is_of_caller(line: str) -> bool:
+    return line.startswith("  File ") and any(path in line for path in _CALLERS)

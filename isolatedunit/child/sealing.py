@@ -109,6 +109,19 @@ def _bind(function: FunctionType, inside: dict[str, Any]) -> FunctionType:
     return bound
 
 
+def _is_plain(loader: Any) -> bool:
+    """Whether what *loader* loads is the file that a spec names, in whatever way an import hook changes it.
+
+    pytest's hook, which rewrites the assertions of all installed plugins, has no ``get_code``.
+    """
+    return type(loader) is SourceFileLoader or not hasattr(loader, "get_code")
+
+
+def _code_of(spec: Any) -> Any:
+    loader = SourceFileLoader(spec.name, spec.origin) if _is_plain(spec.loader) else spec.loader
+    return loader.get_code(spec.name)
+
+
 class _World:
     """All that is sealed in this process."""
 
@@ -169,7 +182,7 @@ class _World:
         return self._loaded[name]
 
     def _find(self, folder: str, name: str) -> Any:
-        if type(self._loader) is SourceFileLoader:  # it is known where the file is: no need to search
+        if _is_plain(self._loader):  # it is known where the file is: no need to search
             path = f"{folder}/{name.rpartition('.')[2]}.py"
             return ModuleSpec(name, SourceFileLoader(name, path), origin=path)
         return PathFinder.find_spec(name, [folder])
@@ -187,7 +200,7 @@ class _World:
         inside = vars(module)
         inside.update(__builtins__=self.builtins, __file__=spec.origin, __spec__=spec)
         inside["__package__"] = name.rpartition(".")[0]
-        code = spec.loader.get_code(name)
+        code = _code_of(spec)
         try:
             exec(code, inside)  # noqa: S102 - as the import system does
         except BaseException:
@@ -229,7 +242,7 @@ def enter(name: str, *, in_fork: bool = False) -> Any:
     """
     spec: Any = __spec__
     inside: dict[str, Any] = {"__name__": __name__, "__builtins__": {**vars(builtins)}, "__spec__": spec}
-    exec(spec.loader.get_code(__name__), inside)  # noqa: S102 - this very module must be out of reach, too
+    exec(_code_of(spec), inside)  # noqa: S102 - this very module must be out of reach, too
     world = inside["_world"] = inside["_World"](sys.modules["isolatedunit"])
     for sealed in SEALED:
         world.show(sealed)

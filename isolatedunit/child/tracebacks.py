@@ -105,11 +105,11 @@ def trace_of(exception: BaseException) -> TracebackType | None:
 
 
 def source_of(trace: TracebackType | None, *, shows_values: bool = True) -> str:
-    """The lines around the place that the first frame of *trace* which is none of unittest's has come to.
+    """The lines around the place that the first frame of *trace* which is neither unittest's nor ours has come to.
 
     With *shows_values*, the values of the variables on that line follow. Empty where the source cannot be read.
     """
-    while trace is not None and "__unittest" in trace.tb_frame.f_globals:
+    while trace is not None and ("__unittest" in (inside := trace.tb_frame.f_globals) or _is_ours(inside)):
         trace = trace.tb_next
     if trace is None:
         return ""
@@ -132,6 +132,11 @@ def source_of(trace: TracebackType | None, *, shows_values: bool = True) -> str:
         shown.pop()
     values = _values_on(here, trace.tb_frame.f_locals) if shows_values else []
     return "".join([*shown, "\n" if values else "", *values])
+
+
+def _is_ours(inside: dict[str, Any]) -> bool:
+    name = inside.get("__name__")
+    return type(name) is str and name.startswith("isolatedunit.")
 
 
 def _indent_of(line: str) -> int:

@@ -44,14 +44,14 @@ def watch_tests(wanted: Wanted, attempt: Callable[[Callable[[], int]], int]) -> 
     """
     options = replace(with_debugging(with_hash_seed(wanted.options)), failed_first=True)
     known = Affected(None if wanted.names or wanted.in_file is not None else options.pattern)
-    wanted = now = wanted._replace(options=options)
+    everything = wanted = now = wanted._replace(options=options)
     prestarted: Prestarted | None = None
     with Changes(os.getcwd()) as changes, ExitStack() as closing:
         while True:
             code = attempt(lambda: run_tests(now, prestarted=prestarted, learn=known.learn))  # noqa: B023 - called at once
             prestarted = begin_template(options, closing)
             try:
-                chosen = _wait(wanted, now, known, changes)
+                chosen = _wait(everything, wanted, now, known, changes)
             except KeyboardInterrupt:
                 return INTERRUPTED
             if chosen is None:
@@ -59,10 +59,13 @@ def watch_tests(wanted: Wanted, attempt: Callable[[Callable[[], int]], int]) -> 
             wanted, now = chosen
 
 
-def _wait(wanted: Wanted, latest: Wanted, known: Affected, changes: Changes) -> tuple[Wanted, Wanted] | None:
+def _wait(
+    everything: Wanted, wanted: Wanted, latest: Wanted, known: Affected, changes: Changes
+) -> tuple[Wanted, Wanted] | None:
     """Wait for a change that affects tests, or for a key; returns all that is wanted, and what to run of it now.
 
-    None says that the user has enough.
+    *everything* is what the command line wants, and *wanted* what a filter has left of it. None says that the
+    user has enough.
     """
     has_keys = sys.stdin is not None and sys.stdin.isatty() and os.name == "posix"
     _say(f"waiting for changes of files. {_KEYS}" if has_keys else "waiting for changes of files")
@@ -74,7 +77,7 @@ def _wait(wanted: Wanted, latest: Wanted, known: Affected, changes: Changes) -> 
         if key in ("\n", "\r"):
             return wanted, latest
         if key == "a":
-            return wanted, wanted
+            return everything, everything
         if key == "f":
             return wanted, wanted._replace(options=replace(wanted.options, last_failed=True))
         if key == "t":

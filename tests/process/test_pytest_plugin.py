@@ -144,8 +144,13 @@ CONFTEST = """
 @unittest.skipIf(optional("pytest") is None, "pytest is not installed: pip install pytest")
 class PytestPluginTest(ProjectTestCase):
     def pytest(self, *arguments: str, before: tuple[str, ...] = ("-m",)) -> Completed:
-        """Run pytest with this plugin and no other one that is installed."""
-        own = ("-p", "isolatedunit.pytest_plugin.plugin", "-p", "no:cacheprovider", "-rA", "--color=no")
+        """Run pytest with this plugin and no other one that is installed.
+
+        As of all installed plugins, pytest imports each of our modules with its own loader, to rewrite assertions.
+        """
+        self.write("as_installed.py", "import pytest\n\npytest.register_assert_rewrite('isolatedunit')\n")
+        plugins = ("-p", "as_installed", "-p", "isolatedunit.pytest_plugin.plugin", "-p", "no:cacheprovider")
+        own = (*plugins, "-rA", "--color=no")
         env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", COLUMNS="200")
         return run_python(*before, "pytest", *own, *arguments, cwd=self.directory, env=env)
 

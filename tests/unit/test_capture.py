@@ -19,6 +19,14 @@ class StacksTest(unittest.TestCase):
     def test_frames_below_the_test_are_left_out(self) -> None:
         self.assertEqual(_without_our_frames(MAIN + USERS + UNITTESTS + OURS), MAIN + USERS)
 
+    def test_what_the_process_did_that_was_forked_is_left_out(self) -> None:
+        fork = OURS.replace(os.path.join("child", "worker.py"), os.path.join("backends", "forkserver", "fork_here.py"))
+        files = (("_pytest", "python.py"), ("pluggy", "_callers.py"), ("django", "test", "testcases.py"))
+        callers = [f'  File "{os.path.join("site-packages", *file)}", line 5 in run\n' for file in files]
+        past = '  File "manage.py", line 22 in <module>\n'
+        stacks = "".join((MAIN, callers[0], USERS, *callers, UNITTESTS, OURS, callers[1], fork, callers[0], past))
+        self.assertEqual(_without_our_frames(f"{stacks}\n{OTHER}{past}"), f"{MAIN}{callers[0]}{USERS}\n{OTHER}{past}")
+
     def test_a_thread_that_is_all_ours_is_left_out(self) -> None:
         self.assertEqual(_without_our_frames(f"{OTHER}{OURS}\n{MAIN}{USERS}{OURS}"), MAIN + USERS)
         self.assertEqual(

@@ -7,6 +7,7 @@ import textwrap
 import unittest
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 from isolatedunit.child.tracebacks import source_of
 from tests.support.projects import ProjectTestCase
@@ -84,9 +85,10 @@ class SourceTest(ProjectTestCase):
     def test_a_function_at_the_end_of_the_file(self) -> None:
         self.assertEqual(self.source("at_the_end"), self.shown(24, 25, 25))
 
-    def test_frames_of_unittest_are_passed_over(self) -> None:
-        vars(self.module)["__unittest"] = True
-        self.assertEqual(self.source("at_the_end"), "")
+    def test_frames_of_unittest_and_ours_are_passed_over(self) -> None:
+        for key, value in (("__unittest", True), ("__name__", "isolatedunit.sdk.factory")):
+            with self.subTest(key), mock.patch.dict(vars(self.module), {key: value}):
+                self.assertEqual(self.source("at_the_end"), "")
 
     def test_a_file_that_is_gone_or_another_one(self) -> None:
         self.write("some_tests.py", "\n")
