@@ -46,6 +46,9 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     config = session.config
     all_of_them = _isolates_all(config)
     wanted = [item for item in session.items if all_of_them or item.get_closest_marker("isolated") is not None]
+    if not wanted and config.getoption("isolated_jobs"):
+        text = "--isolated-jobs has no effect: no test is isolated; add --isolated"
+        warnings.warn(pytest.PytestWarning(text), stacklevel=1)
     if not wanted or config.option.collectonly:
         return None
     if hasattr(config, "workerinput"):

@@ -215,6 +215,12 @@ class PytestPluginTest(ProjectTestCase):
         self.write("test_mixed.py", MIXED)
         self.assertEqual(self.pytest().exit_code, 0)
 
+    def test_jobs_alone_isolate_nothing_and_say_so(self) -> None:
+        self.write("test_plain.py", "def test_it():\n    pass\n")
+        ended = self.pytest("--isolated-jobs", "4")
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        self.assertIn("--isolated-jobs has no effect: no test is isolated; add --isolated", ended.output)
+
     def test_what_cannot_be_is_said_and_what_ends_early_ends(self) -> None:
         self.write("test_mixed.py", "import pytest\n\n@pytest.mark.isolated(timeout=5)\ndef test_it():\n    pass\n")
         ended = self.pytest()

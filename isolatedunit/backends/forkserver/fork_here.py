@@ -13,6 +13,7 @@ import socket
 import stat
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -144,5 +145,7 @@ def _be_base(
         from isolatedunit.child.sealing import enter
 
         enter("isolatedunit.child.bootstrap", in_fork=True).main_in_fork(descriptor, tests, begin, prepare_all)
+    except BaseException:
+        traceback.print_exc()  # the runner only sees that the fork is gone
     finally:
         os._exit(1)
