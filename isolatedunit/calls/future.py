@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from isolatedunit.calls.result import IsolatedTestResult
-from isolatedunit.errors import CarryError
+from isolatedunit.errors import CarryError, IsolatedUnitError
 from isolatedunit.model.events import Event, ProgressMade
 from isolatedunit.reporters.listeners import GuardedListener
 
@@ -23,8 +23,15 @@ class IsolatedFuture(Future[IsolatedTestResult[T]]):
     says so. *attempt_id* is the id by which events and logs name the call; a retry changes it.
     """
 
-    def __init__(self, attempt_id: str, cancel_call: Callable[[], None], write_line: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        attempt_id: str,
+        cancel_call: Callable[[], None],
+        write_line: Callable[[str], object],
+        is_runners_thread: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__()
+        self._is_runners_thread = is_runners_thread
         self.attempt_id = attempt_id
         self._cancel_call = cancel_call
         self._write_line = write_line
@@ -42,6 +49,23 @@ class IsolatedFuture(Future[IsolatedTestResult[T]]):
             return False
         self._cancel_call()
         return True
+
+    def result(self, timeout: float | None = None) -> IsolatedTestResult[T]:
+        """Wait for the call and return its result. A listener or a callback of the runner's must not wait."""
+        self._refuse_to_wait_in_vain()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the call; return the error on the runner's side, if there was one."""
+        self._refuse_to_wait_in_vain()
+        return super().exception(timeout)
+
+    def _refuse_to_wait_in_vain(self) -> None:
+        if self._is_runners_thread() and not self.done():
+            raise IsolatedUnitError(
+                "a listener or a callback cannot wait for a call of its own runner, which runs it in the thread that "
+                "serves the calls; use submit and add_done_callback, or wait in another thread"
+            )
 
     def running(self) -> bool:
         """Whether the call has a process now."""

@@ -146,7 +146,12 @@ class CallMethods:
         argument cannot be pickled, `OptionError` for an unusable option, and `RunnerClosed` after `shutdown`.
         """
         more: dict[str, Any] = {"args": args, "kwargs": kwargs, "options": options, "on_progress": on_progress}
-        return self.submit(function, *given, **more, **named).result()
+        future = self.submit(function, *given, **more, **named)
+        try:
+            return future.result()
+        except BaseException:  # such as Ctrl-C in a notebook: nobody has the future, so nobody could end the call
+            future.cancel()
+            raise
 
     if TYPE_CHECKING:
 

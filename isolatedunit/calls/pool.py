@@ -97,7 +97,12 @@ class CallPool:
         number = next(self._numbers)
         planned = work.plan(number, self._preparation)
         weak_state = weakref.ref(state)
-        future = IsolatedFuture[Any](f"{state.run}/{number}#1", lambda: _cancel(weak_state, number), self._write_line)
+        future = IsolatedFuture[Any](
+            f"{state.run}/{number}#1",
+            lambda: _cancel(weak_state, number),
+            self._write_line,
+            lambda: _is_served_here(weak_state),
+        )
         with state.lock:
             if state.closed:
                 raise RunnerClosed(f"cannot schedule {work.name} after shutdown; create a new runner.")
@@ -122,6 +127,12 @@ def _cancel(weak_state: weakref.ref[_State], number: int) -> None:
     if state is not None:
         state.to_cancel.append(number)
         state.wake_up()
+
+
+def _is_served_here(weak_state: weakref.ref[_State]) -> bool:
+    """Whether this is the thread that serves the calls, which must not wait for one."""
+    state = weak_state()
+    return state is not None and state.thread is threading.current_thread()
 
 
 def _retire(state: _State) -> None:

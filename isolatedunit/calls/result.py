@@ -17,6 +17,9 @@ from isolatedunit.protocol.pickling import undill
 
 T_co = TypeVar("T_co", covariant=True)
 
+_FROM_A_PICKLE = (Exception, SystemExit, GeneratorExit)
+"""What opening a pickle may raise for reasons of its own; only a KeyboardInterrupt is the user's."""
+
 NOT_LOOKED = "the process ended before anybody could look for what it had open"
 
 
@@ -109,7 +112,7 @@ class IsolatedTestResult(Generic[T_co]):
         if "_value" not in vars(self):
             try:
                 vars(self)["_value"] = undill(self.returned)
-            except Exception as exception:
+            except _FROM_A_PICKLE as exception:
                 raise CarryError(f"the function's return value cannot be unpickled here: {exception!r}") from exception
         value: T_co = vars(self)["_value"]
         return value
@@ -141,7 +144,7 @@ class IsolatedTestResult(Generic[T_co]):
             try:
                 opened = undill(self.raised)
                 made = opened if isinstance(opened, BaseException) else None
-            except Exception:  # such as that of a class whose constructor wants more than it keeps in ``args``
+            except _FROM_A_PICKLE:  # such as that of a class whose constructor wants more than it keeps in ``args``
                 made = None
         elif self.outcome == "skipped":
             made = unittest.SkipTest(self.message or "")

@@ -59,7 +59,7 @@ def _pickle(thing: Any, savers: dict[type, Any], *, answers: bool = False) -> by
         return pickle.dumps(thing)
     file = io.BytesIO()
     pickler = dill.Pickler(file)
-    pickler.dispatch = _Dispatch({**dill.Pickler.dispatch, **savers, **uncarried.savers()})
+    pickler.dispatch = _Dispatch(savers, uncarried.savers())
     pickler.answers = answers
     pickler.namespaces = {}
     try:
@@ -104,7 +104,15 @@ def _make_main(name: str) -> types.ModuleType:
 
 
 class _Dispatch(dict[type, Any]):
-    """What saves objects of each type: ours, then dill's, which may register more while it pickles."""
+    """What saves objects of each type: ours, then dill's, which may register more while it pickles.
+
+    A class that inherits from one that is not carried, or not as it is, is saved like that one.
+    """
+
+    def __init__(self, savers: dict[type, Any], special: dict[type, Any]) -> None:
+        super().__init__({**dill.Pickler.dispatch, **savers, **special})
+        self._special = special
+        self._inherited: dict[type, Any] = {}
 
     def get(self, key: type, default: Any = None) -> Any:
         try:
@@ -113,7 +121,14 @@ class _Dispatch(dict[type, Any]):
             return default
 
     def __missing__(self, key: type) -> Any:
-        return self[type] if issubclass(key, type) else dill.Pickler.dispatch[key]
+        if issubclass(key, type):
+            return self[type]
+        saver = dill.Pickler.dispatch.get(key)
+        if saver is None:
+            if key not in self._inherited:
+                self._inherited[key] = uncarried.inherited_saver(key, self._special)
+            saver = self._inherited[key]
+        return saver
 
 
 class _Unpickler(dill.Unpickler):  # type: ignore[misc]

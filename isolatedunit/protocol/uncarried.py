@@ -212,6 +212,17 @@ def savers() -> dict[type, _Saver]:
     return found
 
 
+def inherited_saver(cls: type, found: dict[type, _Saver]) -> _Saver | None:
+    """What saves an object of a class derived from one of *found*; None if the class says itself how it is pickled."""
+    base = next((base for base in cls.__mro__ if base in found), None)
+    if base is None or any(getattr(cls, name, None) is not getattr(base, name, None) for name in _SAY_HOW):
+        return None
+    return found[base]
+
+
+_SAY_HOW = ("__reduce__", "__reduce_ex__", "__getstate__")
+
+
 def _file_types() -> Iterator[type]:
     for module in (io, sys.modules.get("_pyio")):
         for name in ("TextIOWrapper", "BufferedReader", "BufferedWriter", "BufferedRandom", "BufferedRWPair", "FileIO"):
@@ -242,6 +253,27 @@ def _save_tool(pickler: Any, tool: Any) -> None:
     pickler.save_reduce(*tool.__reduce_ex__(4), obj=tool)
 
 
+def _save_shared_memory(pickler: Any, memory: Any) -> None:
+    """Save shared memory so that a call only attaches to it; what a call makes itself ends with its process."""
+    made_of = memory.__reduce_ex__(4)
+    pickler.save_reduce(*(made_of if pickler.answers else (attach, made_of[:2])), obj=memory)
+
+
+def attach(make: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Attach to shared memory of the caller's.
+
+    Trap: `multiprocessing` also notes what a process only attaches to, and destroys it at the end of that process.
+    """
+    from multiprocessing import resource_tracker
+
+    register = resource_tracker.register
+    resource_tracker.register = lambda *_: None
+    try:
+        return make(*args)
+    finally:
+        resource_tracker.register = register
+
+
 def _refuse_variable(kind: str) -> None:
     if not any(step.kind in ("attribute", "lost") for step in _steps(_saved_now())):
         raise _Refused(kind, _GUARDS_NOTHING)
@@ -256,13 +288,15 @@ _OTHERS: tuple[tuple[str, tuple[str, ...], _Saver], ...] = (
     ("queue", ("Queue", "LifoQueue", "PriorityQueue"), _save_tool),
     ("asyncio.locks", ("Lock", "Condition", "Event", "Semaphore", "BoundedSemaphore"), _save_tool),
     ("asyncio.queues", ("Queue", "LifoQueue", "PriorityQueue"), _save_tool),
-    ("threading", ("Thread", "Timer"), _refuse),
+    ("multiprocessing.shared_memory", ("SharedMemory", "ShareableList"), _save_shared_memory),
+    ("threading", ("Thread",), _refuse),
+    ("multiprocessing.connection", ("Connection",), _refuse),  # the number of a descriptor, which its copy closes
+    ("multiprocess.connection", ("Connection",), _refuse),
     ("subprocess", ("Popen",), _refuse),
     ("concurrent.futures", ("Future",), _refuse),
     ("logging", ("FileHandler",), _refuse),  # which opens its file when it first writes, if it is asked to
-    ("logging.handlers", ("RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler"), _refuse),
     ("dbm.dumb", ("_Database",), _refuse),  # writes its index when it is freed
-    ("shelve", ("Shelf", "DbfilenameShelf"), _refuse),
+    ("shelve", ("Shelf",), _refuse),
 )
 """Types of other modules, which are looked up if they have been imported, and what saves their objects."""
 

@@ -135,6 +135,9 @@ class TestSDKOptions:
                 raise OptionError(
                     f"TestSDKOptions: {name}: invalid value {getattr(self, name)!r}; expected True or False."
                 )
+        for name in ("replies", "arguments", "cassette_options"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise OptionError(f"TestSDKOptions: {name}: invalid value {getattr(self, name)!r}; expected a mapping.")
         if self.mock_level == "recorded" and self.cassette is None:
             raise OptionError("TestSDKOptions: mock_level 'recorded' needs a recording; pass its file as cassette.")
         self._check_level()

@@ -21,9 +21,9 @@ _WORDS = (
     "KEY(?!BOARD|MAP|WORD)",
     "AUTH(?!OR)",
     "AUTHORIZATION",
-    *("_PWD$", "_PAT$", "^PAT$", "DSN$", "CONNECTION_?STRING", "CONN_?STR"),  # PWD and OLDPWD are folders
+    *("_PASS$", "_PWD$", "_PAT$", "^PAT$", "DSN$", "CONNECTION_?STRING", "CONN_?STR"),  # PWD and OLDPWD are folders
     "(DATABASE|DB|POSTGRES|POSTGRESQL|PG|MYSQL|MARIADB|MONGO|MONGODB|REDIS|AMQP|RABBITMQ|BROKER|CLICKHOUSE)_UR[IL]",
-    "INDEX_URL$",  # pip's may hold a password
+    *("INDEX_URL$", "WEBHOOK_URL$"),  # pip's may hold a password; the other one is all that a sender needs
 )
 
 _ACCESS = (

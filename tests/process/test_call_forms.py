@@ -7,12 +7,16 @@ import concurrent.futures
 import itertools
 import logging
 import os
+import queue
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
+from unittest import mock
 
 from isolatedunit import CallOptionValues, IsolatedTestRunner, OptionError, TestInstance
+from isolatedunit.calls.future import IsolatedFuture
+from isolatedunit.errors import IsolatedUnitError
 from isolatedunit.model.events import Event, PhaseSeen, ProgressMade
 from tests.support.calls import CallsCase
 from tests.support.command_line import run_python
@@ -99,6 +103,30 @@ class FuturesTest(CallsCase):
         late: list[ProgressMade] = []
         futures[0].on_progress(late.append)
         self.assertEqual([event.text for event in late], ["0"])
+
+    def test_a_callback_cannot_wait_for_a_call_of_its_runner(self) -> None:
+        """The call would never end: the callback holds the thread that serves it."""
+        tried: queue.Queue[object] = queue.Queue()
+
+        def wait(future: Any) -> None:
+            other = self.runner.submit(add, 5)
+            for form in (other.result, other.exception, lambda: self.runner.run_isolated_test(add, 1)):
+                with self.assertRaisesRegex(IsolatedUnitError, "cannot wait for a call of its own runner"):
+                    form()
+            tried.put((other, future.result().unwrap()))
+
+        self.runner.submit(add, 4).add_done_callback(wait)
+        other, value = cast(Any, tried.get(timeout=PATIENCE))
+        self.assertEqual((other.result().unwrap(), value), (5, 4))
+
+    def test_an_interrupted_wait_ends_the_call(self) -> None:
+        with (
+            mock.patch.object(IsolatedFuture, "result", side_effect=KeyboardInterrupt),
+            mock.patch.object(IsolatedFuture, "cancel") as cancel,
+            self.assertRaises(KeyboardInterrupt),
+        ):
+            self.call(add, 1)
+        cancel.assert_called_once_with()
 
     def test_heartbeats_are_events(self) -> None:
         def compute(_: TestInstance, until: str) -> None:

@@ -33,6 +33,13 @@ class Closed:
         return int, ("no number",)
 
 
+class Exits:
+    """Can be carried, and ends whatever program opens it."""
+
+    def __reduce__(self) -> Any:
+        return sys.exit, (3,)
+
+
 class ReturnedTest(CallsCase):
     def test_what_a_class_raises_that_is_to_be_carried(self) -> None:
         for exception in (ValueError("not me"), SystemExit("not me"), KeyboardInterrupt("not me")):
@@ -86,6 +93,11 @@ class ReturnedTest(CallsCase):
         told = result.to_dict()
         self.assertRegex(told["test_results"], "cannot be unpickled here: ValueError")
         self.assertEqual(told["process_id"], result.process_id)
+
+    def test_a_value_whose_opening_would_end_the_program(self) -> None:
+        result = self.call(lambda test: Exits())
+        with self.assertRaisesRegex(CarryError, r"cannot be unpickled here: SystemExit\(3\)"):
+            result.unwrap()
 
     def test_its_repr(self) -> None:
         self.assertRegex(

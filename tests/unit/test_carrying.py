@@ -11,6 +11,7 @@ import enum
 import functools
 import io
 import logging
+import multiprocessing
 import os
 import queue
 import shelve
@@ -22,7 +23,10 @@ import threading
 import typing
 import unittest
 from collections.abc import Callable
-from typing import Any
+from logging import handlers
+from multiprocessing import resource_tracker, shared_memory
+from typing import Any, cast
+from unittest import mock
 
 import dill
 
@@ -132,10 +136,22 @@ class FilesTest(unittest.TestCase):
         self.assertIs(undill(carry(logging.getLogger("a.logger"))), logging.getLogger("a.logger"))
 
 
+class OwnHandler(logging.FileHandler):
+    pass
+
+
+class OwnThread(threading.Thread):
+    pass
+
+
+class OwnEvent(threading.Event):
+    pass
+
+
 class SharedTest(unittest.TestCase):
     def test_what_only_its_own_process_can_use(self) -> None:
         with socket.socket() as sock, IsolatedTestRunner() as runner:
-            database = sqlite3.connect(":memory:")
+            database, ends = sqlite3.connect(":memory:"), multiprocessing.Pipe()
             for thing, why in (
                 (sock, "cannot pickle 'socket' object"),
                 (database, "cannot pickle 'sqlite3.Connection' object"),
@@ -150,6 +166,11 @@ class SharedTest(unittest.TestCase):
                 (concurrent.futures.Future(), "is a Future: "),
                 (logging.FileHandler(os.devnull, delay=True), "is a FileHandler: "),
                 (shelve.Shelf({}), "is a Shelf: "),
+                (ends[0], "is a Connection: it works only in the process that made it"),
+                (handlers.RotatingFileHandler(os.devnull, delay=True), "is a RotatingFileHandler: "),
+                (OwnHandler(os.devnull, delay=True), "Handler: it works only in the process that made it"),
+                (OwnThread(), "Thread: it works only in the process that made it"),
+                (OwnEvent(), "Event: a copy of it would guard nothing"),
             ):
                 holders: tuple[Any, ...] = of_main("def check(test): return thing", thing=thing), {"thing": thing}
                 for holder in holders:
@@ -158,6 +179,30 @@ class SharedTest(unittest.TestCase):
                     self.assertIn(why, str(caught.exception))
                     self.assertRegex(str(caught.exception), "^(the global variable thing of check|its .'thing'.) is a")
             database.close()
+            for end in ends:
+                end.close()
+
+    def test_a_class_that_says_how_it_is_pickled(self) -> None:
+        class Named(threading.Thread):
+            def __reduce__(self) -> Any:
+                return str, (self.name,)
+
+        self.assertEqual(undill(carry(Named(name="worker"))), "worker")
+
+    def test_shared_memory_is_only_attached_to(self) -> None:
+        """Noted with a resource tracker, it would be destroyed at the end of the process that attaches to it."""
+        memory = shared_memory.SharedMemory(create=True, size=4)
+        numbers = shared_memory.ShareableList([1, 2])
+        cast(Any, memory).buf[:4] = b"kept"
+        data = carry([memory, numbers])
+        with mock.patch.object(resource_tracker, "register") as register:
+            copy, numbers_copy = undill(data)
+            self.assertEqual((bytes(copy.buf[:4]), list(numbers_copy)), (b"kept", [1, 2]))
+            register.assert_not_called()
+        for shared in (copy, numbers_copy.shm, memory, numbers.shm):
+            shared.close()
+        for shared in (memory, numbers.shm):
+            shared.unlink()
 
     def test_the_lock_of_an_object_guards_the_copy_and_is_free(self) -> None:
         class Guarded:

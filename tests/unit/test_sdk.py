@@ -55,6 +55,8 @@ class OptionsTest(unittest.TestCase):
             ({"mockLevel": "full_mock"}, "unknown option 'mockLevel'; did you mean 'mock_level'?"),
             ({"mock_level": "none"}, "sdk: mock_level 'none' needs an SDK"),
             ({"process_isolation": 1}, "process_isolation: invalid value 1; expected True or False"),
+            ({"replies": [1]}, r"replies: invalid value \[1\]; expected a mapping"),
+            ({"arguments": None}, "arguments: invalid value None; expected a mapping"),
             ({"mock_level": "recorded"}, "pass its file as cassette"),
             ({"sdk": 5}, "sdk: invalid value 5; expected the name of an SDK, an SDKAdapter, or a client's class"),
             ({"sdk": SDKAdapter}, r"SDKAdapter is the class of an adapter; pass an instance, SDKAdapter\(\)"),
