@@ -24,6 +24,8 @@ def check_files(options: Options) -> None:
         if path is None:
             continue
         flag = TABLE[name].metadata["flags"][0]
+        if not path:  # as from --json "$UNSET"; abspath would take it for the working directory
+            raise OptionError(f"{flag}: the name of the file is empty; name a file, or - for standard output.")
         if path != "-" and not os.path.isdir(os.path.dirname(os.path.abspath(path))):
             raise OptionError(f"{flag}: {path!r} is in a directory that does not exist; create it first.")
         if os.path.isdir(path):

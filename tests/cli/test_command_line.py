@@ -113,6 +113,7 @@ class ExitCodeTest(ProjectTestCase):
             (["--config", "gone.toml"], "'gone.toml' does not exist"),
             (["--json", "no/such/directory/x.json"], "directory that does not exist"),
             (["--junit-xml", "."], "is a directory; name a file in it"),
+            (["--summary", ""], "the name of the file is empty"),
             (["discover", "-s", "gone"], "Start directory is not importable: 'gone'"),
             (["discover", "a", "b", "c", "d"], "unexpected argument 'd'"),
         ):
