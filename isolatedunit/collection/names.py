@@ -78,8 +78,8 @@ def _is_path(name: str) -> bool:
 
 def _named(name: str, options: Options) -> Wanted:
     """What a dotted name stands for: below the top-level directory of discovery, if that was set, or this folder."""
-    if name.startswith("."):
-        raise NoSuchTest({name: _sentence(f"there is no test {name}", [])})
+    if not name or name.startswith("."):
+        raise NoSuchTest({name: _sentence(f"there is no test {name or repr(name)}", [])})
     top = top_of(options)
     folder = name.replace(".", os.sep)
     found: Wanted = {"name": name}

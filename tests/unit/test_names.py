@@ -145,6 +145,7 @@ class UnknownTest(NamesTestCase):
             ("shop/dep/", "there is no file or folder shop/dep/; did you mean shop/deep?"),
             ("shop/test_cart.py:1", "no test at line 1 of shop/test_cart.py; the nearest is Mixin, at line 3."),
             ("shop/__init__.py:1", "there is no test at line 1 of shop/__init__.py."),
+            ("", "there is no test ''"),
         ):
             with self.subTest(name):
                 self.assertIn(said, self.complaint(name))
