@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import unittest
+from multiprocessing import shared_memory
 from typing import Any
 from unittest import mock
 
@@ -112,6 +113,17 @@ class ReturnedTest(CallsCase):
 
 
 class GivenTest(CallsCase):
+    def test_shared_memory_is_only_attached_to(self) -> None:
+        """Else the resource tracker would destroy it at the end of the process that attaches to it."""
+        memory: Any = shared_memory.SharedMemory(create=True, size=4)
+        numbers: Any = shared_memory.ShareableList([1, 2])
+        memory.buf[:4] = b"kept"
+        for _ in range(2):
+            self.assertEqual(self.value(lambda test: (bytes(memory.buf[:4]), list(numbers))), (b"kept", [1, 2]))
+        for shared in (memory, numbers.shm):
+            shared.close()
+            shared.unlink()
+
     def test_a_process_of_the_callers(self) -> None:
         process = subprocess.Popen([sys.executable, "-c", ""])
         self.addCleanup(process.wait)

@@ -11,7 +11,6 @@ import enum
 import functools
 import io
 import logging
-import multiprocessing
 import os
 import queue
 import shelve
@@ -24,11 +23,10 @@ import typing
 import unittest
 from collections.abc import Callable
 from logging import handlers
-from multiprocessing import resource_tracker, shared_memory
-from typing import Any, cast
-from unittest import mock
+from typing import Any
 
 import dill
+import multiprocess
 
 from isolatedunit import CarryError, IsolatedTestRunner
 from isolatedunit.calls.options import IsolatedTestOptions
@@ -151,7 +149,7 @@ class OwnEvent(threading.Event):
 class SharedTest(unittest.TestCase):
     def test_what_only_its_own_process_can_use(self) -> None:
         with socket.socket() as sock, IsolatedTestRunner() as runner:
-            database, ends = sqlite3.connect(":memory:"), multiprocessing.Pipe()
+            database, ends = sqlite3.connect(":memory:"), multiprocess.Pipe()
             for thing, why in (
                 (sock, "cannot pickle 'socket' object"),
                 (database, "cannot pickle 'sqlite3.Connection' object"),
@@ -188,21 +186,6 @@ class SharedTest(unittest.TestCase):
                 return str, (self.name,)
 
         self.assertEqual(undill(carry(Named(name="worker"))), "worker")
-
-    def test_shared_memory_is_only_attached_to(self) -> None:
-        """Noted with a resource tracker, it would be destroyed at the end of the process that attaches to it."""
-        memory = shared_memory.SharedMemory(create=True, size=4)
-        numbers = shared_memory.ShareableList([1, 2])
-        cast(Any, memory).buf[:4] = b"kept"
-        data = carry([memory, numbers])
-        with mock.patch.object(resource_tracker, "register") as register:
-            copy, numbers_copy = undill(data)
-            self.assertEqual((bytes(copy.buf[:4]), list(numbers_copy)), (b"kept", [1, 2]))
-            register.assert_not_called()
-        for shared in (copy, numbers_copy.shm, memory, numbers.shm):
-            shared.close()
-        for shared in (memory, numbers.shm):
-            shared.unlink()
 
     def test_the_lock_of_an_object_guards_the_copy_and_is_free(self) -> None:
         class Guarded:
