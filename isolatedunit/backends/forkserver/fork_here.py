@@ -15,11 +15,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from isolatedunit.backends.connections import TemplateConnection, open_template_connection
-from isolatedunit.backends.contract import Prestarted
-from isolatedunit.backends.interpreter import adopt
+from isolatedunit.backends.forkserver.prestart import Untaken
 from isolatedunit.backends.lean_start import unreaped
 from isolatedunit.child.receipt import discard_inherited_exit_functions, flush_standard_streams
 from isolatedunit.errors import ForkRefused
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from isolatedunit.collection.addresses import Inherited
 
 
-class ForkHere(Prestarted):
+class ForkHere(Untaken):
     """A fork of this process as it is now, which has *tests*; raises `ForkRefused` where a fork would lose or share.
 
     Each test comes with the outermost suite above it that has a ``run`` of its own, or None. In the fork *prepare_all*
@@ -54,35 +53,9 @@ class ForkHere(Prestarted):
             _be_base(connection, theirs.reader.fileno(), self.run, tests, begin, prepare_all)
         unreaped.add(process_id)
         theirs.close()
-        self._started: tuple[int, TemplateConnection] | None = process_id, connection
-        self._scratch: Scratch | None = Scratch(self.run)  # after the fork, which would inherit its lock
-
-    def take_scratch(self) -> Scratch:
-        """The run's directory. Can be taken once; the taker removes it."""
-        scratch, self._scratch = self._scratch, None
-        assert scratch is not None
-        return scratch
-
-    def take_interpreter(self) -> tuple[Any, TemplateConnection] | None:
-        """The fork's process and the Connection to it; None if it was taken before."""
-        started, self._started = self._started, None
-        if started is None:
-            return None
-        descriptor = os.dup(started[1].fileno())
-        started[1].close()
-        return adopt(started[0], descriptor)
-
-    def close(self) -> None:
-        """End the fork and remove the directory, unless they were taken."""
-        taken = self.take_interpreter()
-        if taken is not None:
-            from isolatedunit.backends.interpreter import end_interpreter
-
-            process, connection = taken
-            connection.close()
-            end_interpreter(process)
-        if self._scratch is not None:
-            self.take_scratch().remove()
+        self._started = process_id, os.dup(connection.fileno())
+        connection.close()
+        self._scratch = Scratch(self.run)  # after the fork, which would inherit its lock
 
 
 def refuse_to_fork() -> None:

@@ -22,31 +22,14 @@ BASE = "base"
 """What the files of the base template are named after."""
 
 
-class Prestart(Prestarted):
-    """A run's id, its directory and its first interpreter, until somebody takes them."""
+class Untaken(Prestarted):
+    """A run's id, its directory and its first interpreter, until somebody takes them.
 
-    is_only = False
+    `_started` is that interpreter's process and the descriptor of the Connection to it; None if there is none.
+    """
 
-    def __init__(self, hash_seed: int | None = None) -> None:
-        self.run = os.urandom(4).hex()
-        self._scratch: Scratch | None = Scratch(self.run)
-        self._started: tuple[int, socket.socket] | None = None
-        capture = capture_paths(self._scratch.path, BASE, streams=True)
-        try:
-            ours, theirs = socket.socketpair()
-        except OSError:
-            return  # whoever needs an interpreter runs into the same problem, and reports it
-        with theirs:
-            try:
-                if hasattr(socket, "SO_PASSCRED"):
-                    # as `TemplateConnection` does, but before there is anybody who could write
-                    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-                ends = theirs.fileno(), theirs.fileno()
-                process_id = start(sys.executable, ends, "template", environment_of(self.run, hash_seed), capture)
-            except OSError:
-                ours.close()
-                return
-        self._started = process_id, ours
+    _scratch: Scratch | None = None
+    _started: tuple[int, int] | None = None
 
     def take_scratch(self) -> Scratch:
         """The run's directory. Can be taken once; the taker removes it."""
@@ -61,7 +44,7 @@ class Prestart(Prestarted):
             return None
         from isolatedunit.backends.interpreter import adopt
 
-        return adopt(started[0], started[1].detach())
+        return adopt(*started)
 
     def close(self) -> None:
         """End the interpreter and remove the directory, unless they were taken."""
@@ -74,6 +57,32 @@ class Prestart(Prestarted):
             end_interpreter(process)
         if self._scratch is not None:
             self.take_scratch().remove()
+
+
+class Prestart(Untaken):
+    """A fresh interpreter, which knows nothing of the run yet but its id."""
+
+    is_only = False
+
+    def __init__(self, hash_seed: int | None = None) -> None:
+        self.run = os.urandom(4).hex()
+        scratch = self._scratch = Scratch(self.run)
+        capture = capture_paths(scratch.path, BASE, streams=True)
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError:
+            return  # whoever needs an interpreter runs into the same problem, and reports it
+        with theirs:
+            try:
+                if hasattr(socket, "SO_PASSCRED"):
+                    # as `TemplateConnection` does, but before there is anybody who could write
+                    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+                ends = theirs.fileno(), theirs.fileno()
+                process_id = start(sys.executable, ends, "template", environment_of(self.run, hash_seed), capture)
+            except OSError:
+                ours.close()
+                return
+        self._started = process_id, ours.detach()
 
 
 def make_prestart(hash_seed: int | None = None) -> Prestart | None:
