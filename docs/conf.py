@@ -20,7 +20,16 @@ exclude_patterns = ["_ext", "_build"]
 html_theme = "furo"
 html_title = f"isolatedunit {release}"
 html_show_sourcelink = False
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
-nitpicky = False
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 100
+default_role = "py:obj"  # a name in a docstring leads to its description
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:class", r"(collections|logging|threading)\..*"),
+    # type variables, types of mappings of options, which look like their classes, and what no user makes
+    ("py:class", r"T|Opts|Told|dict\[str|\w*OptionValues|isolatedunit\..*\.(_Ahead|Leaving|Session|Tracker|T|T_co)"),
+    # docstrings also name what only readers of the source look for
+    ("py:obj", r".*"),
+]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from docutils import nodes
-from docutils.parsers.rst import Directive
+from docutils.parsers.rst import Directive, directives
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 
@@ -35,36 +35,66 @@ def describe_flags(name: str) -> str:
     return f"``{', '.join(metadata['flags'])}{' ' + metavar if metavar else ''}``"
 
 
+def words_of(name: str) -> str:
+    """What the option is for, as one sentence."""
+    text = TABLE[name].metadata["help"]
+    # the help of an option that is on by default is that of the flag which turns it off
+    return f"{'If it is off: ' if TABLE[name].default is True else ''}{text[0].upper()}{text[1:]}."
+
+
 def describe(name: str) -> Iterator[str]:
     """The option *name*, as lines of reStructuredText."""
     metadata = TABLE[name].metadata
     keys = [name, *(alias for alias, meant in ALIASES.items() if meant == name)]
-    yield f"``{name}``"
-    words = f"{metadata['help'][0].upper()}{metadata['help'][1:]}."
-    # the help of an option that is on by default is that of the flag which turns it off
-    yield f"   {'If it is off: ' if TABLE[name].default is True else ''}{words}"
+    yield f".. confval:: {name}"
+    yield f"   :type: {expectation(name)}"
+    yield f"   :default: {describe_default(TABLE[name].default)}"
+    yield ""
+    yield f"   {words_of(name)}"
     yield ""
     if metadata["flags"] or "flags_set" in metadata:
         yield f"   | Command line: {describe_flags(name)}"
     yield f"   | Environment: {' or '.join(f'``ISOLATEDUNIT_{key.upper()}``' for key in keys)}"
-    yield f"   | File: {' or '.join(f'``{key}``' for key in keys)}, {expectation(name)}"
-    yield f"   | Default: {describe_default(TABLE[name].default)}"
+    if len(keys) > 1:
+        yield f"   | File: {' or '.join(f'``{key}``' for key in keys)}"
     if name in PER_TEST:
         yield "   | Also for a class or a method"
     yield ""
 
 
+def summarize(names: list[str]) -> Iterator[str]:
+    """A table of the options, a line each, as lines of reStructuredText."""
+    yield ".. list-table::"
+    yield "   :widths: 25 75"
+    yield ""
+    for name in names:
+        yield f"   * - :confval:`{name}`"
+        yield f"     - {words_of(name)}"
+    yield ""
+
+
+def sections() -> dict[str, list[str]]:
+    """The names of the options, in the sections of ``--help``."""
+    found: dict[str, list[str]] = {}
+    for name in TABLE:
+        title = TABLE[name].metadata.get("section")
+        if title is not None:
+            found[f"{title[0].upper()}{title[1:]}"] = []
+        found[next(reversed(found))].append(name)
+    return found
+
+
 class OptionTable(Directive):
-    """Every option, in the sections of ``--help``."""
+    """Every option, in the sections of ``--help``: with ``:summary:`` a line each, and otherwise all of it."""
+
+    option_spec = {"summary": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         """The nodes in the directive's place."""
         lines: list[str] = []
-        for name in TABLE:
-            title = TABLE[name].metadata.get("section")
-            if title is not None:
-                lines += [f".. rubric:: {title[0].upper()}{title[1:]}", ""]
-            lines += describe(name)
+        for title, names in sections().items():
+            lines += [f".. rubric:: {title}", ""]
+            lines += summarize(names) if "summary" in self.options else [line for name in names for line in describe(name)]
         container = nodes.container()
         self.state.nested_parse(StringList(lines, source="isolatedunit.config.options"), self.content_offset, container)
         return list(container.children)
