@@ -19,6 +19,7 @@ from isolatedunit.config.options import Options, refuse_milliseconds
 from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run, count_jobs
 from isolatedunit.engine.scheduling.selection import choose
+from isolatedunit.engine.scheduling.units import group_of
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, Listener
 from isolatedunit.model.results import PlannedTest, TestReport
@@ -349,7 +350,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         unreached = history.read_unreached() if history is not None and self.options.last_failed else ()
         chosen = choose(tests, self.options, {} if history is None else history.read(), unreached)
         if self.display is not None:
-            self.display.estimate.expect(chosen.expectations.seconds)
+            groups = {test.id: group_of(test, self.options) for test in chosen.tests}
+            self.display.clock = lambda: run.now
+            self.display.estimate.expect(chosen.expectations.seconds, groups)
         self.planned_in_all_shards = chosen.in_all_shards
         complaints = self._complain(tests)
         for note in chosen.notes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
@@ -87,14 +88,15 @@ def sections() -> dict[str, list[str]]:
 class OptionTable(Directive):
     """Every option, in the sections of ``--help``: with ``:summary:`` a line each, and otherwise all of it."""
 
-    option_spec = {"summary": directives.flag}
+    option_spec: ClassVar[dict[str, Any]] = {"summary": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         """The nodes in the directive's place."""
         lines: list[str] = []
         for title, names in sections().items():
             lines += [f".. rubric:: {title}", ""]
-            lines += summarize(names) if "summary" in self.options else [line for name in names for line in describe(name)]
+            of_each = itertools.chain.from_iterable(map(describe, names))
+            lines += summarize(names) if "summary" in self.options else of_each
         container = nodes.container()
         self.state.nested_parse(StringList(lines, source="isolatedunit.config.options"), self.content_offset, container)
         return list(container.children)

@@ -89,6 +89,11 @@ class Run:
         )
         self._collection = Collection(self.id, options, self._loop, self.control, self._launcher.settings)
 
+    @property
+    def now(self) -> float:
+        """The time of the run's events, in monotonic seconds: it stands still while the run is suspended."""
+        return self._loop.now
+
     def report_passing_subtests(self, wanted: bool) -> None:
         """Whether children report subtests that pass, too, for a result that wants to hear of them."""
         self._launcher.passing_subtests = wanted

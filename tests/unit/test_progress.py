@@ -21,6 +21,7 @@ from isolatedunit.model.events import (
 from isolatedunit.model.results import TestReport
 from isolatedunit.reporters.terminal.progress import MOST_ROWS, Above, Display, TimeEstimate
 from isolatedunit.reporters.timeline import Timeline
+from tests.support.waiting import wait_until
 
 
 def started(planned: int = 4, jobs: int = 2) -> RunStarted:
@@ -63,6 +64,17 @@ class EstimateTest(unittest.TestCase):
         # twice as slow as expected so far
         self.assertAlmostEqual(self.seconds_left(110.0), 22.0)
 
+    def test_tests_of_one_group_do_not_share_the_processes(self) -> None:
+        seconds = {"a": 10.0, "b": 10.0, "c": 10.0, "d": 2.0}
+        self.estimate.expect(seconds, {"a": "one", "b": "one", "c": "one", "d": "other"})
+        self.assertAlmostEqual(self.seconds_left(100.0), 30.0)
+        self.finish("d")
+        self.assertAlmostEqual(self.seconds_left(102.0), 30.0)
+        self.finish("a")
+        self.assertAlmostEqual(self.seconds_left(110.0), 20.0)
+        # twice as slow as expected so far
+        self.assertAlmostEqual(self.seconds_left(120.0), 40.0)
+
     def test_past_runs_that_knew_few_of_the_tests_tell_nothing(self) -> None:
         self.estimate.expect({"a": 10.0})
         self.assertIsNone(self.estimate.seconds_left(self.timeline, 102.0))
@@ -100,6 +112,17 @@ class DrawingTest(unittest.TestCase):
         for width in (40, 60, 80, 200):
             for line in self.draw(4000.0, width):
                 self.assertLessEqual(len(line), width, line)
+
+    def test_the_clock_is_that_of_the_run(self) -> None:
+        written = io.StringIO()
+        display = Display(written, colour=False)
+        display.clock = lambda: 165.0  # however long the run was suspended
+        display.follow(self.timeline)
+        try:
+            display.handle(started(400))
+            wait_until(lambda: "1:05" in written.getvalue(), "a drawing")
+        finally:
+            display.close()
 
     def test_many_that_run_are_not_all_shown(self) -> None:
         for number in range(40):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO
 
 from rich.console import Console, Group
@@ -44,15 +44,21 @@ class TimeEstimate:
 
     def __init__(self) -> None:
         self._expected: Mapping[str, float] = {}
-        self._remaining = 0.0
+        self._groups: Mapping[str, str] = {}
+        self._in_all = self._remaining = Load([])
 
-    def expect(self, seconds: Mapping[str, float]) -> None:
-        """Take *seconds*, by the ids of the tests, for what tests of this run take: past runs took that long."""
-        self._expected, self._remaining = seconds, sum(seconds.values())
+    def expect(self, seconds: Mapping[str, float], groups: Mapping[str, str] | None = None) -> None:
+        """Take *seconds*, by the ids of the tests, for what tests of this run take: past runs took that long.
+
+        *groups* has the group of each test, whose tests run one after another.
+        """
+        self._expected, self._groups = seconds, groups or {}
+        loads = [(self._groups.get(test_id), taken) for test_id, taken in seconds.items()]
+        self._in_all, self._remaining = Load(loads), Load(loads)
 
     def finish(self, test_id: str) -> None:
         """Leave out a test that is done."""
-        self._remaining -= self._expected.get(test_id, 0.0)
+        self._remaining.add(self._groups.get(test_id), -self._expected.get(test_id, 0.0))
 
     def seconds_left(self, timeline: Timeline, now: float) -> float | None:
         """The seconds that the rest of the run probably takes, None if nobody can know yet."""
@@ -60,12 +66,31 @@ class TimeEstimate:
         if not left or not timeline.planned:
             return 0.0
         if self._expected and len(self._expected) >= timeline.planned * _LEAST_KNOWN:
-            total = sum(self._expected.values())
-            spent = total - self._remaining
+            total, remaining = self._in_all.seconds(timeline.jobs), self._remaining.seconds(timeline.jobs)
             # as much slower, or faster, than expected as it was so far
-            pace = max(elapsed * timeline.jobs / spent, 0.1) if spent > total * 0.05 and timeline.done else 1.0
-            return max(self._remaining, 0.0) * pace / timeline.jobs
+            is_telling = timeline.done and total - remaining > total * 0.05
+            return remaining * (max(elapsed / (total - remaining), 0.1) if is_telling else 1.0)
         return elapsed / timeline.done * left if timeline.done and elapsed > 1.0 else None
+
+
+class Load:
+    """What tests take: each with the group of tests that run one after another, if it is in one, and its seconds."""
+
+    def __init__(self, tests: Iterable[tuple[str | None, float]]) -> None:
+        self._sum = 0.0
+        self._groups: dict[str, float] = {}
+        for group, seconds in tests:
+            self.add(group, seconds)
+
+    def add(self, group: str | None, seconds: float) -> None:
+        """Count a test; *seconds* below 0 are those of one that no longer counts."""
+        self._sum += seconds
+        if group is not None:
+            self._groups[group] = self._groups.get(group, 0.0) + seconds
+
+    def seconds(self, jobs: int) -> float:
+        """The least that *jobs* processes take for it; more than one cannot help with a single group."""
+        return max(self._sum / jobs, 0.0, *self._groups.values())
 
 
 class Above:
@@ -115,7 +140,8 @@ class Display:
         self.stream = Above(stream)
         self.estimate = TimeEstimate()
         self.timeline = Timeline()
-        self._ahead = 0.0  # how far the clock is ahead of the events', which stands still while the run is suspended
+        self.clock: Callable[[], float] = time.monotonic
+        """The clock of the events, which stands still while the run is suspended."""
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
@@ -124,8 +150,7 @@ class Display:
         self.timeline = timeline
 
     def handle(self, event: Event) -> None:
-        """Start or end the drawing, and keep the clock and the estimate up to date."""
-        self._ahead = time.monotonic() - event.time
+        """Start or end the drawing, and keep the estimate up to date."""
         if isinstance(event, TestFinished):
             self.estimate.finish(event.report.id)
         if isinstance(event, RunStarted) and self._thread is None:
@@ -153,7 +178,7 @@ class Display:
                     self._console.out(above, end="", highlight=False)
                 if is_last:
                     return
-                live.update(self.drawing(time.monotonic() - self._ahead), refresh=True)
+                live.update(self.drawing(self.clock()), refresh=True)
 
     def drawing(self, now: float) -> Group:
         """The drawing at the time *now*."""
