@@ -238,7 +238,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         options = self.options
         discovers = "discover" in source and not options.patterns
         self._scope = ("all" if self.discovers_all else "modules") if discovers else "tests"
-        return self._run(lambda run: (run.collect(source), {}), json.dumps([source, options.patterns]))
+        locates = options.junit_xml is not None
+        return self._run(lambda run: (run.collect(source, locates=locates), {}), json.dumps([source, options.patterns]))
 
     def replay(self, past: PastRun) -> Any:
         """Send the events of a recorded run to all listeners as if it ran now, and return the result."""

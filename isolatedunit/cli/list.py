@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from isolatedunit.engine.run import count_jobs
 from isolatedunit.engine.scheduling.forecast import Begin, foresee
 from isolatedunit.engine.scheduling.units import OptionsOf
 from isolatedunit.model.results import GOOD, PlannedTest, TestReport
+from isolatedunit.reporters.contract import shorten_path
 from isolatedunit.reporters.escaping import on_one_line
 from isolatedunit.reporters.files.json_report import write_whole
 from isolatedunit.reporters.terminal.streams import FilteredStream, is_terminal, keep_encodable
@@ -78,19 +78,13 @@ def _describe(test: PlannedTest, options: Options) -> Row:
     file, line = test.location or (None, None)
     return {
         "id": test.id,
-        "file": None if file is None else _shorten(file),
+        "file": None if file is None else shorten_path(file),
         "line": line,
         "tags": list(test.tags),
         "options": {
             name: getattr(own, name) for name in sorted(PER_TEST) if getattr(own, name) != getattr(options, name)
         },
     }
-
-
-def _shorten(path: str) -> str:
-    """A path from the current folder on, if it is below."""
-    here = os.path.join(os.getcwd(), "")
-    return path.removeprefix(here) if path.startswith(here) else path
 
 
 def _describe_begin(begin: Begin) -> Row:

@@ -103,6 +103,7 @@ class RunnerOptionValues(TestOptionValues, total=False):
     stats: bool
     json: str | None
     junit_xml: str | None
+    junit_strict: bool
     events: str | None
     events_lifeline: bool
     tap: str | None

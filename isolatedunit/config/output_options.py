@@ -79,6 +79,12 @@ class OutputOptions:
     junit_xml: str | None = report(
         "--junit-xml", "files.junit:JUnitReport", "write the run as JUnit XML, for Jenkins and similar tools"
     )
+    junit_strict: bool = option(
+        False,
+        flag,
+        "leave out the file and line of each test, which the schema of Jenkins' xunit plugin does not know",
+        "--junit-strict",
+    )
     events: str | None = report(
         "--events", "files.event_log:EventLog", "write each event as it happens, for isolatedunit replay"
     )

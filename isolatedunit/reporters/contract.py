@@ -7,6 +7,7 @@ A report format is a class that takes a `ReportContext` and can ``write``. One t
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -58,6 +59,11 @@ class Origin:
     def at(self, event_time: float) -> datetime:
         """The time of day of an event."""
         return self.started_at + timedelta(seconds=event_time - self.time)
+
+
+def shorten_path(path: str) -> str:
+    """A path from the current folder on, if it is below."""
+    return path.removeprefix(os.path.join(os.getcwd(), ""))
 
 
 class Lifeline:

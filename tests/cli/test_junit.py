@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import unittest
 import xml.etree.ElementTree as ElementTree
 
 from tests.support.optional import optional
@@ -83,8 +84,9 @@ class FileTest(ProjectTestCase):
         counts = [int(root.get(name, "")) for name in ("tests", "failures", "errors")]
         self.assertEqual(counts, [5, 2, 2])
         self.assertEqual(ended.last_line, "1 passed, 4 failed, 0 skipped")
-        if xmlschema is not None:
-            xmlschema.XMLSchema(SCHEMA).validate(path)
+        places = {case.get("name"): (case.get("file"), case.get("line")) for case in root.iter("testcase")}
+        self.assertEqual(places["test_crash"], ("test_it.py", "6"))
+        self.assertEqual(places["setUpClass"], (None, None))
 
     def test_several_reports_at_once_and_one_that_is_lost(self) -> None:
         self.write(
@@ -106,6 +108,11 @@ class FileTest(ProjectTestCase):
                 self.assertEqual(ended.exit_code, 2, ended.output)
                 self.assertIn(words, ended.output)
                 self.assertEqual(ended.output.count("\n"), 1, ended.output)
+
+    @unittest.skipIf(xmlschema is None, "xmlschema is not installed: pip install '.[test]'")
+    def test_strict_for_jenkins(self) -> None:
+        self.run_here("--junit-xml", "it.xml", "--junit-strict")
+        xmlschema.XMLSchema(SCHEMA).validate(os.path.join(self.directory, "it.xml"))
 
     def test_standard_output(self) -> None:
         ended = self.run_here("--junit-xml", "-")

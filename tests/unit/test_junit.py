@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import unittest
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from typing import Any
 
+from isolatedunit.config.options import Options
 from isolatedunit.model.events import RunCancelled
 from isolatedunit.reporters.files.junit import JUnitReport
 from tests.support.events import ATTEMPT, EVERY_CONTROL_CHARACTER, Story, context, failure, planned
@@ -92,6 +94,16 @@ class ElementsTest(JUnitTestCase):
         subtest = {"id": "a.A.test_it (i=3)", "description": "", "parameters": "(i=3)"}
         self.story.settle("a.A.test_it", "failed", failure("odd", subtest=subtest))
         self.assertEqual(self.case("test_it").findtext("failure"), "a.A.test_it (i=3):\nTraceback: odd\n")
+
+    def test_a_test_has_a_place_that_the_schema_of_jenkins_does_not_know(self) -> None:
+        here = replace(planned("a.A.test_it"), location=(os.path.join(os.getcwd(), "a.py"), 7))
+        self.story.settle(here.id, planned=here)
+        place = {"file": "a.py", "line": "7"}
+        self.assertLessEqual(place.items(), self.case("test_it").attrib.items())
+        given = replace(context(), options=Options(junit_strict=True))
+        report = JUnitReport(given)
+        Story(given.timeline, report).settle(here.id, planned=here)
+        self.assertNotIn("a.py", report.document())
 
     def test_the_first_try_is_the_failure_and_later_ones_are_reruns(self) -> None:
         self.story.retry("a.A.test_it", failure("one"), stdout="first")

@@ -337,6 +337,7 @@ class CommandLineTest(ProjectTestCase):
             "run_timeout": (["--run-timeout", "60"], 60.0),
             "warm": (["--warm", "off"], "off"),
             "junit_xml": (["--junit-xml", "x.xml"], "x.xml"),
+            "junit_strict": (["--junit-strict"], True),
             "events": (["--events", "-"], "-"),
             "events_lifeline": (["--no-events-lifeline"], False),
             "tap": (["--tap", "x.tap"], "x.tap"),

@@ -13,7 +13,7 @@ from xml.sax.saxutils import XMLGenerator
 from isolatedunit.model.events import AttemptStarted, Event, RetryScheduled
 from isolatedunit.model.records import record
 from isolatedunit.model.results import OUTCOMES, PASSING, AttemptReport, Note, TestReport
-from isolatedunit.reporters.contract import ReportContext
+from isolatedunit.reporters.contract import ReportContext, shorten_path
 from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.files.json_report import write_whole
 
@@ -66,6 +66,11 @@ class _Case:
     def shown(self) -> _Result:
         """The attempt that the case itself reports: the one that passed, or else the first, as Surefire does."""
         return self.results[-1] if self.report.outcome in (*PASSING, "skipped") else self.results[0]
+
+    def place(self) -> dict[str, str]:
+        """The file and line of the test's function, if they are known."""
+        location = None if self.report.planned is None or self.report.is_fixture else self.report.planned.location
+        return {} if location is None else {"file": shorten_path(location[0]), "line": str(location[1])}
 
     def properties(self) -> Iterator[tuple[str, str]]:
         """The figures of this case, as names and values."""
@@ -120,6 +125,7 @@ class JUnitReport:
     def __init__(self, context: ReportContext) -> None:
         self._path = context.path
         self._origin = context.origin
+        self._names_places = not context.options.junit_strict
         self._timeline = context.timeline
         self._timeline.keep_reports()
         self._began: dict[str, float] = {}
@@ -177,6 +183,7 @@ class JUnitReport:
                     writer.leaf("property", {"name": name, "value": value})
             for case in suite.cases:
                 attributes = {"name": case.name, "classname": case.class_name, "time": f"{case.report.duration:.3f}"}
+                attributes |= case.place() if self._names_places else {}
                 with writer.element("testcase", attributes):
                     _write_case(writer, case)
 
