@@ -14,6 +14,7 @@ import unittest
 from unittest.util import strclass
 
 from isolatedunit.child import cleanup, heartbeat, preludes
+from isolatedunit.child.fork_safety import what_forbids_any_fork
 from isolatedunit.child.receipt import filter_warnings, finish, flush_standard_streams, take_settings
 from isolatedunit.child.recorder import Recorder, format_exception
 from isolatedunit.child.reporter import Reporter
@@ -154,7 +155,7 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> FixtureSnapshot:
         if recorder.fixture_failed:
             finish(reporter, work.settings, spawned=False, fixtures=recorder.fixture_seconds)
             _leave()
-        why = cleanup.what_a_fork_loses()
+        why = what_forbids_any_fork()
         if why is not None:
             fixture_snapshot.tear_down(suite, recorder)
         heartbeat.disarm_heartbeat()

@@ -8,11 +8,27 @@ import sys
 
 from isolatedunit.child import cleanup
 from isolatedunit.child.reaper import have_children
+from isolatedunit.model.variables import SLOT_VARIABLE
 from isolatedunit.system import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # not POSIX, where nothing forks
+    fcntl = None  # type: ignore[assignment]
+
+
+_OF_TEMPLATES: tuple[tuple[Any, ...], ...] = (
+    ("os.fork",),
+    ("fcntl.fcntl", 0, getattr(fcntl, "F_DUPFD_CLOEXEC", 0), 0),
+    ("os.listdir", "/proc"),
+    ("os.putenv", SLOT_VARIABLE.encode(), b"1"),
+)
+"""What a template does for each child, as an audit hook hears it. A hook may refuse any of it, as it may refuse all."""
 
 
 def open_channels() -> set[int]:
@@ -31,13 +47,19 @@ def _is_of(descriptor: int, kind: Callable[[int], bool]) -> bool:
         return False
 
 
+def what_forbids_any_fork() -> str | None:
+    """Say what user code left in this process so that it cannot be a template; None if there is nothing."""
+    try:
+        for event, *arguments in _OF_TEMPLATES:
+            sys.audit(event, *arguments)
+    except BaseException:
+        return f"an audit hook that refuses {event}"
+    return cleanup.what_a_fork_loses()
+
+
 def what_forbids_forking(open_before: set[int]) -> str | None:
     """Say what the import left behind that forbids a fork, or that one would share or lose; None if nothing does."""
-    try:
-        sys.audit("os.fork")  # as the fork itself does, which a hook may refuse like all else
-    except BaseException:
-        return "an audit hook that refuses to fork"
-    lost = cleanup.what_a_fork_loses()
+    lost = what_forbids_any_fork()
     if lost is not None:
         return lost
     if have_children():

@@ -67,6 +67,7 @@ class Prepared:
         self._recorder: Any = None
         self._test: Any = None
         self._suite: Any = None
+        self.owners: list[Any] = []
 
     def take(self, reporter: Reporter, test: unittest.TestCase) -> None:
         """Take *test* as the one to run and *reporter* to report on it; in a suite if the class has fixtures."""
@@ -76,7 +77,7 @@ class Prepared:
         self._suite = None if type(test) in _without_fixtures else suite.Suite([test])
 
     def run(self) -> None:
-        """Run the test, in the child, and free it: that may register exit functions."""
+        """Run the test, in the child; only `owners` refer to it from then on."""
         recorder = self._recorder
         try:
             if self._suite is not None:
@@ -87,6 +88,7 @@ class Prepared:
             recorder.note_escaped(exception)
         recorder.finish_silent()
         self.stopped, self.fixtures = recorder.shouldStop, recorder.fixture_seconds or None
+        self.owners = [self._test, self._suite, recorder]
         self._test = self._suite = self._recorder = None
 
 
@@ -174,7 +176,8 @@ def run_prepared(prepared: Prepared, settings: ChildSettings) -> None:
     prepared.run()
     if reporter.is_twin:
         os._exit(0)
-    finish(reporter, settings, spawned=False, stopped=prepared.stopped, fixtures=prepared.fixtures)
+    owners, prepared.owners = prepared.owners, []
+    finish(reporter, settings, False, owners=owners, stopped=prepared.stopped, fixtures=prepared.fixtures)
 
 
 _HOME = {"module": __name__}

@@ -75,9 +75,13 @@ def finish(
     spawned: bool,
     tracker: HandleTracker | None = None,
     grown: Sequence[dict[str, Any]] = (),
+    owners: list[Any] | None = None,
     **more: Any,
 ) -> None:
     """Send the receipt and what the tests left behind; in one report if there is nothing.
+
+    *owners* are the last to refer to what the tests have made. The list is emptied after the receipt, as what that
+    frees may end the process or register exit functions, and after the search of a tracker, which has to see all of it.
 
     The outcomes are known by now: a failure in here costs what would have been found, and never an outcome. Trap: an
     audit hook or a signal handler that a test has installed may raise anything, at any call.
@@ -93,11 +97,15 @@ def finish(
     found_after, elapsed = max(0.0, reporter.found_at - reporter.ready_at), time.monotonic() - reporter.ready_at
     is_all = clean and failure is None and tracker is None and not grown
     reporter.hold(WorkFinished, clean=is_all, found_after=found_after, elapsed=elapsed, peak_rss=peak, **more)
-    if is_all:
-        reporter.flush()
-        return
     found: dict[str, Any] = {}
     try:
+        if tracker is None:
+            reporter.flush()  # starts the runner's clock for the cleanup
+            if owners:
+                owners.clear()
+            if is_all and _thread._count() == 0 and atexit._ncallbacks() == 0:
+                return
+            clean = False
         found = _look_after(reporter, settings, tracker, clean)
     except BaseException as exception:
         failure = failure or exception
@@ -105,6 +113,8 @@ def finish(
         found.update(without_look(failure))
     # the engine counts, together with what is found when this process is gone
     reporter.send(HandlesCleaned, handle_stats={**found, "leaks": [*found.get("leaks", ()), *grown]})
+    if owners:
+        owners.clear()
 
 
 def without_look(exception: BaseException) -> dict[str, Any]:
@@ -120,7 +130,7 @@ def _look_after(
     leaks: list[dict[str, Any]] = []
     lasting: list[threading.Thread] = []
     if not clean or (tracker is not None and not _has_nothing(tracker)):
-        reporter.flush()  # starts the runner's clock for the cleanup
+        reporter.flush()
         cleanup.let_threads_end(timeout, lasting.extend if tracker is None else tracker.note_threads)
         if tracker is None:
             leaks = cleanup.run_exit_functions(timeout)

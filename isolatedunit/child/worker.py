@@ -159,10 +159,10 @@ def _run_tests(
     stopped = recorder is not None and recorder.shouldStop
     interrupted = recorder is not None and recorder.was_interrupted
     fixtures = None if recorder is None else recorder.fixture_seconds or None
-    if tracker is None:
-        # freed now, since that may register exit functions; a tracker has to see what only the tests refer to
-        del recorder
-    finish(reporter, settings, spawned, tracker, grown, stopped=stopped, interrupted=interrupted, fixtures=fixtures)
+    owners = [recorder]
+    del recorder
+    more = {"stopped": stopped, "interrupted": interrupted, "fixtures": fixtures}
+    finish(reporter, settings, spawned, tracker, grown, owners, **more)
 
 
 def _begin_profile(settings: ChildSettings) -> Callable[[], None] | None:

@@ -168,7 +168,7 @@ class Places:
         try:
             views = _Family(test, lambda: others, takes_by_index=True, known=self._known).views()
             found = {kind: self._note((kind, view.key, id(others)), view) for kind, view in views.items()}
-        except Exception:  # objects of the user's may be anything
+        except BaseException:  # objects of the user's may be anything, and so may an audit hook
             return {}
         return {kind: noted for kind, noted in found.items() if noted}
 
@@ -230,7 +230,7 @@ class Comparison:
                 if changed:
                     self._changes.append((views[kind], changed))
             self.is_as_planned = not self._changes
-        except Exception:  # objects of the user's may be anything
+        except BaseException:
             self._changes = []
 
     def has_moved(self) -> bool:
@@ -239,7 +239,7 @@ class Comparison:
             for view, changed in self._changes:
                 if any(changed.get(path) == column.checksum for (path, _), column in _tabulate(view).items()):
                     return True
-        except Exception:
+        except BaseException:
             return False
         return False
 

@@ -150,6 +150,19 @@ AT_EXIT = """
 
         def test_thread_that_ends(self):
             threading.Timer(0.3, print, ("done",)).start()
+
+        def test_freed(self):
+            self.kept = Freed(5)
+
+        def test_freed_well(self):
+            self.kept = Freed(0)
+
+    class Freed:
+        def __init__(self, code):
+            self.code = code
+
+        def __del__(self):
+            os._exit(self.code)
     """
 
 SILENT = """
@@ -274,13 +287,16 @@ class OneVerdictTest(ProjectTestCase):
                         "test_it.It.test_well": ("passed", None),
                         "test_it.It.test_thread": ("error", "crash"),
                         "test_it.It.test_thread_that_ends": ("passed", None),
+                        "test_it.It.test_freed": ("error", "crash"),
+                        "test_it.It.test_freed_well": ("passed", None),
                     },
                 )
                 self.assertIn("SIGABRT after its test had passed", tests["test_it.It.test_abort"]["message"])
                 self.assertIn("code 7 after its test had passed", tests["test_it.It.test_code"]["message"])
                 self.assertIn("code 3 after its test had passed", tests["test_it.It.test_thread"]["message"])
+                self.assertIn("code 5 after its test had passed", tests["test_it.It.test_freed"]["message"])
                 self.assertEqual(tests["test_it.It.test_thread_that_ends"]["stdout"], "done\n")
-                self.assertEqual(ended.last_line, "2 passed, 4 failed, 1 skipped")
+                self.assertEqual(ended.last_line, "3 passed, 5 failed, 1 skipped")
 
     def test_a_test_of_which_its_framework_says_nothing(self) -> None:
         self.write("test_it.py", SILENT)

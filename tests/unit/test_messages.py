@@ -271,6 +271,16 @@ class ChannelTest(ProjectTestCase):
         self.assertEqual(read_receipts(receipt), [STARTED, FINISHED])
         self.assertEqual(os.stat(receipt).st_mode & 0o777, 0o600)
 
+    def test_a_receipt_that_can_no_longer_be_written(self) -> None:
+        self.child.receipt, self.child.only_receipt = os.path.join(self.directory, "receipt"), True
+        self.child.send(STARTED)
+        self.assertEqual((self.channel.receive(), read_receipts(self.child.receipt)), ([], [STARTED]))
+        os.remove(self.child.receipt)
+        os.mkdir(self.child.receipt)
+        self.child.send(FINISHED)
+        self.child.send(FINISHED)
+        self.assertEqual(self.channel.receive(), [STARTED, FINISHED, FINISHED])
+
     def test_no_receipt(self) -> None:
         self.assertEqual(read_receipts(os.path.join(self.directory, "none")), [])
         self.assertEqual(read_receipts(self.write("bad", "not a receipt at all")), [])
