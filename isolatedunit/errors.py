@@ -122,6 +122,10 @@ class PreludeFailed(IsolatedUnitError):
     """What was to be done before the first import, as the option ``preload`` says, has failed."""
 
 
+class RunFixtureFailed(IsolatedUnitError):
+    """What was to be set up before all tests, as the option ``setup`` or ``slot_setup`` says, has failed."""
+
+
 class NoSuchTest(CollectionError):
     """Names that match no test: *unknown* has a sentence for each."""
 

@@ -279,6 +279,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                     reporters.lifeline.connect(run.control.end)
                     if self.live is not None:
                         self.live.connect(run.control)
+                    run.set_up()
                     if history is not None and source is not None:
                         run.expect_shared_imports(history.read_shared_imports(source))
                     tests, originals = plan(run)
@@ -368,7 +369,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             for reminder in chosen.reminders:
                 run.warn(reminder)
             with showing_child_errors(result):
-                run.execute(chosen.tests, chosen.expectations, chosen.shard, complaints)
+                run.execute(chosen.tests, chosen.expectations, chosen.shard, complaints, is_last=True)
 
         return dispatch
 

@@ -37,7 +37,7 @@ class IsolatedTestSuite(unittest.TestSuite):
         run.report_starts(bridge.wants_starts)
         try:
             with heeding_signals(run.control), showing_child_errors(result):
-                run.execute(tests)
+                run.execute(tests, is_last=True)
         finally:
             run.close()
         if run.control.interrupts:

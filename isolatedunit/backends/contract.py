@@ -8,7 +8,7 @@ lets type checkers take *backend* for a `TakesOrders`, where `Capabilities.takes
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
 from isolatedunit.model.records import record
@@ -36,6 +36,7 @@ class Setting:
     interpreter of the run, None where they ignore their environment. *preload* is the option: what a template runs
     before it imports anything, so that children need not. *keeps_files* is the directory where output files
     stay that nobody writes to any more, None if they are removed. With *own_network* a sandbox has a network to itself.
+    *environment* are the variables that were set up for the run, if any were.
     """
 
     run: str
@@ -52,6 +53,7 @@ class Setting:
     preload: tuple[str, ...] = ()
     keeps_files: str | None = None
     own_network: bool = False
+    environment: Mapping[str, str] | None = None
 
 
 @record(frozen=True)

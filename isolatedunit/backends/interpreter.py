@@ -23,14 +23,14 @@ from multiprocess.connection import wait
 
 from isolatedunit.backends.connections import TemplateConnection, TheirEnd, open_channel, open_template_connection
 from isolatedunit.backends.contract import Setting
-from isolatedunit.backends.lean_start import IS_LEAN, environment_of, start, unreaped
+from isolatedunit.backends.lean_start import IS_LEAN, environment_of, start
 from isolatedunit.errors import SpawnError
 from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import Prepare
 from isolatedunit.system import processes
 from isolatedunit.system.bytecode_folder import bytecode_folder
 from isolatedunit.system.monkey_patches import patched_by_gevent
-from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, set_hash_seed_variable
+from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, set_hash_seed_variable, unreaped
 
 _LOOK_INTERVAL, _LONGEST_WAIT, _END_TIMEOUT = 0.01, 0.5, 5.0
 AnyChannel = TypeVar("AnyChannel", bound=Channel)
@@ -194,6 +194,7 @@ def prepare(
             hash_seed=os.environ.get(HASH_SEED_VARIABLE),
             bytecode=bytecode_folder(),
             sandboxed=sandboxed,
+            environment=dict(setting.environment or {}),
         )
     )
 

@@ -11,13 +11,10 @@ from collections.abc import Mapping
 from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined] # multiprocess has a copy of it
 from typing import Any
 
-from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, add_mark
+from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, add_mark, unreaped
 
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IS_LEAN = hasattr(os, "posix_spawn") and sys.platform != "win32"
-
-unreaped: set[int] = set()
-"""The ids of interpreters that this process has started and not waited for. Other children may be orphans of theirs."""
 
 
 def environment_of(mark: str, hash_seed: int | None) -> dict[str, str]:

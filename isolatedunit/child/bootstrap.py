@@ -80,6 +80,7 @@ def main_in_fork(
     except EOFError:  # the runner is gone
         os._exit(0)
     _begin_session()
+    os.environ.update(prepare.environment)
     stacks = _take_over_streams(pipe, prepare)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # others may hold it, so it has to stay
@@ -167,6 +168,7 @@ def become_part_of_run(prepare: Prepare) -> None:
     sys.path[:] = prepare.sys_path
     sys.argv[:] = prepare.argv
     set_hash_seed_variable(prepare.hash_seed)
+    os.environ.update(prepare.environment)
     os.chdir(prepare.directory)
     main_module: Any = sys.modules["__main__"]
     for name in [name for name in vars(main_module) if not name.startswith("__")]:

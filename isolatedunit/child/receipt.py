@@ -48,19 +48,23 @@ _shown: int | None = None
 def take_settings(pipe: PipeEnd, settings: ChildSettings, reporter: Reporter) -> None:
     """Send reports, and heartbeats, in the way that the settings ask for."""
     pipe.receipt = settings.receipt
-    show_slot(settings.slot)
+    show_slot(settings.slot, settings.environment)
     if settings.ipc:
         arm_heartbeat(reporter.beat, settings.heartbeat_interval)
     else:
         pipe.only_receipt = True
 
 
-def show_slot(slot: int) -> None:
-    """Have the environment say which slot this process has; a template does it before it forks, if it can."""
+def show_slot(slot: int, variables: dict[str, str]) -> None:
+    """Have the environment say which slot this process has, and what was set up for that.
+
+    A template does it before it forks, if it can. Each slot of a run has the same *variables*, with other values.
+    """
     global _shown
     if slot == _shown:
         return
     _shown, number = slot, str(slot) if slot else None
+    os.environ.update(variables)
     if os.environ.get(SLOT_VARIABLE) == number:
         return
     if number is None:

@@ -21,6 +21,7 @@ from isolatedunit.errors import (
     IsolatedUnitError,
     NoSuchTest,
     OptionError,
+    RunFixtureFailed,
 )
 from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.terminal.streams import FilteredStream, LosableStream, keep_encodable
@@ -78,7 +79,7 @@ def _attempt(action: Callable[[], int]) -> int:
         for name, sentence in exception.unknown.items():
             _print_error(explain_unknown_name(name, sentence, (*SUBCOMMANDS, "discover")))
         return USAGE
-    except (OptionError, CollectionError, BackendUnavailable) as exception:
+    except (OptionError, CollectionError, BackendUnavailable, RunFixtureFailed) as exception:
         _print_error(str(exception))
         return USAGE
     except (Interrupted, KeyboardInterrupt):  # the second is raised before a run handles signals

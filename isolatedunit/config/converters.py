@@ -159,6 +159,15 @@ def preludes(value: Any) -> tuple[str, ...]:
     return found
 
 
+@expects("a function, as MODULE:FUNCTION, or none")
+def function_or_none(value: Any) -> str | None:
+    """The name of a function in a module, or None for ``none``."""
+    name = text_or_none(value)
+    if name is not None and (":" not in name or preludes(name) != (name,)):
+        raise ValueError
+    return name
+
+
 @expects("a list of patterns")
 def patterns(value: Any) -> tuple[str, ...]:
     """Patterns of test names; a pattern without ``*`` may match anywhere in the name, as for unittest.

@@ -81,6 +81,10 @@ class RunnerOptionValues(TestOptionValues, total=False):
     repeat: int
     until_failure: bool
     shard: str | tuple[int, int] | None
+    setup: str | None
+    teardown: str | None
+    slot_setup: str | None
+    slot_teardown: str | None
     parallel_by: Literal["module", "class", "test"]
     sandbox: Literal["none", "auto", "namespaces"]
     sandbox_network: Literal["host", "private"]

@@ -32,6 +32,7 @@ from isolatedunit.config.converters import (
     texts,
     whole,
 )
+from isolatedunit.config.fixture_options import FixtureOptions
 from isolatedunit.config.leak_policy import read_policy
 from isolatedunit.config.output_options import OutputOptions, option
 from isolatedunit.config.selection_options import SelectionOptions
@@ -70,7 +71,7 @@ def _read_quarantine(value: Any) -> tuple[Any, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OutputOptions, SelectionOptions, UnittestOptions):
+class Options(OutputOptions, FixtureOptions, SelectionOptions, UnittestOptions):
     """The options of a run, or of one test in it. Times are seconds, sizes bytes."""
 
     # ---- isolation

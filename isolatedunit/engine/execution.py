@@ -33,10 +33,15 @@ class Execution:
         self._rules = StopRules(options, loop.now)
         self._dispatcher = open_dispatcher(scheduler, self._publish_results)
 
-    def run(self, known: Sequence[PlannedTest], complaints: Sequence[TestReport] = ()) -> None:
+    def run(
+        self,
+        known: Sequence[PlannedTest],
+        complaints: Sequence[TestReport] = (),
+        tear_down: Callable[[], Sequence[TestReport]] | None = None,
+    ) -> None:
         """Report the *known* tests, whose results came with the list of tests, and run all others.
 
-        The *complaints* are published at the end, unless the run was cancelled.
+        The *complaints* are published at the end, unless the run was cancelled. *tear_down* is called in any case.
         """
         reported = 0
         for test in known:
@@ -50,6 +55,8 @@ class Execution:
             self._loop.publisher.warn(f"{delayed} of the processes had to wait until enough memory was free")
         if not self._scheduler.cancelled:
             self._publish_results([TestFinished(self._loop.now, complaint) for complaint in complaints])
+        if tear_down is not None:
+            self._publish_results([TestFinished(self._loop.now, failed) for failed in tear_down()])
         self._finish(known[reported:])
 
     def _turn_until_done(self) -> None:

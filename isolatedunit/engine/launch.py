@@ -40,8 +40,8 @@ class Launcher:
     """Prepares the attempts of the run with the id *run*, whose files are in *scratch*.
 
     *restore_files* is called before these files are used, since a test may have removed them. *warnings* is the
-    category of `warnings.simplefilter` that tests run under, or None. With `passing_subtests` set, children report
-    subtests that pass, too.
+    category of `warnings.simplefilter` that tests run under, or None. *environment_of* says what was set up
+    for a slot, for the environment of tests. With `passing_subtests` set, children report subtests that pass, too.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Launcher:
         measuring: Measuring,
         warnings: str | None,
         restore_files: Callable[[], None],
+        environment_of: Callable[[int], dict[str, str]],
     ) -> None:
         self._run = run
         self._scratch = scratch
@@ -61,6 +62,7 @@ class Launcher:
         self._measuring = measuring
         self._warnings = warnings
         self._restore_files = restore_files
+        self._environment_of = environment_of
         self.passing_subtests = False
         self._count = 0
         self._looked_for_groups = False
@@ -84,6 +86,7 @@ class Launcher:
             attempt.options,
             receipt=receipt,
             slot=attempt.slot,
+            environment=self._environment_of(attempt.slot),
             shares_process=len(of_tests) > 1,
             prebuilt=self._policy.prebuilds(attempt.options, of_tests),
             track_handles=any(options.tracks_handles for options in of_tests),

@@ -20,6 +20,7 @@ from isolatedunit.engine.execution import Execution
 from isolatedunit.engine.launch import Launcher
 from isolatedunit.engine.loop import Loop
 from isolatedunit.engine.open_backends import OpenBackends
+from isolatedunit.engine.run_fixtures import RunFixtures
 from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.engine.scheduling.ordering import Expectations
 from isolatedunit.engine.scheduling.scheduler import Scheduler
@@ -84,8 +85,16 @@ class Run:
         self._scratch = Scratch(self.id) if prestarted is None else prestarted.take_scratch()
         self._kept_in = self._scratch.make("output") if options.keep_scratch else None
         self._measuring = Measuring(options, self._scratch.make)
+        self._fixtures = RunFixtures(options, lambda: self.control.interrupts)
         self._launcher = Launcher(
-            self.id, self._scratch, self._policy, self.shared_imports, self._measuring, warnings, self._restore_files
+            self.id,
+            self._scratch,
+            self._policy,
+            self.shared_imports,
+            self._measuring,
+            warnings,
+            self._restore_files,
+            self._fixtures.environment_of,
         )
         self._collection = Collection(self.id, options, self._loop, self.control, self._launcher.settings)
 
@@ -105,6 +114,13 @@ class Run:
     def listen(self, listener: Listener) -> None:
         """Have one more listener hear what happens from now on."""
         self._loop.publisher.add(listener)
+
+    def set_up(self) -> None:
+        """Set up what the run needs once, unless that is done; before tests are collected, if these are to be run.
+
+        Raises `RunFixtureFailed` and `Interrupted`. `close` tears down.
+        """
+        self._fixtures.set_up()
 
     def collect(self, source: Mapping[str, Any], *, locates: bool = False) -> list[PlannedTest]:
         """The tests that *source* names, as a child lists them, and with *locates* the place where each stands.
@@ -126,22 +142,27 @@ class Run:
         expectations: Expectations | None = None,
         shard: tuple[int, int, str] | None = None,
         complaints: Sequence[TestReport] = (),
+        *,
+        is_last: bool = False,
     ) -> None:
         """Run the tests, in the order that the *expectations* of them suggest; publish what becomes of each.
 
-        The *complaints* are published at the end, like reports of tests.
+        The *complaints* are published at the end, like reports of tests. After the *last* tests of the run its fixtures
+        are torn down, so that what fails there is reported, too. Raises as `set_up`.
         """
+        self.set_up()
         self.shared_imports.plan(tests)
         if self.shared_imports.expected:
             self._backends.share_imports(self.shared_imports.kept)
         known = [test for test in tests if test.reports]
         unknown = [test for test in tests if not test.reports]
+        self._fixtures.set_up_slots(min(self.jobs, len(unknown)))
         scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs, self._policy)
         execution = Execution(scheduler, self.options, self._loop, self.control, self._open_dispatcher)
         self._loop.publisher.publish([self._describe_start(len(tests), shard)])
         self._warn_of_fixtures()
         self._warn_of_sandbox()
-        execution.run(known, complaints)
+        execution.run(known, complaints, self._fixtures.tear_down if is_last else None)
 
     def open_service(self) -> Service:
         """What runs tests that come one by one."""
@@ -156,6 +177,8 @@ class Run:
     def close(self) -> None:
         """End every process of the run, and remove its files."""
         self._backends.close()
+        for failed in self._fixtures.tear_down():
+            self.warn(failed.traceback.rstrip())
         self._loop.close()
         self.measured = [*self._measuring.conclude()]
         self.loaded = self._measuring.read_loaded()
@@ -202,6 +225,7 @@ class Run:
             preload=self.options.preload,
             keeps_files=self._kept_in,
             own_network=self.options.sandbox_network == "private",
+            environment=self._fixtures.environment,
         )
 
     def _restore_files(self) -> None:

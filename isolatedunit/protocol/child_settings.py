@@ -18,7 +18,8 @@ class ChildSettings(Typed):
     find out whether it leaks, 0 for no such hunt. *profiler* is the name of the profiler to run tests under, whose
     files go to *profile_directory*; None where nobody asked for a profile.
 
-    *slot* is the number of the child's slot, 0 for a child that has none, as one that lists tests.
+    *slot* is the number of the child's slot, 0 for a child that has none, as one that lists tests. *environment* are
+    the variables that were set up for this slot.
     *preload* are the preludes, which the child runs before it imports a module, unless its template has.
     *isolation* is the option. *shares_process*: there is more than one test for this child. *prebuilt*: a template that
     has loaded the module of the test may prepare the test before it forks the child. *directory* is the temporary
@@ -38,6 +39,7 @@ class ChildSettings(Typed):
     cleanup_timeout: float | None
     receipt: str | None = None
     slot: int = 0
+    environment: dict[str, str] = {}  # noqa: RUF012 - as the next one
     preload: list[str] = []  # noqa: RUF012 - a default like any other; settings are not changed
     isolation: str = "test"
     shares_process: bool = False

@@ -54,7 +54,7 @@ class Prepare(Command):
     *ignores_children* tests find SIGCHLD ignored, as the user had it. *hash_seed* is what PYTHONHASHSEED is to be
     from now on, as it is for the user: the interpreter was started with that of the run. None is unset. *bytecode* is
     the folder for what children compile and Python itself keeps nowhere; it is empty if there is none. A *sandboxed*
-    template puts what it forks into namespaces.
+    template puts what it forks into namespaces. *environment* are the variables that were set up for the run.
     """
 
     role: str
@@ -70,6 +70,7 @@ class Prepare(Command):
     hash_seed: str | None = None
     bytecode: str = ""
     sandboxed: bool = False
+    environment: dict[str, str] = {}  # noqa: RUF012 - as above
 
 
 class Work(Command):

@@ -44,6 +44,9 @@ enclosing runs, each between blanks."""
 
 HASH_SEED_VARIABLE = "PYTHONHASHSEED"
 
+unreaped: set[int] = set()
+"""The ids of interpreters that this process has started and not waited for. Other children may be orphans of theirs."""
+
 _MARKED_TIMEOUT = 2.0
 owns_process = False
 """Whether this process belongs to the runner alone, so that every orphan that becomes its child was started by a

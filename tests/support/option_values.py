@@ -22,6 +22,7 @@ TYPES: Mapping[str, str] = {
     "count": "int",
     "count_or_none": "int | None",
     "flag": "bool",
+    "function_or_none": "str | None",
     "group_limits": "Mapping[str, int] | Sequence[str | tuple[str, int]]",
     "hash_seed": "int | None",
     "jobs": 'int | Literal["auto"]',

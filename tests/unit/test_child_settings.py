@@ -21,7 +21,7 @@ def made_for(options: Options, **of_attempt: Any) -> ChildSettings:
     """What a run with these options tells its children."""
     measuring = Measuring(options, lambda name: f"/scratch/{name}")
     policy, shared_imports = LatencyPolicy.of(options), SharedImportsPlan()
-    launch: Any = Launcher("run", None, policy, shared_imports, measuring, "default", print)  # type: ignore[arg-type]
+    launch: Any = Launcher("run", None, policy, shared_imports, measuring, "default", print, dict)  # type: ignore[arg-type]
     made: ChildSettings = launch.settings(options, **of_attempt)
     return made
 
@@ -61,7 +61,7 @@ class ChildSettingsTest(unittest.TestCase):
                 "test",
             )
         )
-        settings = made_for(options, receipt="r", slot=2, shares_process=True)
+        settings = made_for(options, receipt="r", slot=2, environment={"DB": "2"}, shares_process=True)
         command = RunTest(attempt="run/0#1", tests=[], settings=settings)
         arrived: Any = decode(encode(command), COMMANDS)
         self.assertEqual(
@@ -76,6 +76,7 @@ class ChildSettingsTest(unittest.TestCase):
                 "cleanup_timeout": 3,
                 "receipt": "r",
                 "slot": 2,
+                "environment": {"DB": "2"},
                 "preload": ["setup_of:begin"],
                 "isolation": "test",
                 "shares_process": True,

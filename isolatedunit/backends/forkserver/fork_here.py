@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from isolatedunit.backends.connections import TemplateConnection, open_template_connection
 from isolatedunit.backends.forkserver.prestart import Untaken
-from isolatedunit.backends.lean_start import unreaped
 from isolatedunit.child.receipt import discard_inherited_exit_functions, flush_standard_streams
 from isolatedunit.errors import ForkRefused
-from isolatedunit.system.processes import RUN_VARIABLE, add_mark
+from isolatedunit.system.processes import RUN_VARIABLE, add_mark, unreaped
 from isolatedunit.system.tempdir import Scratch
 
 if TYPE_CHECKING:

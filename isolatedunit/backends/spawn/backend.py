@@ -12,7 +12,7 @@ from typing import Any
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import Backend, ChildSpec, Prespawns, Setting
-from isolatedunit.backends.lean_start import IS_LEAN, unreaped
+from isolatedunit.backends.lean_start import IS_LEAN
 from isolatedunit.backends.spawn.idle_pool import IdlePool, Interpreter
 from isolatedunit.backends.spawn.orphan_reaper import OrphanReaper
 from isolatedunit.errors import SpawnError
@@ -141,7 +141,7 @@ class SpawnBackend(Prespawns):
             return
         self._reaps_next_at = now + _RUNNING_INTERVAL
         for process_id in processes.children_of_this_process():
-            if process_id in unreaped or self.is_known(process_id):
+            if self.is_known(process_id):
                 continue
             owner = next((child for child in self._children if child.owns(process_id)), None)
             if owner is not None:
@@ -150,8 +150,10 @@ class SpawnBackend(Prespawns):
                 self._strays.pop(process_id, None)
 
     def is_known(self, process_id: int) -> bool:
-        """Whether this process was started by this backend, and not left behind by a child."""
-        if process_id == self._orphan_reaper.process_id or self._idle_pool.knows(process_id):
+        """Whether the runner has started this process, so that no child can have left it behind."""
+        if process_id in processes.unreaped or process_id == self._orphan_reaper.process_id:
+            return True
+        if self._idle_pool.knows(process_id):
             return True
         return any(child.known_id == process_id for child in self._children)
 

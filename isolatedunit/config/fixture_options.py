@@ -1,0 +1,46 @@
+"""The options about what a run needs around all of its tests, a part of `Options`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isolatedunit.config.converters import function_or_none
+from isolatedunit.config.output_options import option
+
+
+# ``dataclass`` makes the methods once, in `Options`, for all fields together
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
+class FixtureOptions:
+    """Which functions are called before the first test and after the last one, once for a run or once for a slot."""
+
+    setup: str | None = option(
+        None,
+        function_or_none,
+        "function to call once before all tests, in a process of its own; the mapping of strings that it returns is in "
+        "the environment of every test",
+        "--setup",
+        metavar="MODULE:FUNCTION|none",
+        section="run fixtures",
+    )
+    teardown: str | None = option(
+        None,
+        function_or_none,
+        "function to call after all tests, in the process of --setup, however the run ends",
+        "--teardown",
+        metavar="MODULE:FUNCTION|none",
+    )
+    slot_setup: str | None = option(
+        None,
+        function_or_none,
+        "function to call once for each slot, after --setup, in a process of its own; ISOLATEDUNIT_SLOT is the number "
+        "of the slot, and what it returns is in the environment of the tests in that slot",
+        "--slot-setup",
+        metavar="MODULE:FUNCTION|none",
+    )
+    slot_teardown: str | None = option(
+        None,
+        function_or_none,
+        "function to call after all tests, in each process of --slot-setup, however the run ends",
+        "--slot-teardown",
+        metavar="MODULE:FUNCTION|none",
+    )
