@@ -75,9 +75,12 @@ def finish(
     spawned: bool,
     tracker: HandleTracker | None = None,
     grown: Sequence[dict[str, Any]] = (),
+    is_rehearsed: bool = False,
     **more: Any,
 ) -> None:
     """Send the receipt and what the tests left behind; in one report if there is nothing.
+
+    A template that rehearses this keeps its exit functions, and has no test's threads.
 
     The outcomes are known by now: a failure in here costs what would have been found, and never an outcome. Trap: an
     audit hook or a signal handler that a test has installed may raise anything, at any call.
@@ -86,7 +89,8 @@ def finish(
     try:
         if _save_lines is not None:  # not by a call: each function that a fork calls is two pages more that are copied
             _save_lines()
-        clean = _thread._count() == 0 and atexit._ncallbacks() == 0  # no other thread, and no exit function
+        # no other thread, and no exit function
+        clean = (_thread._count() == 0 and atexit._ncallbacks() == 0) or is_rehearsed
         peak = cleanup.peak_rss() if spawned else None
     except BaseException as exception:
         failure = exception

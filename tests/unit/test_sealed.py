@@ -55,8 +55,9 @@ LIVE_IMPORTS = {
     "isolatedunit.protocol.by_value": "pickles what belongs to the user, with dill, which is live itself",
     "isolatedunit.protocol.ipc": "what a test uses itself",
     "isolatedunit.system.monkey_patches": "patches modules as the runner's are patched, before user code",
-    "isolatedunit.sdk": "what a test uses itself",
+    "isolatedunit.sdk.factory": "what a test uses itself",
     "isolatedunit.sdk.instance": "what a test uses itself",
+    "isolatedunit.sdk.options": "what a test uses itself",
 }
 """What sealed modules import that is not sealed, and why that does no harm."""
 
