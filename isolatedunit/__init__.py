@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from isolatedunit.protocol.ipc import Ipc, ipc
     from isolatedunit.reporters.run_statistics import RunStatistics
     from isolatedunit.runner import IsolatedTestRunner
-    from isolatedunit.sdk import Script, SDKAdapter, TestSDK, TestSDKFactory, TestSDKOptions
+    from isolatedunit.sdk.adapter import SDKAdapter
+    from isolatedunit.sdk.factory import TestSDK, TestSDKFactory
     from isolatedunit.sdk.instance import TestInstance
     from isolatedunit.sdk.local_server import LocalRequest, LocalServer
     from isolatedunit.sdk.option_values import SDKOptionValues
+    from isolatedunit.sdk.options import TestSDKOptions
+    from isolatedunit.sdk.scripts import Script
     from isolatedunit.suite import IsolatedTestSuite
 
 __version__ = "0.1.0"
@@ -111,13 +114,13 @@ _HOMES = {
     "Options": "config.options",
     "RunStatistics": "reporters.run_statistics",
     "RunnerClosed": "errors",
-    "SDKAdapter": "sdk",
+    "SDKAdapter": "sdk.adapter",
     "SDKOptionValues": "sdk.option_values",
-    "Script": "sdk",
+    "Script": "sdk.scripts",
     "TestInstance": "sdk.instance",
-    "TestSDK": "sdk",
-    "TestSDKFactory": "sdk",
-    "TestSDKOptions": "sdk",
+    "TestSDK": "sdk.factory",
+    "TestSDKFactory": "sdk.factory",
+    "TestSDKOptions": "sdk.options",
     "UnexpectedRequest": "errors",
     "ipc": "protocol.ipc",
     "isolated": "case",

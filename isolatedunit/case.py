@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from isolatedunit.config.option_values import TestOptionValues
     from isolatedunit.handles import HandleTracker
     from isolatedunit.protocol.ipc import Ipc
-    from isolatedunit.sdk import TestSDK, TestSDKOptions
+    from isolatedunit.sdk.factory import TestSDK
     from isolatedunit.sdk.option_values import SDKOptionValues
+    from isolatedunit.sdk.options import TestSDKOptions
 
 __unittest = True  # leaves this module's frames out of tracebacks
 
@@ -69,7 +70,7 @@ class IsolatedTestCase(unittest.TestCase):
     def _open_sdk(self, options: TestSDKOptions) -> None:
         from isolatedunit.handles import tracker as trackers
         from isolatedunit.protocol.ipc import ipc
-        from isolatedunit.sdk import TestSDKFactory
+        from isolatedunit.sdk.factory import TestSDKFactory
 
         tracker = trackers.current
         if tracker is None:

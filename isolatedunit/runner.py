@@ -14,12 +14,9 @@ from unittest.runner import _WritelnDecorator
 
 from isolatedunit.backends.registry import fork_here, open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
-from isolatedunit.config.consequences import for_forks, with_consequences
+from isolatedunit.config.consequences import count_jobs, for_forks, with_consequences
 from isolatedunit.config.options import Options, refuse_milliseconds
 from isolatedunit.config.sources import load_options
-from isolatedunit.engine.run import Run, count_jobs
-from isolatedunit.engine.scheduling.selection import choose
-from isolatedunit.engine.scheduling.units import group_of
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, Listener
 from isolatedunit.model.results import PlannedTest, TestReport
@@ -48,6 +45,7 @@ if TYPE_CHECKING:
     from isolatedunit.calls.option_values import OptionValues
     from isolatedunit.calls.options import IsolatedTestOptions
     from isolatedunit.config.option_values import RunnerOptionValues
+    from isolatedunit.engine.run import Run
     from isolatedunit.handles.databases import TestDatabases
     from isolatedunit.history.store import History
     from isolatedunit.reporters.files.event_log import PastRun
@@ -258,6 +256,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     def _run(
         self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]], source: str | None = None
     ) -> Any:
+        # not at the top: the first interpreter for calls starts before the engine is imported
+        from isolatedunit.engine.run import Run
+
         path, shard = self.options.history, self.options.shard
         history = None if path is None else _open_history(path, only_reads=shard is not None)
         reporters, bridge = self._gather(Origin.of(self.options, names_system=writes_reports(self.options)), history)
@@ -349,6 +350,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         originals: Mapping[int, Any],
     ) -> Callable[[Any], None]:
         """Return a function that runs the selected tests in the selected order."""
+        from isolatedunit.engine.scheduling.selection import choose
+        from isolatedunit.engine.scheduling.units import group_of
+
         unreached = history.read_unreached() if history is not None and self.options.last_failed else ()
         chosen = choose(tests, self.options, {} if history is None else history.read(), unreached)
         if self.display is not None:

@@ -16,6 +16,9 @@ from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, add_
 PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IS_LEAN = hasattr(os, "posix_spawn") and sys.platform != "win32"
 
+TEMPLATE, TEMPLATE_OF_CALLS = "template", "template of calls"
+"""The roles of an interpreter that tests or calls are forked from; it gets ready before it knows of its run."""
+
 
 def environment_of(mark: str, hash_seed: int | None) -> dict[str, str]:
     """The environment of an interpreter that carries *mark*, and whose hashes have this seed, if there is one.
@@ -36,7 +39,7 @@ def program_of(reader: int, writer: int, role: str) -> str:
     # -c puts "" into sys.path, the user's folder, where a module may have the name of one of the standard library's: it
     # must not be there while the bootstrap is imported. Nothing that this imports is garbage, and
     # looking for some takes 3 ms. In a template it spares each fork the copies of 35 pages, nobody knows why.
-    looks_for_garbage = "collects = gc.isenabled()" + ("" if role == "template" else "; gc.disable()")
+    looks_for_garbage = "collects = gc.isenabled()" + ("; gc.disable()" if role == "worker" else "")
     return (
         f"import gc, sys; {looks_for_garbage}; parent = {PACKAGE_PARENT!r}; "
         "sys.path.insert(0, parent); import isolatedunit; "

@@ -2,7 +2,7 @@
 
 ``isolatedunit.model.start_methods`` lists them. The folder of each, which has its name, holds a module ``backend`` with
 a function ``open_backend(setting)``, and, if its capabilities say that it prestarts, a module ``prestart`` with
-``make_prestart(hash_seed)``. Each is imported only when it is used: most runs need one of them.
+``make_prestart(hash_seed, of_calls=False)``. Each is imported only when it is used: most runs need one of them.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ def open_backend(start_method: str, setting: Setting) -> Backend:
     return backend
 
 
-def make_prestart(start_method: str, hash_seed: int | None) -> Prestarted | None:
+def make_prestart(start_method: str, hash_seed: int | None, *, of_calls: bool = False) -> Prestarted | None:
     """The first interpreter of a run whose start method can prestart one, started now; None if this system cannot.
 
-    Its hash seed is *hash_seed*.
+    Its hash seed is *hash_seed*. It gets ready for tests, or for a run *of_calls*.
     """
-    prestarted: Prestarted | None = _import_from(start_method, "prestart").make_prestart(hash_seed)
+    module = _import_from(start_method, "prestart")
+    prestarted: Prestarted | None = module.make_prestart(hash_seed, of_calls=of_calls)
     return prestarted
 
 

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from isolatedunit.backends.registry import make_prestart
 from isolatedunit.calls.methods import CallMethods
 from isolatedunit.calls.request_handlers import Handlers
+from isolatedunit.config.consequences import count_jobs
 from isolatedunit.config.options import TABLE, Options, refuse_milliseconds
-from isolatedunit.engine.run import count_jobs
-from isolatedunit.errors import CarryError, OptionError, RunnerClosed
+from isolatedunit.engine.scheduling.latency import LatencyPolicy
+from isolatedunit.errors import CarryError, IsolatedUnitError, OptionError, RunnerClosed
 from isolatedunit.model.events import Listener
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from isolatedunit.backends.contract import Prestarted
     from isolatedunit.calls.options import IsolatedTestOptions
     from isolatedunit.calls.pool import CallPool
     from isolatedunit.calls.signatures import Opts
@@ -111,12 +115,28 @@ class IsolatedCaller(CallMethods):
             if self._is_shut_down:
                 raise RunnerClosed("cannot schedule a function after shutdown; create a new runner.")
             if self._pool is None:
-                from isolatedunit.calls.pool import CallPool
-                from isolatedunit.calls.work import Preparation
+                with ExitStack() as until_taken:
+                    prestarted = self._prestart()  # before the imports below, which take as long as it does
+                    if prestarted is not None:
+                        until_taken.callback(prestarted.close)
+                    from isolatedunit.calls.pool import CallPool
+                    from isolatedunit.calls.work import Preparation
 
-                preparation = Preparation.of(*self._prepared_by)
-                self._pool = CallPool(self.options, self._call_listeners, self._handlers, preparation, self._write_line)
+                    preparation = Preparation.of(*self._prepared_by)
+                    using = self.options, self._call_listeners, self._handlers, preparation, self._write_line
+                    self._pool = CallPool(*using, prestarted)
+                    until_taken.pop_all()
             return self._pool
+
+    def _prestart(self) -> Prestarted | None:
+        """The first interpreter of the calls, which starts now; None if it cannot, which others will report."""
+        try:
+            policy = LatencyPolicy.of(self.options)
+            if policy.prestarts:
+                return make_prestart(policy.start_method, self.options.hash_seed, of_calls=True)
+        except (OSError, IsolatedUnitError):
+            pass
+        return None
 
     def options_of_call(self, given: Opts) -> IsolatedTestOptions:
         """The options of a call for which *given* were given; raises `OptionError`."""

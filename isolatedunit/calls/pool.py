@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from isolatedunit.backends.contract import Prestarted
 from isolatedunit.backends.registry import open_backend
 from isolatedunit.calls.future import IsolatedFuture
 from isolatedunit.calls.request_handlers import Handlers
@@ -43,7 +44,8 @@ class _State:
     options: Options
     listeners: Sequence[Listener]
     handlers: Handlers
-    run: str = field(default_factory=lambda: os.urandom(4).hex())
+    prestarted: Prestarted | None
+    run: str
     lock: threading.Lock = field(default_factory=threading.Lock)
     waiting: deque[_Call] = field(default_factory=deque)
     to_cancel: deque[int] = field(default_factory=deque)
@@ -69,12 +71,14 @@ class CallPool:
         handlers: Handlers,
         preparation: Preparation,
         write_line: Callable[[str], object],
+        prestarted: Prestarted | None,
     ) -> None:
         # trap: exit functions run in reverse order, and multiprocess's has to run after ours
         import multiprocess.util
 
         assert multiprocess.util
-        self._state = _State(options, listeners, handlers)
+        run = os.urandom(4).hex() if prestarted is None else prestarted.run
+        self._state = _State(options, listeners, handlers, prestarted, run)
         self._numbers = itertools.count()
         self._preparation = preparation
         self._write_line = write_line
@@ -152,6 +156,8 @@ def _close(state: _State, *, cancel: bool) -> None:
     with state.lock:
         state.closed = True
         calls = list(state.calls.values()) if cancel else []
+        if state.thread is None:
+            _close_prestarted(state)
     for call in calls:
         call.future.cancel()
     state.wake_up()
@@ -190,9 +196,16 @@ def _serve(state: _State) -> None:
     try:
         listeners = [*state.listeners, _Bridge(state)]
         run = Run(
-            state.options, listeners, open_backend, answer=state.handlers.answer, listens_at_once=True, run_id=state.run
+            state.options,
+            listeners,
+            open_backend,
+            answer=state.handlers.answer,
+            listens_at_once=True,
+            prestarted=state.prestarted,
+            run_id=state.run,
         )
     except BaseException as exception:
+        _close_prestarted(state)
         _fail_all(state, exception)
         return
     try:
@@ -203,8 +216,15 @@ def _serve(state: _State) -> None:
     finally:
         state.service = None
         run.close()
+        _close_prestarted(state)
         state.handlers.close()
         _fail_all(state, IsolatedUnitError("the call was lost; this is a bug in isolatedunit"))
+
+
+def _close_prestarted(state: _State) -> None:
+    """End the first interpreter, unless the run has taken it: it had no call that needs one, or could not begin."""
+    if state.prestarted is not None and state.process_id == os.getpid():
+        state.prestarted.close()
 
 
 def _pass_on(state: _State, service: Service) -> bool:

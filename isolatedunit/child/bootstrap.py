@@ -49,8 +49,8 @@ def main(reader: int, writer: int, role: str, collects_garbage: bool) -> None:
     """
     commands = move_out_of_the_way(reader)
     pipe = channel.PipeEnd(commands, commands if reader == writer else move_out_of_the_way(writer))
-    if role == "template":
-        _get_ready()  # while the runner itself is still importing
+    if role != "worker":
+        _get_ready(for_calls=role != "template")  # while the runner itself is still importing
     if collects_garbage and not gc.isenabled():
         gc.freeze()
         gc.unfreeze()  # every object counts as old now, and is not looked at soon
@@ -142,15 +142,18 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
     worker.execute(pipe, pipe.receive_work(), spawned=True)
 
 
-def _get_ready() -> None:
-    """Do what a template can do before it knows whose tests it is for; does nothing the second time."""
+def _get_ready(*, for_calls: bool = False) -> None:
+    """Do what a template can do before it knows whose tests, or calls, it is for; does nothing the second time."""
     global _is_ready
     if _is_ready:
         return
     _is_ready = True
     from isolatedunit.child import prebuilt, template  # noqa: F401 - whose imports take the longest
 
-    prebuilt.rehearse()
+    if for_calls:
+        worker.rehearse_call()
+    else:
+        prebuilt.rehearse_test()
     gc.collect()  # once: forks look only at objects that they make themselves
 
 

@@ -82,20 +82,18 @@ def import_needed(work: Work) -> None:
         from isolatedunit.collection import places  # noqa: F401
 
 
-def prepare(work: Work) -> None:
+def prepare(work: Work, rehearse_call: Callable[[], None]) -> None:
     """In a template that is about to fork a child for *work*: do once what each child would have to do itself."""
     global _is_prepared
     is_call = isinstance(work, RunFunction)
     if _is_prepared or not (is_call or work.settings.track_handles):
         return
     _is_prepared = True
-    if is_call:  # calls are always tracked
-        from isolatedunit.child import function
-
-        function.rehearse()
     from isolatedunit.handles import tracker
 
     try:
+        if is_call:  # calls are always tracked
+            rehearse_call()
         tracker.prepare_forks()
     except BaseException:  # an audit hook of the module's refuses it, as it will in each child
         return

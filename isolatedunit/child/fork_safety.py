@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
 import sys
@@ -69,3 +70,9 @@ def what_forbids_forking(open_before: set[int]) -> str | None:
     if any(_is_of(one, stat.S_ISSOCK) for one in opened):
         return "a socket open (an event loop that is not closed has one, too)"
     return "a pipe open (executors and queues of multiprocessing have one, too)" if opened else None
+
+
+def collect_new_garbage() -> None:
+    """Collect what has become garbage since ``gc.freeze``; looking at older objects would copy their pages."""
+    gc.collect()
+    gc.unfreeze()

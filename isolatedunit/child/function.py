@@ -9,8 +9,11 @@ import types
 import unittest
 
 from isolatedunit.child import preludes, recorder
+from isolatedunit.child.receipt import take_settings
+from isolatedunit.child.reporter import Reporter
 from isolatedunit.collection.addresses import call_once, import_module
 from isolatedunit.errors import CarryError
+from isolatedunit.handles import tracker as trackers
 from isolatedunit.model.variables import SLOT_VARIABLE
 from isolatedunit.protocol.channel import LARGE, MAX_MESSAGE_SIZE, MAX_SAVED, read_saved, save
 from isolatedunit.protocol.ipc import ipc
@@ -24,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from isolatedunit.child.reporter import Reporter
     from isolatedunit.handles.tracker import HandleTracker
+    from isolatedunit.protocol.channel import PipeEnd
+    from isolatedunit.protocol.child_settings import ChildSettings
 
 __unittest = True  # leaves this module's frames out of tracebacks
 
@@ -41,28 +45,57 @@ MAX_CARRIED = MAX_MESSAGE_SIZE - 4096
 """The largest value in a message, in bytes as it is carried; the rest of the message is for its other fields."""
 
 
-def rehearse() -> None:
-    """In a template, import what every call needs, and unpickle a call several times.
+def rehearsal(settings: ChildSettings) -> RunFunction:
+    """A call that does nothing, from where this process is."""
+    settings.slot, settings.directory = 1, os.devnull
+    return RunFunction(
+        attempt="rehearsal",
+        function=carry((lambda _, given: given, (0,), {}, None)),
+        name="rehearsal",
+        settings=settings,
+        environment=dict(os.environ),
+        directory=os.getcwd(),
+        sys_path=list(sys.path),
+        preload=[],
+        value_file="",
+    )
 
-    The first time takes six times as long as a short call, so it is not left to each child. Trap: Python rewrites
-    (specialises) code that has run a few times, and each fork would copy the pages of that code.
+
+def forget() -> None:
+    """Forget the function that was called."""
+    _called.clear()
+
+
+class PreparedCall:
+    """What a template makes ready for the call that it is about to fork a process for.
+
+    It has taken the settings, and is where the caller is, if *is_there*.
     """
-    try:
-        for _ in range(8):
-            undill(carry((lambda _: None, (), {}, None)))
-    except Exception:
-        return  # the child meets it again and reports it as its call's error
+
+    def __init__(self, command: RunFunction, pipe: PipeEnd) -> None:
+        self.reporter = Reporter(pipe, command.attempt)
+        take_settings(pipe, command.settings, self.reporter)
+        self.is_there = False
+        try:
+            if _go_where_the_caller_is(command):
+                trackers.renew_surroundings()
+            self.is_there = True
+        except BaseException:  # the directory is gone, or an audit hook of the module's refuses it, as in the child
+            return
 
 
-def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> int:
+def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker, *, is_there: bool = False) -> int:
     """Call the command's function and report the outcome; *tracker* is its ``handle_tracker``.
 
-    Returns the exit code: that of a `SystemExit` which the function raised, else 0.
+    The template may have gone where the caller is: *is_there*. Returns the exit code: that of a `SystemExit` which the
+    function raised, else 0.
     """
     exit_code = 0
     reporter.send(TestStarted, test=0)
     started = time.perf_counter()
     try:
+        if not is_there and _go_where_the_caller_is(command):
+            tracker.note_surroundings()
         value = _call(command, reporter, tracker)
     except BaseException as exception:
         _note(reporter, exception)
@@ -83,8 +116,6 @@ def _exit_code_of(exception: SystemExit) -> int:
 
 
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
-    if _go_where_the_caller_is(command):
-        tracker.note_surroundings()
     preludes.run(command.settings.preload)
     import_module({"with": command.preload})
     if command.initializer is not None:
@@ -101,7 +132,8 @@ def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> A
     made: list[Any] = []
 
     def make_sdk() -> Any:
-        from isolatedunit.sdk import TestSDKFactory, TestSDKOptions
+        from isolatedunit.sdk.factory import TestSDKFactory
+        from isolatedunit.sdk.options import TestSDKOptions
 
         # without options nothing of this process is the SDK's: it makes no session and hides no credentials
         options = sdk_options or TestSDKOptions(session_behavior="detect", authentication="environment")

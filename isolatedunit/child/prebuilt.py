@@ -36,8 +36,10 @@ from isolatedunit.protocol.messages import ChildReady, RunTest, decode_command, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
+    from isolatedunit.protocol.messages import Work
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
@@ -188,39 +190,44 @@ class _Rehearsed(unittest.TestCase):
         pass
 
 
-def rehearse(times: int = 16) -> None:
-    """In a template, run through what every child does, so that what happens only the first times is done.
+REHEARSAL: dict[str, Any] = {
+    "failfast": False,
+    "buffer": False,
+    "tb_locals": False,
+    "warnings": "default",
+    "ipc": True,
+    "heartbeat_interval": 1.0,
+    "cleanup_timeout": None,
+    "prebuilt": True,
+}
+"""The settings of a child that is only rehearsed."""
+
+
+def rehearse(work: Work, run_through: Callable[[Any, PipeEnd], None], times: int = 16) -> None:
+    """In a template, run through what every child does for such *work*, so that the first times are over.
 
     Since Python 3.11 the interpreter specialises code that runs often, and everywhere it fills caches. A fork that
     finds this done does not do it again and, above all, does not copy the pages where it would.
     """
     if saves_lines():
         return  # the end of a child would end the measurement here
-    settings = ChildSettings(
-        failfast=False,
-        buffer=False,
-        tb_locals=False,
-        warnings="default",
-        ipc=True,
-        heartbeat_interval=1.0,
-        cleanup_timeout=None,
-        prebuilt=True,
-    )
-    test = {"home": _HOME, "address": {"class": f"{__name__}:_Rehearsed", "method": "runTest"}}
-    command = RunTest(attempt="rehearsal", tests=[test], settings=settings)
     descriptor = os.open(os.devnull, os.O_WRONLY)
-    filters = warnings.filters[:]
     try:
         for _ in range(times):
-            _run_through(decode_command(encode(command)), PipeEnd(descriptor, descriptor))  # type: ignore[arg-type]
-            warnings.filters[:] = filters  # type: ignore[index]
-            note_import()
+            run_through(decode_command(encode(work)), PipeEnd(descriptor, descriptor))
     finally:
         heartbeat.disarm_heartbeat()
         os.close(descriptor)
 
 
+def rehearse_test() -> None:
+    """Rehearse a test; see `rehearse`."""
+    test = {"home": _HOME, "address": {"class": f"{__name__}:_Rehearsed", "method": "runTest"}}
+    rehearse(RunTest(attempt="rehearsal", tests=[test], settings=ChildSettings(**REHEARSAL)), _run_through)
+
+
 def _run_through(work: RunTest, pipe: PipeEnd) -> None:
+    filters = warnings.filters[:]
     ready = prepare(pipe, work, Finder(), _HOME)
     assert ready is not None
     filter_warnings_once(work.settings.warnings)
@@ -228,3 +235,5 @@ def _run_through(work: RunTest, pipe: PipeEnd) -> None:
     ready.reporter.hold(ChildReady, at=time.monotonic())
     run_prepared(ready, work.settings)
     flush_standard_streams()
+    warnings.filters[:] = filters  # type: ignore[index]
+    note_import()

@@ -47,6 +47,7 @@ def load_sdks(home: dict[str, Any]) -> None:
     """In a template: prepare for the SDKs that tests or calls name in their options, and need not import themselves."""
     preloading = sys.modules.get("isolatedunit.sdk.preloading")
     if preloading is not None:
+        importlib.import_module("isolatedunit.sdk.factory")  # by which each of them makes its SDK
         preloading.preload_noted()
         if "sdk" in home:
             preloading.preload(*home["sdk"])

@@ -80,12 +80,14 @@ def finish(
     tracker: HandleTracker | None = None,
     grown: Sequence[dict[str, Any]] = (),
     owners: list[Any] | None = None,
+    is_rehearsed: bool = False,
     **more: Any,
 ) -> None:
     """Send the receipt and what the tests left behind; in one report if there is nothing.
 
     *owners* are the last to refer to what the tests have made. The list is emptied after the receipt, as what that
     frees may end the process or register exit functions, and after the search of a tracker, which has to see all of it.
+    A template that rehearses this keeps its exit functions, and has no test's threads.
 
     The outcomes are known by now: a failure in here costs what would have been found, and never an outcome. Trap: an
     audit hook or a signal handler that a test has installed may raise anything, at any call.
@@ -94,7 +96,8 @@ def finish(
     try:
         if _save_lines is not None:  # not by a call: each function that a fork calls is two pages more that are copied
             _save_lines()
-        clean = _thread._count() == 0 and atexit._ncallbacks() == 0  # no other thread, and no exit function
+        # no other thread, and no exit function
+        clean = (_thread._count() == 0 and atexit._ncallbacks() == 0) or is_rehearsed
         peak = cleanup.peak_rss() if spawned else None
     except BaseException as exception:
         failure = exception

@@ -34,7 +34,7 @@ from isolatedunit.child import (
     streams,
     worker,
 )
-from isolatedunit.child.fork_safety import open_channels, what_forbids_forking
+from isolatedunit.child.fork_safety import collect_new_garbage, open_channels, what_forbids_forking
 from isolatedunit.child.prebuilt import note_import, prepare
 from isolatedunit.child.reaper import (
     LEAVE_GRACE,
@@ -62,6 +62,7 @@ from isolatedunit.protocol.messages import (
     ForkTemplate,
     LoadFinished,
     LoadStarted,
+    RunFunction,
     RunTest,
     decode_command,
 )
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+    from isolatedunit.child.function import PreparedCall
     from isolatedunit.child.lane import Lane, LaneMaker
     from isolatedunit.child.prebuilt import Prepared
     from isolatedunit.protocol.channel import PipeEnd
@@ -218,7 +220,7 @@ class Template:
             preludes.run(command.preludes)
             import_module({"path": command.path})
             import_prefix.execute(command.prefix)
-            _collect_new_garbage()
+            collect_new_garbage()
             self._unsafe = what_forbids_forking(channels)
             if command.preludes and self._unsafe is not None:
                 self._report(LoadFinished, duration=time.monotonic() - started, unsafe=self._unsafe)
@@ -293,6 +295,7 @@ class Template:
         heartbeat.disarm_heartbeat()
         if self._warmth is not None and self._warmth.hear(work, command.home):
             self._warmth = None  # it has asked enough
+            note_import()
 
     def _take_pipe(self) -> PipeEnd:
         """The end of the next child's Connections, which has come with the command."""
@@ -306,9 +309,15 @@ class Template:
             raise RunnerGone  # no files are left for its output; the runner has another module template fork it
         return command.spare if any(self._sizes) else command.capture
 
-    def _prepare(self, command: ForkChild, pipe: PipeEnd, work: Work) -> Prepared | None:
-        cleanup.prepare(work)
-        if not isinstance(work, RunTest) or not self._has_loaded_all or command.home is None:
+    def _prepare(self, command: ForkChild, pipe: PipeEnd, work: Work) -> Prepared | PreparedCall | None:
+        cleanup.prepare(work, worker.rehearse_call)
+        if not self._has_loaded_all or command.home is None:
+            return None
+        if isinstance(work, RunFunction):
+            from isolatedunit.child.function import PreparedCall
+
+            return PreparedCall(work, pipe)
+        if not isinstance(work, RunTest):
             return None
         receipt.filter_warnings_once(work.settings.warnings)
         if self._fixture_snapshot is not None or self._finder is None:
@@ -464,7 +473,7 @@ class Template:
         random_seed.look()
         self._collects_garbage = gc.isenabled()
         note_import()
-        _collect_new_garbage()
+        collect_new_garbage()
         unsafe = what_forbids_forking(channels)
         take_sigchld()
         if self._lane is not None:
@@ -486,9 +495,3 @@ class Template:
                 processes.remove_tree(self._scratch)
         finally:
             os._exit(0 if clean_exit else 1)
-
-
-def _collect_new_garbage() -> None:
-    """Collect what has become garbage since ``gc.freeze``; looking at older objects would copy their pages."""
-    gc.collect()
-    gc.unfreeze()

@@ -5,9 +5,9 @@ A fork starts with what its template has imported, and with empty caches beyond 
 So the first children of a template say which modules of the standard library they imported, and which expressions they
 compiled; what most of them did, the template does once, before it forks the next.
 
-Only what is a pure cache is warmed: `sys.modules` then holds more of the standard library, and `re` knows more
-expressions. Nothing of the user's is imported, and nothing of the standard library in a template whose test module
-looks at ``sys.modules`` itself.
+Only what is a pure cache is warmed: `sys.modules` then holds more of the standard library and of isolatedunit, such as
+what an SDK's fixtures need, and `re` knows more expressions. Nothing of the user's is imported, and nothing of the
+standard library in a template whose module looks at ``sys.modules`` itself, or that has none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import FunctionType
 
 from isolatedunit.child import random_seed
 from isolatedunit.child.receipt import put_filters_back, refuse_warnings
-from isolatedunit.protocol.messages import RunTest
+from isolatedunit.protocol.messages import RunFunction, RunTest
 from isolatedunit.protocol.plain_json import from_json, to_json
 from isolatedunit.system.processes import open_regular
 
@@ -66,7 +66,8 @@ class Warmth:
         """The next fork is a child for *work*: it is asked if it is one of the first."""
         global before_fork
         before_fork = None
-        if self._asked < ASKED and isinstance(work, RunTest) and work.settings.warm == "auto" and work.settings.receipt:
+        is_asked = isinstance(work, (RunTest, RunFunction)) and work.settings.warm == "auto" and work.settings.receipt
+        if self._asked < ASKED and is_asked:
             self._asked += 1
             before_fork = frozenset(sys.modules), frozenset(_compiled())
 
@@ -82,8 +83,8 @@ class Warmth:
         if self._asked < ASKED:
             return False
         modules, expressions = choose(self._reports)
-        if modules and not _looks_at_modules(home):
-            _import(modules)
+        if modules:
+            _import(filter(_is_ours, modules) if _looks_at_modules(home) else modules)
         if expressions:
             _compile(expressions)
         return True
@@ -94,7 +95,7 @@ def report(work: Work) -> None:
     try:
         assert before_fork is not None
         known, compiled = before_fork
-        modules = [name for name in list(sys.modules) if name not in known and _is_standard(name)]
+        modules = [name for name in list(sys.modules) if name not in known and (_is_standard(name) or _is_ours(name))]
         expressions = [key for key in _compiled() if key not in compiled]
         if modules or expressions:
             _write(_path_for(work), {"modules": modules, "expressions": [list(key[1:]) for key in expressions]})
@@ -125,6 +126,10 @@ def _agreed(lists: Iterable[list[Any]]) -> list[Any]:
 
 def _is_standard(name: str) -> bool:
     return name.partition(".")[0] in sys.stdlib_module_names
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("isolatedunit.")
 
 
 def _is_left(name: str) -> bool:
@@ -161,7 +166,8 @@ def _read(path: str) -> Report | None:
         with open_regular(path) as file:
             told = from_json(file.read(2**20))
         os.unlink(path)
-        modules = [name for name in told["modules"] if type(name) is str and _is_standard(name)]
+        names = [name for name in told["modules"] if type(name) is str]
+        modules = [name for name in names if _is_standard(name) or _is_ours(name)]
         return modules, [(text, flags) for text, flags in told["expressions"] if _is_expression(text, flags)]
     except Exception:  # there is nothing, most of the time
         return None

@@ -8,7 +8,7 @@ import unittest
 
 from isolatedunit.child import cleanup, preludes, warmth
 from isolatedunit.child.heartbeat import arm_heartbeat
-from isolatedunit.child.prebuilt import run_prepared
+from isolatedunit.child.prebuilt import REHEARSAL, Prepared, rehearse, run_prepared
 from isolatedunit.child.receipt import (
     filter_warnings_once,
     finish,
@@ -23,6 +23,7 @@ from isolatedunit.child.suite import Suite
 from isolatedunit.collection.addresses import Finder, import_module
 from isolatedunit.errors import TestNotFound
 from isolatedunit.protocol import channel
+from isolatedunit.protocol.child_settings import ChildSettings
 from isolatedunit.protocol.messages import (
     ChildFailed,
     ChildReady,
@@ -42,13 +43,14 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from isolatedunit.child.fixtures import FixtureSnapshot
-    from isolatedunit.child.prebuilt import Prepared
+    from isolatedunit.child.function import PreparedCall
     from isolatedunit.handles.tracker import HandleTracker
     from isolatedunit.protocol.channel import PipeEnd
-    from isolatedunit.protocol.child_settings import ChildSettings
     from isolatedunit.protocol.messages import Work
 
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
+
+_has_rehearsed_call = False
 
 
 def execute(
@@ -57,7 +59,7 @@ def execute(
     *,
     finder: Finder | None = None,
     fixture_snapshot: FixtureSnapshot | None = None,
-    prepared: Prepared | None = None,
+    prepared: Prepared | PreparedCall | None = None,
     spawned: bool,
 ) -> NoReturn:
     """Carry out *command* and end this process.
@@ -73,7 +75,7 @@ def execute(
     code, exit_code = 1, 0
     try:
         reporter.hold(ChildReady, at=reporter.ready_at)
-        if prepared is not None:
+        if isinstance(prepared, Prepared):
             run_prepared(prepared, command.settings)
         elif isinstance(command, CollectTests):
             from isolatedunit.child import collector
@@ -83,7 +85,8 @@ def execute(
             save_lines()
             cleanup.run_exit_functions()
         elif isinstance(command, (RunTest, RunFunction)):
-            take_settings(pipe, command.settings, reporter)
+            if prepared is None:
+                take_settings(pipe, command.settings, reporter)
             if finder is None:
                 reporter.flush()  # importing may take a while
             cleanup.import_needed(command)
@@ -94,7 +97,8 @@ def execute(
                 reporter.flush()  # an editor may take its time, and this process is ready
                 debugging.begin(command.settings)
             if isinstance(command, RunFunction):
-                exit_code = _call_function(command, reporter, spawned)
+                is_there = prepared is not None and prepared.is_there
+                exit_code = _call_function(command, reporter, spawned, is_there=is_there)
             else:
                 _run_tests(command, reporter, finder or Finder(imports=True), fixture_snapshot, spawned)
         else:
@@ -122,17 +126,52 @@ def _report_failure(reporter: Reporter, command: Work, exception: BaseException)
     return 1
 
 
-def _call_function(command: RunFunction, reporter: Reporter, spawned: bool) -> int:
+def rehearse_call() -> None:
+    """In a template, rehearse a call (see `rehearse`), and import what all calls need; once for all of its forks.
+
+    The first time takes several times as long as a short call, so it is not left to each child.
+    """
+    global _has_rehearsed_call
+    if _has_rehearsed_call:
+        return
+    _has_rehearsed_call = True
+    try:
+        from isolatedunit.child import function
+        from isolatedunit.handles import tracker
+
+        rehearsed = function.rehearsal(ChildSettings(**REHEARSAL))
+        tracker.prepare_forks()
+        rehearse(rehearsed, _run_through_call)
+        function.forget()
+    except Exception:  # dill may be where only the runner's ``sys.path`` leads: a child meets it again and reports it
+        return
+
+
+def _run_through_call(command: RunFunction, pipe: PipeEnd) -> None:
+    from isolatedunit.child.function import PreparedCall
+
+    reporter = PreparedCall(command, pipe).reporter
+    reporter.begin()
+    reporter.hold(ChildReady, at=reporter.ready_at)
+    cleanup.import_needed(command)
+    cleanup.limit(command.settings)
+    _call_function(command, reporter, spawned=False, is_there=True, is_rehearsed=True)
+    flush_standard_streams()
+
+
+def _call_function(
+    command: RunFunction, reporter: Reporter, spawned: bool, *, is_there: bool, is_rehearsed: bool = False
+) -> int:
     """Call the command's function; returns what this process is to exit with."""
     from isolatedunit.child import function
     from isolatedunit.handles.tracker import HandleTracker
 
     cleanup.take_hold()
     tracker = cleanup.start(HandleTracker(in_new_process=True))
-    exit_code = function.call(command, reporter, tracker)
+    exit_code = function.call(command, reporter, tracker, is_there=is_there)
     if not reporter.is_twin:
         own_memory = function.own_memory()
-        finish(reporter, command.settings, spawned, tracker, own_memory=own_memory)
+        finish(reporter, command.settings, spawned, tracker, is_rehearsed=is_rehearsed, own_memory=own_memory)
     return exit_code
 
 
@@ -161,8 +200,17 @@ def _run_tests(
     fixtures = None if recorder is None else recorder.fixture_seconds or None
     owners = [recorder]
     del recorder
-    more = {"stopped": stopped, "interrupted": interrupted, "fixtures": fixtures}
-    finish(reporter, settings, spawned, tracker, grown, owners, **more)
+    finish(
+        reporter,
+        settings,
+        spawned,
+        tracker,
+        grown,
+        owners,
+        stopped=stopped,
+        interrupted=interrupted,
+        fixtures=fixtures,
+    )
 
 
 def _begin_profile(settings: ChildSettings) -> Callable[[], None] | None:

@@ -11,8 +11,8 @@ from isolatedunit.cli.collecting import choose_tests, collect_tests
 from isolatedunit.cli.exit_codes import FAILURE, NO_TESTS, SUCCESS
 from isolatedunit.cli.parser import Wanted, make_parser, parse_all
 from isolatedunit.collection.plan import report_known
+from isolatedunit.config.consequences import count_jobs
 from isolatedunit.config.options import PER_TEST, Options
-from isolatedunit.engine.run import count_jobs
 from isolatedunit.engine.scheduling.forecast import Begin, foresee
 from isolatedunit.engine.scheduling.units import OptionsOf
 from isolatedunit.model.results import GOOD, PlannedTest, TestReport

@@ -42,6 +42,15 @@ def with_consequences(options: Options) -> Options:
     return replace(options, shuffle=True) if options.seed is not None else options
 
 
+def count_jobs(options: Options) -> int:
+    """How many children there may be at once."""
+    if options.max_concurrent_processes != "auto":
+        return int(options.max_concurrent_processes)
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
 NOT_IN_A_FORK = frozenset(("start_method", "fork_after"))
 """What a test cannot choose whose process is a fork of the one that found it."""
 

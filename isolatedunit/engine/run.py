@@ -10,7 +10,7 @@ from typing import Any
 from isolatedunit.backends.contract import OpenBackend, Prestarted, Setting
 from isolatedunit.collection import import_path
 from isolatedunit.collection.addresses import is_importing_main
-from isolatedunit.config.consequences import with_hash_seed
+from isolatedunit.config.consequences import count_jobs, with_hash_seed
 from isolatedunit.config.options import Options
 from isolatedunit.config.start_method import refusal_of, sandboxes
 from isolatedunit.engine.collect import Collection
@@ -249,12 +249,3 @@ def _refuse_recursion() -> None:
             f"this run would be nested inside {processes.run_depth()} others; the limit is {MAX_DEPTH - 1}; "
             "does a module run its own tests when it is imported?"
         )
-
-
-def count_jobs(options: Options) -> int:
-    """How many children there may be at once."""
-    if options.max_concurrent_processes != "auto":
-        return int(options.max_concurrent_processes)
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1

@@ -123,6 +123,12 @@ def prepare_forks(times: int = 8) -> None:
     _inherited.modules = len(sys.modules)  # counted only now: taking the first baseline imports modules
 
 
+def renew_surroundings() -> None:
+    """Have the baseline that `prepare_forks` took say where this process is now."""
+    if _inherited is not None:
+        _inherited.state.renew_surroundings()
+
+
 class HandleTracker:
     """Finds what was opened between `start` and `finish` and is still open, and closes it.
 

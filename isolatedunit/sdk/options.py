@@ -97,7 +97,7 @@ class TestSDKOptions:
     @property
     def modules(self) -> list[str]:
         """The modules that a test with these options needs, if they exist."""
-        return [__package__, *(["vcr"] if self.mock_level == "recorded" else []), *modules_of(self.sdk)]
+        return [f"{__package__}.factory", *(["vcr"] if self.mock_level == "recorded" else []), *modules_of(self.sdk)]
 
     @property
     def recording(self) -> dict[str, Any]:

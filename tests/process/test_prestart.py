@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 import unittest
 from dataclasses import replace
 
+from isolatedunit import CarryError, IsolatedTestRunner
 from isolatedunit.backends.forkserver.prestart import Prestart
 from isolatedunit.backends.lean_start import IS_LEAN
 from isolatedunit.backends.registry import make_prestart, open_backend
@@ -85,6 +87,37 @@ class PrestartedRunTest(unittest.TestCase):
         self.prestarted.close()
         self.assertTrue(has_ended(process.pid))
         self.assertFalse(os.path.exists(path))
+
+
+@unittest.skipUnless(IS_LEAN and hasattr(os, "fork"), "no template is started here")
+class PrestartedCallsTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.runner = IsolatedTestRunner(io.StringIO(), start_method="forkserver")
+        self.addCleanup(self.runner.shutdown)
+
+    def assert_nothing_is_left(self) -> None:
+        assert self.runner._pool is not None
+        prestarted = self.runner._pool._state.prestarted
+        assert isinstance(prestarted, Prestart)
+        self.runner.shutdown()
+        self.assertEqual(processes_of_run(prestarted.run), [])
+        self.assertEqual((prestarted._scratch, prestarted._started), (None, None))
+
+    def test_the_first_call_takes_it(self) -> None:
+        parent = self.runner.run_isolated_test(lambda _: os.getppid()).unwrap()
+        assert self.runner._pool is not None
+        running = {process.pid for process in processes_of_run(self.runner._pool._state.run)}
+        self.assertTrue(parent in running and len(running) == 2, (parent, running))  # a template, and the first of all
+        self.assert_nothing_is_left()
+
+    def test_calls_that_need_none(self) -> None:
+        self.assertEqual(self.runner.run_isolated_test(lambda _: 5, options={"start_method": "spawn"}).unwrap(), 5)
+        self.assert_nothing_is_left()
+
+    def test_no_call_that_could_be_sent(self) -> None:
+        with open(os.devnull, encoding="utf-8") as file, self.assertRaises(CarryError):
+            self.runner.submit(lambda _: file)
+        self.assert_nothing_is_left()
 
 
 class MakePrestartTest(unittest.TestCase):

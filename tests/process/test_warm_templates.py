@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import unittest
 
+from isolatedunit import IsolatedTestRunner, TestInstance
 from tests.support.projects import ProjectTestCase
 
 HELPER = """
@@ -101,3 +104,13 @@ class WarmTest(ProjectTestCase):
             """,
         )
         self.assertEqual(self.printed(), [""] * 5)
+
+    def test_calls_find_what_the_first_have_imported_of_ours(self) -> None:
+        def has_fixtures(test: TestInstance) -> bool:
+            was = "isolatedunit.sdk.factory" in sys.modules
+            test.sdk.close()
+            return was
+
+        with IsolatedTestRunner(io.StringIO(), start_method="forkserver", max_concurrent_processes=1) as runner:
+            given = [runner.run_isolated_test(has_fixtures).unwrap() for _ in range(4)]
+        self.assertEqual(given, [False, False, False, True])

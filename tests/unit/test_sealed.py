@@ -18,6 +18,7 @@ NOT_SEALED = {
     "isolatedunit.child": "what a plain interpreter has imported is noted there, before anything is sealed",
     "isolatedunit.child.debugging": "what a user debugs a test with, who is to see the process as it is",
     "isolatedunit.child.orphan_reaper": "a script of its own, which runs in no test's process",
+    "isolatedunit.child.run_fixture": "the process of a run fixture, in which no test runs",
     "isolatedunit.child.sealing": "what seals; it executes itself a second time",
     "isolatedunit.handles.databases": "works with the connections that Django has, and is done before the test begins",
     "isolatedunit.handles": "names for tests' authors",
@@ -55,8 +56,9 @@ LIVE_IMPORTS = {
     "isolatedunit.protocol.by_value": "pickles what belongs to the user, with dill, which is live itself",
     "isolatedunit.protocol.ipc": "what a test uses itself",
     "isolatedunit.system.monkey_patches": "patches modules as the runner's are patched, before user code",
-    "isolatedunit.sdk": "what a test uses itself",
+    "isolatedunit.sdk.factory": "what a test uses itself",
     "isolatedunit.sdk.instance": "what a test uses itself",
+    "isolatedunit.sdk.options": "what a test uses itself",
 }
 """What sealed modules import that is not sealed, and why that does no harm."""
 

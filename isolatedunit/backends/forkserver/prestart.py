@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from isolatedunit.backends.contract import Prestarted, capture_paths
-from isolatedunit.backends.lean_start import IS_LEAN, environment_of, start
+from isolatedunit.backends.lean_start import IS_LEAN, TEMPLATE, TEMPLATE_OF_CALLS, environment_of, start
 from isolatedunit.system.tempdir import Scratch
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ class Untaken(Prestarted):
 
 
 class Prestart(Untaken):
-    """A fresh interpreter, which knows nothing of the run yet but its id."""
+    """A fresh interpreter, which knows nothing of the run yet but its id, and whether that is one *of_calls*."""
 
     is_only = False
 
-    def __init__(self, hash_seed: int | None = None) -> None:
+    def __init__(self, hash_seed: int | None = None, *, of_calls: bool = False) -> None:
         self.run = os.urandom(4).hex()
         scratch = self._scratch = Scratch(self.run)
         capture = capture_paths(scratch.path, BASE, streams=True)
@@ -78,16 +78,17 @@ class Prestart(Untaken):
                     # as `TemplateConnection` does, but before there is anybody who could write
                     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
                 ends = theirs.fileno(), theirs.fileno()
-                process_id = start(sys.executable, ends, "template", environment_of(self.run, hash_seed), capture)
+                role = TEMPLATE_OF_CALLS if of_calls else TEMPLATE
+                process_id = start(sys.executable, ends, role, environment_of(self.run, hash_seed), capture)
             except OSError:
                 ours.close()
                 return
         self._started = process_id, ours.detach()
 
 
-def make_prestart(hash_seed: int | None = None) -> Prestart | None:
-    """An interpreter that starts now, with this seed of hashes.
+def make_prestart(hash_seed: int | None = None, *, of_calls: bool = False) -> Prestart | None:
+    """An interpreter that starts now, with this seed of hashes, for a run of tests or one *of_calls*.
 
     None on a system where multiprocess has to start it in its own, slower way.
     """
-    return Prestart(hash_seed) if IS_LEAN else None
+    return Prestart(hash_seed, of_calls=of_calls) if IS_LEAN else None
