@@ -2,7 +2,8 @@
 
 Under the runner of isolatedunit both only carry options, since every test is isolated there. Under
 any other runner (unittest's, pytest's or an IDE's) they run each of their tests in a child. In a
-child they do nothing: an isolated test never starts another child for itself.
+child they do nothing: an isolated test never starts another child for itself. Nor does one in a
+process that is debugged.
 """
 
 from __future__ import annotations
@@ -97,14 +98,23 @@ class IsolatedTestCase(unittest.TestCase):
 
 
 def is_local(test: unittest.TestCase) -> bool:
-    """Whether the test runs in this process: because this is a child, or because the test is skipped anyway."""
-    if channel.current is not None:
+    """Whether the test runs in this process: a child, or one that is debugged; or because it is skipped anyway."""
+    if _runs_here():
         return True
     sdk_options = getattr(test, "sdk_options", None)
     if sdk_options is not None and not sdk_options.process_isolation:
         return True
     method = getattr(test, test._testMethodName, None)
     return bool(getattr(type(test), "__unittest_skip__", False) or getattr(method, "__unittest_skip__", False))
+
+
+def _runs_here() -> bool:
+    """Whether all tests run in this process: a child, or one in which a debugger waits for them."""
+    if channel.current is not None:
+        return True
+    from isolatedunit.system.debuggers import stays_for_debugger
+
+    return stays_for_debugger()
 
 
 def _run_in_child(test: unittest.TestCase, result: unittest.TestResult | None) -> unittest.TestResult | None:
@@ -124,7 +134,7 @@ def _keep_fixtures_for_the_child(cls: type) -> None:
 def _only_in_child(fixture: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(fixture)
     def only_in_child(cls: type, *args: Any, **kwargs: Any) -> Any:
-        return fixture(cls, *args, **kwargs) if channel.current is not None else None
+        return fixture(cls, *args, **kwargs) if _runs_here() else None
 
     return only_in_child
 
@@ -205,7 +215,7 @@ class _IsolatedMethod:
         return self if test is None else types.MethodType(self, test)
 
     def __call__(self, test: unittest.TestCase, *args: Any, **kwargs: Any) -> Any:
-        if channel.current is not None:
+        if _runs_here():
             return self._function(test, *args, **kwargs)
         result = unittest.TestResult()
         _run_in_child(test, result)

@@ -36,6 +36,7 @@ from isolatedunit.reporters.terminal.log import ProcessLog
 from isolatedunit.reporters.terminal.streams import FilteredStream, LosableStream, rewrite_elapsed
 from isolatedunit.reporters.timeline import Timeline
 from isolatedunit.result_bridge import ResultBridge, showing_child_errors
+from isolatedunit.system.debuggers import stays_for_debugger
 from isolatedunit.system.signals import deferring_interrupts, heeding_signals
 
 if TYPE_CHECKING:
@@ -176,9 +177,12 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     def run(self, test: Any) -> Any:
         """Run a test or suite that exists in this process, and return the result, as unittest does.
 
+        Under a debugger the tests run in this process, too, since it would see nothing of others.
         After a Ctrl-C, prints the results so far and raises `KeyboardInterrupt`. With ``template="fork"``, raises
         `ForkRefused` if this process has threads or network connections, which its forks would lose or share.
         """
+        if stays_for_debugger():
+            return unittest.TextTestRunner.run(self, test)
         self._scope = "tests"
         from isolatedunit.collection.from_suite import is_django_testing, plan_suite  # the command has no suite
 

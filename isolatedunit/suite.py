@@ -11,6 +11,7 @@ from isolatedunit.config.options import Options
 from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run
 from isolatedunit.result_bridge import ResultBridge, showing_child_errors
+from isolatedunit.system.debuggers import stays_for_debugger
 from isolatedunit.system.signals import heeding_signals
 
 
@@ -26,8 +27,8 @@ class IsolatedTestSuite(unittest.TestSuite):
     options: Options | None = None
 
     def run(self, result: unittest.TestResult, debug: bool = False) -> unittest.TestResult:
-        """Run the tests; with *debug* in this process, as `unittest.TestSuite` does."""
-        if debug:
+        """Run the tests; with *debug*, or under a debugger, in this process, as `unittest.TestSuite` does."""
+        if debug or stays_for_debugger():
             return super().run(result, debug)
         tests, originals = plan_suite(self, warnings.warn)
         bridge = ResultBridge()
