@@ -30,6 +30,9 @@ TITLE = "Test run"
 LONGEST_OUTPUT = 100_000
 """Characters of each stream of a test that the page shows; the reports for programs have all of it."""
 
+LARGEST_ATTACHMENT = 4 * 1024 * 1024
+"""Bytes that an attachment may have to be in the page."""
+
 _OF_AN_ATTEMPT = ("number", "outcome", "cause", "exit_code", "signal", "process_id", "duration", "spawn_time")
 
 _COLOURS = re.compile(r"(\x1b\[[\d;:]*m)")
@@ -145,9 +148,16 @@ def _describe_attempt(attempt: Mapping[str, Any]) -> dict[str, Any]:
             cleanup_time=attempt["cleanup_time"],
             cpu_time=attempt["cpu_time"],
             memory=attempt["memory_usage"].get("peak_rss"),
+            attachments=[_describe_attachment(attachment) for attachment in attempt["attachments"]],
             leaks=[printable(format_leak(leak)) for leak in attempt["handle_stats"].get("leaks", ())],
         ),
     }
+
+
+def _describe_attachment(attachment: Mapping[str, Any]) -> dict[str, Any]:
+    is_kept = attachment["size"] <= LARGEST_ATTACHMENT
+    data = attachment["data"] if is_kept else ""
+    return {**attachment, "name": on_one_line(attachment["name"]), "data": data}
 
 
 def _known(**values: Any) -> dict[str, Any]:

@@ -53,7 +53,7 @@ function Finished({ run, test, title }) {
     {test.command && <p class="command"><code>{test.command}</code><Copy text={test.command} what="the command that runs this test again" /></p>}
     {notes.map((note, place) => <Failure key={place} note={note} base={run.about.directory} />)}
     {!notes.length && test.message && <p class="message">{test.message}</p>}
-    <Attachments attachments={test.attachments} />
+    <Attachments attempts={test.attempts} />
     <Output title="Standard output" text={test.stdout} />
     <Output title="Standard error" text={test.stderr} />
     {test.leaks.length > 0 && <section><h3>Left behind</h3><ul class="leaks">{test.leaks.map((leak, place) => <li key={place}>{leak}</li>)}</ul></section>}
