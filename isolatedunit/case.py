@@ -90,6 +90,13 @@ class IsolatedTestCase(unittest.TestCase):
 
         return ipc
 
+    def attach(self, name: str, data: str | bytes) -> None:
+        """Add a file of that *name* to the test's report: a text, or bytes, such as a screenshot.
+
+        Raises `ValueError` for more than 16 MiB.
+        """
+        self.ipc.attach(name, data)
+
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test in a child and report the outcome to *result*."""
         if is_local(self):

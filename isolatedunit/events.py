@@ -26,6 +26,7 @@ from isolatedunit.model.events import (
     Warned,
 )
 from isolatedunit.model.results import (
+    Attachment,
     AttemptReport,
     Counts,
     ExitStatus,
@@ -37,6 +38,7 @@ from isolatedunit.model.results import (
 )
 
 __all__ = [
+    "Attachment",
     "AttemptFinished",
     "AttemptReport",
     "AttemptStarted",

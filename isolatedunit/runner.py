@@ -20,7 +20,7 @@ from isolatedunit.config.sources import load_options
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, Listener
 from isolatedunit.model.results import PlannedTest, TestReport
-from isolatedunit.reporters.contract import Origin
+from isolatedunit.reporters.contract import NO_COMMANDS, Origin
 from isolatedunit.reporters.escaping import printable, without_commands
 from isolatedunit.reporters.listeners import guard_listeners
 from isolatedunit.reporters.registry import ReporterSet, writes_reports
@@ -29,7 +29,6 @@ from isolatedunit.reporters.terminal.annotations import OBEYING_SYSTEMS, Annotat
 from isolatedunit.reporters.terminal.failures import (
     FailureFormatter,
     make_printers,
-    no_command,
     prints_failures_at_once,
 )
 from isolatedunit.reporters.terminal.log import ProcessLog
@@ -86,8 +85,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     prestarted: Prestarted | None = None
     display: Display | None = None
     progress_lines: ProgressLines | None = None
-    command_for: Callable[[TestReport], str | None] = staticmethod(no_command)
-    command_for_failed: str | None = None
+    commands = NO_COMMANDS
 
     def __init__(
         self,
@@ -310,7 +308,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
     def _gather(self, origin: Origin, history: History | None = None) -> tuple[ReporterSet, ResultBridge]:
         keep_diff = _keep_diff_beside(self.options.history) if self.shows_source else None
         formatter = FailureFormatter(
-            self.options.show_output, self.buffer, self.command_for, self.shows_source, keep_diff
+            self.options.show_output, self.buffer, self.commands.of_test, self.shows_source, keep_diff
         )
         bridge = ResultBridge(formatter)
         options = replace(self.options, verbosity=self.verbosity, durations=self.durations)
@@ -331,9 +329,10 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             live=self.live,
             redacted=[] if history is None else [history],
             others=others,
-            rerun_command=lambda: self.command_for_failed if history is None or history.problem is None else None,
+            rerun_command=lambda: self.commands.of_failed if history is None or history.problem is None else None,
             process_log=self._process_log,
             prints_at_once=self._prints_at_once,
+            commands=self.commands,
         )
         return reporters, bridge
 
@@ -359,10 +358,11 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
         unreached = history.read_unreached() if history is not None and self.options.last_failed else ()
         chosen = choose(tests, self.options, {} if history is None else history.read(), unreached)
-        if self.display is not None:
-            groups = {test.id: group_of(test, self.options) for test in chosen.tests}
-            self.display.clock = lambda: run.now
-            self.display.estimate.expect(chosen.expectations.seconds, groups)
+        for shown in (self.display, self.live):
+            if shown is not None:
+                groups = {test.id: group_of(test, self.options) for test in chosen.tests}
+                shown.clock = lambda: run.now
+                shown.estimate.expect(chosen.expectations.seconds, groups)
         self.planned_in_all_shards = chosen.in_all_shards
         complaints = self._complain(tests)
         for note in chosen.notes:

@@ -13,6 +13,7 @@ from isolatedunit.config.options import PER_TEST, TABLE, Options
 from isolatedunit.model.results import PlannedTest, TestReport, path_of
 
 _FIXTURE = re.compile(r"(?:setUp|tearDown)(Class|Module) \((.+)\)")
+_TOKEN = re.compile(r" ?--serve-token[ =]\S+ ")
 _FAILED_TEST = "unittest.loader._FailedTest."
 _OF_DISCOVERY = ("start_directory", "pattern", "top_level_directory")
 _OF_THE_CHOICE = ("patterns", "ids", "exclude", "tags", "exclude_tags", "history")
@@ -26,11 +27,13 @@ class RerunCommands:
 
     *names* are the tests that the command line named, none for discovery, and *given* has the values of its options as
     they were written. `failed` is the command that runs all failed tests again, None if no history has them, or if
-    names were read from standard input.
+    names were read from standard input. `whole` is the command of this run as it was typed, without the token of its
+    page.
     """
 
     def __init__(self, options: Options, names: Sequence[str], given: Mapping[str, Any]) -> None:
         program = _program()
+        self.whole = f"{program} {_TOKEN.sub(' ', shlex.join(sys.argv[1:]) + ' ')}".strip()
         self._end = "".join(_as_flags(name, given[name]) for name in TABLE if name in given and name in _OF_THE_TEST)
         for name in ("config", "preset"):
             if name in given:

@@ -16,6 +16,7 @@ from isolatedunit.config.consequences import seed_in_environment, with_debugging
 from isolatedunit.config.options import Options
 from isolatedunit.config.output_files import REPORTS
 from isolatedunit.errors import BackendUnavailable, OptionError
+from isolatedunit.reporters.contract import Commands
 from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.terminal.annotations import system_of
 from isolatedunit.reporters.terminal.streams import (
@@ -61,11 +62,11 @@ def _display_of(options: Options) -> Display | None:
     return Display(sys.stderr, colour=wants_colour(options.color, sys.stderr))
 
 
-def _serve(options: Options, stream: Any) -> LivePage:
+def _serve(options: Options, commands: Commands, stream: Any) -> LivePage:
     """Start to serve the live page, and print its address; raises `OptionError`."""
     from isolatedunit.reporters.web.live import LivePage
 
-    live = LivePage(options)
+    live = LivePage(options, commands)
     live.start()
     print(f"isolatedunit: live page of the run: {live.address}", file=stream)
     return live
@@ -132,16 +133,16 @@ def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: Exi
     from isolatedunit.cli.rerun import RerunCommands
 
     options = runner.options
-    if options.serve is not None:
-        runner.live = _serve(options, stream)
-        closing.callback(runner.live.close)
     given = wanted.given
     if "hash_seed" not in wanted.origins and seed_in_environment() is None and options.hash_seed is not None:
         given = {**given, "hash_seed": options.hash_seed}  # it was drawn
     places = {"start_directory", "pattern", "top_level_directory"}
     runner.discovers_all = not places & wanted.given.keys()
     again = RerunCommands(options, wanted.names, given)
-    runner.command_for, runner.command_for_failed = again, again.failed
+    runner.commands = Commands(again.whole, again.failed, again)
+    if options.serve is not None:
+        runner.live = _serve(options, runner.commands, stream)
+        closing.callback(runner.live.close)
 
 
 def run_tests(

@@ -155,12 +155,21 @@ class SpawnInfo:
 
 
 @record(frozen=True)
+class Attachment:
+    """A file that a test has added to its report: its *name*, and its *data* in base64, which may be of a text."""
+
+    name: str
+    data: str
+    is_text: bool = False
+
+
+@record(frozen=True)
 class AttemptReport:
     """One attempt at a test, with the facts about its process.
 
     Durations are in seconds: *duration* from the spawn to the end, *spawn_time* until the child
     was ready, *cleanup_time* from the test's end to the process's. *memory_usage* has ``peak_rss``
-    in bytes. *slot* is the number of the slot that the process had, from 1 on.
+    in bytes. *slot* is the number of the slot that the process had, from 1 on. *attachments* are files of the test's.
     """
 
     number: int
@@ -178,6 +187,7 @@ class AttemptReport:
     start_method: str
     fork_after: str | None
     slot: int | None = None
+    attachments: tuple[Attachment, ...] = ()
 
     def makes_sense(self) -> bool:
         """Whether the outcome is one of `OUTCOMES`."""

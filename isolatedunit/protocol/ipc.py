@@ -11,7 +11,7 @@ import os
 
 from isolatedunit.errors import IpcError
 from isolatedunit.protocol import channel
-from isolatedunit.protocol.messages import ProgressReported, Reply, Requested, ValueReported
+from isolatedunit.protocol.messages import ATTACHMENT, ProgressReported, Reply, Requested, ValueReported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ SHARED_SERVER = "isolatedunit.server"
 
 MAX_TEXT = 1000
 """How many characters of a progress report's text are sent."""
+
+MAX_ATTACHMENT = 16 * 1024 * 1024
+"""How many bytes an attachment may have."""
 
 _LOOK_INTERVAL = 0.05
 
@@ -78,6 +81,23 @@ class Ipc:
         """
         if self.is_available:
             self._send_value(ValueReported, name, value, pickled)
+
+    def attach(self, name: str, data: str | bytes | bytearray | memoryview) -> None:
+        """Add a file of that *name* to the test's report: a text, or bytes; does nothing without a runner.
+
+        Its kind is known by the end of its name. Raises `ValueError` for more than 16 MiB.
+        """
+        is_text = isinstance(data, str)
+        if not isinstance(name, str) or not (is_text or isinstance(data, (bytes, bytearray, memoryview))):
+            raise TypeError(f"an attachment is a name and a string or bytes, not {name!r} and a {type(data).__name__}")
+        content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else bytes(data)
+        if len(content) > MAX_ATTACHMENT:
+            raise ValueError(f"the attachment {name!r} has {len(content):,} bytes; the limit is {MAX_ATTACHMENT:,}")
+        if self.is_available:
+            from binascii import b2a_base64
+
+            encoded = b2a_base64(content, newline=False).decode("ascii")
+            self._send(ValueReported, name=ATTACHMENT, value={"name": name, "data": encoded, "is_text": is_text})
 
     def request(
         self, name: str, value: Any = None, *, timeout: float | None = DEFAULT_TIMEOUT, pickled: bool = False

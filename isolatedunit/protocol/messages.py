@@ -30,6 +30,10 @@ _DEEPEST = 200
 these takes more of the stack than decoding does."""
 
 
+ATTACHMENT = "isolatedunit.attachment"
+"""The name of the value that is an attachment: a dictionary with its ``name``, ``data`` in base64, and ``is_text``."""
+
+
 class Message(Typed):
     """What a parent sends to a child, or a child to its parent."""
 

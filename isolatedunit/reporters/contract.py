@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from isolatedunit.config.options import Options
 from isolatedunit.model.events import Event
 from isolatedunit.model.records import record
+from isolatedunit.model.results import TestReport
 from isolatedunit.reporters.timeline import Timeline
 
 
@@ -88,12 +89,29 @@ class Lifeline:
             self._end(self._reason)
 
 
+def no_command(_: TestReport) -> None:
+    """Give no command, where nothing knows how to run a test again."""
+    return
+
+
+@record(frozen=True)
+class Commands:
+    """The commands that start a run, what failed in it, and one test of it again, None where nothing does."""
+
+    of_run: str | None = None
+    of_failed: str | None = None
+    of_test: Callable[[TestReport], str | None] = no_command
+
+
+NO_COMMANDS = Commands()
+
+
 @record(frozen=True)
 class ReportContext:
     """What the writer of a report may use: the *path* to write to (``-`` is standard output), and the run.
 
     The *timeline* and all events that a writer hears are free of secrets.
-    *statistics* gives the run's costs so far, and *lifeline* ends it.
+    *statistics* gives the run's costs so far, *lifeline* ends it, and *commands* start it again.
     """
 
     path: str
@@ -102,6 +120,7 @@ class ReportContext:
     timeline: Timeline
     statistics: Callable[[], dict[str, Any]] = dict
     lifeline: Lifeline | None = None
+    commands: Commands = NO_COMMANDS
 
 
 class ReportWriter(Protocol):

@@ -11,7 +11,7 @@ from typing import Protocol
 from isolatedunit.config.options import Options
 from isolatedunit.config.output_files import REPORTS
 from isolatedunit.model.events import Event, Listener
-from isolatedunit.reporters.contract import GuardedReport, Lifeline, Origin, ReportContext
+from isolatedunit.reporters.contract import NO_COMMANDS, Commands, GuardedReport, Lifeline, Origin, ReportContext
 from isolatedunit.reporters.statistics import Statistics
 from isolatedunit.reporters.terminal.log import ProcessLog
 from isolatedunit.reporters.terminal.summary import Durations, Slowest, Summary, table_of
@@ -31,7 +31,8 @@ class ReporterSet:
     *write_line* prints a line. *display* shows the run on the terminal. What leaves the terminal hears no secrets: the
     reports, the *live* page, and those *redacted*. *others* come last. `durations` is there if they were asked for and
     unittest does not print them itself, as it does from Python 3.12 on. *rerun_command* gives the
-    command that runs what failed again. With *prints_at_once*, somebody else prints failures when they happen.
+    command that runs what failed again, *commands* those that reports show. With *prints_at_once*, somebody else prints
+    failures when they happen.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class ReporterSet:
         rerun_command: Callable[[], str | None] = lambda: None,
         process_log: ProcessLog | None = None,
         prints_at_once: bool = False,
+        commands: Commands = NO_COMMANDS,
     ) -> None:
         self._options = options
         self._statistics = statistics
@@ -71,7 +73,7 @@ class ReporterSet:
         if display is not None:
             display.follow(self.timeline)
         timeline = Timeline(origin.time)  # a separate one, since it hears events without secrets
-        self._reports = list(_make_reports(options, origin, timeline, statistics, self.lifeline))
+        self._reports = list(_make_reports(options, origin, timeline, statistics, self.lifeline, commands))
         outside: list[Listener] = [timeline] if self._reports or live is not None else []
         outside += [report for report in self._reports if report.hears_events]
         if live is not None:
@@ -134,7 +136,12 @@ def writes_reports(options: Options) -> bool:
 
 
 def _make_reports(
-    options: Options, origin: Origin, timeline: Timeline, statistics: Statistics, lifeline: Lifeline
+    options: Options,
+    origin: Origin,
+    timeline: Timeline,
+    statistics: Statistics,
+    lifeline: Lifeline,
+    commands: Commands,
 ) -> Iterator[GuardedReport]:
     # all are imported before any opens its file, since the package that one of them needs may be missing
     writers = []
@@ -144,5 +151,5 @@ def _make_reports(
             module, _, class_name = writer.partition(":")
             writers.append((path, getattr(importlib.import_module(f"isolatedunit.reporters.{module}"), class_name)))
     for path, make_writer in writers:
-        context = ReportContext(path, origin, options, timeline, statistics.as_dict, lifeline)
+        context = ReportContext(path, origin, options, timeline, statistics.as_dict, lifeline, commands)
         yield GuardedReport(path, make_writer(context))

@@ -35,6 +35,8 @@ from isolatedunit.model.results import Counts, TestReport
 PHASES = ("spawn", "import", "fixtures", "tests", "cleanup")
 """Where the time of an attempt goes, in the order in which it is shown."""
 
+_MOST_SAMPLES = 1000
+
 _NONE: dict[str, Any] = {}  # shared by all spans: two dictionaries for each would take longer to make than all the rest
 
 
@@ -44,7 +46,8 @@ class Span:
 
     *begin* and *end* are times of the events, *spawn_time* and *phases* seconds, *rss* and *peak_rss* bytes. *test*
     is the test that runs now, *phase* the part of it that a heartbeat reported last, *progress* what the test
-    reported about itself. *outcomes* has the outcome of each test that was settled, if the timeline keeps spans.
+    reported about itself. *samples* are the times and the memory in bytes that were seen, if the timeline keeps spans.
+    *outcomes* has the outcome of each test that was settled, if the timeline keeps spans.
     """
 
     attempt: str
@@ -64,6 +67,7 @@ class Span:
     end: float | None = None
     cause: str | None = None
     peak_rss: int | None = None
+    samples: tuple[tuple[float, int], ...] = ()
 
 
 @record()
@@ -259,6 +263,8 @@ class Timeline:
         span = self.running.get(event.attempt)
         if span is not None:
             span.rss = event.rss
+            if self._keeps_spans:
+                span.samples = (*span.samples[-_MOST_SAMPLES:], (event.time, event.rss))
 
 
 _HANDLERS: dict[type[Event], Callable[[Timeline, Any], None]] = {

@@ -28,6 +28,7 @@ from isolatedunit.history.store import History
 from isolatedunit.model.results import TestReport
 from isolatedunit.protocol.channel import MAX_MESSAGE_SIZE, MAX_PLAIN_SIZE, FrameReader, read_receipts, to_frame
 from isolatedunit.protocol.messages import (
+    ATTACHMENT,
     REPORTS,
     ChildReady,
     FixtureStarted,
@@ -322,6 +323,20 @@ class WithoutEndTest(NothingIsUnpickled):
         self.assertEqual(report.cause, "ipc")
         self.assertLess(len(report.notes), 2_002)
         self.assertLess(sum(len(note.text) for note in report.notes), 3 * MEBIBYTE)
+
+    def test_attachments_without_end(self) -> None:
+        value = {"name": "x", "data": "y" * 1000, "is_text": True}
+        with mock.patch.object(evidence, "MAX_ATTACHED", MEBIBYTE):
+            report, _ = self.endless(frames(ValueReported(**SAID, name=ATTACHMENT, value=value)) * 100)
+        self.assertEqual(report.cause, "ipc")
+        self.assertLessEqual(sum(len(one.data) for one in report.attempts[0].attachments), MEBIBYTE)
+
+    def test_what_is_no_attachment(self) -> None:
+        values: tuple[Any, ...] = (None, [], {"name": "x"}, {"name": "x", "data": 1})
+        for value in values:
+            with self.subTest(value):
+                report = hear(READY, frames(ValueReported(**SAID, name=ATTACHMENT, value=value)))
+                self.assertEqual((report.cause, report.attempts[0].attachments), ("ipc", ()))
 
     def test_questions_without_end(self) -> None:
         with mock.patch.object(loop, "MAX_REPORTS", 20_000):

@@ -19,7 +19,8 @@ from isolatedunit.model.events import (
     TestSlow,
 )
 from isolatedunit.model.results import TestReport
-from isolatedunit.reporters.terminal.progress import MOST_ROWS, Above, Display, TimeEstimate
+from isolatedunit.reporters.terminal.progress import MOST_ROWS, Above, Display
+from isolatedunit.reporters.time_estimate import TimeEstimate
 from isolatedunit.reporters.timeline import Timeline
 from tests.support.waiting import wait_until
 

@@ -7,12 +7,18 @@ from typing import Any
 
 from isolatedunit.engine.attempt.leftovers import Leftovers
 from isolatedunit.engine.attempt.stimuli import ChildExited, Conclusion, TestRecord
-from isolatedunit.model.results import GOOD, ExitStatus, Note, PlannedTest, worst_outcome
+from isolatedunit.model.results import GOOD, Attachment, ExitStatus, Note, PlannedTest, worst_outcome
+from isolatedunit.model.schema import read
 from isolatedunit.protocol.messages import CallNoted, OutcomeNoted, TestEnded, WorkFinished
 
 MAX_NOTES = 20_000
 MAX_NOTED = 16 * 1024 * 1024
 """How many notes, and characters in them, a child may send for each of its tests; the runner keeps them in memory."""
+
+MAX_ATTACHED = 128 * 1024 * 1024
+"""How many characters of attachments, in base64, a child may send for each of its tests."""
+
+TOO_MUCH_ATTACHED = "The test attached what is no file, or more than can be kept."
 
 _NO_STACKS = (
     "(The process wrote no stacks. It cannot be asked for them if the test has replaced the handlers of all signals.)"
@@ -40,6 +46,7 @@ class Evidence:
             "_last_finished",
             "_only_fixture",
             "_noted",
+            "_attached",
         ),
         *("_characters", "importing", "_ended_by_itself", "_late"),
     )
@@ -63,7 +70,7 @@ class Evidence:
         self._fixtures: dict[str, list[Note]] = {}
         self._last_finished: int | None = None
         self._only_fixture: str | None = None
-        self._noted = self._characters = 0
+        self._noted = self._characters = self._attached = 0
         self._ended_by_itself = False
         self._late = ""
 
@@ -131,6 +138,20 @@ class Evidence:
             self._fixtures.setdefault(report.fixture, []).append(note)
         elif report.test is not None:
             self._records[report.test].notes.append(note)
+        return True
+
+    def attach(self, value: Any) -> bool:
+        """Keep an attachment of the test that runs, or runs next; returns False if it is none, or too much to keep."""
+        try:
+            attachment = read(Attachment, value if type(value) is dict else {})
+        except ValueError:
+            return False
+        self._attached += len(attachment.data) + len(attachment.name)
+        if self._attached > MAX_ATTACHED * max(1, len(self.tests)):
+            return False
+        place = self.current if type(self.current) is int else self.next_place
+        if self.has(place):
+            self._records[place].attachments.append(attachment)
         return True
 
     def finish(self, report: TestEnded) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.deadlines import LAST_RUNG, MOST_STRETCHES, Deadlines, or_never, rungs
 from isolatedunit.engine.attempt.diagnosis import Look, diagnose, owed
-from isolatedunit.engine.attempt.evidence import Evidence
+from isolatedunit.engine.attempt.evidence import TOO_MUCH_ATTACHED, Evidence
 from isolatedunit.engine.attempt.stimuli import (
     Action,
     Announce,
@@ -50,6 +50,7 @@ from isolatedunit.model import events
 from isolatedunit.model.moments import NEVER
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.messages import (
+    ATTACHMENT,
     PHASES,
     CallNoted,
     ChildFailed,
@@ -290,6 +291,8 @@ class Attempt:
         return [Announce(event)] if self._accepts(report, now) else []
 
     def _value_reported(self, report: ValueReported, now: float) -> list[Action]:
+        if report.name == ATTACHMENT and self._accepts(report, now):
+            return [] if self.evidence.attach(report.value) else self._end_because("ipc", TOO_MUCH_ATTACHED, now)
         event = events.ValueSent(now, self.id, self.current, report.name, report.value, report.pickled)
         return [Announce(event)] if self._accepts(report, now) else []
 

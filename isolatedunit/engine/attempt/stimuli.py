@@ -7,7 +7,7 @@ from dataclasses import field
 
 from isolatedunit.model.events import Event
 from isolatedunit.model.records import record
-from isolatedunit.model.results import ExitStatus, Note, PlannedTest
+from isolatedunit.model.results import Attachment, ExitStatus, Note, PlannedTest
 from isolatedunit.model.usage import Condition
 from isolatedunit.protocol.messages import Report, Requested
 
@@ -192,6 +192,7 @@ class TestRecord:
     cause: str | None = None
     written: dict[str, int] | None = None
     found: bool = True
+    attachments: list[Attachment] = field(default_factory=list)
 
 
 @record()

@@ -14,7 +14,7 @@ from isolatedunit.engine.scheduling.units import OptionsOf, Unit
 from isolatedunit.model.events import Event, RetryScheduled, Warned
 from isolatedunit.model.moments import NEVER
 from isolatedunit.model.records import record
-from isolatedunit.model.results import GOOD, AttemptReport, Note, Output, SpawnInfo, worst_outcome
+from isolatedunit.model.results import GOOD, Attachment, AttemptReport, Note, Output, SpawnInfo, worst_outcome
 
 
 @record()
@@ -48,8 +48,8 @@ class Settlement:
         facts = (test, outcome, cause, left, tuple(notes), output.stdout, output.stderr, fixture)
         self.events.append(RetryScheduled(self.now, self.attempt.id, *facts))
 
-    def facts(self, outcome: str, cause: str | None) -> AttemptReport:
-        """The report of the attempt, for a test with this outcome."""
+    def facts(self, outcome: str, cause: str | None, attachments: Sequence[Attachment] = ()) -> AttemptReport:
+        """The report of the attempt, for a test with this outcome and these *attachments*."""
         attempt = self.attempt
         return AttemptReport(
             number=attempt.number,
@@ -67,6 +67,7 @@ class Settlement:
             start_method=self.spawn_info.start_method,
             fork_after=self.spawn_info.fork_after,
             slot=attempt.slot or None,
+            attachments=tuple(attachments),
         )
 
 

@@ -245,7 +245,7 @@ class Settler:
                     fail_if_flaky(done.unit.history, record)
                 self._finish(done, test, record, done.outputs[place])
                 continue
-            history = (*done.unit.history, done.facts(outcome, record.cause))
+            history = (*done.unit.history, done.facts(outcome, record.cause, record.attachments))
             again = Unit([test], options, done.unit.group, Needs.of([options]), done.unit.number + 1, history=history)
             self._backlog.retry(again, done.now)
             done.note_retry(test.id, record.notes, outcome, record.cause, left - 1, place)
@@ -263,7 +263,7 @@ class Settler:
             succeeded=record.succeeded and excuse is None,
             stdout=output.stdout,
             stderr=output.stderr,
-            attempts=(*done.unit.history, done.facts(outcome, record.cause)),
+            attempts=(*done.unit.history, done.facts(outcome, record.cause, record.attachments)),
             planned=test,
             found=record.found,
             place=test.number,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, RunStarted
-from isolatedunit.model.results import TestReport
+from isolatedunit.model.results import Attachment, TestReport
 from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.reporters.contract import GuardedReport, Origin, ReportContext
 from isolatedunit.reporters.timeline import Timeline
@@ -165,5 +166,21 @@ def describe_report(report: TestReport) -> dict[str, Any]:
             for note in report.notes
             if note.subtest is not None
         ],
-        "attempts": [asdict(attempt) for attempt in report.attempts],
+        "attempts": [
+            {**asdict(attempt), "attachments": [describe_attachment(one) for one in attempt.attachments]}
+            for attempt in report.attempts
+        ],
     }
+
+
+def describe_attachment(attachment: Attachment) -> dict[str, Any]:
+    """An attachment as the JSON report has it: ``size`` in bytes, ``type`` by the end of its name."""
+    import mimetypes  # here, because few tests attach anything
+
+    try:
+        size = len(base64.b64decode(attachment.data, validate=True))
+    except ValueError:  # a child may send anything
+        return {"name": attachment.name, "type": "application/octet-stream", "size": 0, "data": ""}
+    by_default = "text/plain" if attachment.is_text else "application/octet-stream"
+    guessed = mimetypes.guess_type(attachment.name)[0] or by_default
+    return {"name": attachment.name, "type": guessed, "size": size, "data": attachment.data}

@@ -9,6 +9,7 @@ from isolatedunit.config.options import Options
 from isolatedunit.model.events import AttemptFinished, AttemptStarted, Event, Listener, OutputWritten, TestFinished
 from isolatedunit.model.records import record
 from isolatedunit.model.results import TestReport
+from isolatedunit.reporters.contract import no_command
 from isolatedunit.reporters.terminal.passing_warnings import PassingWarnings
 
 _DOUBLE, _SINGLE = "=" * 70, "-" * 70
@@ -128,11 +129,6 @@ _WANTED_DEBUGGER = ("NoDebugger", "BdbQuit")
 
 HEADINGS = {"addError": "ERROR", "addFailure": "FAIL", "addUnexpectedSuccess": "UNEXPECTED SUCCESS"}
 """unittest's headings for what makes a run fail, by the methods of its result."""
-
-
-def no_command(_: TestReport) -> None:
-    """Give no command, where nothing knows how to run a test again."""
-    return
 
 
 @record(frozen=True)

@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import ipaddress
 import json
+import os
 import secrets
 import socket
 import threading
@@ -21,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, RunFinished, RunInspected, TestFinished
-from isolatedunit.reporters.contract import Origin
+from isolatedunit.reporters.contract import NO_COMMANDS, Commands, Origin
 from isolatedunit.reporters.escaping import on_one_line, printable
-from isolatedunit.reporters.files.json_report import describe_report
+from isolatedunit.reporters.time_estimate import TimeEstimate
 from isolatedunit.reporters.timeline import Span, Timeline
-from isolatedunit.reporters.web.page import describe_news, describe_test, page_of
+from isolatedunit.reporters.web.page import TestDescriber, describe_news, page_of
 from isolatedunit.system import processes
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def is_loopback(host: str) -> bool:
 class LivePage:
     """Serves the page of a run at `address`, from its start to its end: a listener. Raises `OptionError`."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, commands: Commands = NO_COMMANDS) -> None:
         assert options.serve is not None
         need_web()
         host, port = options.serve
@@ -102,13 +103,16 @@ class LivePage:
         self.address = f"http://{host}:{self._port}/?token={self._token}"
         self._origin = Origin.of(options)
         self._timeline = Timeline(self._origin.time)
+        self.estimate = TimeEstimate()
+        self._directory = os.getcwd()
+        self._describer = TestDescriber(commands, self._directory)
         self._lock = threading.Lock()
         self._tests: list[dict[str, Any]] = []
         self._planned: dict[str, PlannedTest] = {}
         self._stacks: dict[str, str] = {}
         self._inspected = threading.Event()
         self._again = 0
-        self._ahead = 0.0
+        self.clock: Callable[[], float] = time.monotonic
         self._is_over = False
         self._run: RunControl | None = None
         self._server: Any = None
@@ -147,9 +151,9 @@ class LivePage:
     def handle(self, event: Event) -> None:
         """Keep what the timeline does not: tests as the page shows them, and what its buttons need."""
         with self._lock:
-            self._ahead = time.monotonic() - event.time
             if isinstance(event, TestFinished):
-                self._tests.append(describe_test(describe_report(event.report)))
+                self.estimate.finish(event.report.id)
+                self._tests.append(self._describer.describe(event.report))
                 if event.report.planned is not None:
                     self._planned[on_one_line(event.report.id)] = event.report.planned
             elif isinstance(event, RunInspected):
@@ -163,21 +167,28 @@ class LivePage:
     def _document(self) -> dict[str, Any]:
         with self._lock:
             document = describe_news(self._timeline, self._origin)
+            document["run"].update(self._describer.describe_commands(), directory=self._directory)
             # in the order in which they were settled, since updates have what came after
-            return {**document, "tests": list(self._tests), "live": {"token": self._token}}
+            progress = self._describe_progress(self.clock())
+            return {**document, "tests": list(self._tests), "live": {"token": self._token}, "progress": progress}
 
     def _news(self, tests: int, slices: int) -> dict[str, Any]:
         """What is new after so many *tests* and *slices*."""
         with self._lock:
             document = describe_news(self._timeline, self._origin, slices)
-            now = time.monotonic() - self._ahead
+            now = self.clock()
             running = [self._describe_running(span, now) for span in self._timeline.running_spans()]
             news = {**document, "tests": self._tests[tests:], "running": running}
+            news["progress"] = self._describe_progress(now)
         for described in running:  # without the lock, since it takes a while
             process = described.pop("process")
             used = processes.use_of(process) if isinstance(process, int) else None
             described["memory"] = None if used is None else used[0]
         return news
+
+    def _describe_progress(self, now: float) -> dict[str, Any]:
+        left = self.estimate.seconds_left(self._timeline, now)
+        return {"done": self._timeline.done, "planned": self._timeline.planned, "left": left}
 
     def _describe_running(self, span: Span, now: float) -> dict[str, Any]:
         return {
