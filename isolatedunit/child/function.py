@@ -85,7 +85,7 @@ def _exit_code_of(exception: SystemExit) -> int:
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
     if _go_where_the_caller_is(command):
         tracker.note_surroundings()
-    preludes.run(command.settings.preload)
+    preludes.run(command.settings.preload, reporter)
     import_module({"with": command.preload})
     if command.initializer is not None:
         call_once(command.initializer)

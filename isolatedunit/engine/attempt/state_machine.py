@@ -236,7 +236,7 @@ class Attempt:
 
     def _import_started(self, report: ImportStarted, now: float) -> list[Action]:
         if self._accepts(report, now):
-            self.evidence.importing = report.module
+            self.evidence.note_import(report)
             self._begin(now, 0)
         return []
 
