@@ -253,7 +253,7 @@ def _collect(command: CollectTests, reporter: Reporter, announced: list[str]) ->
     source = dict(command.source)
     loader = Loader(reporter, command.known_bad, announced)
     channels = open_channels()
-    preludes.run(command.settings.preload)
+    preludes.run(command.settings.preload, reporter)
     found = _load(source, loader)
     if loader.unknown:
         reporter.send(TestsCollected, tests=[], last=True, unknown=loader.unknown)

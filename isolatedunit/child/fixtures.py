@@ -138,7 +138,7 @@ def begin(pipe: PipeEnd, work: SetUpFixture, finder: Finder) -> FixtureSnapshot:
     reporter = Reporter(pipe, work.attempt)
     try:
         _take_up(pipe, work, reporter)
-        test = _find(work, finder)
+        test = _find(work, reporter, finder)
         if test is None:
             reporter.send(WorkFinished, clean=True, unsafe="")
             os._exit(0)
@@ -195,10 +195,10 @@ def _take_up(pipe: PipeEnd, work: SetUpFixture | TearDownFixture, reporter: Repo
     cleanup.take_hold()
 
 
-def _find(work: SetUpFixture, finder: Finder) -> Any:
+def _find(work: SetUpFixture, reporter: Reporter, finder: Finder) -> Any:
     """Find the test that needs the fixture; None if it cannot be found, or not with the same class each time."""
     try:
-        preludes.run(work.settings.preload)
+        preludes.run(work.settings.preload, reporter)
         import_module(work.test["home"])
         test = finder.find(work.test["address"])
     except BaseException:

@@ -116,7 +116,7 @@ def _exit_code_of(exception: SystemExit) -> int:
 
 
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
-    preludes.run(command.settings.preload)
+    preludes.run(command.settings.preload, reporter)
     import_module({"with": command.preload})
     if command.initializer is not None:
         call_once(command.initializer)

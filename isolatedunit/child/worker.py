@@ -231,7 +231,7 @@ def _run_suite(
     grown: list[dict[str, Any]] | None = None,
 ) -> Recorder | None:
     """Run the tests; if growth is measured, what the process has grown by is added to *grown*."""
-    found = _find(command, finder)
+    found = _find(command, reporter, finder)
     lost = {number for number, test in enumerate(found) if isinstance(test, BaseException)}
     for number in lost:
         _report_lost(reporter, number, found[number])
@@ -260,7 +260,7 @@ def _run_suite(
     return recorder
 
 
-def _find(command: RunTest, finder: Finder) -> list[Any]:
+def _find(command: RunTest, reporter: Reporter, finder: Finder) -> list[Any]:
     """The tests; in the place of each that is not found, the exception that says why."""
     found: list[Any] = []
     failure = _begin(finder)
@@ -268,7 +268,7 @@ def _find(command: RunTest, finder: Finder) -> list[Any]:
         return [failure] * len(command.tests)
     for planned in command.tests:
         try:
-            preludes.run(command.settings.preload)
+            preludes.run(command.settings.preload, reporter)
             import_module(planned["home"])
             found.append(finder.find(planned["address"]))
         except BaseException as exception:

@@ -150,4 +150,6 @@ def _find_culprit(attempt: Attempt) -> str | None:
         raise CollectionError(f"the process that collects the tests could not be started: {failure.text}")
     if attempt.is_our_bug:
         raise IsolatedUnitError(attempt.evidence.cause_text)
+    if attempt.evidence.runs_prelude:
+        raise CollectionError(f"{attempt.evidence.cause_text}\n{attempt.evidence.stacks}".rstrip())
     return attempt.evidence.importing

@@ -20,7 +20,8 @@ class Condition:
 
     *state* is psutil's word for its main thread, *main_cpu* what that has used and *all_cpu* what all its
     threads have; *waited* how long the main thread was ready and had no processor, None where nobody knows.
-    *waited_below* is the same for what it may wait for: the processes that it started, one after another.
+    *waited_below* is the same for what it may wait for: its other threads, and the processes that it started, one after
+    another.
     """
 
     state: str
@@ -28,3 +29,8 @@ class Condition:
     all_cpu: float
     waited: float | None
     waited_below: float = 0.0
+
+    @property
+    def longest_wait(self) -> float:
+        """How long it waited for a processor, itself or for another that did; 0 where nobody knows."""
+        return max(self.waited or 0.0, self.waited_below)

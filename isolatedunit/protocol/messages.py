@@ -223,9 +223,13 @@ class ChildReady(Report):
 
 
 class ImportStarted(Report):
-    """The collector begins to import *module*, which is to blame if the collector's process ends now."""
+    """The collector begins to import *module*, which is to blame if the collector's process ends now.
+
+    If *is_prelude*, a child begins to run the prelude of that name; an empty name says that it is over.
+    """
 
     module: str
+    is_prelude: bool = False
 
 
 class TestsCollected(Report):

@@ -108,13 +108,13 @@ def condition_of(process_id: int) -> Condition | None:
 
 
 def _time_waited_below(process_id: int, own_cpu: float) -> float:
-    """How long the processes that this one started waited for a processor, if it ran one after another.
+    """How long the threads of this process waited for a processor, or the processes that it ran, one after another.
 
     Nobody knows that of those that have ended: it is estimated from the CPU time that they used, and the load.
     """
     used = processes.use_of(process_id)
     ended = 0.0 if used is None else max(0.0, used[1] - own_cpu) * (processes.load_per_processor() - 1.0)
-    living = times_waited(processes.ids_below(process_id)) or {}
+    living = times_waited([process_id]) or {}
     return ended + max(living.values(), default=0.0)
 
 

@@ -99,11 +99,12 @@ class AgainTest(ProjectTestCase):
 
     def test_with_the_options_that_the_test_had(self) -> None:
         self.write("test_it.py", TROUBLED)
-        flags = ("--start-method", "spawn", "--process-timeout", "9", "-j", "3", "--no-ipc", "-v")
+        flags = ("--start-method", "spawn", "--process-timeout", "9", "-j", "3", "--no-ipc", "-v", "--preload", "this")
         (command,) = self.again(*flags, "test_it.It.test_bad")
         self.assertEqual(
             command,
-            "python -m isolatedunit test_it.It.test_bad --start-method spawn --process-timeout 9 --no-ipc",
+            "python -m isolatedunit test_it.It.test_bad --start-method spawn --preload this --process-timeout 9 "
+            "--no-ipc",
         )
 
     def test_of_a_test_whose_id_others_have_too(self) -> None:

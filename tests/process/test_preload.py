@@ -24,6 +24,18 @@ PRELUDES = """
 
     def fail():
         raise RuntimeError("no such flag")
+
+    def leave():
+        os._exit(3)
+
+    def leave_later():
+        if os.path.exists("begun"):
+            os._exit(3)
+        open("begun", "w").close()
+        begin()
+
+    def hang():
+        time.sleep(1000)
     """
 
 MODULE = """
@@ -92,6 +104,24 @@ class PreloadTest(ProjectTestCase):
                 self.assertEqual(done.exit_code, 2)
                 self.assertIn("preload: 'preludes:fail' failed: RuntimeError: no such flag", done.output)
                 self.assertNotIn("Traceback", done.output)
+
+    def test_one_that_ends_its_process_or_hangs_is_named(self) -> None:
+        left = "preload: 'preludes:leave': the process exited with code 3 before it had finished."
+        for prelude, told in (("leave", left), ("hang", "preload: 'preludes:hang' did not finish within 1 s")):
+            arguments = ("--preload", f"preludes:{prelude}", "--process-timeout", "1")
+            done = self.run_here("test_it", *arguments, report=False)
+            self.assertEqual(done.exit_code, 2)
+            self.assertIn(f"isolatedunit: {told}", done.output)
+            self.assertNotIn("collect", done.output)
+
+    def test_one_that_ends_the_process_of_a_test_is_its_tests_error(self) -> None:
+        # in the process that lists the tests it did not
+        done = self.run_here("test_it.T.test_a", "--preload", "preludes:leave_later", "--start-method", "spawn")
+        (test,) = done.tests().values()
+        self.assertEqual((test["outcome"], test["cause"]), ("error", "crash"))
+        self.assertEqual(
+            test["message"], "preload: 'preludes:leave_later': the process exited with code 3 before it had finished."
+        )
 
     def test_a_call_finds_it_done(self) -> None:
         def look(_test: object) -> str:

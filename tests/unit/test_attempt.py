@@ -277,7 +277,7 @@ class TimeTest(unittest.TestCase):
         self.assertEqual(attempt.deadline, 30.0)
         drive(attempt, LoadStarted(**SAID), LoadFinished(**SAID, duration=1.0), at=2.0, step=2.0)
         self.assertEqual(attempt.deadline, 34.0)
-        starved = Condition("running", 1.0, 1.0, 20.0)
+        starved = Condition("running", 1.0, 1.0, 22.0 + 2.0 / 3)  # of which 20 since the import
         self.assertEqual(attempt.handle(DeadlinePassed(), 34.0), [Examine()])
         self.assertEqual(attempt.handle(Examined(starved), 34.0), [])
         self.assertEqual(attempt.deadline, 54.0)

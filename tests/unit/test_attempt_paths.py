@@ -123,7 +123,7 @@ class EverySequenceTest(unittest.TestCase):
                 *(getattr(attempt, name) for name in Attempt.__slots__ if name not in self.IRRELEVANT),
                 *(getattr(attempt.evidence, name) for name in Evidence.__slots__ if name != "leftovers"),
                 attempt.evidence.leftovers.stats,
-                *(timers.beating, timers.reported_silent, timers.stretches_left),
+                *(timers.beating, timers.reported_silent, timers.may_start_late),
                 # which of them runs out before which, and how long the child is silent by then
                 *(sorted(running, key=partial(getattr, timers)), timers.listen_at - timers.heard_at),
             ]

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import unittest
+from typing import Any
 
-from isolatedunit.engine.attempt.diagnosis import Look, diagnose, join_stacks, owed
+from isolatedunit.engine.attempt.diagnosis import LOOK_INTERVAL, Look, diagnose, join_stacks
 from isolatedunit.engine.attempt.state_machine import Attempt
-from isolatedunit.engine.attempt.stimuli import Announce, DeadlinePassed, DumpStacks, Examine, Examined, SlotGranted
+from isolatedunit.engine.attempt.stimuli import (
+    Action,
+    Announce,
+    DeadlinePassed,
+    DumpStacks,
+    Examine,
+    Examined,
+    SlotGranted,
+)
 from isolatedunit.model.events import Warned
 from isolatedunit.model.usage import Condition
-from tests.support.attempts import READY, drive, make, started
+from tests.support.attempts import EXITED, READY, drive, finished, make, started
 
 
 def looks(
@@ -63,15 +72,6 @@ class DiagnoseTest(unittest.TestCase):
         self.assertEqual(diagnose([], 0.0, 1.0), "")
         self.assertEqual(diagnose(looks(1.0)[:1], 0.0, 1.0), "")
 
-    def test_what_a_test_is_owed(self) -> None:
-        self.assertEqual(owed(Condition("running", 1.0, 1.0, 6.0), 10.0), 6.0)
-        self.assertEqual(owed(Condition("running", 1.0, 1.0, 4.0), 10.0), 0.0)
-        self.assertEqual(owed(Condition("running", 1.0, 1.0, None), 10.0), 0.0)
-        self.assertEqual(owed(None, 10.0), 0.0)
-        # its processes waited, and it for them
-        self.assertEqual(owed(Condition("sleeping", 0.1, 0.1, None, 7.0), 10.0), 7.0)
-        self.assertEqual(owed(Condition("sleeping", 0.1, 0.1, 0.5, 70.0), 10.0), 10.0)
-
     def test_stacks(self) -> None:
         self.assertEqual(join_stacks(["a\n", "a\n", "a\n"]), "a\n(The same stacks 3 times, within 0.45 s.)\n")
         self.assertEqual(join_stacks(["a\n", "b\n"]), "Sample 1 of 2:\na\n\nSample 2 of 2:\nb\n")
@@ -79,35 +79,72 @@ class DiagnoseTest(unittest.TestCase):
         self.assertEqual(join_stacks([]), "")
 
 
-class StretchTest(unittest.TestCase):
-    STARVED = Condition("running", 2.0, 2.0, 8.0)
+class ProlongTest(unittest.TestCase):
+    """The time limit of a test counts the seconds in which it ran or slept, and none in which it wanted to run."""
 
-    def running(self) -> Attempt:
-        attempt = make(process_timeout=10.0, heartbeat_interval=1000.0, slow_after=None)
+    def running(self, tests: int = 1) -> Attempt:
+        attempt = make(tests, process_timeout=10.0, heartbeat_interval=1000.0, slow_after=None)
         drive(attempt, SlotGranted(), READY, started(), step=0.0)
         return attempt
 
-    def test_a_starved_test_gets_its_time_in_addition(self) -> None:
+    def look(self, attempt: Attempt, now: float, waited: float, *, below: float = 0.0, **more: Any) -> list[Action]:
+        """The deadline passes *now*, by when the test *waited* for so long."""
+        self.assertEqual((attempt.deadline, attempt.handle(DeadlinePassed(), now)), (now, [Examine()]))
+        condition = Condition(more.get("state", "running"), more.get("cpu", 1.0), 1.0, waited, below)
+        return attempt.handle(Examined(condition, more.get("load", 1.0)), now)
+
+    def text_of(self, attempt: Attempt) -> str:
+        drive(attempt, EXITED, at=attempt.deadline)
+        return attempt.evidence.cause_text
+
+    def test_what_waits_for_a_processor_gets_that_time_in_addition(self) -> None:
         attempt = self.running()
-        self.assertEqual(attempt.handle(DeadlinePassed(), 10.0), [Examine()])
-        (action,) = attempt.handle(Examined(self.STARVED), 10.0)
+        (action,) = self.look(attempt, 10.0, 8.0)
         assert isinstance(action, Announce) and isinstance(action.event, Warned)
         self.assertIn("waited 8.0 of 10.0 s for a processor", action.event.text)
-        self.assertEqual(attempt.deadline, 18.0)
-        attempt.handle(DeadlinePassed(), 18.0)
-        self.assertEqual(attempt.handle(Examined(self.STARVED), 18.0), [DumpStacks()])
+        self.assertEqual(self.look(attempt, 18.0, 14.0), [])  # which is announced once
+        self.assertEqual(self.look(attempt, 24.0, 14.2), [DumpStacks()])
+        self.assertIn("within 10 s, besides 14.2 s in which it waited for a processor.", self.text_of(attempt))
 
-    def test_as_long_as_it_starves_up_to_three_times(self) -> None:
-        attempt = self.running()
-        for passed, given in ((10.0, 9.0), (19.0, 18.0), (37.0, 36.0)):
-            self.assertEqual(attempt.handle(DeadlinePassed(), passed), [Examine()])
-            (action,) = attempt.handle(Examined(Condition("running", 1.0, 1.0, given)), passed)
-            self.assertIsInstance(action, Announce)
-            self.assertEqual(attempt.deadline, passed + given)
-        attempt.handle(DeadlinePassed(), 73.0)
-        self.assertEqual(attempt.handle(Examined(Condition("running", 1.0, 1.0, 72.0)), 73.0), [DumpStacks()])
+    def test_for_as_long_as_it_takes_and_no_longer(self) -> None:
+        attempt, looks, now = self.running(), 0, 10.0
+        while self.look(attempt, now, now * 39 / 40) != [DumpStacks()]:
+            now, looks = attempt.deadline, looks + 1
+        self.assertGreaterEqual(now, 0.95 * 400.0)
+        self.assertLess(looks, 200)
+        attempt, now = self.running(), 10.0
+        while self.look(attempt, now, now) != [DumpStacks()]:  # it never ran at all
+            now = attempt.deadline
+        self.assertEqual(now, 1000.0)
 
-    def test_another_does_not(self) -> None:
+    def test_what_sleeps_or_runs_gets_none(self) -> None:
+        for told in ({"state": "sleeping", "load": 40.0}, {"state": "disk-sleep", "load": 40.0}, {"load": 1.0}):
+            attempt = self.running()
+            self.assertEqual(self.look(attempt, 10.0, 0.4, **told), [DumpStacks()])
+            self.assertIn("within 10 s. ", f"{self.text_of(attempt)} ")
         attempt = self.running()
         attempt.handle(DeadlinePassed(), 10.0)
-        self.assertEqual(attempt.handle(Examined(Condition("sleeping", 0.1, 0.1, 0.1)), 10.0), [DumpStacks()])
+        self.assertEqual(attempt.handle(Examined(None, 40.0), 10.0), [DumpStacks()])
+
+    def test_a_wait_that_is_not_over_is_not_counted_yet(self) -> None:
+        attempt, now = self.running(), 10.0
+        for _ in range(5):  # ready to run, and neither does it run, nor was its wait counted
+            self.assertEqual(self.look(attempt, now, 0.0, load=9.0), [])
+            now += LOOK_INTERVAL
+        (action,) = self.look(attempt, now, 9.0, load=9.0)
+        self.assertIsInstance(action, Announce)
+        attempt = self.running()
+        self.assertEqual(self.look(attempt, 10.0, 0.0, load=9.0), [])
+        self.assertEqual(self.look(attempt, 10.0 + LOOK_INTERVAL, 0.0, cpu=1.1, load=9.0), [DumpStacks()])
+
+    def test_what_its_processes_waited_counts_too(self) -> None:
+        attempt = self.running()
+        self.assertEqual(len(self.look(attempt, 10.0, 0.1, below=70.0, state="sleeping")), 1)
+        self.assertEqual(attempt.deadline, 20.0)
+
+    def test_what_others_in_its_process_waited_does_not(self) -> None:
+        attempt = self.running(tests=2)
+        drive(attempt, finished(), started(1), at=90.0, step=0.0)
+        self.assertEqual(len(self.look(attempt, 100.0, 80.0)), 1)
+        self.assertEqual(attempt.deadline, 108.0)  # so much it waited if it fared like those before
+        self.assertEqual(self.look(attempt, 108.0, 80.0), [DumpStacks()])

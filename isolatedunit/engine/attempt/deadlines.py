@@ -5,17 +5,21 @@ Times are absolute, in seconds of the engine's clock.
 
 from __future__ import annotations
 
-from isolatedunit.engine.attempt.diagnosis import LOOK_INTERVAL, LOOKS, owed
+from isolatedunit.engine.attempt.diagnosis import LOOK_INTERVAL, LOOKS
 from isolatedunit.engine.attempt.stimuli import Action, DumpStacks, Examined, Kill, Terminate
 from isolatedunit.model.moments import NEVER
 from isolatedunit.model.records import record
+from isolatedunit.model.usage import Condition
 
 BEATS_TO_MISS = 5
 """A child that has sent nothing for this many heartbeats is reported as unresponsive."""
 
 
-MOST_STRETCHES = 3
-"""How often what waits for a processor most of the time gets more time, which may double what it has had each time."""
+ENOUGH = 0.95
+"""What has run for this share of its time, not counting those seconds in which it waited for a processor, is over."""
+
+MOST_TIMES = 100.0
+"""What hardly ever gets a processor is ended after so many times its time: every wait has an end."""
 
 
 @record()
@@ -29,7 +33,12 @@ class Deadlines:
     heard_at: float = NEVER
     beating: bool = False
     reported_silent: bool = False
-    stretches_left: int = 0
+    allowed: float = NEVER
+    waited: float = 0.0
+    is_prolonged: bool = False
+    may_start_late: bool = False
+    _seen: Condition | None = None
+    _is_doubtful: bool = False
 
     @property
     def deadline(self) -> float:
@@ -37,42 +46,68 @@ class Deadlines:
         return min(self.out_of_time, self.slow_at, self.listen_at)
 
     def begin(
-        self, now: float, allowed: float | None, slow_after: float | None, stretches: int = MOST_STRETCHES
+        self, now: float, allowed: float | None, slow_after: float | None, *, may_start_late: bool = False
     ) -> float:
         """Begin to time something that may take *allowed* seconds, and is slow after *slow_after*; None is no limit.
 
         Returns the new `deadline`.
         """
         self.started_at = now
-        self.out_of_time = NEVER if allowed is None else now + allowed
+        self.allowed = NEVER if allowed is None else allowed
+        self.out_of_time = now + self.allowed
         self.slow_at = NEVER if slow_after is None else now + slow_after
-        self.stretches_left = stretches
+        self.waited = 0.0
+        self.is_prolonged = self._is_doubtful = False
+        self.may_start_late = may_start_late
+        self._seen = None
         return self.deadline
 
-    def stretch(self, more: float) -> bool:
-        """Give what runs *more* seconds; returns False if it has been given more often enough."""
-        if self.stretches_left <= 0:
+    def prolong(self, examined: Examined, now: float, born_at: float) -> bool:
+        """Give what runs the time in which it waited for a processor in addition; False if it has had all of its time.
+
+        Its process has run since *born_at*. The condition that is *examined* says how long it waited, but counts a wait
+        only when that is over: what is ready to run is looked at again shortly.
+        """
+        condition, elapsed = examined.condition, now - self.started_at
+        if condition is None or elapsed >= MOST_TIMES * self.allowed:
             return False
-        self.stretches_left -= 1
-        self.out_of_time += more
+        seen, self._seen = self._seen, condition
+        if seen is None:  # what waited before this began is not known: it counts as if it had always been the same
+            self.waited = condition.longest_wait * min(1.0, elapsed / max(now - born_at, elapsed))
+        else:
+            self.waited += max(0.0, condition.longest_wait - seen.longest_wait)
+        self.waited = min(self.waited, elapsed)
+        more = self.allowed - (elapsed - self.waited)
+        if more > (1.0 - ENOUGH) * self.allowed:
+            self.is_prolonged, self._is_doubtful = True, False
+        elif examined.load <= 1.0 or condition.state != "running":
+            return False
+        elif seen is None or (seen.main_cpu, seen.waited) != (condition.main_cpu, condition.waited):
+            if self._is_doubtful:  # it was given a moment, and used it
+                return False
+            self._is_doubtful = True
+        self.out_of_time = now + max(more, LOOK_INTERVAL)
         return True
 
-    def stretch_for_child(self, examined: Examined, now: float, *, speaks: bool) -> bool:
-        """Give a child more time of which nothing was heard yet, if it may have waited for a processor; else False.
-
-        One that *speaks* would have said that it is ready; of any other nothing is heard before its test is over.
-        """
-        if speaks:  # it may be a process that nobody knows yet
-            more = (self.out_of_time - self.started_at) * (examined.load - 1.0)
-        else:
-            more = owed(examined.condition, now - self.started_at)
-        return more > 0 and self.stretch(more)
+    def prolong_start(self, load: float) -> bool:
+        """Give a child more time that has not said yet that it is ready; once, and the more the busier the machine."""
+        if load <= 1.0 or not self.may_start_late:
+            return False
+        self.may_start_late = False
+        self.out_of_time += self.allowed * (load - 1.0)
+        return True
 
     @property
     def shown_limit(self) -> float:
-        """The seconds that were allowed: one that was stretched has any number of digits."""
+        """The seconds until `out_of_time`: where that was put off they have any number of digits."""
         allowed = self.out_of_time - self.started_at
         return round(allowed, 2) or allowed
+
+    @property
+    def described(self) -> str:
+        """What was allowed, in words."""
+        waits = f", besides {self.waited:.1f} s in which it waited for a processor" if self.is_prolonged else ""
+        return f"{self.allowed:g} s{waits}"
 
     def note_sign_of_life(self, now: float) -> None:
         """The child has sent something."""

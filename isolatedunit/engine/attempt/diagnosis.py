@@ -18,7 +18,7 @@ LOOK_INTERVAL = 0.15
 """Seconds between two of these looks."""
 
 STARVED = 0.5
-"""A test that had to wait for a processor for this share of its time gets that time in addition."""
+"""Of a test that waited for a processor for this share of the time it is said that it did."""
 
 OVERLOADED = 4.0
 """With so many processes for each processor that want to run, a timeout may be the machine's doing, and says so."""
@@ -39,15 +39,6 @@ class Look:
     at: float
     condition: Condition
     load: float = 1.0
-
-
-def owed(condition: Condition | None, elapsed: float) -> float:
-    """The seconds to give a test that waited for a processor for most of the *elapsed* ones; 0 for any other test.
-
-    What a process waited that the test started, and has to wait for, counts like its own.
-    """
-    waited = 0.0 if condition is None else max(condition.waited or 0.0, condition.waited_below)
-    return min(waited, elapsed) if elapsed > 0 and waited >= STARVED * elapsed else 0.0
 
 
 def diagnose(looks: Sequence[Look], silent_for: float, interval: float) -> str:

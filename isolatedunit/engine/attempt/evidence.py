@@ -9,7 +9,7 @@ from isolatedunit.engine.attempt.leftovers import Leftovers
 from isolatedunit.engine.attempt.stimuli import ChildExited, Conclusion, TestRecord
 from isolatedunit.model.results import GOOD, Attachment, ExitStatus, Note, PlannedTest, worst_outcome
 from isolatedunit.model.schema import read
-from isolatedunit.protocol.messages import CallNoted, OutcomeNoted, TestEnded, WorkFinished
+from isolatedunit.protocol.messages import CallNoted, ImportStarted, OutcomeNoted, TestEnded, WorkFinished
 
 MAX_NOTES = 20_000
 MAX_NOTED = 16 * 1024 * 1024
@@ -48,13 +48,14 @@ class Evidence:
             "_noted",
             "_attached",
         ),
-        *("_characters", "importing", "_ended_by_itself", "_late"),
+        *("_characters", "importing", "runs_prelude", "_ended_by_itself", "_late"),
     )
 
     def __init__(self, tests: Sequence[PlannedTest]) -> None:
         self.tests = tests
         self.current: int | str | None = None
         self.importing: str | None = None
+        self.runs_prelude = False
         self.receipt: WorkFinished | None = None
         self.lost_channel = False
         self.cause: str | None = None
@@ -81,6 +82,8 @@ class Evidence:
     @property
     def subject(self) -> str:
         """What the child is for, as the beginning of a sentence; a child without tests and fixture collects tests."""
+        if self.runs_prelude:
+            return f"preload: {self.importing!r}"
         if self.names:
             return "The test"
         return "The collection of the tests" if self.importing is None else f"The import of {self.importing}"
@@ -104,6 +107,11 @@ class Evidence:
     def begin(self, place: int) -> None:
         """The test at this place runs."""
         self.current = place
+
+    def note_import(self, report: ImportStarted) -> None:
+        """A module is imported, or a prelude runs."""
+        self.importing = report.module or None
+        self.runs_prelude = report.is_prelude and self.importing is not None
 
     def makes_sense(self, report: OutcomeNoted) -> bool:
         """Whether unittest could have noted this, about one of the tests or about a fixture."""
@@ -283,6 +291,8 @@ class Evidence:
         used = self.status.cpu_time or 0.0
         if cpu_limit is not None and (self.status.signal == "SIGXCPU" or used >= cpu_limit):
             self.blame("cpu", f"{self.subject} used more CPU time than its limit of {cpu_limit:g} s.")
+        elif self.runs_prelude:
+            self.blame("crash", f"{self.subject}: the process {self.status} before it had finished.")
         elif self.names:
             self.blame("crash", f"The test's process {self.status} before the test finished.")
         else:

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from isolatedunit.config.options import Options
-from isolatedunit.engine.attempt.deadlines import LAST_RUNG, MOST_STRETCHES, Deadlines, or_never, rungs
-from isolatedunit.engine.attempt.diagnosis import Look, diagnose, owed
+from isolatedunit.engine.attempt.deadlines import LAST_RUNG, Deadlines, or_never, rungs
+from isolatedunit.engine.attempt.diagnosis import Look, diagnose
 from isolatedunit.engine.attempt.evidence import TOO_MUCH_ATTACHED, Evidence
 from isolatedunit.engine.attempt.stimuli import (
     Action,
@@ -161,7 +161,7 @@ class Attempt:
     def _await_child(self, now: float) -> list[Action]:
         # without messages, the child gives no sign of life before it has ended
         allowed = self.options.spawn_timeout if self.options.enable_ipc else self._timeout_of(0)
-        self.deadline = self._deadlines.begin(now, allowed, None, 1 if self.options.enable_ipc else MOST_STRETCHES)
+        self.deadline = self._deadlines.begin(now, allowed, None, may_start_late=self.options.enable_ipc)
         return []
 
     def _spawn_failed(self, failure: SpawnFailed, now: float) -> list[Action]:
@@ -174,7 +174,7 @@ class Attempt:
 
     def _load_started(self, _: LoadStarted, now: float) -> list[Action]:
         # the template's import gets as much time as a test, and no more
-        self.deadline = self._deadlines.begin(now, self._timeout_of(0), None, stretches=0)
+        self.deadline = self._deadlines.begin(now, self._timeout_of(0), None)
         return []
 
     def _child_ready(self, report: ChildReady, now: float) -> list[Action]:
@@ -237,7 +237,7 @@ class Attempt:
 
     def _import_started(self, report: ImportStarted, now: float) -> list[Action]:
         if self._accepts(report, now):
-            self.evidence.importing = report.module
+            self.evidence.note_import(report)
             self._begin(now, 0)
         return []
 
@@ -296,9 +296,6 @@ class Attempt:
         event = events.ValueSent(now, self.id, self.current, report.name, report.value, report.pickled)
         return [Announce(event)] if self._accepts(report, now) else []
 
-    def _requested(self, report: Requested, now: float) -> list[Action]:
-        return [Answer(report)] if self._accepts(report, now) else []
-
     def _call_noted(self, report: CallNoted, now: float) -> list[Action]:
         if self._accepts(report, now):
             self.evidence.note_call(report)
@@ -346,17 +343,18 @@ class Attempt:
         return actions
 
     def _out_of_time(self, examined: Examined, now: float) -> list[Action]:
-        deadlines = self._deadlines
-        elapsed = now - deadlines.started_at
-        more = owed(examined.condition, elapsed)
-        if more and deadlines.stretch(more):
-            self.deadline = deadlines.deadline
-            text = f"{self.current} waited {more:.1f} of {elapsed:.1f} s for a processor; its time limit is extended"
-            return [Announce(events.Warned(now, text))]
-        return self._end_late(examined, now)
+        deadlines, elapsed = self._deadlines, now - self._deadlines.started_at
+        was_prolonged = deadlines.is_prolonged
+        if not deadlines.prolong(examined, now, self.ready_at):
+            return self._end_late(examined, now)
+        self.deadline = deadlines.deadline
+        if was_prolonged or not deadlines.is_prolonged:
+            return []
+        text = f"{self.current} waited {deadlines.waited:.1f} of {elapsed:.1f} s for a processor"
+        return [Announce(events.Warned(now, f"{text}, which does not count; its time limit is extended"))]
 
     def _end_late(self, examined: Examined, now: float) -> list[Action]:
-        text = f"{self.evidence.subject} did not finish within {self._deadlines.shown_limit:g} s."
+        text = f"{self.evidence.subject} did not finish within {self._deadlines.described}."
         return [*self._end_because("timeout", text, now), *self._examined(examined, now)]
 
     def _examined(self, examined: Examined, now: float) -> list[Action]:
@@ -367,12 +365,13 @@ class Attempt:
     # ---- the end
 
     def _out_of_patience(self, examined: Examined, now: float) -> list[Action]:
-        if self._deadlines.stretch_for_child(examined, now, speaks=self.options.enable_ipc):
-            self.deadline = self._deadlines.out_of_time
+        deadlines = self._deadlines
+        if deadlines.prolong(examined, now, self.spawned_at) or deadlines.prolong_start(examined.load):
+            self.deadline = deadlines.out_of_time
             return []
         if not self.options.enable_ipc:
             return self._end_late(examined, now)
-        self._spawn_failure = SpawnFailed(f"the child showed no sign of life within {self._deadlines.shown_limit:g} s")
+        self._spawn_failure = SpawnFailed(f"the child showed no sign of life within {deadlines.shown_limit:g} s")
         return self._end_because("spawn", self._spawn_failure.text, now)
 
     def _exiting_deadline(self, _: DeadlinePassed, now: float) -> list[Action]:
@@ -484,7 +483,7 @@ _HANDLERS: dict[State, dict[type, _Handler]] = {
         TestEnded: Attempt._test_ended,
         ProgressReported: Attempt._progress_reported,
         ValueReported: Attempt._value_reported,
-        Requested: Attempt._requested,
+        Requested: lambda self, report, now: [Answer(report)] if self._accepts(report, now) else [],
         CallNoted: Attempt._call_noted,
         WorkFinished: Attempt._work_finished,
         HandlesCleaned: Attempt._handles_cleaned,
