@@ -189,6 +189,18 @@ class MapTest(CallsCase):
         with self.assertRaisesRegex(OptionError, "chunksize: invalid value 0"):
             self.runner.map(add, [1], chunksize=0)
 
+    def test_each_item_of_a_chunk_has_an_sdk_of_its_own(self) -> None:
+        def ask(test: TestInstance, prompt: str) -> tuple[str, list[Any], str | None]:
+            test.sdk.execute_with_sdk(prompt)
+            return test.session_id, test.sdk.calls, os.environ.get("HOME")
+
+        options: CallOptionValues = {"test_sdk_options": {}}
+        results = list(self.runner.map(ask, ["a", "b"], chunksize=2, options=options))
+        sessions, calls, homes = zip(*(result.unwrap() for result in results), strict=True)
+        self.assertEqual(calls, ([("execute", ("a",), {})], [("execute", ("b",), {})]))
+        self.assertEqual([result.session.id for result in results if result.session], list(sessions))
+        self.assertEqual((len(set(sessions)), len(set(homes))), (2, 2))
+
 
 class LimitsTest(CallsCase):
     def test_limits_and_retries_of_one_call(self) -> None:

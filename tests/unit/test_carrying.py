@@ -23,6 +23,7 @@ import typing
 import unittest
 from collections.abc import Callable
 from logging import handlers
+from multiprocessing import managers
 from typing import Any
 
 import dill
@@ -150,6 +151,9 @@ class SharedTest(unittest.TestCase):
     def test_what_only_its_own_process_can_use(self) -> None:
         with socket.socket() as sock, IsolatedTestRunner() as runner:
             database, ends = sqlite3.connect(":memory:"), multiprocess.Pipe()
+            proxy = managers.AcquirerProxy(  # type: ignore[attr-defined]
+                managers.Token("Lock", "nowhere", "1"), "pickle", authkey=b"", incref=False
+            )
             for thing, why in (
                 (sock, "cannot pickle 'socket' object"),
                 (database, "cannot pickle 'sqlite3.Connection' object"),
@@ -167,6 +171,7 @@ class SharedTest(unittest.TestCase):
                 (ends[0], "is a Connection: it works only in the process that made it"),
                 (handlers.RotatingFileHandler(os.devnull, delay=True), "is a RotatingFileHandler: "),
                 (OwnHandler(os.devnull, delay=True), "Handler: it works only in the process that made it"),
+                (proxy, "is an AcquirerProxy: only processes that multiprocessing starts may reach its manager"),
                 (OwnThread(), "Thread: it works only in the process that made it"),
                 (OwnEvent(), "Event: a copy of it would guard nothing"),
             ):
