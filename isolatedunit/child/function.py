@@ -191,7 +191,6 @@ def _call_with(item: tuple[Any, ...], function: Callable[..., Any], fixtures: _F
     fields: dict[str, Any] = {}
     try:
         value = fixtures.call(function, item, {}, session_id, sessions.append)
-        fields.update(outcome="passed", returned=None if value is None else carry_bytes(value, answers=True))
     except unittest.SkipTest as exception:
         fields.update(outcome="skipped", error=str(exception), message=str(exception))
     except BaseException as exception:
@@ -199,6 +198,13 @@ def _call_with(item: tuple[Any, ...], function: Callable[..., Any], fixtures: _F
         names = {"error": described["text"], "exception_type": described["exception"]}
         outcome = "failed" if isinstance(exception, AssertionError) else "error"
         fields.update(outcome=outcome, message=described["message"], raised=raised, **names)
+    else:
+        try:
+            fields.update(outcome="passed", returned=None if value is None else _carry_value(value))
+        except CarryError as error:
+            text = str(error)
+            fields.update(outcome="error", error=f"{text}\n", message=text)
+            fields.update(exception_type=CARRY_ERROR, raised=carry(CarryError(text)))
     return Ended(session=sessions[0] if sessions else None, **fields)
 
 
@@ -249,11 +255,9 @@ def _return(reporter: Reporter, value: Any, path: str) -> bool:
     if value is None:
         return True
     try:
-        pickled = carry_bytes(value, answers=True)
-    except BaseException as exception:  # pickling may run user code, too
-        text = f"the function's return value, a {type(value).__qualname__}, cannot be sent to the runner: "
-        text += str(exception) or type(exception).__name__
-        return _refuse(reporter, text)
+        pickled = _carry_value(value)
+    except CarryError as error:
+        return _refuse(reporter, str(error))
     if len(pickled) > LARGE and _save(path, pickled):
         reporter.hold(CallNoted, saved=os.getpid())
         return True
@@ -267,6 +271,15 @@ def _return(reporter: Reporter, value: Any, path: str) -> bool:
         )
     reporter.hold(CallNoted, pickled=text)
     return True
+
+
+def _carry_value(value: Any) -> bytes:
+    """Pickle what the function returned; raises `CarryError`, which names its type."""
+    try:
+        return carry_bytes(value, answers=True)
+    except BaseException as exception:  # pickling may run user code, too
+        text = f"the function's return value, a {type(value).__qualname__}, cannot be sent to the runner: "
+        raise CarryError(text + (str(exception) or type(exception).__name__)) from exception
 
 
 def _save(path: str, data: bytes) -> bool:

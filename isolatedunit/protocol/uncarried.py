@@ -303,7 +303,14 @@ _OTHERS: tuple[tuple[str, tuple[str, ...], _Saver], ...] = (
     ("multiprocessing.managers", ("BaseManager",), _refuse),
     ("multiprocess.managers", ("BaseManager",), _refuse),
     ("subprocess", ("Popen",), _refuse),
-    ("concurrent.futures", ("Future",), _refuse),
+    ("multiprocessing.process", ("BaseProcess",), _refuse),
+    ("multiprocess.process", ("BaseProcess",), _refuse),
+    ("concurrent.futures", ("Executor", "Future"), _refuse),
+    ("asyncio.events", ("AbstractEventLoop",), _refuse),
+    ("ctypes", ("CDLL",), _refuse),
+    ("isolatedunit.sdk.instance", ("TestInstance",), _refuse),
+    ("isolatedunit.sdk.factory", ("TestSDK",), _refuse),
+    ("isolatedunit.handles.tracker", ("HandleTracker",), _refuse),
     ("logging", ("FileHandler",), _refuse),  # which opens its file when it first writes, if it is asked to
     ("dbm.dumb", ("_Database",), _refuse),  # writes its index when it is freed
     ("shelve", ("Shelf",), _refuse),

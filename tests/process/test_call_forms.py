@@ -186,6 +186,9 @@ class MapTest(CallsCase):
         self.assertIn("raise LookupError(number)", results[2].error or "")
         crashed = list(self.runner.map(lambda _, number: os._exit(3) if number else 5, [0, 1, 0], chunksize=2))
         self.assertEqual([result.cause for result in crashed], ["crash", "crash", None])
+        stuck = list(self.runner.map(lambda _, number: 5 if number else threading.Lock(), [1, 0], chunksize=2))
+        self.assertEqual([result.success for result in stuck], [True, False])
+        self.assertRegex(stuck[1].error or "", r"^the function's return value, a lock, cannot be sent [^\n]*\n$")
         with self.assertRaisesRegex(OptionError, "chunksize: invalid value 0"):
             self.runner.map(add, [1], chunksize=0)
 

@@ -29,7 +29,7 @@ from typing import Any
 import dill
 import multiprocess
 
-from isolatedunit import CarryError, IsolatedTestRunner
+from isolatedunit import CarryError, HandleTracker, IsolatedTestRunner
 from isolatedunit.calls.options import IsolatedTestOptions
 from isolatedunit.calls.work import Preparation, Work
 from isolatedunit.protocol.pickling import carry, to_dill, undill
@@ -166,6 +166,9 @@ class SharedTest(unittest.TestCase):
                 (queue.Queue(), "is a Queue: "),
                 (asyncio.Lock(), "is a Lock: "),
                 (concurrent.futures.Future(), "is a Future: "),
+                (concurrent.futures.ThreadPoolExecutor(), "is a ThreadPoolExecutor: "),
+                (multiprocess.Process(), "is a Process: "),
+                (HandleTracker(), "is a HandleTracker: "),
                 (logging.FileHandler(os.devnull, delay=True), "is a FileHandler: "),
                 (shelve.Shelf({}), "is a Shelf: "),
                 (ends[0], "is a Connection: it works only in the process that made it"),
