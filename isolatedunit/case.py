@@ -49,9 +49,13 @@ class IsolatedTestCase(unittest.TestCase):
         super().__init_subclass__(**kwargs)
         _keep_fixtures_for_the_child(cls)
         if isinstance(cls.sdk_options, dict):  # also that of a mixin
+            from isolatedunit.errors import OptionError
             from isolatedunit.sdk.options import TestSDKOptions
 
-            cls.sdk_options = TestSDKOptions.of(cls.sdk_options, f"{cls.__qualname__}: sdk_options")
+            try:
+                cls.sdk_options = TestSDKOptions.of(cls.sdk_options, "sdk_options")
+            except OptionError as error:  # raised here, it would be a traceback of the module's import
+                cls.sdk_options = error  # type: ignore[assignment] # whoever plans the tests raises it
 
     sdk_options: TestSDKOptions | SDKOptionValues | None = None
     """If set, each test of the class has ``self.sdk`` and ``self.session_id``, made before its
@@ -109,7 +113,7 @@ def is_local(test: unittest.TestCase) -> bool:
     if _runs_here():
         return True
     sdk_options = getattr(test, "sdk_options", None)
-    if sdk_options is not None and not sdk_options.process_isolation:
+    if not getattr(sdk_options, "process_isolation", True):
         return True
     method = getattr(test, test._testMethodName, None)
     return bool(getattr(type(test), "__unittest_skip__", False) or getattr(method, "__unittest_skip__", False))

@@ -53,14 +53,15 @@ class IsolatedCaller(CallMethods):
         initializer: Callable[..., Any] | None = None,
         initargs: Sequence[Any] = (),
     ) -> None:
+        where = type(self).__name__
         if isinstance(preload, str) or not all(isinstance(name, str) for name in preload):
-            raise OptionError(f"preload: invalid value {preload!r}; expected a list of names of modules.")
+            raise OptionError(f"{where}: preload: invalid value {preload!r}; expected a list of names of modules.")
         if initializer is not None and not callable(initializer):
-            raise OptionError(f"initializer: invalid value {initializer!r}; expected a function.")
+            raise OptionError(f"{where}: initializer: invalid value {initializer!r}; expected a function.")
         if test_sdk_options is not None:
             from isolatedunit.sdk.options import TestSDKOptions  # imported here, since few users need the SDK's modules
 
-            test_sdk_options = TestSDKOptions.of(test_sdk_options, f"{type(self).__name__}: test_sdk_options")
+            test_sdk_options = TestSDKOptions.of(test_sdk_options, f"{where}: test_sdk_options")
         self.test_sdk_options = test_sdk_options
         self._call_listeners = tuple(listeners)
         self._write_line = write_line
@@ -140,7 +141,7 @@ class IsolatedCaller(CallMethods):
 
     def options_of_call(self, given: Opts) -> IsolatedTestOptions:
         """The options of a call for which *given* were given; raises `OptionError`."""
-        from isolatedunit.calls.options import IsolatedTestOptions
+        from isolatedunit.calls.options import OF_A_CALL, IsolatedTestOptions
 
         if isinstance(given, IsolatedTestOptions):
             given.refuse_other_jobs(self.options.max_concurrent_processes)
@@ -149,7 +150,7 @@ class IsolatedCaller(CallMethods):
         if given is None:
             return own
         if not isinstance(given, Mapping):
-            raise OptionError(f"the options of a call must be an IsolatedTestOptions or a mapping, not {given!r}.")
+            raise OptionError(f"{OF_A_CALL}: invalid value {given!r:.100}; expected IsolatedTestOptions or a mapping.")
         return own.with_values(given)
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from isolatedunit.calls.result import IsolatedTestResult
+from isolatedunit.calls.result import IsolatedTestResult, session_of
 from isolatedunit.child.chunk import Chunk
 from isolatedunit.errors import OptionError
 
@@ -101,7 +101,8 @@ def _split(result: IsolatedTestResult[Any], size: int) -> Iterator[IsolatedTestR
     """The results of the items of a chunk. Those that the process did not come to have the chunk's own result."""
     ended = result.test_results if result.success else []
     for item in ended or ():
-        yield replace(result, **vars(item))
+        session = None if item.session is None else session_of(item.session)
+        yield replace(result, **{**vars(item), "session": session})
     for _ in range(size - len(ended or ())):
         yield result
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 OF_THE_RUNNER = frozenset({"max_concurrent_processes"})
 """The options that apply to a whole runner and cannot be set for a single call."""
 
+OF_A_CALL = "the options of a call"
+"""What an error about them begins with."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class IsolatedTestOptions:
@@ -68,18 +71,14 @@ class IsolatedTestOptions:
         sdk_options = values.pop("test_sdk_options")
         for name, value in check(values, type(self).__name__).items():
             object.__setattr__(self, name, value)
-        if sdk_options is not None:
-            from isolatedunit.sdk.options import TestSDKOptions  # imported here, since few users need the SDK's modules
-
-            where = f"{type(self).__name__}: test_sdk_options"
-            object.__setattr__(self, "test_sdk_options", TestSDKOptions.of(sdk_options, where))
+        object.__setattr__(self, "test_sdk_options", _sdk_options_of(sdk_options, type(self).__name__))
 
     def refuse_other_jobs(self, jobs: int | str) -> None:
         """Raise `OptionError` if these options, for one call of a runner with *jobs*, want another number."""
         wants = "max_concurrent_processes" in vars(self).get("_given", ())
         if wants and self.max_concurrent_processes != jobs:
             raise OptionError(
-                f"'max_concurrent_processes' is an option of the runner, not of a single call: {jobs!r} are in force, "
+                f"{OF_A_CALL}: 'max_concurrent_processes' is an option of the runner, where {jobs!r} is in force, and "
                 f"not {self.max_concurrent_processes!r}; pass it to the runner."
             )
 
@@ -88,11 +87,13 @@ class IsolatedTestOptions:
         known = self.__dataclass_fields__.keys() - OF_THE_RUNNER
         for name in values:
             if name in OF_THE_RUNNER or (name in TABLE and name not in PER_TEST):
-                raise OptionError(f"{name!r} is an option of the runner, not of a single call; pass it to the runner.")
+                raise OptionError(f"{OF_A_CALL}: {name!r} is an option of the runner; pass it to the runner.")
             if name not in known:
-                raise OptionError(f"unknown option {name!r} for a call; {hint_for(name, known)}")
-        refuse_milliseconds(values, "the options of a call")
-        return _make({**_values_of(self), **values})
+                raise OptionError(f"{OF_A_CALL}: unknown option {name!r}; {hint_for(name, known)}")
+        refuse_milliseconds(values, OF_A_CALL)
+        checked = check({name: value for name, value in values.items() if name in TABLE}, OF_A_CALL)
+        sdk_options = _sdk_options_of(values.get("test_sdk_options", self.test_sdk_options), OF_A_CALL)
+        return _make({**_values_of(self), **checked, "test_sdk_options": sdk_options})
 
     def as_overrides(self) -> dict[str, Any]:
         """The values in the form in which a test overrides the options of a run."""
@@ -103,6 +104,14 @@ class IsolatedTestOptions:
         """The run's *options* that also apply to calls, as options of a call."""
         values = {option.name: getattr(options, option.name) for option in fields(cls) if option.name in TABLE}
         return _make({**values, "test_sdk_options": test_sdk_options})
+
+
+def _sdk_options_of(given: Any, where: str) -> TestSDKOptions | None:
+    if given is None:
+        return None
+    from isolatedunit.sdk.options import TestSDKOptions  # imported here, since few users need the SDK's modules
+
+    return TestSDKOptions.of(given, f"{where}: test_sdk_options")
 
 
 def _make(values: Mapping[str, Any]) -> IsolatedTestOptions:

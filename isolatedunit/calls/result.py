@@ -211,7 +211,7 @@ class IsolatedTestResult(Generic[T_co]):
             stderr=report.stderr,
             error=None if passed else report.traceback or report.message or None,
             attempt_id=attempt_id,
-            session=None if report.session is None else _session_of(report.session),
+            session=None if report.session is None else session_of(report.session),
             exception_type=None if passed or note is None else note.exception,
             message=None if passed else report.message or None,
             returned=report.returned if passed else None,
@@ -228,7 +228,8 @@ class IsolatedTestResult(Generic[T_co]):
         )
 
 
-def _session_of(told: dict[str, Any]) -> CallSession:
+def session_of(told: dict[str, Any]) -> CallSession:
+    """What a child has said about the session of its SDK."""
     found = told.get("found")
     return CallSession(str(told.get("id")), str(told.get("behavior")), found if isinstance(found, dict) else {})
 

@@ -9,6 +9,7 @@ import types
 import unittest
 
 from isolatedunit.child import preludes, recorder
+from isolatedunit.child.chunk import Chunk, Ended
 from isolatedunit.child.receipt import take_settings
 from isolatedunit.child.reporter import Reporter
 from isolatedunit.collection.addresses import call_once, import_module
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from isolatedunit.handles.tracker import HandleTracker
     from isolatedunit.protocol.channel import PipeEnd
     from isolatedunit.protocol.child_settings import ChildSettings
+    from isolatedunit.sdk.factory import TestSDK
+    from isolatedunit.sdk.options import TestSDKOptions
 
 __unittest = True  # leaves this module's frames out of tracebacks
 
@@ -127,35 +130,82 @@ def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> A
         raise TypeError(f"{command.name} cannot be unpickled in this process: {exception!r}") from exception
     _called.append(function)
     session_id = command.attempt.replace("/", "-").replace("#", "-")
-    directory = command.settings.directory
-    assert directory is not None
-    made: list[Any] = []
+    fixtures = _Fixtures(command, sdk_options, tracker)
+    if isinstance(function, Chunk):
+        each = function.function
+        return [_call_with(item, each, fixtures, f"{session_id}-{number}") for number, item in enumerate(args)]
+    return fixtures.call(function, args, kwargs, session_id, lambda session: reporter.hold(CallNoted, session=session))
 
-    def make_sdk() -> Any:
+
+class _Fixtures:
+    """Makes the `TestInstance` that a function is called with, and closes its SDK."""
+
+    def __init__(self, command: RunFunction, sdk_options: TestSDKOptions | None, tracker: HandleTracker) -> None:
+        self._command = command
+        self._sdk_options = sdk_options
+        self._tracker = tracker
+
+    def call(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        session_id: str,
+        note_session: Callable[[dict[str, Any]], object],
+    ) -> Any:
+        """Call the function, and run what it returns to its end; *note_session* gets the session of its SDK."""
+        made: list[TestSDK] = []
+        directory = self._command.settings.directory
+        assert directory is not None
+        instance = TestInstance(
+            make_sdk=lambda: self._make_sdk(session_id, made),
+            session_id=session_id,
+            handle_tracker=self._tracker,
+            ipc=ipc,
+            attempt_id=self._command.attempt,
+            temporary_directory=directory,
+        )
+        try:
+            if self._sdk_options is not None:
+                note_session(vars(instance.sdk.session).copy())
+                instance.session_id = instance.sdk.session_id
+            return _run_to_end(function, instance, args, kwargs)
+        finally:
+            for sdk in made:
+                sdk.close()
+
+    def _make_sdk(self, session_id: str, made: list[TestSDK]) -> TestSDK:
         from isolatedunit.sdk.factory import TestSDKFactory
         from isolatedunit.sdk.options import TestSDKOptions
 
         # without options nothing of this process is the SDK's: it makes no session and hides no credentials
-        options = sdk_options or TestSDKOptions(session_behavior="detect", authentication="environment")
-        made.append(TestSDKFactory.create(options, session_id=session_id, handle_tracker=tracker, request=ipc.request))
+        options = self._sdk_options or TestSDKOptions(session_behavior="detect", authentication="environment")
+        using = {"session_id": session_id, "handle_tracker": self._tracker, "request": ipc.request}
+        made.append(TestSDKFactory.create(options, **using))  # type: ignore[arg-type]
         return made[0]
 
-    instance = TestInstance(
-        make_sdk=make_sdk,
-        session_id=session_id,
-        handle_tracker=tracker,
-        ipc=ipc,
-        attempt_id=command.attempt,
-        temporary_directory=directory,
-    )
+
+def _call_with(item: tuple[Any, ...], function: Callable[..., Any], fixtures: _Fixtures, session_id: str) -> Ended:
+    """Call the function of a chunk with one of its items."""
+    sessions: list[dict[str, Any]] = []
+    fields: dict[str, Any] = {}
     try:
-        if sdk_options is not None:
-            reporter.hold(CallNoted, session=vars(instance.sdk.session).copy())
-            instance.session_id = instance.sdk.session_id
-        return run_to_end(function, instance, args, kwargs)
-    finally:
-        for sdk in made:
-            sdk.close()
+        value = fixtures.call(function, item, {}, session_id, sessions.append)
+    except unittest.SkipTest as exception:
+        fields.update(outcome="skipped", error=str(exception), message=str(exception))
+    except BaseException as exception:
+        described, raised = _note_of(exception)
+        names = {"error": described["text"], "exception_type": described["exception"]}
+        outcome = "failed" if isinstance(exception, AssertionError) else "error"
+        fields.update(outcome=outcome, message=described["message"], raised=raised, **names)
+    else:
+        try:
+            fields.update(outcome="passed", returned=None if value is None else _carry_value(value))
+        except CarryError as error:
+            text = str(error)
+            fields.update(outcome="error", error=f"{text}\n", message=text)
+            fields.update(exception_type=CARRY_ERROR, raised=carry(CarryError(text)))
+    return Ended(session=sessions[0] if sessions else None, **fields)
 
 
 def _go_where_the_caller_is(command: RunFunction) -> bool:
@@ -179,7 +229,7 @@ def _go_where_the_caller_is(command: RunFunction) -> bool:
     return is_elsewhere
 
 
-def run_to_end(
+def _run_to_end(
     function: Callable[..., Any], instance: TestInstance, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Call the function, and run what it returns to its end if that is awaitable."""
@@ -205,11 +255,9 @@ def _return(reporter: Reporter, value: Any, path: str) -> bool:
     if value is None:
         return True
     try:
-        pickled = carry_bytes(value, answers=True)
-    except BaseException as exception:  # pickling may run user code, too
-        text = f"the function's return value, a {type(value).__qualname__}, cannot be sent to the runner: "
-        text += str(exception) or type(exception).__name__
-        return _refuse(reporter, text)
+        pickled = _carry_value(value)
+    except CarryError as error:
+        return _refuse(reporter, str(error))
     if len(pickled) > LARGE and _save(path, pickled):
         reporter.hold(CallNoted, saved=os.getpid())
         return True
@@ -223,6 +271,15 @@ def _return(reporter: Reporter, value: Any, path: str) -> bool:
         )
     reporter.hold(CallNoted, pickled=text)
     return True
+
+
+def _carry_value(value: Any) -> bytes:
+    """Pickle what the function returned; raises `CarryError`, which names its type."""
+    try:
+        return carry_bytes(value, answers=True)
+    except BaseException as exception:  # pickling may run user code, too
+        text = f"the function's return value, a {type(value).__qualname__}, cannot be sent to the runner: "
+        raise CarryError(text + (str(exception) or type(exception).__name__)) from exception
 
 
 def _save(path: str, data: bytes) -> bool:
@@ -247,14 +304,14 @@ def _note(reporter: Reporter, exception: BaseException) -> None:
         reason = recorder.describe_exception(exception)["message"]
         reporter.hold(OutcomeNoted, test=0, kind="addSkip", text=reason, message=reason)
         return
-    described, raised = note_of(exception)
+    described, raised = _note_of(exception)
     kind = "addFailure" if isinstance(exception, AssertionError) else "addError"
     reporter.hold(OutcomeNoted, test=0, kind=kind, **described)
     if raised is not None:
         reporter.hold(CallNoted, raised=raised)
 
 
-def note_of(exception: BaseException) -> tuple[dict[str, Any], str | None]:
+def _note_of(exception: BaseException) -> tuple[dict[str, Any], str | None]:
     """The description of an exception, and the exception pickled; None if it cannot be sent."""
     from isolatedunit.protocol.by_value import Raised
 

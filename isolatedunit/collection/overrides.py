@@ -30,7 +30,11 @@ def overrides_of(test: Any) -> dict[str, Any]:
         return {}
     # imported here, since a process that lists plain tests does not need it
     from isolatedunit.config.options import PER_TEST, check
+    from isolatedunit.errors import OptionError
 
+    refused = getattr(cls, "sdk_options", None)
+    if isinstance(refused, OptionError):
+        raise OptionError(f"{cls.__module__}.{cls.__qualname__}: sdk_options: {refused}")
     overrides: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         own = vars(base)

@@ -24,6 +24,7 @@ _SAVE = pickle._Pickler.save.__code__  # type: ignore[attr-defined]
 
 _EMPTIES = "opening it anew could empty it"
 _GUARDS_NOTHING = "a copy of it would guard nothing"
+_OF_A_FAMILY = "only processes that multiprocessing starts may reach its manager"
 _STAYS = "it works only in the process that made it"
 
 _GLOBAL_OPERATIONS = frozenset(
@@ -283,6 +284,11 @@ def _refuse(_: Any, thing: Any) -> None:
     raise _Refused(_article(type(thing).__qualname__), _STAYS)
 
 
+def _refuse_proxy(_: Any, proxy: Any) -> None:
+    """Refuse a proxy: it would be made anew without the key, and fail when it is used first."""
+    raise _Refused(_article(type(proxy).__qualname__), _OF_A_FAMILY)
+
+
 _OTHERS: tuple[tuple[str, tuple[str, ...], _Saver], ...] = (
     ("threading", ("Condition", "Event", "Semaphore", "BoundedSemaphore", "Barrier"), _save_tool),
     ("queue", ("Queue", "LifoQueue", "PriorityQueue"), _save_tool),
@@ -292,8 +298,19 @@ _OTHERS: tuple[tuple[str, tuple[str, ...], _Saver], ...] = (
     ("threading", ("Thread",), _refuse),
     ("multiprocessing.connection", ("Connection",), _refuse),  # the number of a descriptor, which its copy closes
     ("multiprocess.connection", ("Connection",), _refuse),
+    ("multiprocessing.managers", ("BaseProxy",), _refuse_proxy),
+    ("multiprocess.managers", ("BaseProxy",), _refuse_proxy),
+    ("multiprocessing.managers", ("BaseManager",), _refuse),
+    ("multiprocess.managers", ("BaseManager",), _refuse),
     ("subprocess", ("Popen",), _refuse),
-    ("concurrent.futures", ("Future",), _refuse),
+    ("multiprocessing.process", ("BaseProcess",), _refuse),
+    ("multiprocess.process", ("BaseProcess",), _refuse),
+    ("concurrent.futures", ("Executor", "Future"), _refuse),
+    ("asyncio.events", ("AbstractEventLoop",), _refuse),
+    ("ctypes", ("CDLL",), _refuse),
+    ("isolatedunit.sdk.instance", ("TestInstance",), _refuse),
+    ("isolatedunit.sdk.factory", ("TestSDK",), _refuse),
+    ("isolatedunit.handles.tracker", ("HandleTracker",), _refuse),
     ("logging", ("FileHandler",), _refuse),  # which opens its file when it first writes, if it is asked to
     ("dbm.dumb", ("_Database",), _refuse),  # writes its index when it is freed
     ("shelve", ("Shelf",), _refuse),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 from isolatedunit.errors import OptionError
@@ -84,13 +85,30 @@ class SDKAdapter:
     def execute(self, client: Any, prompt: Any, method: str | None = None, **more: Any) -> Any:
         """Send *prompt* by the SDK's main method: *method*, or else the first of `EXECUTES` that the client has."""
         for name in EXECUTES if method is None else (method,):
-            function = client
-            for part in name.split("."):
-                function = getattr(function, part, None)
+            function = _find_method(client, name)
             if callable(function):
                 return function(prompt, **more)
         wanted = f"no method {method!r}" if method is not None else f"none of the methods {', '.join(EXECUTES)}"
         raise OptionError(f"execute_with_sdk: the client has {wanted}; name one with TestSDKOptions(execute=...).")
+
+    def check_execute(self, client: Any, method: str) -> None:
+        """Raise `OptionError` if *method*, which `execute` is to call, is none of the client's."""
+        if type(self).execute is not SDKAdapter.execute or callable(_find_method(client, method)):
+            return
+        owner, last = client, method.rpartition(".")[2]
+        if "." in method:
+            owner = _find_method(client, method.rpartition(".")[0])
+        near = get_close_matches(last, [name for name in dir(owner) if not name.startswith("_")], 1)
+        hint = f"did you mean {method.removesuffix(last) + near[0]!r}?" if near else "name one that it has."
+        raise OptionError(f"TestSDKOptions: execute: the client has no method {method!r}; {hint}")
+
+
+def _find_method(client: Any, name: str) -> Any:
+    """What the client has by this name, which may be dotted; None if there is none."""
+    found = client
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 class GenericAdapter(SDKAdapter):

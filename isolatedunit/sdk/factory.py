@@ -16,7 +16,7 @@ from isolatedunit.sdk.adapter import SDKAdapter, Tracker, find_adapter, name_of,
 from isolatedunit.sdk.generic import UnnamedAdapter
 from isolatedunit.sdk.options import TestSDKOptions
 from isolatedunit.sdk.session import Session, Surroundings, ask_for_shared, detect
-from isolatedunit.sdk.shapes import shape_of_client
+from isolatedunit.sdk.shapes import refuse_data, shape_of_client
 
 if TYPE_CHECKING:
     from isolatedunit.sdk.local_server import LocalServer
@@ -124,6 +124,8 @@ class TestSDKFactory:
         try:
             _surround(sdk, getattr(handle_tracker, "remove_at_end", None))
             sdk.client = _make_client(sdk, request)
+            if options.execute is not None:
+                adapter.check_execute(sdk.client, options.execute)
         except BaseException:
             sdk.close()
             raise
@@ -168,6 +170,7 @@ def _make_client(sdk: TestSDK, request: Callable[..., Any] | None) -> Any:
     elif options.mock_level == "partial_mock":
         arguments |= _serve(sdk, request)
     client = adapter.make_client(arguments)
+    refuse_data(client, adapter.client_class)
     sdk.on_close(lambda: _close_client(client))
     return client
 

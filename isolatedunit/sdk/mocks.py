@@ -158,10 +158,10 @@ def _give_reply(client: Any, class_name: str, name: str, reply: Any) -> None:
         for target in targets:
             _set_reply(target, last.removesuffix("()"), name, reply)
     except AttributeError as exception:
-        raise OptionError(
-            f"TestSDKOptions: replies: {class_name} has no method {name!r}: {exception}; a mock has only what the real "
-            "client has."
-        ) from None
+        why = str(exception)
+        if not why.endswith("?"):
+            why += "; a mock has only what the real client has."
+        raise OptionError(f"TestSDKOptions: replies: {class_name} has no method {name!r}: {why}") from None
 
 
 def _inside(target: Any, step: str) -> list[Any]:

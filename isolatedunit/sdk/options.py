@@ -131,23 +131,26 @@ class TestSDKOptions:
             if value not in words:
                 raise OptionError(f"TestSDKOptions: {name}: invalid value {value!r}; {hint_for(str(value), words)}")
         for name in ("process_isolation", "enable_handle_tracking", "scrub_secrets"):
-            if not isinstance(getattr(self, name), bool):
-                raise OptionError(
-                    f"TestSDKOptions: {name}: invalid value {getattr(self, name)!r}; expected True or False."
-                )
+            self._check_type(name, bool, "True or False")
         for name in ("replies", "arguments", "cassette_options"):
-            if not isinstance(getattr(self, name), Mapping):
-                raise OptionError(f"TestSDKOptions: {name}: invalid value {getattr(self, name)!r}; expected a mapping.")
+            self._check_type(name, Mapping, "a mapping")
+        if self.execute is not None:
+            self._check_type("execute", str, "the name of a method")
         if self.mock_level == "recorded" and self.cassette is None:
             raise OptionError("TestSDKOptions: mock_level 'recorded' needs a recording; pass its file as cassette.")
         self._check_level()
         note(self.sdk, self._mocked)
 
+    def _check_type(self, name: str, wanted: type, expectation: str) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, wanted):
+            raise OptionError(f"TestSDKOptions: {name}: invalid value {value!r}; expected {expectation}.")
+
     def _check_level(self) -> None:
         """Refuse options that have no effect at this mock level."""
         level = self.mock_level
-        for name in (*RECORDING, "cassette_options"):
-            if getattr(self, name) and level != "recorded":
+        for name in ("cassette", *RECORDING, "cassette_options", "record_mode"):
+            if getattr(self, name) not in ((), {}, [], None, "none") and level != "recorded":
                 raise OptionError(f"TestSDKOptions: {name} needs mock_level 'recorded', not {level!r}.")
         if self.replies and level not in ("full_mock", "partial_mock"):
             raise OptionError(

@@ -11,6 +11,7 @@ import contextlib
 import enum
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,10 +33,14 @@ _MODULES_OF_VALUES = frozenset(
 
 
 class Real:
-    """A real object, made when it is first needed and without access to the network."""
+    """A real object, made when it is first needed and without access to the network.
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    If it cannot be made, *told* is called once with the reason.
+    """
+
+    def __init__(self, make: Callable[[], Any], told: Callable[[BaseException], object] = lambda _: None) -> None:
         self._make: Callable[[], Any] | None = make
+        self._told = told
         self._object: Any = _MISSING
         self.problem: BaseException | None = None
 
@@ -52,6 +57,7 @@ class Real:
                 self._object = made
             except (Exception, ConnectionAttempted) as exception:
                 self.problem = exception
+                self._told(exception)
         return self._object
 
     def close(self, close: Callable[[Any], object]) -> None:
@@ -287,12 +293,13 @@ def shape_of_client(thing: Any, make: Callable[[], Any], arguments: Mapping[str,
     *make* makes that. Raises `OptionError` for arguments that *thing* does not take, and if neither shows what the
     client has.
     """
-    real = Real(make)
     name = getattr(thing, "__qualname__", repr(thing))
     if callable(thing):
         _check_arguments(thing, name, arguments)
     if isinstance(thing, type):
+        real = Real(make, lambda problem: _warn_of(name, problem))
         return Shape((thing,), real.get), real
+    real = Real(make)
     given = Given()
     if callable(thing):
         owner = getattr(thing, "__self__", None)
@@ -306,7 +313,27 @@ def shape_of_client(thing: Any, make: Callable[[], Any], arguments: Mapping[str,
             f"TestSDKOptions: sdk: a full mock of what {name} makes needs its class, and the real client could not be "
             f"made to look: {type(real.problem).__name__}: {real.problem}. Name its class."
         )
+    refuse_data(real.get(), thing)
     return Shape((type(real.get()),), real.get), real
+
+
+def refuse_data(made: Any, by: Any) -> None:
+    """Raise `OptionError` if what is named as an SDK has made something that can be no client, such as a number."""
+    if type(made).__module__ == "builtins" and not (callable(made) or inspect.ismodule(made)):
+        name = getattr(by, "__qualname__", repr(by))
+        raise OptionError(
+            f"TestSDKOptions: sdk: {name} makes {made!r:.60}, which is no client; give a client's class, or a function "
+            "that makes a client."
+        )
+
+
+def _warn_of(name: str, problem: BaseException) -> None:
+    warnings.warn(
+        f"mock_level 'full_mock': no real {name} could be made to see what it has besides what its class says, so the "
+        f"mock may have too much or too little: {type(problem).__name__}: {problem}. Pass what its constructor needs "
+        "as arguments, or override mock_arguments in an adapter.",
+        stacklevel=2,
+    )
 
 
 def _check_arguments(thing: Callable[..., Any], name: str, arguments: Mapping[str, Any]) -> None:

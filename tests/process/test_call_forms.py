@@ -186,8 +186,23 @@ class MapTest(CallsCase):
         self.assertIn("raise LookupError(number)", results[2].error or "")
         crashed = list(self.runner.map(lambda _, number: os._exit(3) if number else 5, [0, 1, 0], chunksize=2))
         self.assertEqual([result.cause for result in crashed], ["crash", "crash", None])
+        stuck = list(self.runner.map(lambda _, number: 5 if number else threading.Lock(), [1, 0], chunksize=2))
+        self.assertEqual([result.success for result in stuck], [True, False])
+        self.assertRegex(stuck[1].error or "", r"^the function's return value, a lock, cannot be sent [^\n]*\n$")
         with self.assertRaisesRegex(OptionError, "chunksize: invalid value 0"):
             self.runner.map(add, [1], chunksize=0)
+
+    def test_each_item_of_a_chunk_has_an_sdk_of_its_own(self) -> None:
+        def ask(test: TestInstance, prompt: str) -> tuple[str, list[Any], str | None]:
+            test.sdk.execute_with_sdk(prompt)
+            return test.session_id, test.sdk.calls, os.environ.get("HOME")
+
+        options: CallOptionValues = {"test_sdk_options": {}}
+        results = list(self.runner.map(ask, ["a", "b"], chunksize=2, options=options))
+        sessions, calls, homes = zip(*(result.unwrap() for result in results), strict=True)
+        self.assertEqual(calls, ([("execute", ("a",), {})], [("execute", ("b",), {})]))
+        self.assertEqual([result.session.id for result in results if result.session], list(sessions))
+        self.assertEqual((len(set(sessions)), len(set(homes))), (2, 2))
 
 
 class LimitsTest(CallsCase):

@@ -541,9 +541,9 @@ class OptionsTest(unittest.TestCase):
     def test_options_of_a_call(self) -> None:
         runner = IsolatedTestRunner(options=IsolatedTestOptions(process_timeout=7, max_concurrent_processes=1))
         self.assertEqual((runner.options.process_timeout, runner.options.max_concurrent_processes), (7.0, 1))
-        with self.assertRaisesRegex(OptionError, "unknown option 'timeout' for a call; did you mean 'spawn_timeout'"):
+        with self.assertRaisesRegex(OptionError, "unknown option 'timeout'; did you mean 'spawn_timeout'"):
             runner.submit(of_a_module, options={"timeout": 5})  # type: ignore[call-overload, call-arg]
         with self.assertRaisesRegex(OptionError, "'max_concurrent_processes' is an option of the runner"):
             runner.submit(of_a_module, options={"max_concurrent_processes": 5})  # type: ignore[call-overload, call-arg]
-        with self.assertRaisesRegex(OptionError, "IsolatedTestOptions or a mapping, not 5"):
+        with self.assertRaisesRegex(OptionError, "invalid value 5; expected IsolatedTestOptions or a mapping"):
             runner.submit(of_a_module, options=5)  # type: ignore[call-overload, call-arg]

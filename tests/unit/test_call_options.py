@@ -73,7 +73,20 @@ class OptionsTest(unittest.TestCase):
         other = IsolatedTestOptions(max_concurrent_processes=3)
         given: tuple[Any, ...] = ({"max_concurrent_processes": 3}, {"failfast": True}, other)
         for wrong in given:
-            with self.subTest(wrong), self.assertRaisesRegex(OptionError, "an option of the runner, not of a single"):
+            with self.subTest(wrong), self.assertRaisesRegex(OptionError, "a call: '.*' is an option of the runner"):
+                runner.options_of_call(wrong)
+
+    def test_what_is_wrong_with_the_options_of_a_call(self) -> None:
+        runner = IsolatedTestRunner(max_concurrent_processes=2)
+        given: tuple[tuple[Any, str], ...] = (
+            (5, "invalid value 5; expected IsolatedTestOptions or a mapping"),
+            ({"proces_timeout": 5}, "unknown option 'proces_timeout'; did you mean 'process_timeout'"),
+            ({"process_timeout": "soon"}, "process_timeout: invalid value 'soon'; expected a number of seconds"),
+            ({"process_timeout": 20000}, "process_timeout: invalid value 20000; that is 5.6 hours"),
+            ({"test_sdk_options": 5}, "test_sdk_options: invalid value 5"),
+        )
+        for wrong, why in given:
+            with self.subTest(wrong), self.assertRaisesRegex(OptionError, f"^the options of a call: {why}"):
                 runner.options_of_call(wrong)
         own = IsolatedTestOptions(max_concurrent_processes=2)
         self.assertIs(runner.options_of_call(own), own)
@@ -95,8 +108,8 @@ class RunnerTest(unittest.TestCase):
 
     def test_what_prepares_its_processes(self) -> None:
         for values, why in (
-            ({"preload": "numpy"}, "preload: invalid value 'numpy'; expected a list"),
-            ({"initializer": 5}, "initializer: invalid value 5; expected a function"),
+            ({"preload": "numpy"}, "^IsolatedTestRunner: preload: invalid value 'numpy'; expected a list"),
+            ({"initializer": 5}, "^IsolatedTestRunner: initializer: invalid value 5; expected a function"),
         ):
             with self.assertRaisesRegex(OptionError, why):
                 IsolatedTestRunner(**values)

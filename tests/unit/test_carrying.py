@@ -23,12 +23,13 @@ import typing
 import unittest
 from collections.abc import Callable
 from logging import handlers
+from multiprocessing import managers
 from typing import Any
 
 import dill
 import multiprocess
 
-from isolatedunit import CarryError, IsolatedTestRunner
+from isolatedunit import CarryError, HandleTracker, IsolatedTestRunner
 from isolatedunit.calls.options import IsolatedTestOptions
 from isolatedunit.calls.work import Preparation, Work
 from isolatedunit.protocol.pickling import carry, to_dill, undill
@@ -150,6 +151,9 @@ class SharedTest(unittest.TestCase):
     def test_what_only_its_own_process_can_use(self) -> None:
         with socket.socket() as sock, IsolatedTestRunner() as runner:
             database, ends = sqlite3.connect(":memory:"), multiprocess.Pipe()
+            proxy = managers.AcquirerProxy(  # type: ignore[attr-defined]
+                managers.Token("Lock", "nowhere", "1"), "pickle", authkey=b"", incref=False
+            )
             for thing, why in (
                 (sock, "cannot pickle 'socket' object"),
                 (database, "cannot pickle 'sqlite3.Connection' object"),
@@ -162,11 +166,15 @@ class SharedTest(unittest.TestCase):
                 (queue.Queue(), "is a Queue: "),
                 (asyncio.Lock(), "is a Lock: "),
                 (concurrent.futures.Future(), "is a Future: "),
+                (concurrent.futures.ThreadPoolExecutor(), "is a ThreadPoolExecutor: "),
+                (multiprocess.Process(), "is a Process: "),
+                (HandleTracker(), "is a HandleTracker: "),
                 (logging.FileHandler(os.devnull, delay=True), "is a FileHandler: "),
                 (shelve.Shelf({}), "is a Shelf: "),
                 (ends[0], "is a Connection: it works only in the process that made it"),
                 (handlers.RotatingFileHandler(os.devnull, delay=True), "is a RotatingFileHandler: "),
                 (OwnHandler(os.devnull, delay=True), "Handler: it works only in the process that made it"),
+                (proxy, "is an AcquirerProxy: only processes that multiprocessing starts may reach its manager"),
                 (OwnThread(), "Thread: it works only in the process that made it"),
                 (OwnEvent(), "Event: a copy of it would guard nothing"),
             ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unittest
 import unittest.mock
+from typing import Any
 
 from isolatedunit import IsolatedTestCase, OptionError, isolated, tag
 from isolatedunit.collection.overrides import find_misspelt, overrides_of
@@ -38,6 +39,25 @@ class OverridesTest(unittest.TestCase):
             isolated(process_timeout="x")  # type: ignore[call-overload]
         with self.assertRaisesRegex(TypeError, "TestCase"):
             isolated(int)
+
+    def test_wrong_options_of_an_sdk(self) -> None:
+        class Wrong(IsolatedTestCase):
+            sdk_options: Any = {"mock_levl": "none"}  # noqa: RUF012 - a class may set a dictionary
+
+            def test_it(self) -> None:
+                pass
+
+        class Derived(Wrong):
+            pass
+
+        class Right(Wrong):
+            sdk_options: Any = {"mock_level": "full_mock"}  # noqa: RUF012
+
+        told = "sdk_options: TestSDKOptions: unknown option 'mock_levl'; did you mean 'mock_level'"
+        for cls in (Wrong, Derived):
+            with self.assertRaisesRegex(OptionError, rf"^{__name__}\..*{cls.__name__}: {told}"):
+                overrides_of(cls("test_it"))
+        self.assertEqual(overrides_of(Right("test_it")), {})
 
 
 class TagTest(unittest.TestCase):

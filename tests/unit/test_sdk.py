@@ -64,6 +64,9 @@ class OptionsTest(unittest.TestCase):
                 {"mock_level": "none", "replies": {"execute": 1}},
                 "replies need mock_level 'full_mock', not 'none'",
             ),
+            ({"cassette": "london.yaml"}, "cassette needs mock_level 'recorded', not 'full_mock'"),
+            ({"record_mode": "once"}, "record_mode needs mock_level 'recorded', not 'full_mock'"),
+            ({"execute": 5}, "execute: invalid value 5; expected the name of a method"),
         ):
             with self.subTest(values), self.assertRaisesRegex(OptionError, words):
                 TestSDKOptions(**values)
@@ -127,8 +130,12 @@ class FullMockTest(SDKCase):
     def test_arguments_and_replies_that_cannot_be(self) -> None:
         with self.assertRaisesRegex(OptionError, "Client does not accept .*'wrong': 1"):
             self.make(arguments={"wrong": 1})
-        with self.assertRaisesRegex(OptionError, "Client has no method 'files.delete'"):
+        with self.assertRaisesRegex(
+            OptionError, "Client has no method 'files.delete': .*; a mock has only what .*has.$"
+        ):
             self.make(replies={"files.delete": 1})
+        with self.assertRaisesRegex(OptionError, r"Client has no method 'excute': [^?]*; did you mean 'execute'\?$"):
+            self.make(replies={"excute": 1})
 
 
 class RealClientTest(SDKCase):
@@ -162,8 +169,22 @@ class RealClientTest(SDKCase):
     def test_a_client_without_such_a_method(self) -> None:
         with self.assertRaisesRegex(OptionError, "has none of the methods execute, .*name one with"):
             self.make("fake_sdk:Silent", mock_level="none").execute_with_sdk("x")
-        with self.assertRaisesRegex(OptionError, "no method 'nothing'"):
-            self.make(mock_level="none", execute="nothing").execute_with_sdk("x")
+        for level, wrong, hint in (
+            ("none", "nothing", "name one that it has"),
+            ("full_mock", "excute", "did you mean 'execute'?"),
+            ("full_mock", "files.uplod", "did you mean 'files.upload'?"),
+        ):
+            with self.subTest(wrong), self.assertRaises(OptionError) as caught:
+                self.make(mock_level=level, execute=wrong)
+            self.assertIn(f"TestSDKOptions: execute: the client has no method {wrong!r}; {hint}", str(caught.exception))
+
+    def test_what_can_be_no_client(self) -> None:
+        for level in ("full_mock", "none"):
+            with (
+                self.subTest(level),
+                self.assertRaisesRegex(OptionError, "sdk: .*<lambda> makes 3, which is no client"),
+            ):
+                self.make(lambda: 3, mock_level=level)
 
     def test_a_partial_mock_needs_an_adapter_with_a_server(self) -> None:
         with self.assertRaisesRegex(OptionError, "GenericAdapter starts no local server"):

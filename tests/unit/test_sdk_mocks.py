@@ -80,7 +80,8 @@ class AttributesTest(MockCase):
     def test_a_constructor_that_connects(self) -> None:
         client = self.client("Connects", {"query": "one"})
         self.assertEqual(client.query(), "one")
-        _ = client.late
+        with self.assertWarnsRegex(UserWarning, "no real Connects could be made .*: .*Pass what its constructor needs"):
+            _ = client.late
         with self.assertRaises(AttributeError):
             _ = client.nothing
 
