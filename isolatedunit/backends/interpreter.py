@@ -126,6 +126,16 @@ def start_worker(setting: Setting, mark: str, capture: Mapping[str, str]) -> tup
     return process, channel
 
 
+def start_checkpoint(setting: Setting, mark: str, capture: Mapping[str, str]) -> tuple[Any, Channel]:
+    """Start the interpreter that becomes the first checkpoint of an audit, whose directory is *setting*'s scratch.
+
+    Returns as `start_worker` does. It ends with all below it when the channel is closed. Raises `SpawnError`.
+    """
+    process, channel = _launch(open_channel, mark, "checkpoint", capture, setting.hash_seed)
+    prepare(channel, setting, "checkpoint", capture)
+    return process, channel
+
+
 def launch_template(
     mark: str, capture: Mapping[str, str], hash_seed: int | None = None
 ) -> tuple[Any, TemplateConnection]:

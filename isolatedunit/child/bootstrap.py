@@ -136,6 +136,11 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
         reaper.take_sigchld(_signal.SIG_IGN if prepare.ignores_children else _signal.SIG_DFL)
         _make_way(prepare)
         _serve_as_template(pipe, prepare, stacks)
+    if prepare.role == "checkpoint":
+        from isolatedunit.child import checkpoint
+
+        _make_way(prepare)
+        checkpoint.begin(prepare.scratch, pipe.reader)
     if prepare.ignores_children:
         _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     _make_way(prepare)

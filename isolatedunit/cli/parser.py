@@ -18,6 +18,7 @@ OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=HISTORY, watch
 """The defaults of the command, some of which differ from those of a runner in a program."""
 
 SUBCOMMANDS = {
+    "audit": ("[TEST...]", "find tests that depend on others, and the cause"),
     "completion": ("SHELL", "have bash, zsh or fish complete this command"),
     "config": ("TEST...", "show the options of tests and their sources"),
     "history": ("[TEST...]", "show slow, flaky and failing tests"),
@@ -179,10 +180,16 @@ class Wanted(NamedTuple):
         return {"discover": [options.start_directory, options.pattern, options.top_level_directory]}
 
 
-def parse_all(argv: Sequence[str], parser: Parser | None = None, alone: Mapping[str, str] | None = None) -> Wanted:
+def parse_all(
+    argv: Sequence[str],
+    parser: Parser | None = None,
+    alone: Mapping[str, str] | None = None,
+    own: dict[str, Any] | None = None,
+) -> Wanted:
     """All that a command line says, read by *parser*, or by that of a run. Raises `OptionError`; may exit, as `parse`.
 
-    *alone* has the values of options that the parser's command lets be left out.
+    *alone* has the values of options that the parser's command lets be left out. *own* has the arguments of the
+    command that are no options of a run, and receives their values.
     """
     # an option whose value may be left out takes none from the next word, which may be a test
     alone = {
@@ -192,6 +199,8 @@ def parse_all(argv: Sequence[str], parser: Parser | None = None, alone: Mapping[
     } | dict(alone or {})
     argv = [f"{word}={alone[word]}" if word in alone else word for word in argv]
     given = vars((parser or make_parser()).read(argv))
+    for name in own or ():
+        own[name] = given.pop(name, own[name])  # type: ignore[index]
     names: list[str] = given.pop("tests", [])
     config, preset, file = (given.pop(name, None) for name in _NO_OPTIONS)
     action = next((name for name in ("dry_run", "list") if given.pop(name, False)), None)

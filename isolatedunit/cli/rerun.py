@@ -63,6 +63,18 @@ class RerunCommands:
         fixture = _FIXTURE.fullmatch(report.id)
         return None if fixture is None else self._command(*self._name_fixture(fixture[1], fixture[2], report.affected))
 
+    def together(self, tests: Sequence[PlannedTest]) -> str | None:
+        """The command that runs these tests in one process, in the order that the suite has them in."""
+        found = [self._name(test) for test in tests]
+        if not all(f"{name}{test_id}".isprintable() for name, test_id in found) or not self._can_be_repeated:
+            return None
+        if all(name is not None and test_id is None for name, test_id in found):
+            named = f"{self._program} --isolation none {shlex.join(str(name) for name, _ in found)}"
+        else:
+            ids = "".join(_flag("--id", test.unique_id) for test in tests)
+            named = f"{self._wanted} --isolation none{ids}"
+        return f"{named}{self._end}"
+
     def _name(self, test: PlannedTest) -> tuple[str | None, str | None]:
         """The name and the id in the command of a test: one of both may do."""
         name, test_id = test.name_in_command, test.unique_id

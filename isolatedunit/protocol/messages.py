@@ -51,7 +51,7 @@ class Command(Message):
 class Prepare(Command):
     """Become a child of this run: the first command to a spawned interpreter.
 
-    *role* is ``template`` or ``worker``. *capture* names the files for ``stdout``, ``stderr`` and
+    *role* is ``template``, ``worker`` or ``checkpoint``. *capture* names the files for ``stdout``, ``stderr`` and
     ``stacks``; a stream that it does not name stays as it is. *scratch* is the run's own directory. *coverage*
     is the directory for records of which lines ran, None without coverage. *patched_by_gevent* names the modules in
     which gevent has replaced functions in the runner's process, which it is to do in the child, too. With

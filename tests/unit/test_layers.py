@@ -120,6 +120,8 @@ class LayersTest(unittest.TestCase):
             "child.reaper",
             "child.template",
             "child.lane",
+            "child.checkpoint",
+            "child.steps",
             "backends.interpreter",
             "backends.forkserver.fork_here",
         )

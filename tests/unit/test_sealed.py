@@ -90,6 +90,7 @@ LOOKS_INTO_MODULES = {
     "child.preludes": ("run", "load_sdks"),
     "child.random_seed": ("watch", "look", "restore", "_state"),
     "child.receipt": ("discard_inherited_exit_functions",),
+    "child.steps": ("_generators",),
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
     "child.warmth": ("ask", "report", "_compiled", "_looks_at_modules", "_import", "_compile"),
     "child.unknown_names": ("find_unknown", "module_of", "_is_module"),

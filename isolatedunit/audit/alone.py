@@ -1,0 +1,106 @@
+"""The side of an audit on which every test is alone: an ordinary run, or the report of one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from isolatedunit.audit.deduction.model import Verdict
+from isolatedunit.backends.registry import open_backend
+from isolatedunit.config.consequences import with_consequences
+from isolatedunit.config.options import Options
+from isolatedunit.engine.run import Run
+from isolatedunit.engine.scheduling.selection import choose
+from isolatedunit.engine.scheduling.units import OptionsOf
+from isolatedunit.model.events import Event, TestFinished
+from isolatedunit.model.results import PlannedTest, TestReport
+from isolatedunit.system.signals import heeding_signals
+
+REASON = "the budget of the audit has run out"
+
+
+def options_of_audit(options: Options) -> Options:
+    """The options for the runs of an audit: what repeats, reorders or ends a run early would spoil the comparison."""
+    plain = replace(options, seed=None, shuffle=False, isolation="test", retries=0, repeat=1, until_failure=False)
+    plain = replace(plain, failfast=False, max_failures=None, history=None, json=None, html=None, last_failed=False)
+    return with_consequences(plain)
+
+
+class AloneRun:
+    """The run of all tests, each in a process of its own.
+
+    *verdicts* and *seconds* are by the tests' numbers; *interrupted* says whether a Ctrl-C ended it.
+    """
+
+    hears = (TestFinished,)
+
+    def __init__(self, options: Options, heard: Callable[[int], None]) -> None:
+        self.verdicts: dict[int, Verdict] = {}
+        self.seconds: dict[int, float] = {}
+        self.interrupted = False
+        self._options = options
+        self._heard = heard
+        self._run: Run | None = None
+
+    def collect(self, source: Mapping[str, Any]) -> list[PlannedTest]:
+        """The tests that are chosen, those first that unittest would run first. Raises `CollectionError`."""
+        self._run = Run(self._options, [self], open_backend, warnings="default")
+        with heeding_signals(self._run.control):
+            tests = self._run.collect(source, locates=True)
+        return sorted(choose(tests, self._options, {}).tests, key=lambda test: test.number)
+
+    def execute(self, tests: Sequence[PlannedTest], seconds: float) -> None:
+        """Run the tests, for so many *seconds* at most."""
+        assert self._run is not None
+        control = self._run.control
+        timer = threading.Timer(seconds, control.end, [REASON])
+        timer.daemon = True
+        timer.start()
+        try:
+            with heeding_signals(control):
+                self._run.execute(tests)
+        finally:
+            timer.cancel()
+            self.interrupted = control.interrupts > 0
+
+    def close(self) -> None:
+        """End every process of the run."""
+        if self._run is not None:
+            self._run.close()
+
+    def handle(self, event: Event) -> None:
+        """Note the verdict in *event*."""
+        if isinstance(event, TestFinished) and event.report.planned is not None and event.report.cause != "cancelled":
+            self._note(event.report, event.report.planned.number)
+
+    def _note(self, report: TestReport, number: int) -> None:
+        cause = report.cause if report.cause in ("crash", "timeout") else None
+        self.verdicts[number] = Verdict(report.outcome, cause, first_line(report.message))
+        self.seconds[number] = report.duration
+        self._heard(len(self.verdicts))
+
+
+def read_alone(report: Mapping[str, Any], tests: Sequence[PlannedTest]) -> tuple[dict[int, Verdict], dict[int, float]]:
+    """The verdicts and the seconds of the *tests* in a JSON report of an earlier run."""
+    by_id = {test["id"]: test for test in report["tests"]}
+    verdicts, seconds = {}, {}
+    for test in tests:
+        found = by_id.get(test.unique_id)
+        if found is not None:
+            cause = found["cause"] if found["cause"] in ("crash", "timeout") else None
+            verdicts[test.number] = Verdict(found["outcome"], cause, first_line(found.get("message") or ""))
+            seconds[test.number] = float(found.get("duration") or 0.0)
+    return verdicts, seconds
+
+
+def limits_of(options: Options, tests: Sequence[PlannedTest]) -> dict[int, float | None]:
+    """The time limit of each test, in seconds, by its number; None for none."""
+    options_of = OptionsOf(options)
+    return {test.number: options_of(test).process_timeout for test in tests}
+
+
+def first_line(text: str) -> str:
+    """The first line of what was said about a failure, as a trial has it."""
+    return text.strip().partition("\n")[0][:200]

@@ -1,0 +1,284 @@
+"""Conducts an audit: both sides, the differences repeated, their causes searched for, one stage after another.
+
+Whatever ends it early, the budget or a Ctrl-C, all that is known by then is in its `Audit`, and what is not.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import partial
+from random import Random
+from typing import Any
+
+from isolatedunit.audit.alone import AloneRun, limits_of, read_alone
+from isolatedunit.audit.deduction.classification import find_reworded, find_suspects
+from isolatedunit.audit.deduction.model import Audit, Finding, Step, Verdict
+from isolatedunit.audit.files import ProjectFiles
+from isolatedunit.audit.investigation import Investigation
+from isolatedunit.audit.laboratory import Laboratory, Stopped
+from isolatedunit.audit.recording import Recording
+from isolatedunit.audit.wishes import Wishes
+from isolatedunit.config.options import Options
+from isolatedunit.model.results import PlannedTest
+from isolatedunit.system.processes import available_memory
+from isolatedunit.system.tempdir import Scratch
+
+_LEAST_LIMIT = 10.0
+"""Seconds that a step may take at least, where the test has no time limit of its own."""
+
+
+Show = Callable[[str, int, int], None]
+"""Shows progress: the stage, how much of it is done, and how much there is to do."""
+
+
+class Auditor:
+    """Conducts one audit of the tests in *source*; `conduct` returns what it has found out.
+
+    Raises `CollectionError` and `OptionError`. *command* gives the command that runs tests one after another.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        wishes: Wishes,
+        show: Show,
+        command: Callable[[Sequence[PlannedTest]], str | None],
+    ) -> None:
+        self.audit = Audit(0)
+        self._options = options
+        self._wishes = wishes
+        self._show = show
+        self._command = command
+        self._began = time.monotonic()
+        self._tests: dict[int, PlannedTest] = {}
+        self._steps: list[Step] = []
+        self._alone: dict[int, Verdict] = {}
+        self._seconds: dict[int, float] = {}
+
+    def conduct(self, source: Mapping[str, Any]) -> Audit:
+        """Find out which tests depend on others."""
+        scratch = Scratch(os.urandom(4).hex())
+        try:
+            files = ProjectFiles(os.getcwd(), scratch.make("moved"), in_place=self._wishes.in_place)
+            with _temporary_files_in(scratch.make("alone")):
+                tests = self._run_alone(source)
+            if tests and not self.audit.interrupted:
+                touched = files.restore()
+                self._examine(tests, scratch, files, touched)
+            files.restore()
+            self._tell_of_files(files)
+        finally:
+            scratch.remove()
+        self.audit.run["seconds"] = round(time.monotonic() - self._began, 3)
+        return self.audit
+
+    def _tell_of_files(self, files: ProjectFiles) -> None:
+        if files.changed:
+            names = [os.path.relpath(path) for path in sorted(files.changed)]
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            self.audit.notes.append(f"tests wrote to the project: {', '.join(names[:3])}{more}; it was put back")
+
+    @property
+    def _left(self) -> float:
+        """The seconds that are left of the budget."""
+        return max(0.0, self._began + self._wishes.budget - time.monotonic())
+
+    def _run_alone(self, source: Mapping[str, Any]) -> list[PlannedTest]:
+        tests: list[PlannedTest] = []
+        run = AloneRun(self._options, lambda done: self._show("alone", done, len(tests)))
+        try:
+            tests += [test for test in run.collect(source) if not test.reports]
+            self.audit.tests = len(tests)
+            if self._wishes.alone is None:
+                run.execute(tests, self._left)
+                self._alone, self._seconds = run.verdicts, run.seconds
+                self.audit.interrupted = run.interrupted
+            else:
+                self._alone, self._seconds = read_alone(self._wishes.alone, tests)
+        finally:
+            run.close()
+        missing = [test.id for test in tests if test.number not in self._alone]
+        self.audit.not_looked_at += missing
+        self.audit.cut_off = bool(missing) and self._wishes.alone is None
+        return tests
+
+    # ---- the suite as a whole
+
+    def _examine(self, tests: Sequence[PlannedTest], scratch: Scratch, files: ProjectFiles, touched: bool) -> None:
+        plan = self._plan(tests)
+        laboratory = Laboratory(self._options, scratch.path[-8:], scratch.path, plan, self._wishes.jobs)
+        try:
+            self._limit(laboratory, tests)
+            self._go_through_orders(laboratory, files, touched)
+        except Stopped:
+            self.audit.cut_off = True
+        except KeyboardInterrupt:
+            self.audit.interrupted = True
+        finally:
+            self.audit.run["processes"] = laboratory.forks + len(self._alone)
+            laboratory.close()
+
+    def _plan(self, tests: Sequence[PlannedTest]) -> list[dict[str, Any]]:
+        """Number the steps: the imports first, then the tests; returns what a checkpoint has to know of them."""
+        imports: dict[str, int] = {}
+        plan: list[dict[str, Any]] = []
+        for test in tests:
+            if repr(test.home) not in imports:
+                imports[repr(test.home)] = len(self._steps)
+                self._steps.append(Step(len(self._steps), "import", str(test.home.get("module", test.module))))
+                plan.append({"home": test.home})
+        numbers = {}
+        for test in tests:
+            number = len(self._steps)
+            numbers[test.number] = number
+            self._tests[number] = test
+            self._steps.append(Step(number, "test", test.unique_id, imports[repr(test.home)], test.module))
+            plan.append({"home": test.home, "address": test.address})
+        self._alone = {numbers[number]: verdict for number, verdict in self._alone.items() if number in numbers}
+        self._seconds = {numbers[number]: seconds for number, seconds in self._seconds.items() if number in numbers}
+        return plan
+
+    def _limit(self, laboratory: Laboratory, tests: Sequence[PlannedTest]) -> None:
+        limits = limits_of(self._options, tests)
+        for number, test in self._tests.items():
+            usual = 10 * self._seconds.get(number, 0.0) + _LEAST_LIMIT
+            own = limits[test.number]
+            laboratory.limits[number] = usual if own is None else min(own, usual)
+
+    def _go_through_orders(self, laboratory: Laboratory, files: ProjectFiles, touched: bool) -> None:
+        known: set[int] = set()
+        for turn, (name, order) in enumerate(self._orders()):
+            memory = self._wishes.memory or (available_memory() or 2**30) // 4
+            recording = Recording(laboratory, self._steps, order, f"c{turn}", memory)
+            self._record(laboratory, recording, name)
+            if not turn:
+                run = self.audit.run
+                run["checkpoints"], run["checkpoint_memory"] = recording.most_checkpoints, recording.memory_used
+                self._tell_reworded(recording.verdicts)
+            self._look_at_differences(laboratory, recording, files, touched, name, known)
+            recording.close()
+
+    def _record(self, laboratory: Laboratory, recording: Recording, name: str) -> None:
+        stage = "together" if name == "plain" else name
+
+        def record() -> None:
+            recording.make(lambda done: self._show(stage, done, len(self._tests)))
+
+        self._within_budget(laboratory, [record])
+
+    def _tell_reworded(self, together: Mapping[int, Verdict]) -> None:
+        tests = {number: verdict for number, verdict in together.items() if number in self._tests}
+        self.audit.messages_differ = [self._steps[number].id for number in find_reworded(self._alone, tests)]
+
+    def _orders(self) -> Iterable[tuple[str, list[int]]]:
+        """The orders of the suite, the plain one first: imports come first in each, and modules stay together."""
+        imports = [step.number for step in self._steps if step.kind == "import"]
+        tests = list(self._tests)
+        yield "plain", [*imports, *tests]
+        if self._wishes.orders > 0 and len(tests) > 1:
+            yield "reversed", [*imports, *reversed(tests)]
+        for turn in range(1, self._wishes.orders):
+            seed = self._wishes.seed + turn
+            yield f"shuffled with seed {seed}", [*imports, *self._shuffled(tests, Random(seed))]  # noqa: S311 - an order, no secret
+
+    def _shuffled(self, tests: Sequence[int], random: Random) -> list[int]:
+        modules: dict[str, dict[str, list[int]]] = {}
+        for number in tests:
+            test = self._tests[number]
+            modules.setdefault(test.module, {}).setdefault(test.class_id, []).append(number)
+        order: list[int] = []
+        for module in random.sample(sorted(modules), len(modules)):
+            classes = modules[module]
+            for name in random.sample(sorted(classes), len(classes)):
+                order += random.sample(classes[name], len(classes[name]))
+        return order
+
+    # ---- differences
+
+    def _look_at_differences(
+        self,
+        laboratory: Laboratory,
+        recording: Recording,
+        files: ProjectFiles,
+        touched: bool,
+        order: str,
+        known: set[int],
+    ) -> None:
+        """Investigate the tests that differ in this *order*; those that are *known* were looked at before."""
+        alone = {number: verdict for number, verdict in self._alone.items() if number not in known}
+        suspects = find_suspects(alone, recording.verdicts)
+        wrote = files.is_changed() or touched
+        if (wrote or os.listdir(laboratory.temporary)) and order == "plain":
+            # the cause may be a file, which was there when the test ran alone, too
+            suspects = sorted({*suspects, *(number for number, verdict in alone.items() if verdict.failed)})
+        if self._wishes.victim is not None:
+            suspects = [number for number in suspects if self._tests[number].unique_id == self._wishes.victim]
+        known.update(suspects)
+        if not suspects:
+            return
+        investigation = Investigation(laboratory, recording, self._wishes, self._alone, order)
+        self._within_budget(laboratory, [lambda: investigation.look_outside(suspects)])
+        if wrote:
+            files.restore()
+            investigation.keeps_clean = files.restore
+        looked: set[int] = set()
+        self._show("searching", 0, len(suspects))
+
+        def look_at(number: int) -> None:
+            finding = investigation.look_at(number)
+            looked.add(number)
+            self._show("searching", len(looked), len(suspects))
+            if finding is not None:
+                finding.command = self._command_of(finding) or ""
+                self.audit.findings.append(finding)
+
+        try:
+            self._within_budget(laboratory, [partial(look_at, number) for number in suspects], serially=wrote)
+        finally:
+            self.audit.not_looked_at += [self._steps[number].id for number in suspects if number not in looked]
+
+    def _command_of(self, finding: Finding) -> str | None:
+        if not finding.steps or any(step.kind != "test" for step in finding.steps):
+            return None
+        return self._command([self._tests[step.number] for step in (*finding.steps, finding.test)])
+
+    def _within_budget(
+        self, laboratory: Laboratory, jobs: Sequence[Callable[[], None]], *, serially: bool = False
+    ) -> None:
+        """Do all *jobs* in threads; raises `Stopped` when the budget runs out, and `KeyboardInterrupt`."""
+        with ThreadPoolExecutor(1 if serially else max(1, self._wishes.jobs)) as pool:
+            futures: list[Future[None]] = [pool.submit(job) for job in jobs]
+            try:
+                _, late = wait(futures, timeout=self._left)
+            except KeyboardInterrupt:
+                laboratory.stop()
+                raise
+            if late:
+                laboratory.stop()
+                for future in late:
+                    future.cancel()
+        for future in futures:
+            if not future.cancelled():
+                future.result()
+        if late:
+            raise Stopped
+
+
+@contextmanager
+def _temporary_files_in(directory: str) -> Iterator[None]:
+    """A context in which new processes have their temporary files in *directory*."""
+    tempfile.gettempdir()  # what this process makes stays where it was: it knows that by now
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = directory
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before

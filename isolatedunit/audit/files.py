@@ -1,0 +1,130 @@
+"""Keeps the files below the project as they are while its tests run again and again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+_LARGEST = 1024 * 1024
+"""Bytes of a file that is kept, to be written back if it is changed."""
+
+_MOST_FILES = 20_000
+_MOST_BYTES = 64 * 1024 * 1024
+_PASSED_OVER = frozenset(
+    (".git", ".isolatedunit", ".hg", ".svn", "__pycache__", "node_modules", ".tox", ".nox", ".venv", "venv")
+)
+
+_Stamp = tuple[int, int, int]
+
+
+class ProjectFiles:
+    """The files below *root* as they are now; `restore` makes them so again.
+
+    What tests have made is moved to *aside*, what they changed or removed is written back. Files that git tracks are
+    only written back if *in_place*. *changed* has every path that was found changed so far.
+    """
+
+    def __init__(self, root: str, aside: str, *, in_place: bool = False) -> None:
+        self.changed: dict[str, str] = {}
+        self._root = root
+        self._aside = aside
+        self._moved = 0
+        self._before = dict(self._files())
+        self._tracked = frozenset() if in_place else _tracked_in(root)
+        self._contents: dict[str, bytes] = {}
+        self._folders = {folder for folder, _, _ in self._walk()}
+        total = 0
+        for path, (_, size, _) in self._before.items():
+            total += size
+            if size <= _LARGEST and total <= _MOST_BYTES:
+                self._keep(path)
+
+    def _keep(self, path: str) -> None:
+        try:
+            with open(path, "rb") as file:
+                self._contents[path] = file.read()
+        except OSError:  # whoever cannot read it does not write it back, either
+            return
+
+    def is_changed(self) -> bool:
+        """Whether a file is not as it was."""
+        return dict(self._files()) != self._before
+
+    def restore(self) -> bool:
+        """Undo every change; returns whether there was one."""
+        now = dict(self._files())
+        if now == self._before:
+            return False
+        for path in now.keys() - self._before.keys():
+            self.changed[path] = "new"
+            self._move_aside(path)
+        for path, stamp in self._before.items():
+            if now.get(path) != stamp:
+                self.changed[path] = "changed" if path in now else "removed"
+                self._write_back(path, stamp)
+        for folder in sorted({folder for folder, _, _ in self._walk()} - self._folders, reverse=True):
+            try:
+                os.rmdir(folder)
+            except OSError:  # there is something in it that is not ours to remove
+                continue
+        self._before.update((path, stamp) for path, stamp in self._files() if path in self._before)
+        return True
+
+    def _move_aside(self, path: str) -> None:
+        self._moved += 1
+        try:
+            shutil.move(path, os.path.join(self._aside, f"{self._moved}-{os.path.basename(path)}"))
+        except OSError:
+            return
+
+    def _write_back(self, path: str, stamp: _Stamp) -> None:
+        if path in self._tracked or path not in self._contents:
+            return
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(self._contents[path])
+            os.utime(path, ns=(stamp[0], stamp[0]))
+        except OSError:
+            return
+
+    def _files(self) -> Iterator[tuple[str, _Stamp]]:
+        """The files with the time of their last change, their sizes and their modes."""
+        count = 0
+        for folder, _, names in self._walk():
+            for name in names:
+                path = os.path.join(folder, name)
+                try:
+                    found = os.lstat(path)
+                except OSError:
+                    continue
+                count += 1
+                if count > _MOST_FILES:
+                    return
+                yield path, (found.st_mtime_ns, found.st_size, found.st_mode)
+
+    def _walk(self) -> Iterator[tuple[str, list[str], list[str]]]:
+        for folder, below, names in os.walk(self._root):
+            below[:] = sorted(name for name in below if name not in _PASSED_OVER)
+            yield folder, below, sorted(name for name in names if not name.startswith(".isolatedunit"))
+
+
+def _tracked_in(root: str) -> frozenset[str]:
+    """The files below *root* that git tracks."""
+    git = shutil.which("git")
+    if git is None:
+        return frozenset()
+    try:
+        listed = subprocess.run(  # noqa: S603 - git, as it was found
+            [git, "-C", root, "ls-files", "-z"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return frozenset()
+    return frozenset(os.path.join(root, os.fsdecode(name)) for name in listed.stdout.split(b"\0") if name)

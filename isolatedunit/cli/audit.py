@@ -1,0 +1,151 @@
+"""``isolatedunit audit``: which tests depend on which, through what, and from which line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from isolatedunit.audit.alone import options_of_audit
+from isolatedunit.audit.auditor import Auditor
+from isolatedunit.audit.deduction.model import Audit
+from isolatedunit.audit.json_document import describe
+from isolatedunit.audit.text import lines_of
+from isolatedunit.audit.wishes import Wishes
+from isolatedunit.cli.exit_codes import FAILURE, INTERRUPTED, NO_TESTS, SUCCESS
+from isolatedunit.cli.parser import Parser, Wanted, make_parser, parse_all
+from isolatedunit.cli.rerun import RerunCommands
+from isolatedunit.engine.run import count_jobs
+from isolatedunit.errors import OptionError
+from isolatedunit.reporters.escaping import printable
+from isolatedunit.reporters.files.json_report import read_report, write_whole
+from isolatedunit.reporters.redaction import Secrets
+from isolatedunit.reporters.terminal.streams import FilteredStream, is_terminal, keep_encodable
+from isolatedunit.system import processes
+
+_OWN: dict[str, Any] = {
+    "budget": "300",
+    "confirm": "3",
+    "orders": "4",
+    "victim": None,
+    "alone": None,
+    "checkpoint_memory": None,
+    "cleaners": False,
+    "all_polluters": False,
+    "in_place": False,
+    "strict": False,
+}
+"""The arguments of this command, with their defaults."""
+
+
+def audit_command(arguments: Sequence[str]) -> int:
+    """Audit the tests that *arguments* choose; returns the exit code: 1 if a test depends on others.
+
+    Raises `OptionError` and `CollectionError`.
+    """
+    processes.own_this_process(True)
+    own = dict(_OWN)
+    wanted = parse_all(arguments, _make_parser(), own=own)
+    options = options_of_audit(wanted.options)
+    if sys.platform != "linux":
+        raise OptionError("audit: this needs Linux, whose processes can be forked and looked after.")
+    commands = RerunCommands(options, wanted.names, wanted.given)
+    wishes = _read_wishes(own, wanted, count_jobs(options))
+    progress = _Progress(wanted.options.progress and is_terminal(sys.stderr))
+    auditor = Auditor(options, wishes, progress.show, commands.together)
+    try:
+        audit = auditor.conduct(wanted.source)
+    finally:
+        progress.end()
+    return _tell(audit, wanted, strict=own["strict"])
+
+
+def _tell(audit: Audit, wanted: Wanted, *, strict: bool) -> int:
+    secrets = Secrets()
+    if wanted.options.json is not None:
+        document = secrets.hide(describe(audit))
+        write_whole(wanted.options.json, json.dumps(document, indent=1) + "\n")
+    if wanted.options.json != "-":
+        out = FilteredStream(sys.stdout, keep_encodable(sys.stdout))
+        for line in lines_of(audit):
+            print(printable(secrets.hide(line)), file=out)
+    if audit.interrupted:
+        return INTERRUPTED
+    if not audit.tests:
+        return NO_TESTS
+    depends = any(finding.kind != "flaky" for finding in audit.findings)
+    return FAILURE if depends or (strict and audit.cut_off) else SUCCESS
+
+
+def _make_parser() -> Parser:
+    parser = make_parser(
+        runs=False,
+        prog="isolatedunit audit",
+        usage="%(prog)s [OPTION ...] [TEST ... | discover [START [PATTERN [TOP]]]]",
+        description="Find the tests that depend on others: what makes each of them differ, and how to see it again.\n"
+        "The suite runs twice, once with a process for each test and once in one process.",
+        epilog="Exit codes: 0 no test depends on others, 1 some do, 2 a wrong option, 5 no tests, 130 interrupted.",
+    )
+    group: Any = parser.add_argument_group("audit")
+    group.add_argument("--budget", metavar="SECONDS", help="end after this time with what is known (default: 300)")
+    group.add_argument("--confirm", metavar="N", help="run each side of a difference N times (default: 3)")
+    group.add_argument("--orders", metavar="N", help="orders to try besides the plain one: reversed, then shuffled")
+    group.add_argument("--victim", metavar="TEST", help="look only at the test with this id")
+    group.add_argument("--alone", metavar="REPORT", help="take the isolated run from this JSON report of --json")
+    group.add_argument("--checkpoint-memory", metavar="MIB", help="memory of checkpoints (default: a quarter of free)")
+    group.add_argument("--cleaners", action="store_true", help="also find the tests that repair what a polluter does")
+    group.add_argument("--all-polluters", action="store_true", help="also find all tests that have the same effect")
+    group.add_argument("--in-place", action="store_true", help="also put back files that git tracks")
+    group.add_argument("--strict", action="store_true", help="exit with 1 if the budget ran out")
+    return parser
+
+
+def _read_wishes(own: dict[str, Any], wanted: Wanted, jobs: int) -> Wishes:
+    memory = own["checkpoint_memory"]
+    return Wishes(
+        budget=_read_number("--budget", own["budget"], float, 0.0, "a number of seconds, such as 300"),
+        confirm=_read_number("--confirm", own["confirm"], int, 1, "a whole number from 1 on"),
+        orders=_read_number("--orders", own["orders"], int, 0, "a whole number from 0 on"),
+        seed=wanted.options.seed or 0,
+        jobs=jobs,
+        victim=own["victim"],
+        alone=None if own["alone"] is None else read_report(own["alone"], "audit"),
+        memory=memory and 2**20 * _read_number("--checkpoint-memory", memory, int, 1, "a count of MiB"),
+        cleaners=own["cleaners"],
+        all_polluters=own["all_polluters"],
+        in_place=own["in_place"],
+    )
+
+
+def _read_number(flag: str, text: str, kind: Callable[[str], Any], least: float, what: str) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not least <= value < float("inf"):
+        raise OptionError(f"{flag}: invalid value {text!r}; expected {what}.")
+    return value
+
+
+class _Progress:
+    """Shows on a terminal how far each stage is."""
+
+    def __init__(self, wanted: bool) -> None:
+        self._wanted = wanted
+        self._shown = ""
+
+    def show(self, stage: str, done: int, of: int) -> None:
+        """Show that *done* of what there is to do in a stage is done."""
+        text = f"{stage:<20}  {done}/{of}"
+        if self._wanted and text != self._shown:
+            sys.stderr.write(f"\r{text:<{len(self._shown)}}")
+            sys.stderr.flush()
+            self._shown = text
+
+    def end(self) -> None:
+        """Remove what is shown."""
+        if self._shown:
+            sys.stderr.write(f"\r{'':<{len(self._shown)}}\r")
+            sys.stderr.flush()
+            self._shown = ""

@@ -1,0 +1,201 @@
+"""Without these tests an audit could accuse the wrong test, miss one, change files, or leave processes running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import unittest
+from functools import partial
+from typing import Any
+
+import psutil
+
+from tests.support.audited_suite import DEPENDENCES, write
+from tests.support.command_line import environment
+from tests.support.projects import ProjectTestCase
+from tests.support.waiting import wait_until
+
+TRAPS = """
+    import os
+    import random
+    import threading
+    import time
+    import unittest
+
+    process = os.getpid()
+    state = {}
+
+
+    def work():
+        while True:
+            time.sleep(60)
+
+
+    class APolluter(unittest.TestCase):
+        def test_crashes_the_next(self):
+            state["crash"] = True
+
+        def test_file(self):
+            with open("left.txt", "w") as file:
+                file.write("left")
+
+        def test_hangs_the_next(self):
+            state["hang"] = True
+
+        def test_random(self):
+            random.seed(7)
+
+
+    class AAPolluter(unittest.TestCase):
+        def test_thread(self):
+            threading.Thread(target=work, name="left", daemon=True).start()
+
+
+    class ABVictim(unittest.TestCase):
+        def test_thread(self):
+            self.assertNotIn("left", [thread.name for thread in threading.enumerate()])
+
+
+    class BVictim(unittest.TestCase):
+        process_timeout = 2.0
+
+        def test_crash(self):
+            if "crash" in state:
+                os.abort()
+
+        def test_file(self):
+            self.assertFalse(os.path.exists("left.txt"))
+
+        def test_hang(self):
+            while "hang" in state:
+                time.sleep(0.01)
+
+        def test_process(self):
+            self.assertEqual(os.getpid(), process)
+
+        def test_random(self):
+            self.assertNotEqual(random.random(), random.Random(7).random())
+
+
+    class CAfter(unittest.TestCase):
+        def test_after_a_crash(self):
+            self.assertNotIn("crash", state)
+    """
+
+
+class AuditTest(ProjectTestCase):
+    def audit(self, *arguments: str, exit_code: int = 1) -> tuple[dict[str, Any], str]:
+        path = os.path.join(self.directory, "audit.json")
+        ended = self.run_here("audit", "--budget", "3600", *arguments, "--json", path, report=False)
+        self.assertEqual(ended.exit_code, exit_code, ended.output)
+        with open(path, encoding="utf-8") as file:
+            return json.load(file), ended.output
+
+    def test_the_measured_suite(self) -> None:
+        expected = write(self.directory)
+        report, output = self.audit("--orders", "0")
+        found = {test["id"]: (test["class"], sorted(step["id"] for step in test["set"])) for test in report["tests"]}
+        self.assertEqual(found, expected)
+        self.assertEqual(len(found), len(DEPENDENCES))
+        self.assertIn("12 of 500 tests depend on others", output)
+        self.assertEqual(report["run"]["tests"], 500)
+        for test in report["tests"]:
+            if len(test["set"]) == 1:  # beside both sides and what is found, each of which is repeated
+                self.assertLessEqual(test["trials"] - 13, 15, test)
+        self.assertFalse(os.path.exists("/tmp/state.txt"))
+
+    def test_traps(self) -> None:
+        self.write("test_traps.py", TRAPS)
+        self.write("other.txt", "as before")
+        report, output = self.audit("--orders", "0", "--confirm", "2")
+        found = {
+            test["id"].removeprefix("test_traps."): (
+                test["class"],
+                [step["id"].rpartition(".")[2] for step in test["set"]],
+            )
+            for test in report["tests"]
+        }
+        self.assertEqual(
+            found,
+            {
+                "BVictim.test_crash": ("victim", ["test_crashes_the_next"]),
+                "BVictim.test_file": ("external", ["test_file"]),
+                "BVictim.test_hang": ("victim", ["test_hangs_the_next"]),
+                "BVictim.test_random": ("victim", ["test_random"]),
+                "ABVictim.test_thread": ("victim", ["test_thread"]),
+                "CAfter.test_after_a_crash": ("victim", ["test_crashes_the_next"]),
+            },
+            output,
+        )
+        together = {test["id"].rpartition(".")[2]: test["together"] for test in report["tests"]}
+        self.assertEqual(together["test_crash"]["cause"], "crash")
+        self.assertEqual(together["test_hang"]["cause"], "timeout")
+        self.assertIn("left.txt", output)
+        self.assertEqual(
+            sorted(os.listdir(self.directory)),
+            sorted({"test_traps.py", "other.txt", "audit.json", *self.caches()}),
+        )
+
+    def caches(self) -> list[str]:
+        return [name for name in os.listdir(self.directory) if name in ("__pycache__", ".isolatedunit")]
+
+    def test_nothing_to_tell(self) -> None:
+        self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
+        report, output = self.audit(exit_code=0)
+        self.assertEqual(report["tests"], [])
+        self.assertIn("0 of 1 tests depend on others", output)
+        ended = self.run_here("audit", "--budget", "soon", report=False)
+        self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
+        self.assertIn("--budget: invalid value 'soon'", ended.output)
+
+    def test_what_is_known_is_told_when_it_is_interrupted_and_nothing_stays(self) -> None:
+        self.write(
+            "test_slow.py",
+            """
+            import os
+            import subprocess
+            import time
+            import unittest
+
+            class T(unittest.TestCase):
+                def test_a(self):
+                    os.environ["SLOW"] = "1"
+
+                def test_b(self):
+                    if "SLOW" in os.environ:
+                        sleeper = subprocess.Popen(["sleep", "997"], start_new_session=True)
+                        with open(os.environ["BEGAN"], "w") as file:
+                            file.write(str(sleeper.pid))
+                        time.sleep(997)
+            """,
+        )
+        for number, expected in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+            with self.subTest(number):
+                began = os.path.join(self.directory, "..", f"{os.path.basename(self.directory)}-{number}")
+                self.addCleanup(os.unlink, began)
+                process = self.start_here("audit", env=environment(BEGAN=began))
+                sleeper = wait_until(partial(read_number, began), "the test that does not end")
+                process.send_signal(number)
+                output, _ = process.communicate()
+                self.assertEqual(process.returncode, expected, output)
+                wait_until(partial(has_ended, sleeper), "the end of what the test started")
+                if number == signal.SIGINT:
+                    self.assertIn(b"interrupted: this is what was known by then", output)
+
+
+def read_number(path: str) -> int:
+    """The number in a file; 0 while there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return int(file.read() or 0)
+    except FileNotFoundError:
+        return 0
+
+
+def has_ended(process_id: int) -> bool:
+    return not psutil.pid_exists(process_id)
+
+
+if __name__ == "__main__":
+    unittest.main()
