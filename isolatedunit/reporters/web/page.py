@@ -47,6 +47,7 @@ def describe_span(span: Span, origin: Origin) -> dict[str, Any]:
     worst = next((outcome for outcome in ("error", "failed", "unexpectedSuccess") if outcome in outcomes), None)
     return {
         "slot": span.slot,
+        "machine": on_one_line(span.machine),
         "begin": begin,
         "end": begin if span.end is None else span.end - origin.time,
         "tests": [on_one_line(test) for test in span.tests],

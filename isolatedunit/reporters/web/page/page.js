@@ -225,6 +225,9 @@ function drawLanes() {
       pen.strokeRect(left, top + 1, right - left, lanes.height - 2);
     }
   });
+  pen.fillStyle = style.getPropertyValue("--ink");
+  pen.textAlign = "left";
+  for (const slice of slices) if (slice.machine) pen.fillText(slice.machine, 4, lanes.top + slice.slot * lanes.height - 4);
   drawMemory(pen, x, height, style, slices);
 }
 
@@ -254,7 +257,7 @@ function hint(place) {
   lanes.chosen = place;
   const slice = slicesOf()[place];
   byId("hint").textContent = !slice ? "" : [
-    slice.tests.length > 1 ? `${slice.tests[0]} and ${slice.tests.length - 1} more` : slice.tests[0], slice.outcome, slice.cause,
+    slice.tests.length > 1 ? `${slice.tests[0]} and ${slice.tests.length - 1} more` : slice.tests[0], slice.outcome, slice.cause, slice.machine,
     `${seconds(slice.end - slice.begin)} s, starting at ${seconds(slice.begin)} s`,
     Object.entries(slice.phases).map(([name, duration]) => `${name} ${seconds(duration)}`).join(", "),
     slice.memory ? `${mebibytes(slice.memory)} MiB` : "",
@@ -344,7 +347,7 @@ const runningRows = new Map();
 
 function showRunning(running) {
   lanes.running = running.filter((one) => one.slot).map((one) => (
-    { slot: one.slot, begin: one.begin, end: one.begin + one.age, tests: [one.test], outcome: "running", cause: null, phases: {}, memory: one.memory }));
+    { slot: one.slot, begin: one.begin, end: one.begin + one.age, machine: one.machine, tests: [one.test], outcome: "running", cause: null, phases: {}, memory: one.memory }));
   const attempts = new Set(running.map((one) => one.attempt));
   for (const [attempt, row] of runningRows) {
     if (attempts.has(attempt)) continue;
