@@ -9,6 +9,7 @@ import sys
 import unittest
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 from unittest.runner import _WritelnDecorator
 
@@ -374,12 +375,24 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             bridge.connect(result, originals, lambda: run.control.stop(stop_reason))
             run.report_passing_subtests(bridge.wants_passing_subtests)
             run.report_starts(bridge.wants_starts)
+            execute = self._executor_of(run, bridge.wants_passing_subtests)
             for reminder in chosen.reminders:
                 run.warn(reminder)
             with showing_child_errors(result):
-                run.execute(chosen.tests, chosen.expectations, chosen.shard, complaints, is_last=True)
+                execute(chosen.tests, chosen.expectations, chosen.shard, complaints)
 
         return dispatch
+
+    def _executor_of(self, run: Run, passing_subtests: bool) -> Callable[..., None]:
+        """What runs the tests that were chosen: the run itself, or a cluster."""
+        if self.options.executor == "local":
+            return partial(run.execute, is_last=True)
+        from isolatedunit.executors.registry import open_cluster
+        from isolatedunit.executors.remote import RemoteExecution
+
+        remote = RemoteExecution(run, lambda wake: open_cluster(self.options, run.id, wake), warnings=self.warnings)
+        remote.passing_subtests = passing_subtests
+        return remote.execute
 
     def _complain(self, tests: Sequence[PlannedTest]) -> list[TestReport]:
         """Reports on what is wrong with the quarantine; of all shards, the first has them."""

@@ -16,7 +16,7 @@ from isolatedunit.audit.wishes import Wishes
 from isolatedunit.cli.exit_codes import FAILURE, INTERRUPTED, NO_TESTS, SUCCESS
 from isolatedunit.cli.parser import Parser, Wanted, make_parser, parse_all
 from isolatedunit.cli.rerun import RerunCommands
-from isolatedunit.engine.run import count_jobs
+from isolatedunit.config.consequences import count_jobs
 from isolatedunit.errors import OptionError
 from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.files.json_report import read_report, write_whole

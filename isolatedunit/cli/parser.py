@@ -18,7 +18,7 @@ OF_THE_COMMAND = Options(max_concurrent_processes="auto", history=HISTORY, watch
 """The defaults of the command, some of which differ from those of a runner in a program."""
 
 SUBCOMMANDS = {
-    "audit": ("[TEST...]", "find tests that depend on others, and the cause"),
+    "audit": ("[TEST...]", "find tests that depend on others, and why"),
     "completion": ("SHELL", "have bash, zsh or fish complete this command"),
     "config": ("TEST...", "show the options of tests and their sources"),
     "history": ("[TEST...]", "show slow, flaky and failing tests"),

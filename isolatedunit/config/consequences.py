@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from isolatedunit.config.converters import hash_seed
-from isolatedunit.config.options import Options
+from isolatedunit.config.options import TABLE, Options
 from isolatedunit.errors import OptionError
 from isolatedunit.model.start_methods import method_that_forks_here
 
@@ -36,6 +36,7 @@ def with_consequences(options: Options) -> Options:
         raise OptionError(
             f"--sandbox-network {options.sandbox_network}: this needs a sandbox; add --sandbox namespaces."
         )
+    _check_executor(options)
     options = with_debugging(with_hash_seed(options))
     if options.trace_imports:  # what a template has imported, no test's process imports
         options = replace(options, fork_after="start")
@@ -49,6 +50,29 @@ def count_jobs(options: Options) -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
+
+
+_ON_THIS_MACHINE_ONLY = (
+    *("debug", "pdb", "coverage", "profile", "trace_imports", "keep_scratch"),
+    *("setup", "teardown", "slot_setup", "slot_teardown"),
+)
+
+
+def _check_executor(options: Options) -> None:
+    """Raise `OptionError` for options that cannot be had with the executor."""
+    if options.executor == "local":
+        if options.scheduler is not None:
+            raise OptionError(f"--scheduler {options.scheduler}: this needs --executor dask.")
+        return
+    if options.scheduler is None:
+        raise OptionError(
+            f"--executor {options.executor}: this needs the address of the cluster; add --scheduler "
+            "tcp://127.0.0.1:8786, for example."
+        )
+    for name in _ON_THIS_MACHINE_ONLY:
+        if getattr(options, name):
+            flag = TABLE[name].metadata["flags"][0]
+            raise OptionError(f"{flag}: this works on one machine only; remove --executor {options.executor}.")
 
 
 NOT_IN_A_FORK = frozenset(("start_method", "fork_after"))

@@ -214,7 +214,7 @@ def count_or_none(value: Any) -> int | None:
     return count(value)
 
 
-_NEVER_RETRIED = ("cancelled", "flaky", "quarantine")
+_NEVER_RETRIED = ("cancelled", "flaky", "quarantine", "worker-lost")
 
 RETRIED = ("failed", "error", "unexpectedSuccess", *(cause for cause in CAUSES if cause not in _NEVER_RETRIED))
 """What `retry_on` may name: the outcomes that make a run fail, and the causes."""

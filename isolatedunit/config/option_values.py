@@ -81,6 +81,8 @@ class RunnerOptionValues(TestOptionValues, total=False):
     repeat: int
     until_failure: bool
     shard: str | tuple[int, int] | None
+    executor: Literal["local", "dask"]
+    scheduler: str | None
     setup: str | None
     teardown: str | None
     slot_setup: str | None

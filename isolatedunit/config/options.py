@@ -32,6 +32,7 @@ from isolatedunit.config.converters import (
     texts,
     whole,
 )
+from isolatedunit.config.executor_options import ExecutorOptions
 from isolatedunit.config.fixture_options import FixtureOptions
 from isolatedunit.config.leak_policy import read_policy
 from isolatedunit.config.output_options import OutputOptions, option
@@ -71,7 +72,7 @@ def _read_quarantine(value: Any) -> tuple[Any, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OutputOptions, FixtureOptions, SelectionOptions, UnittestOptions):
+class Options(OutputOptions, FixtureOptions, ExecutorOptions, SelectionOptions, UnittestOptions):
     """The options of a run, or of one test in it. Times are seconds, sizes bytes."""
 
     # ---- isolation

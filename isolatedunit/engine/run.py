@@ -46,6 +46,7 @@ class Run:
     *open_backend* opens the backend of a start method. *warnings* is the category of `warnings.simplefilter` that tests
     run under, or None. *answer* is called with each request of a test and with what takes the reply. From what was
     *prestarted* come the run's id, its directory and its first interpreter; else the id is *run_id* if that is given.
+    *first_slot* is the lowest number of a slot.
 
     *control* is what signal handlers and other threads use. After `close`, *measured* has a line on each measurement,
     and on the files that are kept, and *loaded* the files that each test module needs, if the options ask for that.
@@ -62,12 +63,14 @@ class Run:
         listens_at_once: bool = False,
         prestarted: Prestarted | None = None,
         run_id: str | None = None,
+        first_slot: int = 1,
     ) -> None:
         _refuse_recursion()
         options = with_hash_seed(options)
         self.id = (run_id or os.urandom(4).hex()) if prestarted is None else prestarted.run
         self.options = options
         self.jobs = count_jobs(options)
+        self._first_slot = first_slot
         self.shared_imports = SharedImportsPlan()
         self.measured: list[str] = []
         self.loaded: dict[str, set[str]] = {}
@@ -77,7 +80,7 @@ class Run:
         )
         need_measuring(options)
         watchdog = None if options.watchdog_timeout is None else Watchdog(options.watchdog_timeout)
-        self._loop = Loop(
+        self.loop = self._loop = Loop(
             self._backends.get, listeners, answer=answer, listens_at_once=listens_at_once, watchdog=watchdog
         )
         self.control = Control(self._loop, self._backends.pids_with_successor)
@@ -157,9 +160,9 @@ class Run:
         known = [test for test in tests if test.reports]
         unknown = [test for test in tests if not test.reports]
         self._fixtures.set_up_slots(min(self.jobs, len(unknown)))
-        scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs, self._policy)
+        scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs, self._policy, self._first_slot)
         execution = Execution(scheduler, self.options, self._loop, self.control, self._open_dispatcher)
-        self._loop.publisher.publish([self._describe_start(len(tests), shard)])
+        self._loop.publisher.publish([self.describe_start(len(tests), shard)])
         self._warn_of_fixtures()
         self._warn_of_sandbox()
         execution.run(known, complaints, self._fixtures.tear_down if is_last else None)
@@ -168,7 +171,7 @@ class Run:
         """What runs tests that come one by one."""
         scheduler = Scheduler(self.id, [], self.options, slots=self.jobs, policy=self._policy)
         dispatcher = self._open_dispatcher(scheduler, self._loop.publisher.publish)
-        return Service(dispatcher, self._loop, self._describe_start(0))
+        return Service(dispatcher, self._loop, self.describe_start(0))
 
     def warn(self, text: str) -> None:
         """Warn the user, once for each *text*."""
@@ -191,10 +194,13 @@ class Run:
     def _open_dispatcher(self, scheduler: Scheduler, publish_results: Callable[[Sequence[Event]], None]) -> Dispatcher:
         return Dispatcher(scheduler, self._loop, self._launcher, self._backends, publish_results)
 
-    def _describe_start(self, planned: int, shard: tuple[int, int, str] | None = None) -> RunStarted:
+    def describe_start(
+        self, planned: int, shard: tuple[int, int, str] | None = None, jobs: int | None = None
+    ) -> RunStarted:
+        """The event that begins a run of so many *planned* tests, in *jobs* slots if they are not those here."""
         options = self.options
         how = self._backends.start_method, shard, options.isolation, options.fork_after
-        return RunStarted(self._loop.now, self.id, planned, self.jobs, *how)
+        return RunStarted(self._loop.now, self.id, planned, self.jobs if jobs is None else jobs, *how)
 
     def _warn_of_fixtures(self) -> None:
         start_method = self._backends.start_method

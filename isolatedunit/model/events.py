@@ -42,12 +42,14 @@ class RunStarted(Event):
 class AttemptStarted(Event):
     """An attempt got its slot; *tests* are the ids of what it is to run.
 
-    *process_logging* says whether the life of its process is logged.
+    *process_logging* says whether the life of its process is logged. *machine* is the name of the machine that it runs
+    on, empty for that of the runner.
     """
 
     attempt: str
     tests: tuple[str, ...]
     process_logging: bool = False
+    machine: str = ""
 
 
 @record(frozen=True)

@@ -29,6 +29,7 @@ CAUSES = (
     "flaky",
     "quarantine",
     "cancelled",
+    "worker-lost",
 )
 
 OUTCOME_OF_NOTE = {

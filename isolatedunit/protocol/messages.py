@@ -1,9 +1,8 @@
 """The messages between a parent and its child: plain values, carried as JSON.
 
-Two closed sets. *Commands* go from the parent to a child and are imperative; *reports* go from a
-child to its parent and are in the past tense. Every message names the attempt it belongs to
-(``run/test#attempt``) and every report the process that sent it, since a test may fork and return
-twice.
+Two closed sets. *Commands* go from the parent to a child and are imperative; *reports* go from a child to its parent
+and are in the past tense. Every message names the attempt it belongs to (``run/test#attempt``) and every report the
+process that sent it, since a test may fork and return twice.
 
 The parent never unpickles what a child sent: a child may be corrupt. :func:`decode` therefore checks all of a
 message, as `isolatedunit.model.schema` does, and raises :class:`ProtocolError` for what is none. A child believes its
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 _DEEPEST = 200
 """How deep lists and objects may be nested: what is decoded here is also encoded, copied and shown later, and each of
 these takes more of the stack than decoding does."""
-
 
 ATTACHMENT = "isolatedunit.attachment"
 """The name of the value that is an attachment: a dictionary with its ``name``, ``data`` in base64, and ``is_text``."""
@@ -435,11 +433,10 @@ class FixtureProcessReady(Report):
 class ChildReaped(Report):
     """A template's child ended.
 
-    *status* is that of ``os.waitstatus_to_exitcode``, or None if somebody else has waited for the child;
-    *cpu_time* is in seconds and *peak_rss* in bytes, from the kernel's own accounting.
-    *leftovers* are the processes that outlived the child until the template ended them. *captured*
-    are the sizes in bytes of the files that its output went to, negative for one that was removed. *at* is when
-    all this was done, in seconds of the system's monotonic clock.
+    *status* is that of ``os.waitstatus_to_exitcode``, or None if somebody else has waited for the child; *cpu_time* is
+    in seconds and *peak_rss* in bytes, from the kernel's own accounting. *leftovers* are the processes that outlived
+    the child until the template ended them. *captured* are the sizes in bytes of the files that its output went to,
+    negative for one that was removed. *at* is when all this was done, in seconds of the system's monotonic clock.
     """
 
     status: int | None = None

@@ -46,8 +46,9 @@ class Span:
 
     *begin* and *end* are times of the events, *spawn_time* and *phases* seconds, *rss* and *peak_rss* bytes. *test*
     is the test that runs now, *phase* the part of it that a heartbeat reported last, *progress* what the test
-    reported about itself. *samples* are the times and the memory in bytes that were seen, if the timeline keeps spans.
-    *outcomes* has the outcome of each test that was settled, if the timeline keeps spans.
+    reported about itself. *samples* are the times and the memory in bytes that were seen, and *outcomes* has the
+    outcome of each test that was settled, if the timeline keeps spans. *machine* is where the attempt runs, empty for
+    the machine of the runner.
     """
 
     attempt: str
@@ -68,6 +69,7 @@ class Span:
     cause: str | None = None
     peak_rss: int | None = None
     samples: tuple[tuple[float, int], ...] = ()
+    machine: str = ""
 
 
 @record()
@@ -115,7 +117,8 @@ class Timeline:
         self.unsettled: dict[str, Span] = {}  # those that have ended while the outcome of a test is still to come
         self._keeps_reports = self._keeps_spans = False
         self._span_of: dict[str, Span] = {}
-        self._free_slots: list[int] = []
+        self._free_slots: dict[str, list[int]] = {}  # of each machine
+        self._slots = 0
         self._queued: dict[str, float] = {}
         self._counted_at = now
 
@@ -206,10 +209,15 @@ class Timeline:
 
     def _start_attempt(self, event: AttemptStarted) -> None:
         self._count_slots()
-        slot = heappop(self._free_slots) if self._free_slots else len(self.running) + 1
+        free = self._free_slots.get(event.machine)
+        if free:
+            slot = heappop(free)
+        else:
+            slot = self._slots = self._slots + 1
         attempt, tests = event.attempt, event.tests
         outcomes = {} if self._keeps_spans else _NONE
         span = Span(attempt, tests, slot, event.time, tests[0] if tests else "", _NONE, outcomes)
+        span.machine = event.machine
         self.running[attempt] = span
         if self._keeps_spans:
             self.spans.append(span)
@@ -225,7 +233,7 @@ class Timeline:
         span = self.running.pop(event.attempt, None)
         if span is None:
             return
-        heappush(self._free_slots, span.slot)
+        heappush(self._free_slots.setdefault(span.machine, []), span.slot)
         span.end, span.cause, span.phases = event.time, event.cause, event.phases
         span.peak_rss, span.spawn_time = event.peak_rss, event.spawn_time
         if self._keeps_spans:

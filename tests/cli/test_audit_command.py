@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 import unittest
 from functools import partial
 from typing import Any
@@ -85,9 +86,13 @@ TRAPS = """
 
 
 class AuditTest(ProjectTestCase):
+
     def audit(self, *arguments: str, exit_code: int = 1) -> tuple[dict[str, Any], str]:
         path = os.path.join(self.directory, "audit.json")
-        ended = self.run_here("audit", "--budget", "3600", *arguments, "--json", path, report=False)
+        # what one test leaves in the directory of temporary files, another one finds, and so would another audit
+        with tempfile.TemporaryDirectory() as directory:
+            own = environment(TMPDIR=directory)
+            ended = self.run_here("audit", "--budget", "3600", *arguments, "--json", path, env=own, report=False)
         self.assertEqual(ended.exit_code, exit_code, ended.output)
         with open(path, encoding="utf-8") as file:
             return json.load(file), ended.output

@@ -298,6 +298,8 @@ class CommandLineTest(ProjectTestCase):
             "sandbox": (["--sandbox", "auto"], "auto"),
             "sandbox_network": (["--sandbox-network", "private"], "private"),
             "parallel_by": (["--parallel-by", "test"], "test"),
+            "executor": (["--executor", "dask"], "dask"),
+            "scheduler": (["--scheduler", "tcp://127.0.0.1:8786"], "tcp://127.0.0.1:8786"),
             "max_concurrent_processes": (["-j", "7"], 7),
             "process_timeout": (["--process-timeout", "1"], 1.0),
             "spawn_timeout": (["--spawn-timeout", "1"], 1.0),

@@ -36,7 +36,8 @@ from isolatedunit.model.results import Note, Output, PlannedTest, SpawnInfo, Tes
 class Scheduler:
     """Hands out attempts and settles them. With *slots*, it hands out no more than there are.
 
-    *policy* decides what may be ordered ahead; by default it is the one that follows from the *options*.
+    *policy* decides what may be ordered ahead; by default it is the one that follows from the *options*. *first_slot*
+    is the lowest number of a slot.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Scheduler:
         expectations: Expectations | None = None,
         slots: int | None = None,
         policy: LatencyPolicy | None = None,
+        first_slot: int = 1,
     ) -> None:
         self.options_of = OptionsOf(options)
         self.in_haste = False
@@ -54,7 +56,7 @@ class Scheduler:
         self.lookahead = Lookahead(policy or LatencyPolicy.of(options))
         self._run = run
         self._backlog = Backlog()
-        self._slots = SlotPool(slots, dict(options.groups))
+        self._slots = SlotPool(slots, dict(options.groups), first_slot)
         self._scopes = FixtureScopes()
         quarantine = None
         if options.quarantine:

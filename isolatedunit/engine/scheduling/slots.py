@@ -46,9 +46,14 @@ ORDINARY = Needs()
 
 
 class SlotPool:
-    """The free *slots*, None if the caller counts them, and the free places in named groups of the sizes *limits*."""
+    """The free *slots*, None if the caller counts them, and the free places in named groups of the sizes *limits*.
 
-    def __init__(self, slots: int | None = None, limits: Mapping[str, int] | None = None) -> None:
+    *first_number* is that of the first process.
+    """
+
+    def __init__(
+        self, slots: int | None = None, limits: Mapping[str, int] | None = None, first_number: int = 1
+    ) -> None:
         self._slots = UNBOUNDED if slots is None else slots
         self._limits = dict(limits or {})
         self._used = 0
@@ -56,7 +61,7 @@ class SlotPool:
         self._is_taken = False
         self._members: dict[str, int] = {}
         self._freed: list[int] = []
-        self._numbers = 0
+        self._numbers = first_number - 1
 
     def full_group(self, needs: Needs) -> str | None:
         """The first of the groups that is full now; None if none is."""

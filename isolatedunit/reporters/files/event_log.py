@@ -76,27 +76,32 @@ class EventLog:
 
     def handle(self, event: Event) -> None:
         """Write *event*."""
-        self._put({"event": type(event).__name__, **_plain(event)})
+        self._put({"event": type(event).__name__, **as_plain(event)})
 
     def write(self) -> None:
         """Close the file; raises `OSError` if not all was written."""
         self._outlet.close()
 
     def _put(self, line: dict[str, Any]) -> None:
-        try:
-            text = json.dumps(line, separators=(",", ":"), allow_nan=False)
-        except ValueError:  # a test reported a number that is not finite
-            text = json.dumps(_without_nan(line), separators=(",", ":"))
-        self._outlet.write(f"{text}\n".encode("ascii"))
+        self._outlet.write(as_line(line))
 
 
-def _plain(value: Any) -> Any:
+def as_line(line: dict[str, Any]) -> bytes:
+    """The line as it is written."""
+    try:
+        text = json.dumps(line, separators=(",", ":"), allow_nan=False)
+    except ValueError:  # a test reported a number that is not finite
+        text = json.dumps(_without_nan(line), separators=(",", ":"))
+    return f"{text}\n".encode("ascii")
+
+
+def as_plain(value: Any) -> Any:
     """*value* as JSON has it; most of the time that the event log costs is spent here."""
     kind: Any = type(value)
     if kind is tuple or kind is list:
-        return [_plain(item) for item in value]
+        return [as_plain(item) for item in value]
     names = _written_of(kind)
-    return value if names is None else {name: _plain(getattr(value, name)) for name in names}
+    return value if names is None else {name: as_plain(getattr(value, name)) for name in names}
 
 
 @functools.cache

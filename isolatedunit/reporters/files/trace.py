@@ -88,8 +88,8 @@ class TraceReport:
     def _names(self) -> Iterator[dict[str, Any]]:
         """The metadata: the names of the process and of its rows, and the order of the rows."""
         yield _metadata("process_name", 0, {"name": f"isolatedunit {self._run_id}".strip()})
-        for slot in sorted({span.slot for span in self._timeline.spans}):
-            yield _metadata("thread_name", slot, {"name": f"slot {slot}"})
+        for slot, machine in sorted({(span.slot, span.machine) for span in self._timeline.spans}):
+            yield _metadata("thread_name", slot, {"name": f"slot {slot} {machine}".strip()})
             yield _metadata("thread_sort_index", slot, {"sort_index": slot})
 
     def _shapes(self, span: Span) -> Iterator[dict[str, Any]]:

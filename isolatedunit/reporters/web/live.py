@@ -198,6 +198,7 @@ class LivePage:
             "phase": span.phase,
             "process": span.process_id,
             "slot": span.slot,
+            "machine": on_one_line(span.machine),
             "begin": span.begin - self._origin.time,
         }
 

@@ -67,6 +67,7 @@ def describe_span(span: Span, origin: Origin) -> dict[str, Any]:
             phases={name: round(seconds, 6) for name, seconds in span.phases.items()},
             memory=span.peak_rss,
             samples=[[round(time - span.begin, 3), rss] for time, rss in span.samples],
+            machine=on_one_line(span.machine),
         ),
     }
 

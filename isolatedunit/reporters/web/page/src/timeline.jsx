@@ -8,11 +8,11 @@ import { draw, heightOf, laneAt } from "./timeline_drawing.js";
 
 const CLOSEST = 0.002;  // seconds that the whole width shows at most zoom
 
-const running = (one) => ({ slot: one.slot, begin: one.begin, end: one.begin + one.age, tests: [one.test], outcome: "running", cause: null, phases: {}, memory: one.memory });
+const running = (one) => ({ slot: one.slot, begin: one.begin, end: one.begin + one.age, tests: [one.test], outcome: "running", machine: one.machine, cause: null, phases: {}, memory: one.memory });
 
 function describe(slice) {
   return [
-    slice.tests.length > 1 ? `${slice.tests[0]} and ${slice.tests.length - 1} more` : slice.tests[0] || "no test", slice.outcome, slice.cause,
+    slice.tests.length > 1 ? `${slice.tests[0]} and ${slice.tests.length - 1} more` : slice.tests[0] || "no test", slice.outcome, slice.cause, slice.machine,
     `${duration(slice.end - slice.begin)} from ${duration(slice.begin) || "0 s"} on`,
     Object.entries(slice.phases).map(([name, time]) => `${name} ${duration(time)}`).join(", "), size(slice.memory),
   ].filter(Boolean).join(" · ");

@@ -36,6 +36,10 @@ export function draw(canvas, { slices, x, width, memory, chosen, marked }) {
     pen.lineWidth = 2;
     pen.strokeRect(left, AXIS + (slice.slot - 1) * lane + 1, right - left, lane - 2);
   }
+  pen.fillStyle = of("ink");
+  pen.textAlign = "left";
+  const machines = new Map(slices.map((slice) => [slice.slot, slice.machine]));
+  for (const [slot, machine] of machines) if (machine) pen.fillText(machine, 4, AXIS + slot * lane - 4);
   drawMemory(pen, { memory, x, width, height, of });
 }
 
