@@ -39,7 +39,8 @@ def program_of(reader: int, writer: int, role: str) -> str:
     # -c puts "" into sys.path, the user's folder, where a module may have the name of one of the standard library's: it
     # must not be there while the bootstrap is imported. Nothing that this imports is garbage, and
     # looking for some takes 3 ms. In a template it spares each fork the copies of 35 pages, nobody knows why.
-    looks_for_garbage = "collects = gc.isenabled()" + ("; gc.disable()" if role == "worker" else "")
+    is_template = role in (TEMPLATE, TEMPLATE_OF_CALLS)
+    looks_for_garbage = "collects = gc.isenabled()" + ("" if is_template else "; gc.disable()")
     return (
         f"import gc, sys; {looks_for_garbage}; parent = {PACKAGE_PARENT!r}; "
         "sys.path.insert(0, parent); import isolatedunit; "

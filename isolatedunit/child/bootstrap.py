@@ -49,8 +49,8 @@ def main(reader: int, writer: int, role: str, collects_garbage: bool) -> None:
     """
     commands = move_out_of_the_way(reader)
     pipe = channel.PipeEnd(commands, commands if reader == writer else move_out_of_the_way(writer))
-    if role != "worker":
-        _get_ready(for_calls=role != "template")  # while the runner itself is still importing
+    if role.startswith("template"):
+        _get_ready(for_calls=role == "template of calls")  # while the runner itself is still importing
     if collects_garbage and not gc.isenabled():
         gc.freeze()
         gc.unfreeze()  # every object counts as old now, and is not looked at soon
