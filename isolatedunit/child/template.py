@@ -218,6 +218,7 @@ class Template:
             preludes.run(command.preludes)
             import_module({"path": command.path})
             import_prefix.execute(command.prefix)
+            receipt.save_lines()
             _collect_new_garbage()
             self._unsafe = what_forbids_forking(channels)
             if command.preludes and self._unsafe is not None:
@@ -459,6 +460,7 @@ class Template:
                 self._tried.add(repr(source))
                 self._finder.load(source)
             preludes.load_sdks(command.home or {})
+            receipt.save_lines()  # what this finds out about the files so far, no fork has to find out again
         except BaseException:
             self._has_loaded_all = False  # the child meets it again and reports it as its test's error
         random_seed.look()
