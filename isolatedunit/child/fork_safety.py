@@ -9,6 +9,7 @@ import sys
 
 from isolatedunit.child import cleanup
 from isolatedunit.child.reaper import have_children
+from isolatedunit.child.receipt import save_lines
 from isolatedunit.model.variables import SLOT_VARIABLE
 from isolatedunit.system import processes
 
@@ -72,7 +73,8 @@ def what_forbids_forking(open_before: set[int]) -> str | None:
     return "a pipe open (executors and queues of multiprocessing have one, too)" if opened else None
 
 
-def collect_new_garbage() -> None:
-    """Collect what has become garbage since ``gc.freeze``; looking at older objects would copy their pages."""
-    gc.collect()
+def finish_import() -> None:
+    """Do once, after what a template has imported since ``gc.freeze``, what each of its forks would have to do."""
+    save_lines()  # what this finds out about the files so far, no fork has to find out again
+    gc.collect()  # of these objects only; looking at older ones would copy their pages
     gc.unfreeze()

@@ -34,7 +34,7 @@ from isolatedunit.child import (
     streams,
     worker,
 )
-from isolatedunit.child.fork_safety import collect_new_garbage, open_channels, what_forbids_forking
+from isolatedunit.child.fork_safety import finish_import, open_channels, what_forbids_forking
 from isolatedunit.child.prebuilt import note_import, prepare
 from isolatedunit.child.reaper import (
     LEAVE_GRACE,
@@ -220,7 +220,7 @@ class Template:
             preludes.run(command.preludes)
             import_module({"path": command.path})
             import_prefix.execute(command.prefix)
-            collect_new_garbage()
+            finish_import()
             self._unsafe = what_forbids_forking(channels)
             if command.preludes and self._unsafe is not None:
                 self._report(LoadFinished, duration=time.monotonic() - started, unsafe=self._unsafe)
@@ -473,7 +473,7 @@ class Template:
         random_seed.look()
         self._collects_garbage = gc.isenabled()
         note_import()
-        collect_new_garbage()
+        finish_import()
         unsafe = what_forbids_forking(channels)
         take_sigchld()
         if self._lane is not None:

@@ -6,7 +6,9 @@ the files are combined into the one that ``coverage report`` reads.
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from typing import Any
 
 from isolatedunit.errors import OptionError
@@ -31,12 +33,13 @@ def need_coverage() -> None:
 def begin(directory: str) -> Any:
     """Start measuring this process and all its forks, which save their data into *directory*.
 
-    isolatedunit's own files are left out, unless the configuration's ``source_pkgs`` names the package.
+    isolatedunit's own files are left out, unless the configuration's ``source_pkgs`` or ``include`` names the package.
     """
     import coverage
 
     measurement = coverage.Coverage(data_file=os.path.join(directory, "lines"), data_suffix=True)
-    if "isolatedunit" not in (measurement.get_option("run:source_pkgs") or ()):  # type: ignore[operator]
+    named: list[Any] = [measurement.get_option(f"run:{name}") or () for name in ("source_pkgs", "include")]
+    if not any("isolatedunit" in re.split(r"[\\/]", one) for one in itertools.chain(*named)):
         measurement.set_option("run:omit", [*(measurement.get_option("run:omit") or ()), OWN_FILES])  # type: ignore
     if os.name == "posix":
         measurement.set_option("run:sigterm", True)  # a terminated test has run lines, too
@@ -46,8 +49,9 @@ def begin(directory: str) -> Any:
 
 def save(measurement: Any) -> None:
     """Save the data that this process has collected so far, and leave no file open."""
-    measurement.save()
-    measurement.get_data().close()
+    data = measurement.get_data()  # once: each call goes through all files that could be measured
+    data.write()
+    data.close()
 
 
 def combine(directory: str) -> str:

@@ -9,11 +9,14 @@ from functools import partial
 from typing import Any
 
 from isolatedunit.engine.attempt import state_machine as machine
+from isolatedunit.engine.attempt.deadlines import Deadlines
 from isolatedunit.engine.attempt.evidence import Evidence
+from isolatedunit.engine.attempt.leftovers import Leftovers
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import (
     CancelRequested,
     Conclude,
+    Conclusion,
     DeadlinePassed,
     Examine,
     Examined,
@@ -24,6 +27,7 @@ from isolatedunit.engine.attempt.stimuli import (
     SpawnFailed,
     State,
     Stimulus,
+    TestRecord,
 )
 from isolatedunit.errors import InvalidTransition
 from isolatedunit.model.moments import NEVER
@@ -56,16 +60,30 @@ def every_stimulus() -> Sequence[Stimulus]:
     )
 
 
+CHANGING = (Evidence, Leftovers, TestRecord, Conclusion, Deadlines)
+"""Of what an attempt consists of, the classes whose objects change."""
+
+
+def twin_of(value: Any) -> Any:
+    """A copy that shares nothing which changes; many times faster than `copy.deepcopy`."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return kind([twin_of(one) for one in value])
+    if kind is dict:
+        return {key: twin_of(one) for key, one in value.items()}
+    if kind not in CHANGING:
+        return value
+    twin = kind.__new__(kind)
+    for name in getattr(kind, "__slots__", None) or vars(value):
+        setattr(twin, name, twin_of(getattr(value, name)))
+    return twin
+
+
 def clone(attempt: Attempt) -> Attempt:
-    """A copy that shares nothing which changes; several times faster than `copy.deepcopy`."""
+    """A copy of an attempt that goes a way of its own."""
     twin = copy.copy(attempt)
-    for name in ("story", "collected"):
-        setattr(twin, name, list(getattr(attempt, name)))
-    twin._ladder = None if attempt._ladder is None else list(attempt._ladder)
-    unchanging: dict[int, Any] = {id(one): one for one in (attempt.tests, *attempt.tests, RECEIPT)}
-    twin.evidence = copy.deepcopy(attempt.evidence, unchanging)
-    twin._deadlines = copy.copy(attempt._deadlines)
-    twin.conclusion = copy.deepcopy(attempt.conclusion, unchanging)
+    for name in ("story", "collected", "evidence", "conclusion", "_ladder", "_deadlines"):
+        setattr(twin, name, twin_of(getattr(attempt, name)))
     return twin
 
 

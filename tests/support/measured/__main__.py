@@ -28,7 +28,7 @@ def begin(directory: str) -> None:
 
 
 def end(directory: str) -> None:
-    """Add the lines that were noted to those that there are."""
+    """Add the lines that were noted to those that there are, and the files of which no line ran."""
     from coverage import CoverageData
 
     with open(os.path.join(directory, "index"), encoding="utf-8") as index:
@@ -43,6 +43,7 @@ def end(directory: str) -> None:
     data = CoverageData()
     data.read()
     data.add_lines({path: lines for path, lines in found.items() if lines})
+    data.touch_files(found)
     data.write()
 
 

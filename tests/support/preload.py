@@ -1,0 +1,27 @@
+"""Imports what most of the tests use: without this, each of their modules would import the package by itself.
+
+``setup.cfg`` names it as a prelude, so that the template imports it once, and each module's template is a fork of that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+
+_OF_OTHERS = """
+    ast asyncio dataclasses dill email.message hypothesis.stateful json multiprocess psutil sqlite3 subprocess tempfile
+    unittest.mock
+    """
+_OURS = """
+    isolatedunit.case isolatedunit.calls.executor isolatedunit.cli.main isolatedunit.engine.execution
+    isolatedunit.history.store isolatedunit.reporters.files.json_report isolatedunit.reporters.statistics
+    isolatedunit.reporters.terminal.summary isolatedunit.runner
+    tests.support.attempts tests.support.events tests.support.processes tests.support.projects
+    tests.support.start_methods tests.support.terminal
+    """
+
+if sys.platform == "linux":  # elsewhere each test has a fresh interpreter, which imports what it needs and no more
+    for _name in (*_OF_OTHERS.split(), *_OURS.split()):
+        with contextlib.suppress(ImportError):  # whoever needs it says so
+            importlib.import_module(_name)
