@@ -34,8 +34,8 @@ export function RunPage({ data }) {
   };
   useKeys({ j: () => step(1), k: () => step(-1), "/": () => search.current?.focus(), "?": () => setHelp(!help), Escape: () => (help ? setHelp(false) : open(null)) });
   const { verdict } = run;
-  useEffect(() => { document.title = `${run.live ? verdict.text : run.failed ? `${run.failed} failed` : plural(run.tests.length, "test")} · ${verdict.word}`; });
-  useEffect(() => { document.body.dataset.state = run.live ? "running" : "over"; }, [run.live]);
+  useEffect(() => { document.title = `${run.isOn ? verdict.text : run.failed ? `${run.failed} failed` : plural(run.tests.length, "test")} · ${verdict.word}`; });
+  useEffect(() => { document.body.dataset.state = run.isOn ? "running" : "over"; }, [run.isOn]);
   const views = { tests: "Tests", timeline: "Timeline", overview: "Slow and flaky" };
   const view = views[shown.view] ? shown.view : "tests";
   return (
@@ -53,7 +53,7 @@ export function RunPage({ data }) {
           <Tree run={run} shown={shown} change={change} />
           <section class="listing" aria-label="Tests">
             <Toolbar run={run} shown={shown} change={change} tests={tests} search={search} />
-            {run.live && !run.live.over && <Running run={run} act={act} watch={watch} />}
+            {run.isOn && <Running run={run} act={act} watch={watch} />}
             <TestList run={run} tests={tests} shown={shown} change={change} open={open} selected={test} />
           </section>
         </>}

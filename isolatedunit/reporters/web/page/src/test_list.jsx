@@ -78,7 +78,7 @@ function Row({ test, place, top, height, shown, open, isSelected }) {
 }
 
 function Empty({ run, change }) {
-  if (run.live && !run.tests.length) return <p class="empty">No test has ended yet.</p>;
+  if (run.isOn && !run.tests.length) return <p class="empty">No test has ended yet.</p>;
   if (!run.tests.length) return <p class="empty"><b>No test was run.</b><br />Does the pattern match the names of your files? <code>python -m isolatedunit list</code> shows which tests are found.</p>;
   return <p class="empty"><b>No test matches.</b><br /><button type="button" class="act" onClick={() => change({ query: "", outcomes: [], scope: "" })}>Show all {run.tests.length.toLocaleString("en")}</button></p>;
 }
