@@ -27,6 +27,7 @@ from isolatedunit.reporters.escaping import on_one_line, printable
 from isolatedunit.reporters.time_estimate import TimeEstimate
 from isolatedunit.reporters.timeline import Span, Timeline
 from isolatedunit.reporters.web.page import TestDescriber, describe_news, page_of
+from isolatedunit.reporters.web.past import read_past
 from isolatedunit.system import processes
 
 if TYPE_CHECKING:
@@ -112,7 +113,6 @@ class LivePage:
         self._lock = threading.Lock()
         self._inspected = threading.Event()
         self._again = 0
-        self.clock: Callable[[], float] = time.monotonic
         self._runs = 1
         self._is_over = self._is_closing = False
         self.begin(NO_COMMANDS)
@@ -125,6 +125,7 @@ class LivePage:
             self._runs += self._is_over  # who came before the first run began sees that one
             self._origin = Origin.of(self._options)
             self._timeline = Timeline(self._origin.time)
+            self.clock: Callable[[], float] = time.monotonic
             self.estimate = TimeEstimate()
             self._describer = TestDescriber(commands, self._directory)
             self._tests: list[dict[str, Any]] = []
@@ -189,7 +190,8 @@ class LivePage:
             document["run"].update(self._describer.describe_commands(), directory=self._directory)
             # in the order in which they were settled, since updates have what came after
             progress = self._describe_progress(self.clock())
-            return {**document, "tests": list(self._tests), "live": self._describe_live(), "progress": progress}
+            document |= {"tests": list(self._tests), "live": self._describe_live(), "progress": progress}
+        return {**document, "past": read_past(self._options.history)}
 
     def _news(self, tests: int, slices: int) -> dict[str, Any]:
         """What is new after so many *tests* and *slices*."""

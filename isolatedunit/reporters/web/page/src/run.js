@@ -1,5 +1,6 @@
 // The run that the page shows: tests as they came, and what is derived from them once.
 import { duration, plural, roughly } from "./format.js";
+import { Past } from "./past.js";
 
 export const KINDS = ["failed", "error", "unexpectedSuccess", "flaky", "skipped", "expectedFailure", "passed"];
 const BAD = new Set(["failed", "error", "unexpectedSuccess"]);
@@ -31,6 +32,7 @@ export class Run {
   constructor(data) {
     Object.assign(this, { about: data.run, notRun: data.not_run || [], slices: [], live: data.live || null });
     Object.assign(this, { tests: [], running: [], counts: {}, byKey: new Map(), progress: data.progress || null, version: 0 });
+    this.past = new Past(data.past);
     this.slicesByTest = null;
     this.addSlices(data.slices || []);
     this.add(data.tests || []);
