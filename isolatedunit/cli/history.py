@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import sqlite3
 import sys
@@ -16,22 +15,11 @@ from isolatedunit.history.store import History, TestHistory
 from isolatedunit.history.trends import Trends, as_json, date_of, find_trends, runs_of, tables_of
 from isolatedunit.reporters.escaping import on_one_line, printable
 from isolatedunit.reporters.files.json_report import write_atomically
+from isolatedunit.reporters.web.page import page_of
+from isolatedunit.reporters.web.past import describe_past
 
 LIMIT = 10
 """How many tests a list has by default."""
-
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --dim: #595959; }
-@media (prefers-color-scheme: dark) { :root { --dim: #a6a6a6; } }
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
-div { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; }
-caption { font-size: 1.25rem; font-weight: 600; padding: 1.5rem 0 .5rem; text-align: left; }
-th, td { border-bottom: 1px solid var(--line); padding: .3rem .75rem .3rem 0; text-align: left; vertical-align: top; }
-td:not(:last-child) { white-space: nowrap; }
-td { font-family: ui-monospace, monospace; font-size: .875rem; }
-p { color: var(--dim); }
-"""
 
 
 def history_command(arguments: Sequence[str]) -> int:
@@ -49,7 +37,7 @@ def history_command(arguments: Sequence[str]) -> int:
         "--limit", metavar="N", type=int, default=LIMIT, help=f"how many tests each list shows (default: {LIMIT})"
     )
     parser.add_argument("--json", metavar="FILE", help="write the lists as JSON; - is standard output")
-    parser.add_argument("--html", metavar="FILE", help="write the lists as an HTML page")
+    parser.add_argument("--html", metavar="FILE", help="write the history of all tests as an HTML page")
     given = parser.read(arguments)
     if given.limit < 1:
         raise OptionError(f"--limit: invalid value {given.limit}; expected a whole number that is at least 1.")
@@ -64,7 +52,8 @@ def history_command(arguments: Sequence[str]) -> int:
     elif given.json is not None:
         _write("--json", given.json, json.dumps(as_json(found, tests), indent=1) + "\n")
     if given.html is not None:
-        _write("--html", given.html, page_of(found, given.history))
+        document = {"kind": "history", **describe_past(tests, given.history)}
+        _write("--html", given.html, page_of(document, "Test history"))
     if given.json is None and given.html is None:
         lines = _format_tests(tests, given.limit) if given.tests else _format_all(found, given.history)
         print("\n".join(lines))
@@ -126,25 +115,3 @@ def _can_draw() -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
-
-
-def page_of(found: Trends, path: str) -> str:
-    """The lists as a self-contained page."""
-    parts = []
-    for title, head, rows in tables_of(found):
-        heads = "".join(f'<th scope="col">{_as_html(cell)}</th>' for cell in head)
-        body = "".join(f"<tr>{''.join(f'<td>{_as_html(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
-        table = f"<table><caption>{title}</caption><thead><tr>{heads}</tr></thead><tbody>\n{body}</tbody></table>"
-        parts.append(f'<div role="region" aria-label="{title}" tabindex="0">{table}</div>')
-    text = f"{found.tests} tests in {path}, last run {date_of(found.last_at)}"
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>Test history</title><style>{_STYLE}</style></head>\n"
-        f"<body><main><h1>Test history</h1><p>{_as_html(text)}</p>\n{''.join(parts)}</main></body></html>\n"
-    )
-
-
-def _as_html(text: str) -> str:
-    return html.escape(on_one_line(text))

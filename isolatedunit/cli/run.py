@@ -62,11 +62,11 @@ def _display_of(options: Options) -> Display | None:
     return Display(sys.stderr, colour=wants_colour(options.color, sys.stderr))
 
 
-def _serve(options: Options, commands: Commands, stream: Any) -> LivePage:
+def serve(options: Options, stream: Any) -> LivePage:
     """Start to serve the live page, and print its address; raises `OptionError`."""
     from isolatedunit.reporters.web.live import LivePage
 
-    live = LivePage(options, commands)
+    live = LivePage(options)
     live.start()
     print(f"isolatedunit: live page of the run: {live.address}", file=stream)
     return live
@@ -128,8 +128,11 @@ def _lending_terminal() -> AbstractContextManager[None]:
     return keeping_settings()
 
 
-def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: ExitStack) -> None:
-    """Give the runner what a replay does not have: a live page, and the commands that run tests again."""
+def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: ExitStack, live: LivePage | None) -> None:
+    """Give the runner what a replay does not have: a live page, and the commands that run tests again.
+
+    *live* is the page of earlier runs, if there is one that stays.
+    """
     from isolatedunit.cli.rerun import RerunCommands
 
     options = runner.options
@@ -140,9 +143,12 @@ def _equip(runner: IsolatedTestRunner, wanted: Wanted, stream: Any, closing: Exi
     runner.discovers_all = not places & wanted.given.keys()
     again = RerunCommands(options, wanted.names, given)
     runner.commands = Commands(again.whole, again.failed, again)
-    if options.serve is not None:
-        runner.live = _serve(options, runner.commands, stream)
+    runner.live = live
+    if live is None and options.serve is not None:
+        runner.live = serve(options, stream)
         closing.callback(runner.live.close)
+    if runner.live is not None:
+        runner.live.begin(runner.commands)
 
 
 def run_tests(
@@ -151,11 +157,12 @@ def run_tests(
     *,
     prestarted: Prestarted | None = None,
     learn: Callable[[Mapping[str, set[str]]], None] | None = None,
+    live: LivePage | None = None,
 ) -> int:
     """Run the tests that are wanted, or replay a run of the *past*; returns the exit code.
 
     *prestarted* is an interpreter that was started for this run before. *learn* is called with the files that the
-    modules of the tests have loaded, if the options ask to watch these.
+    modules of the tests have loaded, if the options ask to watch these. *live* is a page that stays after the run.
     """
     if wanted.action is not None:
         from isolatedunit.cli.list import show_tests
@@ -187,7 +194,7 @@ def run_tests(
         if runner.progress_lines is not None:
             closing.callback(runner.progress_lines.close)
         if is_run:
-            _equip(runner, wanted, stream, closing)
+            _equip(runner, wanted, stream, closing, live)
         result = runner.run_source(wanted.source) if past is None else runner.replay(past)
         if learn is not None:
             learn(runner.loaded)

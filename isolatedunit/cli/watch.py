@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from isolatedunit.cli.exit_codes import INTERRUPTED
 from isolatedunit.cli.parser import Wanted
-from isolatedunit.cli.run import begin_template, run_tests
+from isolatedunit.cli.run import begin_template, run_tests, serve
 from isolatedunit.config.consequences import with_debugging, with_hash_seed
 from isolatedunit.config.options import read
 from isolatedunit.errors import OptionError
@@ -34,6 +34,9 @@ _NAMES_SHOWN = 3
 _CHECK_INTERVAL = 0.2
 """Seconds between two looks for a Ctrl-C, where the wait for a change does not hear it."""
 
+_ONE = "one test: "
+"""What a key begins with that is a button of the live page: the id of a test follows."""
+
 _KEYS = "a: all tests, f: failed tests, t: only tests with a name, Enter: the same again, q: quit"
 
 
@@ -47,8 +50,16 @@ def watch_tests(wanted: Wanted, attempt: Callable[[Callable[[], int]], int]) -> 
     everything = wanted = now = wanted._replace(options=options)
     prestarted: Prestarted | None = None
     with Changes(os.getcwd()) as changes, ExitStack() as closing:
+        live = None if options.serve is None else serve(options, sys.stderr)
+        if live is not None:
+            live.rerun = changes.ask
+            closing.callback(live.close)
         while True:
-            code = attempt(lambda: run_tests(now, prestarted=prestarted, learn=known.learn))  # noqa: B023 - called at once
+            code = attempt(
+                lambda: run_tests(now, prestarted=prestarted, learn=known.learn, live=live)  # noqa: B023 - called at once
+            )
+            if live is not None:
+                live.rest()
             prestarted = begin_template(options, closing)
             try:
                 chosen = _wait(everything, wanted, now, known, changes)
@@ -74,19 +85,13 @@ def _wait(
             key = changes.wait(0 if has_keys else None)
         if key == "q":
             return None
-        if key in ("\n", "\r"):
-            return wanted, latest
-        if key == "a":
-            return everything, everything
-        if key == "f":
-            return wanted, wanted._replace(options=replace(wanted.options, last_failed=True))
-        if key == "t":
-            try:
-                filtered = _ask_for_filter(wanted)
-            except OptionError as exception:
-                _say(str(exception))
-                continue
-            return filtered, filtered
+        try:
+            chosen = _choose_by(key, everything, wanted, latest)
+        except OptionError as exception:
+            _say(str(exception))
+            continue
+        if chosen is not None:
+            return chosen
         changed = changes.take()
         if changed:
             tests = known.by(changed)
@@ -94,6 +99,22 @@ def _wait(
             if tests:
                 names = [os.path.relpath(test) for test in tests] if known.pattern is not None else wanted.names
                 return wanted, wanted._replace(names=names)
+
+
+def _choose_by(key: str, everything: Wanted, wanted: Wanted, latest: Wanted) -> tuple[Wanted, Wanted] | None:
+    """What `_wait` returns for a key, or for what the live page asks for; raises `OptionError`."""
+    if key in ("\n", "\r"):
+        return wanted, latest
+    if key == "a":
+        return everything, everything
+    if key == "f":
+        return wanted, wanted._replace(options=replace(wanted.options, last_failed=True))
+    if key.startswith(_ONE):
+        return wanted, everything._replace(options=replace(everything.options, ids=(key.removeprefix(_ONE),)))
+    if key == "t":
+        filtered = _ask_for_filter(wanted)
+        return filtered, filtered
+    return None
 
 
 def _ask_for_filter(wanted: Wanted) -> Wanted:
@@ -156,6 +177,7 @@ class Changes:
             ) from None
         self._reader, self._writer = os.pipe()
         self._changed: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop, self._woken = threading.Event(), threading.Event()
         self._found = watchfiles.watch(
             directory, watch_filter=watchfiles.PythonFilter(), stop_event=self._stop, raise_interrupt=False
@@ -176,22 +198,36 @@ class Changes:
         for changes in self._found:
             for _, path in changes:
                 self._changed.put(os.path.realpath(path))
-            self._woken.set()
-            os.write(self._writer, b"\n")
+            self._wake()
+
+    def _wake(self) -> None:
+        self._woken.set()
+        os.write(self._writer, b"\n")
+
+    def ask(self, which: str, test: str) -> None:
+        """Ask for tests as a button of the live page does; may be called from any thread."""
+        self._asked.put({"all": "a", "failed": "f"}.get(which, f"{_ONE}{test}"))
+        self._wake()
 
     def wait(self, keyboard: int | None) -> str:
-        """Wait for a change, or for a key on the descriptor *keyboard*; returns that key, empty for a change."""
+        """Wait for a change, or for a key on the descriptor *keyboard*; returns that key, empty for a change.
+
+        What the live page asks for is a key as well, which may have the id of a test.
+        """
         if os.name != "posix":  # where no pipe can be waited for; a wait without an end would hear no Ctrl-C
             while not self._woken.wait(_CHECK_INTERVAL):
                 pass
             self._woken.clear()
-            return ""
+            return self._take_asked()
         watched: list[Any] = [self._reader] if keyboard is None else [self._reader, keyboard]
         ready, _, _ = select.select(watched, [], [])
         if self._reader in ready:
-            os.read(self._reader, 4096)
-            return ""
+            os.read(self._reader, 1)
+            return self._take_asked()
         return os.read(keyboard or 0, 1).decode("ascii", "replace") or "q"  # the terminal is gone
+
+    def _take_asked(self) -> str:
+        return "" if self._asked.empty() else self._asked.get()
 
     def take(self) -> set[str]:
         """The files that have changed since the last call."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from html.parser import HTMLParser
 
 from isolatedunit.history.store import LONGEST_MESSAGE, RecordedRun
 from isolatedunit.history.trends import date_of
 from tests.support.command_line import Completed, environment, run_python
+from tests.support.page import Data
 from tests.support.projects import ProjectTestCase
 
 SUITE = """
@@ -30,21 +30,6 @@ SUITE = """
 
 def runs(*outcomes: str, duration: float = 1.0) -> tuple[RecordedRun, ...]:
     return tuple(RecordedRun(1000.0 + number, duration, outcome, None) for number, outcome in enumerate(outcomes))
-
-
-class Texts(HTMLParser):
-    """The texts of a page, and the names of its elements."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self.elements: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
 
 
 class CommandTest(ProjectTestCase):
@@ -99,12 +84,23 @@ class CommandTest(ProjectTestCase):
         ended = self.history("--html", "history.html")
         self.assertEqual((ended.exit_code, ended.output), (0, ""))
         with open(os.path.join(self.directory, "history.html"), encoding="utf-8") as file:
-            page = Texts()
-            page.feed(file.read())
-        self.assertIn("True is not false : the <moon> is full", page.texts)
+            page = Data(file.read())
+        tests = {test["id"]: test for test in page.document["tests"]}
+        self.assertEqual(len(tests), 3)
+        self.assertEqual(tests["test_it.It.test_flaky"]["message"], "True is not false : the <moon> is full")
+        self.assertEqual([run[2] for run in tests["test_it.It.test_bad"]["runs"]], ["failed"] * 2)
         self.assertNotIn("moon", page.elements)
-        self.assertEqual(page.elements.count("table"), 3)
-        self.assertFalse({"script", "link", "img"} & set(page.elements))
+
+    def test_the_page_of_a_run_has_it(self) -> None:
+        self.run_some()
+        self.run_here("--html", "page.html")
+        with open(os.path.join(self.directory, "page.html"), encoding="utf-8") as file:
+            past = Data(file.read()).document["past"]
+        self.assertEqual((past["of"], len(past["tests"])), (3, 3))
+        self.assertEqual([len(test["runs"]) for test in past["tests"]], [3, 3, 3])
+        self.run_here("--history", "none", "--html", "page.html")
+        with open(os.path.join(self.directory, "page.html"), encoding="utf-8") as file:
+            self.assertIsNone(Data(file.read()).document["past"])
 
     def test_secrets_and_long_messages_are_not_kept(self) -> None:
         self.write(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import signal
+import unittest
 
 from tests.support.live import LiveTestCase, needs_server
+from tests.support.optional import optional
 
 
 @needs_server
@@ -98,6 +101,39 @@ class ServeTest(LiveTestCase):
             outcomes, {"test_bad": ["failed", "passed"], "test_stuck": ["cancelled"], "test_long": ["passed"]}
         )
         self.assertRegex(live.end(), r"2 passed, 2 failed, 0 skipped\n$")
+
+    @unittest.skipIf(optional("watchfiles") is None, "needs watchfiles")
+    def test_with_watch_it_stays_and_runs_tests_again(self) -> None:
+        self.go_on()
+        live = self.begin("--watch")
+        self.addCleanup(live.process.kill)
+        stream = live.events()
+
+        def outcomes(last: str) -> dict[str, str]:
+            """The outcomes of the tests that the page is told of until this event."""
+            seen: dict[str, str] = {}
+            name = ""
+            while name != last:
+                name, news = next(stream)
+                seen.update({test["id"].rpartition(".")[2]: test["outcome"] for test in news.get("tests", ())})
+            return seen
+
+        self.assertEqual(outcomes("over"), {"test_bad": "failed", "test_long": "passed", "test_stuck": "passed"})
+        self.assertIn('"over":true', live.ask("GET", f"/?token={live.token}")[1])
+        self.assertEqual(live.do("rerun", which="some")["text"], "None cannot be run again.")
+        for (what, values), expected in (
+            (("rerun", {"which": "failed"}), {"test_bad": "failed"}),
+            (("again", {"test": "test_it.It.test_bad"}), {"test_bad": "failed"}),
+            (("rerun", {"which": "all"}), {"test_bad": "failed", "test_long": "passed", "test_stuck": "passed"}),
+        ):
+            with self.subTest(what, values=values):
+                self.assertIn("will run again", live.do(what, **values)["text"])
+                outcomes("again")
+                stream = live.events()
+                self.assertEqual(outcomes("over"), expected)
+        live.process.send_signal(signal.SIGINT)
+        outcomes("end")
+        live.end()
 
     def test_what_cannot_be_served(self) -> None:
         for arguments, sentence in (

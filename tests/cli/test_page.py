@@ -10,9 +10,11 @@ import textwrap
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from isolatedunit.history.store import RecordedRun, TestHistory
 from isolatedunit.model.events import AttemptFinished, AttemptStarted, RunFinished, RunStarted, TestFinished
 from isolatedunit.model.results import Attachment, AttemptReport, TestReport
-from isolatedunit.reporters.web.page import HtmlReport
+from isolatedunit.reporters.web.page import HtmlReport, page_of
+from isolatedunit.reporters.web.past import describe_past
 from tests.support.browser import complaints, needs_browser, open_browser, show_as, violations
 from tests.support.command_line import run_isolatedunit
 from tests.support.events import ATTEMPT, ORIGIN, context, failure
@@ -231,16 +233,16 @@ class BrowserTest(LiveTestCase):
         self.addCleanup(show_as, self.browser, dark=False)
         self.open(self.page)
         for dark, width, shown in (
-            (False, 360, "in="),
-            (True, 360, "test=test_shop.Shop.test_fails"),
+            (False, 360, "view=tests"),
+            (True, 360, "view=tests&test=test_shop.Shop.test_fails"),
             (False, 1280, "view=timeline"),
-            (True, 1280, "test=test_shop.Shop.test_flaky"),
+            (True, 1280, "view=history&test=test_shop.Shop.test_flaky"),
             (False, 1280, "view=overview"),
         ):
             with self.subTest(dark=dark, width=width, shown=shown):
                 show_as(self.browser, dark=dark, width=width)
                 self.ask(f"void (location.hash = {shown!r})")
-                self.wait_for(f"document.querySelector('.view.{'tests' if shown[0] in 'it' else shown[5:]}')")
+                self.wait_for(f"document.querySelector('.view.{shown[5:].partition('&')[0]}')")
                 self.assertEqual(violations(self.browser), [])
                 self.assertLessEqual(self.ask("document.documentElement.scrollWidth"), width)
         self.assertEqual(complaints(self.browser), [])
@@ -283,6 +285,26 @@ class BrowserTest(LiveTestCase):
         self.assertIn("No test was run.", self.texts(".empty")[0])
         self.open(self.write_page(TestReport("m.C.test", "passed")))
         self.assertEqual((self.texts("h1"), self.browser.title), (["Passed 1 test in 30 ms"], "1 test · Passed"))
+
+    def test_the_history(self) -> None:
+        runs = [RecordedRun(1e9 + number, number / 100, "passed", None) for number in range(1, 9)]
+        bad, flaky = RecordedRun(2e9, 0.5, "failed", None), RecordedRun(2e9, 0.5, "passed", "flaky")
+        tests = [
+            TestHistory("m.C.test_well", tuple(runs), ""),
+            TestHistory("m.C.test_flaky", (*runs, flaky), ""),
+            TestHistory("m.C.test_bad", (*runs, bad, bad), EVIL),
+        ]
+        path = os.path.join(self.directory, "history.html")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(page_of({"kind": "history", **describe_past(tests, "history.sqlite3")}, "Test history"))
+        self.open(path)
+        self.assertEqual(self.names_shown(), ["test_bad", "test_flaky", "test_well"])
+        self.assertIn("3 tests in history.sqlite3, last run ", self.texts(".top .facts")[0])
+        self.assertEqual(self.texts("#rows .row:nth-child(3) .change"), ["+160 %"])
+        self.click("#rows .leaf")
+        self.assertIn("It has failed 2 times in a row, since ", self.texts(".panel .facts")[0])
+        self.assertEqual(self.texts(".panel tbody .mark")[:3], ["✕", "✕", "✓"])
+        self.assertEqual((self.browser.title, complaints(self.browser)), ("Test history", []))
 
     def test_texts_that_differ_and_what_was_attached(self) -> None:
         lines = [f"line {number} of it" for number in range(40)]

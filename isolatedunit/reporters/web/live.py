@@ -27,6 +27,7 @@ from isolatedunit.reporters.escaping import on_one_line, printable
 from isolatedunit.reporters.time_estimate import TimeEstimate
 from isolatedunit.reporters.timeline import Span, Timeline
 from isolatedunit.reporters.web.page import TestDescriber, describe_news, page_of
+from isolatedunit.reporters.web.past import read_past
 from isolatedunit.system import processes
 
 if TYPE_CHECKING:
@@ -82,9 +83,15 @@ def is_loopback(host: str) -> bool:
 
 
 class LivePage:
-    """Serves the page of a run at `address`, from its start to its end: a listener. Raises `OptionError`."""
+    """Serves the page of a run at `address`, from its start to its end: a listener. Raises `OptionError`.
 
-    def __init__(self, options: Options, commands: Commands = NO_COMMANDS) -> None:
+    With `rerun`, it stays when the run is over, shows the next one, and calls that to have tests run again: with
+    ``all`` or ``failed``, or with ``test`` and the id of one.
+    """
+
+    rerun: Callable[[str, str], object] | None = None
+
+    def __init__(self, options: Options) -> None:
         assert options.serve is not None
         need_web()
         host, port = options.serve
@@ -101,22 +108,35 @@ class LivePage:
             raise OptionError(f"--serve: cannot listen on {host}:{port}: {exception}.") from exception
         self._port: int = self._socket.getsockname()[1]
         self.address = f"http://{host}:{self._port}/?token={self._token}"
-        self._origin = Origin.of(options)
-        self._timeline = Timeline(self._origin.time)
-        self.estimate = TimeEstimate()
+        self._options = options
         self._directory = os.getcwd()
-        self._describer = TestDescriber(commands, self._directory)
         self._lock = threading.Lock()
-        self._tests: list[dict[str, Any]] = []
-        self._planned: dict[str, PlannedTest] = {}
-        self._stacks: dict[str, str] = {}
         self._inspected = threading.Event()
         self._again = 0
-        self.clock: Callable[[], float] = time.monotonic
-        self._is_over = False
-        self._run: RunControl | None = None
+        self._runs = 1
+        self._is_over = self._is_closing = False
+        self.begin(NO_COMMANDS)
         self._server: Any = None
         self._thread: threading.Thread | None = None
+
+    def begin(self, commands: Commands) -> None:
+        """Show a run that begins now, which *commands* start again."""
+        with self._lock:
+            self._runs += self._is_over  # who came before the first run began sees that one
+            self._origin = Origin.of(self._options)
+            self._timeline = Timeline(self._origin.time)
+            self.clock: Callable[[], float] = time.monotonic
+            self.estimate = TimeEstimate()
+            self._describer = TestDescriber(commands, self._directory)
+            self._tests: list[dict[str, Any]] = []
+            self._planned: dict[str, PlannedTest] = {}
+            self._stacks: dict[str, str] = {}
+            self._is_over = False
+            self._run: RunControl | None = None
+
+    def rest(self) -> None:
+        """Show that the run is over, also if it could not begin."""
+        self._is_over = True
 
     def start(self) -> None:
         """Start to serve."""
@@ -140,7 +160,7 @@ class LivePage:
 
     def close(self) -> None:
         """Send the clients the end of the run, and stop serving; may be called more than once."""
-        self._is_over = True
+        self._is_over = self._is_closing = True
         if self._thread is not None:
             time.sleep(0.0 if self._server is None else INTERVAL)  # for the last update
             self._server.should_exit = True
@@ -170,7 +190,8 @@ class LivePage:
             document["run"].update(self._describer.describe_commands(), directory=self._directory)
             # in the order in which they were settled, since updates have what came after
             progress = self._describe_progress(self.clock())
-            return {**document, "tests": list(self._tests), "live": {"token": self._token}, "progress": progress}
+            document |= {"tests": list(self._tests), "live": self._describe_live(), "progress": progress}
+        return {**document, "past": read_past(self._options.history)}
 
     def _news(self, tests: int, slices: int) -> dict[str, Any]:
         """What is new after so many *tests* and *slices*."""
@@ -185,6 +206,10 @@ class LivePage:
             used = processes.use_of(process) if isinstance(process, int) else None
             described["memory"] = None if used is None else used[0]
         return news
+
+    def _describe_live(self) -> dict[str, Any]:
+        stays = self.rerun is not None
+        return {"token": self._token, "run": self._runs, "stays": stays, "over": stays and self._is_over}
 
     def _describe_progress(self, now: float) -> dict[str, Any]:
         left = self.estimate.seconds_left(self._timeline, now)
@@ -202,13 +227,25 @@ class LivePage:
             "begin": span.begin - self._origin.time,
         }
 
-    async def _events(self, tests: int, slices: int) -> AsyncIterator[str]:
+    async def _events(self, run: int, tests: int, slices: int) -> AsyncIterator[str]:
+        """What a page of that *run* is told: updates, ``over`` once, ``again`` for another run, ``end`` at last."""
+        told_over = False
         while True:
-            is_over = self._is_over
-            news = await asyncio.to_thread(self._news, tests, slices)
-            tests, slices = tests + len(news["tests"]), slices + len(news["slices"])
-            yield f"event: {'end' if is_over else 'update'}\ndata: {json.dumps(news)}\n\n"
-            if is_over:
+            if run != self._runs:
+                yield "event: again\ndata: {}\n\n"
+                return
+            is_over, is_last = self._is_over, self._is_closing or self.rerun is None
+            if is_over and told_over and not is_last:
+                yield ": it waits\n\n"  # notices a client that has gone
+            else:
+                news = await asyncio.to_thread(self._news, tests, slices)
+                if run != self._runs:
+                    continue
+                tests, slices = tests + len(news["tests"]), slices + len(news["slices"])
+                name = "update" if not is_over else "end" if is_last else "over"
+                yield f"event: {name}\ndata: {json.dumps(news)}\n\n"
+                told_over = is_over
+            if is_over and is_last:
                 return
             await asyncio.sleep(INTERVAL)
 
@@ -217,8 +254,10 @@ class LivePage:
     def _do(self, what: str, values: dict[str, Any]) -> dict[str, str]:
         """Do what a button is for; returns the answer to show."""
         run, test, attempt = self._run, str(values.get("test")), str(values.get("attempt"))
-        if run is None or self._is_over:
-            return {"text": "The run is over."}
+        if self._is_over:
+            return self._do_afterwards(what, test, str(values.get("which")))
+        if run is None:
+            return {"text": "The run has not begun yet."}
         if what == "stacks":
             self._inspected.clear()
             run.inspect()
@@ -238,6 +277,19 @@ class LivePage:
         self._again += 1
         once_more = replace(planned, number=_FIRST_AGAIN + self._again, turn=self._again, reports=())
         run.ask(lambda scheduler: scheduler.add(once_more))
+        return {"text": f"{test} will run again."}
+
+    def _do_afterwards(self, what: str, test: str, which: str) -> dict[str, str]:
+        """What a button is for when the run is over."""
+        if self.rerun is None or self._is_closing:
+            return {"text": "The run is over."}
+        if what == "rerun" and which in ("all", "failed"):
+            self.rerun(which, "")
+            return {"text": f"{'All' if which == 'all' else 'Failed'} tests will run again."}
+        planned = self._planned.get(test)
+        if what != "again" or planned is None:
+            return {"text": f"{test} cannot be run again."}
+        self.rerun("test", planned.unique_id)
         return {"text": f"{test} will run again."}
 
     # ---- which requests are answered
@@ -278,9 +330,10 @@ class LivePage:
         async def events(request: Request) -> Response:
             try:
                 tests, slices = (max(0, int(request.query_params.get(name, "0"))) for name in ("tests", "slices"))
+                run = int(request.query_params.get("run", self._runs))
             except ValueError:
-                return PlainTextResponse("tests and slices must be numbers.", 400)
-            return StreamingResponse(self._events(tests, slices), media_type="text/event-stream")
+                return PlainTextResponse("run, tests and slices must be numbers.", 400)
+            return StreamingResponse(self._events(run, tests, slices), media_type="text/event-stream")
 
         async def act(request: Request) -> Response:
             try:

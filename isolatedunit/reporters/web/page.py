@@ -24,6 +24,7 @@ from isolatedunit.reporters.files.json_report import describe_report, describe_r
 from isolatedunit.reporters.redaction import Secrets
 from isolatedunit.reporters.timeline import Span, Timeline
 from isolatedunit.reporters.web.frames import SourceReader
+from isolatedunit.reporters.web.past import read_past
 
 TITLE = "Test run"
 
@@ -211,7 +212,8 @@ class HtmlReport:
         directory = os.getcwd()
         describer = TestDescriber(self._context.commands, directory)
         news["run"].update(describer.describe_commands(), directory=directory)
-        return {**news, "tests": [describer.describe(report) for report in reports]}
+        tests = [describer.describe(report) for report in reports]
+        return {**news, "tests": tests, "past": read_past(self._context.options.history)}
 
     def write(self) -> None:
         """Write the page, whole or not at all, readable by its owner only; raises `OSError`."""

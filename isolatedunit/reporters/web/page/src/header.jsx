@@ -7,7 +7,7 @@ import { Mark } from "./mark.jsx";
 export function Header({ run, shown, change, message, act, help }) {
   const { about, verdict, counts, tests, live } = run;
   const facts = [
-    live ? "" : duration(about.duration), about.jobs && `${about.jobs} at a time`, about.isolation && `a process per ${about.isolation}`.replace("a process per none", "not isolated"),
+    run.isOn ? "" : duration(about.duration), about.jobs && `${about.jobs} at a time`, about.isolation && `a process per ${about.isolation}`.replace("a process per none", "not isolated"),
     about.start_method, about.python && `Python ${about.python}`, about.platform, about.started_at && new Date(about.started_at).toLocaleString(),
     about.seed !== null && about.seed !== undefined && `seed ${about.seed}`, about.shard && `shard ${about.shard.part} of ${about.shard.of}`,
   ].filter(Boolean);
@@ -21,8 +21,8 @@ export function Header({ run, shown, change, message, act, help }) {
       <div class="verdict">
         <h1><span class={`badge ${verdict.kind}`}>{verdict.word}</span> <span id="verdict">{verdict.text}</span></h1>
         {live?.over && <span class="buttons">
-          {run.failed > 0 && <button type="button" class="act" onClick={() => act("rerun", { what: "failed" })}>Run failed again</button>}
-          <button type="button" class="act" onClick={() => act("rerun", { what: "all" })}>Run all again</button>
+          {run.failed > 0 && <button type="button" class="act" onClick={() => act("rerun", { which: "failed" })}>Run failed again</button>}
+          <button type="button" class="act" onClick={() => act("rerun", { which: "all" })}>Run all again</button>
         </span>}
         <button type="button" class="act quiet" aria-label="Keys and settings" title="Keys and settings (?)" onClick={help}>?</button>
       </div>

@@ -18,7 +18,7 @@ export function useLive(run) {
       waiting ||= setTimeout(() => { waiting = 0; redraw(); }, INTERVAL);
     };
     source.addEventListener("update", take);
-    source.addEventListener("over", (event) => { take(event); run.live.over = true; run.running = []; });
+    source.addEventListener("over", (event) => { take(event); run.rest(); });
     source.addEventListener("again", () => { source.close(); location.reload(); });
     source.addEventListener("end", (event) => {
       source.close();
@@ -28,7 +28,7 @@ export function useLive(run) {
     });
     source.addEventListener("error", () => {
       // updates that were missed would stay missing; a reloaded page has them all
-      if (run.live) tell("The connection to the run was lost. Reload this page to go on.");
+      if (run.isOn) tell("The connection to the run was lost. Reload this page to go on.");
       source.close();
     });
     return () => source.close();

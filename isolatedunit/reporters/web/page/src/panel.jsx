@@ -4,6 +4,7 @@ import { Attachments } from "./attachments.jsx";
 import { Attempts } from "./attempts.jsx";
 import { Copy } from "./copy.jsx";
 import { Curve } from "./curve.jsx";
+import { Earlier } from "./earlier.jsx";
 import { Failure, Place } from "./failure.jsx";
 import { WORDS, duration, size } from "./format.js";
 import { isBad } from "./run.js";
@@ -60,6 +61,7 @@ function Finished({ run, test, title }) {
     {test.subtests?.length > 0 && <section><h3>Subtests</h3><ul class="leaks">{test.subtests.map((one, place) => <li key={place}><Mark kind={one.outcome} /> {one.id}</li>)}</ul></section>}
     {test.attempts.length > 0 && <Attempts attempts={test.attempts} slices={slices} />}
     {curves.map((slice, place) => <Curve key={`${test.key} ${place}`} title={curves.length > 1 ? `Memory of attempt ${slices.indexOf(slice) + 1}` : "Memory"} points={slice.samples} />)}
+    {run.past.byId.has(test.id) && <Earlier test={run.past.byId.get(test.id)} isBeside />}
     {isBad(test) || test.command ? null : <p class="facts">No command runs just this test.</p>}
   </>;
 }

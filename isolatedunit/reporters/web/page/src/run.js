@@ -1,5 +1,6 @@
 // The run that the page shows: tests as they came, and what is derived from them once.
 import { duration, plural, roughly } from "./format.js";
+import { Past } from "./past.js";
 
 export const KINDS = ["failed", "error", "unexpectedSuccess", "flaky", "skipped", "expectedFailure", "passed"];
 const BAD = new Set(["failed", "error", "unexpectedSuccess"]);
@@ -31,6 +32,7 @@ export class Run {
   constructor(data) {
     Object.assign(this, { about: data.run, notRun: data.not_run || [], slices: [], live: data.live || null });
     Object.assign(this, { tests: [], running: [], counts: {}, byKey: new Map(), progress: data.progress || null, version: 0 });
+    this.past = new Past(data.past);
     this.slicesByTest = null;
     this.addSlices(data.slices || []);
     this.add(data.tests || []);
@@ -81,18 +83,27 @@ export class Run {
     });
   }
 
+  // the run is over, and its server waits for what to run next
+  rest() {
+    this.live.over = true;
+    this.running = [];
+    this.version += 1;
+  }
+
   end() {
     this.live = null;
     this.running = [];
     this.version += 1;
   }
 
+  // with a server that stays, the page still has buttons when the run is over
+  get isOn() { return Boolean(this.live && !this.live.over); }
   get failed() { return (this.counts.failed || 0) + (this.counts.error || 0) + (this.counts.unexpectedSuccess || 0); }
   get leaked() { return this.tests.reduce((sum, test) => sum + (test.leaks.length > 0), 0); }
 
   get verdict() {
     const { failed, tests } = this, all = tests.length;
-    if (this.live && !this.live.over) return { kind: "running", word: "Running", text: this.progressText };
+    if (this.isOn) return { kind: "running", word: "Running", text: this.progressText };
     if (failed) return { kind: "failed", word: "Failed", text: `${failed.toLocaleString("en")} of ${plural(all, "test")} failed` };
     if (this.about.cut_off) return { kind: "error", word: "Incomplete", text: `the run was cut off after ${plural(all, "test")}` };
     if (!all) return { kind: "skipped", word: "Nothing ran", text: "no test was run" };

@@ -2,7 +2,9 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useAddress } from "./address.js";
 import { plural } from "./format.js";
+import { EarlierPanel } from "./earlier.jsx";
 import { Header } from "./header.jsx";
+import { HistoryList } from "./history.jsx";
 import { Keys, useKeys } from "./keys.jsx";
 import { useLive } from "./live.js";
 import { Overview } from "./overview.jsx";
@@ -26,6 +28,7 @@ export function RunPage({ data }) {
   // who opens the page of a run that failed wants to know why; a page in the making would move under the eyes
   const first = useState(() => (WIDE.matches && !data.live && !location.hash ? tests.find(isBad)?.key : ""))[0];
   const test = run.byKey.get(shown.test || (shown.view === "tests" && !shown.query && !shown.closed ? first : ""));
+  const earlier = run.past.byId.get(shown.test);  // one that did not run this time
   const open = (one) => { watch(null); change({ test: one ? one.key : "", closed: !one }); };
   const step = (by) => {
     const failures = tests.filter(isBad), ordered = failures.length ? failures : tests;
@@ -34,31 +37,32 @@ export function RunPage({ data }) {
   };
   useKeys({ j: () => step(1), k: () => step(-1), "/": () => search.current?.focus(), "?": () => setHelp(!help), Escape: () => (help ? setHelp(false) : open(null)) });
   const { verdict } = run;
-  useEffect(() => { document.title = `${run.live ? verdict.text : run.failed ? `${run.failed} failed` : plural(run.tests.length, "test")} · ${verdict.word}`; });
-  useEffect(() => { document.body.dataset.state = run.live ? "running" : "over"; }, [run.live]);
-  const views = { tests: "Tests", timeline: "Timeline", overview: "Slow and flaky" };
+  useEffect(() => { document.title = `${run.isOn ? verdict.text : run.failed ? `${run.failed} failed` : plural(run.tests.length, "test")} · ${verdict.word}`; });
+  useEffect(() => { document.body.dataset.state = run.isOn ? "running" : "over"; }, [run.isOn]);
+  const views = { tests: "Tests", timeline: "Timeline", overview: "Slow and flaky", ...(run.past.tests.length ? { history: "History" } : {}) };
   const view = views[shown.view] ? shown.view : "tests";
   return (
-    <div class={`page ${test || watched ? "with-panel" : ""}`}>
+    <div class={`page ${test || watched || (earlier && view === "history") ? "with-panel" : ""}`}>
       <Header run={run} shown={shown} change={change} message={message} act={act} help={() => setHelp(!help)} />
       <nav class="views" aria-label="Views">
         {Object.entries(views).map(([name, title]) => (
           <a key={name} href={`#view=${name}`} aria-current={name === view ? "page" : undefined}
             onClick={(event) => { event.preventDefault(); change({ view: name }); }}>{title}</a>
         ))}
-        {data.history && <a href={data.history}>History</a>}
       </nav>
       <main class={`view ${view}`}>
         {view === "tests" && <>
           <Tree run={run} shown={shown} change={change} />
           <section class="listing" aria-label="Tests">
             <Toolbar run={run} shown={shown} change={change} tests={tests} search={search} />
-            {run.live && !run.live.over && <Running run={run} act={act} watch={watch} />}
+            {run.isOn && <Running run={run} act={act} watch={watch} />}
             <TestList run={run} tests={tests} shown={shown} change={change} open={open} selected={test} />
           </section>
         </>}
         {view === "timeline" && <Timeline run={run} open={open} selected={test} />}
+        {view === "history" && <HistoryList past={run.past} shown={shown} change={change} search={search} />}
         {view === "overview" && <Overview run={run} open={open} />}
+        {!test && !watched && view === "history" && earlier && <EarlierPanel test={earlier} close={() => open(null)} />}
         {(test || watched) && <Panel run={run} test={watched ? null : test} watched={watched} close={() => open(null)} step={step} act={act} />}
       </main>
       {help && <Keys close={() => setHelp(false)} />}

@@ -1,29 +1,15 @@
 // All tests that are chosen, in a table of which the document has only the rows in view.
-import { Virtualizer, elementScroll, observeElementOffset, observeElementRect } from "@tanstack/virtual-core";
-import { useCallback, useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { hashOf } from "./address.js";
 import { WORDS, duration, size } from "./format.js";
 import { Mark } from "./mark.jsx";
 import { COLUMNS } from "./search.js";
+import { useVirtual } from "./virtual.js";
 
 const LOW = 36, HIGH = 58;  // pixels of a row without and with a line that says why
 
-function useVirtual(tests, scroller) {
-  const rerender = useReducer((count) => count + 1, 0)[1];
-  const key = useCallback((place) => tests[place].key, [tests]);
-  const options = {
-    count: tests.length, getScrollElement: () => scroller.current, estimateSize: (place) => (tests[place].reason ? HIGH : LOW), getItemKey: key,
-    overscan: 8, observeElementRect, observeElementOffset, scrollToFn: elementScroll, onChange: () => rerender(),
-  };
-  const [virtualizer] = useState(() => new Virtualizer(options));
-  virtualizer.setOptions(options);
-  useLayoutEffect(() => virtualizer._didMount(), []);
-  useLayoutEffect(() => virtualizer._willUpdate());
-  return virtualizer;
-}
-
 export function TestList({ run, tests, shown, change, open, selected }) {
-  const scroller = useRef(null), virtualizer = useVirtual(tests, scroller);
+  const scroller = useRef(null), virtualizer = useVirtual(tests, (test) => (test.reason ? HIGH : LOW), scroller);
   const place = selected ? tests.indexOf(selected) : -1;
   useEffect(() => { if (place >= 0) virtualizer.scrollToIndex(place, { align: "auto" }); }, [selected?.key]);
   const sort = (column) => change({ sort: column.key, down: shown.sort === column.key && !shown.down });
@@ -58,7 +44,7 @@ function Row({ test, place, top, height, shown, open, isSelected }) {
   };
   const above = test.cls ? `${test.module}.${test.cls}` : test.module;
   return (
-    <div role="row" class={`row ${isSelected ? "selected" : ""}`} aria-rowindex={place} aria-selected={undefined} style={{ transform: `translateY(${top}px)`, height: `${height}px` }} onClick={show}>
+    <div role="row" class={`row ${isSelected ? "selected" : ""}`} aria-rowindex={place} style={{ transform: `translateY(${top}px)`, height: `${height}px` }} onClick={show}>
       <span role="cell" class={`outcome ${test.kind}`}><Mark kind={test.kind} /> <span class="word">{WORDS[test.kind] || test.kind}</span></span>
       <span role="cell" class="test">
         <a class="name" href={hashOf({ ...shown, test: test.key })} title={test.id} aria-current={isSelected ? "true" : undefined} onClick={show}><span class="leaf"><bdi>{test.leaf}</bdi></span><span class="above"><bdi>{above}</bdi></span></a>
@@ -78,7 +64,7 @@ function Row({ test, place, top, height, shown, open, isSelected }) {
 }
 
 function Empty({ run, change }) {
-  if (run.live && !run.tests.length) return <p class="empty">No test has ended yet.</p>;
+  if (run.isOn && !run.tests.length) return <p class="empty">No test has ended yet.</p>;
   if (!run.tests.length) return <p class="empty"><b>No test was run.</b><br />Does the pattern match the names of your files? <code>python -m isolatedunit list</code> shows which tests are found.</p>;
   return <p class="empty"><b>No test matches.</b><br /><button type="button" class="act" onClick={() => change({ query: "", outcomes: [], scope: "" })}>Show all {run.tests.length.toLocaleString("en")}</button></p>;
 }
