@@ -74,7 +74,7 @@ class TemplateTest(ProjectTestCase):
             Measuring(options, lambda name: name),
             None,
             lambda: None,
-            lambda slot: {},
+            lambda _slot: {},
         )
         self.settings = launcher.settings(options, prebuilt=True, receipt=os.path.join(self.scratch, "receipt"))
         setting = Setting(
