@@ -87,7 +87,7 @@ def main_in_fork(
             stream.reconfigure(line_buffering=True)
     if prepare_all is not None:
         prepare_all()
-    gc.collect()
+    _get_ready()
     reaper.take_sigchld()
     _serve_as_template(pipe, prepare, stacks, Finder(inherited=tests, begin=begin))
 

@@ -67,7 +67,9 @@ class IsolatedMixin(Base):  # type: ignore[misc]
     def run_suite(self, suite: Any, **options: Any) -> Any:
         """Run the tests, each in a fork of this process as it is now; returns the result."""
         if self.isolated:
-            self.test_runner = partial(_make_runner, self._databases or TestDatabases(()))
+            databases = self._databases or TestDatabases(())
+            databases.shows_queries = self.debug_sql
+            self.test_runner = partial(_make_runner, databases)
         return super().run_suite(suite, **options)
 
 

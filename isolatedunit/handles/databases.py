@@ -62,6 +62,7 @@ class TestDatabases:
     """The test databases that were made in this process: those of *connections*.
 
     `fork_safely` prepares this process for its forks, `begin` a fork for its test, of which there are *slots* at once.
+    With `shows_queries` set, tests write their queries to standard error.
     """
 
     __test__ = False  # pytest: this is not a test
@@ -71,6 +72,7 @@ class TestDatabases:
         self._on_server = [one for one in _all() if not is_in_memory(one) and identify(one) in self._made.values()]
         self._cloned = [one for one in self._on_server if one.features.can_clone_databases]
         self.slots = slots if len(self._cloned) == len(self._on_server) else 1
+        self.shows_queries = False
         self._clones: list[tuple[Any, str]] = []
         self._folder = tempfile.mkdtemp(prefix="isolatedunit-databases-")
 
@@ -138,6 +140,8 @@ class TestDatabases:
         for of_alias, of_clone in settings:
             of_alias.update(of_clone)
         guard(allowed | set(map(identify, self._cloned)), self._note)
+        if self.shows_queries:
+            _show_queries()
 
     def _renew(self, slot: str) -> None:
         doubtful = os.path.join(self._folder, slot)
@@ -161,6 +165,20 @@ def refuse_all() -> None:
     """Refuse every database but those in memory, unless this process is one in which Django makes test databases."""
     if not is_testing():
         guard(set(), lambda _: None)
+
+
+def _show_queries() -> None:
+    """Write each query to standard error, which is captured, as Django's own result class has them for its reports."""
+    import logging
+
+    from django.test import runner
+
+    shown = logging.StreamHandler(sys.stderr)
+    if hasattr(runner, "QueryFormatter"):  # since Django 5
+        shown.setFormatter(runner.QueryFormatter())
+    logger = logging.getLogger("django.db.backends")
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(shown)
 
 
 def _end_sessions(connection: Any, name: str) -> None:

@@ -68,7 +68,14 @@ class Heard:
         self._reports: list[pytest.TestReport] = []
         self._serialized: list[Any] = []
         self._warnings: list[Any] = []
+        self.notes: list[str] = []
+        self.inherited: dict[Any, int] = {}
         self.exit: dict[str, Any] | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """Tear down also what only this process has set up for a higher scope, which is kept."""
+        private.tear_down_since(item.session, self.inherited)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Keep the report."""
@@ -93,7 +100,9 @@ class Heard:
 
     def as_value(self) -> Any:
         """All that was heard, as plain data."""
-        return _plain({"reports": self._serialized, "warnings": self._warnings, "exit": self.exit})
+        return _plain(
+            {"reports": self._serialized, "warnings": self._warnings, "notes": self.notes, "exit": self.exit}
+        )
 
     def tell(self, test: ItemTest, result: Any) -> None:
         """Say in unittest's words what came of the test, which decides about retries."""
@@ -119,12 +128,18 @@ def listen(config: pytest.Config) -> None:
 _heard: Heard
 
 
+def note(text: str) -> None:
+    """Have the user know *text*, once, when a test's process that is a fork of this one has ended."""
+    _heard.notes.append(text)
+
+
 def _run_protocol(item: pytest.Item) -> Heard:
     config, heard = item.config, _heard
     private.take_capture(config)
+    heard.inherited = private.count_finalizers(item.session)
     try:
         # the hook itself, not a function behind it: wrappers, as of pytest-timeout, have to run in this process
-        config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        config.hook.pytest_runtest_protocol(item=item, nextitem=private.deepest_set_up(item.session))
     except pytest.exit.Exception as exception:
         heard.exit = {"reason": str(exception.msg), "code": exception.returncode}
     finally:

@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from isolatedunit.pytest_plugin.running import Isolation
 
+FORK_AFTER = ("collection", "fixtures")
+
 _ISOLATION: pytest.StashKey[Isolation] = pytest.StashKey()
 
 
@@ -27,8 +29,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="with --isolated, how many processes run at once (1 by default)",
     )
+    group.addoption(
+        "--isolated-fork-after",
+        choices=FORK_AFTER,
+        default=None,
+        help="with --isolated, whether fixtures of higher scopes than a function run in each test's process "
+        "(collection, the default) or once, before its fork (fixtures)",
+    )
     parser.addini("isolated", "run each test in a process of its own, as --isolated does", type="bool", default=False)
     parser.addini("isolated_jobs", "how many processes run at once, as --isolated-jobs", default="1")
+    parser.addini("isolated_fork_after", "when they are forked, as --isolated-fork-after", default=FORK_AFTER[0])
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,7 +70,8 @@ def pytest_runtestloop(session: pytest.Session) -> object:
 
     if say_why_not(config):
         return None
-    isolation = config.stash[_ISOLATION] = Isolation(session, _read_jobs(config))
+    isolation = Isolation(session, _read_jobs(config), keeps_fixtures=_keeps_fixtures(config))
+    config.stash[_ISOLATION] = isolation
     isolation.run(wanted)
     chosen = set(map(id, wanted))
     rest = [item for item in session.items if id(item) not in chosen]
@@ -90,3 +101,10 @@ def _read_jobs(config: pytest.Config) -> int:
     if not str(given).isdecimal() or int(given) < 1:
         raise pytest.UsageError(f"--isolated-jobs: invalid value {given!r}; expected a number of processes, 1 or more.")
     return int(given)
+
+
+def _keeps_fixtures(config: pytest.Config) -> bool:
+    given = config.getoption("isolated_fork_after") or config.getini("isolated_fork_after")
+    if given not in FORK_AFTER:
+        raise pytest.UsageError(f"isolated_fork_after: invalid value {given!r}; expected {' or '.join(FORK_AFTER)}.")
+    return bool(given == "fixtures")

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from typing import Any
+
+import pytest
+
+OUTCOMES = (Exception, pytest.skip.Exception, pytest.fail.Exception)
+"""What a fixture may raise that is the outcome of a test."""
 
 
 def missing(config: Any) -> list[str]:
@@ -23,6 +29,88 @@ def missing(config: Any) -> list[str]:
         if not hasattr(capture, "tmpfile"):
             lacking.append(f"pytest: FDCapture.tmpfile ({name})")
     return lacking
+
+
+def missing_for_scopes(session: Any, items: Iterable[Any]) -> list[str]:
+    """The private names that this version lacks for setting up fixtures without a test."""
+    lacking = []
+    if not hasattr(session, "_setupstate") or not hasattr(session._setupstate, "stack"):
+        lacking.append("pytest: SetupState.stack")
+    for item in items:
+        if hasattr(item, "fixturenames"):
+            if not hasattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs"):
+                lacking.append("pytest: Function._fixtureinfo.name2fixturedefs")
+            lacking += [f"pytest: Function.{name}" for name in ("_request", "_initrequest") if not hasattr(item, name)]
+            break
+    return lacking
+
+
+def set_up(session: Any, node: Any) -> None:
+    """Set up *node*, and what is above it, as for a test below it; raises `OUTCOMES`."""
+    session._setupstate.setup(node)
+
+
+def tear_down(session: Any, node: Any) -> None:
+    """Tear down all that is set up below *node*; None is for everything."""
+    session._setupstate.teardown_exact(node)
+
+
+def deepest_set_up(session: Any) -> Any:
+    """The node for which fixtures are set up, outside of any test; None where there is none."""
+    stack = list(session._setupstate.stack)
+    return stack[-1] if stack else None
+
+
+def count_finalizers(session: Any) -> dict[Any, int]:
+    """How much there is to tear down of each node that is set up."""
+    return {node: len(finalizers) for node, (finalizers, _) in session._setupstate.stack.items()}
+
+
+def tear_down_since(session: Any, before: dict[Any, int]) -> None:
+    """Tear down what was set up since `count_finalizers` returned *before*; raises the first of the `OUTCOMES`."""
+    raised: list[BaseException] = []
+    for node, (finalizers, _) in reversed(list(session._setupstate.stack.items())):
+        while len(finalizers) > before.get(node, 0):
+            try:
+                finalizers.pop()()
+            except OUTCOMES as exception:
+                raised.append(exception)
+    if raised:
+        raise raised[0]
+
+
+def fixture_names(item: Any) -> Iterable[str]:
+    """The names of the fixtures that an item is known to need, those with higher scopes first."""
+    return list(getattr(item, "fixturenames", ())) if getattr(item, "_request", None) is not None else ()
+
+
+def fixture_of(item: Any, name: str) -> Any:
+    """What pytest knows of the fixture with this name, as the item sees it; None for ``request``."""
+    found = item._fixtureinfo.name2fixturedefs.get(name)
+    return found[-1] if found else None
+
+
+def parameters_of(item: Any) -> Iterable[str]:
+    """The names of the fixtures and arguments that this item has a parameter for."""
+    callspec = getattr(item, "callspec", None)
+    return () if callspec is None else callspec.params
+
+
+def fixture_value(item: Any, name: str) -> Any:
+    """Set up a fixture whose scope is set up; raises `OUTCOMES`."""
+    try:
+        return item._request.getfixturevalue(name)
+    finally:
+        item._initrequest()  # it has noted that its fixture is there, which may have changed when the item runs
+
+
+def finish_fixture(session: Any, fixture: Any) -> None:
+    """Tear down one fixture, and what depends on it; raises `OUTCOMES`."""
+    for finalizers, _ in session._setupstate.stack.values():
+        for finalizer in finalizers:
+            if getattr(getattr(finalizer, "func", None), "__self__", None) is fixture:
+                finalizer()
+                return
 
 
 def listen_alone(config: Any, plugin: Any, hooks: tuple[str, ...]) -> None:

@@ -49,19 +49,23 @@ def say_why_not(config: pytest.Config) -> bool:
 
 
 class Isolation:
-    """Runs items of *session* isolated, *jobs* at a time; `warnings` are what the user should know about the run."""
+    """Runs items of *session* isolated, *jobs* at a time; `warnings` are what the user should know about the run.
+
+    If it *keeps fixtures*, those of higher scopes run once.
+    """
 
     hears = (ValueSent, Warned, TestFinished)
 
-    def __init__(self, session: pytest.Session, jobs: int) -> None:
+    def __init__(self, session: pytest.Session, jobs: int, *, keeps_fixtures: bool) -> None:
         self.warnings: list[str] = []
         self._session = session
         self._jobs = jobs
+        self._keeps_fixtures = keeps_fixtures
         self._items: Sequence[pytest.Item] = ()
         self._values: dict[int, tuple[int, Any]] = {}
         self._exit: dict[str, Any] | None = None
         self._run: Run | None = None
-        self._reported = 0
+        self._reported: set[int] = set()
 
     def run(self, items: Sequence[pytest.Item]) -> None:
         """Run the items; raises what pytest's own loop raises where a run ends early."""
@@ -69,7 +73,10 @@ class Isolation:
         session = self._session
         private.make_basetemp(session.config)
         try:
-            self._execute([ItemTest(item) for item in items])
+            if self._keeps_fixtures:
+                self._execute_in_scopes()
+            else:
+                self._execute([ItemTest(item) for item in items])
         except IsolatedUnitError as exception:
             raise pytest.UsageError(f"--isolated: {exception}") from exception
         if self._exit is not None:
@@ -78,20 +85,33 @@ class Isolation:
             raise session.Failed(session.shouldfail)
         if session.shouldstop:
             raise session.Interrupted(session.shouldstop)
-        missing = len(items) - self._reported
+        missing = len(items) - len(self._reported)
         if missing:  # a signal has ended the run, or a limit for the whole of it: what did not run has not passed
             reason = None if self._run is None else self._run.control.stop_reason
             raise session.Interrupted(f"{missing} tests were not run: {reason or 'the run was ended'}")
 
+    def _execute_in_scopes(self) -> None:
+        from isolatedunit.pytest_plugin.scopes import Scopes
+
+        lacking = private.missing_for_scopes(self._session, self._items)
+        if lacking:
+            raise pytest.UsageError(f"--isolated-fork-after: this version of pytest lacks {', '.join(lacking)}.")
+        scopes = Scopes(self._session, self._items)
+        try:
+            self._execute(scopes.make_tests())
+        finally:
+            scopes.close()
+
     def _execute(self, tests: Sequence[ItemTest]) -> None:
-        planned = [_plan(number, test) for number, test in enumerate(tests)]
+        planned = [_plan(number, test, self._keeps_fixtures) for number, test in enumerate(tests)]
         options = replace(
             for_forks(load_options(Options())),
             isolation="test",
+            fork_after="fixtures" if self._keeps_fixtures else "import",
             enable_ipc=True,
             max_concurrent_processes=self._jobs,
             # one at a time, they keep pytest's order
-            parallel_by="test" if self._jobs == 1 else "module",
+            parallel_by="test" if self._jobs == 1 else "class" if self._keeps_fixtures else "module",
         )
         config = self._session.config
         prestarted = fork_here([(test, None) for test in tests], prepare_all=lambda: listen(config))
@@ -117,6 +137,8 @@ class Isolation:
             self.warnings.append(event.text)
         elif isinstance(event, TestFinished) and event.report.planned is not None:
             self._report(self._items[event.report.planned.number], event.report)
+        elif isinstance(event, TestFinished) and event.report.affected is not None:
+            self._report_fixture(event.report, event.report.affected)
 
     def _report(self, item: pytest.Item, report: TestReport) -> None:
         config, hook = item.config, item.ihook
@@ -130,6 +152,7 @@ class Isolation:
             reports = [restore_report(config, data) for data in value["reports"]]
             for warning in value["warnings"]:
                 record_warning(config, warning)
+            self.warnings += [text for text in value["notes"] if text not in self.warnings]
             self._exit = self._exit or value["exit"]
             if report.outcome in _FAILED and not (any(one.failed for one in reports) or value["exit"]):
                 reports.append(_make_report(item, "teardown", report.traceback, []))  # as for what it left running
@@ -139,7 +162,27 @@ class Isolation:
         for one in reports:
             hook.pytest_runtest_logreport(report=one)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-        self._reported += 1
+        if report.planned is not None:
+            self._reported.add(report.planned.number)
+        self._end_if_asked()
+
+    def _report_fixture(self, report: TestReport, affected: PlannedTest) -> None:
+        """Report a fixture of a higher scope, as pytest does: what tore down wrongly, or all tests that need it."""
+        node = None if "Module (" in report.id else self._items[affected.number].parent
+        in_need = [number for number, item in enumerate(self._items) if node is None or item.parent is node]
+        if report.id.startswith("tearDown"):
+            self._report_phase(self._items[in_need[-1]], "teardown", report.traceback)
+            return
+        for number in in_need:
+            if number not in self._reported:
+                self._reported.add(number)
+                self._report_phase(self._items[number], "setup", report.traceback)
+
+    def _report_phase(self, item: pytest.Item, when: str, text: str) -> None:
+        hook = item.ihook
+        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        hook.pytest_runtest_logreport(report=_make_report(item, when, text.rstrip("\n"), []))
+        hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         self._end_if_asked()
 
     def _end_if_asked(self) -> None:
@@ -149,7 +192,7 @@ class Isolation:
             self._run.control.stop(str(reason))
 
 
-def _plan(number: int, test: ItemTest) -> PlannedTest:
+def _plan(number: int, test: ItemTest, keeps_fixtures: bool) -> PlannedTest:
     """Plan an item; the marker's options are those of the test. Raises `pytest.UsageError`."""
     options: dict[str, Any] = {}
     for marker in test.item.iter_markers("isolated"):
@@ -161,8 +204,9 @@ def _plan(number: int, test: ItemTest) -> PlannedTest:
             options = {**check(marker.kwargs, where, allowed=PER_TEST - NOT_IN_A_FORK - {"isolation"}), **options}
         except OptionError as exception:
             raise pytest.UsageError(str(exception)) from None
-    module = test.item.nodeid.partition("::")[0]
-    return replace(plan_one(number, test, inherited=True), overrides=options, module=module)
+    planned = replace(plan_one(number, test, inherited=True), overrides=options)
+    # of the engine's two scopes, that of a module is pytest's session where fixtures are kept
+    return planned if keeps_fixtures else replace(planned, module=test.item.nodeid.partition("::")[0])
 
 
 def _reports_of_crash(item: pytest.Item, report: TestReport) -> list[pytest.TestReport]:

@@ -132,6 +132,15 @@ TESTS = """
         test_again = test_runner_of_the_project
     """
 
+QUERIES = """
+    from django.test import TestCase
+    from shop.models import Item
+
+    class QueryTest(TestCase):
+        def test_fails(self):
+            self.assertEqual(Item.objects.count(), 7)
+    """
+
 TRAPS = """
     from django.db import connections
     from django.db.utils import ConnectionHandler
@@ -259,6 +268,13 @@ class DjangoTest(ProjectTestCase):
         shuffled = order("--shuffle", "7")
         self.assertEqual(len(shuffled), 6)
         self.assertEqual(order("--shuffle", "7", "--isolated"), shuffled)
+        self.write("shop/tests.py", QUERIES)
+        for flags in ([], ["--isolated"]):
+            ended = self.manage("test", "--debug-sql", "--timing", "-k", "fails", *flags)
+            self.assertEqual(ended.exit_code, 1, ended.output)
+            self.assertRegex(ended.output, r'SELECT COUNT\(\*\) AS "__count"\s+FROM "shop_item"')
+            self.assertIn("Total database setup took", ended.output)
+        self.write("shop/tests.py", TESTS)
         ended = self.manage("test", "--isolated", "--pdb", "shop.tests.ATest")
         self.assertIn("--isolated has no effect with --pdb: the tests run in this process.", ended.output)
         self.assertEqual(ended.exit_code, 0, ended.output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unittest
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -134,6 +135,101 @@ MIXED = """
         assert STATE == [int(os.environ["PYTEST_PROCESS"])]
     """
 
+SCOPES = """
+    import os, threading
+    import pytest
+
+    STARTED = os.getpid()
+
+    def note(text):
+        with open("log", "a") as log:
+            log.write(text + "\\n")
+
+    @pytest.fixture(scope="session")
+    def server():
+        note("server up")
+        yield {"pid": os.getpid()}
+        note("server down")
+
+    @pytest.fixture(scope="session")
+    def thread(server):
+        stop = threading.Event()
+        started = threading.Thread(target=stop.wait)
+        started.start()
+        note("thread up")
+        yield started
+        stop.set()
+        started.join()
+        note("thread down")
+
+    @pytest.fixture(scope="session")
+    def needs_thread(thread):
+        note("needs thread")
+        return thread
+
+    @pytest.fixture(scope="module")
+    def of_module(server):
+        note("module up")
+        yield
+        note("module down")
+        raise RuntimeError("the end of the module")
+
+    @pytest.fixture(scope="session", params=[1, 2])
+    def parameter(request):
+        note(f"parameter {request.param}")
+        return request.param
+
+    @pytest.fixture(scope="session")
+    def broken(server):
+        note("broken")
+        raise RuntimeError("no server")
+
+    def test_write(server, of_module):
+        server["x"] = 1
+        assert server["pid"] not in (os.getpid(), STARTED)
+
+    def test_read(server):
+        assert "x" not in server
+
+    def test_parameter(parameter):
+        assert parameter
+
+    def test_thread(needs_thread):
+        assert needs_thread.is_alive()
+
+    def test_thread_again(needs_thread):
+        assert needs_thread.is_alive()
+
+    def test_broken(broken):
+        pass
+
+    def test_broken_too(broken):
+        pass
+
+    class TestClass:
+        @pytest.fixture(scope="class")
+        def of_class(self):
+            note("class up")
+            yield
+            note("class down")
+
+        def test_a(self, of_class):
+            pass
+
+        test_b = test_a
+
+    class TestCrash:
+        @pytest.fixture(scope="class")
+        def crashes(self):
+            os._exit(3)
+
+        def test_a(self, crashes):
+            pass
+
+        def test_b(self):
+            pass
+    """
+
 CONFTEST = """
     import os
     os.environ["PYTEST_PROCESS"] = str(os.getpid())
@@ -233,6 +329,30 @@ class PytestPluginTest(ProjectTestCase):
         ended = self.pytest("--isolated", "-x")
         self.assertIn("stopping after 1 failures", ended.output)
         self.assertEqual(self.outcomes(ended), {"test_mixed.py::test_a FAILED": "FAILED"})
+
+    def test_fixtures_of_higher_scopes_run_once(self) -> None:
+        self.write("test_scopes.py", SCOPES)
+        for jobs in ("1", "2"):
+            with self.subTest(jobs=jobs):
+                ended = self.pytest("--isolated", "--isolated-fork-after", "fixtures", "--isolated-jobs", jobs)
+                found = {name.rpartition("::")[2]: outcome for name, outcome in self.outcomes(ended).items()}
+                self.assertEqual(found.pop("test_b ERROR"), "ERROR", "the fixtures of its class end their process")
+                failed = [name for name, outcome in sorted(found.items()) if outcome != "PASSED"]
+                broken = ["test_a ERROR", "test_broken ERROR", "test_broken_too ERROR"]
+                self.assertEqual(failed, broken, ended.output)
+                self.assertIn("RuntimeError: the end of the module", ended.output)
+                with open(os.path.join(self.directory, "log"), encoding="utf-8") as file:
+                    noted = Counter(file.read().splitlines())
+                once = ("server up", "server down", "module up", "module down", "broken", "class up", "class down")
+                self.assertEqual([noted.pop(name) for name in once], [1] * len(once), ended.output)
+                self.assertEqual(
+                    noted,
+                    # once to find out that no fork can have it, and then for each test
+                    {"thread up": 3, "thread down": 3, "needs thread": 2, "parameter 1": 1, "parameter 2": 1},
+                )
+                self.assertEqual(ended.output.count("the fixture 'thread' leaves a thread running"), 1)
+                self.assertNotIn("left behind", ended.output)
+                os.unlink(os.path.join(self.directory, "log"))
 
     @unittest.skipIf(optional("coverage") is None, "coverage is not installed: pip install isolatedunit[coverage]")
     def test_coverage_that_somebody_else_measures_has_the_lines_of_forks(self) -> None:
