@@ -58,10 +58,10 @@ def watch_tests(wanted: Wanted, attempt: Callable[[Callable[[], int]], int]) -> 
             code = attempt(
                 lambda: run_tests(now, prestarted=prestarted, learn=known.learn, live=live)  # noqa: B023 - called at once
             )
-            if live is not None:
-                live.rest()
-            prestarted = begin_template(options, closing)
             try:
+                prestarted = begin_template(options, closing)
+                if live is not None:
+                    live.rest()
                 chosen = _wait(everything, wanted, now, known, changes)
             except KeyboardInterrupt:
                 return INTERRUPTED

@@ -180,7 +180,8 @@ class LivePage:
                 self._stacks = {test: stacks for test, _, _, stacks in event.running}
                 self._inspected.set()
             elif isinstance(event, RunFinished):
-                self._is_over = True
+                # where it stays, it is over for a page when another run can be asked for, and a Ctrl-C ends all
+                self._is_over = self.rerun is None
 
     # ---- what clients get
 
