@@ -23,11 +23,11 @@ import typing
 import unittest
 from collections.abc import Callable
 from logging import handlers
-from multiprocessing import managers
 from typing import Any
 
 import dill
 import multiprocess
+from multiprocess import managers
 
 from isolatedunit import CarryError, HandleTracker, IsolatedTestRunner
 from isolatedunit.calls.options import IsolatedTestOptions
@@ -151,7 +151,7 @@ class SharedTest(unittest.TestCase):
     def test_what_only_its_own_process_can_use(self) -> None:
         with socket.socket() as sock, IsolatedTestRunner() as runner:
             database, ends = sqlite3.connect(":memory:"), multiprocess.Pipe()
-            proxy = managers.AcquirerProxy(  # type: ignore[attr-defined]
+            proxy = managers.AcquirerProxy(
                 managers.Token("Lock", "nowhere", "1"), "pickle", authkey=b"", incref=False
             )
             for thing, why in (

@@ -39,7 +39,7 @@ class TroubleshootingTest(unittest.TestCase):
         for message in self.messages:
             for part in filter(None, (part.strip() for part in message.split(_DIFFERS))):
                 with self.subTest(message=message, part=part):
-                    self.assertIn(part, everything)
+                    self.assertTrue(part in everything, part)
 
     def test_they_are_in_the_order_of_the_alphabet(self) -> None:
         def key(message: str) -> str:
