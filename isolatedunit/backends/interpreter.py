@@ -205,6 +205,7 @@ def prepare(
             bytecode=bytecode_folder(),
             sandboxed=sandboxed,
             environment=dict(setting.environment or {}),
+            warm=setting.warm == "auto",
         )
     )
 

@@ -95,8 +95,10 @@ def main_in_fork(
 def _serve_as_template(
     pipe: channel.PipeEnd, prepare: Prepare, stacks: int | None, finder: Finder | None = None
 ) -> None:
-    from isolatedunit.child import template
+    from isolatedunit.child import template, warmth
 
+    if prepare.warm:
+        warmth.common = warmth.Common(os.path.join(prepare.scratch, "warm"), prepare.bytecode, prepare.directory)
     if not prepare.sandboxed:
         template.Template(pipe, scratch=prepare.scratch, stacks=stacks, finder=finder).serve()
     from isolatedunit.child import lane

@@ -92,7 +92,7 @@ LOOKS_INTO_MODULES = {
     "child.receipt": ("discard_inherited_exit_functions",),
     "child.steps": ("_generators",),
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
-    "child.warmth": ("ask", "report", "_compiled", "_looks_at_modules", "_import", "_compile"),
+    "child.warmth": ("__init__", "_begin", "report", "_cache", "_sizes", "import_all", "compile_all"),
     "child.unknown_names": ("find_unknown", "module_of", "_is_module"),
     "collection.addresses": (
         *("_alias_in", "_attributes_of_plain", "_imported", "exec_module", "import_main", "is_importing_main"),
