@@ -206,6 +206,7 @@ def prepare(
             sandboxed=sandboxed,
             environment=dict(setting.environment or {}),
             warm=setting.warm == "auto",
+            immortal=setting.immortal == "auto" and not patched_by_gevent(),
         )
     )
 

@@ -26,6 +26,7 @@ from isolatedunit.child import (
     cleanup,
     fixtures,
     heartbeat,
+    immortal,
     import_prefix,
     preludes,
     random_seed,
@@ -189,9 +190,11 @@ class Template:
     def _fork_template(self, command: ForkTemplate, descriptor: int) -> None:
         self._reap()
         warmth.prepare_to_fork(holds_fixtures=self._holds_fixtures)
+        immortal.before_fork(imports=bool(command.prefix or command.preludes))
         process_id = -1
         if self._unsafe is None:
             process_id = self._fork() if self._lanes is None else self._lanes.fork(self._fork)
+        immortal.after_fork(process_id)
         if process_id > 0:
             self._templates.add(process_id)
         if process_id:
@@ -398,8 +401,7 @@ class Template:
             status = os.waitstatus_to_exitcode(wait_status)
             cpu_time = usage.ru_utime + usage.ru_stime
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        is_alone = self._lane is not None
-        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper, is_alone)
+        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper, self._lane is not None)
         if cpu_time is not None:
             cpu_time += used_by_them + self._watch.used_by_orphans
         captured = {name: self._size_of(name) for name in self._capture}

@@ -233,6 +233,7 @@ class Run:
             own_network=self.options.sandbox_network == "private",
             environment=self._fixtures.environment,
             warm=self.options.warm,
+            immortal=self.options.immortal,
         )
 
     def _restore_files(self) -> None:
