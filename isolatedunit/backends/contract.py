@@ -37,6 +37,7 @@ class Setting:
     before it imports anything, so that children need not. *keeps_files* is the directory where output files
     stay that nobody writes to any more, None if they are removed. With *own_network* a sandbox has a network to itself.
     *environment* are the variables that were set up for the run, if any were.
+    *warm* and *immortal* are the options.
     """
 
     run: str
@@ -54,6 +55,8 @@ class Setting:
     keeps_files: str | None = None
     own_network: bool = False
     environment: Mapping[str, str] | None = None
+    warm: str = "auto"
+    immortal: str = "auto"
 
 
 @record(frozen=True)

@@ -205,6 +205,8 @@ def prepare(
             bytecode=bytecode_folder(),
             sandboxed=sandboxed,
             environment=dict(setting.environment or {}),
+            warm=setting.warm == "auto",
+            immortal=setting.immortal == "auto" and not patched_by_gevent(),
         )
     )
 

@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 
-from isolatedunit.child import PLAIN, heartbeat, reaper, receipt, worker
+from isolatedunit.child import PLAIN, heartbeat, immortal, reaper, receipt, worker
 from isolatedunit.child.streams import (
     move_out_of_the_way,
     redirect,
@@ -95,8 +95,10 @@ def main_in_fork(
 def _serve_as_template(
     pipe: channel.PipeEnd, prepare: Prepare, stacks: int | None, finder: Finder | None = None
 ) -> None:
-    from isolatedunit.child import template
+    from isolatedunit.child import template, warmth
 
+    if prepare.warm:
+        warmth.common = warmth.Common(os.path.join(prepare.scratch, "warm"), prepare.bytecode, prepare.directory)
     if not prepare.sandboxed:
         template.Template(pipe, scratch=prepare.scratch, stacks=stacks, finder=finder).serve()
     from isolatedunit.child import lane
@@ -133,6 +135,7 @@ def _do_work(pipe: channel.PipeEnd, prepare: Prepare) -> None:
         receipt.measure_lines(prepare.coverage)
     if prepare.role == "template":
         _get_ready()
+        immortal.wanted = prepare.immortal
         reaper.take_sigchld(_signal.SIG_IGN if prepare.ignores_children else _signal.SIG_DFL)
         _make_way(prepare)
         _serve_as_template(pipe, prepare, stacks)

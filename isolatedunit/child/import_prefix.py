@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+_FOR_SCRIPTS = tuple(f"if __name__ == {quote}__main__{quote}:" for quote in "'\"")
 _BEGINS_CODE = ("class ", "def ", "async def ", "@", "if ", "try:", "for ", "while ", "with ")
 
 
@@ -51,12 +52,21 @@ def _parse(module: Any) -> list[ast.stmt]:
 
 
 def _head_of(source: str) -> str:
-    """The source up to the first line that cannot be an import; parsing all of it would take far longer."""
-    lines = source.splitlines(keepends=True)
+    """The source up to the first line that cannot be an import; parsing all of it would take far longer.
+
+    A block for when the module is run as a script is left out, since it is imported. Many of those change ``sys.path``.
+    """
+    lines, is_in_block = source.splitlines(keepends=True), False
     for number, line in enumerate(lines):
-        if line.startswith(_BEGINS_CODE):
+        if is_in_block and line[0] in " \t#\r\n":
+            lines[number] = "\n"
+            continue
+        is_in_block = line.split("#")[0].rstrip() in _FOR_SCRIPTS
+        if is_in_block:
+            lines[number] = "\n"
+        elif line.startswith(_BEGINS_CODE):
             return "".join([*lines[:number], "pass\n"])  # stands for the rest
-    return source
+    return "".join(lines)
 
 
 def _imports_in(body: list[ast.stmt]) -> Iterator[str]:

@@ -26,12 +26,14 @@ from isolatedunit.child import (
     cleanup,
     fixtures,
     heartbeat,
+    immortal,
     import_prefix,
     preludes,
     random_seed,
     reaper,
     receipt,
     streams,
+    warmth,
     worker,
 )
 from isolatedunit.child.fork_safety import finish_import, open_channels, what_forbids_forking
@@ -48,7 +50,6 @@ from isolatedunit.child.reaper import (
     take_sigchld,
 )
 from isolatedunit.child.reporter import OPEN, is_plain, make_form, open_name
-from isolatedunit.child.warmth import Warmth
 from isolatedunit.collection.addresses import Finder, import_module
 from isolatedunit.protocol import channel
 from isolatedunit.protocol.messages import (
@@ -128,7 +129,7 @@ class Template:
         self._sizes: list[int] = []
         self._forms: dict[int, bytes] = {}
         self._watch = Watch(self._socket.fileno())
-        self._warmth: Warmth | None = Warmth()
+        self._warmth: warmth.Warmth | None = warmth.Warmth()
         self._has_loaded_all: bool = True if like is None else like._has_loaded_all
         self._collects_garbage: bool = True if like is None else like._collects_garbage
         self._fixture_snapshot: fixtures.FixtureSnapshot | None = None if like is None else like._fixture_snapshot
@@ -188,9 +189,12 @@ class Template:
 
     def _fork_template(self, command: ForkTemplate, descriptor: int) -> None:
         self._reap()
+        warmth.prepare_to_fork(holds_fixtures=self._holds_fixtures)
+        immortal.before_fork(imports=bool(command.prefix or command.preludes))
         process_id = -1
         if self._unsafe is None:
             process_id = self._fork() if self._lanes is None else self._lanes.fork(self._fork)
+        immortal.after_fork(process_id)
         if process_id > 0:
             self._templates.add(process_id)
         if process_id:
@@ -264,7 +268,7 @@ class Template:
             streams.close(pipe.reader, pipe.writer, own)
             return
         if self._warmth is not None and command.home is not None:
-            self._warmth.ask(work)
+            self._warmth.ask(work, command.home)
         prepared = self._prepare(command, pipe, work)
         this = os.getpid()
         process_id = self._fork(collects_garbage=self._collects_garbage, keeps_socket=own is not None)
@@ -293,7 +297,7 @@ class Template:
         if self._lane is not None:
             self._lane.tidy()
         heartbeat.disarm_heartbeat()
-        if self._warmth is not None and self._warmth.hear(work, command.home):
+        if self._warmth is not None and self._warmth.hear(work):
             self._warmth = None  # it has asked enough
             note_import()
 
@@ -397,8 +401,7 @@ class Template:
             status = os.waitstatus_to_exitcode(wait_status)
             cpu_time = usage.ru_utime + usage.ru_stime
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        is_alone = self._lane is not None
-        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper, is_alone)
+        leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper, self._lane is not None)
         if cpu_time is not None:
             cpu_time += used_by_them + self._watch.used_by_orphans
         captured = {name: self._size_of(name) for name in self._capture}

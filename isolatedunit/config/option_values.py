@@ -87,6 +87,7 @@ class RunnerOptionValues(TestOptionValues, total=False):
     teardown: str | None
     slot_setup: str | None
     slot_teardown: str | None
+    immortal: Literal["auto", "off"]
     parallel_by: Literal["module", "class", "test"]
     sandbox: Literal["none", "auto", "namespaces"]
     sandbox_network: Literal["host", "private"]

@@ -108,6 +108,13 @@ class Options(OutputOptions, FixtureOptions, ExecutorOptions, SelectionOptions, 
         "--warm",
         per_test=True,
     )
+    immortal: Literal["auto", "off"] = option(
+        "auto",
+        Choice("auto", "off"),
+        "with forkserver and Python 3.12 or 3.13, whether what is loaded before any code of the tests becomes "
+        "immortal, so that the tests' processes need not copy it",
+        "--immortal",
+    )
     preload: tuple[str, ...] = option(
         (),
         preludes,

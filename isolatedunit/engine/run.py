@@ -232,6 +232,8 @@ class Run:
             keeps_files=self._kept_in,
             own_network=self.options.sandbox_network == "private",
             environment=self._fixtures.environment,
+            warm=self.options.warm,
+            immortal=self.options.immortal,
         )
 
     def _restore_files(self) -> None:

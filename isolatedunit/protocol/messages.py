@@ -50,13 +50,14 @@ class Prepare(Command):
     """Become a child of this run: the first command to a spawned interpreter.
 
     *role* is ``template``, ``worker`` or ``checkpoint``. *capture* names the files for ``stdout``, ``stderr`` and
-    ``stacks``; a stream that it does not name stays as it is. *scratch* is the run's own directory. *coverage*
-    is the directory for records of which lines ran, None without coverage. *patched_by_gevent* names the modules in
-    which gevent has replaced functions in the runner's process, which it is to do in the child, too. With
-    *ignores_children* tests find SIGCHLD ignored, as the user had it. *hash_seed* is what PYTHONHASHSEED is to be
-    from now on, as it is for the user: the interpreter was started with that of the run. None is unset. *bytecode* is
-    the folder for what children compile and Python itself keeps nowhere; it is empty if there is none. A *sandboxed*
-    template puts what it forks into namespaces. *environment* are the variables that were set up for the run.
+    ``stacks``; a stream that it does not name stays as it is. *scratch* is the run's own directory. *coverage* is the
+    directory for records of which lines ran, if any. *patched_by_gevent* names the modules in which gevent has replaced
+    functions in the runner's process, and is to in the child. With *ignores_children* tests find SIGCHLD ignored, as
+    the user had it. *hash_seed* is what PYTHONHASHSEED is to be from now on, None to unset it: the interpreter was
+    started with that of the run. *bytecode* is the folder for what children compile and Python keeps nowhere, empty if
+    there is none. A *sandboxed* template puts what it forks into namespaces. *environment* are the variables set up for
+    the run. With *warm*, templates learn from one another what tests need. With *immortal*, what a base template has
+    loaded becomes immortal.
     """
 
     role: str
@@ -73,6 +74,8 @@ class Prepare(Command):
     bytecode: str = ""
     sandboxed: bool = False
     environment: dict[str, str] = {}  # noqa: RUF012 - as above
+    warm: bool = False
+    immortal: bool = False
 
 
 class Work(Command):
@@ -157,8 +160,7 @@ class ForkTemplate(Command):
     ``:`` and the name of a function to call.
 
     In a sandbox, the base template makes it a lane, whose files are in the new directory *lane*. The lane has the
-    directories of *private* to itself, and sees only the entries that each of them lists. With *own_network* it has a
-    network of its own, too.
+    directories of *private* to itself, and sees only the entries that each lists; with *own_network*, a network, too.
     """
 
     preludes: list[str] = []  # noqa: RUF012

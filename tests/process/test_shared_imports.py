@@ -140,6 +140,13 @@ class SharedImportsTest(ProjectTestCase):
         self.assert_all_pass(self.run_tests())
         self.assertEqual(self.imports(), 2)
 
+    def test_a_block_for_scripts_is_no_obstacle(self) -> None:
+        self.heavy()
+        block = "if __name__ == '__main__':\n    import sys\n\n    # here\n    sys.path.insert(0, 'elsewhere')\n"
+        self.tests(f"import unittest\n{block}import heavy")
+        self.assert_all_pass(self.run_tests())
+        self.assertEqual(self.imports(), 2)
+
     def test_what_comes_after_code_is_the_modules_own(self) -> None:
         self.heavy()
         self.tests("import unittest\nimport os\nos.environ['SETTING'] = '1'\nimport heavy")

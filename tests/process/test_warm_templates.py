@@ -1,10 +1,11 @@
-"""Templates do once what their first children did: without these tests, too much or nothing of it."""
+"""Templates do once what several of their children did: without these tests, too much or nothing of it."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
+import textwrap
 import unittest
 
 from isolatedunit import IsolatedTestRunner, TestInstance
@@ -41,7 +42,7 @@ WARM = "True True\n"
 @unittest.skipUnless(hasattr(os, "fork"), "there are no templates here")
 class WarmTest(ProjectTestCase):
     def printed(self, *flags: str) -> list[str]:
-        ended = self.run_here("--start-method", "forkserver", "-j", "1", *flags)
+        ended = self.run_here("--start-method", "forkserver", "-j", "1", "--history", "none", *flags)
         self.assertEqual(ended.exit_code, 0, ended.output)
         return [test["stdout"] for _, test in sorted(ended.tests().items())]
 
@@ -49,17 +50,36 @@ class WarmTest(ProjectTestCase):
         super().setUp()
         self.write("helper.py", HELPER)
 
-    def test_what_the_first_have_done_is_there_for_the_others(self) -> None:
+    def test_what_two_have_done_is_there_for_the_others_and_for_the_next_run(self) -> None:
         self.write("test_warm.py", SUITE)
-        self.assertEqual(self.printed(), [COLD] * 3 + [WARM] * 3)
-
-    def test_unless_it_is_not_wanted(self) -> None:
-        self.write("test_warm.py", SUITE)
+        self.assertEqual(self.printed(), [COLD] * 2 + [WARM] * 4)
+        self.assertEqual(self.printed(), [WARM] * 6)
         self.assertEqual(self.printed("--warm", "off"), [COLD] * 6)
+
+    def test_a_module_that_has_changed_is_learned_anew(self) -> None:
+        self.write("test_warm.py", SUITE)
+        self.printed()
+        self.write("test_warm.py", SUITE + "\n    # changed")
+        self.assertEqual(self.printed(), [COLD] * 2 + [WARM] * 4)
+
+    def test_what_several_templates_did_is_there_for_the_next_and_for_new_modules(self) -> None:
+        for number in range(6):
+            self.write(f"test_{number}.py", SUITE.replace("range(6)", "range(2)"))
+        first = self.printed()
+        self.assertEqual((first[:4], first[-4:]), ([COLD] * 4, [WARM] * 4))
+        self.write("test_a.py", SUITE.replace("range(6)", "range(1)"))
+        for arguments, expected in ((), WARM), (("--warm", "off"), COLD):
+            self.assertEqual(self.printed(*arguments)[-1], expected)
+
+    def test_nothing_is_imported_for_tests_that_remove_a_module(self) -> None:
+        removes = "print(*helper.use())\n            helper.sys.__dict__['mod' + 'ules'].pop('ast', None)"
+        self.write("test_warm.py", "import ast\n" + textwrap.dedent(SUITE.replace("print(*helper.use())", removes)))
+        for cold in (2, 0):
+            self.assertEqual(self.printed(), [COLD] * cold + ["False True\n"] * (6 - cold))
 
     def test_a_module_that_looks_at_what_is_loaded_finds_nothing_more(self) -> None:
         self.write("test_warm.py", SUITE + "\n    import sys\n    BEFORE = len(sys.modules)\n")
-        self.assertEqual(self.printed(), [COLD] * 3 + ["False True\n"] * 3)
+        self.assertEqual(self.printed(), [COLD] * 2 + ["False True\n"] * 4)
 
     def test_an_expression_that_warns_does_so_in_each_test(self) -> None:
         self.write(
@@ -113,4 +133,4 @@ class WarmTest(ProjectTestCase):
 
         with IsolatedTestRunner(io.StringIO(), start_method="forkserver", max_concurrent_processes=1) as runner:
             given = [runner.run_isolated_test(has_fixtures).unwrap() for _ in range(4)]
-        self.assertEqual(given, [False, False, False, True])
+        self.assertEqual(given, [False, False, True, True])

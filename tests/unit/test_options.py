@@ -342,6 +342,7 @@ class CommandLineTest(ProjectTestCase):
             "max_crashes": (["--max-crashes", "2"], 2),
             "run_timeout": (["--run-timeout", "60"], 60.0),
             "warm": (["--warm", "off"], "off"),
+            "immortal": (["--immortal", "off"], "off"),
             "junit_xml": (["--junit-xml", "x.xml"], "x.xml"),
             "junit_strict": (["--junit-strict"], True),
             "events": (["--events", "-"], "-"),

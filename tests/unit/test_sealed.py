@@ -85,6 +85,7 @@ LOOKS_INTO_MODULES = {
     "child.collector": ("_find_at", "_has_dotted_name", "_how_to_name", "_is_made_by_function", "prefix_of"),
     "child.fixtures": ("_is_found_by_name",),
     "child.heartbeat": ("__getattr__", "_import_ctypes"),
+    "child.immortal": ("make_all_immortal",),
     "child.import_prefix": ("leading_imports", "_is_installed", "execute"),
     "child.prebuilt": ("_make", "_is_made_by_unittest"),
     "child.preludes": ("run", "load_sdks"),
@@ -92,7 +93,7 @@ LOOKS_INTO_MODULES = {
     "child.receipt": ("discard_inherited_exit_functions",),
     "child.steps": ("_generators",),
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
-    "child.warmth": ("ask", "report", "_compiled", "_looks_at_modules", "_import", "_compile"),
+    "child.warmth": ("__init__", "_begin", "report", "_cache", "_sizes", "import_all", "compile_all"),
     "child.unknown_names": ("find_unknown", "module_of", "_is_module"),
     "collection.addresses": (
         *("_alias_in", "_attributes_of_plain", "_imported", "exec_module", "import_main", "is_importing_main"),
