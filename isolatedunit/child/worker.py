@@ -141,7 +141,7 @@ def rehearse_call() -> None:
 
         rehearsed = function.rehearsal(ChildSettings(**REHEARSAL))
         tracker.prepare_forks()
-        rehearse(rehearsed, _run_through_call)
+        rehearse(rehearsed, _run_through_call, times=10)
         function.forget()
     except Exception:  # dill may be where only the runner's ``sys.path`` leads: a child meets it again and reports it
         return
