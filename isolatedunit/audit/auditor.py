@@ -21,6 +21,7 @@ from isolatedunit.audit.deduction.model import Audit, Finding, Step, Verdict
 from isolatedunit.audit.files import ProjectFiles
 from isolatedunit.audit.investigation import Investigation
 from isolatedunit.audit.laboratory import Laboratory, Stopped
+from isolatedunit.audit.naming import Namer
 from isolatedunit.audit.recording import Recording
 from isolatedunit.audit.wishes import Wishes
 from isolatedunit.config.options import Options
@@ -241,6 +242,23 @@ class Auditor:
             self._within_budget(laboratory, [partial(look_at, number) for number in suspects], serially=wrote)
         finally:
             self.audit.not_looked_at += [self._steps[number].id for number in suspects if number not in looked]
+        found = [finding for finding in self.audit.findings if finding.test.number in looked and finding.steps]
+        self._name(laboratory, recording, [finding for finding in found if finding.kind != "external"])
+
+    def _name(self, laboratory: Laboratory, recording: Recording, findings: Sequence[Finding]) -> None:
+        if not self._wishes.names or not findings:
+            return
+        places = {number: test.location for number, test in self._tests.items() if test.location is not None}
+        namer = Namer(laboratory, self._wishes.confirm, places)
+        named: list[Finding] = []
+
+        def name(finding: Finding) -> None:
+            numbers = [*(step.number for step in finding.steps), finding.test.number]
+            namer.name(finding, recording.suite.with_imports(numbers), self._steps)
+            named.append(finding)
+            self._show("naming", len(named), len(findings))
+
+        self._within_budget(laboratory, [partial(name, finding) for finding in findings])
 
     def _command_of(self, finding: Finding) -> str | None:
         if not finding.steps or any(step.kind != "test" for step in finding.steps):

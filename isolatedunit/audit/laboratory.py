@@ -34,6 +34,9 @@ _QUEUE_LIMIT = 600.0
 
 _END_TIMEOUT = 5.0
 
+_NAMING_LIMIT = 120.0
+"""Seconds that it may take longer to look at all that a step changed, or to trace it."""
+
 Line = dict[str, Any]
 
 
@@ -148,6 +151,21 @@ class Laboratory:
             if verdict.cause in ("crash", "timeout"):
                 return told
         return None
+
+    def experiment(self, kind: str, steps: Sequence[int], culprit: int, **more: Any) -> tuple[Verdict, list[Line]]:
+        """Run *steps* in one process, which does something at the one with the index *culprit*, see `child.naming`.
+
+        Returns the verdict of the last step, and what else was reported.
+        """
+        split = {"before": list(steps[:culprit]), "culprit": steps[culprit], "after": list(steps[culprit + 1 :])}
+        with _Private(self, True) as temporary:
+            order = {"do": kind, **split, "root": os.getcwd(), "temporary": temporary, **more}
+            verdict, told = LOST, []
+            for line in self.converse(FIRST, order, extra=_NAMING_LIMIT):
+                if "verdict" in line and line.get("step") == steps[-1]:
+                    verdict = _read_verdict(line["verdict"])
+                told.append(line)
+        return verdict, told
 
     def end(self, name: str) -> None:
         """End a checkpoint."""

@@ -108,7 +108,8 @@ def _tell_state(state: State) -> Iterator[str]:
     if state.trials:
         yield f"Shown by experiment: with this put back, it ends as it does alone ({state.flipped} of {state.trials})."
         if state.others:
-            yield f"{state.others} other change{'' if state.others == 1 else 's'} by the same step do not matter."
+            others = "1 other change by the same step does" if state.others == 1 else f"{state.others} other changes do"
+            yield f"{others} not matter."
 
 
 def _sum_up(audit: Audit, told: Sequence[Finding]) -> Iterator[str]:

@@ -16,7 +16,7 @@ import os
 import select
 import time
 
-from isolatedunit.child import receipt
+from isolatedunit.child import naming, receipt
 from isolatedunit.child.reaper import end_all_below
 from isolatedunit.child.steps import Steps
 from isolatedunit.child.streams import move_out_of_the_way
@@ -168,8 +168,10 @@ class Trial:
             self._record(order)
         elif order["do"] == "scan":
             self._scan(order)
-        else:
+        elif order["do"] == "run":
             self._run(order)
+        else:
+            naming.carry_out(order, self._steps, self._run_step, self._report)
         self._steps.finish()
 
     def _report(self, line: dict[str, Any]) -> None:

@@ -33,6 +33,8 @@ class Steps:
 
     def __init__(self, plan: Sequence[dict[str, Any]], preload: Sequence[str]) -> None:
         self.plan = plan
+        self.fix: str | None = None
+        """Code that runs in the next test, as if it stood at the beginning of its method."""
         self._preload = preload
         self._finder = Finder(imports=True)
         self._suite: Any = Suite()
@@ -63,6 +65,8 @@ class Steps:
         suite._handleClassSetUp(test, result)
         result._previousTestClass = type(test)
         if not (getattr(type(test), "_classSetupFailed", False) or result._moduleSetUpFailed):
+            if self.fix is not None:
+                _put_before(test, self.fix)
             test(result)
         verdict: Verdict = result.verdict()
         return verdict
@@ -83,6 +87,17 @@ class Steps:
             for module, names, state in states:
                 getattr(module, names[1])(state)
         return process_id
+
+
+def _put_before(test: Any, code: str) -> None:
+    """Have the method of *test* run *code* first."""
+    method = getattr(test, test._testMethodName)
+
+    def run_code_first(*arguments: Any) -> Any:
+        exec(code, {**vars(sys.modules[type(test).__module__]), "self": test})  # noqa: S102 - a line of ours
+        return method(*arguments)
+
+    setattr(test, test._testMethodName, run_code_first)
 
 
 def _generators() -> list[tuple[Any, tuple[str, str]]]:

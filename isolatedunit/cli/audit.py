@@ -33,6 +33,7 @@ _OWN: dict[str, Any] = {
     "checkpoint_memory": None,
     "cleaners": False,
     "all_polluters": False,
+    "no_names": False,
     "in_place": False,
     "strict": False,
 }
@@ -96,6 +97,7 @@ def _make_parser() -> Parser:
     group.add_argument("--checkpoint-memory", metavar="MIB", help="memory of checkpoints (default: a quarter of free)")
     group.add_argument("--cleaners", action="store_true", help="also find the tests that repair what a polluter does")
     group.add_argument("--all-polluters", action="store_true", help="also find all tests that have the same effect")
+    group.add_argument("--no-names", action="store_true", help="do not look for the state, the line and a fix")
     group.add_argument("--in-place", action="store_true", help="also put back files that git tracks")
     group.add_argument("--strict", action="store_true", help="exit with 1 if the budget ran out")
     return parser
@@ -114,6 +116,7 @@ def _read_wishes(own: dict[str, Any], wanted: Wanted, jobs: int) -> Wishes:
         memory=memory and 2**20 * _read_number("--checkpoint-memory", memory, int, 1, "a count of MiB"),
         cleaners=own["cleaners"],
         all_polluters=own["all_polluters"],
+        names=not own["no_names"],
         in_place=own["in_place"],
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from tests.support.audited_suite import DEPENDENCES, write
+from tests.support.audited_suite import DEPENDENCES, Dependence, write
 from tests.support.command_line import environment
 from tests.support.projects import ProjectTestCase
 from tests.support.waiting import wait_until
@@ -108,7 +108,20 @@ class AuditTest(ProjectTestCase):
         for test in report["tests"]:
             if len(test["set"]) == 1:  # beside both sides and what is found, each of which is repeated
                 self.assertLessEqual(test["trials"] - 13, 15, test)
-        self.assertFalse(os.path.exists("/tmp/state.txt"))
+        by_name = {test["id"].rpartition("test_needs_")[2]: test for test in report["tests"]}
+        for dependence in DEPENDENCES:
+            if dependence.where is not None:
+                with self.subTest(dependence.name):
+                    self.check_name(by_name[dependence.name], dependence)
+
+    def check_name(self, test: dict[str, Any], dependence: Dependence) -> None:
+        (state,) = test["states"]
+        self.assertEqual(state["where"], dependence.where)
+        self.assertEqual((state["source"], state["function"]), (dependence.does[0], f"test_does_{dependence.name}_0"))
+        self.assertEqual(state["proof"], {"trials": 3, "flipped": 3})
+        if dependence.kind == "victim":
+            self.assertTrue(test["fix"]["tried"])
+            self.assertEqual(test["fix"]["line"], state["line"])
 
     def test_traps(self) -> None:
         self.write("test_traps.py", TRAPS)

@@ -7,10 +7,12 @@ They do no input or output and know no clock. What they yield is a trial; what i
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from isolatedunit.audit.deduction.model import LOST, Step, Verdict
 from isolatedunit.model.records import record
+
+T = TypeVar("T")
 
 MAX_SET = 8
 """How many steps a set may have. Beyond, somebody has to look at the whole run."""
@@ -148,7 +150,7 @@ def _differs(verdict: Verdict, alone: Verdict) -> bool:
     return not verdict.same(alone) and verdict.cause != LOST.cause
 
 
-def carry_out(search: Search, ask: Callable[[Any], Any]) -> tuple[tuple[int, ...] | None, int]:
+def carry_out(search: Generator[Any, Any, T], ask: Callable[[Any], Any]) -> tuple[T, int]:
     """Carry out a search, whose trials *ask* answers; returns what it has found, and how many trials that took."""
     answer: Any = None
     trials = 0
@@ -158,4 +160,5 @@ def carry_out(search: Search, ask: Callable[[Any], Any]) -> tuple[tuple[int, ...
             trials += 1
             answer = ask(trial)
     except StopIteration as stop:
-        return stop.value, trials
+        found: T = stop.value
+        return found, trials
