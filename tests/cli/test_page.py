@@ -232,6 +232,9 @@ class BrowserTest(LiveTestCase):
         self.assertEqual(self.ask(scale), 4)
         timeline.send_keys("0")
         self.assertEqual(self.ask(scale), 1)
+        self.click(".views a:nth-child(3)")
+        self.assertRegex(self.texts("[aria-labelledby=slowest] li")[0], "test_shop.Shop.test_hangs.* s$")
+        self.assertEqual(len(self.texts("[aria-labelledby=flakiest] li")), 1)
 
     def test_whoever_looks_at_it(self) -> None:
         self.addCleanup(show_as, self.browser, dark=False)
@@ -241,7 +244,6 @@ class BrowserTest(LiveTestCase):
             (True, 360, "view=tests&test=test_shop.Shop.test_fails"),
             (False, 1280, "view=timeline"),
             (True, 1280, "view=history&test=test_shop.Shop.test_flaky"),
-            (False, 1280, "view=overview"),
         ):
             with self.subTest(dark=dark, width=width, shown=shown):
                 show_as(self.browser, dark=dark, width=width)
