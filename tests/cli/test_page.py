@@ -191,10 +191,14 @@ class BrowserTest(LiveTestCase):
         self.assertEqual(self.texts("#name .leaf"), ["test_evil"])
         self.ask("history.back()")
         self.wait_for("document.querySelector('#name .leaf').textContent === 'test_hangs'")
+        self.click("#rows .row:nth-child(2) .leaf")
+        self.ask("history.back()")
+        self.wait_for("document.querySelector('#name .leaf').textContent === 'test_hangs'")
         link = self.ask("document.querySelector('.place').getAttribute('href')")
         self.assertEqual(link, f"vscode://file{os.path.realpath(os.path.dirname(self.page))}/test_shop.py:18")
         self.press("\ue00c")
         self.assertEqual(self.texts("#name"), [])
+        self.assertEqual(self.ask("document.activeElement.className"), "name")
         self.open(self.page, "#test=test_shop.Shop.test_leaks")
         self.assertIn("test_shop.py:24 in test_leaks", self.texts(".panel .leaks")[0])
 
@@ -228,6 +232,9 @@ class BrowserTest(LiveTestCase):
         self.assertEqual(self.ask(scale), 4)
         timeline.send_keys("0")
         self.assertEqual(self.ask(scale), 1)
+        self.click(".views a:nth-child(3)")
+        self.assertRegex(self.texts("[aria-labelledby=slowest] li")[0], "test_shop.Shop.test_hangs.* s$")
+        self.assertEqual(len(self.texts("[aria-labelledby=flakiest] li")), 1)
 
     def test_whoever_looks_at_it(self) -> None:
         self.addCleanup(show_as, self.browser, dark=False)
@@ -237,7 +244,6 @@ class BrowserTest(LiveTestCase):
             (True, 360, "view=tests&test=test_shop.Shop.test_fails"),
             (False, 1280, "view=timeline"),
             (True, 1280, "view=history&test=test_shop.Shop.test_flaky"),
-            (False, 1280, "view=overview"),
         ):
             with self.subTest(dark=dark, width=width, shown=shown):
                 show_as(self.browser, dark=dark, width=width)

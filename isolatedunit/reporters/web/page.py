@@ -17,10 +17,10 @@ from importlib.resources import files
 from typing import Any
 
 from isolatedunit.config.leak_policy import format_leak
-from isolatedunit.model.results import PASSING, Note, TestReport
+from isolatedunit.model.results import PASSING, Attachment, AttemptReport, Note, TestReport
 from isolatedunit.reporters.contract import Commands, Origin, ReportContext
 from isolatedunit.reporters.escaping import on_one_line, printable
-from isolatedunit.reporters.files.json_report import describe_report, describe_run, write_whole
+from isolatedunit.reporters.files.json_report import describe_attachment, describe_run, write_whole
 from isolatedunit.reporters.redaction import Secrets
 from isolatedunit.reporters.timeline import Span, Timeline
 from isolatedunit.reporters.web.frames import SourceReader
@@ -34,7 +34,8 @@ LONGEST_OUTPUT = 100_000
 LARGEST_ATTACHMENT = 4 * 1024 * 1024
 """Bytes that an attachment may have to be in the page."""
 
-_OF_AN_ATTEMPT = ("number", "outcome", "cause", "exit_code", "signal", "process_id", "duration", "spawn_time")
+_OF_AN_ATTEMPT = ("number", "outcome", "cause", "exit_code", "signal", "process_id")
+_TIMES_OF_AN_ATTEMPT = ("duration", "spawn_time", "cleanup_time", "cpu_time")
 
 _COLOURS = re.compile(r"(\x1b\[[\d;:]*m)")
 """What sets the colours of a terminal, which the page shows; of all else that a terminal obeys it shows the escapes."""
@@ -85,10 +86,10 @@ class TestDescriber:
 
     def describe(self, report: TestReport) -> dict[str, Any]:
         """The test of *report*; what is not known or empty is left out, since there may be thousands."""
-        test = describe_report(report)
-        attempts = [_describe_attempt(attempt) for attempt in test["attempts"]]
+        attempts = [_describe_attempt(attempt) for attempt in report.attempts]
         last = attempts[-1] if attempts else {}
-        planned, is_well = report.planned, report.outcome in PASSING and not report.flaky
+        planned, has_left = report.planned, any("leaks" in attempt for attempt in attempts)
+        is_well = report.outcome in PASSING and not report.flaky and not has_left
         return {
             "id": on_one_line(report.id),
             "outcome": report.outcome,
@@ -100,12 +101,16 @@ class TestDescriber:
                 flaky=report.flaky,
                 message=printable(report.message),
                 notes=[self._describe_note(note) for note in report.notes],
-                tags=[on_one_line(tag) for tag in test["tags"]],
+                tags=[] if planned is None else [on_one_line(tag) for tag in planned.tags],
                 quarantine=None if report.quarantine is None else printable(report.quarantine),
                 location=None if planned is None or planned.location is None else list(planned.location),
                 stdout=_shorten(report.stdout),
                 stderr=_shorten(report.stderr),
-                subtests=[{**subtest, "id": on_one_line(subtest["id"])} for subtest in test["subtests"]],
+                subtests=[
+                    {"id": on_one_line(note.subtest["id"]), "outcome": note.outcome}
+                    for note in report.notes
+                    if note.subtest is not None
+                ],
                 memory=last.get("memory"),
                 cpu=last.get("cpu_time"),
                 attempts=attempts,
@@ -143,23 +148,24 @@ def _printable_frame(frame: dict[str, Any]) -> dict[str, Any]:
     return {**frame, **names, "lines": lines, "values": values}
 
 
-def _describe_attempt(attempt: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **_known(**{name: attempt[name] for name in _OF_AN_ATTEMPT}),
-        **_known(
-            cleanup_time=attempt["cleanup_time"],
-            cpu_time=attempt["cpu_time"],
-            memory=attempt["memory_usage"].get("peak_rss"),
-            attachments=[_describe_attachment(attachment) for attachment in attempt["attachments"]],
-            leaks=[printable(format_leak(leak)) for leak in attempt["handle_stats"].get("leaks", ())],
-        ),
-    }
+def _describe_attempt(attempt: AttemptReport) -> dict[str, Any]:
+    return _known(
+        **{name: getattr(attempt, name) for name in _OF_AN_ATTEMPT},
+        **{name: _rounded(getattr(attempt, name)) for name in _TIMES_OF_AN_ATTEMPT},
+        memory=attempt.memory_usage.get("peak_rss"),
+        attachments=[_describe_attachment(attachment) for attachment in attempt.attachments],
+        leaks=[printable(format_leak(leak)) for leak in attempt.handle_stats.get("leaks", ())],
+    )
 
 
-def _describe_attachment(attachment: Mapping[str, Any]) -> dict[str, Any]:
-    is_kept = attachment["size"] <= LARGEST_ATTACHMENT
-    data = attachment["data"] if is_kept else ""
-    return {**attachment, "name": on_one_line(attachment["name"]), "data": data}
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
+
+
+def _describe_attachment(attachment: Attachment) -> dict[str, Any]:
+    described = describe_attachment(attachment)
+    data = described["data"] if described["size"] <= LARGEST_ATTACHMENT else ""
+    return {**described, "name": on_one_line(attachment.name), "data": data}
 
 
 def _known(**values: Any) -> dict[str, Any]:

@@ -15,6 +15,6 @@ export function setTemplate(text) {
 
 export function editorLink(file, line, base) {
   const path = /^([/\\]|[A-Za-z]:)/.test(file) || !base ? file : `${base}/${file}`;
-  const link = template().replaceAll("{path}", encodeURI(path.replaceAll("\\", "/")).replace(/^\//, template().includes("file/{path}") ? "" : "/")).replaceAll("{line}", String(line));
+  const link = template().replaceAll("{path}", encodeURI(path.replaceAll("\\", "/")).replace(/[#?]/g, encodeURIComponent).replace(/^\//, template().includes("file/{path}") ? "" : "/")).replaceAll("{line}", String(line));
   return /^(javascript|data|vbscript):/i.test(link.trim()) ? "#" : link;
 }

@@ -66,6 +66,7 @@ function Row({ test, item, shown, change }) {
   const show = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
+    event.stopPropagation();  // the row has the same handler as its link
     change({ test: test.id });
   };
   const runs = test.runs.slice(-MOST_SQUARES), isSelected = shown.test === test.id;

@@ -62,7 +62,7 @@ function Finished({ run, test, title }) {
     {test.attempts.length > 0 && <Attempts attempts={test.attempts} slices={slices} />}
     {curves.map((slice, place) => <Curve key={`${test.key} ${place}`} title={curves.length > 1 ? `Memory of attempt ${slices.indexOf(slice) + 1}` : "Memory"} points={slice.samples} />)}
     {run.past.byId.has(test.id) && <Earlier test={run.past.byId.get(test.id)} isBeside />}
-    {isBad(test) || test.command ? null : <p class="facts">No command runs just this test.</p>}
+    {isBad(test) && !test.command && run.about.command && <p class="facts">No command runs just this test.</p>}
   </>;
 }
 

@@ -23,13 +23,19 @@ export function RunPage({ data }) {
   const run = useState(() => new Run(data))[0];
   const [shown, change] = useAddress();
   const { message, act, watched, watch } = useLive(run);
-  const search = useRef(null), [help, setHelp] = useState(false);
+  const search = useRef(null), [help, setHelp] = useState(false), [dismissed, dismiss] = useState(false);
   const tests = useMemo(() => choose(run.tests, shown), [run.version, shown.query, shown.outcomes.join(), shown.scope, shown.sort, shown.down]);
   // who opens the page of a run that failed wants to know why; a page in the making would move under the eyes
   const first = useState(() => (WIDE.matches && !data.live && !location.hash ? tests.find(isBad)?.key : ""))[0];
-  const test = run.byKey.get(shown.test || (shown.view === "tests" && !shown.query && !shown.closed ? first : ""));
+  const test = run.byKey.get(shown.test || (shown.view === "tests" && !shown.query && !dismissed ? first : ""));
   const earlier = run.past.byId.get(shown.test);  // one that did not run this time
-  const open = (one) => { watch(null); change({ test: one ? one.key : "", closed: !one }); };
+  const open = (one) => {
+    const link = one ? null : document.querySelector("#rows [aria-current]");
+    watch(null);
+    dismiss(true);
+    change({ test: one ? one.key : "" });
+    link?.focus();  // who works with a keyboard goes on from there
+  };
   const step = (by) => {
     const failures = tests.filter(isBad), ordered = failures.length ? failures : tests;
     const place = ordered.indexOf(test), next = ordered[place < 0 ? (by > 0 ? 0 : ordered.length - 1) : place + by];

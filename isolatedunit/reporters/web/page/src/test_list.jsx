@@ -40,6 +40,7 @@ function Row({ test, place, top, height, shown, open, isSelected }) {
   const show = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;  // a new tab, by the link
     event.preventDefault();
+    event.stopPropagation();  // the row has the same handler as its link
     open(test);
   };
   const above = test.cls ? `${test.module}.${test.cls}` : test.module;
