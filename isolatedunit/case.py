@@ -36,6 +36,7 @@ T = TypeVar("T")
 class IsolatedTestCase(unittest.TestCase):
     """A `unittest.TestCase` that runs every test in a process of its own, under any runner.
 
+    While a debugger is at work in the runner's process, tests run there, and a line on standard error says so.
     The fixtures ``setUpClass`` and ``tearDownClass`` run in that process, too, and not in the runner's. A
     class attribute named after an option that may be set per test, such as ``process_timeout = 5.0``,
     overrides that option for the tests of the class.
@@ -96,14 +97,26 @@ class IsolatedTestCase(unittest.TestCase):
 
 
 def is_local(test: unittest.TestCase) -> bool:
-    """Whether the test runs in this process: because this is a child, or because the test is skipped anyway."""
-    if channel.current is not None:
+    """Whether the test runs in this process: in a child, under a debugger, or because the test is skipped anyway."""
+    if stays_here():
         return True
     sdk_options = getattr(test, "sdk_options", None)
     if sdk_options is not None and not sdk_options.process_isolation:
         return True
     method = getattr(test, test._testMethodName, None)
     return bool(getattr(type(test), "__unittest_skip__", False) or getattr(method, "__unittest_skip__", False))
+
+
+def stays_here() -> bool:
+    """Whether isolated tests run in this process: because this is a child, or because a debugger is at work here."""
+    if channel.current is not None:
+        return True
+    from isolatedunit.system import debuggers
+
+    if not debuggers.is_debugged():
+        return False
+    debuggers.say_once()
+    return True
 
 
 def _run_in_child(test: unittest.TestCase, result: unittest.TestResult | None) -> unittest.TestResult | None:
@@ -123,7 +136,7 @@ def _keep_fixtures_for_the_child(cls: type) -> None:
 def _only_in_child(fixture: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(fixture)
     def only_in_child(cls: type, *args: Any, **kwargs: Any) -> Any:
-        return fixture(cls, *args, **kwargs) if channel.current is not None else None
+        return fixture(cls, *args, **kwargs) if stays_here() else None
 
     return only_in_child
 
@@ -204,7 +217,7 @@ class _IsolatedMethod:
         return self if test is None else types.MethodType(self, test)
 
     def __call__(self, test: unittest.TestCase, *args: Any, **kwargs: Any) -> Any:
-        if channel.current is not None:
+        if stays_here():
             return self._function(test, *args, **kwargs)
         result = unittest.TestResult()
         _run_in_child(test, result)

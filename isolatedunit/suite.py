@@ -11,6 +11,7 @@ from isolatedunit.config.options import Options
 from isolatedunit.config.sources import load_options
 from isolatedunit.engine.run import Run
 from isolatedunit.result_bridge import ResultBridge, showing_child_errors
+from isolatedunit.system import debuggers
 from isolatedunit.system.signals import heeding_signals
 
 
@@ -26,8 +27,8 @@ class IsolatedTestSuite(unittest.TestSuite):
     options: Options | None = None
 
     def run(self, result: unittest.TestResult, debug: bool = False) -> unittest.TestResult:
-        """Run the tests; with *debug* in this process, as `unittest.TestSuite` does."""
-        if debug:
+        """Run the tests; with *debug*, or under a debugger, in this process, as `unittest.TestSuite` does."""
+        if debug or self._is_debugged():
             return super().run(result, debug)
         tests, originals = plan_suite(self, warnings.warn)
         bridge = ResultBridge()
@@ -43,3 +44,9 @@ class IsolatedTestSuite(unittest.TestSuite):
         if run.control.interrupts:
             raise KeyboardInterrupt
         return result
+
+    def _is_debugged(self) -> bool:
+        if not debuggers.is_debugged():
+            return False
+        debuggers.say_once()
+        return True
