@@ -61,7 +61,7 @@ class Scopes:
             def tear_down(_cls: type) -> None:
                 private.tear_down(self._session, self._session)
 
-            methods = {"setUpClass": classmethod(set_up), "tearDownClass": classmethod(tear_down)}
+            methods: dict[str, Any] = {"setUpClass": classmethod(set_up), "tearDownClass": classmethod(tear_down)}
             self._classes[node] = type(node.nodeid, (ItemTest,), {"__module__": _MODULE, **methods})
         return self._classes[node]
 
