@@ -386,21 +386,8 @@ class HandlesCleaned(Report):
     handle_stats: dict[str, Any]
 
 
-PHASES = {
-    "_callSetUp": "setUp",
-    "_callTestMethod": "body",
-    "_callTearDown": "tearDown",
-    "_callCleanup": "cleanup",
-    "_handleClassSetUp": "setUpClass",
-    "_tearDownPreviousClass": "tearDownClass",
-    "_handleModuleFixture": "setUpModule",
-    "_handleModuleTearDown": "tearDownModule",
-}
-"""The phases of a test, by the functions of unittest that run them."""
-
-
 class Heartbeat(Report):
-    """The child's interpreter still runs Python code; *phase* is a key of `PHASES`, or empty."""
+    """The child's interpreter still runs Python code; *phase* is a key of `isolatedunit.model.phases.PHASES`, or empty."""
 
     phase: str = ""
 

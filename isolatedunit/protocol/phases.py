@@ -6,7 +6,7 @@ import os
 import sys
 import unittest
 
-from isolatedunit.protocol.messages import PHASES
+from isolatedunit.model.phases import PHASES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

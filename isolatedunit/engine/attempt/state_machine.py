@@ -48,10 +48,10 @@ from isolatedunit.engine.attempt.story import WEIGHTY, begin_story, format_story
 from isolatedunit.errors import InvalidTransition
 from isolatedunit.model import events
 from isolatedunit.model.moments import NEVER
+from isolatedunit.model.phases import PHASES
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.messages import (
     ATTACHMENT,
-    PHASES,
     CallNoted,
     ChildFailed,
     ChildReady,
