@@ -387,7 +387,7 @@ class HandlesCleaned(Report):
 
 
 class Heartbeat(Report):
-    """The child's interpreter still runs Python code; *phase* is a key of `isolatedunit.model.phases.PHASES`, or empty."""
+    """The child's interpreter still runs Python code; *phase* is a key of `phases.PHASES`, or empty."""
 
     phase: str = ""
 
