@@ -182,10 +182,7 @@ def _set_reply(target: Any, name: str, full_name: str, reply: Any) -> None:
     if not isinstance(found, mock.Mock) or (_is_attribute(target, name) and not isinstance(reply, Script)):
         setattr(target, name, reply)
         return
-    function = vars(found).get(_KEY, (None, None))[0]
-    convert: Callable[[Any], Any] = lambda value: value  # noqa: E731
-    if isinstance(function, Function):
-        convert = _converter(function)
+    convert = _converter(vars(found).get(_KEY, (None, None))[0])
     if isinstance(reply, Script):
         answer: Callable[..., Any] = Answers(full_name, reply.replies)
     elif callable(reply) or isinstance(reply, BaseException):
@@ -205,11 +202,11 @@ def _is_attribute(target: Any, name: str) -> bool:
     return isinstance(found, Anything) and not found.may_be_called
 
 
-def _converter(function: Function) -> Callable[[Any], Any]:
-    """Makes of a reply what a call of *function* gives: a context manager of it, or an asynchronous iterator."""
-    if function.given.is_entered:
+def _converter(model: Any) -> Callable[[Any], Any]:
+    """Makes of a reply what a call of *model* gives: a context manager of it, an asynchronous iterator, or itself."""
+    if isinstance(model, Function) and model.given.is_entered:
         return lambda reply: reply if hasattr(reply, "__enter__") or hasattr(reply, "__aenter__") else _entering(reply)
-    if function.is_async_generator:
+    if isinstance(model, Function) and model.is_async_generator:
         return lambda reply: reply if hasattr(reply, "__aiter__") else _iterating(reply)
     return lambda reply: reply
 

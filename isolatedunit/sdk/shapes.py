@@ -14,7 +14,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union
 
 from isolatedunit.errors import OptionError
 from isolatedunit.sdk.annotations import Given, declared_names, read_attribute
@@ -156,6 +156,10 @@ class Constructed:
         return None
 
 
+Found = Union[Data, Anything, Function, "Shape"]
+"""What an attribute is; a `Shape` for an object with attributes of its own."""
+
+
 class Shape:
     """What an object of one of *classes* has; *real* gives such an object, or `_MISSING`.
 
@@ -165,15 +169,15 @@ class Shape:
     def __init__(self, classes: tuple[type, ...], real: Callable[[], Any] = lambda: _MISSING) -> None:
         self.classes = classes
         self._real = real
-        self._found: dict[str, Data | Anything | Function | Shape | None] = {}
+        self._found: dict[str, Found | None] = {}
 
     @property
     def name(self) -> str:
         """The name of the class."""
         return self.classes[0].__name__
 
-    def find(self, name: str) -> Data | Anything | Function | Shape | None:
-        """What the attribute is; a `Shape` for an object with attributes of its own, None if there is no attribute."""
+    def find(self, name: str) -> Found | None:
+        """What the attribute is; None if there is no attribute."""
         if name not in self._found:
             self._found[name] = self._find(name)
         return self._found[name]
@@ -190,7 +194,7 @@ class Shape:
         """Whether the classes define this special method."""
         return any(_in_class(cls, name) is not _MISSING for cls in self.classes)
 
-    def _find(self, name: str) -> Data | Anything | Function | Shape | None:
+    def _find(self, name: str) -> Found | None:
         for cls in self.classes:
             attribute = _in_class(cls, name)
             if attribute is not _MISSING:
@@ -217,7 +221,7 @@ class Shape:
     def _names_that_methods_set(self) -> set[str]:
         return {name for cls in self.classes for name in attributes_set_by(cls)}
 
-    def _describe(self, cls: type, name: str, attribute: Any) -> Data | Anything | Function | Shape:
+    def _describe(self, cls: type, name: str, attribute: Any) -> Found:
         """What an attribute is that the class *cls* has."""
         is_descriptor = hasattr(type(attribute), "__get__")
         if isinstance(attribute, (staticmethod, classmethod)):
@@ -234,7 +238,7 @@ class Shape:
         found = self._find_in_real(name)
         return found if found is not None else self._describe_value(name, lambda: attribute)
 
-    def _describe_given(self, name: str, given: Given) -> Data | Anything | Function | Shape:
+    def _describe_given(self, name: str, given: Given) -> Found:
         if given.classes and not issubclass(given.classes[0], _COLLECTIONS):
             return Shape(given.classes, lambda: self._read_real(name))
         found = self._find_in_real(name)
@@ -242,7 +246,7 @@ class Shape:
             return Shape(given.classes) if given.classes else Anything()
         return found
 
-    def _find_in_real(self, name: str) -> Data | Anything | Function | Shape | None:
+    def _find_in_real(self, name: str) -> Found | None:
         """What the attribute of the real object is; None if there is no such object, or it has no such attribute."""
         if self._real() is _MISSING:
             return None
@@ -266,9 +270,7 @@ class Shape:
                 raise
             return _MISSING
 
-    def _describe_value(
-        self, name: str, read: Callable[[], Any], value: Any = _MISSING
-    ) -> Data | Anything | Function | Shape:
+    def _describe_value(self, name: str, read: Callable[[], Any], value: Any = _MISSING) -> Found:
         value = read() if value is _MISSING else value
         if isinstance(value, type) or not (inspect.isroutine(value) or isinstance(value, functools.partial)):
             return Data(read) if _is_data(value) else Shape((type(value),), read)
