@@ -23,7 +23,7 @@ from isolatedunit.protocol.messages import RunTest
 from tests.support.command_line import environment, run_isolatedunit
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 MODULE = """
     import os, sys, time, unittest
@@ -99,7 +99,7 @@ class TemplateTest(ProjectTestCase):
             return []
 
     def wait_for_end(self, child: Child) -> Child:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         child.look(time.monotonic())  # what is known without waiting
         while child.status is None:
             self.assertLess(time.monotonic(), deadline, "the child does not end")
@@ -320,6 +320,6 @@ class RunTestsTest(ProjectTestCase):
         self.write("go", "")
         output += process.stdout.read()
         process.stdout.close()
-        process.wait(60)
+        process.wait(PATIENCE)
         self.assertFalse(os.path.exists(os.path.join(self.directory, "c")))
         self.assertIn("test_b (test_them.T.test_b) ... ok", output.decode())

@@ -26,7 +26,7 @@ from tests.support.command_line import environment
 from tests.support.events import EventRecorder
 from tests.support.processes import processes_of_run
 from tests.support.projects import ProjectTestCase
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 try:
     import resource
@@ -308,7 +308,7 @@ class EndTest(ProjectTestCase):
         os.unlink(running)
         wait_until(lambda: waiting_in(run_id), "a process that is started ahead")
         process.send_signal(number)
-        code = process.wait(60.0)
+        code = process.wait(PATIENCE)
         wait_until(lambda: not processes_of_run(run_id), "the run's processes to be gone")
         return code
 

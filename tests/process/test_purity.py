@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from tests.support.layers import PACKAGE, Sources, find_impure, read_layers
 from tests.support.paths import REPOSITORY
+from tests.support.waiting import PATIENCE
 
 LAYERS = read_layers()
 PURE: list[str] = LAYERS["pure"]["packages"]
@@ -48,7 +49,7 @@ def loaded_by_pure_part(root: str) -> list[str]:
     ]
     # without site, so that nothing that is installed here is loaded beforehand
     command = [sys.executable, "-I", "-S", "-c", PROGRAM, root, *pure]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.split()
 
