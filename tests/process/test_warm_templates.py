@@ -7,6 +7,7 @@ import os
 import sys
 import textwrap
 import unittest
+from unittest import mock
 
 from isolatedunit import IsolatedTestRunner, TestInstance
 from tests.support.projects import ProjectTestCase
@@ -131,6 +132,10 @@ class WarmTest(ProjectTestCase):
             test.sdk.close()
             return was
 
+        # what an earlier run of this test has learned is not to be found
+        environment = mock.patch.dict(os.environ, XDG_CACHE_HOME=self.directory)
+        environment.start()
+        self.addCleanup(environment.stop)
         with IsolatedTestRunner(io.StringIO(), start_method="forkserver", max_concurrent_processes=1) as runner:
             given = [runner.run_isolated_test(has_fixtures).unwrap() for _ in range(4)]
         self.assertEqual(given, [False, False, True, True])
