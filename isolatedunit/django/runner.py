@@ -11,6 +11,7 @@ from django.test import runner as django_runner
 
 from isolatedunit.handles.databases import TestDatabases
 from isolatedunit.runner import IsolatedTestRunner
+from isolatedunit.system.debuggers import debugger_at_work
 
 if TYPE_CHECKING:
     from django.test.runner import DiscoverRunner as Base
@@ -37,7 +38,9 @@ class IsolatedMixin(Base):  # type: ignore[misc]
         )
 
     def __init__(self, *args: Any, isolated: bool = False, parallel: int = 0, **options: Any) -> None:
-        self._why_not = next((f"--{name}" for name in ("pdb", "debug_mode") if options.get(name)), None)
+        self._why_not = next((f"with --{name}" for name in ("pdb", "debug_mode") if options.get(name)), None)
+        if self._why_not is None and debugger_at_work():
+            self._why_not = "under a debugger"
         self.isolated = (isolated or self.isolated) and self._why_not is None
         self._databases: TestDatabases | None = None
         self._slots = max(1, parallel)
@@ -45,7 +48,7 @@ class IsolatedMixin(Base):  # type: ignore[misc]
         super().__init__(*args, parallel=1 if self.isolated else parallel, **options)
         if isolated and self._why_not is not None:
             option = self._why_not.replace("debug_mode", "debug-mode")
-            self.log(f"--isolated has no effect with {option}: the tests run in this process.")
+            self.log(f"--isolated has no effect {option}: the tests run in this process.")
 
     def setup_databases(self, **options: Any) -> Any:
         """Make the test databases, and a clone for each process where a fork does not copy the database."""

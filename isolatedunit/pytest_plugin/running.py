@@ -22,6 +22,7 @@ from isolatedunit.model.events import Event, TestFinished, ValueSent, Warned
 from isolatedunit.model.results import PlannedTest, TestReport
 from isolatedunit.pytest_plugin import private
 from isolatedunit.pytest_plugin.items import VALUE, ItemTest, listen, record_warning, restore_report
+from isolatedunit.system.debuggers import debugger_at_work
 from isolatedunit.system.signals import heeding_signals
 
 _ATTEMPT = re.compile(r"/(\d+)#(\d+)")
@@ -39,13 +40,13 @@ def say_why_not(config: pytest.Config) -> bool:
     lacking = private.missing(config)
     if lacking:
         raise pytest.UsageError(f"--isolated: this version of pytest is not supported, it lacks {', '.join(lacking)}.")
-    for name, flag in _NOT_ISOLATED:
-        if getattr(config.option, name, False):
-            reporter: Any = config.pluginmanager.getplugin("terminalreporter")
-            if reporter is not None:
-                reporter.write_line(f"isolatedunit: with {flag} the tests run in this process, not isolated")
-            return True
-    return False
+    reasons = [f"with {flag}" for name, flag in _NOT_ISOLATED if getattr(config.option, name, False)]
+    if debugger_at_work():
+        reasons.append("under a debugger")
+    reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+    if reasons and reporter is not None:
+        reporter.write_line(f"isolatedunit: {reasons[0]} the tests run in this process, not isolated")
+    return bool(reasons)
 
 
 class Isolation:

@@ -329,6 +329,11 @@ class PytestPluginTest(ProjectTestCase):
         ended = self.pytest("--isolated", "-x")
         self.assertIn("stopping after 1 failures", ended.output)
         self.assertEqual(self.outcomes(ended), {"test_mixed.py::test_a FAILED": "FAILED"})
+        self.write("test_mixed.py", "def test_a():\n    pass\n")
+        debugged = ("-m", "pdb", "-c", "break test_mixed.py:2, False", "-c", "continue", "-m")
+        ended = self.pytest("--isolated", before=debugged)
+        self.assertIn("isolatedunit: under a debugger the tests run in this process, not isolated", ended.output)
+        self.assertIn("1 passed", ended.output)
 
     def test_fixtures_of_higher_scopes_run_once(self) -> None:
         self.write("test_scopes.py", SCOPES)
