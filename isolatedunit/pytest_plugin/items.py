@@ -24,16 +24,17 @@ class ItemTest(unittest.TestCase):
     def __init__(self, item: pytest.Item) -> None:
         super().__init__()
         self.item = item
+        self.nodeid = item.nodeid
 
     def runTest(self) -> None:
         """Exist: unittest wants a method."""
 
     def __str__(self) -> str:
-        return self.item.nodeid
+        return self.nodeid
 
     def id(self) -> str:
         """The item's id."""
-        return self.item.nodeid
+        return self.nodeid
 
     def shortDescription(self) -> None:
         """Items have none."""
@@ -63,8 +64,8 @@ class Heard:
         "pytest_warning_recorded",
     )
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
+    def __init__(self, config: pytest.Config | None) -> None:
+        self._config: Any = config
         self._reports: list[pytest.TestReport] = []
         self._serialized: list[Any] = []
         self._warnings: list[Any] = []

@@ -6,6 +6,7 @@ and without the marker ``isolated`` it changes nothing.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtestloop(session: pytest.Session) -> object:
     """Run the items that are to be isolated, and then the others as pytest does; None to leave all to pytest."""
     config = session.config
+    spawned = sys.modules.get("isolatedunit.pytest_plugin.spawned")
+    if spawned is not None and spawned.is_running:
+        return None
     all_of_them = _isolates_all(config)
     wanted = [item for item in session.items if all_of_them or item.get_closest_marker("isolated") is not None]
     if not wanted and config.getoption("isolated_jobs"):

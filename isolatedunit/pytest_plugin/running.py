@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from isolatedunit.collection.from_suite import plan_one
 from isolatedunit.config.consequences import NOT_IN_A_FORK, for_forks
 from isolatedunit.config.options import PER_TEST, Options, check
 from isolatedunit.config.sources import load_options
+from isolatedunit.config.start_method import proven_start_methods
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.scheduling.ordering import Expectations
 from isolatedunit.errors import IsolatedUnitError, OptionError
@@ -74,7 +76,10 @@ class Isolation:
         session = self._session
         private.make_basetemp(session.config)
         try:
-            if self._keeps_fixtures:
+            options = load_options(Options())
+            if not _forks(options):
+                self._execute_spawned(options)
+            elif self._keeps_fixtures:
                 self._execute_in_scopes()
             else:
                 self._execute([ItemTest(item) for item in items])
@@ -91,6 +96,23 @@ class Isolation:
             reason = None if self._run is None else self._run.control.stop_reason
             raise session.Interrupted(f"{missing} tests were not run: {reason or 'the run was ended'}")
 
+    def _execute_spawned(self, options: Options) -> None:
+        """Run each item in a fresh interpreter, which imports and collects what the item needs."""
+        from isolatedunit.pytest_plugin.spawned import NodeTest
+
+        if self._keeps_fixtures:
+            self.warnings.append("fixtures of higher scopes run for each test: no process is forked")
+        config = self._session.config
+        # the places of tests are replaced by the item's own; what else chooses tests, has chosen this one
+        arguments = [one for one in config.invocation_params.args if one not in config.args]
+        directory = str(config.invocation_params.dir)
+        tests = [NodeTest(_node_from(item, directory), arguments, directory) for item in self._items]
+        planned = [
+            replace(plan_one(number, test), overrides=_options_of(item), module=item.nodeid.partition("::")[0])
+            for number, (test, item) in enumerate(zip(tests, self._items, strict=True))
+        ]
+        self._run_planned(planned, replace(options, start_method="spawn", isolation="test", enable_ipc=True))
+
     def _execute_in_scopes(self) -> None:
         from isolatedunit.pytest_plugin.scopes import Scopes
 
@@ -105,26 +127,29 @@ class Isolation:
 
     def _execute(self, tests: Sequence[ItemTest]) -> None:
         planned = [_plan(number, test, self._keeps_fixtures) for number, test in enumerate(tests)]
-        options = replace(
-            for_forks(load_options(Options())),
-            isolation="test",
-            fork_after="fixtures" if self._keeps_fixtures else "import",
-            enable_ipc=True,
-            max_concurrent_processes=self._jobs,
-            # one at a time, they keep pytest's order
-            parallel_by="test" if self._jobs == 1 else "class" if self._keeps_fixtures else "module",
-        )
         config = self._session.config
         prestarted = fork_here([(test, None) for test in tests], prepare_all=lambda: listen(config))
         try:
-            run = self._run = Run(options, [self], open_backend, prestarted=prestarted)
-            try:
-                with heeding_signals(run.control):
-                    run.execute(planned, Expectations(keeps_order=True))
-            finally:
-                run.close()
+            options = replace(
+                for_forks(load_options(Options())),
+                isolation="test",
+                fork_after="fixtures" if self._keeps_fixtures else "import",
+                enable_ipc=True,
+            )
+            self._run_planned(planned, options, prestarted)
         finally:
             prestarted.close()
+
+    def _run_planned(self, planned: Sequence[PlannedTest], options: Options, prestarted: Any = None) -> None:
+        # one at a time, they keep pytest's order
+        by: Any = "test" if self._jobs == 1 else "class" if options.fork_after == "fixtures" else "module"
+        options = replace(options, max_concurrent_processes=self._jobs, parallel_by=by)
+        run = self._run = Run(options, [self], open_backend, prestarted=prestarted)
+        try:
+            with heeding_signals(run.control):
+                run.execute(planned, Expectations(keeps_order=True))
+        finally:
+            run.close()
         if run.control.interrupts:
             raise KeyboardInterrupt
 
@@ -193,11 +218,28 @@ class Isolation:
             self._run.control.stop(str(reason))
 
 
+def _forks(options: Options) -> bool:
+    """Whether items run in forks of this process: wherever the system forks, unless the options want something else."""
+    return options.start_method != "spawn" and "forkserver" in proven_start_methods()
+
+
+def _node_from(item: pytest.Item, directory: str) -> str:
+    """The item's id, with a path that can be used in this directory: pytest's begins at its root."""
+    _, colons, names = item.nodeid.partition("::")
+    return f"{os.path.relpath(item.path, directory)}{colons}{names}"
+
+
 def _plan(number: int, test: ItemTest, keeps_fixtures: bool) -> PlannedTest:
-    """Plan an item; the marker's options are those of the test. Raises `pytest.UsageError`."""
+    planned = replace(plan_one(number, test, inherited=True), overrides=_options_of(test.item))
+    # of the engine's two scopes, that of a module is pytest's session where fixtures are kept
+    return planned if keeps_fixtures else replace(planned, module=test.item.nodeid.partition("::")[0])
+
+
+def _options_of(item: pytest.Item) -> dict[str, Any]:
+    """The options that the item's markers set; raises `pytest.UsageError`."""
     options: dict[str, Any] = {}
-    for marker in test.item.iter_markers("isolated"):
-        where = f"{test.item.nodeid}: pytest.mark.isolated"
+    for marker in item.iter_markers("isolated"):
+        where = f"{item.nodeid}: pytest.mark.isolated"
         if marker.args:
             raise pytest.UsageError(f"{where}: invalid value {marker.args[0]!r}; pass options by name.")
         try:
@@ -205,9 +247,7 @@ def _plan(number: int, test: ItemTest, keeps_fixtures: bool) -> PlannedTest:
             options = {**check(marker.kwargs, where, allowed=PER_TEST - NOT_IN_A_FORK - {"isolation"}), **options}
         except OptionError as exception:
             raise pytest.UsageError(str(exception)) from None
-    planned = replace(plan_one(number, test, inherited=True), overrides=options)
-    # of the engine's two scopes, that of a module is pytest's session where fixtures are kept
-    return planned if keeps_fixtures else replace(planned, module=test.item.nodeid.partition("::")[0])
+    return options
 
 
 def _reports_of_crash(item: pytest.Item, report: TestReport) -> list[pytest.TestReport]:

@@ -90,6 +90,35 @@ FEATURES = """
             await asyncio.sleep(0)
     """
 
+ITEMS = """
+    import os
+    import pytest
+
+    STATE = []
+
+    @pytest.fixture(scope="session")
+    def of_session():
+        STATE.append("session")
+        return STATE
+
+    def test_pass(of_session, tmp_path):
+        assert of_session == ["session"]
+
+    def test_fail():
+        print("to stdout")
+        assert [1, 2, 3] == [1, 2, 4]
+
+    def test_skip():
+        pytest.skip("not now")
+
+    @pytest.mark.parametrize("x", [1, 2])
+    def test_parameters(x):
+        assert x
+
+    def test_exit():
+        os._exit(0)
+    """
+
 HARM = """
     import os, signal, time
     import pytest
@@ -298,6 +327,18 @@ class PytestPluginTest(ProjectTestCase):
             *("did not finish within", "in test_hang"),
         ):
             self.assertIn(text, ended.output)
+
+    def test_without_forks_each_item_runs_in_a_fresh_interpreter(self) -> None:
+        self.write("pyproject.toml", '[tool.isolatedunit]\nstart_method = "spawn"\n')
+        self.write("below/test_items.py", ITEMS)
+        plain = self.pytest("below", "-k", "not exit")
+        isolated = self.pytest("--isolated", "--isolated-jobs=2", "below", "-k", "not exit")
+        self.assertEqual(self.outcomes(isolated), self.outcomes(plain), isolated.output)
+        self.assertEqual(self.last_line(isolated), self.last_line(plain))
+        self.assertIn("At index 2 diff: 3 != 4", isolated.output)
+        ended = self.pytest("--isolated", "below/test_items.py::test_exit")
+        self.assertEqual(self.outcomes(ended), {"below/test_items.py::test_exit FAILED": "FAILED"}, ended.output)
+        self.assertIn("exited with code 0 before the test", ended.output)
 
     def test_a_run_that_ends_early_is_not_green(self) -> None:
         self.write("test_slow.py", "import time\n\ndef test_a():\n    time.sleep(600)\n\ndef test_b():\n    pass\n")
