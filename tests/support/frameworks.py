@@ -128,7 +128,8 @@ def in_python(*arguments: str) -> str:
 def compare(name: str) -> str:
     """Run the suite in all ways, and print what differs; returns the row of the table."""
     framework = FRAMEWORKS[name]
-    plain: dict[str, str] = json.loads(in_python("-m", "tests.support.frameworks", "--plain", name))
+    told = in_python("-m", "tests.support.frameworks", "--plain", name)
+    plain: dict[str, str] = json.loads(told.splitlines()[-1])  # a server that a test starts may have printed, too
     options = ["--preload", framework.preload] if framework.preload else []
     options += ["--setup", framework.setup] if framework.setup else []
     row = [f"{framework.distribution} {importlib.metadata.version(framework.distribution)}", str(len(plain))]
