@@ -283,7 +283,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                     reporters.lifeline.connect(run.control.end)
                     if self.live is not None:
                         self.live.connect(run.control)
-                    run.set_up()
+                    run.set_up(reporters.learn_secrets)
                     if history is not None and source is not None:
                         run.expect_shared_imports(history.read_shared_imports(source))
                     tests, originals = plan(run)

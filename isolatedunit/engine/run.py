@@ -118,11 +118,14 @@ class Run:
         """Have one more listener hear what happens from now on."""
         self._loop.publisher.add(listener)
 
-    def set_up(self) -> None:
+    def set_up(self, learn: Callable[[Mapping[str, str]], None] | None = None) -> None:
         """Set up what the run needs once, unless that is done; before tests are collected, if these are to be run.
 
-        Raises `RunFixtureFailed` and `Interrupted`. `close` tears down.
+        *learn* is called with what the fixtures of the run, and later those of slots, return for the environment of
+        tests. Raises `RunFixtureFailed` and `Interrupted`. `close` tears down.
         """
+        if learn is not None:
+            self._fixtures.learn = learn
         self._fixtures.set_up()
 
     def collect(self, source: Mapping[str, Any], *, locates: bool = False) -> list[PlannedTest]:

@@ -37,7 +37,10 @@ _LAST = float(2**52)
 
 
 class RunFixtures:
-    """The run fixtures that *options* name. *count_interrupts* says how often the user has asked the run to end."""
+    """The run fixtures that *options* name. *count_interrupts* says how often the user has asked the run to end.
+
+    `learn` is called with what each returned for the environment of tests.
+    """
 
     def __init__(self, options: Options, count_interrupts: Callable[[], int]) -> None:
         self._options = options
@@ -46,6 +49,7 @@ class RunFixtures:
         self._is_set_up = False
         self._of_slots: dict[int, dict[str, str]] = {}
         self.environment: dict[str, str] = {}
+        self.learn: Callable[[Mapping[str, str]], None] = lambda _: None
 
     def set_up(self) -> None:
         """Call what is to be called once for the run, unless that is done; raises `RunFixtureFailed`, `Interrupted`."""
@@ -93,10 +97,13 @@ class RunFixtures:
             started.append(process)
             self._running.append(process)
         try:
-            return [process.wait_until_set_up() for process in started]
+            found = [process.wait_until_set_up() for process in started]
         finally:
             if self._count_interrupts():
                 raise Interrupted
+        for environment in found:
+            self.learn(environment)
+        return found
 
 
 class _RunFixture:

@@ -22,7 +22,13 @@ class Secrets:
     """The secrets in *environment* at this moment."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        self._names = {text: name for name, text in environment.items() if len(text) >= _SHORTEST and is_secret(name)}
+        self._names: dict[str, str] = {}
+        self.add(environment)
+
+    def add(self, environment: Mapping[str, str]) -> None:
+        """Hide the secrets in *environment*, too."""
+        found = {text: name for name, text in environment.items() if len(text) >= _SHORTEST and is_secret(name)}
+        self._names |= found
         longest_first = sorted(self._names, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -54,6 +60,7 @@ class Redactor:
     def __init__(self, listeners: list[Listener]) -> None:
         self._listeners = listeners
         self._secrets = Secrets()
+        self.learn = self._secrets.add
 
     def handle(self, event: Event) -> None:
         """Pass *event* on."""

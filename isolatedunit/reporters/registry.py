@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from isolatedunit.config.options import Options
@@ -82,10 +82,13 @@ class ReporterSet:
         outside += redacted
         self.listeners: list[Listener] = [self.timeline, statistics, process_log or ProcessLog()]
         self.listeners += [listener for listener in shown if listener is not None]
+        self.learn_secrets: Callable[[Mapping[str, str]], None] = lambda _: None
         if outside:
             from isolatedunit.reporters.redaction import Redactor
 
-            self.listeners.append(Redactor(outside))
+            redactor = Redactor(outside)
+            self.learn_secrets = redactor.learn
+            self.listeners.append(redactor)
         self.listeners += others
 
     def publish(self, events: Iterable[Event]) -> None:

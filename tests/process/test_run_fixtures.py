@@ -31,7 +31,7 @@ FIXTURES = """
 
     def start_slot():
         note("start")
-        return {"DATABASE": f"{slot} of {os.environ['SERVER']}"}
+        return {"DATABASE": f"{slot} of {os.environ['SERVER']}", "DATABASE_PASSWORD": f"secret of slot {slot}"}
 
     def stop():
         note("stop")
@@ -58,6 +58,7 @@ MODULE = """
 
     class T(unittest.TestCase):
         def test_a(self):
+            print(os.environ["DATABASE_PASSWORD"])
             self.assertEqual(os.environ["DATABASE"], f"{os.environ['ISOLATEDUNIT_SLOT']} of {server}")
 
         test_b = test_a
@@ -125,6 +126,8 @@ class RunFixturesTest(FixturesTestCase):
                     "test_it", *ALL, "-j", "2", "--parallel-by", "test", "--leaks", "fail", "--start-method", method
                 )
                 self.assertEqual({test["outcome"] for test in done.tests().values()}, {"passed"}, done.output)
+                shown = {test["stdout"] for test in done.tests().values()}
+                self.assertEqual(shown, {"(hidden: DATABASE_PASSWORD)\n"}, "a report shows no secret")
                 log = self.log()
                 self.assertEqual([log[0], log[-1]], ["start run", "stop run"])
                 self.assertEqual(sorted(log[1:3]), ["start 1", "start 2"])

@@ -15,15 +15,17 @@ import re
 import subprocess
 import sys
 import unittest
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
+from isolatedunit.system.processes import kill_all, processes_below
 from tests.support.paths import REPOSITORY
 
 SUITES = os.path.join(REPOSITORY, "tests", "samples", "frameworks")
 PAGE = os.path.join(REPOSITORY, "docs", "compatibility.rst")
 METHODS = ("forkserver", "spawn")
-WIDTHS = (24, 5, 9, 12)
+WIDTHS = (26, 5, 9, 12)
 
 
 class Framework(NamedTuple):
@@ -113,6 +115,7 @@ def run_plainly(name: str) -> None:
     unittest.defaultTestLoader.loadTestsFromName(f"suite_{name}").run(result)
     printed.write(json.dumps(result.found))
     printed.flush()
+    kill_all(processes_below(os.getpid()))
     os._exit(0)  # whatever the suite has left running
 
 
@@ -128,7 +131,8 @@ def in_python(*arguments: str) -> str:
 def compare(name: str) -> str:
     """Run the suite in all ways, and print what differs; returns the row of the table."""
     framework = FRAMEWORKS[name]
-    plain: dict[str, str] = json.loads(in_python("-m", "tests.support.frameworks", "--plain", name))
+    told = in_python("-m", "tests.support.frameworks", "--plain", name)
+    plain: dict[str, str] = json.loads(told.splitlines()[-1])  # a server that a test starts may have printed, too
     options = ["--preload", framework.preload] if framework.preload else []
     options += ["--setup", framework.setup] if framework.setup else []
     row = [f"{framework.distribution} {importlib.metadata.version(framework.distribution)}", str(len(plain))]
@@ -140,7 +144,11 @@ def compare(name: str) -> str:
         for one in ids:
             print(f"{name}, {method}: {one}: {plain.get(one)} by unittest, {found.get(one)} by isolatedunit")
         row.append(str(len(ids) or "none"))
-    return "  ".join(text.ljust(width) for text, width in zip(row, WIDTHS, strict=True)).rstrip()
+    return as_row(row)
+
+
+def as_row(cells: Sequence[str]) -> str:
+    return "  ".join(text.ljust(width) for text, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
 def write_table(rows: dict[str, str]) -> None:
@@ -148,11 +156,11 @@ def write_table(rows: dict[str, str]) -> None:
     with open(PAGE, encoding="utf-8") as file:
         page = file.read()
     line = "  ".join("=" * width for width in WIDTHS)
-    titles = ("\\", "tests", "forks", "interpreters")
-    head = "  ".join(text.ljust(width) for text, width in zip(titles, WIDTHS, strict=True)).rstrip()
+    head = as_row(("\\", "tests", "forks", "interpreters"))
     begin, _, rest = page.partition(".. frameworks-table\n\n")
     table, _, end = rest.partition("\n.. frameworks-table ends\n")
-    known = {row.split(" ")[0]: row for row in table.splitlines() if re.match(r"\w", row)} | rows
+    before = [as_row(re.split("  +", row)) for row in table.splitlines() if re.match(r"\w", row)]
+    known = {row.split(" ")[0]: row for row in before} | rows
     made = [line, head, line, *(known[name] for name in sorted(known, key=str.lower)), line]
     with open(PAGE, "w", encoding="utf-8") as file:
         file.write(f"{begin}.. frameworks-table\n\n" + "\n".join(made) + f"\n\n.. frameworks-table ends\n{end}")
@@ -169,7 +177,7 @@ def main(arguments: list[str]) -> None:
             continue
         rows[framework.distribution] = compare(name)
         print(rows[framework.distribution], flush=True)
-    write_table(rows)
+        write_table(rows)
 
 
 if __name__ == "__main__":

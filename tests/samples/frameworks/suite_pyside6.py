@@ -29,8 +29,8 @@ class SignalsTest(unittest.TestCase):
 
     def test_thread(self):
         thread = QThread()
-        thread.started.connect(thread.quit)
         thread.start()
+        thread.quit()
         self.assertTrue(thread.wait(5000))
 
     def test_name(self):

@@ -16,7 +16,8 @@ def start():
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     subprocess.Popen(
-        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tempfile.gettempdir()]
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tempfile.gettempdir()],
+        stdout=subprocess.DEVNULL,
     )
     client = redis.Redis(port=port)
     for _ in range(500):

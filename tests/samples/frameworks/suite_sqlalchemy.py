@@ -27,6 +27,13 @@ ENGINE = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_s
 Base.metadata.create_all(ENGINE)
 
 
+# as SQLAlchemy's documentation has it: sqlite3 itself would begin no transaction that savepoints could be in
+@event.listens_for(ENGINE, "begin")
+def begin(connection):
+    connection.connection.dbapi_connection.isolation_level = None
+    connection.exec_driver_sql("BEGIN")
+
+
 class OrmTest(unittest.TestCase):
     def setUp(self):
         self.connection = ENGINE.connect()
