@@ -33,6 +33,8 @@ PROCESSES = (
     # frames that are built before there is a test, and code that is in no file
     "process.test_prebuilt.PreparedTestWithForkserver",
     "process.test_unittest_semantics.MainTest.test_code_that_is_in_no_file",
+    # what is written where an interpreter keeps the count of an object
+    "process.test_immortal.ImmortalTest",
     # what travels to a process, and how an interpreter ends
     "process.test_runner_and_suite.RunnerTest.test_suites_that_no_name_finds_again_travel_as_they_are",
     "process.test_handle_leaks.LeavingTest",
