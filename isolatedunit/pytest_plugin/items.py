@@ -100,9 +100,7 @@ class Heard:
 
     def as_value(self) -> Any:
         """All that was heard, as plain data."""
-        return _plain(
-            {"reports": self._serialized, "warnings": self._warnings, "notes": self.notes, "exit": self.exit}
-        )
+        return _plain({"reports": self._serialized, "warnings": self._warnings, "notes": self.notes, "exit": self.exit})
 
     def tell(self, test: ItemTest, result: Any) -> None:
         """Say in unittest's words what came of the test, which decides about retries."""
