@@ -27,6 +27,18 @@ KEPT_OUTPUT = 1024 * 1024
 
 
 @record(frozen=True)
+class ContainerSetting:
+    """How containers are started: the options of these names. Memory is in bytes; None is no limit."""
+
+    image: str
+    engine: str = "auto"
+    per: str = "slot"
+    network: str = "none"
+    memory: int | None = None
+    processes: int | None = None
+
+
+@record(frozen=True)
 class Setting:
     """What all children of a run have in common.
 
@@ -36,8 +48,8 @@ class Setting:
     interpreter of the run, None where they ignore their environment. *preload* is the option: what a template runs
     before it imports anything, so that children need not. *keeps_files* is the directory where output files
     stay that nobody writes to any more, None if they are removed. With *own_network* a sandbox has a network to itself.
-    *environment* are the variables that were set up for the run, if any were.
-    *warm* and *immortal* are the options.
+    *environment* are the variables that were set up for the run, if any were. *warm* and *immortal* are the options.
+    *container* says in which containers tests run, if they do.
     """
 
     run: str
@@ -57,6 +69,7 @@ class Setting:
     environment: Mapping[str, str] | None = None
     warm: str = "auto"
     immortal: str = "auto"
+    container: ContainerSetting | None = None
 
 
 @record(frozen=True)

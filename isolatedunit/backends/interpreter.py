@@ -186,9 +186,18 @@ def adopt(process_id: int, descriptor: int) -> tuple[Any, TemplateConnection]:
 
 
 def prepare(
-    channel: Channel, setting: Setting, role: str, capture: Mapping[str, str], *, sandboxed: bool = False
+    channel: Channel,
+    setting: Setting,
+    role: str,
+    capture: Mapping[str, str],
+    *,
+    sandboxed: bool = False,
+    foreign: bool = False,
 ) -> None:
-    """Send an interpreter that was launched what it needs to know of the run; raises `OSError` if it has ended."""
+    """Send an interpreter that was launched what it needs to know of the run; raises `OSError` if it has ended.
+
+    One that is *foreign* is not that of this machine: it has a library of its own, and no files but those of the run.
+    """
     channel.send(
         Prepare(
             role=role,
@@ -202,8 +211,9 @@ def prepare(
             patched_by_gevent=patched_by_gevent(),
             ignores_children=processes.ignores_children(),
             hash_seed=os.environ.get(HASH_SEED_VARIABLE),
-            bytecode=bytecode_folder(),
+            bytecode="" if foreign else bytecode_folder(),
             sandboxed=sandboxed,
+            keeps_path=foreign,
             environment=dict(setting.environment or {}),
             warm=setting.warm == "auto",
             immortal=setting.immortal == "auto" and not patched_by_gevent(),

@@ -176,7 +176,7 @@ def _make_way(prepare: Prepare) -> None:
 
 def become_part_of_run(prepare: Prepare) -> None:
     """Take over the runner's import path, arguments and current directory."""
-    sys.path[:] = prepare.sys_path
+    sys.path[:] = [*prepare.sys_path, *(sys.path if prepare.keeps_path else ())]
     sys.argv[:] = prepare.argv
     set_hash_seed_variable(prepare.hash_seed)
     os.environ.update(prepare.environment)

@@ -10,7 +10,7 @@ from typing import Any
 from isolatedunit.config.converters import hash_seed
 from isolatedunit.config.options import TABLE, Options
 from isolatedunit.errors import OptionError
-from isolatedunit.model.start_methods import method_that_forks_here
+from isolatedunit.model.start_methods import START_METHODS, is_sandbox, method_that_forks_here
 
 UNTIL_FAILURE = 100
 """How often each test runs with ``until_failure``, unless ``repeat`` says how often."""
@@ -37,6 +37,7 @@ def with_consequences(options: Options) -> Options:
             f"--sandbox-network {options.sandbox_network}: this needs a sandbox; add --sandbox namespaces."
         )
     _check_executor(options)
+    options = _with_container(options)
     options = with_debugging(with_hash_seed(options))
     if options.trace_imports:  # what a template has imported, no test's process imports
         options = replace(options, fork_after="start")
@@ -50,6 +51,25 @@ def count_jobs(options: Options) -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
+
+
+_NOT_IN_A_CONTAINER = ("debug", "pdb", "coverage", "profile", "trace_imports")
+
+
+def _with_container(options: Options) -> Options:
+    """The options, whose sandbox is a container if an image is given; raises `OptionError`."""
+    (name,) = (one for one in filter(is_sandbox, START_METHODS) if START_METHODS[one].option == "--container")
+    if options.container is None:
+        if options.sandbox == name:
+            raise OptionError(f"--sandbox {name}: this needs an image; add --container IMAGE.")
+        return options
+    if options.sandbox not in ("none", name):
+        raise OptionError(f"--sandbox {options.sandbox}: containers are a sandbox of their own; remove one of the two.")
+    for other in _NOT_IN_A_CONTAINER:
+        if getattr(options, other):
+            flag = TABLE[other].metadata["flags"][0]
+            raise OptionError(f"{flag}: this does not work in containers; remove --container.")
+    return options.with_values({"sandbox": name}, "--container")
 
 
 _ON_THIS_MACHINE_ONLY = (

@@ -1,4 +1,4 @@
-"""The options about the machines that tests run on, a part of `Options`."""
+"""The options about the machines and the containers that tests run on, a part of `Options`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ExecutorOptions:
         "where tests run: on this machine (local), or on the workers of a Dask cluster that is there (dask), which see "
         "the same files at the same paths",
         "--executor",
-        section="machines",
+        section="machines and containers",
     )
     scheduler: str | None = option(
         None,
@@ -28,4 +28,33 @@ class ExecutorOptions:
         "address of the Dask cluster's scheduler, such as tcp://127.0.0.1:8786; needs --executor dask",
         "--scheduler",
         metavar="ADDRESS",
+    )
+    container: str | None = option(
+        None,
+        text,
+        "run the tests in containers of this image, which has a Python 3.10 or later as python3; the project is there "
+        "at the same path, and cannot be written to",
+        "--container",
+        metavar="IMAGE",
+    )
+    container_engine: Literal["auto", "podman", "docker"] = option(
+        "auto",
+        Choice("auto", "podman", "docker"),
+        "the command that starts containers; auto is the first that is installed",
+        "--container-engine",
+    )
+    container_per: Literal["slot", "test"] = option(
+        "slot",
+        Choice("slot", "test"),
+        "whether the tests in a slot run one after another in one container, or each process has one to itself, which "
+        "takes a fraction of a second more",
+        "--container-per",
+    )
+    container_network: str = option(
+        "none",
+        text,
+        "the network of the containers, by the name that the engine gives it; with none, they have a loopback "
+        "interface and no more",
+        "--container-network",
+        metavar="NAME",
     )

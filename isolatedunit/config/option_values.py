@@ -83,13 +83,17 @@ class RunnerOptionValues(TestOptionValues, total=False):
     shard: str | tuple[int, int] | None
     executor: Literal["local", "dask"]
     scheduler: str | None
+    container: str | None
+    container_engine: Literal["auto", "podman", "docker"]
+    container_per: Literal["slot", "test"]
+    container_network: str | None
     setup: str | None
     teardown: str | None
     slot_setup: str | None
     slot_teardown: str | None
     immortal: Literal["auto", "off"]
     parallel_by: Literal["module", "class", "test"]
-    sandbox: Literal["none", "auto", "namespaces"]
+    sandbox: Literal["none", "auto", "namespaces", "containers"]
     sandbox_network: Literal["host", "private"]
     max_concurrent_processes: int | Literal["auto"]
     watchdog_timeout: float | timedelta | None

@@ -134,7 +134,7 @@ class Options(OutputOptions, FixtureOptions, ExecutorOptions, SelectionOptions, 
         Choice("none", "auto", *filter(is_sandbox, START_METHODS)),
         "what keeps tests that run at the same time apart from each other, besides having processes of their own: with "
         "namespaces, on Linux, they have their own /tmp, /var/tmp and /dev/shm and see no processes but their own; "
-        "auto is namespaces where the system allows them, and else none",
+        "auto is namespaces where the system allows them, and else none; --container implies containers",
         "--sandbox",
     )
     sandbox_network: Literal["host", "private"] = option(

@@ -7,7 +7,7 @@ import sys
 from functools import cache
 
 from isolatedunit.errors import BackendUnavailable
-from isolatedunit.model.start_methods import START_METHODS, StartMethod, is_sandbox
+from isolatedunit.model.start_methods import START_METHODS, StartMethod, is_sandbox, stands_alone
 
 _PORTABLE = next(iter(START_METHODS))
 
@@ -57,8 +57,8 @@ def proven_start_methods() -> tuple[str, ...]:
 
 
 def sandboxes() -> tuple[str, ...]:
-    """The names of all sandboxes, the one that ``auto`` prefers first."""
-    return tuple(filter(is_sandbox, START_METHODS))
+    """The names of all sandboxes that ``auto`` may choose, the one that it prefers first."""
+    return tuple(filter(stands_alone, START_METHODS))
 
 
 def refusal_of(sandbox: str, start_method: str = "auto") -> str | None:
@@ -69,7 +69,7 @@ def refusal_of(sandbox: str, start_method: str = "auto") -> str | None:
         return f"it cannot be combined with start_method {start_method!r}; use {usable}."
     if not _has_all(method.needs):
         return f"it needs {method.requirement}; use --sandbox none."
-    return _probe(method)
+    return _probe(method) if method.probe else None
 
 
 @cache

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from isolatedunit.backends.contract import OpenBackend, Prestarted, Setting
+from isolatedunit.backends.contract import ContainerSetting, OpenBackend, Prestarted, Setting
 from isolatedunit.collection import import_path
 from isolatedunit.collection.addresses import is_importing_main
 from isolatedunit.config.consequences import count_jobs, with_hash_seed
@@ -237,6 +237,7 @@ class Run:
             environment=self._fixtures.environment,
             warm=self.options.warm,
             immortal=self.options.immortal,
+            container=_container_of(self.options),
         )
 
     def _restore_files(self) -> None:
@@ -246,6 +247,13 @@ class Run:
                 "the directory for the run's temporary files was removed during the run; it has been created again"
             )
             self._backends.renew_files()
+
+
+def _container_of(options: Options) -> ContainerSetting | None:
+    if options.container is None:
+        return None
+    how = options.container_engine, options.container_per, options.container_network
+    return ContainerSetting(options.container, *how, options.memory_limit, options.max_processes)
 
 
 def _refuse_recursion() -> None:

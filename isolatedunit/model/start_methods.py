@@ -14,7 +14,7 @@ StartMethodName = Literal["spawn", "forkserver"]
 """The names in `START_METHODS` but for sandboxes, for type checkers: they complain of a start method that is missing
 here."""
 
-SandboxName = Literal["namespaces"]
+SandboxName = Literal["namespaces", "containers"]
 """The names in `START_METHODS` that are sandboxes, for type checkers."""
 
 
@@ -49,8 +49,9 @@ class StartMethod:
     method that is the default nowhere is as good as any on every system that has what it needs.
 
     A sandbox is a value of the option ``sandbox`` instead, and *stands_for* the start methods that it can be combined
-    with. *probe* names a function ``module:name`` that an interpreter of its own calls with an empty directory: it
-    prints what the system refuses, and nothing if it refuses nothing.
+    with. One that has an *option* of its own is used only where that is given. *probe* names a function
+    ``module:name`` that an interpreter of its own calls with an empty directory: it prints what the system refuses, and
+    nothing if it refuses nothing.
     """
 
     capabilities: Capabilities = Capabilities()
@@ -58,6 +59,7 @@ class StartMethod:
     requirement: str = ""
     default_on: tuple[str, ...] = ()
     stands_for: tuple[str, ...] = ()
+    option: str = ""
     probe: str = ""
 
 
@@ -84,6 +86,13 @@ START_METHODS: dict[str, StartMethod] = {
         stands_for=("auto", "forkserver"),
         probe="isolatedunit.child.lane:probe",
     ),
+    "containers": StartMethod(
+        Capabilities(has_templates=True, takes_orders=True, own_process_ids=True),
+        needs=("fork", "wait4", "pidfd_open"),
+        requirement="Linux",
+        stands_for=("auto", "forkserver"),
+        option="--container",
+    ),
 }
 """Every start method. The first one needs nothing of the system: it is what remains where no other can be used.
 
@@ -101,6 +110,11 @@ def method_that_forks_here() -> StartMethodName:
     """The start method whose children can be forks of the calling process."""
     found = next(name for name, method in START_METHODS.items() if method.capabilities.forks_here)
     return cast("StartMethodName", found)
+
+
+def stands_alone(name: str) -> bool:
+    """Whether this is a sandbox that needs no option but ``sandbox``."""
+    return is_sandbox(name) and not START_METHODS[name].option
 
 
 def is_sandbox(name: str) -> bool:

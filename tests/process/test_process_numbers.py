@@ -8,7 +8,7 @@ import sys
 import unittest
 
 from isolatedunit.backends.connections import open_template_connection
-from isolatedunit.backends.forkserver.template_pool import _fork
+from isolatedunit.backends.forkserver.template_pool import fork_template
 from isolatedunit.backends.forkserver.templates import ModuleTemplate
 from isolatedunit.protocol.channel import to_frame
 from isolatedunit.protocol.messages import ChildReady, ForkTemplate, encode
@@ -52,7 +52,7 @@ class TemplateTest(unittest.TestCase):
             def send(self, _: object, descriptor: int) -> None:
                 os.write(descriptor, to_frame(encode(ChildReady(attempt="run", pid=1))))
 
-        connection = _fork(Answering(), ForkTemplate())  # type: ignore[arg-type]
+        connection = fork_template(Answering(), ForkTemplate())  # type: ignore[arg-type]
         self.addCleanup(connection.close)
         template = ModuleTemplate(connection, "home", None, None)  # type: ignore[arg-type]
         for report in template.hear():

@@ -190,7 +190,7 @@ class TemplatePool:
     def _new_template(self, home: str, spec: ChildSpec) -> ModuleTemplate:
         if spec.scope:
             try:
-                connection = _fork(self.fixture_process(spec.scope).connection, ForkTemplate())
+                connection = fork_template(self.fixture_process(spec.scope).connection, ForkTemplate())
             except OSError as exception:
                 raise SpawnError(
                     f"the process that holds its fixtures cannot fork: {exception}", fixtures_lost=True
@@ -199,7 +199,7 @@ class TemplatePool:
         shared = self._shared_imports_for(spec) if spec.shared_imports else None
         if shared is not None:
             try:
-                connection = _fork(shared.connection, ForkTemplate())
+                connection = fork_template(shared.connection, ForkTemplate())
                 return ModuleTemplate(connection, home, self.new_capture(), shared)
             except OSError:
                 shared.give_up()
@@ -236,7 +236,7 @@ class TemplatePool:
             self._preludes = SharedImports(self._fork_from_base(command_to_base))
         if self._preludes is not None and not self._preludes.failed:
             try:
-                return _fork(self._preludes.connection, command), self._preludes
+                return fork_template(self._preludes.connection, command), self._preludes
             except OSError:
                 self.give_up(self._preludes)
         return self._fork_from_base(command), None
@@ -252,11 +252,11 @@ class TemplatePool:
 
     def _fork_from_base(self, command: ForkTemplate) -> TemplateConnection:
         try:
-            return _fork(self._ensure_base(), command)
+            return fork_template(self._ensure_base(), command)
         except OSError:
             self._lose_base()
         try:
-            return _fork(self._ensure_base(), command)
+            return fork_template(self._ensure_base(), command)
         except OSError as exception:
             raise SpawnError(f"the template exited immediately: {exception}") from exception
 
@@ -314,7 +314,7 @@ class TemplatePool:
         self._base = None
 
 
-def _fork(template: TemplateConnection, command: ForkTemplate) -> TemplateConnection:
+def fork_template(template: TemplateConnection, command: ForkTemplate) -> TemplateConnection:
     """Have *template* fork another template; raises `OSError` if it is gone."""
     connection, theirs = open_template_connection()
     try:
