@@ -51,11 +51,13 @@ class Prepare(Command):
 
     *role* is ``template``, ``worker`` or ``checkpoint``. *capture* names the files for ``stdout``, ``stderr`` and
     ``stacks``; a stream that it does not name stays as it is. *scratch* is the run's own directory, *coverage* that for
-    records of which lines ran, if any. *patched_by_gevent* names modules in which gevent replaces functions. With
-    *ignores_children* tests find SIGCHLD ignored. *hash_seed* is PYTHONHASHSEED, None to unset it. *bytecode* is the folder for what children compile and
-    Python keeps nowhere, if any. A *sandboxed* template puts what it forks into namespaces. *environment* are variables
-    of the run. With *warm*, templates learn from one another what tests need. With *immortal*, what a base template
-    loads becomes that. With *keeps_path*, its own path follows *sys_path*.
+    records of which lines ran, if any. *patched_by_gevent* names the modules in which gevent has replaced functions in
+    the runner's process, and is to in the child. With *ignores_children* tests find SIGCHLD ignored, as the user had
+    it. *hash_seed* is what PYTHONHASHSEED is to be from now on, None to unset it: the interpreter was started with that
+    of the run. *bytecode* is the folder for what children compile and Python keeps nowhere, empty if there is none. A
+    *sandboxed* template puts what it forks into namespaces. *environment* are the variables set up for the run. With
+    *warm*, templates learn from one another what tests need. With *immortal*, what a base template has loaded becomes
+    immortal. With *keeps_path*, the interpreter's own path follows *sys_path*.
     """
 
     role: str
