@@ -17,7 +17,7 @@ from typing import Any
 
 from isolatedunit.audit.alone import AloneRun, limits_of, read_alone
 from isolatedunit.audit.deduction.classification import find_reworded, find_suspects
-from isolatedunit.audit.deduction.model import Audit, Finding, Step, Verdict
+from isolatedunit.audit.deduction.model import Audit, Finding, Side, Step, Verdict
 from isolatedunit.audit.files import ProjectFiles
 from isolatedunit.audit.investigation import Investigation
 from isolatedunit.audit.laboratory import Laboratory, Stopped
@@ -163,6 +163,8 @@ class Auditor:
                 self._tell_reworded(recording.verdicts)
             self._look_at_differences(laboratory, recording, files, touched, name, known)
             recording.close()
+            if not turn:
+                self._run_twice(laboratory, known)
 
     def _record(self, laboratory: Laboratory, recording: Recording, name: str) -> None:
         stage = "together" if name == "plain" else name
@@ -171,6 +173,34 @@ class Auditor:
             recording.make(lambda done: self._show(stage, done, len(self._tests)))
 
         self._within_budget(laboratory, [record])
+
+    def _run_twice(self, laboratory: Laboratory, known: set[int]) -> None:
+        """Find the tests that differ when they run a second time in one process."""
+        of_module: dict[int, list[int]] = {}
+        for number in self._tests:
+            if number not in known and self._is_wanted(number):
+                of_module.setdefault(self._steps[number].needs or 0, []).append(number)
+        done: list[int] = []
+
+        def run_module(module: int, numbers: list[int]) -> None:
+            for number, (first, second) in laboratory.twice([module], numbers).items():
+                if first.same(self._alone.get(number, first)) and not second.same(first):
+                    self._confirm_twice(laboratory, module, number)
+            done.extend(numbers)
+            self._show("twice", len(done), len(self._tests))
+
+        self._within_budget(laboratory, [partial(run_module, *item) for item in of_module.items()])
+
+    def _confirm_twice(self, laboratory: Laboratory, module: int, number: int) -> None:
+        rounds = range(self._wishes.confirm)
+        once = Side.of([laboratory.run([module, number], is_private=True) for _ in rounds])
+        again = Side.of([laboratory.run([module, number, number], is_private=True) for _ in rounds])
+        if once.is_stable and again.is_stable and not once.verdict.same(again.verdict):
+            finding = Finding(self._steps[number], "self", once, again, trials=2 * len(rounds))
+            self.audit.findings.append(finding)
+
+    def _is_wanted(self, number: int) -> bool:
+        return self._wishes.victim in (None, self._tests[number].unique_id)
 
     def _tell_reworded(self, together: Mapping[int, Verdict]) -> None:
         tests = {number: verdict for number, verdict in together.items() if number in self._tests}
@@ -217,8 +247,7 @@ class Auditor:
         if (wrote or os.listdir(laboratory.temporary)) and order == "plain":
             # the cause may be a file, which was there when the test ran alone, too
             suspects = sorted({*suspects, *(number for number, verdict in alone.items() if verdict.failed)})
-        if self._wishes.victim is not None:
-            suspects = [number for number in suspects if self._tests[number].unique_id == self._wishes.victim]
+        suspects = [number for number in suspects if self._is_wanted(number)]
         known.update(suspects)
         if not suspects:
             return
@@ -243,18 +272,30 @@ class Auditor:
         finally:
             self.audit.not_looked_at += [self._steps[number].id for number in suspects if number not in looked]
         found = [finding for finding in self.audit.findings if finding.test.number in looked and finding.steps]
-        self._name(laboratory, recording, [finding for finding in found if finding.kind != "external"])
+        self._name(laboratory, recording, found, files)
 
-    def _name(self, laboratory: Laboratory, recording: Recording, findings: Sequence[Finding]) -> None:
+    def _name(
+        self, laboratory: Laboratory, recording: Recording, findings: Sequence[Finding], files: ProjectFiles
+    ) -> None:
         if not self._wishes.names or not findings:
             return
         places = {number: test.location for number, test in self._tests.items() if test.location is not None}
         namer = Namer(laboratory, self._wishes.confirm, places)
         named: list[Finding] = []
 
+        def changed_by(steps: Sequence[int]) -> list[str]:
+            if steps:
+                laboratory.run(steps, is_private=True)
+            made = [os.path.relpath(path) for path in files.new_files()]
+            files.restore()
+            return made
+
         def name(finding: Finding) -> None:
             numbers = [*(step.number for step in finding.steps), finding.test.number]
-            namer.name(finding, recording.suite.with_imports(numbers), self._steps)
+            if finding.kind == "external":
+                namer.name_files(finding, recording.suite.with_imports(numbers), changed_by)
+            else:
+                namer.name(finding, recording.suite.with_imports(numbers), self._steps)
             named.append(finding)
             self._show("naming", len(named), len(findings))
 

@@ -52,6 +52,10 @@ class ProjectFiles:
         """Whether a file is not as it was."""
         return dict(self._files()) != self._before
 
+    def new_files(self) -> list[str]:
+        """The files that were not there before."""
+        return sorted(dict(self._files()).keys() - self._before.keys())
+
     def restore(self) -> bool:
         """Undo every change; returns whether there was one."""
         now = dict(self._files())

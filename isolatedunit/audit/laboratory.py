@@ -126,6 +126,17 @@ class Laboratory:
                 found = line["found"]
         return found
 
+    def twice(self, before: Sequence[int], steps: Sequence[int]) -> dict[int, tuple[Verdict, Verdict]]:
+        """The verdicts of each of *steps* in two runs in one process, after those *before* alone."""
+        found: dict[int, tuple[Verdict, Verdict]] = {}
+        self.forks += len(steps)
+        order = {"do": "twice", "before": list(before), "steps": list(steps)}
+        for line in self.converse(FIRST, order, extra=max(map(self.limit_of, steps), default=0.0)):
+            verdicts = line.get("verdicts")
+            if line.get("twice") in steps and isinstance(verdicts, list) and len(verdicts) == 2:
+                found[line["twice"]] = _read_verdict(verdicts[0]), _read_verdict(verdicts[1])
+        return found
+
     def record(
         self,
         at: str,
@@ -161,11 +172,20 @@ class Laboratory:
         with _Private(self, True) as temporary:
             order = {"do": kind, **split, "root": os.getcwd(), "temporary": temporary, **more}
             verdict, told = LOST, []
-            for line in self.converse(FIRST, order, extra=_NAMING_LIMIT):
+            for line in self.converse(FIRST, order, extra=_NAMING_LIMIT, last=steps[-1]):
                 if "verdict" in line and line.get("step") == steps[-1]:
                     verdict = _read_verdict(line["verdict"])
                 told.append(line)
         return verdict, told
+
+    def files_made_by(self, steps: Sequence[int]) -> list[str]:
+        """The temporary files that there are after *steps*, as ``$TMPDIR/name``."""
+        with _Private(self, True) as temporary:
+            for _ in self.converse(FIRST, {"do": "run", "steps": list(steps), "temporary": temporary}):
+                continue
+            walked = os.walk(temporary)
+            paths = [os.path.join(folder, name) for folder, _, names in walked for name in names]
+        return [path.replace(temporary, "$TMPDIR", 1) for path in paths]
 
     def end(self, name: str) -> None:
         """End a checkpoint."""
@@ -200,10 +220,10 @@ class Laboratory:
             own = begun == len(steps) - 1 or (order["do"] == "record" and begun >= 0)
             yield 0.0, (ended or Verdict(CRASHED[0], CRASHED[1], "its process ended")) if own else LOST
 
-    def converse(self, name: str, order: Line, extra: float = 0.0) -> Iterator[Line]:
+    def converse(self, name: str, order: Line, extra: float = 0.0, last: int | None = None) -> Iterator[Line]:
         """Give the checkpoint *name* an order; yields what it reports, and ``timeout`` where a step took too long.
 
-        Each line may take *extra* seconds longer than the step that runs. Raises `Stopped`.
+        Each line may take *extra* seconds longer than the step that runs, except in the step *last*. Raises `Stopped`.
         """
         connection = self._connect(name)
         if connection is None:
@@ -215,7 +235,7 @@ class Laboratory:
             connection.settimeout(_QUEUE_LIMIT)
             for line in _lines_of(connection):
                 if "at" in line and isinstance(line["at"], int):
-                    connection.settimeout(self.limit_of(line["at"]) + extra)
+                    connection.settimeout(self.limit_of(line["at"]) + (0.0 if line["at"] == last else extra))
                 if "timeout" in line:
                     connection.shutdown(socket.SHUT_WR)
                     connection.settimeout(_QUEUE_LIMIT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from isolatedunit.audit.deduction.model import Finding, Fix, State, Step, Verdict
@@ -44,9 +44,9 @@ class Namer:
         What an import changes in modules that are there is named more closely than that it brings them.
         """
         needs = finding.test.needs
-        first = [needs, *(number for number in sequence if number != needs)]
-        if needs is None or not any(step.kind == "import" for step in finding.steps) or first == [*sequence]:
+        if needs is None or not any(step.kind == "import" for step in finding.steps):
             return sequence
+        first = [needs, *(number for number in sequence if number != needs)]
         finding.trials += 1
         verdict = self._laboratory.run(first, is_private=True)
         return first if verdict.same(finding.together.verdict) else sequence
@@ -88,8 +88,38 @@ class Namer:
         for state in finding.states[-len(keys) :]:
             state.trials, state.flipped = self._confirm, sum(verdict.same(alone) for verdict in verdicts)
 
-    def _find_line(self, state: State, sequence: Sequence[int], culprit: int, key: str) -> None:
-        _, told = self._laboratory.experiment("line", sequence, culprit, key=key)
+    def name_files(
+        self, finding: Finding, sequence: Sequence[int], changed: Callable[[Sequence[int]], Sequence[str]]
+    ) -> None:
+        """Add to *finding* the files by which it depends on the steps in its set. Raises `Stopped`.
+
+        *changed* runs steps, and returns the files that they have made in the project, which is put back.
+        """
+        alone = finding.alone.verdict
+        for step in finding.steps:
+            culprit = list(sequence).index(step.number)
+            steps = sequence[: culprit + 1]
+            files = [*self._laboratory.files_made_by(steps), *changed(steps)]
+
+            def flips(wanted: Sequence[str], culprit: int = culprit, sequence: Sequence[int] = sequence) -> bool:
+                verdict, _ = self._laboratory.experiment("remove", sequence, culprit, files=list(wanted))
+                changed(())
+                return verdict.same(alone)
+
+            wanted, trials = carry_out(reduce_changes(files), flips)
+            finding.trials += trials + 1
+            for file in wanted:
+                state = State("file", file, "absent", "file", others=len(files) - len(wanted))
+                state.trials = self._confirm
+                state.flipped = sum(flips(wanted) for _ in range(self._confirm))
+                self._find_line(state, sequence, culprit, "", file)
+                changed(())
+                finding.states.append(state)
+
+    def _find_line(
+        self, state: State, sequence: Sequence[int], culprit: int, key: str, file: str | None = None
+    ) -> None:
+        _, told = self._laboratory.experiment("line", sequence, culprit, key=key, file=file)
         place: Any = next((line["line"] for line in told if isinstance(line.get("line"), dict)), None)
         if place is None or not isinstance(place.get("file"), str) or not isinstance(place.get("line"), int):
             return

@@ -170,6 +170,8 @@ class Trial:
             self._scan(order)
         elif order["do"] == "run":
             self._run(order)
+        elif order["do"] == "twice":
+            self._run_twice(order)
         else:
             naming.carry_out(order, self._steps, self._run_step, self._report)
         self._steps.finish()
@@ -202,30 +204,35 @@ class Trial:
         """
         for index, number in enumerate(order["steps"]):
             self._run_step(number)
-            read, written = os.pipe()
-            process_id = self._steps.fork()
-            if not process_id:
-                try:
-                    verdict = self._run_quietly(order["tail"])
-                    _write(written, {"differs": verdict[:2] != order["reference"]})
-                finally:
-                    os._exit(0)
-            os.close(written)
-            answer = _read(read)
-            os.close(read)
-            os.waitpid(process_id, 0)
             self._report({"at": number})
-            # without an answer, the test has ended the fork
-            if order["reference"] != CRASHED if answer is None else answer["differs"]:
+            *_, verdict = self._run_in_fork(order["tail"]) or [CRASHED]
+            if verdict[:2] != order["reference"]:
                 self._report({"found": index})
                 return
         self._report({"found": None})
 
-    def _run_quietly(self, numbers: list[int]) -> list[Any]:
-        verdict: list[Any] = []
-        for number in numbers:
-            verdict = self._steps.run(number)
-        return verdict
+    def _run_twice(self, order: Order) -> None:
+        """Run each of ``steps`` in a fork of its own, twice, after those ``before``; reports both verdicts."""
+        for number in order["before"]:
+            self._run_step(number)
+        for number in order["steps"]:
+            self._report({"at": number})
+            self._report({"twice": number, "verdicts": self._run_in_fork([number, number])})
+
+    def _run_in_fork(self, numbers: list[int]) -> list[Any] | None:
+        """The verdicts of these steps in a fork of this process; None if they end it."""
+        read, written = os.pipe()
+        process_id = self._steps.fork()
+        if not process_id:
+            try:
+                _write(written, {"verdicts": [self._steps.run(number) for number in numbers]})
+            finally:
+                os._exit(0)
+        os.close(written)
+        answer = _read(read)
+        os.close(read)
+        os.waitpid(process_id, 0)
+        return None if answer is None else list(answer["verdicts"])
 
     def _run_step(self, number: int) -> None:
         self._report({"at": number})

@@ -27,19 +27,21 @@ _ELSEWHERE = f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}",
 def carry_out(order: Order, steps: Steps, run: Run, report: Callable[[Order], None]) -> None:
     """Run the steps ``before``, the ``culprit``, and those ``after`` it; *run* reports the verdict of a step.
 
-    ``name`` reports the changes that the culprit made. With ``back``, the changes with these keys
-    are put back before the steps after it run. ``line`` is the key of a change whose line is wanted. ``fix`` is code that
-    runs in the culprit before the test begins, or, with ``in_victim``, before the steps after it.
+    What it does besides is in ``do``: ``name`` reports the changes that the culprit made; ``back`` puts those with
+    some keys back before the steps after it; ``remove`` removes files; ``line`` reports the line that makes a change;
+    ``try`` runs code at the beginning of the culprit, or with ``in_victim`` instead of it.
     """
     for number in order["before"]:
         run(number)
-    if order["do"] == "try":
-        _try_fix(order, steps, run)
+    if order["do"] in ("try", "remove"):
+        _try_fix(order, steps, run) if order["do"] == "try" else _remove(order, run)
         return
     culprit, root = order["culprit"], order["root"]
     snapshot = Snapshot(root)
     if order["do"] == "line":
-        report({"line": _find_line(snapshot.find(order["key"]), root, lambda: run(culprit))})
+        file = order.get("file")
+        has_changed = snapshot.find(order["key"]) if file is None else lambda: os.path.lexists(_path_of(file))
+        report({"line": _find_line(has_changed, root, lambda: run(culprit))})
         return
     run(culprit)
     if order["do"] == "name":
@@ -62,6 +64,23 @@ def _try_fix(order: Order, steps: Steps, run: Run) -> None:
         run(number)
 
 
+def _remove(order: Order, run: Run) -> None:
+    """Run the culprit, remove the files that it has made, and run the steps after it."""
+    run(order["culprit"])
+    for file in order["files"]:
+        try:
+            os.unlink(_path_of(file))
+        except OSError:  # the culprit has not made it this time; the verdict shows whether that matters
+            continue
+    for number in order["after"]:
+        run(number)
+
+
+def _path_of(file: str) -> str:
+    """The path of a file whose name begins with ``$TMPDIR`` if it is among the temporary ones."""
+    return file.replace("$TMPDIR", os.environ.get("TMPDIR", ""), 1)
+
+
 def _put_back(snapshot: Snapshot, keys: list[str]) -> None:
     wanted = set(keys)
     for change in [change for change in snapshot.changes() if change.key in wanted]:
@@ -72,25 +91,28 @@ def _put_back(snapshot: Snapshot, keys: list[str]) -> None:
 
 
 def _find_line(has_changed: Callable[[], bool], root: str, run: Callable[[], None]) -> dict[str, Any] | None:
-    """Where in the project a change happens while *run* runs; None if it does not."""
-    last: list[Any] = [None]
+    """Where in the project a change happens while *run* runs, in the innermost frame there; None if it does not."""
+    frames: list[list[Any]] = []  # those of the project, with the line that runs in each
     found: list[Any] = []
     below = os.path.join(root, "")
 
     def trace(frame: Any, event: str, _argument: Any) -> Any:
         code = frame.f_code
         name = code.co_filename
-        if not name.startswith(below) or name.startswith(_OURS) or any(part in name for part in _ELSEWHERE):
+        if found or not name.startswith(below) or name.startswith(_OURS) or any(part in name for part in _ELSEWHERE):
             return None
-        if found:
+        if frames and has_changed():
+            found.append(frames[-1])
             return None
-        if last[0] is not None and has_changed():
-            found.append(last[0])
-            return None
-        if event == "line":
-            last[0] = name, frame.f_lineno, code.co_name
+        if event == "call":
+            frames.append([name, frame.f_lineno, code.co_name])
+        elif event == "line" and frames:
+            frames[-1][1] = frame.f_lineno
+        elif event == "return" and frames:
+            last[0] = frames.pop()
         return trace
 
+    last: list[Any] = [None]
     sys.settrace(trace)
     try:
         run()

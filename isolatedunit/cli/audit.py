@@ -9,8 +9,10 @@ from typing import Any
 
 from isolatedunit.audit.alone import options_of_audit
 from isolatedunit.audit.auditor import Auditor
+from isolatedunit.audit.baseline import line_of, read_baseline, write_baseline
 from isolatedunit.audit.deduction.model import Audit
 from isolatedunit.audit.json_document import describe
+from isolatedunit.audit.patch import patch_of
 from isolatedunit.audit.text import lines_of
 from isolatedunit.audit.wishes import Wishes
 from isolatedunit.cli.exit_codes import FAILURE, INTERRUPTED, NO_TESTS, SUCCESS
@@ -34,6 +36,9 @@ _OWN: dict[str, Any] = {
     "cleaners": False,
     "all_polluters": False,
     "no_names": False,
+    "baseline": None,
+    "accept": None,
+    "fix": None,
     "in_place": False,
     "strict": False,
 }
@@ -51,6 +56,7 @@ def audit_command(arguments: Sequence[str]) -> int:
     options = options_of_audit(wanted.options)
     if sys.platform != "linux":
         raise OptionError("audit: this needs Linux, whose processes can be forked and looked after.")
+    known = frozenset() if own["baseline"] is None else read_baseline(own["baseline"])
     commands = RerunCommands(options, wanted.names, wanted.given)
     wishes = _read_wishes(own, wanted, count_jobs(options))
     progress = _Progress(wanted.options.progress and is_terminal(sys.stderr))
@@ -59,10 +65,12 @@ def audit_command(arguments: Sequence[str]) -> int:
         audit = auditor.conduct(wanted.source)
     finally:
         progress.end()
-    return _tell(audit, wanted, strict=own["strict"])
+    _report(audit, wanted)
+    return _conclude(audit, own, known)
 
 
-def _tell(audit: Audit, wanted: Wanted, *, strict: bool) -> int:
+def _report(audit: Audit, wanted: Wanted) -> None:
+    """Print what was found, and write the JSON document."""
     secrets = Secrets()
     if wanted.options.json is not None:
         document = secrets.hide(describe(audit))
@@ -71,12 +79,32 @@ def _tell(audit: Audit, wanted: Wanted, *, strict: bool) -> int:
         out = FilteredStream(sys.stdout, keep_encodable(sys.stdout))
         for line in lines_of(audit):
             print(printable(secrets.hide(line)), file=out)
+        sys.stdout.flush()  # before what goes to the other stream, in case both are the same file
+
+
+def _conclude(audit: Audit, own: dict[str, Any], known: frozenset[str]) -> int:
+    """Write the patch and the baseline; returns the exit code."""
+    depending = [finding for finding in audit.findings if finding.kind != "flaky"]
+    new = [finding for finding in depending if line_of(finding) not in known]
+    if own["baseline"] is not None:
+        print(f"{len(depending) - len(new)} known, {len(new)} new", file=sys.stderr)
+    if own["accept"] is not None:
+        print(f"{own['accept']}: {write_baseline(own['accept'], depending)} accepted", file=sys.stderr)
+    if own["fix"] is not None:
+        _write_patch(own["fix"], patch_of(depending))
     if audit.interrupted:
         return INTERRUPTED
     if not audit.tests:
         return NO_TESTS
-    depends = any(finding.kind != "flaky" for finding in audit.findings)
-    return FAILURE if depends or (strict and audit.cut_off) else SUCCESS
+    return FAILURE if new or (own["strict"] and audit.cut_off) else SUCCESS
+
+
+def _write_patch(path: str, patch: str) -> None:
+    try:
+        write_whole(path, patch)
+    except OSError as exception:
+        raise OptionError(f"--fix: {path!r} cannot be written: {exception.strerror}.") from exception
+    print(f"{path}: to apply it, git apply {path}" if patch else f"{path}: there is no line to offer", file=sys.stderr)
 
 
 def _make_parser() -> Parser:
@@ -98,6 +126,9 @@ def _make_parser() -> Parser:
     group.add_argument("--cleaners", action="store_true", help="also find the tests that repair what a polluter does")
     group.add_argument("--all-polluters", action="store_true", help="also find all tests that have the same effect")
     group.add_argument("--no-names", action="store_true", help="do not look for the state, the line and a fix")
+    group.add_argument("--fix", metavar="FILE", help="write the offered lines to this file, as a patch")
+    group.add_argument("--baseline", metavar="FILE", help="do not fail for what this file accepts")
+    group.add_argument("--accept", metavar="FILE", help="accept all that is found, in this file")
     group.add_argument("--in-place", action="store_true", help="also put back files that git tracks")
     group.add_argument("--strict", action="store_true", help="exit with 1 if the budget ran out")
     return parser

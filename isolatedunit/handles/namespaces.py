@@ -198,6 +198,12 @@ class Snapshot:
         for place in self.places:
             yield from _changes_in(place)
 
+    def describe_changes(self) -> list[dict[str, str]]:
+        """The changes as a tracker's result has them: ``kind``, ``what``, ``before`` and ``after``."""
+        return [
+            {"kind": one.kind, "what": one.where, "before": one.before, "after": one.after} for one in self.changes()
+        ]
+
     def changes_of_settings(self) -> Iterator[Change]:
         """The changes of what belongs to the process: its directory, random numbers and the like."""
         for setting in self._settings:

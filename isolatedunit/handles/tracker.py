@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeVar
 
+    from isolatedunit.handles.namespaces import Snapshot
     from isolatedunit.handles.origins import Origin
 
     T = TypeVar("T")
@@ -136,12 +137,17 @@ class HandleTracker:
     open before `start` is never a leak. *in_new_process* says that the runner made the process for
     this test, with its own descriptors at high numbers. Any thread may call `track` and `untrack`
     and open handles; call `start` and `finish` in the same thread.
+
+    *namespaces* names modules and packages: what changes in their attributes, and in those of their classes, instances
+    and containers, is then among the result's ``state_changes``, too. No code of theirs runs to see that.
     """
 
-    def __init__(self, *, in_new_process: bool = False) -> None:
+    def __init__(self, *, in_new_process: bool = False, namespaces: Sequence[str] = ()) -> None:
         self.result: HandleCleanupResult | None = None
         self.failure: BaseException | None = None
         """Why it could not be started, in a child whose tests run all the same."""
+        self._namespaces = (namespaces,) if isinstance(namespaces, str) else tuple(namespaces)
+        self._snapshot: Snapshot | None = None
         self._is_new_process = in_new_process
         self._runners_from = RUNNERS_DESCRIPTORS if in_new_process else None
         self._lock = _thread.allocate_lock()
@@ -197,6 +203,10 @@ class HandleTracker:
             # trap: a module imported in this process, and not in the template, may have opened something
             self._baseline = Baseline(in_new_process=self._is_new_process)
         self._baseline.state.renew()
+        if self._namespaces:
+            from isolatedunit.handles.namespaces import Snapshot  # few want it, and every child would pay for it
+
+            self._snapshot = Snapshot(names=self._namespaces)
         self._ledger = open_ledger()
         return self
 
@@ -256,6 +266,8 @@ class HandleTracker:
         changes = []
         if before is not None and ledger is not None:
             changes = before.state.changes_since(environment_touched=ledger.environment_touched)
+        if self._snapshot is not None:
+            changes += self._snapshot.describe_changes()
         made = self._registered + (0 if ledger is None else next(ledger.made))
         cleaned, forced = _end(leaks, deadline)
         while self._own_directories:
@@ -281,7 +293,7 @@ class HandleTracker:
 
     def _forget(self) -> None:
         """Drop every reference to the test's objects, so that the tracker keeps none of them alive."""
-        self._baseline = None
+        self._baseline = self._snapshot = None
         with self._lock:
             self._tracked.clear()
 

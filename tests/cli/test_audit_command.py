@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import tempfile
 import unittest
 from functools import partial
@@ -17,7 +18,7 @@ from tests.support.command_line import environment
 from tests.support.projects import ProjectTestCase
 from tests.support.waiting import wait_until
 
-TRAPS = """
+OUTSIDE = """
     import os
     import random
     import threading
@@ -25,7 +26,6 @@ TRAPS = """
     import unittest
 
     process = os.getpid()
-    state = {}
 
 
     def work():
@@ -34,49 +34,57 @@ TRAPS = """
 
 
     class APolluter(unittest.TestCase):
-        def test_crashes_the_next(self):
-            state["crash"] = True
-
         def test_file(self):
             with open("left.txt", "w") as file:
                 file.write("left")
 
-        def test_hangs_the_next(self):
-            state["hang"] = True
-
         def test_random(self):
             random.seed(7)
 
-
-    class AAPolluter(unittest.TestCase):
         def test_thread(self):
             threading.Thread(target=work, name="left", daemon=True).start()
 
 
-    class ABVictim(unittest.TestCase):
-        def test_thread(self):
-            self.assertNotIn("left", [thread.name for thread in threading.enumerate()])
-
-
     class BVictim(unittest.TestCase):
-        process_timeout = 2.0
-
-        def test_crash(self):
-            if "crash" in state:
-                os.abort()
-
         def test_file(self):
             self.assertFalse(os.path.exists("left.txt"))
-
-        def test_hang(self):
-            while "hang" in state:
-                time.sleep(0.01)
 
         def test_process(self):
             self.assertEqual(os.getpid(), process)
 
         def test_random(self):
             self.assertNotEqual(random.random(), random.Random(7).random())
+
+        def test_thread(self):
+            self.assertNotIn("left", [thread.name for thread in threading.enumerate()])
+    """
+
+ENDING = """
+    import os
+    import time
+    import unittest
+
+    state = {}
+
+
+    class APolluter(unittest.TestCase):
+        def test_crashes_the_next(self):
+            state["crash"] = True
+
+        def test_hangs_the_next(self):
+            state["hang"] = True
+
+
+    class BVictim(unittest.TestCase):
+        process_timeout = 1.0
+
+        def test_crash(self):
+            if "crash" in state:
+                os.abort()
+
+        def test_hang(self):
+            while "hang" in state:
+                time.sleep(0.01)
 
 
     class CAfter(unittest.TestCase):
@@ -86,7 +94,6 @@ TRAPS = """
 
 
 class AuditTest(ProjectTestCase):
-
     def audit(self, *arguments: str, exit_code: int = 1) -> tuple[dict[str, Any], str]:
         path = os.path.join(self.directory, "audit.json")
         # what one test leaves in the directory of temporary files, another one finds, and so would another audit
@@ -106,8 +113,10 @@ class AuditTest(ProjectTestCase):
         self.assertIn("12 of 500 tests depend on others", output)
         self.assertEqual(report["run"]["tests"], 500)
         for test in report["tests"]:
-            if len(test["set"]) == 1:  # beside both sides and what is found, each of which is repeated
-                self.assertLessEqual(test["trials"] - 13, 15, test)
+            if len(test["set"]) == 1:
+                # beside both sides and what is found, each of which is repeated, and the changes that do not matter
+                others = sum(state["other_changes"] for state in test["states"])
+                self.assertLessEqual(test["trials"] - 13 - 2 * others, 15, test)
         by_name = {test["id"].rpartition("test_needs_")[2]: test for test in report["tests"]}
         for dependence in DEPENDENCES:
             if dependence.where is not None:
@@ -123,40 +132,100 @@ class AuditTest(ProjectTestCase):
             self.assertTrue(test["fix"]["tried"])
             self.assertEqual(test["fix"]["line"], state["line"])
 
-    def test_traps(self) -> None:
-        self.write("test_traps.py", TRAPS)
-        self.write("other.txt", "as before")
-        report, output = self.audit("--orders", "0", "--confirm", "2")
-        found = {
-            test["id"].removeprefix("test_traps."): (
-                test["class"],
-                [step["id"].rpartition(".")[2] for step in test["set"]],
-            )
+    def found_in(self, report: dict[str, Any]) -> dict[str, tuple[str, list[str]]]:
+        """The class and the set of each test that was found, by its class and its method, without the module."""
+        return {
+            test["id"].partition(".")[2]: (test["class"], [step["id"].rpartition(".")[2] for step in test["set"]])
             for test in report["tests"]
         }
-        self.assertEqual(
-            found,
-            {
-                "BVictim.test_crash": ("victim", ["test_crashes_the_next"]),
-                "BVictim.test_file": ("external", ["test_file"]),
-                "BVictim.test_hang": ("victim", ["test_hangs_the_next"]),
-                "BVictim.test_random": ("victim", ["test_random"]),
-                "ABVictim.test_thread": ("victim", ["test_thread"]),
-                "CAfter.test_after_a_crash": ("victim", ["test_crashes_the_next"]),
-            },
-            output,
-        )
-        together = {test["id"].rpartition(".")[2]: test["together"] for test in report["tests"]}
-        self.assertEqual(together["test_crash"]["cause"], "crash")
-        self.assertEqual(together["test_hang"]["cause"], "timeout")
-        self.assertIn("left.txt", output)
+
+    def test_what_a_fork_does_not_have_and_what_is_outside_of_a_process(self) -> None:
+        self.write("test_outside.py", OUTSIDE)
+        self.write("other.txt", "as before")
+        report, output = self.audit("--orders", "0", "--confirm", "1")
+        expected = {
+            "BVictim.test_file": ("external", ["test_file"]),
+            "BVictim.test_random": ("victim", ["test_random"]),
+            "BVictim.test_thread": ("victim", ["test_thread"]),
+        }
+        self.assertEqual(self.found_in(report), expected, output)
+        self.assertIn("tests wrote to the project: left.txt; it was put back", output)
+        (state,) = next(test for test in report["tests"] if test["class"] == "external")["states"]
+        self.assertEqual((state["kind"], state["where"]), ("file", "left.txt"))
+        self.assertEqual(state["source"], 'with open("left.txt", "w") as file:')
         self.assertEqual(
             sorted(os.listdir(self.directory)),
-            sorted({"test_traps.py", "other.txt", "audit.json", *self.caches()}),
+            sorted({"test_outside.py", "other.txt", "audit.json", *self.caches()}),
         )
+
+    def test_tests_that_end_the_process_or_do_not_end(self) -> None:
+        self.write("test_ending.py", ENDING)
+        report, output = self.audit("--orders", "0", "--confirm", "1", "--no-names")
+        expected = {
+            "BVictim.test_crash": ("victim", ["test_crashes_the_next"]),
+            "BVictim.test_hang": ("victim", ["test_hangs_the_next"]),
+            "CAfter.test_after_a_crash": ("victim", ["test_crashes_the_next"]),
+        }
+        self.assertEqual(self.found_in(report), expected, output)
+        together = {test["id"].rpartition(".")[2]: test["together"]["cause"] for test in report["tests"]}
+        self.assertEqual((together["test_crash"], together["test_hang"]), ("crash", "timeout"))
 
     def caches(self) -> list[str]:
         return [name for name in os.listdir(self.directory) if name in ("__pycache__", ".isolatedunit")]
+
+    def test_kinds_that_the_plain_order_of_tests_does_not_show(self) -> None:
+        self.write("lib/__init__.py", "state = {}\n")
+        self.write("lib/part.py", "")
+        self.write(
+            "test_1_others.py",
+            """
+            import unittest
+            import lib.part
+
+            class T(unittest.TestCase):
+                def test_1_pollutes(self):
+                    lib.state["dirty"] = True
+
+                def test_2_cleans(self):
+                    lib.state.clear()
+            """,
+        )
+        self.write(
+            "test_2_found.py",
+            """
+            import unittest
+            import lib
+
+            class T(unittest.TestCase):
+                def test_masked(self):
+                    self.assertEqual(lib.state.get("dirty"), None)
+
+                def test_needs_an_import(self):
+                    self.assertTrue(lib.part)
+
+                def test_only_once(self):
+                    self.assertNotIn("once", lib.state)
+                    lib.state["once"] = True
+            """,
+        )
+        baseline, patch = (os.path.join(self.directory, name) for name in ("known.txt", "fix.patch"))
+        report, output = self.audit("--seed", "1", "--accept", baseline, "--fix", patch)
+        found = {test["id"].rpartition(".")[2]: test for test in report["tests"]}
+        self.assertEqual(
+            {name: test["class"] for name, test in found.items()},
+            {"test_masked": "masked", "test_needs_an_import": "import", "test_only_once": "self"},
+            output,
+        )
+        self.assertEqual([step["id"] for step in found["test_needs_an_import"]["set"]], ["test_1_others"])
+        self.assertEqual(found["test_needs_an_import"]["states"][0]["where"], "lib.part")
+        self.assertEqual(found["test_needs_an_import"]["fix"]["text"], "import lib.part")
+        self.assertEqual([step["id"] for step in found["test_masked"]["set"]], ["test_1_others.T.test_1_pollutes"])
+        with open(baseline, encoding="utf-8") as file:
+            self.assertIn("test_2_found.T.test_masked masked\n", file.read())
+        subprocess.run(["patch", "-p1", "-s", "-i", patch], cwd=self.directory, check=True)
+        report, output = self.audit("--orders", "0", "--baseline", baseline, exit_code=0)
+        self.assertEqual([test["class"] for test in report["tests"]], ["self"], output)
+        self.assertIn("1 known, 0 new", output)
 
     def test_nothing_to_tell(self) -> None:
         self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")

@@ -16,6 +16,7 @@ from isolatedunit.audit.deduction.reduction import reduce_changes
 from isolatedunit.audit.deduction.search import carry_out
 from isolatedunit.audit.fixes import import_for, line_for
 from isolatedunit.handles.namespaces import Change, Snapshot
+from isolatedunit.handles.tracker import HandleTracker
 
 NAME = "planted_for_a_snapshot"
 
@@ -23,9 +24,7 @@ NAME = "planted_for_a_snapshot"
 class Liar:
     """A lazy object: it says that it is a dict, and does not bear to be looked at."""
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
-        return dict
+    __class__ = dict  # type: ignore[assignment]
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"{name} was looked up")
@@ -113,6 +112,19 @@ class SnapshotTest(unittest.TestCase):
                 self.assertEqual((change.before, change.after), texts)
                 change.put_back()
                 self.assertEqual(list(snapshot.changes()), [])
+
+    def test_a_tracker_tells_what_changed_in_the_namespaces_that_it_is_given(self) -> None:
+        with planted(number=1, other=1) as module:
+            tracker = HandleTracker(namespaces=[NAME])
+            with tracker:
+                module.number = 2
+            assert tracker.result is not None
+            told = {"kind": "module attribute", "what": f"{NAME}.number", "before": "1", "after": "2"}
+            self.assertIn(told, tracker.result.state_changes)
+            with HandleTracker() as plain:
+                module.number = 3
+            assert plain.result is not None
+            self.assertNotIn("module attribute", [change["kind"] for change in plain.result.state_changes])
 
     def test_looking_runs_no_code_of_the_project(self) -> None:
         with planted(lazy=Liar(), many=[Liar()], by_name={"a": Liar()}) as module:
