@@ -224,7 +224,10 @@ class Changes:
         if self._reader in ready:
             os.read(self._reader, 1)
             return self._take_asked()
-        return os.read(keyboard or 0, 1).decode("ascii", "replace") or "q"  # the terminal is gone
+        try:
+            return os.read(keyboard or 0, 1).decode("ascii", "replace") or "q"
+        except OSError:  # the terminal is gone, which need not come with a signal
+            return "q"
 
     def _take_asked(self) -> str:
         return "" if self._asked.empty() else self._asked.get()

@@ -192,8 +192,10 @@ def tag_patterns(value: Any) -> tuple[str, ...]:
 
 @expects("a file name, or none")
 def text_or_none(value: Any) -> str | None:
-    """A text, or None for ``none``."""
+    """A text that is not empty, or None for ``none``."""
     checked = text(value)
+    if checked == "":
+        raise ValueError
     return None if checked is None or checked.lower() == "none" else checked
 
 

@@ -30,7 +30,21 @@ def check_files(options: Options) -> None:
             raise OptionError(f"{flag}: {path!r} is in a directory that does not exist; create it first.")
         if os.path.isdir(path):
             raise OptionError(f"{flag}: {path!r} is a directory; name a file in it.")
+        _try_to_write(flag, path)
         where = path if path == "-" else os.path.realpath(path)
         other = taken.setdefault(where, flag)
         if other != flag and (path == "-" or not os.path.exists(path) or os.path.isfile(path)):
             raise OptionError(f"{flag}: {other} writes to {path!r}, too; name another file.")
+
+
+def _try_to_write(flag: str, path: str) -> None:
+    """Open the file for writing, unless that might wait, and change nothing; raises `OptionError`."""
+    is_new = not os.path.lexists(path)
+    if path == "-" or not (is_new or os.path.isfile(path)):
+        return
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+        if is_new:
+            os.unlink(path)
+    except OSError as exception:
+        raise OptionError(f"{flag}: {path!r} cannot be written: {exception.strerror}; name another file.") from None

@@ -55,7 +55,7 @@ def load_options_with_origins(
 ) -> tuple[Options, dict[str, str]]:
     """What `load_options` returns, and where each option was set that files or the environment set."""
     environment = os.environ if environment is None else environment
-    config = config or environment.get(CONFIG_VARIABLE)
+    config = environment.get(CONFIG_VARIABLE) or None if config is None else config
     layers, presets = _take_presets(_read_files(config))
     preset = preset or environment.get(PRESET_VARIABLE)
     if preset is not None:

@@ -114,6 +114,10 @@ class ExitCodeTest(ProjectTestCase):
             (["--json", "no/such/directory/x.json"], "directory that does not exist"),
             (["--junit-xml", "."], "is a directory; name a file in it"),
             (["--summary", ""], "the name of the file is empty"),
+            (["--summary", os.devnull + "/x"], "directory that does not exist"),
+            (["--history", ""], "--history: invalid value ''; expected a file name, or none"),
+            (["--leaks-baseline", ""], "--leaks-baseline: invalid value ''; expected a file name, or none"),
+            (["--config", ""], "--config: '' does not exist"),
             (["discover", "-s", "gone"], "Start directory is not importable: 'gone'"),
             (["discover", "a", "b", "c", "d"], "unexpected argument 'd'"),
         ):

@@ -350,8 +350,9 @@ class Attempt:
         self.deadline = deadlines.deadline
         if was_prolonged or not deadlines.is_prolonged:
             return []
-        text = f"{self.current} waited {deadlines.waited:.1f} of {elapsed:.1f} s for a processor"
-        return [Announce(events.Warned(now, f"{text}, which does not count; its time limit is extended"))]
+        who, waited = self.current or self.evidence.subject, f"{deadlines.waited:.1f} of {elapsed:.1f} s for a processor"
+        text = f"{who} waited {waited}, which does not count; its time limit is extended"
+        return [Announce(events.Warned(now, text))]
 
     def _end_late(self, examined: Examined, now: float) -> list[Action]:
         text = f"{self.evidence.subject} did not finish within {self._deadlines.described}."
