@@ -1,18 +1,27 @@
-"""The options about what a run needs around all of its tests, a part of `Options`."""
+"""The options about what tests need before they can run, a part of `Options`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from isolatedunit.config.converters import function_or_none
+from isolatedunit.config.converters import function_or_none, preludes
 from isolatedunit.config.output_options import option
 
 
 # ``dataclass`` makes the methods once, in `Options`, for all fields together
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class FixtureOptions:
-    """Which functions are called before the first test and after the last one, once for a run or once for a slot."""
+    """What is done before tests are imported, before the first one runs and after the last one."""
 
+    preload: tuple[str, ...] = option(
+        (),
+        preludes,
+        "what to do before any test module is imported, in every process that imports one: import MODULE, and call its "
+        "FUNCTION",
+        "--preload",
+        metavar="MODULE[:FUNCTION]",
+        section="preparation",
+    )
     setup: str | None = option(
         None,
         function_or_none,
@@ -20,7 +29,6 @@ class FixtureOptions:
         "the environment of every test",
         "--setup",
         metavar="MODULE:FUNCTION|none",
-        section="run fixtures",
     )
     teardown: str | None = option(
         None,

@@ -22,7 +22,6 @@ from isolatedunit.config.converters import (
     flag,
     group_limits,
     jobs,
-    preludes,
     retry_reasons,
     seconds,
     size,
@@ -114,14 +113,6 @@ class Options(OutputOptions, FixtureOptions, ExecutorOptions, SelectionOptions, 
         "with forkserver and Python 3.12 or 3.13, whether what is loaded before any code of the tests becomes "
         "immortal, so that the tests' processes need not copy it",
         "--immortal",
-    )
-    preload: tuple[str, ...] = option(
-        (),
-        preludes,
-        "what to do before any test module is imported, in every process that imports one: import MODULE, and call its "
-        "FUNCTION",
-        "--preload",
-        metavar="MODULE[:FUNCTION]",
     )
     parallel_by: Literal["module", "class", "test"] = option(
         "module",
