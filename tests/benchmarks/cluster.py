@@ -17,6 +17,7 @@ import time
 import psutil
 
 from isolatedunit.config.options import Options
+from isolatedunit.executors.driving.batches import Batch
 from isolatedunit.executors.driving.driver import Driver
 from isolatedunit.model.events import TestFinished
 from isolatedunit.model.results import PlannedTest
@@ -47,7 +48,7 @@ def simulate(count: int, workers: int) -> None:
     driver = Driver(tests, Options(), slots=workers)
     cut = time.process_time() - began
     spent = decoding = 0.0
-    running: list[tuple[str, str, list[bytes]]] = []
+    running: list[Batch] = []
     reported, marks, made = 0, [count // 10, count // 2, count], 0
     print(f"{count} tests, {workers} workers; cutting: {cut / count * 1e6:.1f} us a test")
     now = 0.0
@@ -60,12 +61,11 @@ def simulate(count: int, workers: int) -> None:
             driver.begin(batch.name, f"i{made}", f"machine{made % workers}", 0.0, now)
             begun.append(batch)
         spent += time.process_time() - began
-        for batch in begun:  # what workers do
-            name = f"{batch.incarnation}"
-            said = [lines_of(name, number, test.id) for number, test in batch.tests.items()]
-            lines = [json.dumps(line).encode() for of_test in said for line in of_test]
-            running.append((batch.name, name, [*lines, json.dumps({**FINISHED, "time": 0.0}).encode()]))
-        batch_name, incarnation, sent = running.pop(0)
+        running += begun
+        batch = running.pop(0)
+        batch_name, incarnation = batch.name, str(batch.incarnation)
+        said = [lines_of(incarnation, number, test.id) for number, test in batch.tests.items()]  # what the worker does
+        sent = [json.dumps(line).encode() for of_test in [*said, [{**FINISHED, "time": 0.0}]] for line in of_test]
         began = time.process_time()
         read = [json.loads(line) for line in sent]
         decoding += time.process_time() - began
