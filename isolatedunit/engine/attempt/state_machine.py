@@ -350,8 +350,8 @@ class Attempt:
         self.deadline = deadlines.deadline
         if was_prolonged or not deadlines.is_prolonged:
             return []
-        who, waited = self.current or self.evidence.subject, f"{deadlines.waited:.1f} of {elapsed:.1f} s for a processor"
-        text = f"{who} waited {waited}, which does not count; its time limit is extended"
+        waited = f"waited {deadlines.waited:.1f} of {elapsed:.1f} s for a processor, which does not count"
+        text = f"{self.current or self.evidence.subject} {waited}; its time limit is extended"
         return [Announce(events.Warned(now, text))]
 
     def _end_late(self, examined: Examined, now: float) -> list[Action]:
