@@ -239,7 +239,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         options = self.options
         discovers = "discover" in source and not options.patterns
         self._scope = ("all" if self.discovers_all else "modules") if discovers else "tests"
-        locates = options.junit_xml is not None
+        locates = (options.junit_xml or options.events or options.html or options.serve) is not None
         return self._run(lambda run: (run.collect(source, locates=locates), {}), json.dumps([source, options.patterns]))
 
     def replay(self, past: PastRun) -> Any:

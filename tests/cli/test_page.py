@@ -195,7 +195,7 @@ class BrowserTest(LiveTestCase):
         self.ask("history.back()")
         self.wait_for("document.querySelector('#name .leaf').textContent === 'test_hangs'")
         link = self.ask("document.querySelector('.place').getAttribute('href')")
-        self.assertEqual(link, f"vscode://file{os.path.realpath(os.path.dirname(self.page))}/test_shop.py:18")
+        self.assertEqual(link, f"vscode://file{os.path.realpath(os.path.dirname(self.page))}/test_shop.py:17")
         self.press("\ue00c")
         self.assertEqual(self.texts("#name"), [])
         self.assertEqual(self.ask("document.activeElement.className"), "name")

@@ -103,7 +103,7 @@ class AgainTest(ProjectTestCase):
         (command,) = self.again(*flags, "test_it.It.test_bad")
         self.assertEqual(
             command,
-            "python -m isolatedunit test_it.It.test_bad --start-method spawn --preload this --process-timeout 9 "
+            "python -m isolatedunit test_it.It.test_bad --preload this --start-method spawn --process-timeout 9 "
             "--no-ipc",
         )
 

@@ -59,7 +59,7 @@ class RunTest(ProjectTestCase):
                 self.assertEqual(imports["test_slow"]["times"], 1 if capabilities_of(start_method).has_templates else 4)
                 self.assertGreater(imports["test_slow"]["seconds"], 0.0)
                 self.assertGreater(fixtures["setUpClass"]["seconds"], 0.0)
-                self.assertIn("setUpClass and tearDownClass of test_slow.Slow ran 3 times, ", advice[0])
+                self.assertIn("setUpClass and tearDownClass of test_slow.Slow ran 3 times, ", "\n".join(advice))
 
     def test_one_process_for_all(self) -> None:
         self.write("test_slow.py", SLOW)

@@ -6,6 +6,7 @@ import os
 import unittest
 
 from tests.support.command_line import run_python
+from tests.support.optional import can_be_imported
 from tests.support.paths import PACKAGE_PARENT
 from tests.support.start_methods import START_METHODS
 
@@ -19,7 +20,7 @@ def names_of_modules() -> list[str]:
             if file.endswith(".py") and file != "__main__.py":
                 relative = os.path.relpath(os.path.join(folder, file), PACKAGE_PARENT)
                 names.append(relative[:-3].replace(os.sep, ".").removesuffix(".__init__"))
-    return sorted(names)
+    return sorted(filter(can_be_imported, names))
 
 
 class ImportsTest(unittest.TestCase):

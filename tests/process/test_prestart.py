@@ -92,7 +92,7 @@ class PrestartedRunTest(unittest.TestCase):
 @unittest.skipUnless(IS_LEAN and hasattr(os, "fork"), "no template is started here")
 class PrestartedCallsTest(unittest.TestCase):
     def setUp(self) -> None:
-        self.runner = IsolatedTestRunner(io.StringIO(), start_method="forkserver")
+        self.runner = IsolatedTestRunner(io.StringIO(), start_method="forkserver", preload=())
         self.addCleanup(self.runner.shutdown)
 
     def assert_nothing_is_left(self) -> None:
@@ -106,8 +106,9 @@ class PrestartedCallsTest(unittest.TestCase):
     def test_the_first_call_takes_it(self) -> None:
         parent = self.runner.run_isolated_test(lambda _: os.getppid()).unwrap()
         assert self.runner._pool is not None
-        running = {process.pid for process in processes_of_run(self.runner._pool._state.run)}
-        self.assertTrue(parent in running and len(running) == 2, (parent, running))  # a template, and the first of all
+        run = self.runner._pool._state.run
+        wait_until(lambda: len(processes_of_run(run)) == 2, "a template, and the first of all, to be alone")
+        self.assertIn(parent, {process.pid for process in processes_of_run(run)})
         self.assert_nothing_is_left()
 
     def test_calls_that_need_none(self) -> None:

@@ -128,7 +128,7 @@ class FaultsTest(ProjectTestCase):
 
     def test_no_descriptor_is_left(self) -> None:
         self.check("spawn", "runner os.pipe 3 2 EMFILE")
-        self.check("spawn", "runner os.open 3 2 EMFILE", "runner os.pidfd_open 3 2 EMFILE")
+        self.check("spawn", "runner os.open 5 2 EMFILE", "runner os.pidfd_open 3 2 EMFILE")
         self.check("forkserver", "runner builtins.open 3 2 EMFILE")
 
     def test_no_memory_is_left(self) -> None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
+
+from isolatedunit.system.processes import RUN_VARIABLE
 
 _OF_OTHERS = """
     ast asyncio dataclasses dill email.message json multiprocess psutil sqlite3 subprocess tempfile unittest.mock
@@ -21,7 +24,9 @@ _OURS = """
     tests.support.start_methods tests.support.terminal
     """
 
-if sys.platform == "linux":  # elsewhere each test has a fresh interpreter, which imports what it needs and no more
+# the runs that tests start here read the same file, and need none of this; and where no process is forked, each test has
+# a fresh interpreter, which imports what it needs and no more
+if sys.platform == "linux" and len(os.environ.get(RUN_VARIABLE, "").split()) < 2:
     for _name in (*_OF_OTHERS.split(), *_OURS.split()):
         with contextlib.suppress(ImportError):  # whoever needs it says so
             importlib.import_module(_name)

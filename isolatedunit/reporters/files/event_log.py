@@ -40,7 +40,7 @@ RESULTS = (RunStarted, RetryScheduled, TestFinished, Warned, RunCancelled, RunFi
 
 LEFT_OUT: dict[type, set[str]] = {
     PlannedTest: {
-        *("home", "address", "overrides", "reports", "prefix", "location"),
+        *("home", "address", "overrides", "reports", "prefix"),
         *("name_in_command", "needs_id", "occurrence", "class_number"),
     },
     TestReport: {"returned", "raised", "session", "affected", "found"},
