@@ -156,7 +156,12 @@ class Auditor:
         for turn, (name, order) in enumerate(self._orders()):
             memory = self._wishes.memory or (available_memory() or 2**30) // 4
             recording = Recording(laboratory, self._steps, order, f"c{turn}", memory)
-            self._record(laboratory, recording, name)
+            try:
+                self._record(laboratory, recording, name)
+            except (Stopped, KeyboardInterrupt):
+                if not turn:  # nothing was compared, so that nothing can be said of any test
+                    self.audit.not_looked_at += [self._steps[number].id for number in self._alone]
+                raise
             if not turn:
                 run = self.audit.run
                 run["checkpoints"], run["checkpoint_memory"] = recording.most_checkpoints, recording.memory_used
