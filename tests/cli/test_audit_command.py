@@ -235,6 +235,9 @@ class AuditTest(ProjectTestCase):
         ended = self.run_here("audit", "--budget", "soon", report=False)
         self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
         self.assertIn("--budget: invalid value 'soon'", ended.output)
+        ended = self.run_here("audit", "--victim", "test_fine.T.test_its", report=False)
+        self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
+        self.assertIn(": there is no test test_fine.T.test_its; did you mean test_fine.T.test_it?", ended.output)
 
     def test_a_budget_for_less_than_one_comparison_clears_nobody(self) -> None:
         self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
