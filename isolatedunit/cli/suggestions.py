@@ -60,6 +60,10 @@ NEEDLESS = {
 _OF_ARGPARSE = (
     (r"argument (?:\S+/)?(\S+): expected one argument", r"\1: its value is missing; --help describes it."),
     (r"argument (?:\S+/)?(\S+): invalid int value: ('.*')", r"\1: invalid value \2; expected a whole number."),
+    (
+        r"argument (?:\S+/)?(\S+): invalid choice: ('.*') \(choose from (.*)\)",
+        r"\1: invalid value \2; expected one of \3.",
+    ),
     (r"the following arguments are required: (.*)", r"\1 is missing; --help describes it."),
 )
 
