@@ -5,6 +5,7 @@ Whatever ends it early, the budget or a Ctrl-C, all that is known by then is in 
 
 from __future__ import annotations
 
+import difflib
 import os
 import tempfile
 import time
@@ -25,6 +26,7 @@ from isolatedunit.audit.naming import Namer
 from isolatedunit.audit.recording import Recording
 from isolatedunit.audit.wishes import Wishes
 from isolatedunit.config.options import Options
+from isolatedunit.errors import OptionError
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.system.processes import available_memory
 from isolatedunit.system.tempdir import Scratch
@@ -95,6 +97,7 @@ class Auditor:
         try:
             tests += [test for test in run.collect(source) if not test.reports]
             self.audit.tests = len(tests)
+            _check_victim(self._wishes.victim, tests)
             if self._wishes.alone is None:
                 run.execute(tests, self._left)
                 self._alone, self._seconds = run.verdicts, run.seconds
@@ -156,7 +159,13 @@ class Auditor:
         for turn, (name, order) in enumerate(self._orders()):
             memory = self._wishes.memory or (available_memory() or 2**30) // 4
             recording = Recording(laboratory, self._steps, order, f"c{turn}", memory)
-            self._record(laboratory, recording, name)
+            try:
+                self._record(laboratory, recording, name)
+            except (Stopped, KeyboardInterrupt):
+                if not turn:  # nothing was compared, so that nothing can be said of any test
+                    wanted = filter(self._is_wanted, self._alone)
+                    self.audit.not_looked_at += [self._steps[number].id for number in wanted]
+                raise
             if not turn:
                 run = self.audit.run
                 run["checkpoints"], run["checkpoint_memory"] = recording.most_checkpoints, recording.memory_used
@@ -326,6 +335,16 @@ class Auditor:
                 future.result()
         if late:
             raise Stopped
+
+
+def _check_victim(victim: str | None, tests: Sequence[PlannedTest]) -> None:
+    """Raises `OptionError` if none of the *tests* is the one to look at: the audit would find that all is well."""
+    ids = [test.unique_id for test in tests]
+    if victim is None or not ids or victim in ids:
+        return
+    near = difflib.get_close_matches(victim, ids, 1)
+    hint = f"did you mean {near[0]}?" if near else "isolatedunit list shows those there are."
+    raise OptionError(f"--victim: there is no test {victim}; {hint}")
 
 
 @contextmanager

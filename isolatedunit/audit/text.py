@@ -130,7 +130,10 @@ def _sum_up(audit: Audit, told: Sequence[Finding]) -> Iterator[str]:
     yield ""
     dependent = len(told)
     verb = "depends" if dependent == 1 else "depend"
-    yield f"{dependent} of {audit.tests} tests {verb} on others" + (f": {', '.join(parts)}" if parts else "")
+    missing = len(audit.not_looked_at)
+    left_out = f"; {missing} {'was' if missing == 1 else 'were'} not looked at" if missing else ""
+    causes_of = f": {', '.join(parts)}" if parts else ""
+    yield f"{dependent} of {audit.tests} tests {verb} on others{causes_of}{left_out}"
     polluters = {step.id for finding in told for step in finding.steps}
     unstable = sum(finding.kind == "flaky" for finding in audit.findings)
     seconds, processes = audit.run.get("seconds", 0.0), audit.run.get("processes", 0)

@@ -86,9 +86,9 @@ def _write(flag: str, path: str, text: str) -> None:
 
 
 def _format_all(found: Trends, path: str) -> list[str]:
-    lines = [f"{found.tests} tests in {path}, last run {date_of(found.last_at)}"]
-    for title, head, rows in tables_of(found, only_ascii=not _can_draw()):
-        lines += ["", title, "-" * 70, *_align([head, *rows])]
+    lines = [f"{_count_tests(found.tests)} in {path}, last run {date_of(found.last_at)}"]
+    for title, head, rows, more in tables_of(found, only_ascii=not _can_draw()):
+        lines += ["", title, "-" * 70, *_align([head, *rows]), *_mention_more(more)]
     return lines
 
 
@@ -99,8 +99,16 @@ def _format_tests(tests: Sequence[TestHistory], limit: int) -> list[str]:
         if test.message:
             lines += ["last failure:", *(f"  {line}" for line in printable(test.message).splitlines())]
         lines.append("")
-    more = len(tests) - limit
-    return [*lines, f"and {more} more tests; show them with --limit"] if more > 0 else lines[:-1]
+    more = _mention_more(len(tests) - limit)
+    return [*lines, *more] if more else lines[:-1]
+
+
+def _mention_more(count: int) -> list[str]:
+    return [f"and {_count_tests(count, 'more ')}; show them with --limit"] if count > 0 else []
+
+
+def _count_tests(count: int, which: str = "") -> str:
+    return f"{count} {which}test{'' if count == 1 else 's'}"
 
 
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:

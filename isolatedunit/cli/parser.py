@@ -62,7 +62,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence, and exit with code 2."""
-        self.exit(USAGE, f"{self.prog}: {message}\n")
+        from isolatedunit.cli.suggestions import rephrase
+
+        self.exit(USAGE, f"{self.prog}: {rephrase(message)}\n")
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
         """What *arguments* say, in any order; exits for ``--help``, and for a mistake, such as an unknown option."""

@@ -6,6 +6,7 @@ Imported only when there is such a mistake.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
 
 FROM_OTHER_RUNNERS = {
@@ -56,6 +57,17 @@ NEEDLESS = {
 }
 
 
+_OF_ARGPARSE = (
+    (r"argument (?:\S+/)?(\S+): expected one argument", r"\1: its value is missing; --help describes it."),
+    (r"argument (?:\S+/)?(\S+): invalid int value: ('.*')", r"\1: invalid value \2; expected a whole number."),
+    (
+        r"argument (?:\S+/)?(\S+): invalid choice: ('.*') \(choose from (.*)\)",
+        r"\1: invalid value \2; expected one of \3.",
+    ),
+    (r"the following arguments are required: (.*)", r"\1 is missing; --help describes it."),
+)
+
+
 def explain_unknown(unknown: str, flags: Collection[str]) -> str:
     """One sentence about an option that is none of *flags*, and what it may have been meant to be."""
     name = unknown.partition("=")[0]
@@ -74,6 +86,14 @@ def explain_unknown(unknown: str, flags: Collection[str]) -> str:
     if near:
         return f"unknown option {name}; write out which you mean: {', '.join(near)}."
     return f"unknown option {name}; --help lists those that there are."
+
+
+def rephrase(message: str) -> str:
+    """What argparse says about a mistake, in the words of all other messages; unchanged if it is something else."""
+    for pattern, sentence in _OF_ARGPARSE:
+        if found := re.fullmatch(pattern, message):
+            return found.expand(sentence)
+    return message
 
 
 def explain_unknown_name(name: str, sentence: str, commands: Collection[str]) -> str:

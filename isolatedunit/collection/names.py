@@ -177,7 +177,8 @@ def _find_near(unknown: UnknownName, options: Options) -> list[str]:
     if not rest:
         return []
     first = rest.partition(".")[0]
-    near = difflib.get_close_matches(rest, known, 1, 0.7)
+    near = [one for one in known if one.casefold() == rest.casefold()][:1]
+    near = near or difflib.get_close_matches(rest, known, 1, 0.7)
     near = near or [one + rest[len(first) :] for one in difflib.get_close_matches(first, known, 1)]
     if near:
         return near

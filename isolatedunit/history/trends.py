@@ -59,13 +59,18 @@ class Failing:
 
 @record(frozen=True)
 class Trends:
-    """The slow, flaky and failing tests; each list has what matters most first."""
+    """The slow, flaky and failing tests; each list has what matters most first.
+
+    *more_flaky* and *more_failing* are how many tests the limit kept out of these two lists.
+    """
 
     tests: int
     last_at: float
     slow: tuple[Slow, ...]
     flaky: tuple[Flaky, ...]
     failing: tuple[Failing, ...]
+    more_flaky: int = 0
+    more_failing: int = 0
 
 
 def find_trends(tests: Sequence[TestHistory], limit: int) -> Trends:
@@ -74,7 +79,15 @@ def find_trends(tests: Sequence[TestHistory], limit: int) -> Trends:
     flaky = sorted(filter(None, map(_flaky, tests)), key=lambda test: (test.good / test.runs, test.id))
     failing = sorted(filter(None, map(_failing, tests)), key=lambda test: (-test.since, test.id))
     last_at = max((test.runs[-1].at for test in tests), default=0.0)
-    return Trends(len(tests), last_at, tuple(slow[:limit]), tuple(flaky[:limit]), tuple(failing[:limit]))
+    return Trends(
+        tests=len(tests),
+        last_at=last_at,
+        slow=tuple(slow[:limit]),
+        flaky=tuple(flaky[:limit]),
+        failing=tuple(failing[:limit]),
+        more_flaky=max(0, len(flaky) - limit),
+        more_failing=max(0, len(failing) - limit),
+    )
 
 
 def _slow(test: TestHistory) -> Slow:
@@ -127,8 +140,13 @@ def date_of(at: float) -> str:
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def tables_of(found: Trends, *, only_ascii: bool = False) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-    """Title, column heads and rows of each list that is not empty."""
+def tables_of(
+    found: Trends, *, only_ascii: bool = False
+) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]], int]]:
+    """Title, column heads and rows of each list that is not empty, and how many tests that belong in it are not shown.
+
+    The slowest tests are a choice anyway, so that none counts as not shown.
+    """
     slow: list[tuple[str, ...]] = [
         (f"{test.seconds:.3f} s", _percent(test.change), trend_of(test.durations, only_ascii=only_ascii), test.id)
         for test in found.slow
@@ -141,11 +159,11 @@ def tables_of(found: Trends, *, only_ascii: bool = False) -> list[tuple[str, tup
         for test in found.failing
     ]
     tables = [
-        ("Slowest tests", ("last run", "change", "trend", "test"), slow),
-        ("Flaky tests", ("passed", "of runs", "last runs", "test"), flaky),
-        ("Failing tests", ("since", "runs", "cause", "test", "message"), failing),
+        ("Slowest tests", ("last run", "change", "trend", "test"), slow, 0),
+        ("Flaky tests", ("passed", "of runs", "last runs", "test"), flaky, found.more_flaky),
+        ("Failing tests", ("since", "runs", "cause", "test", "message"), failing, found.more_failing),
     ]
-    return [(title, head, rows) for title, head, rows in tables if rows]
+    return [table for table in tables if table[2]]
 
 
 def runs_of(test: TestHistory) -> list[tuple[str, ...]]:

@@ -235,6 +235,18 @@ class AuditTest(ProjectTestCase):
         ended = self.run_here("audit", "--budget", "soon", report=False)
         self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
         self.assertIn("--budget: invalid value 'soon'", ended.output)
+        ended = self.run_here("audit", "--victim", "test_fine.T.test_its", report=False)
+        self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
+        self.assertIn(": there is no test test_fine.T.test_its; did you mean test_fine.T.test_it?", ended.output)
+
+    def test_a_budget_for_less_than_one_comparison_clears_nobody(self) -> None:
+        self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
+        alone = os.path.join(self.directory, "alone.json")
+        self.run_here("--json", alone, report=False)
+        report, output = self.audit("--alone", alone, "--budget", "0.001", exit_code=0)
+        self.assertEqual(report["not_looked_at"], ["test_fine.T.test_it"], output)
+        self.assertIn("NOT LOOKED AT: test_fine.T.test_it\n", output)
+        self.assertIn("0 of 1 tests depend on others; 1 was not looked at\n", output)
 
     def test_what_is_known_is_told_when_it_is_interrupted_and_nothing_stays(self) -> None:
         self.write(

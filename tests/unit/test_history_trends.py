@@ -10,7 +10,7 @@ from contextlib import closing
 
 from isolatedunit.history.schema import FORMAT, RUNS_KEPT
 from isolatedunit.history.store import History, RecordedRun, Row, TestHistory
-from isolatedunit.history.trends import find_trends, trend_of
+from isolatedunit.history.trends import find_trends, tables_of, trend_of
 from tests.support.projects import ProjectTestCase
 
 
@@ -63,6 +63,13 @@ class RecollectTest(unittest.TestCase):
             [(one.id, one.times, one.since, one.message) for one in found],
             [("new", 1, 1002.0, "why"), ("old", 2, 1001.0, "")],
         )
+
+    def test_what_the_limit_leaves_out_is_counted(self) -> None:
+        tests = [TestHistory(f"bad {number}", runs("passed", "failed"), "") for number in range(5)]
+        found = find_trends(tests, 2)
+        self.assertEqual((len(found.failing), found.more_failing, found.more_flaky), (2, 3, 3))
+        self.assertEqual([more for _, _, _, more in tables_of(found)], [0, 3, 3])
+        self.assertEqual([more for _, _, _, more in tables_of(find_trends(tests, 5))], [0, 0, 0])
 
 
 class KeptTest(ProjectTestCase):

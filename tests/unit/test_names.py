@@ -159,6 +159,7 @@ class UnknownTest(NamesTestCase):
         cart = "shop.test_cart.CartTest"
         for said, expected in (
             (self.explain(f"{cart}.test_ad", cart, ("test_add", "test_mixed")), "did you mean test_add?"),
+            (self.explain(f"{cart}.test_A", cart, ("test_a", "test_b")), "did you mean test_a?"),
             (self.explain("shop.test_cart.CrtTest.test_add", "shop.test_cart", ("CartTest",)), "CartTest.test_add?"),
             (self.explain("a.B.test_x(py3.2)", "a.B", ("test_x(py3.1)", "test_y(py3.1)")), "mean test_x(py3.1)?"),
             (self.explain("CartTest.test_add"), f"did you mean {cart}.test_add?"),

@@ -18,6 +18,25 @@ def complaint(parser: Parser, *arguments: str) -> str:
     return printed.getvalue()
 
 
+class RephraseTest(unittest.TestCase):
+    def test_no_word_of_argparse(self) -> None:
+        parser = Parser(prog="isolatedunit")
+        parser.add_argument("-l", "--limit", type=int)
+        parser.add_argument("--json")
+        parser.add_argument("--shell", choices=("bash",))
+        parser.add_argument("report", metavar="REPORT")
+        for arguments, said in (
+            (["--limit", "x", "file"], "--limit: invalid value 'x'; expected a whole number."),
+            (["file", "--json"], "--json: its value is missing; --help describes it."),
+            (["file", "-l"], "--limit: its value is missing; --help describes it."),
+            ([], "REPORT is missing; --help describes it."),
+        ):
+            with self.subTest(arguments):
+                self.assertTrue(complaint(parser, *arguments).endswith(f"isolatedunit: {said}\n"))
+        said = complaint(parser, "file", "--shell", "sh").replace("'bash'", "bash")  # Python 3.14 has no quotes here
+        self.assertTrue(said.endswith("isolatedunit: --shell: invalid value 'sh'; expected one of bash.\n"), said)
+
+
 class UnknownOptionTest(unittest.TestCase):
     def test_what_is_meant(self) -> None:
         for arguments, said in (

@@ -101,12 +101,18 @@ def _narrow(tests: Sequence[PlannedTest], options: Options) -> list[PlannedTest]
 def _describe_choice(options: Options) -> str:
     """The options that `_narrow` goes by, as they are written on a command line."""
     given = {
-        "-k": options.patterns,
-        "--exclude": options.exclude,
+        "-k": map(_without_stars, options.patterns),
+        "--exclude": map(_without_stars, options.exclude),
         "--tag": options.tags,
         "--exclude-tag": options.exclude_tags,
     }
     return " ".join(f"{flag} {value!r}" for flag, values in given.items() for value in values)
+
+
+def _without_stars(pattern: str) -> str:
+    """A pattern for a part of an id as it is given: that it stands between stars goes without saying."""
+    part = pattern[1:-1]
+    return part if part and pattern == f"*{part}*" and "*" not in part else pattern
 
 
 def choose(
