@@ -24,8 +24,8 @@ _OURS = """
     tests.support.start_methods tests.support.terminal
     """
 
-# the runs that tests start here read the same file, and need none of this; and where no process is forked, each test has
-# a fresh interpreter, which imports what it needs and no more
+# the runs that tests start here read the same file, and need none of this; and where no process is forked, each test
+# has a fresh interpreter, which imports what it needs and no more
 if sys.platform == "linux" and len(os.environ.get(RUN_VARIABLE, "").split()) < 2:
     for _name in (*_OF_OTHERS.split(), *_OURS.split()):
         with contextlib.suppress(ImportError):  # whoever needs it says so
