@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import sys
 import unittest
 
-from tests.support.command_line import run_python
+from tests.support.command_line import environment, run_python
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
 from tests.support.waiting import wait_until
@@ -226,6 +228,33 @@ class EndedRunnerTest(FixturesTestCase):
     def test_interrupted_while_it_sets_up(self) -> None:
         self.assertEqual(self.end_by(signal.SIGINT, "wait run", "--setup", "env:wait"), 130)
         self.assertEqual(self.log(), ["wait run", "cleaned run"])
+
+    @unittest.skipUnless(os.name == "posix", "needs signals")
+    def test_an_interrupt_when_it_is_set_up(self) -> None:
+        order = {
+            "path": [self.directory, *sys.path],
+            "held": [],
+            "timeout": 60,
+            "setup": {"option": "setup", "name": "env:start"},
+            "teardown": {"option": "teardown", "name": "env:stop"},
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from isolatedunit.child.run_fixture import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=self.directory,
+            env=environment(),
+            text=True,
+        )
+        with process:
+            assert process.stdin is not None and process.stdout is not None
+            print(json.dumps(order), file=process.stdin, flush=True)
+            self.assertIn("environment", json.loads(process.stdout.readline()))
+            process.send_signal(signal.SIGINT)  # which was meant for the function, and comes too late
+            print(file=process.stdin, flush=True)
+            self.assertEqual(json.loads(process.stdout.readline()), {})
+        self.assertEqual(self.log(), ["start run", "stop run"])
+        self.assert_server_is_gone()
 
 
 if __name__ == "__main__":
