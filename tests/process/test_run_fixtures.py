@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import unittest
+from contextlib import suppress
 
 from tests.support.command_line import environment, run_python
 from tests.support.projects import ProjectTestCase
@@ -179,6 +180,30 @@ class RunFixturesTest(FixturesTestCase):
         self.assertEqual(done.exit_code, 2)
         self.assertIn("setup: 'env:wait' took longer than 0.5 s", done.output)
         self.assertIn("in wait\n", done.output)
+
+    @unittest.skipUnless(hasattr(os, "fork"), "needs processes that are forked")
+    def test_one_that_is_killed_when_it_has_forked(self) -> None:
+        self.write(
+            "forks.py",
+            """
+            import os, signal, time
+
+            def start():
+                child = os.fork()
+                if not child:
+                    time.sleep(600)  # and holds all that its parent had open
+                with open("child", "w") as file:
+                    file.write(str(child))
+                os.kill(os.getpid(), signal.SIGKILL)
+            """,
+        )
+        done = self.run_here("test_it", "--setup", "forks:start", report=False)
+        with open(os.path.join(self.directory, "child"), encoding="utf-8") as file:
+            child = int(file.read())
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        self.assertEqual(done.exit_code, 2, done.output)
+        self.assertIn("setup: 'forks:start' failed: its process ended with exit code -9.", done.output)
 
     def test_a_case_that_isolates_itself(self) -> None:
         self.write("setup.cfg", "[isolatedunit]\n" + "\n".join(f"{ALL[at][2:]} = {ALL[at + 1]}" for at in (0, 2)))
