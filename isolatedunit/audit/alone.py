@@ -40,13 +40,24 @@ class AloneRun:
         self.verdicts: dict[int, Verdict] = {}
         self.seconds: dict[int, float] = {}
         self.interrupted = False
+        self.environment: dict[str, str] = {}
         self._options = options
         self._heard = heard
         self._run: Run | None = None
 
+    def set_up(self, learn: Callable[[Mapping[str, str]], None]) -> None:
+        """Set up what the tests need; *learn* is called with what each fixture of the run returns for them.
+
+        What tests have in their environment is in `environment` then. Raises `RunFixtureFailed` and `Interrupted`.
+        """
+        self._run = Run(self._options, [self], open_backend, warnings="default")
+        with heeding_signals(self._run.control):
+            self._run.set_up(learn)
+            self.environment = self._run.set_up_all()
+
     def collect(self, source: Mapping[str, Any]) -> list[PlannedTest]:
         """The tests that are chosen, those first that unittest would run first. Raises `CollectionError`."""
-        self._run = Run(self._options, [self], open_backend, warnings="default")
+        assert self._run is not None
         with heeding_signals(self._run.control):
             tests = self._run.collect(source, locates=True)
         return sorted(choose(tests, self._options, {}).tests, key=lambda test: test.number)
@@ -66,7 +77,7 @@ class AloneRun:
             self.interrupted = control.interrupts > 0
 
     def close(self) -> None:
-        """End every process of the run."""
+        """Tear down, and end every process of the run."""
         if self._run is not None:
             self._run.close()
 

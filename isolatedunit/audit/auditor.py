@@ -42,7 +42,8 @@ Show = Callable[[str, int, int], None]
 class Auditor:
     """Conducts one audit of the tests in *source*; `conduct` returns what it has found out.
 
-    Raises `CollectionError` and `OptionError`. *command* gives the command that runs tests one after another.
+    Raises `CollectionError` and `OptionError`. *command* gives the command that runs tests one after another;
+    *learn* is called with what fixtures of the run return for the environment of tests.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class Auditor:
         wishes: Wishes,
         show: Show,
         command: Callable[[Sequence[PlannedTest]], str | None],
+        learn: Callable[[Mapping[str, str]], None],
     ) -> None:
         self.audit = Audit(0)
         self._options = options
         self._wishes = wishes
         self._show = show
         self._command = command
+        self._learn = learn
         self._began = time.monotonic()
         self._tests: dict[int, PlannedTest] = {}
         self._steps: list[Step] = []
@@ -66,16 +69,21 @@ class Auditor:
     def conduct(self, source: Mapping[str, Any]) -> Audit:
         """Find out which tests depend on others."""
         scratch = Scratch(os.urandom(4).hex())
+        tests: list[PlannedTest] = []
+        run = AloneRun(self._options, lambda done: self._show("alone", done, len(tests)))
         try:
-            files = ProjectFiles(os.getcwd(), scratch.make("moved"), in_place=self._wishes.in_place)
-            with _temporary_files_in(scratch.make("alone")):
-                tests = self._run_alone(source)
+            with _environment_with(TMPDIR=scratch.make("alone")):
+                run.set_up(self._learn)
+                # what the fixtures of the run have made stays, since all trials need it
+                files = ProjectFiles(os.getcwd(), scratch.make("moved"), in_place=self._wishes.in_place)
+                self._run_alone(run, source, tests)
             if tests and not self.audit.interrupted:
                 touched = files.restore()
-                self._examine(tests, scratch, files, touched)
+                self._examine(tests, scratch, files, touched, run.environment)
             files.restore()
             self._tell_of_files(files)
         finally:
+            run.close()
             scratch.remove()
         self.audit.run["seconds"] = round(time.monotonic() - self._began, 3)
         return self.audit
@@ -91,31 +99,33 @@ class Auditor:
         """The seconds that are left of the budget."""
         return max(0.0, self._began + self._wishes.budget - time.monotonic())
 
-    def _run_alone(self, source: Mapping[str, Any]) -> list[PlannedTest]:
-        tests: list[PlannedTest] = []
-        run = AloneRun(self._options, lambda done: self._show("alone", done, len(tests)))
-        try:
-            tests += [test for test in run.collect(source) if not test.reports]
-            self.audit.tests = len(tests)
-            _check_victim(self._wishes.victim, tests)
-            if self._wishes.alone is None:
-                run.execute(tests, self._left)
-                self._alone, self._seconds = run.verdicts, run.seconds
-                self.audit.interrupted = run.interrupted
-            else:
-                self._alone, self._seconds = read_alone(self._wishes.alone, tests)
-        finally:
-            run.close()
+    def _run_alone(self, run: AloneRun, source: Mapping[str, Any], tests: list[PlannedTest]) -> None:
+        tests += [test for test in run.collect(source) if not test.reports]
+        self.audit.tests = len(tests)
+        _check_victim(self._wishes.victim, tests)
+        if self._wishes.alone is None:
+            run.execute(tests, self._left)
+            self._alone, self._seconds = run.verdicts, run.seconds
+            self.audit.interrupted = run.interrupted
+        else:
+            self._alone, self._seconds = read_alone(self._wishes.alone, tests)
         missing = [test.id for test in tests if test.number not in self._alone]
         self.audit.not_looked_at += missing
         self.audit.cut_off = bool(missing) and self._wishes.alone is None
-        return tests
 
     # ---- the suite as a whole
 
-    def _examine(self, tests: Sequence[PlannedTest], scratch: Scratch, files: ProjectFiles, touched: bool) -> None:
+    def _examine(
+        self,
+        tests: Sequence[PlannedTest],
+        scratch: Scratch,
+        files: ProjectFiles,
+        touched: bool,
+        environment: Mapping[str, str],
+    ) -> None:
         plan = self._plan(tests)
-        laboratory = Laboratory(self._options, scratch.path[-8:], scratch.path, plan, self._wishes.jobs)
+        with _environment_with(**environment):
+            laboratory = Laboratory(self._options, scratch.path[-8:], scratch.path, plan, self._wishes.jobs)
         try:
             self._limit(laboratory, tests)
             self._go_through_orders(laboratory, files, touched)
@@ -319,6 +329,7 @@ class Auditor:
         self, laboratory: Laboratory, jobs: Sequence[Callable[[], None]], *, serially: bool = False
     ) -> None:
         """Do all *jobs* in threads; raises `Stopped` when the budget runs out, and `KeyboardInterrupt`."""
+        serially = serially or bool(self._options.slot_setup)  # all trials have what the first slot has
         with ThreadPoolExecutor(1 if serially else max(1, self._wishes.jobs)) as pool:
             futures: list[Future[None]] = [pool.submit(job) for job in jobs]
             try:
@@ -348,15 +359,16 @@ def _check_victim(victim: str | None, tests: Sequence[PlannedTest]) -> None:
 
 
 @contextmanager
-def _temporary_files_in(directory: str) -> Iterator[None]:
-    """A context in which new processes have their temporary files in *directory*."""
+def _environment_with(**variables: str) -> Iterator[None]:
+    """A context in which new processes have these *variables* in their environment."""
     tempfile.gettempdir()  # what this process makes stays where it was: it knows that by now
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = directory
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["TMPDIR"]
-        else:
-            os.environ["TMPDIR"] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 
 _LARGEST = 1024 * 1024
 """Bytes of a file that is kept, to be written back if it is changed."""
@@ -33,18 +35,22 @@ class ProjectFiles:
         self._moved = 0
         self._before = dict(self._files())
         self._tracked = frozenset() if in_place else _tracked_in(root)
-        self._contents: dict[str, bytes] = {}
+        self._contents: dict[str, bytes | str] = {}
         self._folders = {folder for folder, _, _ in self._walk()}
         total = 0
-        for path, (_, size, _) in self._before.items():
+        for path, (_, size, mode) in self._before.items():
             total += size
             if size <= _LARGEST and total <= _MOST_BYTES:
-                self._keep(path)
+                self._keep(path, mode)
 
-    def _keep(self, path: str) -> None:
+    def _keep(self, path: str, mode: int) -> None:
+        """Keep the bytes of a file, or where a link leads; a pipe or a device has nothing to be kept."""
         try:
-            with open(path, "rb") as file:
-                self._contents[path] = file.read()
+            if stat.S_ISLNK(mode):
+                self._contents[path] = os.readlink(path)
+            elif stat.S_ISREG(mode):  # to open a pipe would wait for who writes to it
+                with open(path, "rb") as file:
+                    self._contents[path] = file.read()
         except OSError:  # whoever cannot read it does not write it back, either
             return
 
@@ -64,15 +70,15 @@ class ProjectFiles:
         for path in now.keys() - self._before.keys():
             self.changed[path] = "new"
             self._move_aside(path)
-        for path, stamp in self._before.items():
-            if now.get(path) != stamp:
-                self.changed[path] = "changed" if path in now else "removed"
-                self._write_back(path, stamp)
         for folder in sorted({folder for folder, _, _ in self._walk()} - self._folders, reverse=True):
             try:
                 os.rmdir(folder)
             except OSError:  # there is something in it that is not ours to remove
                 continue
+        for path, stamp in self._before.items():
+            if now.get(path) != stamp:
+                self.changed[path] = "changed" if path in now else "removed"
+                self._write_back(path, stamp)
         self._before.update((path, stamp) for path, stamp in self._files() if path in self._before)
         return True
 
@@ -86,11 +92,21 @@ class ProjectFiles:
     def _write_back(self, path: str, stamp: _Stamp) -> None:
         if path in self._tracked or path not in self._contents:
             return
+        kept, mode = self._contents[path], stat.S_IMODE(stamp[2])
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(self._contents[path])
-            os.utime(path, ns=(stamp[0], stamp[0]))
+            if isinstance(kept, str) or not _is_regular(path):  # to write through a link would change another file
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+            else:
+                os.chmod(path, mode | stat.S_IWUSR)
+            if isinstance(kept, str):
+                os.symlink(kept, path)
+            else:
+                with open(path, "wb") as file:
+                    file.write(kept)
+                os.chmod(path, mode)
+            os.utime(path, ns=(stamp[0], stamp[0]), follow_symlinks=False)
         except OSError:
             return
 
@@ -112,7 +128,15 @@ class ProjectFiles:
     def _walk(self) -> Iterator[tuple[str, list[str], list[str]]]:
         for folder, below, names in os.walk(self._root):
             below[:] = sorted(name for name in below if name not in _PASSED_OVER)
-            yield folder, below, sorted(name for name in names if not name.startswith(".isolatedunit"))
+            links = [name for name in below if os.path.islink(os.path.join(folder, name))]  # they are not followed
+            yield folder, below, sorted(name for name in [*names, *links] if not name.startswith(".isolatedunit"))
+
+
+def _is_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _tracked_in(root: str) -> frozenset[str]:

@@ -10,6 +10,7 @@ import difflib
 import importlib
 import json
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -43,13 +44,14 @@ def main() -> None:
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)  # what the functions print is not a reply
+    _heed_no_interrupt()
     processes.become_subreaper(True)
     order = json.loads(orders.readline())
     sys.path[:] = order["path"]
     for descriptor in order["held"]:
         os.set_inheritable(descriptor, False)
     try:
-        with _in_time(order["timeout"], order["setup"], replies):
+        with _in_time(order["timeout"], order["setup"], replies), _interruptible():
             found = {"environment": _set_up(order["setup"]["name"])}
     except BaseException as exception:
         _reply(replies, {"problem": _explain(exception, **order["setup"])})
@@ -83,7 +85,8 @@ def _set_up(name: str | None) -> dict[str, str]:
 def _tear_down(option: str, name: str | None) -> str:
     try:
         if name is not None:
-            _find(name)()
+            with _interruptible():
+                _find(name)()
     except BaseException as exception:
         return _explain(exception, option, name)
     return ""
@@ -124,6 +127,21 @@ def _is_ours(frame: FrameType) -> bool:
     return frame.f_globals is globals() or frame.f_code.co_filename.startswith(
         (os.path.dirname(importlib.__file__), "<")
     )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """A context in which an interrupt by the runner ends a function; at any other time it has no effect."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        _heed_no_interrupt()
+
+
+def _heed_no_interrupt() -> None:
+    # by a function, since processes that are started meanwhile would inherit that it is ignored
+    signal.signal(signal.SIGINT, lambda *_: None)
 
 
 @contextmanager

@@ -60,18 +60,18 @@ def audit_command(arguments: Sequence[str]) -> int:
     commands = RerunCommands(options, wanted.names, wanted.given)
     wishes = _read_wishes(own, wanted, count_jobs(options))
     progress = _Progress(wanted.options.progress and is_terminal(sys.stderr))
-    auditor = Auditor(options, wishes, progress.show, commands.together)
+    secrets = Secrets()
+    auditor = Auditor(options, wishes, progress.show, commands.together, secrets.add)
     try:
         audit = auditor.conduct(wanted.source)
     finally:
         progress.end()
-    _report(audit, wanted)
+    _report(audit, wanted, secrets)
     return _conclude(audit, own, known)
 
 
-def _report(audit: Audit, wanted: Wanted) -> None:
+def _report(audit: Audit, wanted: Wanted, secrets: Secrets) -> None:
     """Print what was found, and write the JSON document."""
-    secrets = Secrets()
     if wanted.options.json is not None:
         document = secrets.hide(describe(audit))
         write_whole(wanted.options.json, json.dumps(document, indent=1) + "\n")

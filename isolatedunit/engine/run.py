@@ -128,6 +128,15 @@ class Run:
             self._fixtures.learn = learn
         self._fixtures.set_up()
 
+    def set_up_all(self) -> dict[str, str]:
+        """Set up what the run and each of its slots needs, unless that is done. Raises as `set_up`.
+
+        Returns what tests in the first slot have in their environment.
+        """
+        self.set_up()
+        self._fixtures.set_up_slots(self.jobs)
+        return {**self._fixtures.environment, **self._fixtures.environment_of(1)}
+
     def collect(self, source: Mapping[str, Any], *, locates: bool = False) -> list[PlannedTest]:
         """The tests that *source* names, as a child lists them, and with *locates* the place where each stands.
 

@@ -32,6 +32,8 @@ _PROGRAM = f"import sys; sys.path.insert(0, {_PARENT!r}); from isolatedunit.chil
 _LOOK_INTERVAL = 0.1
 _MORE_TIME = 10.0
 """Seconds that a process gets beyond the time limit of its function, which it keeps itself if it can."""
+_END_TIME = 5.0
+"""Seconds that it takes at most to read what a process has written that has ended."""
 _SHOWN = 4000
 _LAST = float(2**52)
 
@@ -126,6 +128,7 @@ class _RunFixture:
         self._options = options
         self._count_interrupts = count_interrupts
         self._has_replied = self._is_set_up = False
+        self._is_read = True
         self._setup, self._teardown = setup, teardown
         self._slot = environment.get(SLOT_VARIABLE)
         self._output: Any = tempfile.TemporaryFile() if options.capture else None  # noqa: SIM115 - closed at its end
@@ -186,7 +189,8 @@ class _RunFixture:
         processes.unreaped.discard(self._process.pid)
         report = self._report(reply["problem"]) if "problem" in reply else None
         for stream in (self._process.stdin, self._process.stdout, self._output):
-            if stream is not None:
+            # trap: to close what a thread reads would wait for that thread
+            if stream is not None and (self._is_read or stream is not self._process.stdout):
                 with suppress(OSError):  # what was not read by a process that has ended
                     stream.close()
         return report
@@ -228,6 +232,10 @@ class _RunFixture:
                 deadline = min(deadline, time.monotonic() + _MORE_TIME)
             if time.monotonic() > deadline:
                 self._kill()
+            if self._process.poll() is not None:  # what it has forked may hold the other end for as long as it likes
+                reader.join(_END_TIME)
+                break
+        self._is_read = not reader.is_alive()
         if lines and lines[0]:
             reply: dict[str, Any] = json.loads(lines[0])
             return reply

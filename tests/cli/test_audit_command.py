@@ -170,6 +170,55 @@ class AuditTest(ProjectTestCase):
         together = {test["id"].rpartition(".")[2]: test["together"]["cause"] for test in report["tests"]}
         self.assertEqual((together["test_crash"], together["test_hang"]), ("crash", "timeout"))
 
+    def test_fixtures_of_the_run_are_there_for_both_sides(self) -> None:
+        self.write(
+            "env.py",
+            """
+            import os
+
+            def start():
+                return {"SERVER": "there", "API_TOKEN": "a secret of the server"}
+
+            def start_slot():
+                return {"DATABASE": os.environ["SERVER"]}
+
+            def stop():
+                print("torn down", file=open("ends", "a"))
+            """,
+        )
+        self.write(
+            "test_server.py",
+            """
+            import os, unittest
+
+            SERVER = os.environ["SERVER"]
+
+            class T(unittest.TestCase):
+                def test_1(self):
+                    self.assertEqual((SERVER, os.environ["DATABASE"]), ("there", "there"))
+                    T.is_dirty = True
+
+                def test_2(self):
+                    self.assertFalse(hasattr(T, "is_dirty"), os.environ["API_TOKEN"])
+            """,
+        )
+        report, output = self.audit(
+            "--orders",
+            "0",
+            "--no-names",
+            "--setup",
+            "env:start",
+            "--teardown",
+            "env:stop",
+            "--slot-setup",
+            "env:start_slot",
+        )
+        self.assertEqual(self.found_in(report), {"T.test_2": ("victim", ["test_1"])}, output)
+        self.assertEqual(report["tests"][0]["alone"]["outcome"], "passed")
+        self.assertNotIn("a secret of the server", output + json.dumps(report))
+        with open(os.path.join(self.directory, "ends"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "torn down\n")
+
     def caches(self) -> list[str]:
         return [name for name in os.listdir(self.directory) if name in ("__pycache__", ".isolatedunit")]
 

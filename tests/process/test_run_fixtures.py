@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import sys
 import unittest
+from contextlib import suppress
 
-from tests.support.command_line import run_python
+from tests.support.command_line import environment, run_python
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
 from tests.support.waiting import wait_until
@@ -178,6 +181,30 @@ class RunFixturesTest(FixturesTestCase):
         self.assertIn("setup: 'env:wait' took longer than 0.5 s", done.output)
         self.assertIn("in wait\n", done.output)
 
+    @unittest.skipUnless(hasattr(os, "fork"), "needs processes that are forked")
+    def test_one_that_is_killed_when_it_has_forked(self) -> None:
+        self.write(
+            "forks.py",
+            """
+            import os, signal, time
+
+            def start():
+                child = os.fork()
+                if not child:
+                    time.sleep(600)  # and holds all that its parent had open
+                with open("child", "w") as file:
+                    file.write(str(child))
+                os.kill(os.getpid(), signal.SIGKILL)
+            """,
+        )
+        done = self.run_here("test_it", "--setup", "forks:start", report=False)
+        with open(os.path.join(self.directory, "child"), encoding="utf-8") as file:
+            child = int(file.read())
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        self.assertEqual(done.exit_code, 2, done.output)
+        self.assertIn("setup: 'forks:start' failed: its process ended with exit code -9.", done.output)
+
     def test_a_case_that_isolates_itself(self) -> None:
         self.write("setup.cfg", "[isolatedunit]\n" + "\n".join(f"{ALL[at][2:]} = {ALL[at + 1]}" for at in (0, 2)))
         self.write(
@@ -226,6 +253,33 @@ class EndedRunnerTest(FixturesTestCase):
     def test_interrupted_while_it_sets_up(self) -> None:
         self.assertEqual(self.end_by(signal.SIGINT, "wait run", "--setup", "env:wait"), 130)
         self.assertEqual(self.log(), ["wait run", "cleaned run"])
+
+    @unittest.skipUnless(os.name == "posix", "needs signals")
+    def test_an_interrupt_when_it_is_set_up(self) -> None:
+        order = {
+            "path": [self.directory, *sys.path],
+            "held": [],
+            "timeout": 60,
+            "setup": {"option": "setup", "name": "env:start"},
+            "teardown": {"option": "teardown", "name": "env:stop"},
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from isolatedunit.child.run_fixture import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=self.directory,
+            env=environment(),
+            text=True,
+        )
+        with process:
+            assert process.stdin is not None and process.stdout is not None
+            print(json.dumps(order), file=process.stdin, flush=True)
+            self.assertIn("environment", json.loads(process.stdout.readline()))
+            process.send_signal(signal.SIGINT)  # which was meant for the function, and comes too late
+            print(file=process.stdin, flush=True)
+            self.assertEqual(json.loads(process.stdout.readline()), {})
+        self.assertEqual(self.log(), ["start run", "stop run"])
+        self.assert_server_is_gone()
 
 
 if __name__ == "__main__":
