@@ -92,7 +92,11 @@ class PrestartedRunTest(unittest.TestCase):
 @unittest.skipUnless(IS_LEAN and hasattr(os, "fork"), "no template is started here")
 class PrestartedCallsTest(unittest.TestCase):
     def setUp(self) -> None:
-        self.runner = IsolatedTestRunner(io.StringIO(), start_method="forkserver", preload=())
+        elsewhere = tempfile.TemporaryDirectory()  # the project's own settings have a prelude, and so a template more
+        self.addCleanup(elsewhere.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(elsewhere.name)
+        self.runner = IsolatedTestRunner(io.StringIO(), start_method="forkserver")
         self.addCleanup(self.runner.shutdown)
 
     def assert_nothing_is_left(self) -> None:
