@@ -16,7 +16,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from isolatedunit.cli.exit_codes import INTERRUPTED
+from isolatedunit.cli.exit_codes import INTERRUPTED, USAGE
 from isolatedunit.cli.parser import Wanted
 from isolatedunit.cli.run import begin_template, run_tests, serve
 from isolatedunit.config.consequences import with_debugging, with_hash_seed
@@ -41,7 +41,7 @@ _KEYS = "a: all tests, f: failed tests, t: only tests with a name, Enter: the sa
 
 
 def watch_tests(wanted: Wanted, attempt: Callable[[Callable[[], int]], int]) -> int:
-    """Run the tests, and again what is affected; returns the exit code of the last run.
+    """Run the tests, and again what is affected; returns the exit code of the last run, or at once that of a mistake.
 
     *attempt* calls what runs tests, and prints what goes wrong with that. Raises `OptionError` without watchfiles.
     """
@@ -49,6 +49,7 @@ def watch_tests(wanted: Wanted, attempt: Callable[[Callable[[], int]], int]) -> 
     known = Affected(None if wanted.names or wanted.in_file is not None else options.pattern)
     everything = wanted = now = wanted._replace(options=options)
     prestarted: Prestarted | None = None
+    is_first = True
     with Changes(os.getcwd()) as changes, ExitStack() as closing:
         live = None if options.serve is None else serve(options, sys.stderr)
         if live is not None:
@@ -58,6 +59,9 @@ def watch_tests(wanted: Wanted, attempt: Callable[[Callable[[], int]], int]) -> 
             code = attempt(
                 lambda: run_tests(now, prestarted=prestarted, learn=known.learn, live=live)  # noqa: B023 - called at once
             )
+            if is_first and code == USAGE:  # no change of a file mends a command line; it may mend a name later
+                return code
+            is_first = False
             try:
                 prestarted = begin_template(options, closing)
                 if live is not None:

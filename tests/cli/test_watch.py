@@ -130,6 +130,11 @@ class WatchTest(ProjectTestCase):
                 self.wait_for_line(process.stdout, "1 passed, 0 failed, 0 skipped")
                 process.kill()
 
+    def test_a_name_that_no_test_has_ends_it(self) -> None:
+        ended = self.run_here("--watch", "test_a.It.test_b", report=False)
+        self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
+        self.assertIn("there is no test test_a.It.test_b; did you mean test_a?", ended.output)
+
     def wait_for_line(self, stream: object, text: str) -> None:
         read = ""
         for line in stream:  # type: ignore[attr-defined]
