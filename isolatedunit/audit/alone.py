@@ -100,7 +100,7 @@ def read_alone(report: Mapping[str, Any], tests: Sequence[PlannedTest]) -> tuple
     for test in tests:
         found = by_id.get(test.unique_id)
         if found is not None:
-            cause = found["cause"] if found["cause"] in ("crash", "timeout") else None
+            cause = found.get("cause") if found.get("cause") in ("crash", "timeout") else None
             verdicts[test.number] = Verdict(found["outcome"], cause, first_line(found.get("message") or ""))
             seconds[test.number] = float(found.get("duration") or 0.0)
     return verdicts, seconds

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from tests.support.audited_suite import DEPENDENCES, Dependence, write
+from tests.support.beyond import VARIABLE
 from tests.support.command_line import environment
 from tests.support.projects import ProjectTestCase
 from tests.support.waiting import wait_until
@@ -158,6 +159,7 @@ class AuditTest(ProjectTestCase):
             sorted({"test_outside.py", "other.txt", "audit.json", *self.caches()}),
         )
 
+    @unittest.skipUnless(os.environ.get(VARIABLE) == "1", f".ci/beyond runs it, as it waits; {VARIABLE}=1 does so here")
     def test_tests_that_end_the_process_or_do_not_end(self) -> None:
         self.write("test_ending.py", ENDING)
         report, output = self.audit("--orders", "0", "--confirm", "1", "--no-names")
