@@ -21,7 +21,9 @@ class Recording:
     ended.
     """
 
-    def __init__(self, laboratory: Laboratory, steps: Sequence[Step], order: Sequence[int], name: str, memory: int):
+    def __init__(
+        self, laboratory: Laboratory, steps: Sequence[Step], order: Sequence[int], name: str, memory: int
+    ) -> None:
         self.suite = Suite(steps, list(order))
         self.verdicts: dict[int, Verdict] = {}
         self.seconds: dict[int, float] = {}
