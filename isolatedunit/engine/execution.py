@@ -20,6 +20,17 @@ OpenDispatcher = Callable[[Scheduler, Callable[[Sequence[Event]], None]], Dispat
 """Makes the dispatcher for a scheduler, with what takes the events of settled attempts."""
 
 
+def heed(report: TestReport, rules: StopRules, control: Control, warn: Callable[[str], object]) -> None:
+    """Stop the run if there are failures enough with this one, and *warn* of what would help the test."""
+    reason = rules.note(report)
+    if reason is not None:
+        control.stop(reason)
+    for note in report.notes:
+        advice = advice_for(note.text)
+        if advice is not None:
+            warn(advice)
+
+
 class Execution:
     """Runs what *scheduler* hands out, as *control* and the options that end a run early allow."""
 
@@ -100,13 +111,7 @@ class Execution:
         self._loop.publisher.publish(events)
         for event in events:
             if isinstance(event, TestFinished):
-                reason = self._rules.note(event.report)
-                if reason is not None:
-                    self._control.stop(reason)
-                for note in event.report.notes:
-                    advice = advice_for(note.text)
-                    if advice is not None:
-                        self._loop.publisher.warn(advice)
+                heed(event.report, self._rules, self._control, self._loop.publisher.warn)
 
     def _finish(self, unreported: Sequence[PlannedTest]) -> None:
         """Report what is missing, and publish the end; *unreported* are known tests that were not reported."""

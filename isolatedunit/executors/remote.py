@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from isolatedunit.collection.plan import report_known
-from isolatedunit.engine.advice import advice_for
+from isolatedunit.engine.execution import heed
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.scheduling.ordering import Expectations
 from isolatedunit.engine.scheduling.stop_rules import StopRules
@@ -158,13 +158,7 @@ class RemoteExecution:
                 continue
             self._loop.publisher.publish([event])
             if isinstance(event, TestFinished):
-                reason = self._rules.note(event.report)
-                if reason is not None:
-                    self._control.stop(reason)
-                for note in event.report.notes:
-                    advice = advice_for(note.text)
-                    if advice is not None:
-                        self._run.warn(advice)
+                heed(event.report, self._rules, self._control, self._run.warn)
 
     def _finish(self, unreported: Sequence[PlannedTest]) -> None:
         not_run = [*unreported, *self._driver.not_run] if self._driver.cancelled else []
