@@ -20,7 +20,7 @@ from isolatedunit.audit.alone import AloneRun, limits_of, read_alone
 from isolatedunit.audit.deduction.classification import find_reworded, find_suspects
 from isolatedunit.audit.deduction.model import Audit, Finding, Side, Step, Verdict
 from isolatedunit.audit.files import ProjectFiles
-from isolatedunit.audit.investigation import Investigation
+from isolatedunit.audit.investigation import Investigation, Unseen
 from isolatedunit.audit.laboratory import Laboratory, Stopped
 from isolatedunit.audit.naming import Namer
 from isolatedunit.audit.recording import Recording
@@ -179,6 +179,7 @@ class Auditor:
             if not turn:
                 run = self.audit.run
                 run["checkpoints"], run["checkpoint_memory"] = recording.most_checkpoints, recording.memory_used
+                self._tell_unheard(recording.verdicts)
                 self._tell_reworded(recording.verdicts)
             self._look_at_differences(laboratory, recording, files, touched, name, known)
             recording.close()
@@ -220,6 +221,13 @@ class Auditor:
 
     def _is_wanted(self, number: int) -> bool:
         return self._wishes.victim in (None, self._tests[number].unique_id)
+
+    def _tell_unheard(self, together: Mapping[int, Verdict]) -> None:
+        """Name the tests that have no verdict together with the others: nobody can say that they depend on none."""
+        unheard = [number for number in self._alone if number not in together and self._is_wanted(number)]
+        self.audit.not_looked_at += [self._steps[number].id for number in unheard]
+        if unheard:
+            self.audit.notes.append("a test ended the processes in which all run together, so that not all of them ran")
 
     def _tell_reworded(self, together: Mapping[int, Verdict]) -> None:
         tests = {number: verdict for number, verdict in together.items() if number in self._tests}
@@ -279,7 +287,10 @@ class Auditor:
         self._show("searching", 0, len(suspects))
 
         def look_at(number: int) -> None:
-            finding = investigation.look_at(number)
+            try:
+                finding = investigation.look_at(number)
+            except Unseen:
+                return
             looked.add(number)
             self._show("searching", len(looked), len(suspects))
             if finding is not None:

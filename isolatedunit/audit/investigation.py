@@ -19,6 +19,10 @@ _MORE_RUNS = 2
 """How often each side is run again if all runs so far agree on a difference, as chance may have them do."""
 
 
+class Unseen(Exception):
+    """Nothing can be said of a test, because tests have ended the processes that its trials were to go on from."""
+
+
 class Investigation:
     """Looks at the tests that differ in one *recording*, whose order has the name *order*.
 
@@ -47,7 +51,10 @@ class Investigation:
             self._outside[number] = self._laboratory.run(self._suite.with_imports([number]))
 
     def look_at(self, number: int) -> Finding | None:
-        """What is to be said of this test; None if it does not depend on others, after all. Raises `Stopped`."""
+        """What is to be said of this test; None if it does not depend on others, after all.
+
+        Raises `Stopped` and `Unseen`.
+        """
         began = time.monotonic()
         finding, trials = self._look_at(number)
         if finding is not None:
@@ -63,6 +70,8 @@ class Investigation:
         is_external = outside is not None and not any(outside.same(verdict) for verdict in verdicts)
         alone, together, is_whole = self._repeat(number, verdicts, is_whole=is_external)
         trials = alone.runs + together.runs
+        if alone.verdict.same(LOST) or together.verdict.same(LOST):
+            raise Unseen
         if not (alone.is_stable and together.is_stable):
             return Finding(test, "flaky", alone, together), trials
         if alone.verdict.same(together.verdict):

@@ -32,6 +32,9 @@ FIRST = "0"
 _QUEUE_LIMIT = 600.0
 """Seconds that a checkpoint may be busy with other orders, each of which has limits of its own."""
 
+_ATTEMPTS = 3
+"""How often a trial is made that other trials keep from reaching its test."""
+
 _END_TIMEOUT = 5.0
 
 _NAMING_LIMIT = 120.0
@@ -64,7 +67,7 @@ class Laboratory:
             json.dump({"steps": list(plan), "preload": list(options.preload)}, file)
         self.temporary = os.path.join(directory, "tmp")
         os.mkdir(self.temporary, 0o700)
-        setting = Setting(
+        self._setting = Setting(
             run=run,
             scratch=directory,
             jobs=jobs,
@@ -76,13 +79,21 @@ class Laboratory:
             hash_seed=options.hash_seed,
             preload=options.preload,
         )
+        self._starting = threading.Lock()
+        self._lifelines: list[Any] = []
+        self._start()
+
+    def _start(self) -> None:
+        """Start the interpreter that is the first checkpoint."""
         capture = {"stdout": os.devnull, "stderr": os.devnull}
-        self._process, self._lifeline = start_checkpoint(setting, run, capture)
+        self._process, lifeline = start_checkpoint(self._setting, self._run, capture)
+        self._lifelines.append(lifeline)
 
     def close(self) -> None:
         """End every process of the audit."""
         self.stop()
-        self._lifeline.close()
+        for lifeline in self._lifelines:
+            lifeline.close()
         if not wait_for_end(self._process, _END_TIMEOUT):
             processes.kill_marked(self._run)
         end_interpreter(self._process)
@@ -105,11 +116,15 @@ class Laboratory:
     def run(self, steps: Sequence[int], at: str = FIRST, *, is_private: bool = False) -> Verdict:
         """The verdict of the last of *steps*, which one process runs that goes on from the checkpoint *at*.
 
-        A *private* trial has a directory for temporary files to itself.
+        A *private* trial has a directory for temporary files to itself. One that was lost because another trial ended
+        the first checkpoint is made again.
         """
-        with _Private(self, is_private) as temporary:
-            order = {"do": "run", "steps": list(steps), "temporary": temporary}
-            *_, (_, verdict) = self._verdicts(at, order, steps)
+        for _ in range(_ATTEMPTS if at == FIRST else 1):
+            with _Private(self, is_private) as temporary:
+                order = {"do": "run", "steps": list(steps), "temporary": temporary}
+                *_, (_, verdict) = self._verdicts(at, order, steps)
+            if not verdict.same(LOST):
+                break
         return verdict
 
     def scan(self, at: str, steps: Sequence[int], tail: Sequence[int], reference: Verdict) -> int | None:
@@ -149,6 +164,7 @@ class Laboratory:
 
         *heard* is called with each step, its verdict and its seconds, and *parked* with the name and the process id of
         each checkpoint. Returns the index of the step that ended the process, if one did; its verdict was heard.
+        None is heard if there is no checkpoint of that name any more.
         """
         order = {"do": "record", "steps": list(steps), "checkpoints": {str(k): v for k, v in checkpoints.items()}}
 
@@ -158,7 +174,8 @@ class Laboratory:
                 parked(str(line["checkpoint"]), int(line["pid"]))
 
         for told, (seconds, verdict) in enumerate(self._verdicts(at, order, steps, note)):
-            heard(steps[told], verdict, seconds)
+            if not verdict.same(LOST):
+                heard(steps[told], verdict, seconds)
             if verdict.cause in ("crash", "timeout"):
                 return told
         return None
@@ -256,7 +273,8 @@ class Laboratory:
                 raise Stopped
         path = os.path.join(self._directory, name)
         try:
-            self._wait_for_first(path)
+            if name == FIRST:
+                self._wait_for_first(path)
             connection.connect(path)
         except OSError:
             connection.close()
@@ -271,12 +289,17 @@ class Laboratory:
             connection.close()
 
     def _wait_for_first(self, path: str) -> None:
-        """Wait until the first interpreter listens, which may take a while; raises `IsolatedUnitError` if it ended."""
-        while not os.path.exists(path) and os.path.basename(path) == FIRST:
-            if self._process._popen.poll() is not None:
-                raise IsolatedUnitError("the interpreter that runs the suite as a whole ended before it began.")
-            if wait_for_end(self._process, 0.02):
-                continue
+        """Wait until the first interpreter listens, which may take a while; start another if a test has ended it.
+
+        Raises `IsolatedUnitError` if it ended before it began.
+        """
+        with self._starting:
+            if os.path.exists(path) and wait_for_end(self._process, 0.0):
+                os.unlink(path)
+                self._start()
+            while not os.path.exists(path):
+                if wait_for_end(self._process, 0.02):
+                    raise IsolatedUnitError("the interpreter that runs the suite as a whole ended before it began.")
 
     def make_private(self) -> str:
         """Make a directory for the temporary files of one trial."""

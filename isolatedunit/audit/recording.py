@@ -43,7 +43,8 @@ class Recording:
     def make(self, heard: Callable[[int], None]) -> None:
         """Run the suite. A step that ends the process is left out, and the rest goes on from the last checkpoint.
 
-        *heard* is called with the count of tests that are done. Raises `Stopped`.
+        *heard* is called with the count of tests that are done. Steps without a verdict are those that did not run
+        since the process was ended from which they were to go on. Raises `Stopped`.
         """
         spacing = max(1, -(-len(self.suite.order) // MAX_CHECKPOINTS))
         begin = 0
@@ -69,6 +70,10 @@ class Recording:
 
             ended = self._laboratory.record(self._at(begin), order[begin:], wanted, note, park)
             if ended is None:
+                if begin in self._parked and not self.verdicts.keys() & set(order[begin:]):
+                    del self._parked[begin]  # it was ended, by a test for example
+                    begin = max(self._parked, default=0)
+                    continue
                 break
             place = begin + ended
             self.left_out.append(order[place])

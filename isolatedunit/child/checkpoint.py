@@ -60,8 +60,10 @@ class Checkpoint:
         processes.become_subreaper(True)
         listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         self._listener = _socket.socket(fileno=move_out_of_the_way(listener.detach()))
-        self._listener.bind(os.path.join(directory, name))
+        path = os.path.join(directory, name)
+        self._listener.bind(f"{path}.new")
         self._listener.listen(64)
+        os.rename(f"{path}.new", path)  # whoever sees the name can connect: between the two above, that is refused
 
     def serve(self) -> NoReturn:
         """Carry out one order after another until there is one to end, or the audit is gone."""

@@ -96,7 +96,7 @@ def _conclude(audit: Audit, own: dict[str, Any], known: frozenset[str]) -> int:
         return INTERRUPTED
     if not audit.tests:
         return NO_TESTS
-    return FAILURE if new or (own["strict"] and audit.cut_off) else SUCCESS
+    return FAILURE if new or (own["strict"] and (audit.cut_off or audit.not_looked_at)) else SUCCESS
 
 
 def _write_patch(path: str, patch: str) -> None:
@@ -130,7 +130,7 @@ def _make_parser() -> Parser:
     group.add_argument("--baseline", metavar="FILE", help="do not fail for what this file accepts")
     group.add_argument("--accept", metavar="FILE", help="accept all that is found, in this file")
     group.add_argument("--in-place", action="store_true", help="also put back files that git tracks")
-    group.add_argument("--strict", action="store_true", help="exit with 1 if the budget ran out")
+    group.add_argument("--strict", action="store_true", help="exit with 1 if a test was not looked at")
     return parser
 
 

@@ -278,6 +278,30 @@ class AuditTest(ProjectTestCase):
         self.assertEqual([test["class"] for test in report["tests"]], ["self"], output)
         self.assertIn("1 known, 0 new", output)
 
+    def test_who_ends_the_processes_of_an_audit_hides_nothing(self) -> None:
+        self.write(
+            "test_hostile.py",
+            """
+            import os, signal, unittest
+
+            ran = []
+
+            class T(unittest.TestCase):
+                def test_1(self):
+                    ran.append(1)
+
+                def test_2(self):
+                    if ran:
+                        os.kill(os.getppid(), signal.SIGKILL)
+
+                def test_3(self):
+                    self.assertFalse(ran)
+            """,
+        )
+        ended = self.run_here("audit", "--orders", "0", report=False)
+        # whether it takes its own process with it is a matter of chance, and so is what can be said of it
+        self.assertRegex(ended.output, r"(NOT LOOKED AT|UNSTABLE|FAILS AFTER).*test_hostile\.T\.test_3\b")
+
     def test_nothing_to_tell(self) -> None:
         self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
         report, output = self.audit(exit_code=0)

@@ -56,7 +56,8 @@ class Side:
 
     @classmethod
     def of(cls, verdicts: Sequence[Verdict]) -> Side:
-        """The side with these verdicts."""
+        """The side with these verdicts. A trial that was lost says nothing, unless all were."""
+        verdicts = [verdict for verdict in verdicts if not verdict.same(LOST)] or verdicts
         counts = [sum(one.same(other) for other in verdicts) for one in verdicts]
         best = max(range(len(verdicts)), key=counts.__getitem__)
         return cls(verdicts[best], len(verdicts), counts[best])
