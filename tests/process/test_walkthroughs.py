@@ -102,7 +102,7 @@ class OptionTest(WalkthroughTestCase):
         self.assertEqual(len(self.code()), 3)
 
     def test_it_passes_its_tests_and_those_that_ask_for_more(self) -> None:
-        self.check_tests("process.test_nice", "unit.test_options", "unit.test_child_settings", "unit.test_layers")
+        self.check_tests("process.test_nice", "unit.test_options", "unit.test_child_settings")
 
     def test_users_find_it(self) -> None:
         self.assertRegex(self.run_copy("--help").output, r"\n  --nice N +lower the priority")
@@ -119,7 +119,7 @@ class ReportTest(WalkthroughTestCase):
         self.assertEqual([changed.is_new for changed in self.code()], [False, True])
 
     def test_it_passes_its_tests_and_those_that_ask_for_more(self) -> None:
-        self.check_tests("cli.test_csv", "unit.test_options", "unit.test_layers")
+        self.check_tests("cli.test_csv", "unit.test_options")
 
     def test_users_find_it(self) -> None:
         self.assertRegex(self.run_copy("--help").output, r"\n  --csv FILE +write a line per test")

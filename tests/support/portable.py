@@ -27,7 +27,7 @@ DIFFERS = frozenset({
 
 PROCESSES = (
     # every kind of outcome as unittest reports it, and its output word for word
-    "process.test_unittest_semantics.SameAsUnittestTest",
+    "process.test_unittest_semantics.SameAsUnittestTest.test_in_unittests_order",
     "cli.test_output.OutputTest.test_failing",
     "cli.test_output.OutputTest.test_a_module_that_cannot_be_imported",
     # frames that are built before there is a test, and code that is in no file
