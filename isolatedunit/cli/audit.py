@@ -12,6 +12,7 @@ from isolatedunit.audit.auditor import Auditor
 from isolatedunit.audit.baseline import line_of, read_baseline, write_baseline
 from isolatedunit.audit.deduction.model import Audit
 from isolatedunit.audit.json_document import describe
+from isolatedunit.audit.page import page_of
 from isolatedunit.audit.patch import patch_of
 from isolatedunit.audit.text import lines_of
 from isolatedunit.audit.wishes import Wishes
@@ -66,16 +67,18 @@ def audit_command(arguments: Sequence[str]) -> int:
         audit = auditor.conduct(wanted.source)
     finally:
         progress.end()
-    _report(audit, wanted, secrets)
+    _report(audit, wanted, secrets, commands.whole)
     return _conclude(audit, own, known)
 
 
-def _report(audit: Audit, wanted: Wanted, secrets: Secrets) -> None:
-    """Print what was found, and write the JSON document."""
+def _report(audit: Audit, wanted: Wanted, secrets: Secrets, command: str) -> None:
+    """Print what was found, and write the JSON document and the page."""
+    document = secrets.hide(describe(audit))
     if wanted.options.json is not None:
-        document = secrets.hide(describe(audit))
         write_whole(wanted.options.json, json.dumps(document, indent=1) + "\n")
-    if wanted.options.json != "-":
+    if wanted.options.html is not None:
+        write_whole(wanted.options.html, page_of(document, secrets.hide(command)))
+    if "-" not in (wanted.options.json, wanted.options.html):
         out = FilteredStream(sys.stdout, keep_encodable(sys.stdout))
         for line in lines_of(audit):
             print(printable(secrets.hide(line)), file=out)

@@ -129,6 +129,7 @@ class AuditTest(ProjectTestCase):
         self.assertEqual(state["where"], dependence.where)
         self.assertEqual((state["source"], state["function"]), (dependence.does[0], f"test_does_{dependence.name}_0"))
         self.assertEqual(state["proof"], {"trials": 3, "flipped": 3})
+        self.assertEqual(state["other_changes"], 0)  # each setter of this suite does one thing
         if dependence.kind == "victim":
             self.assertTrue(test["fix"]["tried"])
             self.assertEqual(test["fix"]["line"], state["line"])
@@ -307,6 +308,9 @@ class AuditTest(ProjectTestCase):
         report, output = self.audit(exit_code=0)
         self.assertEqual(report["tests"], [])
         self.assertIn("0 of 1 tests depend on others", output)
+        ended = self.run_here("audit", "--orders", "0", "--html", "-", report=False)
+        self.assertRegex(ended.output, r"(?s)\A<!DOCTYPE html>.*0 of 1 tests depend on others.*</html>\s*\Z")
+        self.assertIn("audit --orders 0 --html -", ended.output)
         ended = self.run_here("audit", "--budget", "soon", report=False)
         self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
         self.assertIn("--budget: invalid value 'soon'", ended.output)
