@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from isolatedunit.audit.deduction.model import Verdict
 from isolatedunit.backends.registry import open_backend
-from isolatedunit.config.consequences import with_consequences
 from isolatedunit.config.options import Options
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.scheduling.selection import choose
@@ -19,13 +17,6 @@ from isolatedunit.model.results import PlannedTest, TestReport
 from isolatedunit.system.signals import heeding_signals
 
 REASON = "the budget of the audit has run out"
-
-
-def options_of_audit(options: Options) -> Options:
-    """The options for the runs of an audit: what repeats, reorders or ends a run early would spoil the comparison."""
-    plain = replace(options, seed=None, shuffle=False, isolation="test", retries=0, repeat=1, until_failure=False)
-    plain = replace(plain, failfast=False, max_failures=None, history=None, json=None, html=None, last_failed=False)
-    return with_consequences(plain)
 
 
 class AloneRun:

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from isolatedunit.audit.alone import options_of_audit
 from isolatedunit.audit.auditor import Auditor
 from isolatedunit.audit.baseline import line_of, read_baseline, write_baseline
 from isolatedunit.audit.deduction.model import Audit
 from isolatedunit.audit.json_document import describe
+from isolatedunit.audit.options import TAKEN, check_options, options_of_audit
 from isolatedunit.audit.page import page_of
 from isolatedunit.audit.patch import patch_of
 from isolatedunit.audit.text import lines_of
@@ -54,6 +54,7 @@ def audit_command(arguments: Sequence[str]) -> int:
     processes.own_this_process(True)
     own = dict(_OWN)
     wanted = parse_all(arguments, _make_parser(), own=own)
+    check_options(wanted.options, wanted.given)
     options = options_of_audit(wanted.options)
     if sys.platform != "linux":
         raise OptionError("audit: this needs Linux, whose processes can be forked and looked after.")
@@ -113,6 +114,7 @@ def _write_patch(path: str, patch: str) -> None:
 def _make_parser() -> Parser:
     parser = make_parser(
         runs=False,
+        shown=TAKEN,
         prog="isolatedunit audit",
         usage="%(prog)s [OPTION ...] [TEST ... | discover [START [PATTERN [TOP]]]]",
         description="Find the tests that depend on others: what makes each of them differ, and how to see it again.\n"

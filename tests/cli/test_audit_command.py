@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -317,6 +318,38 @@ class AuditTest(ProjectTestCase):
         ended = self.run_here("audit", "--victim", "test_fine.T.test_its", report=False)
         self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
         self.assertIn(": there is no test test_fine.T.test_its; did you mean test_fine.T.test_it?", ended.output)
+
+    def test_what_an_audit_cannot_do_is_refused_and_not_in_its_help(self) -> None:
+        self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
+        refused = ["--watch", "--serve 0", "--pdb", "--debug", "--isolation none", "--retries 1", "--repeat 2"]
+        refused += ["-f", "--shuffle", "--junit-xml x.xml", "--leaks fail", "--coverage", "--sandbox namespaces"]
+        for words in (one.split() for one in refused):
+            with self.subTest(words[0]):
+                ended = self.run_here("audit", *words, report=False)
+                self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
+                self.assertRegex(ended.output, f"^isolatedunit: (?:{words[0]}|--failfast)\\b.*audit")
+        ended = self.run_here("audit", "--help", report=False)
+        shown = set(re.findall(r"(?:^  |, )(--?[a-z][\w-]*)", ended.output, re.MULTILINE))
+        self.assertFalse(shown & {one.split()[0] for one in refused} - {"--isolation"})
+        self.assertLessEqual({"--budget", "-k", "--process-timeout", "--html"}, shown)
+
+    def test_what_a_configuration_says_of_other_runs_does_not_matter(self) -> None:
+        self.write("setup.cfg", "[isolatedunit]\nretries = 2\nleaks = fail\nisolation = none\nshuffle = true\n")
+        self.write(
+            "test_shop.py",
+            """
+            import unittest
+            opened = []
+            class T(unittest.TestCase):
+                def test_1(self):
+                    opened.append(open(__file__))
+                def test_2(self):
+                    self.assertEqual(opened, [])
+            """,
+        )
+        report, output = self.audit("--orders", "0", "--confirm", "1", "--no-names")
+        self.assertEqual(self.found_in(report), {"T.test_2": ("victim", ["test_1"])}, output)
+        self.assertEqual(report["tests"][0]["alone"]["outcome"], "passed")
 
     def test_a_budget_for_less_than_one_comparison_clears_nobody(self) -> None:
         self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
