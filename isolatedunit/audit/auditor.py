@@ -81,18 +81,13 @@ class Auditor:
                 touched = files.restore()
                 self._examine(tests, scratch, files, touched, run.environment)
             files.restore()
-            self._tell_of_files(files)
+            self.audit.notes += files.describe()
         finally:
-            run.close()
+            self.audit.failed_teardowns += run.close()
+            self.audit.notes += run.warnings
             scratch.remove()
         self.audit.run["seconds"] = round(time.monotonic() - self._began, 3)
         return self.audit
-
-    def _tell_of_files(self, files: ProjectFiles) -> None:
-        if files.changed:
-            names = [os.path.relpath(path) for path in sorted(files.changed)]
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            self.audit.notes.append(f"tests wrote to the project: {', '.join(names[:3])}{more}; it was put back")
 
     @property
     def _left(self) -> float:

@@ -117,7 +117,7 @@ def _head(document: Mapping[str, Any], command: str | None) -> Iterator[str]:
         facts.append(f"{run['checkpoints']} checkpoints of {run['checkpoint_memory'] / 2**20:.0f} MiB")
     facts += ["interrupted"] if run["interrupted"] else ["the budget has run out"] if run["cut_off"] else []
     yield f'<p class="facts">{" · ".join(facts)}</p>'
-    for note in document["notes"]:
+    for note in (*document["notes"], *document["failed_teardowns"]):
         yield f'<p class="message">{_text(note)}</p>'
     yield "</header>"
 

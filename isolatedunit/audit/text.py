@@ -43,6 +43,7 @@ def lines_of(audit: Audit) -> Iterator[str]:
         more = f" and {len(audit.not_looked_at) - 5} more" if len(audit.not_looked_at) > 5 else ""
         yield f"NOT LOOKED AT: {', '.join(audit.not_looked_at[:5])}{more}"
     yield from audit.notes
+    yield from audit.failed_teardowns
     yield from _sum_up(audit, told)
 
 

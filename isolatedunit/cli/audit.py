@@ -100,7 +100,8 @@ def _conclude(audit: Audit, own: dict[str, Any], known: frozenset[str]) -> int:
         return INTERRUPTED
     if not audit.tests:
         return NO_TESTS
-    return FAILURE if new or (own["strict"] and (audit.cut_off or audit.not_looked_at)) else SUCCESS
+    is_missing = own["strict"] and (audit.cut_off or audit.not_looked_at)
+    return FAILURE if new or audit.failed_teardowns or is_missing else SUCCESS
 
 
 def _write_patch(path: str, patch: str) -> None:
@@ -119,7 +120,8 @@ def _make_parser() -> Parser:
         usage="%(prog)s [OPTION ...] [TEST ... | discover [START [PATTERN [TOP]]]]",
         description="Find the tests that depend on others: what makes each of them differ, and how to see it again.\n"
         "The suite runs twice, once with a process for each test and once in one process.",
-        epilog="Exit codes: 0 no test depends on others, 1 some do, 2 a wrong option, 5 no tests, 130 interrupted.",
+        epilog="Exit codes: 0 no test depends on others, 1 some do or a teardown failed, 2 a wrong option,\n"
+        "5 no tests, 130 interrupted.",
     )
     group: Any = parser.add_argument_group("audit")
     group.add_argument("--budget", metavar="SECONDS", help="end after this time with what is known (default: 300)")

@@ -223,6 +223,16 @@ class AuditTest(ProjectTestCase):
         with open(os.path.join(self.directory, "ends"), encoding="utf-8") as file:
             self.assertEqual(file.read(), "torn down\n")
 
+    def test_a_run_fixture_that_cannot_be_torn_down_is_told(self) -> None:
+        self.write("env.py", "def stop():\n    print('the log')\n    raise OSError('the server is stuck')\n")
+        self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
+        report, output = self.audit("--orders", "0", "--teardown", "env:stop")
+        self.assertEqual((report["tests"], report["not_looked_at"]), ([], []))
+        (failed,) = report["failed_teardowns"]
+        self.assertIn("OSError: the server is stuck", failed)
+        self.assertIn("OSError: the server is stuck", output)
+        self.assertIn("the log", output)
+
     def caches(self) -> list[str]:
         return [name for name in os.listdir(self.directory) if name in ("__pycache__", ".isolatedunit")]
 
