@@ -119,6 +119,11 @@ class Auditor:
         environment: Mapping[str, str],
     ) -> None:
         plan = self._plan(tests)
+        if not self._wishes.forks:
+            self.audit.notes.append(
+                "with the start method spawn there are no checkpoints to go on from: each trial has run again all "
+                "tests before it"
+            )
         with _environment_with(**environment):
             laboratory = Laboratory(self._options, scratch.path[-8:], scratch.path, plan, self._wishes.jobs)
         try:
@@ -163,7 +168,8 @@ class Auditor:
         known: set[int] = set()
         for turn, (name, order) in enumerate(self._orders()):
             memory = self._wishes.memory or (available_memory() or 2**30) // 4
-            recording = Recording(laboratory, self._steps, order, f"c{turn}", memory)
+            forks = self._wishes.forks
+            recording = Recording(laboratory, self._steps, order, f"c{turn}", memory, forks=forks)
             try:
                 self._record(laboratory, recording, name)
             except (Stopped, KeyboardInterrupt):
@@ -198,13 +204,21 @@ class Auditor:
         done: list[int] = []
 
         def run_module(module: int, numbers: list[int]) -> None:
-            for number, (first, second) in laboratory.twice([module], numbers).items():
+            for number, (first, second) in self._twice(laboratory, module, numbers):
                 if first.same(self._alone.get(number, first)) and not second.same(first):
                     self._confirm_twice(laboratory, module, number)
             done.extend(numbers)
             self._show("twice", len(done), len(self._tests))
 
         self._within_budget(laboratory, [partial(run_module, *item) for item in of_module.items()])
+
+    def _twice(
+        self, laboratory: Laboratory, module: int, numbers: Sequence[int]
+    ) -> Iterable[tuple[int, tuple[Verdict, Verdict]]]:
+        if self._wishes.forks:
+            return laboratory.twice([module], numbers).items()
+        runs = ([module, number] for number in numbers)
+        return [(run[-1], (laboratory.run(run), laboratory.run([*run, run[-1]]))) for run in runs]
 
     def _confirm_twice(self, laboratory: Laboratory, module: int, number: int) -> None:
         rounds = range(self._wishes.confirm)

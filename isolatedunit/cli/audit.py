@@ -156,6 +156,7 @@ def _read_wishes(own: dict[str, Any], wanted: Wanted, jobs: int) -> Wishes:
         all_polluters=own["all_polluters"],
         names=not own["no_names"],
         in_place=own["in_place"],
+        forks=wanted.options.start_method != "spawn",
     )
 
 

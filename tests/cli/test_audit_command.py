@@ -233,6 +233,46 @@ class AuditTest(ProjectTestCase):
         self.assertIn("OSError: the server is stuck", output)
         self.assertIn("the log", output)
 
+    def test_what_cannot_bear_to_be_forked_is_run_again_instead(self) -> None:
+        self.write(
+            "test_forked.py",
+            """
+            import os
+            import unittest
+
+            process = os.getpid()
+            state = []
+
+            class T(unittest.TestCase):
+                def setUp(self):
+                    # whatever is forked from here on cannot go on
+                    self.assertEqual(os.getpid(), process)
+
+                def test_1(self):
+                    pass
+
+                def test_2(self):
+                    state.append(1)
+
+                def test_3(self):
+                    pass
+
+                def test_4(self):
+                    self.assertEqual(state, [])
+
+                def test_5(self):
+                    self.assertNotIn(2, state)
+                    state.append(2)
+            """,
+        )
+        report, output = self.audit("--start-method", "spawn", "--orders", "0")
+        expected = {"T.test_4": ("victim", ["test_2"]), "T.test_5": ("self", [])}
+        self.assertEqual(self.found_in(report), expected, output)
+        (state,) = next(test for test in report["tests"] if test["class"] == "victim")["states"]
+        self.assertEqual(state["where"], "test_forked.state")
+        self.assertEqual(report["run"]["checkpoints"], 0)
+        self.assertIn("start method spawn there are no checkpoints", output)
+
     def caches(self) -> list[str]:
         return [name for name in os.listdir(self.directory) if name in ("__pycache__", ".isolatedunit")]
 
