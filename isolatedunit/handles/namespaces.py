@@ -114,7 +114,7 @@ class Snapshot:
         self._visited: set[int] = set()
         self._entries = 0
         self.places: list[Place] = []
-        self._settings = settings_of_process() if self._is_whole else []
+        self._settings = settings_of_process() if names is None else []
         self._take()
 
     def _take(self) -> None:

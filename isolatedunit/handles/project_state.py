@@ -8,12 +8,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+_SEEN_BY_STATE = ("directory", "locale", "random", "signal", "umask")
+"""Settings of the process that `state.State` compares."""
+
 _NOTHING_LEFT = ("random", "executor")
 """Changes of the process that no other test is likely to notice."""
 
 
 class ProjectState:
-    """The attributes of modules below *root*, and of their classes, before the fixtures of a test and after them."""
+    """The attributes of modules below *root*, and of their classes, before the fixtures of a test and after them.
+
+    With them are settings of the process, such as the level below which nothing is logged.
+    """
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -38,7 +44,9 @@ class ProjectState:
         return [
             change.describe()
             for change in last.changes()
-            if all(change.key in keys for keys in found) and (change.before, change.after) != ABSENT_AND_MODULE
+            if all(change.key in keys for keys in found)
+            and (change.before, change.after) != ABSENT_AND_MODULE
+            and change.kind not in _SEEN_BY_STATE
         ]
 
 
