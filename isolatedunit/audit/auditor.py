@@ -25,9 +25,10 @@ from isolatedunit.audit.laboratory import Laboratory, Stopped
 from isolatedunit.audit.naming import Namer
 from isolatedunit.audit.recording import Recording
 from isolatedunit.audit.wishes import Wishes
+from isolatedunit.collection.plan import report_known
 from isolatedunit.config.options import Options
 from isolatedunit.errors import OptionError
-from isolatedunit.model.results import PlannedTest
+from isolatedunit.model.results import GOOD, PlannedTest
 from isolatedunit.system.processes import available_memory
 from isolatedunit.system.tempdir import Scratch
 
@@ -95,7 +96,11 @@ class Auditor:
         return max(0.0, self._began + self._wishes.budget - time.monotonic())
 
     def _run_alone(self, run: AloneRun, source: Mapping[str, Any], tests: list[PlannedTest]) -> None:
-        tests += [test for test in run.collect(source) if not test.reports]
+        found = run.collect(source)
+        tests += [test for test in found if not test.reports]
+        broken = [test for test in found if test.reports and report_known(test).outcome not in GOOD]
+        self.audit.not_looked_at += [test.id for test in broken]
+        self.audit.notes += [f"cannot be loaded: {test.id}; a run shows why" for test in broken]
         self.audit.tests = len(tests)
         _check_victim(self._wishes.victim, tests)
         if self._wishes.alone is None:

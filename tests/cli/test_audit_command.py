@@ -401,6 +401,14 @@ class AuditTest(ProjectTestCase):
         self.assertEqual(self.found_in(report), {"T.test_2": ("victim", ["test_1"])}, output)
         self.assertEqual(report["tests"][0]["alone"]["outcome"], "passed")
 
+    def test_a_module_that_cannot_be_loaded_is_named(self) -> None:
+        self.write("test_broken.py", "import no_such_module\n")
+        self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
+        report, output = self.audit("--orders", "0", "--strict")
+        self.assertEqual([test.rpartition(".")[2] for test in report["not_looked_at"]], ["test_broken"])
+        self.assertRegex(output, r"cannot be loaded: \S*test_broken; a run shows why")
+        self.assertIn("0 of 1 tests depend on others; 1 was not looked at", output)
+
     def test_a_budget_for_less_than_one_comparison_clears_nobody(self) -> None:
         self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
         alone = os.path.join(self.directory, "alone.json")
