@@ -4,43 +4,36 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from isolatedunit.audit.deduction.model import Verdict
 from isolatedunit.backends.registry import open_backend
-from isolatedunit.config.consequences import with_consequences
 from isolatedunit.config.options import Options
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.scheduling.selection import choose
 from isolatedunit.engine.scheduling.units import OptionsOf
-from isolatedunit.model.events import Event, TestFinished
+from isolatedunit.model.events import Event, TestFinished, Warned
 from isolatedunit.model.results import PlannedTest, TestReport
 from isolatedunit.system.signals import heeding_signals
 
 REASON = "the budget of the audit has run out"
 
 
-def options_of_audit(options: Options) -> Options:
-    """The options for the runs of an audit: what repeats, reorders or ends a run early would spoil the comparison."""
-    plain = replace(options, seed=None, shuffle=False, isolation="test", retries=0, repeat=1, until_failure=False)
-    plain = replace(plain, failfast=False, max_failures=None, history=None, json=None, html=None, last_failed=False)
-    return with_consequences(plain)
-
-
 class AloneRun:
     """The run of all tests, each in a process of its own.
 
-    *verdicts* and *seconds* are by the tests' numbers; *interrupted* says whether a Ctrl-C ended it.
+    *verdicts* and *seconds* are by the tests' numbers; *interrupted* says whether a Ctrl-C ended it. *warnings* are
+    those that a run would have shown.
     """
 
-    hears = (TestFinished,)
+    hears = (TestFinished, Warned)
 
     def __init__(self, options: Options, heard: Callable[[int], None]) -> None:
         self.verdicts: dict[int, Verdict] = {}
         self.seconds: dict[int, float] = {}
         self.interrupted = False
         self.environment: dict[str, str] = {}
+        self.warnings: list[str] = []
         self._options = options
         self._heard = heard
         self._run: Run | None = None
@@ -76,13 +69,18 @@ class AloneRun:
             timer.cancel()
             self.interrupted = control.interrupts > 0
 
-    def close(self) -> None:
-        """Tear down, and end every process of the run."""
-        if self._run is not None:
-            self._run.close()
+    def close(self) -> list[str]:
+        """Tear down, and end every process of the run; returns what is to be said of each teardown that failed."""
+        if self._run is None:
+            return []
+        failed = [report.traceback.rstrip() for report in self._run.tear_down()]
+        self._run.close()
+        return failed
 
     def handle(self, event: Event) -> None:
-        """Note the verdict in *event*."""
+        """Note the verdict, or the warning, in *event*."""
+        if isinstance(event, Warned):
+            self.warnings.append(event.text)
         if isinstance(event, TestFinished) and event.report.planned is not None and event.report.cause != "cancelled":
             self._note(event.report, event.report.planned.number)
 

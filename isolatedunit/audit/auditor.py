@@ -25,9 +25,10 @@ from isolatedunit.audit.laboratory import Laboratory, Stopped
 from isolatedunit.audit.naming import Namer
 from isolatedunit.audit.recording import Recording
 from isolatedunit.audit.wishes import Wishes
+from isolatedunit.collection.plan import report_known
 from isolatedunit.config.options import Options
 from isolatedunit.errors import OptionError
-from isolatedunit.model.results import PlannedTest
+from isolatedunit.model.results import GOOD, PlannedTest
 from isolatedunit.system.processes import available_memory
 from isolatedunit.system.tempdir import Scratch
 
@@ -81,18 +82,13 @@ class Auditor:
                 touched = files.restore()
                 self._examine(tests, scratch, files, touched, run.environment)
             files.restore()
-            self._tell_of_files(files)
+            self.audit.notes += files.describe()
         finally:
-            run.close()
+            self.audit.failed_teardowns += run.close()
+            self.audit.notes += run.warnings
             scratch.remove()
         self.audit.run["seconds"] = round(time.monotonic() - self._began, 3)
         return self.audit
-
-    def _tell_of_files(self, files: ProjectFiles) -> None:
-        if files.changed:
-            names = [os.path.relpath(path) for path in sorted(files.changed)]
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            self.audit.notes.append(f"tests wrote to the project: {', '.join(names[:3])}{more}; it was put back")
 
     @property
     def _left(self) -> float:
@@ -100,7 +96,11 @@ class Auditor:
         return max(0.0, self._began + self._wishes.budget - time.monotonic())
 
     def _run_alone(self, run: AloneRun, source: Mapping[str, Any], tests: list[PlannedTest]) -> None:
-        tests += [test for test in run.collect(source) if not test.reports]
+        found = run.collect(source)
+        tests += [test for test in found if not test.reports]
+        broken = [test for test in found if test.reports and report_known(test).outcome not in GOOD]
+        self.audit.not_looked_at += [test.id for test in broken]
+        self.audit.notes += [f"cannot be loaded: {test.id}; a run shows why" for test in broken]
         self.audit.tests = len(tests)
         _check_victim(self._wishes.victim, tests)
         if self._wishes.alone is None:
@@ -124,6 +124,11 @@ class Auditor:
         environment: Mapping[str, str],
     ) -> None:
         plan = self._plan(tests)
+        if not self._wishes.forks:
+            self.audit.notes.append(
+                "with the start method spawn there are no checkpoints to go on from: each trial has run again all "
+                "tests before it"
+            )
         with _environment_with(**environment):
             laboratory = Laboratory(self._options, scratch.path[-8:], scratch.path, plan, self._wishes.jobs)
         try:
@@ -168,7 +173,8 @@ class Auditor:
         known: set[int] = set()
         for turn, (name, order) in enumerate(self._orders()):
             memory = self._wishes.memory or (available_memory() or 2**30) // 4
-            recording = Recording(laboratory, self._steps, order, f"c{turn}", memory)
+            forks = self._wishes.forks
+            recording = Recording(laboratory, self._steps, order, f"c{turn}", memory, forks=forks)
             try:
                 self._record(laboratory, recording, name)
             except (Stopped, KeyboardInterrupt):
@@ -203,13 +209,21 @@ class Auditor:
         done: list[int] = []
 
         def run_module(module: int, numbers: list[int]) -> None:
-            for number, (first, second) in laboratory.twice([module], numbers).items():
+            for number, (first, second) in self._twice(laboratory, module, numbers):
                 if first.same(self._alone.get(number, first)) and not second.same(first):
                     self._confirm_twice(laboratory, module, number)
             done.extend(numbers)
             self._show("twice", len(done), len(self._tests))
 
         self._within_budget(laboratory, [partial(run_module, *item) for item in of_module.items()])
+
+    def _twice(
+        self, laboratory: Laboratory, module: int, numbers: Sequence[int]
+    ) -> Iterable[tuple[int, tuple[Verdict, Verdict]]]:
+        if self._wishes.forks:
+            return laboratory.twice([module], numbers).items()
+        runs = ([module, number] for number in numbers)
+        return [(run[-1], (laboratory.run(run), laboratory.run([*run, run[-1]]))) for run in runs]
 
     def _confirm_twice(self, laboratory: Laboratory, module: int, number: int) -> None:
         rounds = range(self._wishes.confirm)

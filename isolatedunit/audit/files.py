@@ -9,8 +9,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 
-_LARGEST = 1024 * 1024
+LARGEST = 16 * 1024 * 1024
 """Bytes of a file that is kept, to be written back if it is changed."""
+
+_SHOWN = 3
+"""Names in a sentence."""
 
 _MOST_FILES = 20_000
 _MOST_BYTES = 64 * 1024 * 1024
@@ -25,11 +28,13 @@ class ProjectFiles:
     """The files below *root* as they are now; `restore` makes them so again.
 
     What tests have made is moved to *aside*, what they changed or removed is written back. Files that git tracks are
-    only written back if *in_place*. *changed* has every path that was found changed so far.
+    only written back if *in_place*. *changed* has every path that was found changed so far, and *left* those of them
+    that stay as they are, with the reason.
     """
 
     def __init__(self, root: str, aside: str, *, in_place: bool = False) -> None:
         self.changed: dict[str, str] = {}
+        self.left: dict[str, str] = {}
         self._root = root
         self._aside = aside
         self._moved = 0
@@ -40,7 +45,7 @@ class ProjectFiles:
         total = 0
         for path, (_, size, mode) in self._before.items():
             total += size
-            if size <= _LARGEST and total <= _MOST_BYTES:
+            if size <= LARGEST and total <= _MOST_BYTES:
                 self._keep(path, mode)
 
     def _keep(self, path: str, mode: int) -> None:
@@ -57,6 +62,19 @@ class ProjectFiles:
     def is_changed(self) -> bool:
         """Whether a file is not as it was."""
         return dict(self._files()) != self._before
+
+    def describe(self) -> list[str]:
+        """What is to be said of the changes: which files were put back, and which were not, and why."""
+        back = sorted(os.path.relpath(path, self._root) for path in self.changed.keys() - self.left.keys())
+        more = f" and {len(back) - _SHOWN} more" if len(back) > _SHOWN else ""
+        told = [f"tests wrote to the project: {', '.join(back[:_SHOWN])}{more}; it was put back"] if back else []
+        for why in sorted({*self.left.values()}):
+            names = sorted(os.path.relpath(path, self._root) for path, reason in self.left.items() if reason == why)
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            told.append(
+                f"tests wrote to the project, and it was not put back: {', '.join(names[:_SHOWN])}{more}: {why}"
+            )
+        return told
 
     def new_files(self) -> list[str]:
         """The files that were not there before."""
@@ -86,11 +104,15 @@ class ProjectFiles:
         self._moved += 1
         try:
             shutil.move(path, os.path.join(self._aside, f"{self._moved}-{os.path.basename(path)}"))
-        except OSError:
-            return
+        except OSError as exception:
+            self.left[path] = exception.strerror or type(exception).__name__
 
     def _write_back(self, path: str, stamp: _Stamp) -> None:
-        if path in self._tracked or path not in self._contents:
+        if path in self._tracked:
+            self.left[path] = "git tracks it; --in-place puts it back, too"
+            return
+        if path not in self._contents:
+            self.left[path] = "it could not be kept: it is large, unreadable, or no file"
             return
         kept, mode = self._contents[path], stat.S_IMODE(stamp[2])
         try:
@@ -107,8 +129,9 @@ class ProjectFiles:
                     file.write(kept)
                 os.chmod(path, mode)
             os.utime(path, ns=(stamp[0], stamp[0]), follow_symlinks=False)
-        except OSError:
-            return
+            self.left.pop(path, None)
+        except OSError as exception:
+            self.left[path] = exception.strerror or type(exception).__name__
 
     def _files(self) -> Iterator[tuple[str, _Stamp]]:
         """The files with the time of their last change, their sizes and their modes."""

@@ -68,7 +68,7 @@ class Investigation:
         verdicts = [self._replay([number]) for _ in range(self._confirm)]
         outside = self._outside.get(number)
         is_external = outside is not None and not any(outside.same(verdict) for verdict in verdicts)
-        alone, together, is_whole = self._repeat(number, verdicts, is_whole=is_external)
+        alone, together, is_whole = self._repeat(number, verdicts, is_whole=is_external or not self._wishes.forks)
         trials = alone.runs + together.runs
         if alone.verdict.same(LOST) or together.verdict.same(LOST):
             raise Unseen

@@ -21,6 +21,7 @@ def describe(audit: Audit) -> dict[str, Any]:
         "messages_differ": list(audit.messages_differ),
         "not_looked_at": list(audit.not_looked_at),
         "notes": list(audit.notes),
+        "failed_teardowns": list(audit.failed_teardowns),
     }
 
 

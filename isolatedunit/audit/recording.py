@@ -18,11 +18,18 @@ class Recording:
     """The steps in one *order*, what became of each, and the checkpoints, by the count of steps that came before.
 
     *name* distinguishes its checkpoints from others. They may use *memory* bytes; beyond that, every second one is
-    ended.
+    ended. Unless it *forks*, there are none.
     """
 
     def __init__(
-        self, laboratory: Laboratory, steps: Sequence[Step], order: Sequence[int], name: str, memory: int
+        self,
+        laboratory: Laboratory,
+        steps: Sequence[Step],
+        order: Sequence[int],
+        name: str,
+        memory: int,
+        *,
+        forks: bool = True,
     ) -> None:
         self.suite = Suite(steps, list(order))
         self.verdicts: dict[int, Verdict] = {}
@@ -30,6 +37,7 @@ class Recording:
         self.left_out: list[int] = []
         self.memory_used = 0
         self.most_checkpoints = 0
+        self._forks = forks
         self._laboratory = laboratory
         self._name = name
         self._memory = memory
@@ -54,7 +62,7 @@ class Recording:
             wanted = {
                 count - begin: f"{self._name}-{len(self.left_out)}-{count}"
                 for count in range(spacing, len(order), spacing)
-                if count > known
+                if count > known and self._forks
             }
             counts = {name: begin + index for index, name in wanted.items()}
 

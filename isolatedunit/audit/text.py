@@ -29,7 +29,7 @@ def lines_of(audit: Audit) -> Iterator[str]:
     findings = {finding.test.number: finding for finding in audit.findings}
     told = [finding for finding in audit.findings if finding.kind in _ANNOUNCING]
     sets = {finding.test.number: _cause_of(finding) for finding in told}
-    for _, numbers in group_by_cause(sets):
+    for numbers in group_by_cause(sets):
         yield _DOUBLE
         yield from _tell([findings[number] for number in numbers])
         yield ""
@@ -37,21 +37,22 @@ def lines_of(audit: Audit) -> Iterator[str]:
         if finding.kind == "flaky":
             sides = f"alone {_count(finding.alone)}, together {_count(finding.together)}"
             yield f"UNSTABLE, not searched: {_name(finding.test)}   {sides}"
-    for test in audit.messages_differ:
+    for test in (one for one in audit.messages_differ if one not in {finding.test.id for finding in told}):
         yield f"FAILS WITH ANOTHER MESSAGE after others: {test}"
     if audit.not_looked_at:
         more = f" and {len(audit.not_looked_at) - 5} more" if len(audit.not_looked_at) > 5 else ""
         yield f"NOT LOOKED AT: {', '.join(audit.not_looked_at[:5])}{more}"
     yield from audit.notes
+    yield from audit.failed_teardowns
     yield from _sum_up(audit, told)
 
 
-def _cause_of(finding: Finding) -> tuple[int, ...]:
-    """What tests have to share to be told of together."""
+def _cause_of(finding: Finding) -> tuple[object, ...]:
+    """What tests have to share to be told of together: the same steps may change several things."""
     if not finding.steps:
-        return (-1, finding.test.number)
-    direction = 0 if finding.role == "polluter" else 1
-    return (direction, *(step.number for step in finding.steps))
+        return (finding.test.number,)
+    states = ((state.kind, state.where) for state in finding.states)
+    return (finding.role, *(step.number for step in finding.steps), *states)
 
 
 def _tell(findings: Sequence[Finding]) -> Iterator[str]:
@@ -150,13 +151,20 @@ def _name(step: Step) -> str:
     return f"{step.id.rpartition('.')[2]} ({step.id})"
 
 
+def end_of(outcome: str, cause: str | None) -> str:
+    """How a test ends, as a verb."""
+    if cause in ("crash", "timeout"):
+        return "crashes" if cause == "crash" else "does not end"
+    return {
+        "passed": "passes",
+        "skipped": "is skipped",
+        "expectedFailure": "fails as expected",
+        "unexpectedSuccess": "passes unexpectedly",
+    }.get(outcome, "fails")
+
+
 def _ends(side: Side) -> str:
-    verdict = side.verdict
-    if verdict.cause in ("crash", "timeout"):
-        return "crashes" if verdict.cause == "crash" else "does not end"
-    return {"skipped": "is skipped", "expectedFailure": "fails as expected"}.get(
-        verdict.outcome, "fails" if verdict.failed else "passes"
-    )
+    return end_of(side.verdict.outcome, side.verdict.cause)
 
 
 def _count(side: Side) -> str:

@@ -12,6 +12,7 @@ class Wishes:
     """The options of an audit. *alone* is the report of an earlier run, and *victim* a test's id.
 
     *budget* is in seconds and *memory*, of the checkpoints, in bytes; *orders* counts those besides the plain one.
+    Unless it *forks*, no process is forked that has run tests or imports, and each trial runs all that comes before.
     """
 
     budget: float = 300.0
@@ -26,3 +27,4 @@ class Wishes:
     all_polluters: bool = False
     names: bool = True
     in_place: bool = False
+    forks: bool = True

@@ -76,6 +76,8 @@ def import_needed(work: Work) -> None:
     """Import what only some tests need, before any user code runs that might prevent it later."""
     if isinstance(work, (RunFunction, RunTest)) and (isinstance(work, RunFunction) or work.settings.track_handles):
         from isolatedunit.handles import tracker  # noqa: F401
+    if isinstance(work, RunTest) and work.settings.track_state:
+        from isolatedunit.handles import project_state  # noqa: F401
     if isinstance(work, RunTest) and (work.settings.hunt_leaks or work.settings.memory_growth_limit is not None):
         from isolatedunit.child import leak_hunt  # noqa: F401
     if isinstance(work, RunTest) and any("place" in one["address"] for one in work.tests):
@@ -111,7 +113,8 @@ def make_tracker(settings: ChildSettings) -> HandleTracker | None:
         return None
     from isolatedunit.handles import tracker  # only here: most children do without
 
-    made = tracker.HandleTracker(in_new_process=True)
+    project = os.getcwd() if settings.track_state else None
+    made = tracker.HandleTracker(in_new_process=True, project=project)
     if not settings.shares_process:
         tracker.current = made
     return made

@@ -37,6 +37,7 @@ def carry_out(order: Order, steps: Steps, run: Run, report: Callable[[Order], No
         _try_fix(order, steps, run) if order["do"] == "try" else _remove(order, run)
         return
     culprit, root = order["culprit"], order["root"]
+    steps.prepare(culprit)
     snapshot = Snapshot(root)
     if order["do"] == "line":
         file = order.get("file")

@@ -100,6 +100,8 @@ class Recorder(unittest.TestResult):
         self.was_interrupted = False
         self.fixture_seconds: dict[str, float] = {}
         self._running_fixtures: list[tuple[str, float]] = []
+        self.before_test: Callable[[], None] | None = None
+        """Called when the fixtures of a test are set up, and it is about to run."""
         self._written = _Written() if settings.shares_process else None
         self.take(reporter, tests)
         self._running: int | None = None
@@ -123,6 +125,8 @@ class Recorder(unittest.TestResult):
     @_with_room
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
+        if self.before_test is not None:
+            self.before_test()
         self._counted = True
         self._begin(test)
 

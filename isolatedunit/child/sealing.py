@@ -36,7 +36,10 @@ SEALED = frozenset(
             "streams suite template tracebacks unknown_names warm_files warmth worker",
         ),
         ("collection", "addresses bytecode fingerprints import_path locations mismatches overrides places slots tags"),
-        ("handles", "descriptors endings leaving namespaces origins processes settings state threads tracker"),
+        (
+            "handles",
+            "descriptors endings leaving namespaces origins processes project_state settings state threads tracker",
+        ),
         ("model", "phases schema subtests variables"),
         ("protocol", "channel child_settings messages phases pickling plain_json"),
         ("system", "cgroups grace namespaces processes secrets"),

@@ -45,7 +45,7 @@ class Steps:
         step = self.plan[number]
         process = os.getpid()
         try:
-            preludes.run(self._preload)
+            self.prepare(number)
             import_module(step["home"])
             verdict = self._run_test(step["address"]) if "address" in step else ["passed", None, ""]
         except BaseException as exception:
@@ -54,8 +54,14 @@ class Steps:
             os._exit(0)  # a fork that the test made, and that returned from it
         return verdict
 
+    def prepare(self, number: int) -> None:
+        """Do what a process does before its first step or first test, and what is no doing of that step."""
+        preludes.run(self._preload)
+        if "address" in self.plan[number]:
+            import_module(self.plan[number]["home"])
+            receipt.filter_warnings_once("default")  # as unittest's command has it, and after the first import
+
     def _run_test(self, address: dict[str, Any]) -> Verdict:
-        receipt.filter_warnings_once("default")  # as unittest's command has it, and after the first import
         test = self._finder.find(address)
         suite, result = self._suite, self._result
         result._testRunEntered = True

@@ -246,7 +246,7 @@ def _run_suite(
         filter_warnings_once(command.settings.warnings)
         measuring = _begin_to_measure(command, reporter, finder, lost)
         if tracker is not None:
-            cleanup.start(tracker)
+            recorder.before_test = cleanup.start(tracker).note_fixtures
         suite = Suite(finder.as_grouped(tests))
         if fixture_snapshot is None:
             suite.run(recorder)

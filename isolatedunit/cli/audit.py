@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from isolatedunit.audit.alone import options_of_audit
 from isolatedunit.audit.auditor import Auditor
 from isolatedunit.audit.baseline import line_of, read_baseline, write_baseline
 from isolatedunit.audit.deduction.model import Audit
 from isolatedunit.audit.json_document import describe
+from isolatedunit.audit.options import TAKEN, check_options, options_of_audit
+from isolatedunit.audit.page import page_of
 from isolatedunit.audit.patch import patch_of
 from isolatedunit.audit.text import lines_of
 from isolatedunit.audit.wishes import Wishes
@@ -53,6 +54,7 @@ def audit_command(arguments: Sequence[str]) -> int:
     processes.own_this_process(True)
     own = dict(_OWN)
     wanted = parse_all(arguments, _make_parser(), own=own)
+    check_options(wanted.options, wanted.given)
     options = options_of_audit(wanted.options)
     if sys.platform != "linux":
         raise OptionError("audit: this needs Linux, whose processes can be forked and looked after.")
@@ -66,16 +68,18 @@ def audit_command(arguments: Sequence[str]) -> int:
         audit = auditor.conduct(wanted.source)
     finally:
         progress.end()
-    _report(audit, wanted, secrets)
+    _report(audit, wanted, secrets, commands.whole)
     return _conclude(audit, own, known)
 
 
-def _report(audit: Audit, wanted: Wanted, secrets: Secrets) -> None:
-    """Print what was found, and write the JSON document."""
+def _report(audit: Audit, wanted: Wanted, secrets: Secrets, command: str) -> None:
+    """Print what was found, and write the JSON document and the page."""
+    document = secrets.hide(describe(audit))
     if wanted.options.json is not None:
-        document = secrets.hide(describe(audit))
         write_whole(wanted.options.json, json.dumps(document, indent=1) + "\n")
-    if wanted.options.json != "-":
+    if wanted.options.html is not None:
+        write_whole(wanted.options.html, page_of(document, secrets.hide(command)))
+    if "-" not in (wanted.options.json, wanted.options.html):
         out = FilteredStream(sys.stdout, keep_encodable(sys.stdout))
         for line in lines_of(audit):
             print(printable(secrets.hide(line)), file=out)
@@ -96,7 +100,8 @@ def _conclude(audit: Audit, own: dict[str, Any], known: frozenset[str]) -> int:
         return INTERRUPTED
     if not audit.tests:
         return NO_TESTS
-    return FAILURE if new or (own["strict"] and (audit.cut_off or audit.not_looked_at)) else SUCCESS
+    is_missing = own["strict"] and (audit.cut_off or audit.not_looked_at)
+    return FAILURE if new or audit.failed_teardowns or is_missing else SUCCESS
 
 
 def _write_patch(path: str, patch: str) -> None:
@@ -110,11 +115,13 @@ def _write_patch(path: str, patch: str) -> None:
 def _make_parser() -> Parser:
     parser = make_parser(
         runs=False,
+        shown=TAKEN,
         prog="isolatedunit audit",
         usage="%(prog)s [OPTION ...] [TEST ... | discover [START [PATTERN [TOP]]]]",
         description="Find the tests that depend on others: what makes each of them differ, and how to see it again.\n"
         "The suite runs twice, once with a process for each test and once in one process.",
-        epilog="Exit codes: 0 no test depends on others, 1 some do, 2 a wrong option, 5 no tests, 130 interrupted.",
+        epilog="Exit codes: 0 no test depends on others, 1 some do or a teardown failed, 2 a wrong option,\n"
+        "5 no tests, 130 interrupted.",
     )
     group: Any = parser.add_argument_group("audit")
     group.add_argument("--budget", metavar="SECONDS", help="end after this time with what is known (default: 300)")
@@ -149,6 +156,7 @@ def _read_wishes(own: dict[str, Any], wanted: Wanted, jobs: int) -> Wishes:
         all_polluters=own["all_polluters"],
         names=not own["no_names"],
         in_place=own["in_place"],
+        forks=wanted.options.start_method != "spawn",
     )
 
 

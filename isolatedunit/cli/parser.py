@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from isolatedunit import __version__
@@ -88,11 +88,13 @@ def make_subcommand_parser(name: str, description: str, **more: Any) -> Parser:
 _ANY_TESTS = "modules, classes, methods, files or folders; with none, or with 'discover', tests are discovered"
 
 
-def make_parser(tests: str = _ANY_TESTS, *, runs: bool = True, **more: Any) -> Parser:
+def make_parser(
+    tests: str = _ANY_TESTS, *, runs: bool = True, shown: Container[str] | None = None, **more: Any
+) -> Parser:
     """The parser of the options of a run, which leaves out what is not given.
 
     *tests* is the help of the positional arguments; *more* replaces what the rest of the help says. Without *runs*, it
-    is that of a command that runs no tests.
+    is that of a command that runs no tests. The help has the options that are *shown*, or all if that is None.
     """
     subcommands = [f"isolatedunit {name} {arguments}" for name, (arguments, _) in SUBCOMMANDS.items()]
     lines = [f"  {usage:<30}  {words}\n" for usage, (_, words) in zip(subcommands, SUBCOMMANDS.values(), strict=True)]
@@ -122,6 +124,9 @@ def make_parser(tests: str = _ANY_TESTS, *, runs: bool = True, **more: Any) -> P
         if "section" in option.metadata:
             section = parser.add_argument_group(option.metadata["section"])
         add_option(section, name)
+    for action in parser._actions:
+        if shown is not None and action.dest in TABLE and action.dest not in shown:
+            action.help = argparse.SUPPRESS
     return parser
 
 

@@ -24,8 +24,12 @@ KINDS = (
     "handle",
     "growth",
     "exit",
+    "state",
 )
 """Every kind of leak; a kind that a test itself gave to ``track`` counts as ``handle``."""
+
+ON_REQUEST = frozenset(("state",))
+"""Kinds that are looked for, and count, only where they are named."""
 
 _IN_WORDS = {"temporary": "temporary file or directory", "loop": "event loop"}
 _MILDER = {"fail": "warn", "warn": "ignore", "ignore": "ignore"}
@@ -43,6 +47,12 @@ def read_policy(value: Any) -> str:
         return word
     kinds = [_read_kind(kind.strip()) for kind in rest.split(",")]
     return f"{word}:{','.join(dict.fromkeys(kinds))}"
+
+
+def names_kind(value: str, kind: str) -> bool:
+    """Whether the option ``leaks`` names this kind, to warn about it or to fail for it."""
+    word, _, kinds = value.partition(":")
+    return word in ("warn", "fail") and kind in kinds.split(",")
 
 
 def _read_kind(text: str) -> str:
@@ -95,6 +105,8 @@ class Policy:
         return judged
 
     def _word_for(self, kind: str) -> str:
+        if kind in ON_REQUEST and kind not in (self._kinds or ()):
+            return "ignore"
         if self._kinds is None or (kind if kind in KINDS else "handle") in self._kinds:
             return self._word
         return _MILDER[self._word]
@@ -114,7 +126,7 @@ class Policy:
 
 def format_leak(leak: Mapping[str, Any]) -> str:
     """The leak in words, with the line that caused it if that is known."""
-    if leak["kind"] in ("exit", "growth"):
+    if leak["kind"] in ("exit", "growth", "state"):
         return str(leak["identity"])
     origin = leak.get("origin")
     kind = _IN_WORDS.get(leak["kind"], leak["kind"])

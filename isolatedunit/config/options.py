@@ -33,7 +33,7 @@ from isolatedunit.config.converters import (
 )
 from isolatedunit.config.executor_options import ExecutorOptions
 from isolatedunit.config.fixture_options import FixtureOptions
-from isolatedunit.config.leak_policy import read_policy
+from isolatedunit.config.leak_policy import names_kind, read_policy
 from isolatedunit.config.output_options import OutputOptions, option
 from isolatedunit.config.selection_options import SelectionOptions
 from isolatedunit.config.unittest_options import UnittestOptions
@@ -314,7 +314,8 @@ class Options(OutputOptions, FixtureOptions, ExecutorOptions, SelectionOptions, 
         "auto",
         read_policy,
         "what to do about leaks, that is, about what a test leaves running or open; fail:process,thread fails for "
-        "these kinds and warns about others; auto warns about processes and threads, which cost nothing to find",
+        "these kinds and warns about others; auto warns about processes and threads, which cost nothing to find; "
+        "warn:state also names what a test leaves changed, such as attributes of modules and classes",
         "--leaks",
         metavar="auto|ignore|warn|fail[:KINDS]",
         per_test=True,
@@ -382,6 +383,11 @@ class Options(OutputOptions, FixtureOptions, ExecutorOptions, SelectionOptions, 
     def tracks_handles(self) -> bool:
         """Whether a child looks for what its test leaves open."""
         return self.track_handles == "on" or (self.track_handles == "auto" and self.leaks.startswith(("fail", "warn")))
+
+    @property
+    def tracks_state(self) -> bool:
+        """Whether a child looks for what its test leaves changed in the project's modules and classes."""
+        return self.tracks_handles and names_kind(self.leaks, "state")
 
     @property
     def tells_output(self) -> bool:

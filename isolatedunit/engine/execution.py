@@ -61,6 +61,8 @@ class Execution:
                 self._end_if_asked()
                 reported += 1
         self._turn_until_done()
+        if self._loop.watchdog is not None:
+            self._loop.watchdog.rest()  # what comes may take long without the loop: a teardown, or the rest of an audit
         delayed = self._scheduler.admission.delayed
         if delayed:
             self._loop.publisher.warn(f"{delayed} of the processes had to wait until enough memory was free")

@@ -90,6 +90,7 @@ class Launcher:
             shares_process=len(of_tests) > 1,
             prebuilt=self._policy.prebuilds(attempt.options, of_tests),
             track_handles=any(options.tracks_handles for options in of_tests),
+            track_state=any(options.tracks_state for options in of_tests),
             cgroup=None if group is None else group.members,
             directory=directory,
         )

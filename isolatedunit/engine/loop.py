@@ -107,7 +107,7 @@ class Loop:
         self.publisher = Publisher(listeners, lambda: self.now)
         self._suspended_for = 0.0
         self._oom_watch = OomWatch()
-        self._watchdog = watchdog
+        self.watchdog = watchdog
         self._longest_wait = _LONGEST_WAIT if watchdog is None else watchdog.longest_wait
         self._waiter = Waiter()
         self._running: dict[str, Running] = {}
@@ -205,8 +205,8 @@ class Loop:
     def turn(self, until: float | None = None) -> None:
         """Wait until something happens, but not beyond *until*, and deal with it."""
         now = self.now
-        if self._watchdog is not None:
-            self._watchdog.feed(now)
+        if self.watchdog is not None:
+            self.watchdog.feed(now)
         nearest = min((self._next_time(running) for running in self._running.values()), default=NEVER)
         if until is not None:
             nearest = min(nearest, until)
@@ -492,8 +492,8 @@ class Loop:
     def close(self) -> None:
         """Release everything; attempts that still run are forgotten, and their backends end them."""
         self._running.clear()
-        if self._watchdog is not None:
-            self._watchdog.close()
+        if self.watchdog is not None:
+            self.watchdog.close()
         self._waiter.close()
         for descriptor in (self._wakeup_read, self._wakeup_write):
             if descriptor is not None:

@@ -189,10 +189,14 @@ class Run:
         """Warn the user, once for each *text*."""
         self._loop.publisher.warn(text)
 
+    def tear_down(self) -> list[TestReport]:
+        """Tear down what was set up, before the end of the run; returns a report of each function that failed."""
+        return self._fixtures.tear_down()
+
     def close(self) -> None:
         """End every process of the run, and remove its files."""
         self._backends.close()
-        for failed in self._fixtures.tear_down():
+        for failed in self.tear_down():
             self.warn(failed.traceback.rstrip())
         self._loop.close()
         self.measured = [*self._measuring.conclude()]

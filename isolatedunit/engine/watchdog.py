@@ -32,6 +32,11 @@ class Watchdog:
         except (ValueError, OSError, RuntimeError):  # a standard error that is no file
             self._works = False
 
+    def rest(self) -> None:
+        """Stop watching until it is fed again."""
+        self._fed_at = float("-inf")
+        self.close()
+
     def close(self) -> None:
         """Stop watching."""
         faulthandler.cancel_dump_traceback_later()

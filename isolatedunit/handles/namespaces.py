@@ -23,10 +23,17 @@ MOST_ENTRIES = 200_000
 """How many entries are looked at; the project's own come first."""
 
 MAX_TEXT = 70
+
+ABSENT_AND_MODULE = ("absent", "module")
+"""The texts of a change that adds a module."""
+
 _DEEP, _SHALLOW = 8, 3
 _PLAIN = (int, float, complex, bool, str, bytes, type(None))
 _NOT_THE_TESTS = frozenset(
-    ("__builtins__", "__warningregistry__", "__dict__", "__weakref__", "__doc__", "_abc_impl", "_classSetupFailed")
+    (
+        *("__builtins__", "__warningregistry__", "__dict__", "__weakref__", "__doc__", "_abc_impl"),
+        *("_classSetupFailed", "_class_cleanups", "tearDown_exceptions"),  # unittest's own
+    )
 )
 _OURS = ("isolatedunit", "unittest", "multiprocess")
 _TOLD_BY_NAME = ("module", "environment")
@@ -79,6 +86,10 @@ class Change:
         """What names the change in every process in which it happens."""
         return f"{self.kind}:{self.where}"
 
+    def describe(self) -> dict[str, str]:
+        """The change as a tracker's result has it: ``kind``, ``what``, ``before`` and ``after``."""
+        return {"kind": self.kind, "what": self.where, "before": self.before, "after": self.after}
+
     def to_dict(self) -> dict[str, str]:
         """The change as plain values."""
         names = ("key", "kind", "where", "before", "after", "module", "owner", "name")
@@ -88,12 +99,17 @@ class Change:
 class Snapshot:
     """The namespaces of this process at one moment; modules of files below *root* are looked at more deeply.
 
-    *names* limits it to these modules, and to modules below them.
+    *names* limits it to these modules, and to modules below them. *only_own_attributes* limits it to the attributes of
+    modules below *root* and of their classes, and to the containers in these: instances often change for good reasons.
     """
 
-    def __init__(self, root: str | None = None, names: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self, root: str | None = None, names: tuple[str, ...] | None = None, *, only_own_attributes: bool = False
+    ) -> None:
         self._root = None if root is None else os.path.join(root, "")
         self._names = names
+        self._is_whole = names is None and not only_own_attributes
+        self._only_own_attributes = only_own_attributes
         self._seen: set[int] = set()
         self._visited: set[int] = set()
         self._entries = 0
@@ -103,7 +119,7 @@ class Snapshot:
 
     def _take(self) -> None:
         modules = list(sys.modules.items())
-        if self._names is None:
+        if self._is_whole:
             self._add("module", "sys.modules", "sys", sys.modules)
             environ = getattr(sys.modules["os"], "environ", None)
             data = getattr(environ, "_data", None)
@@ -117,6 +133,8 @@ class Snapshot:
     def _is_wanted(self, name: object, module: object) -> bool:
         if type(name) is not str or not issubclass(type(module), ModuleType) or name.partition(".")[0] in _OURS:
             return False
+        if self._only_own_attributes:
+            return self.is_own(module)
         return self._names is None or any(f"{name}.".startswith(f"{one}.") for one in self._names)
 
     def is_own(self, module: object) -> bool:
@@ -146,6 +164,8 @@ class Snapshot:
         elif kind in (list, set) or (kind.__module__ == "collections" and kind.__name__ in ("deque",)):
             self._add("contents", expression, module, value)
             below = [(f"{expression}[{index}]", item) for index, item in enumerate(value)] if kind is list else []
+        elif self._only_own_attributes and not issubclass(kind, type):
+            below = []
         elif kind is FunctionType:
             below = self._look_at_function(module, expression, value)
         elif issubclass(kind, type):
@@ -200,9 +220,7 @@ class Snapshot:
 
     def describe_changes(self) -> list[dict[str, str]]:
         """The changes as a tracker's result has them: ``kind``, ``what``, ``before`` and ``after``."""
-        return [
-            {"kind": one.kind, "what": one.where, "before": one.before, "after": one.after} for one in self.changes()
-        ]
+        return [change.describe() for change in self.changes()]
 
     def changes_of_settings(self) -> Iterator[Change]:
         """The changes of what belongs to the process: its directory, random numbers and the like."""
@@ -250,7 +268,7 @@ def _change_of_entry(place: Place, key: Any, old: Any, new: Any) -> Change:
     where = f"{place.expression}[{name!r}]" if place.kind == "dict entry" else f"{place.expression}.{name}"
     if place.kind in _TOLD_BY_NAME:
         where = name
-    texts = [_show_variable(name, value) if place.kind == "environment" else show(value) for value in (old, new)]
+    texts = [_show_named(name, value, place.kind == "environment") for value in (old, new)]
     change = Change(place.kind, where, texts[0], texts[1], lambda: _set(place, key, old))
     change.module, change.owner = place.module, place.expression
     change.name = repr(key) if by_item and type(key) in _PLAIN and place.kind != "environment" else name
@@ -329,10 +347,11 @@ def _same(old: Any, new: Any) -> bool:
     return kind is type(new) and kind in _PLAIN and bool(old == new)
 
 
-def _show_variable(name: str, value: Any) -> str:
-    if value is ABSENT:
-        return "absent"
-    return "(hidden)" if is_secret(name) else cut(os.fsdecode(value))
+def _show_named(name: str, value: Any, is_variable: bool) -> str:
+    """A text for the value of this *name*: a report may be published, and must not contain a secret."""
+    if is_secret(name) and type(value) in (str, bytes):
+        return "(hidden)"
+    return cut(os.fsdecode(value)) if is_variable and value is not ABSENT else show(value)
 
 
 def show(value: Any) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from isolatedunit.handles.namespaces import Snapshot
     from isolatedunit.handles.origins import Origin
+    from isolatedunit.handles.project_state import ProjectState
 
     T = TypeVar("T")
 
@@ -139,15 +140,21 @@ class HandleTracker:
     and open handles; call `start` and `finish` in the same thread.
 
     *namespaces* names modules and packages: what changes in their attributes, and in those of their classes, instances
-    and containers, is then among the result's ``state_changes``, too. No code of theirs runs to see that.
+    and containers, is then among the result's ``state_changes``, too. No code of theirs runs to see that. With
+    *project*, a folder, what stays changed in the attributes of its modules and classes, and in the process, is a leak
+    of the kind ``state``.
     """
 
-    def __init__(self, *, in_new_process: bool = False, namespaces: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, in_new_process: bool = False, namespaces: Sequence[str] = (), project: str | None = None
+    ) -> None:
         self.result: HandleCleanupResult | None = None
         self.failure: BaseException | None = None
         """Why it could not be started, in a child whose tests run all the same."""
         self._namespaces = (namespaces,) if isinstance(namespaces, str) else tuple(namespaces)
         self._snapshot: Snapshot | None = None
+        self._project = project
+        self._project_state: ProjectState | None = None
         self._is_new_process = in_new_process
         self._runners_from = RUNNERS_DESCRIPTORS if in_new_process else None
         self._lock = _thread.allocate_lock()
@@ -207,8 +214,17 @@ class HandleTracker:
             from isolatedunit.handles.namespaces import Snapshot  # few want it, and every child would pay for it
 
             self._snapshot = Snapshot(names=self._namespaces)
+        if self._project is not None:
+            from isolatedunit.handles.project_state import ProjectState
+
+            self._project_state = ProjectState(self._project)
         self._ledger = open_ledger()
         return self
+
+    def note_fixtures(self) -> None:
+        """Note that fixtures are set up: what they have changed is no doing of the test."""
+        if self._project_state is not None:
+            self._project_state.note_fixtures()
 
     def note_surroundings(self) -> None:
         """Record environment, current directory and ``sys.path`` anew: the runner has just set them."""
@@ -266,6 +282,11 @@ class HandleTracker:
         changes = []
         if before is not None and ledger is not None:
             changes = before.state.changes_since(environment_touched=ledger.environment_touched)
+        if self._project_state is not None:
+            from isolatedunit.handles.project_state import identities_of
+
+            changes += self._project_state.changes()
+            leaks += [_Leak("state", identity, None, cannot_end) for identity in identities_of(changes)]
         if self._snapshot is not None:
             changes += self._snapshot.describe_changes()
         made = self._registered + (0 if ledger is None else next(ledger.made))
@@ -293,7 +314,7 @@ class HandleTracker:
 
     def _forget(self) -> None:
         """Drop every reference to the test's objects, so that the tracker keeps none of them alive."""
-        self._baseline = self._snapshot = None
+        self._baseline = self._snapshot = self._project_state = None
         with self._lock:
             self._tracked.clear()
 

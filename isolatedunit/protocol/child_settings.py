@@ -45,6 +45,7 @@ class ChildSettings(Typed):
     shares_process: bool = False
     prebuilt: bool = False
     track_handles: bool = False
+    track_state: bool = False
     cpu_limit: float | None = None
     memory_limit: int | None = None
     max_open_files: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -129,6 +130,7 @@ class AuditTest(ProjectTestCase):
         self.assertEqual(state["where"], dependence.where)
         self.assertEqual((state["source"], state["function"]), (dependence.does[0], f"test_does_{dependence.name}_0"))
         self.assertEqual(state["proof"], {"trials": 3, "flipped": 3})
+        self.assertEqual(state["other_changes"], 0)  # each setter of this suite does one thing
         if dependence.kind == "victim":
             self.assertTrue(test["fix"]["tried"])
             self.assertEqual(test["fix"]["line"], state["line"])
@@ -221,6 +223,56 @@ class AuditTest(ProjectTestCase):
         with open(os.path.join(self.directory, "ends"), encoding="utf-8") as file:
             self.assertEqual(file.read(), "torn down\n")
 
+    def test_a_run_fixture_that_cannot_be_torn_down_is_told(self) -> None:
+        self.write("env.py", "def stop():\n    print('the log')\n    raise OSError('the server is stuck')\n")
+        self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
+        report, output = self.audit("--orders", "0", "--teardown", "env:stop")
+        self.assertEqual((report["tests"], report["not_looked_at"]), ([], []))
+        (failed,) = report["failed_teardowns"]
+        self.assertIn("OSError: the server is stuck", failed)
+        self.assertIn("OSError: the server is stuck", output)
+        self.assertIn("the log", output)
+
+    def test_what_cannot_bear_to_be_forked_is_run_again_instead(self) -> None:
+        self.write(
+            "test_forked.py",
+            """
+            import os
+            import unittest
+
+            process = os.getpid()
+            state = []
+
+            class T(unittest.TestCase):
+                def setUp(self):
+                    # whatever is forked from here on cannot go on
+                    self.assertEqual(os.getpid(), process)
+
+                def test_1(self):
+                    pass
+
+                def test_2(self):
+                    state.append(1)
+
+                def test_3(self):
+                    pass
+
+                def test_4(self):
+                    self.assertEqual(state, [])
+
+                def test_5(self):
+                    self.assertNotIn(2, state)
+                    state.append(2)
+            """,
+        )
+        report, output = self.audit("--start-method", "spawn", "--orders", "0")
+        expected = {"T.test_4": ("victim", ["test_2"]), "T.test_5": ("self", [])}
+        self.assertEqual(self.found_in(report), expected, output)
+        (state,) = next(test for test in report["tests"] if test["class"] == "victim")["states"]
+        self.assertEqual(state["where"], "test_forked.state")
+        self.assertEqual(report["run"]["checkpoints"], 0)
+        self.assertIn("start method spawn there are no checkpoints", output)
+
     def caches(self) -> list[str]:
         return [name for name in os.listdir(self.directory) if name in ("__pycache__", ".isolatedunit")]
 
@@ -307,12 +359,55 @@ class AuditTest(ProjectTestCase):
         report, output = self.audit(exit_code=0)
         self.assertEqual(report["tests"], [])
         self.assertIn("0 of 1 tests depend on others", output)
+        ended = self.run_here("audit", "--orders", "0", "--html", "-", report=False)
+        self.assertRegex(ended.output, r"(?s)\A<!DOCTYPE html>.*0 of 1 tests depend on others.*</html>\s*\Z")
+        self.assertIn("audit --orders 0 --html -", ended.output)
         ended = self.run_here("audit", "--budget", "soon", report=False)
         self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
         self.assertIn("--budget: invalid value 'soon'", ended.output)
         ended = self.run_here("audit", "--victim", "test_fine.T.test_its", report=False)
         self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
         self.assertIn(": there is no test test_fine.T.test_its; did you mean test_fine.T.test_it?", ended.output)
+
+    def test_what_an_audit_cannot_do_is_refused_and_not_in_its_help(self) -> None:
+        self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
+        refused = ["--watch", "--serve 0", "--pdb", "--debug", "--isolation none", "--retries 1", "--repeat 2"]
+        refused += ["-f", "--shuffle", "--junit-xml x.xml", "--leaks fail", "--coverage", "--sandbox namespaces"]
+        for words in (one.split() for one in refused):
+            with self.subTest(words[0]):
+                ended = self.run_here("audit", *words, report=False)
+                self.assertEqual((ended.exit_code, ended.output.count("\n")), (2, 1), ended.output)
+                self.assertRegex(ended.output, f"^isolatedunit: (?:{words[0]}|--failfast)\\b.*audit")
+        ended = self.run_here("audit", "--help", report=False)
+        shown = set(re.findall(r"(?:^  |, )(--?[a-z][\w-]*)", ended.output, re.MULTILINE))
+        self.assertFalse(shown & {one.split()[0] for one in refused} - {"--isolation"})
+        self.assertLessEqual({"--budget", "-k", "--process-timeout", "--html"}, shown)
+
+    def test_what_a_configuration_says_of_other_runs_does_not_matter(self) -> None:
+        self.write("setup.cfg", "[isolatedunit]\nretries = 2\nleaks = fail\nisolation = none\nshuffle = true\n")
+        self.write(
+            "test_shop.py",
+            """
+            import unittest
+            opened = []
+            class T(unittest.TestCase):
+                def test_1(self):
+                    opened.append(open(__file__))
+                def test_2(self):
+                    self.assertEqual(opened, [])
+            """,
+        )
+        report, output = self.audit("--orders", "0", "--confirm", "1", "--no-names")
+        self.assertEqual(self.found_in(report), {"T.test_2": ("victim", ["test_1"])}, output)
+        self.assertEqual(report["tests"][0]["alone"]["outcome"], "passed")
+
+    def test_a_module_that_cannot_be_loaded_is_named(self) -> None:
+        self.write("test_broken.py", "import no_such_module\n")
+        self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")
+        report, output = self.audit("--orders", "0", "--strict")
+        self.assertEqual([test.rpartition(".")[2] for test in report["not_looked_at"]], ["test_broken"])
+        self.assertRegex(output, r"cannot be loaded: \S*test_broken; a run shows why")
+        self.assertIn("0 of 1 tests depend on others; 1 was not looked at", output)
 
     def test_a_budget_for_less_than_one_comparison_clears_nobody(self) -> None:
         self.write("test_fine.py", "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n")

@@ -24,7 +24,7 @@ class ExamplesTest(unittest.TestCase):
     def test_plain_unittest_shows_the_pollution(self) -> None:
         ended = run_python("-m", "unittest", "test_legacy_shop", cwd=EXAMPLES)
         self.assertEqual(ended.exit_code, 1)
-        self.assertEqual(ended.last_line, "FAILED (failures=3)")
+        self.assertEqual(ended.last_line, "FAILED (failures=7)")
         for name in ("CartTest.test_is_empty_at_first", "PriceTest.test_price", "PriceTest.test_region"):
             self.assertIn(f"FAIL: {name.partition('.')[2]} ", ended.output)
 

@@ -8,6 +8,8 @@ import tempfile
 import textwrap
 from typing import Any
 
+from isolatedunit.audit.page import page_of
+from tests.support.audit_documents import document_of, make_findings
 from tests.support.browser import open_browser, show_as
 from tests.support.command_line import run_isolatedunit
 from tests.support.live import Live
@@ -84,6 +86,12 @@ def main() -> None:
                 _take(browser, f"file://{directory}/page.html", name)
             show_as(browser, dark=dark, width=1200, height=560)
             _take(browser, f"file://{directory}/page.html#view=timeline", f"timeline-{'dark' if dark else 'light'}.png")
+        with open(os.path.join(directory, "audit.html"), "w", encoding="utf-8") as file:
+            file.write(page_of(document_of(make_findings(10))))
+        for dark in (False, True):
+            show_as(browser, dark=dark, width=1200, height=820)
+            browser.get(f"file://{directory}/audit.html")
+            browser.save_screenshot(os.path.join(PICTURES, f"audit-{'dark' if dark else 'light'}.png"))
         live = Live(directory, "--process-timeout", "60")
         waiting = "test_shop.CartTest.test_checkout_waits_for_the_bank"
         wait_until(lambda: len(live.do("stacks", test=waiting).get("stacks", "")), "the test that waits")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
-from isolatedunit.audit.files import ProjectFiles
+from isolatedunit.audit.files import LARGEST, ProjectFiles
 
 
 class ProjectFilesTest(unittest.TestCase):
@@ -74,6 +76,36 @@ class ProjectFilesTest(unittest.TestCase):
         (file / "new").write_text("")
         files.restore()
         self.assertEqual(file.read_text(), "mine")
+
+    def test_it_is_told_what_was_not_put_back_and_why(self) -> None:
+        large, small = self.root / "large", self.root / "small"
+        with large.open("wb") as file:
+            file.truncate(LARGEST + 1)
+        small.write_text("mine")
+        files = self.keep()
+        self.assertEqual(files.describe(), [])
+        for path in (large, small, self.root / "new"):
+            path.write_text("of a test")
+        files.restore()
+        self.assertEqual((large.read_text(), small.read_text()), ("of a test", "mine"))
+        put_back, left = files.describe()
+        self.assertEqual(put_back, "tests wrote to the project: new, small; it was put back")
+        self.assertTrue(
+            left.startswith("tests wrote to the project, and it was not put back: large: it could not"), left
+        )
+
+    @unittest.skipUnless(shutil.which("git"), "needs git")
+    def test_what_git_tracks_is_told_to_be_left_alone(self) -> None:
+        file = self.root / "tracked"
+        file.write_text("mine")
+        for command in (["init", "-q"], ["add", "tracked"]):
+            subprocess.run(["git", "-C", str(self.root), *command], check=True)
+        files = self.keep()
+        file.write_text("of a test")
+        files.restore()
+        self.assertEqual(file.read_text(), "of a test")
+        (left,) = files.describe()
+        self.assertIn("not put back: tracked: git tracks it; --in-place puts it back, too", left)
 
     def test_the_mode_of_a_file_is_put_back(self) -> None:
         file = self.root / "file"

@@ -187,7 +187,7 @@ class ClassificationTest(unittest.TestCase):
         self.assertFalse(needs_more(side, self.bad))
 
     def test_groups_begin_with_the_cause_of_most(self) -> None:
-        self.assertEqual(group_by_cause({1: (7,), 2: (8,), 3: (8,)}), [((8,), [2, 3]), ((7,), [1])])
+        self.assertEqual(group_by_cause({1: (7,), 2: (8,), 3: (8,)}), [[2, 3], [1]])
 
 
 if __name__ == "__main__":

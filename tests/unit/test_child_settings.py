@@ -82,6 +82,7 @@ class ChildSettingsTest(unittest.TestCase):
                 "shares_process": True,
                 "prebuilt": False,
                 "track_handles": False,
+                "track_state": False,
                 "cpu_limit": 7,
                 "memory_limit": 64 * 2**20,
                 "max_open_files": 40,

@@ -6,7 +6,10 @@ import faulthandler
 import unittest
 from unittest import mock
 
+from isolatedunit.backends.registry import open_backend
+from isolatedunit.config.options import Options
 from isolatedunit.engine.loop import Loop
+from isolatedunit.engine.run import Run
 from isolatedunit.engine.watchdog import Watchdog
 
 
@@ -39,6 +42,20 @@ class WatchdogTest(unittest.TestCase):
     def test_it_is_sent_away(self) -> None:
         self.watchdog.close()
         self.cancel.assert_called_once_with()
+
+    def test_when_it_has_rested_it_watches_again(self) -> None:
+        self.watchdog.feed(100.0)
+        self.watchdog.rest()
+        self.cancel.assert_called_once_with()
+        self.watchdog.feed(101.0)
+        self.assertEqual(self.later.call_count, 2)
+
+    def test_it_rests_when_all_tests_have_ended(self) -> None:
+        run = Run(Options(watchdog_timeout=60.0), [], open_backend)
+        self.addCleanup(run.close)
+        with mock.patch.object(Watchdog, "rest") as rest:
+            run.execute([])
+        rest.assert_called_once_with()
 
     def test_a_loop_that_only_waits_turns_often_enough(self) -> None:
         waits: list[float] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from isolatedunit.audit.deduction.model import Side, Step, Verdict
 
@@ -47,9 +47,9 @@ def classify(alone: Side, together: Side, steps: Sequence[Step], *, is_external:
     return "victim" if together.verdict.worse(alone.verdict) else "brittle"
 
 
-def group_by_cause(steps_of: Mapping[int, tuple[int, ...]]) -> list[tuple[tuple[int, ...], list[int]]]:
-    """The tests that share a set of steps, the sets with the most tests first."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for number, steps in steps_of.items():
-        groups.setdefault(steps, []).append(number)
-    return sorted(groups.items(), key=lambda group: (-len(group[1]), group[1][0]))
+def group_by_cause(causes: Mapping[int, Hashable]) -> list[list[int]]:
+    """The tests that have the same cause, the causes of most tests first."""
+    groups: dict[Hashable, list[int]] = {}
+    for number, cause in causes.items():
+        groups.setdefault(cause, []).append(number)
+    return sorted(groups.values(), key=lambda numbers: (-len(numbers), numbers[0]))

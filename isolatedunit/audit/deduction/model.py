@@ -157,3 +157,4 @@ class Audit:
     cut_off: bool = False
     interrupted: bool = False
     notes: list[str] = field(default_factory=list)
+    failed_teardowns: list[str] = field(default_factory=list)

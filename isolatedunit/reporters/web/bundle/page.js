@@ -1,4 +1,4 @@
-/* sources 950c5ba4441275144dbfe68151ec3a88e4f0e16ece1681c439182b6659ebee22
+/* sources eaf86db1215baf3a62065efe7f1c3a51ef5b8d5c6b594cdc8e2fba4937c1e174
 
 @tanstack/virtual-core 3.19.11: Copyright (c) 2021-present Tanner Linsley
 

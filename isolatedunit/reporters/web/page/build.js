@@ -35,16 +35,16 @@ function licencesOf(metafile) {
   return [...byText].map(([text, holders]) => `${holders.join("\n")}\n\n${fold(text)}\n`).join("\n");
 }
 
-const options = { entryPoints: { page: "src/main.jsx" }, bundle: true, minify: true, write: false, metafile: true, outdir: "out",
+const options = { entryPoints: { page: "src/main.jsx", audit: "src/audit.css" }, bundle: true, minify: true, write: false, metafile: true, outdir: "out",
   target: ["chrome110", "firefox115", "safari16.4"], format: "iife", charset: "utf8", legalComments: "none", jsx: "automatic", jsxImportSource: "preact" };
 const { metafile, outputFiles } = await build(options);
 const licences = licencesOf(metafile);
 writeFileSync(`${OUT}/licences.txt`, `The page contains these packages.\n\n${licences}`);
 for (const file of outputFiles) {
-  const kind = file.path.split(".").at(-1);
+  const name = file.path.split(/[\\/]/).at(-1), kind = name.split(".").at(-1);
   const head = kind === "js" ? `/* sources ${digestOfSources()}\n\n${licences}*/\n` : "";
   // trap: the page is one document, and "</script" or "<!--" would end the script or hide its end
   const text = file.text.replace(/<\/(script|style)/gi, "<\\/$1").replaceAll("<!--", "<\\!--");
-  writeFileSync(`${OUT}/page.${kind}`, head + text);
-  console.log(`page.${kind}: ${Math.ceil((head + text).length / 1000)} kB`);
+  writeFileSync(`${OUT}/${name}`, head + text);
+  console.log(`${name}: ${Math.ceil((head + text).length / 1000)} kB`);
 }
