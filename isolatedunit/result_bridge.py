@@ -8,11 +8,12 @@ import inspect
 import sys
 import time
 import unittest
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from unittest.case import _SubTest, _subtest_msg_sentinel  # type: ignore[attr-defined]
+from unittest.case import _SubTest, _subtest_msg_sentinel, _UnexpectedSuccess  # type: ignore[attr-defined]
 from unittest.suite import _ErrorHolder  # type: ignore[attr-defined]
 
 from isolatedunit.model.events import Event, RunFinished, TestBegan, TestFinished
@@ -26,6 +27,11 @@ _HAS_DURATIONS = sys.version_info >= (3, 12)
 
 _IGNORE_PASSING = (unittest.TestResult.addSubTest, unittest.TextTestResult.addSubTest)
 _READ_NO_CLOCK = (unittest.TestResult.startTest, unittest.TextTestResult.startTest)
+_INSTEAD = {
+    "addSkip": "skips not reported",
+    "addExpectedFailure": "reporting as passes",
+    "addUnexpectedSuccess": "reporting as failure",
+}
 _CLOCKS = (time.time, time.monotonic, time.perf_counter)
 
 
@@ -128,13 +134,13 @@ class ResultBridge:
     @property
     def wants_starts(self) -> bool:
         """Whether the result does something of its own when a test begins: it may print, or read a clock."""
-        return getattr(type(self._result), "startTest", None) not in _READ_NO_CLOCK
+        return _function_of(self._result, "startTest") not in _READ_NO_CLOCK
 
     @property
     def wants_passing_subtests(self) -> bool:
         """Whether the result records subtests that passed."""
-        method = getattr(type(self._result), "addSubTest", None)
-        return method is not None and method not in _IGNORE_PASSING
+        function = _function_of(self._result, "addSubTest")
+        return function is not None and function not in _IGNORE_PASSING
 
     def handle(self, event: Event) -> None:
         """Report the test that *event* is about, if it is about one."""
@@ -166,13 +172,16 @@ class ResultBridge:
             sys.stderr.write(report.stderr)
         has_output = self._echo or getattr(result, "buffer", False)
         texts = replace(self._formatter, has_output=has_output).texts(report) if report.notes else []
+        notes = list(zip(report.notes, texts, strict=True))
+        if not hasattr(result, "addSubTest"):
+            notes = _without_later_parts(notes)
         if report.is_fixture:
-            for note, text in zip(report.notes, texts, strict=True):
+            for note, text in notes:
                 self._add(test, note, text)
             return
         if report.planned is not None:
             self._start(report.planned, test, report)
-        for note, text in zip(report.notes, texts, strict=True):
+        for note, text in notes:
             self._add(test, note, text)
         if report.outcome == "unexpectedSuccess":
             self._add_command(test, report)
@@ -208,21 +217,46 @@ class ResultBridge:
         return self._tests.get(planned.number) or ReportedTest(planned)
 
     def _add(self, test: Any, note: Note, text: str) -> None:
-        if note.subtest is not None:
-            subtest = ReportedSubTest(test, note.subtest)
-            if note.kind == "addSkip":
-                self._result.addSkip(subtest, note.text)
-            elif note.kind == "addSubTest":
-                self._result.addSubTest(test, subtest, None)
-            else:
-                self._result.addSubTest(test, subtest, as_exc_info(note, text, test))
-        elif note.kind == "addSkip":
-            self._result.addSkip(test, note.text)
+        result = self._result
+        has_parts = note.subtest is not None and hasattr(result, "addSubTest")
+        subtest = ReportedSubTest(test, note.subtest) if has_parts and note.subtest is not None else test
+        if note.kind == "addSubTest":
+            if has_parts:
+                result.addSubTest(test, subtest, None)
+        elif note.kind == "addSkip" and hasattr(result, "addSkip"):
+            result.addSkip(subtest, note.text)
+        elif note.kind == "addSkip" and isinstance(test, _ErrorHolder):
+            result.addError(test, (unittest.SkipTest, unittest.SkipTest(note.text), None))
+        elif note.kind in _INSTEAD and not hasattr(result, note.kind):
+            self._add_instead(test, note.kind)
         elif note.kind == "addUnexpectedSuccess":
-            self._result.addUnexpectedSuccess(test)
+            result.addUnexpectedSuccess(test)
+        elif has_parts:
+            result.addSubTest(test, subtest, as_exc_info(note, text, test))
         else:
             _give_to_teamcity(note)
-            getattr(self._result, note.kind)(test, as_exc_info(note, text, test))
+            getattr(result, note.kind)(test, as_exc_info(note, text, test))
+
+    def _add_instead(self, test: Any, kind: str) -> None:
+        """Tell a result without a method *kind*, as old ones are, what unittest tells it then."""
+        wording = _INSTEAD[kind]
+        warnings.warn(f"TestResult has no {kind} method, {wording}", RuntimeWarning, stacklevel=2)
+        if kind == "addUnexpectedSuccess":
+            self._result.addFailure(test, (_UnexpectedSuccess, _UnexpectedSuccess(), None))
+        else:
+            self._result.addSuccess(test)
+
+
+def _without_later_parts(notes: list[tuple[Note, str]]) -> list[tuple[Note, str]]:
+    """*notes* as a result hears them that knows no subtests: the first that does not pass ends the test."""
+    parts = [note for note, _ in notes if note.subtest is not None and note.kind != "addSubTest"]
+    return [(note, text) for note, text in notes if note.subtest is None or note is parts[0]] if parts else notes
+
+
+def _function_of(result: Any, name: str) -> Any:
+    """What is behind a method of *result*: its class, the result itself or a ``__getattr__`` may have it."""
+    method = getattr(result, name, None)
+    return getattr(method, "__func__", method)
 
 
 def _give_to_teamcity(note: Note) -> None:

@@ -105,6 +105,7 @@ class Recorder(unittest.TestResult):
         self._written = _Written() if settings.shares_process else None
         self.take(reporter, tests)
         self._running: int | None = None
+        self._last_ended: int | None = None
         self._counted = False
         self._succeeded = False
         self._started = 0.0
@@ -231,10 +232,13 @@ class Recorder(unittest.TestResult):
     def note_escaped(self, exception: BaseException) -> None:
         """Report an exception of a test that unittest let through, as it does with a KeyboardInterrupt.
 
-        If all tests have ended, it is none of theirs, and is raised.
+        Where no test runs, unittest had called code of the test that ended last, such as a ``run`` of its own. If all
+        tests have ended, and it was not that, it is none of theirs, and is raised.
         """
         self.was_interrupted = True
         number = self._running
+        if number is None and tracebacks.leaves_user_code(tracebacks.trace_of(exception)):
+            number = self._last_ended
         if number is None:
             number = next((n for n in range(len(self._tests)) if n not in self.finished), None)
         if number is None:
@@ -266,7 +270,7 @@ class Recorder(unittest.TestResult):
             return
         duration = self._duration or 0.0
         self.finished.add(number)
-        self._running = None
+        self._running, self._last_ended = None, number
         self._reporter.hold(
             TestEnded,
             test=number,

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __unittest = True  # leaves this module's frames out of unittest's tracebacks
 
 
+_run_class_cleanups: Any = unittest.TestCase.doClassCleanups.__func__  # type: ignore[attr-defined]
+"""unittest's own: a class may have another, which need not take a cleanup off the list before it raises."""
+
+
 class Suite(unittest.TestSuite):
     """unittest's suite, which also reports each fixture before it runs, as that may end the process, and after it."""
 
@@ -79,7 +83,7 @@ class Suite(unittest.TestSuite):
         while cls._class_cleanups:
             escaped: list[BaseException] = []
             try:
-                cls.doClassCleanups()
+                _run_class_cleanups(cls)
             except BaseException as exception:
                 escaped = [exception]
             for raised in [*(info[1] for info in cls.tearDown_exceptions), *escaped]:
@@ -105,7 +109,8 @@ def has_fixtures(cls: type) -> bool:
 
 
 def _has_to_tear_down(cls: type) -> bool:
-    return _overrides(cls, "tearDownClass") or bool(getattr(cls, "_class_cleanups", None))
+    overrides = _overrides(cls, "tearDownClass") or _overrides(cls, "doClassCleanups")
+    return overrides or bool(getattr(cls, "_class_cleanups", None))
 
 
 def _is_module_torn_down(module: str) -> bool:
@@ -118,7 +123,9 @@ def _module_of(cls: type | None) -> str | None:
 
 
 def has_nothing_to_run(cls: type) -> bool:
-    """Whether unittest has no fixture and no cleanup to run for this class and its module."""
+    """Whether unittest has no fixture, no cleanup and no ``__call__`` of this class or its module to run."""
+    if cls.__call__ is not unittest.TestCase.__call__:
+        return False
     return not (has_fixtures(cls) or has_more_to_run(cls) or getattr(cls, "_classSetupFailed", False))
 
 

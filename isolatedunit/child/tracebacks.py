@@ -8,13 +8,16 @@ from isolatedunit.child.sealing import copy_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
     from typing import Any
 
 _LINES_BEFORE, _LINES_AFTER = 5, 4
 _LONGEST_VALUE = 200
 _STANDS_FOR_ITSELF = (type, type(sys), type(len), type(lambda: None))
 """Classes, modules and functions: nobody needs to see their values."""
+
+_HAS_FAST_VARIABLES = 1  # ``CO_OPTIMIZED``: all functions, but neither modules nor bodies of classes
+_OURS_AND_THE_FRAMES = 3  # references, with the one of the call that counts them
 
 MAX_FILE = 16 * 1024 * 1024
 """The largest source file of which lines are shown, in bytes."""
@@ -130,13 +133,47 @@ def source_of(trace: TracebackType | None, *, shows_values: bool = True) -> str:
         shown.append(f" {line:>5}  {text}")
     while not shown[-1].strip(" 0123456789\n"):
         shown.pop()
-    values = _values_on(here, trace.tb_frame.f_locals) if shows_values else []
+    values = _values_on(here, _variables_of(trace.tb_frame)) if shows_values else []
     return "".join([*shown, "\n" if values else "", *values])
+
+
+def _variables_of(frame: FrameType) -> dict[str, Any]:
+    """A copy of the variables of *frame*, which then holds on to none that it would have let go of.
+
+    Up to Python 3.12, a frame keeps the dictionary that ``f_locals`` makes, and with it each value in there: until the
+    function returns, or for ever where one of them is the exception that leads to the frame. So what was put there is
+    taken out again, unless that is the dictionary that the function itself has from ``locals()``.
+    """
+    inside, code = frame.f_locals, frame.f_code
+    copied = dict(inside)
+    if code.co_flags & _HAS_FAST_VARIABLES and type(inside) is dict and sys.getrefcount(inside) == _OURS_AND_THE_FRAMES:
+        for name in code.co_varnames + code.co_cellvars + code.co_freevars:
+            inside.pop(name, None)
+    return copied
 
 
 def _is_ours(inside: dict[str, Any]) -> bool:
     name = inside.get("__name__")
     return type(name) is str and name.startswith("isolatedunit.")
+
+
+def leaves_user_code(trace: TracebackType | None) -> bool:
+    """Whether an exception comes from code that unittest called, and not from ours that this code, or unittest, did."""
+    calls_user_code = is_in_user_code = False
+    while trace is not None:
+        inside = trace.tb_frame.f_globals
+        if _is_ours(inside):
+            if is_in_user_code:
+                return False
+            calls_user_code = False
+        elif "__unittest" in inside:
+            calls_user_code = True
+        elif not (is_in_user_code or calls_user_code):
+            return False
+        else:
+            is_in_user_code = True
+        trace = trace.tb_next
+    return is_in_user_code
 
 
 def _indent_of(line: str) -> int:
@@ -172,7 +209,7 @@ def compared(trace: TracebackType | None) -> list[str]:
             compares = code.co_name.endswith("Equal") and "Not" not in code.co_name and "Count" not in code.co_name
             if not compares or code.co_argcount < 3:  # what counts has other things in its variables by then
                 return []
-            inside = trace.tb_frame.f_locals
+            inside = _variables_of(trace.tb_frame)
             sides = [inside.get(name) for name in code.co_varnames[1:3]]
             return [side if type(side) is str else show(side) for side in sides]
         trace = trace.tb_next
@@ -182,8 +219,8 @@ def compared(trace: TracebackType | None) -> list[str]:
 def omitted_diff(trace: TracebackType | None) -> str:
     """The diff that unittest left out of the message of an ``assertEqual``, or one of its kin; else empty."""
     while trace is not None:
-        outside, inside = trace.tb_frame.f_globals, trace.tb_frame.f_locals
-        if "__unittest" in outside and trace.tb_frame.f_code.co_name.startswith("assert"):
+        if "__unittest" in trace.tb_frame.f_globals and trace.tb_frame.f_code.co_name.startswith("assert"):
+            inside = _variables_of(trace.tb_frame)
             diff, test = inside.get("diffMsg", inside.get("diff")), inside.get("self")
             if type(diff) is str:  # no other kind of diff has been cut
                 longest = getattr(test, "maxDiff", None)

@@ -114,12 +114,6 @@ RECORD = """
                 return method(test, *rest) if test is not None else method()
             return call
 
-        def addSubTest(self, test, subtest, err):  # who overrides it hears of those that pass
-            super().addSubTest(test, subtest, err)
-
-        def startTest(self, test):  # who overrides it hears of the start at once
-            super().startTest(test)
-
     way = sys.argv[1]
     loader = unittest.TestLoader()
     if way == "suite":
@@ -227,6 +221,56 @@ VARYING = (
 """What two runs of the same tests differ in."""
 
 
+OTHER_RESULTS = """
+    import sys, unittest, warnings
+    import test_suite
+    from isolatedunit import IsolatedTestSuite
+
+    def tell(name, test=None, *rest):
+        print(name, getattr(test, "id", lambda: "")(), *(str(one[1]) for one in rest if isinstance(one, tuple)))
+
+    class Delegating:
+        def __init__(self):
+            self.result = unittest.TestResult()
+
+        def __getattr__(self, name):
+            found = getattr(self.result, name)
+            if not name.startswith(("add", "start", "stop")):
+                return found
+
+            def call(*arguments):
+                tell(name, *arguments)
+                return found(*arguments)
+            return call
+
+    class Old:
+        shouldStop = False
+
+        def startTest(self, test):
+            tell("startTest", test)
+
+        def stopTest(self, test):
+            tell("stopTest", test)
+
+        def addSuccess(self, test):
+            tell("addSuccess", test)
+
+        def addError(self, test, error):
+            tell("addError", test, error)
+
+        def addFailure(self, test, error):
+            tell("addFailure", test, error)
+
+    warnings.simplefilter("always")
+    warnings.showwarning = lambda message, *rest: print("warning:", message)
+    way, kind = sys.argv[1].split()
+    loader = unittest.TestLoader()
+    if way != "plain":
+        loader.suiteClass = IsolatedTestSuite
+    loader.loadTestsFromName("test_suite.Plain").run(Delegating() if kind == "delegating" else Old())
+    """
+
+
 def there_is(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
@@ -236,14 +280,14 @@ class OtherResultsTest(ProjectTestCase):
 
     maxDiff = None
 
-    def compare(self, program: str, *ways: str) -> str:
+    def compare(self, program: str, *ways: str, plain: str = "plain") -> str:
         self.write("test_suite.py", SUITE)
         self.write("program.py", program)
-        plain = self.run_way("plain")
+        expected = self.run_way(plain)
         for way in ways:
             with self.subTest(way):
-                self.assertEqual(self.run_way(way), plain)
-        return "\n".join(plain)
+                self.assertEqual(self.run_way(way), expected)
+        return "\n".join(expected)
 
     def run_way(self, way: str) -> list[str]:
         ended = run_python("program.py", way, cwd=self.directory)
@@ -269,6 +313,14 @@ class OtherResultsTest(ProjectTestCase):
                     self.assertEqual(ended.output.splitlines(), expected)
                     for name in expected:
                         os.unlink(os.path.join(self.directory, name))
+
+    def test_a_result_that_hands_all_calls_on(self) -> None:
+        heard = self.compare(OTHER_RESULTS, "suite delegating", plain="plain delegating")
+        self.assertIn("addSubTest test_suite.Plain.test_7_parts_that_pass", heard)
+
+    def test_a_result_without_the_newer_methods(self) -> None:
+        heard = self.compare(OTHER_RESULTS, "suite old", plain="plain old")
+        self.assertIn("addExpectedFailure method, reporting as passes", heard)
 
     @unittest.skipUnless(there_is("teamcity"), "teamcity-messages is not installed")
     def test_teamcity_and_pycharm(self) -> None:

@@ -196,7 +196,7 @@ class Evidence:
 
         The child *lasted* so many seconds after it was ready; a test that did not come to its own end took all of that
         except the durations of those before it. A child may claim that ``shouldStop`` ended it before its last test:
-        that is believed only with *failfast*, when the whole run stops, too.
+        only with *failfast*, when the whole run stops, too, do those after it not run.
         """
         conclusion = Conclusion(fixtures={fixture: (notes, None) for fixture, notes in self._fixtures.items()})
         charged = None if self.receipt is not None else self._charge(conclusion, cpu_limit)
@@ -224,7 +224,7 @@ class Evidence:
             conclusion.stopped.append(test)
         elif _is_covered(test, conclusion):
             conclusion.covered.append(test)
-        elif receipt.interrupted and self._last_finished is not None:
+        elif (receipt.interrupted or receipt.stopped) and self._last_finished is not None:
             conclusion.remaining.append(test)  # with one test less each time
         else:
             text = "unittest ran the suite that contains this test but reported nothing about the test."
