@@ -123,7 +123,7 @@ class IsolatedCaller(CallMethods):
                     from isolatedunit.calls.pool import CallPool
                     from isolatedunit.calls.work import Preparation
 
-                    preparation = Preparation.of(*self._prepared_by)
+                    preparation = Preparation(*self._prepared_by)
                     using = self.options, self._call_listeners, self._handlers, preparation, self._write_line
                     self._pool = CallPool(*using, prestarted)
                     until_taken.pop_all()

@@ -6,10 +6,12 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from isolatedunit.calls.result import IsolatedTestResult
 from isolatedunit.errors import CarryError, IsolatedUnitError
+from isolatedunit.model.durations import to_seconds
 from isolatedunit.model.events import Event, ProgressMade
 from isolatedunit.reporters.listeners import GuardedListener
 
@@ -50,15 +52,15 @@ class IsolatedFuture(Future[IsolatedTestResult[T]]):
         self._cancel_call()
         return True
 
-    def result(self, timeout: float | None = None) -> IsolatedTestResult[T]:
+    def result(self, timeout: float | timedelta | None = None) -> IsolatedTestResult[T]:
         """Wait for the call and return its result. A listener or a callback of the runner's must not wait."""
         self._refuse_to_wait_in_vain()
-        return super().result(timeout)
+        return super().result(to_seconds(timeout, "result"))
 
-    def exception(self, timeout: float | None = None) -> BaseException | None:
+    def exception(self, timeout: float | timedelta | None = None) -> BaseException | None:
         """Wait for the call; return the error on the runner's side, if there was one."""
         self._refuse_to_wait_in_vain()
-        return super().exception(timeout)
+        return super().exception(to_seconds(timeout, "exception"))
 
     def _refuse_to_wait_in_vain(self) -> None:
         if self._is_runners_thread() and not self.done():

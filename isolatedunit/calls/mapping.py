@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from isolatedunit.calls.result import IsolatedTestResult, session_of
 from isolatedunit.child.chunk import Chunk
 from isolatedunit.errors import OptionError
+from isolatedunit.model.durations import to_seconds
 
 if TYPE_CHECKING:
     from isolatedunit.calls.future import IsolatedFuture
@@ -30,9 +31,10 @@ class CallResults(Iterator[V]):
     What is not consumed is cancelled when this iterator is closed or forgotten, or when a result is late.
     """
 
-    def __init__(self, started: _Ahead, *, timeout: float | None, unwrap: bool) -> None:
+    def __init__(self, started: _Ahead, *, timeout: float | timedelta | None, unwrap: bool) -> None:
         self._started = started
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+        seconds = to_seconds(timeout, "map")
+        self._deadline = None if seconds is None else time.monotonic() + seconds
         self._unwrap = unwrap
         self._of_chunk: deque[IsolatedTestResult[Any]] = deque()
 
@@ -92,6 +94,9 @@ class CallResults(Iterator[V]):
             return cast(V, result)
         try:
             return cast(V, result.unwrap())
+        except (StopIteration, StopAsyncIteration) as exception:  # trap: it would look like the end of the results
+            self.close()
+            raise RuntimeError(f"a call raised {type(exception).__name__}") from exception
         except BaseException:
             self.close()
             raise

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from typing import Literal, ParamSpec, TypeVar
 
     # trap: overloads of `typing` would take the place of the signature in the documentation
@@ -407,7 +408,7 @@ class CallMethods:
         self,
         function: Callable[..., Any],
         *iterables: Iterable[Any],
-        timeout: float | None = None,
+        timeout: float | timedelta | None = None,
         chunksize: int = 1,
         buffersize: int | None = None,
         options: Opts = None,
@@ -423,7 +424,7 @@ class CallMethods:
         may be processes.
 
         The iterator raises `concurrent.futures.TimeoutError` (since Python 3.11 the built-in `TimeoutError`) if a
-        result is not available *timeout* seconds after the call of this method.
+        result is not available *timeout*, seconds or a ``timedelta``, after the call of this method.
         """
         from isolatedunit.calls.mapping import CallResults, consume
 

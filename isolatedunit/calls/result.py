@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unittest
 import warnings
 from collections.abc import Generator
@@ -144,6 +145,8 @@ class IsolatedTestResult(Generic[T_co]):
             try:
                 opened = undill(self.raised)
                 made = opened if isinstance(opened, BaseException) else None
+                if isinstance(made, getattr(sys.modules.get("asyncio"), "CancelledError", ())):
+                    made = None  # trap: it would end the caller's task as if that were cancelled, without a word
             except _FROM_A_PICKLE:  # such as that of a class whose constructor wants more than it keeps in ``args``
                 made = None
         elif self.outcome == "skipped":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypedDict, TypeVar
 
 from isolatedunit.calls.option_values import CallOptionValues
@@ -46,7 +47,7 @@ Told = OnProgress | None
 class Mapped(TypedDict, total=False):
     """What `map` may be told."""
 
-    timeout: float | None
+    timeout: float | timedelta | None
     chunksize: int
     buffersize: int | None
     options: Opts

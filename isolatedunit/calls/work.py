@@ -6,12 +6,13 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from isolatedunit.calls.options import IsolatedTestOptions
 from isolatedunit.collection.import_path import path_of_children
 from isolatedunit.errors import CarryError
+from isolatedunit.handles import django_setup
 from isolatedunit.model.results import PlannedTest
 from isolatedunit.protocol.channel import MAX_SAVED
 from isolatedunit.protocol.pickling import carry, carry_bytes
@@ -119,24 +120,36 @@ def _copy_environment() -> dict[str, str]:
         return found
 
 
-@dataclass(frozen=True)
 class Preparation:
-    """What a runner has its processes do before any call: import modules, and call an initializer."""
+    """What a runner has its processes do before any call: import *modules*, and call an initializer.
 
-    modules: tuple[str, ...] = ()
-    initializer: str | None = None
-    path: tuple[str, ...] = field(default_factory=path_of_children)
+    Where Django is set up in this process, they also set it up, with the databases that it has here.
+    """
 
-    @classmethod
-    def of(cls, modules: Sequence[str], initializer: Callable[..., Any] | None, initargs: Sequence[Any]) -> Preparation:
+    def __init__(
+        self, modules: Sequence[str] = (), initializer: Callable[..., Any] | None = None, initargs: Sequence[Any] = ()
+    ) -> None:
         """Carry the *initializer* with its arguments; raises `CarryError` if that cannot be sent."""
-        if initializer is None:
-            return cls(tuple(modules))
-        try:
-            return cls(tuple(modules), carry((initializer, tuple(initargs))))
-        except CarryError as error:
-            name = getattr(initializer, "__qualname__", repr(initializer))
-            raise CarryError(f"the initializer {name} cannot be sent to another process: {error}") from error.__cause__
+        self.modules = tuple(modules)
+        self.path = path_of_children()
+        self._reloads = Reloads()
+        self._django: tuple[Any, list[str]] = (None, [])
+        self._own: list[str] = []
+        if initializer is not None:
+            try:
+                self._own.append(carry((initializer, tuple(initargs))))
+            except CarryError as error:
+                name = getattr(initializer, "__qualname__", repr(initializer))
+                text = f"the initializer {name} cannot be sent to another process: {error}"
+                raise CarryError(text) from error.__cause__
+
+    @property
+    def initializers(self) -> list[str]:
+        """What processes call first of all, each pickled with its arguments."""
+        wanted = django_setup.find()
+        if wanted != self._django[0]:
+            self._django = wanted, [] if wanted is None else [carry((django_setup.repeat, wanted))]
+        return self._django[1] + self._own
 
     def home_of(
         self, function: Callable[..., Any], sys_path: Sequence[str], sdk: TestSDKOptions | None
@@ -152,13 +165,40 @@ class Preparation:
             home["sdk"] = sdk.as_preloaded
         if is_importable:
             home["module"] = name
+        reloads = self._reloads.count(str(name))
+        if reloads:
+            home["reloads"] = reloads  # templates that were there before have not the modules that are here
         new = [directory for directory in sys_path if directory not in self.path]
         if new:
             home["path"] = new
-        if self.initializer is not None:
-            home["initializer"] = self.initializer
+        if self.initializers:
+            home["initializers"] = self.initializers
         return home
 
     def of_children(self) -> dict[str, Any]:
         """What a child has to know, unless its template has done it."""
-        return {"initializer": self.initializer, "preload": list(self.modules)}
+        return {"initializers": self.initializers, "preload": list(self.modules)}
+
+
+class Reloads:
+    """Counts how often modules of this process were imported anew, as ``%autoreload`` of a notebook does it."""
+
+    def __init__(self) -> None:
+        self._specs: dict[str, Any] = {}
+        self._count = 0
+
+    def count(self, name: str) -> int:
+        """The number so far. Outside of an interactive session only the module of this *name* is looked at."""
+        for one in list(sys.modules) if hasattr(sys, "ps1") else [name]:
+            spec = _spec_of(sys.modules.get(one))
+            if spec is not None and self._specs.setdefault(one, spec) is not spec:
+                self._specs[one] = spec
+                self._count += 1
+        return self._count
+
+
+def _spec_of(module: Any) -> Any:
+    try:
+        return object.__getattribute__(module, "__dict__").get("__spec__")  # trap: this imports no lazy module
+    except AttributeError:
+        return None

@@ -60,6 +60,7 @@ def rehearsal(settings: ChildSettings) -> RunFunction:
         directory=os.getcwd(),
         sys_path=list(sys.path),
         preload=[],
+        initializers=[],
         value_file="",
     )
 
@@ -121,8 +122,8 @@ def _exit_code_of(exception: SystemExit) -> int:
 def _call(command: RunFunction, reporter: Reporter, tracker: HandleTracker) -> Any:
     preludes.run(command.settings.preload, reporter)
     import_module({"with": command.preload})
-    if command.initializer is not None:
-        call_once(command.initializer)
+    for initializer in command.initializers:
+        call_once(initializer)
     try:
         pickled = command.function if command.function_file is None else read_saved(command.function_file)
         function, args, kwargs, sdk_options = undill(pickled, becomes_main=True)

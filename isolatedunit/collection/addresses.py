@@ -229,8 +229,8 @@ def import_module(source: Source) -> Any:
         except Exception:  # whoever needs it meets it again
             continue
     module = _imported(source["module"]) if "module" in source else None
-    if "initializer" in source:
-        call_once(source["initializer"])
+    for initializer in source.get("initializers", ()):
+        call_once(initializer)
     return module
 
 

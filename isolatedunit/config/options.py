@@ -450,7 +450,7 @@ def refuse_milliseconds(values: Mapping[str, Any], where: str) -> None:
     for name, value in values.items():
         declared = TABLE.get(ALIASES.get(name, name))
         is_time = declared is not None and declared.metadata["read"] in (seconds, some_seconds)
-        if is_time and type(value) in (int, float) and value >= _FEWEST_MILLISECONDS:
+        if is_time and type(value) in (int, float) and _FEWEST_MILLISECONDS <= value < float("inf"):
             raise OptionError(
                 f"{where}: {name}: invalid value {value!r}; that is {value / 3600:.1f} hours, did you mean "
                 f"{value / 1000:g} seconds? If not, pass a timedelta."

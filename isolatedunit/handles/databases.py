@@ -230,6 +230,11 @@ def looks_like_tests(connection: Any) -> bool:
     return name == str(wanted) if wanted else os.path.basename(name).startswith(TEST_DATABASE_PREFIX)
 
 
+def find_test_databases() -> set[Identity]:
+    """The databases of this process that look like test databases."""
+    return {identify(connection) for connection in _all() if looks_like_tests(connection)}
+
+
 @contextmanager
 def adopted(slots: int) -> Iterator[TestDatabases]:
     """The test databases that Django's own runner has made in this process, for forks of it."""

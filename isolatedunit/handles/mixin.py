@@ -10,6 +10,7 @@ from isolatedunit.handles.tracker import HandleTracker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
     from typing import Any, ClassVar, TypeVar
 
     T = TypeVar("T")
@@ -28,8 +29,8 @@ class HandleTrackerMixin(unittest.TestCase):
 
     leaks: str = "fail"
     allowed_leaks: tuple[str, ...] = ()
-    handle_cleanup_timeout: float = tracker.DEFAULT_TIMEOUT
-    """The longest time in seconds to spend on closing the handles left open."""
+    handle_cleanup_timeout: float | timedelta | None = tracker.DEFAULT_TIMEOUT
+    """The longest time, in seconds or as a ``timedelta``, to spend on closing the handles left open."""
 
     _tracker: HandleTracker | None = None
     __isolatedunit_carried__: ClassVar[dict[str, Any]] = {"track_handles": "on", "leaks": "fail"}

@@ -14,6 +14,7 @@ from isolatedunit.handles.leaving import Leaving
 from isolatedunit.handles.origins import Ledger, close_ledger, find_origin, format_origin, open_ledger
 from isolatedunit.handles.result import HandleCleanupResult
 from isolatedunit.handles.state import State
+from isolatedunit.model.durations import to_seconds
 from isolatedunit.system.grace import WAITS, Grace, times_waited
 from isolatedunit.system.processes import load_per_processor, remove_tree
 
@@ -21,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Sequence, Set
+    from datetime import timedelta
     from types import TracebackType
     from typing import Any, TypeVar
 
@@ -264,15 +266,16 @@ class HandleTracker:
         self._lasting += _describe_running(suspects, self._ledger or Ledger())
         self._baseline.threads = [*known, *suspects.threads]
 
-    def finish(self, timeout: float | None = DEFAULT_TIMEOUT) -> HandleCleanupResult:
-        """Find what is still open and close it, within *timeout* seconds (None: without a limit).
+    def finish(self, timeout: float | timedelta | None = DEFAULT_TIMEOUT) -> HandleCleanupResult:
+        """Find what is still open and close it, within *timeout*, seconds or a ``timedelta`` (None: no limit).
 
         What is about to end by itself gets `GRACE` to do so. A second call returns the same result. Without
         a `start`, only the handles given to `track` are checked.
         """
         if self.result is not None:
             return self.result
-        deadline = _clock() + (float("inf") if timeout is None else timeout)
+        seconds = to_seconds(timeout, "finish")
+        deadline = _clock() + (float("inf") if seconds is None else seconds)
         ledger, self._ledger = self._ledger, None
         if ledger is not None:
             close_ledger(ledger)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 
 from isolatedunit.errors import IpcError
+from isolatedunit.model.durations import to_seconds
 from isolatedunit.protocol import channel
 from isolatedunit.protocol.messages import ATTACHMENT, ProgressReported, Reply, Requested, ValueReported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import timedelta
     from typing import Any
 
     from isolatedunit.protocol.channel import PipeEnd
@@ -100,14 +102,20 @@ class Ipc:
             self._send(ValueReported, name=ATTACHMENT, value={"name": name, "data": encoded, "is_text": is_text})
 
     def request(
-        self, name: str, value: Any = None, *, timeout: float | None = DEFAULT_TIMEOUT, pickled: bool = False
+        self,
+        name: str,
+        value: Any = None,
+        *,
+        timeout: float | timedelta | None = DEFAULT_TIMEOUT,
+        pickled: bool = False,
     ) -> Any:
         """Ask the handler that the runner has for *name*; gives its reply.
 
         Raises `IpcError` when the handler raises, with its text, when there is none, and without a
-        runner; `TimeoutError` when there is no reply within *timeout* seconds; `TypeError` and
-        `ValueError` as `send`.
+        runner; `TimeoutError` when there is no reply within *timeout*, seconds or a ``timedelta``;
+        `TypeError` and `ValueError` as `send`.
         """
+        seconds = to_seconds(timeout, "ipc.request")
         why, pipe = self._why_nobody_is_there(), channel.current
         if why is not None or pipe is None:
             raise IpcError(f"the request {name!r} cannot be sent: {why}")
@@ -118,13 +126,13 @@ class Ipc:
             self._awaited.add(correlation)
         try:
             self._send_value(Requested, name, value, pickled, correlation=correlation)
-            reply = self._wait_for(pipe, correlation, timeout)
+            reply = self._wait_for(pipe, correlation, seconds)
         finally:
             with changed:
                 self._awaited.discard(correlation)
                 self._replies.pop(correlation, None)
         if reply is None:
-            raise TimeoutError(f"the request {name!r} got no reply within {timeout:g} s")
+            raise TimeoutError(f"the request {name!r} got no reply within {seconds:g} s")
         if reply.error is not None:
             raise IpcError(reply.error)
         if reply.pickled is not None:

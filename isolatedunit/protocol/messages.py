@@ -112,8 +112,8 @@ class RunFunction(Work):
     If it is large, it is in *function_file* instead, and a large value goes to a file whose path begins with
     *value_file*. *name* is its name in tracebacks and reports. *environment*, *directory* and *sys_path* are the
     caller's at the moment of the call; the directory is None if it did not exist any more. What the template has not
-    done yet comes first: importing the modules of *preload*, and calling the *initializer*, which is pickled with its
-    arguments.
+    done yet comes first: importing the modules of *preload*, and calling the *initializers*, each of which is
+    pickled with its arguments.
     """
 
     function: str
@@ -122,8 +122,8 @@ class RunFunction(Work):
     directory: str | None
     sys_path: list[str]
     preload: list[str]
+    initializers: list[str]
     value_file: str
-    initializer: str | None = None
     function_file: str | None = None
 
 

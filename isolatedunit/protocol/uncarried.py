@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import collections
 import dis
 import functools
 import io
@@ -26,6 +27,9 @@ _EMPTIES = "opening it anew could empty it"
 _GUARDS_NOTHING = "a copy of it would guard nothing"
 _OF_A_FAMILY = "only processes that multiprocessing starts may reach its manager"
 _STAYS = "it works only in the process that made it"
+
+_CANNOT = ("cannot pickle", "can't pickle", "can't serialize")
+"""How Python and dill begin to say that they have no way to pickle an object."""
 
 _GLOBAL_OPERATIONS = frozenset(
     {"LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
@@ -54,6 +58,8 @@ class Step:
         self.function = function
 
 
+_LOST = Step("lost", "(...)")
+
 _VARIABLES = {
     "global": "the global variable {name} of {function}",
     "closure": "the variable {name} of the function around {function}",
@@ -66,7 +72,7 @@ def format_steps(steps: Sequence[Step]) -> str:
     at = max((number for number, step in enumerate(steps) if step.function), default=-1)
     labels = "".join(map(_label, steps[at + 1 :]))
     if at < 0:
-        return f"its {labels}" if labels else ""
+        return "something in it" if labels == _label(_LOST) else f"its {labels}" if labels else ""
     variable = steps[at]
     return _VARIABLES[variable.kind].format(name=f"{variable.name}{labels}", function=variable.function)
 
@@ -92,8 +98,8 @@ def explain(exception: Exception, *, answers: bool = False) -> CarryError:
     kind = _article(type(chain[-1]).__qualname__) if chain else "it"
     if isinstance(exception, RecursionError):
         steps, reason = (), "it is nested too deeply to be pickled"
-    elif isinstance(exception, _Refused):
-        kind = exception.kind
+    elif isinstance(exception, _Refused) or reason.startswith(_CANNOT):
+        kind = getattr(exception, "kind", kind)
         reason += "; send what is in it instead" if answers else "; make it in the function that uses it"
     error = CarryError(reason, steps=steps, kind=kind)
     error.args = (about(error, steps),)
@@ -127,7 +133,7 @@ def _steps(chain: Sequence[Any]) -> Iterator[Step]:
         following = range(at + 1, len(chain))
         found = next(((step, to) for to in following for step in _step(chain[at], chain[to])), None)
         if found is None:
-            yield Step("lost", "(...)")
+            yield _LOST
             at = next((to for to in following if isinstance(chain[to], types.FunctionType)), len(chain))
         else:
             step, at = found
@@ -147,13 +153,13 @@ def _content_of(holder: Any) -> Iterator[tuple[str, Any, Any]]:
     """What *holder* refers to: the kind and the name of the step, and the object."""
     if isinstance(holder, types.FunctionType):
         yield from _variables_of(holder)
-    elif isinstance(holder, types.MethodType):
-        yield from (("part", name, getattr(holder, name)) for name in ("__self__", "__func__"))
-    elif isinstance(holder, functools.partial):
-        yield "part", "func", holder.func
+    elif isinstance(holder, (types.MethodType, types.BuiltinMethodType)):
+        yield from (("part", name, getattr(holder, name, None)) for name in ("__self__", "__func__"))
+    elif isinstance(holder, (functools.partial, BaseException)):
+        yield "part", "func", getattr(holder, "func", None)
         yield from (("part", f"args[{number}]", item) for number, item in enumerate(holder.args))
-        yield from (("part", f"keywords[{name!r}]", item) for name, item in holder.keywords.items())
-    elif type(holder) in (list, tuple):
+        yield from (("part", f"keywords[{name!r}]", item) for name, item in getattr(holder, "keywords", {}).items())
+    elif type(holder) in (list, tuple, collections.deque):
         yield from (("item", number, item) for number, item in enumerate(holder))
     elif isinstance(holder, dict):
         yield from (("item", key, value) for key, value in holder.items())

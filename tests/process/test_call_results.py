@@ -57,6 +57,9 @@ WAYS: dict[str, Callable[[], Any]] = {
     "holds": lambda: throw(Known(sys._getframe())),
     "exit": lambda: sys.exit(3),
     "message": lambda: sys.exit("no more"),
+    "stop": lambda: throw(StopIteration("no more")),
+    "stop async": lambda: throw(StopAsyncIteration("no more")),
+    "cancelled": lambda: throw(asyncio.CancelledError("in the call")),
     "skip": lambda: throw(unittest.SkipTest("not here")),
     "file": lambda: open(os.devnull),  # noqa: SIM115
     "hang": lambda: time.sleep(1000),
@@ -143,6 +146,34 @@ class UnwrapTest(CallsCase):
 
         with self.assertRaises(Known):
             asyncio.run(wait())
+
+    def test_what_would_steer_the_caller(self) -> None:
+        """A call's end of an iteration is none of `map`'s, and a task that it cancelled is none of the caller's."""
+
+        async def values(kind: str) -> list[Any]:
+            return [value async for value in self.runner.map(fail, ["none", kind], unwrap=True)]
+
+        ways: tuple[Callable[[str], Any], ...] = (
+            lambda kind: list(self.runner.map(fail, ["none", kind], unwrap=True)),
+            lambda kind: list(self.runner.map(fail, ["none", kind], unwrap=True, chunksize=2)),
+            lambda kind: asyncio.run(values(kind)),
+        )
+        for kind in ("stop", "stop async"):
+            for consume in ways:
+                with self.subTest(kind), self.assertRaisesRegex(RuntimeError, "^a call raised Stop") as caught:
+                    consume(kind)
+                self.assertRegex(str(caught.exception.__cause__), "no more")
+        self.assertIs(type(self.raised("stop")[1]), StopIteration)
+
+        async def gather() -> list[Any]:
+            async def unwrap() -> Any:
+                return (await self.runner.run_isolated_test_async(fail, ("cancelled",))).unwrap()
+
+            return list(await asyncio.gather(unwrap(), return_exceptions=True))
+
+        for exception in (self.raised("cancelled")[1], *asyncio.run(gather())):
+            assert isinstance(exception, IsolatedTestError)
+            self.assertEqual(str(exception), "asyncio.exceptions.CancelledError: in the call")
 
 
 class ShapeTest(CallsCase):

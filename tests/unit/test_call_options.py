@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import logging
 import re
@@ -9,7 +10,10 @@ import unittest
 from datetime import timedelta
 from typing import Any
 
-from isolatedunit import IsolatedTestOptions, IsolatedTestRunner, OptionError, Options, OptionValues
+from isolatedunit import HandleTracker, IsolatedTestOptions, IsolatedTestRunner, OptionError, Options, OptionValues
+from isolatedunit.calls.future import IsolatedFuture
+from isolatedunit.calls.mapping import CallResults, _Ahead
+from isolatedunit.model.durations import to_seconds
 
 
 class OptionsTest(unittest.TestCase):
@@ -67,6 +71,28 @@ class OptionsTest(unittest.TestCase):
         options = IsolatedTestOptions(heartbeat_interval=timedelta(milliseconds=500))
         self.assertEqual(options.heartbeat_interval, 0.5)
         self.assertEqual(Options().with_values({"run_timeout": 20000}, "a file").run_timeout, 20000.0)
+
+    def test_how_long_to_wait(self) -> None:
+        for given, seconds in ((None, None), (0, 0.0), (2.5, 2.5), (20_000, 20_000.0), (timedelta(minutes=1), 60.0)):
+            self.assertEqual(to_seconds(given, "map"), seconds)
+        unusable: tuple[Any, ...] = ("5", True, float("nan"), [], object)
+        for wrong in unusable:
+            with (
+                self.subTest(wrong),
+                self.assertRaisesRegex(OptionError, r"^map: timeout: invalid value .*; expected a"),
+            ):
+                to_seconds(wrong, "map")
+        future = IsolatedFuture[int]("a", lambda: None, print)
+        for wait in (future.result, future.exception):
+            with self.assertRaises(concurrent.futures.TimeoutError):
+                wait(timedelta(0))
+        with self.assertRaises(concurrent.futures.TimeoutError):
+            next(CallResults(_Ahead(iter([[1]]), lambda _: (future, None), None), timeout=timedelta(0), unwrap=True))
+        self.assertEqual(HandleTracker().finish(timedelta(seconds=1)).leaked, 0)
+
+    def test_what_is_endless_is_not_taken_for_milliseconds(self) -> None:
+        with self.assertRaisesRegex(OptionError, "process_timeout: invalid value inf; expected a number of seconds"):
+            IsolatedTestRunner(process_timeout=float("inf"))
 
     def test_options_of_the_runner_in_a_call(self) -> None:
         runner = IsolatedTestRunner(max_concurrent_processes=2)

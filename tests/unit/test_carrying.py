@@ -21,6 +21,7 @@ import tempfile
 import threading
 import typing
 import unittest
+from collections import deque
 from collections.abc import Callable
 from logging import handlers
 from typing import Any
@@ -151,9 +152,7 @@ class SharedTest(unittest.TestCase):
     def test_what_only_its_own_process_can_use(self) -> None:
         with socket.socket() as sock, IsolatedTestRunner() as runner:
             database, ends = sqlite3.connect(":memory:"), multiprocess.Pipe()
-            proxy = managers.AcquirerProxy(
-                managers.Token("Lock", "nowhere", "1"), "pickle", authkey=b"", incref=False
-            )
+            proxy = managers.AcquirerProxy(managers.Token("Lock", "nowhere", "1"), "pickle", authkey=b"", incref=False)
             for thing, why in (
                 (sock, "cannot pickle 'socket' object"),
                 (database, "cannot pickle 'sqlite3.Connection' object"),
@@ -426,6 +425,23 @@ class WordsTest(unittest.TestCase):
             self.words(plain, 1, 2, {"a": lock}),
             r"^argument 3 of check, a dict, cannot .*: its \['a'\] is a lock",
         )
+        with open(os.devnull, encoding="utf-8") as file:
+            for holder, way in (
+                (deque([1, file]), r"its \[1\] is"),
+                (LookupError(file), r"its \.args\[0\] is"),
+                (file.read, r"its \.__self__ is"),
+                (map(str, [file]), "something in it is"),
+            ):
+                self.assertRegex(
+                    self.words(plain, holder), rf"^argument 1 of check .*: {way} an open file"
+                )
+        with socket.socket() as one:
+            self.assertRegex(
+                self.words(plain, one),
+                r"^argument 1 of check \(first\), a socket, .*: cannot pickle 'socket' object; make it in the function",
+            )
+        with self.assertRaisesRegex(CarryError, "cannot pickle 'generator' object; send what is in it instead$"):
+            carry((n for n in range(3)), answers=True)
         nested: Any = []
         for _ in range(100_000):
             nested = [nested]
