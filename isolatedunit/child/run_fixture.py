@@ -1,7 +1,7 @@
 """The process of a run fixture: it sets up, lives until the runner dismisses it or is gone, and tears down.
 
 It has a session of its own and is no part of the run that ends with the runner, so that it can tear down whatever the
-runner died of. What it has started, it ends.
+runner died of. What it has started, it ends; if it is killed itself, its keeper does, the process that it is a fork of.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
-    from typing import IO, Any
+    from typing import IO, Any, NoReturn
 
 _END_GRACE = 2.0
 _RESERVED = (SLOT_VARIABLE, processes.RUN_VARIABLE)
@@ -35,6 +35,33 @@ class _Unusable(Exception):
 
 
 def main() -> None:
+    """Serve in a fork of this process, and wait here to end what it leaves; without a keeper where none can be one."""
+    _heed_no_interrupt()
+    processes.become_subreaper(True)
+    if processes.is_subreaper() and (server := os.fork()):
+        _keep(server)
+    _serve()
+
+
+def _keep(server: int) -> NoReturn:
+    """Wait for the end of process *server*, end what it leaves behind, and end as it did."""
+    signal.signal(signal.SIGINT, lambda *_: os.kill(server, signal.SIGINT))  # by the runner
+    with open(os.devnull, "r+") as nothing:
+        for descriptor in (0, 1):  # the runner would take them for those of the process that serves
+            os.dup2(nothing.fileno(), descriptor)
+    _, status = os.waitpid(server, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if processes.children_of_this_process():  # what was below it
+        _end_all_below()
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        if code != -signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(abs(code))
+
+
+def _serve() -> None:
     """Carry out the order in the first line of the standard input, and reply with one line for each of its two parts.
 
     The first reply has the ``environment`` of tests, or a ``problem``. The second one comes when the standard input
@@ -44,7 +71,6 @@ def main() -> None:
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)  # what the functions print is not a reply
-    _heed_no_interrupt()
     processes.become_subreaper(True)
     order = json.loads(orders.readline())
     sys.path[:] = order["path"]

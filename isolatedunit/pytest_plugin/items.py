@@ -11,6 +11,7 @@ import pytest
 
 from isolatedunit.protocol.ipc import ipc
 from isolatedunit.pytest_plugin import private
+from isolatedunit.pytest_plugin.rehearsal import WORTHWHILE, OwnHooks, rehearse
 
 VALUE = "isolatedunit.pytest"
 """The name of the value that has the reports. A process that has not sent it has not come to the test's end."""
@@ -66,6 +67,7 @@ class Heard:
 
     def __init__(self, config: pytest.Config | None) -> None:
         self._config: Any = config
+        self.hooks: OwnHooks | None = None
         self._reports: list[pytest.TestReport] = []
         self._serialized: list[Any] = []
         self._warnings: list[Any] = []
@@ -81,9 +83,10 @@ class Heard:
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Keep the report."""
         # pytest 9 decides there, and not when it makes the report, that a failed subtest fails its test
-        self._config.hook.pytest_report_teststatus(report=report, config=self._config)
+        hook: Any = self.hooks or self._config.hook
+        hook.pytest_report_teststatus(report=report, config=self._config)
         self._reports.append(report)
-        self._serialized.append(self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
+        self._serialized.append(hook.pytest_report_to_serializable(config=self._config, report=report))
 
     def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
         """Keep the warning."""
@@ -103,6 +106,12 @@ class Heard:
         """All that was heard, as plain data."""
         return _plain({"reports": self._serialized, "warnings": self._warnings, "notes": self.notes, "exit": self.exit})
 
+    def forget(self) -> None:
+        """Forget what was heard of an item that is no test."""
+        for heard in (self._reports, self._serialized, self._warnings):
+            heard.clear()
+        self.inherited, self.exit = {}, None
+
     def tell(self, test: ItemTest, result: Any) -> None:
         """Say in unittest's words what came of the test, which decides about retries."""
         failed = [report for report in self._reports if report.failed]
@@ -116,12 +125,18 @@ class Heard:
             result.addSuccess(test)
 
 
-def listen(config: pytest.Config) -> None:
+def listen(session: pytest.Session) -> None:
     """In the template: have only what a test's process sends back hear what pytest tells its user."""
     global _heard
+    config = session.config
     _heard = Heard(config)
     private.forget_warnings(config)
     private.listen_alone(config, _heard, _heard.HOOKS)
+    if len(session.items) >= WORTHWHILE and _coverage() is None:
+        _heard.hooks = OwnHooks(config)
+        rehearse(session, _heard.hooks, lambda item: _run_protocol(item).as_value())
+        _heard.hooks = None
+        _heard.forget()
 
 
 _heard: Heard
@@ -138,7 +153,8 @@ def _run_protocol(item: pytest.Item) -> Heard:
     heard.inherited = private.count_finalizers(item.session)
     try:
         # the hook itself, not a function behind it: wrappers, as of pytest-timeout, have to run in this process
-        config.hook.pytest_runtest_protocol(item=item, nextitem=private.deepest_set_up(item.session))
+        hook: Any = heard.hooks or config.hook
+        hook.pytest_runtest_protocol(item=item, nextitem=private.deepest_set_up(item.session))
     except pytest.exit.Exception as exception:
         heard.exit = {"reason": str(exception.msg), "code": exception.returncode}
     finally:
@@ -148,11 +164,16 @@ def _run_protocol(item: pytest.Item) -> Heard:
 
 def _save_coverage() -> None:
     """Save what coverage.py has measured here, whoever started it: this process ends without its exit functions."""
-    coverage: Any = sys.modules.get("coverage")
-    current = None if coverage is None else coverage.Coverage.current()
+    current = _coverage()
     if current is not None:
         current.stop()
         current.save()
+
+
+def _coverage() -> Any:
+    """What coverage.py measures this process with; None if it does not."""
+    coverage: Any = sys.modules.get("coverage")
+    return None if coverage is None else coverage.Coverage.current()
 
 
 def _plain(value: Any) -> Any:

@@ -79,6 +79,13 @@ def tear_down_since(session: Any, before: dict[Any, int]) -> None:
         raise raised[0]
 
 
+def no_fixtures() -> Any:
+    """What pytest knows of the fixtures of a function that needs none."""
+    from _pytest.fixtures import FuncFixtureInfo
+
+    return FuncFixtureInfo((), (), [], {})
+
+
 def fixture_names(item: Any) -> Iterable[str]:
     """The names of the fixtures that an item is known to need, those with higher scopes first."""
     return list(getattr(item, "fixturenames", ())) if getattr(item, "_request", None) is not None else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -127,8 +128,7 @@ class Isolation:
 
     def _execute(self, tests: Sequence[ItemTest]) -> None:
         planned = [_plan(number, test, self._keeps_fixtures) for number, test in enumerate(tests)]
-        config = self._session.config
-        prestarted = fork_here([(test, None) for test in tests], prepare_all=lambda: listen(config))
+        prestarted = fork_here([(test, None) for test in tests], prepare_all=lambda: listen(self._session))
         try:
             options = replace(
                 for_forks(load_options(Options())),
@@ -145,10 +145,12 @@ class Isolation:
         by: Any = "test" if self._jobs == 1 else "class" if options.fork_after == "fixtures" else "module"
         options = replace(options, max_concurrent_processes=self._jobs, parallel_by=by)
         run = self._run = Run(options, [self], open_backend, prestarted=prestarted)
+        gc.freeze()  # what pytest has collected stays until the end, and would be looked at again and again
         try:
             with heeding_signals(run.control):
                 run.execute(planned, Expectations(keeps_order=True))
         finally:
+            gc.unfreeze()
             run.close()
         if run.control.interrupts:
             raise KeyboardInterrupt

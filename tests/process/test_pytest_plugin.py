@@ -265,6 +265,28 @@ CONFTEST = """
     """
 
 
+REHEARSED = """
+    import pytest
+
+    def note(kind, name):
+        with open("heard", "a") as file:
+            file.write(f"{kind} {name.partition('::')[0]}\\n")
+
+    @pytest.fixture(scope="session", autouse=True)
+    def for_all(request):
+        note("fixture", request.session.items[0].nodeid)
+
+    def pytest_runtest_setup(item):
+        note("setup", item.nodeid)
+
+    def pytest_report_teststatus(report):
+        note("status", report.nodeid)
+
+    def pytest_report_to_serializable(report):
+        note("serializable", report.nodeid)
+    """
+
+
 @unittest.skipUnless("forkserver" in proven_start_methods(), "there is no fork that can be relied on")
 @unittest.skipIf(optional("pytest") is None, "pytest is not installed: pip install pytest")
 class PytestPluginTest(ProjectTestCase):
@@ -401,6 +423,27 @@ class PytestPluginTest(ProjectTestCase):
                 os.unlink(os.path.join(self.directory, "log"))
 
     @unittest.skipIf(optional("coverage") is None, "coverage is not installed: pip install isolatedunit[coverage]")
+    def test_what_is_rehearsed_for_many_items_runs_nothing_of_theirs(self) -> None:
+        self.write("conftest.py", REHEARSED)
+        self.write(
+            "test_many.py",
+            """
+            import pytest
+            from isolatedunit.pytest_plugin import rehearsal
+
+            @pytest.mark.parametrize("number", range(40))
+            def test_many(number):
+                assert rehearsal.runs == 16
+            """,
+        )
+        ended = self.pytest("--isolated", "--isolated-jobs", "2")
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        with open(os.path.join(self.directory, "heard"), encoding="utf-8") as file:
+            heard = Counter(file.read().splitlines())
+        for name in ("fixture", "setup", "status", "serializable"):
+            self.assertGreaterEqual(heard[f"{name} test_many.py"], 40, heard)
+        self.assertEqual(len(heard), 4, heard)
+
     def test_coverage_that_somebody_else_measures_has_the_lines_of_forks(self) -> None:
         self.write("test_mixed.py", "def test_a():\n    x = 1\n    assert x == 1\n")
         ended = self.pytest(

@@ -200,10 +200,45 @@ class RunFixturesTest(FixturesTestCase):
         done = self.run_here("test_it", "--setup", "forks:start", report=False)
         with open(os.path.join(self.directory, "child"), encoding="utf-8") as file:
             child = int(file.read())
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
+        if sys.platform == "linux":
+            with self.assertRaises(ProcessLookupError):
+                os.kill(child, 0)
+        else:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         self.assertEqual(done.exit_code, 2, done.output)
         self.assertIn("setup: 'forks:start' failed: its process ended with exit code -9.", done.output)
+
+    @unittest.skipUnless(sys.platform == "linux", "needs a system that tells who has orphaned a process")
+    def test_one_that_is_killed_later_leaves_nothing_whichever_of_its_processes_it_is(self) -> None:
+        self.write(
+            "killed.py",
+            """
+            import os, signal, subprocess, sys
+
+            def start():
+                sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+                started = subprocess.Popen(sleep, start_new_session=True)
+                with open("server", "w") as file:
+                    file.write(str(started.pid))
+                return {"ITSELF": str(os.getpid()), "KEEPER": str(os.getppid())}
+            """,
+        )
+        for which in ("ITSELF", "KEEPER"):
+            with self.subTest(which):
+                self.write(
+                    "test_killing.py",
+                    f"""
+                    import os, signal, unittest
+
+                    class T(unittest.TestCase):
+                        def test_a(self):
+                            os.kill(int(os.environ[{which!r}]), signal.SIGKILL)
+                    """,
+                )
+                done = self.run_here("test_killing", "--setup", "killed:start", report=False)
+                self.assertIn("1 passed", done.output)
+                self.assert_server_is_gone()
 
     def test_a_case_that_isolates_itself(self) -> None:
         self.write("setup.cfg", "[isolatedunit]\n" + "\n".join(f"{ALL[at][2:]} = {ALL[at + 1]}" for at in (0, 2)))
