@@ -49,7 +49,8 @@ class Setting:
     before it imports anything, so that children need not. *keeps_files* is the directory where output files
     stay that nobody writes to any more, None if they are removed. With *own_network* a sandbox has a network to itself.
     *environment* are the variables that were set up for the run, if any were. *warm* and *immortal* are the options.
-    *container* says in which containers tests run, if they do.
+    *container* says in which containers tests run, if they do. *own_options* are the
+    values of those options that only one backend has a use for, by their names.
     """
 
     run: str
@@ -70,6 +71,7 @@ class Setting:
     warm: str = "auto"
     immortal: str = "auto"
     container: ContainerSetting | None = None
+    own_options: Mapping[str, Any] | None = None
 
 
 @record(frozen=True)

@@ -31,9 +31,9 @@ SEALED = frozenset(
     for room, names in (
         (
             "child",
-            "bootstrap checkpoint chunk cleanup collector coverage fixtures fork_safety function heartbeat immortal "
-            "import_prefix lane leak_hunt naming prebuilt preludes random_seed reaper receipt recorder reporter steps "
-            "streams suite template tracebacks unknown_names warm_files warmth worker",
+            "bootstrap checkpoint chunk cleanup collector coverage fixtures fork_safety function guest heartbeat "
+            "immortal import_prefix lane leak_hunt naming prebuilt preludes random_seed reaper receipt recorder "
+            "reporter steps streams suite template tracebacks unknown_names warm_files warmth worker",
         ),
         ("collection", "addresses bytecode fingerprints import_path locations mismatches overrides places slots tags"),
         (
@@ -41,7 +41,7 @@ SEALED = frozenset(
             "descriptors endings leaving namespaces origins processes project_state settings state threads tracker",
         ),
         ("model", "phases schema subtests variables"),
-        ("protocol", "channel child_settings messages phases pickling plain_json"),
+        ("protocol", "channel child_settings marked_stream messages phases pickling plain_json"),
         ("system", "cgroups grace namespaces processes secrets"),
     )
     for name in names.split()

@@ -47,6 +47,10 @@ class _Lines:
         lines = self._files[filename]
         return f"{lines[number - 1]}\n" if 0 < number <= len(lines) else ""
 
+    def _getline_from_code(self, code: Any, number: int) -> str:
+        """The line of what was typed in and is in no file: from Python 3.13 on `traceback` asks; there is none here."""
+        return ""
+
     def _read(self, filename: str) -> list[str]:
         try:
             with open(filename, "rb") as file:

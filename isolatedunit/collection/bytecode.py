@@ -28,8 +28,10 @@ _KEYS = 0x69736F6C, 0x61746564
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
-def take_over_compiling(folder: str) -> None:
+def take_over_compiling(folder: str, misses: list[str] | None = None) -> None:
     """Have this process compile modules in the way that is described above; *folder* is empty if there is none.
+
+    With *misses* the folder is only read, and the paths of the modules that are not there are added to that list.
 
     A module that this process compiles is made equal to one that it reads from a ``.pyc`` file. The elements of a set
     that is written out in the source, if their hashes collide, come in one order when the source was compiled and in
@@ -38,16 +40,19 @@ def take_over_compiling(folder: str) -> None:
     """
     compiled: dict[int, CodeType] = {}  # by thread, the latest
     compile_source, find_code = SourceFileLoader.source_to_code, SourceFileLoader.get_code
-    kept = _Kept(folder) if folder else None
+    kept = _Kept(folder, is_read_only=misses is not None) if folder else None
 
-    def source_to_code(self: SourceFileLoader, data: Any, path: Any, *, _optimize: int = -1) -> Any:
+    def source_to_code(self: SourceFileLoader, data: Any, path: Any, *fullname: Any, _optimize: int = -1) -> Any:
         name = ""
         if kept is not None and type(data) is bytes and not _writes_beside(path):
             name = _name(data, path, _optimize)
             found = kept.read(name)
             if found is not None:
                 return found
-        compiled[get_ident()] = code = compile_source(self, data, path, _optimize=_optimize)
+            if misses is not None:
+                misses.append(os.fspath(path))
+                name = ""
+        compiled[get_ident()] = code = compile_source(self, data, path, *fullname, _optimize=_optimize)
         if kept is not None and name:
             kept.write(name, code)
         return code
@@ -81,8 +86,9 @@ def _name(data: bytes, path: Any, optimize: int) -> str:
 class _Kept:
     """The code that is kept in *folder*. Whatever goes wrong with it costs time, and nothing else."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, is_read_only: bool) -> None:
         self._folder = folder
+        self._is_read_only = is_read_only
 
     def read(self, name: str) -> CodeType | None:
         """The code of this name, None if there is none that can be read."""
@@ -95,7 +101,7 @@ class _Kept:
             finally:
                 os.close(descriptor)
             code = loads(data)  # noqa: S302 - from a folder that nobody else can write to
-            if time.time() - status.st_mtime > FRESH_FOR:
+            if time.time() - status.st_mtime > FRESH_FOR and not self._is_read_only:
                 os.utime(path)
         except Exception:  # it is not there, or damaged
             return None

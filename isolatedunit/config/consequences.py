@@ -38,6 +38,8 @@ def with_consequences(options: Options) -> Options:
         )
     _check_executor(options)
     options = _with_container(options)
+    if options.start_method == "wasm":
+        _refuse(options, _NOT_IN_WASM, "does not work in WebAssembly; remove --start-method wasm")
     options = with_debugging(with_hash_seed(options))
     if options.trace_imports:  # what a template has imported, no test's process imports
         options = replace(options, fork_after="start")
@@ -65,13 +67,11 @@ def _with_container(options: Options) -> Options:
         return options
     if options.sandbox not in ("none", name):
         raise OptionError(f"--sandbox {options.sandbox}: containers are a sandbox of their own; remove one of the two.")
-    for other in _NOT_IN_A_CONTAINER:
-        if getattr(options, other):
-            flag = TABLE[other].metadata["flags"][0]
-            raise OptionError(f"{flag}: this does not work in containers; remove --container.")
+    _refuse(options, _NOT_IN_A_CONTAINER, "does not work in containers; remove --container")
     return options.with_values({"sandbox": name}, "--container")
 
 
+_NOT_IN_WASM = (*_NOT_IN_A_CONTAINER, "cpu_limit", "max_processes", "max_open_files")
 _ON_THIS_MACHINE_ONLY = (
     *("debug", "pdb", "coverage", "profile", "trace_imports", "keep_scratch"),
     *("setup", "teardown", "slot_setup", "slot_teardown"),
@@ -89,10 +89,14 @@ def _check_executor(options: Options) -> None:
             f"--executor {options.executor}: this needs the address of the cluster; add --scheduler "
             "tcp://127.0.0.1:8786, for example."
         )
-    for name in _ON_THIS_MACHINE_ONLY:
+    _refuse(options, _ON_THIS_MACHINE_ONLY, f"works on one machine only; remove --executor {options.executor}")
+
+
+def _refuse(options: Options, names: tuple[str, ...], reason: str) -> None:
+    """Raise `OptionError` with the *reason* if one of these options is set."""
+    for name in names:
         if getattr(options, name):
-            flag = TABLE[name].metadata["flags"][0]
-            raise OptionError(f"{flag}: this works on one machine only; remove --executor {options.executor}.")
+            raise OptionError(f"{TABLE[name].metadata['flags'][0]}: this {reason}.")
 
 
 NOT_IN_A_FORK = frozenset(("start_method", "fork_after"))

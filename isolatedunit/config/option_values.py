@@ -29,7 +29,7 @@ class TestOptionValues(TypedDict, total=False):
     """The options that may be set for a test, such as by `isolated`."""
 
     isolation: Literal["test", "class", "module", "none"]
-    start_method: Literal["auto", "spawn", "forkserver"]
+    start_method: Literal["auto", "spawn", "forkserver", "wasm"]
     fork_after: Literal["start", "import", "fixtures"]
     warm: Literal["auto", "off"]
     process_timeout: float | timedelta | None
@@ -87,6 +87,7 @@ class RunnerOptionValues(TestOptionValues, total=False):
     container_engine: Literal["auto", "podman", "docker"]
     container_per: Literal["slot", "test"]
     container_network: str | None
+    wasm_python: str | None
     setup: str | None
     teardown: str | None
     slot_setup: str | None

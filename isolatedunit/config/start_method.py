@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import cache
+from importlib.util import find_spec
 
 from isolatedunit.errors import BackendUnavailable
 from isolatedunit.model.start_methods import START_METHODS, StartMethod, is_sandbox, stands_alone
@@ -40,9 +41,9 @@ def usable_start_method(wanted: str, sandbox: str = "none") -> str:
                 raise BackendUnavailable(f"--sandbox {name}: {refusal}")
     if wanted == "auto":
         return next((name for name in proven_start_methods() if START_METHODS[name].default_on), _PORTABLE)
-    if not _has_all(START_METHODS[wanted].needs):
-        requirement = START_METHODS[wanted].requirement
-        raise BackendUnavailable(f"start_method {wanted!r} needs {requirement}; use {_PORTABLE!r}.")
+    method = START_METHODS[wanted]
+    if not _has_all(method.needs) or not _has_modules(method.modules):
+        raise BackendUnavailable(f"start_method {wanted!r} needs {method.requirement}; use {_PORTABLE!r}.")
     return wanted
 
 
@@ -52,7 +53,9 @@ def proven_start_methods() -> tuple[str, ...]:
     return tuple(
         name
         for name, method in methods.items()
-        if _has_all(method.needs) and (not method.default_on or sys.platform in method.default_on)
+        if not method.modules
+        and _has_all(method.needs)
+        and (not method.default_on or sys.platform in method.default_on)
     )
 
 
@@ -97,6 +100,10 @@ def _how_to_allow_it() -> str:
         except OSError:
             continue
     return "if this is a container, start that with --privileged"
+
+
+def _has_modules(modules: tuple[str, ...]) -> bool:
+    return all(find_spec(name) is not None for name in modules)
 
 
 def _has_all(functions: tuple[str, ...]) -> bool:

@@ -31,7 +31,7 @@ from isolatedunit.errors import IsolatedUnitError, NestedTooDeep
 from isolatedunit.instrumentation.instruments import Measuring, need_measuring
 from isolatedunit.model.events import Event, Listener, RunStarted
 from isolatedunit.model.results import ImportsKey, PlannedTest, TestReport
-from isolatedunit.model.start_methods import capabilities_of, is_sandbox
+from isolatedunit.model.start_methods import OWN_OPTIONS, capabilities_of, is_sandbox
 from isolatedunit.protocol.messages import Reply, Requested
 from isolatedunit.system import processes
 from isolatedunit.system.tempdir import Scratch, remove_left_over
@@ -251,6 +251,7 @@ class Run:
             warm=self.options.warm,
             immortal=self.options.immortal,
             container=_container_of(self.options),
+            own_options={name: getattr(self.options, name) for name in OWN_OPTIONS},
         )
 
     def _restore_files(self) -> None:

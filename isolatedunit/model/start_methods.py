@@ -10,7 +10,7 @@ from typing import Literal, cast
 
 from isolatedunit.model.records import record
 
-StartMethodName = Literal["spawn", "forkserver"]
+StartMethodName = Literal["spawn", "forkserver", "wasm"]
 """The names in `START_METHODS` but for sandboxes, for type checkers: they complain of a start method that is missing
 here."""
 
@@ -46,7 +46,9 @@ class StartMethod:
 
     *needs* are functions of `os`, and *requirement* says the same for the user. *default_on* are the platforms, as
     `sys.platform` names them, where ``auto`` chooses it; elsewhere it is used only if it is asked for by name. A start
-    method that is the default nowhere is as good as any on every system that has what it needs.
+    method that is the default nowhere is as good as any on every system that has what it needs, unless *modules* says
+    which modules it needs, too: such a one is used only if it is asked for by name. *options* are the names of those
+    that nobody else has a use for.
 
     A sandbox is a value of the option ``sandbox`` instead, and *stands_for* the start methods that it can be combined
     with. One that has an *option* of its own is used only where that is given. *probe* names a function
@@ -56,7 +58,9 @@ class StartMethod:
 
     capabilities: Capabilities = Capabilities()
     needs: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     requirement: str = ""
+    options: tuple[str, ...] = ()
     default_on: tuple[str, ...] = ()
     stands_for: tuple[str, ...] = ()
     option: str = ""
@@ -78,6 +82,13 @@ START_METHODS: dict[str, StartMethod] = {
         requirement="a system that can fork",
         default_on=("linux",),
     ),
+    "wasm": StartMethod(
+        Capabilities(own_process_ids=True),
+        needs=("posix_spawn",),
+        modules=("wasmtime",),
+        requirement="the package wasmtime, which pip install 'isolatedunit[wasm]' brings",
+        options=("wasm_python",),
+    ),
     # what shares imports would have to be process 1 of a namespace itself, and its end would be that of all lanes in it
     "namespaces": StartMethod(
         Capabilities(has_templates=True, holds_fixtures=True, takes_orders=True, prestarts=True, own_process_ids=True),
@@ -98,6 +109,9 @@ START_METHODS: dict[str, StartMethod] = {
 
 A new backend is a folder in ``isolatedunit/backends`` with this name, and one entry here.
 """
+
+OWN_OPTIONS = tuple(name for method in START_METHODS.values() for name in method.options)
+"""The options that only one start method has a use for."""
 
 
 def capabilities_of(start_method: str) -> Capabilities:

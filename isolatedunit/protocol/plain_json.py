@@ -37,6 +37,7 @@ else:
 
         strict = True
         object_hook = object_pairs_hook = None
+        array_hook = None  # from Python 3.15 on
         parse_float = parse_constant = float
         parse_int = int
 

@@ -19,10 +19,15 @@ _PRUNED_EVERY = 24 * 3600.0
 _STAMP = "pruned"
 
 
-def bytecode_folder() -> str:
-    """The folder, which is made if need be; empty where the user has none that is the user's alone."""
-    users, version = _users_cache(), sys.implementation.cache_tag
-    return _make(os.path.join(users, "isolatedunit", "bytecode", version)) if users and version else ""
+def bytecode_folder(version: str | None = sys.implementation.cache_tag) -> str:
+    """The folder of this version, which is made if need be; empty where the user has none that is the user's alone."""
+    return private_folder("bytecode", version) if version else ""
+
+
+def private_folder(*names: str) -> str:
+    """The folder of these names in the user's cache, as `bytecode_folder` has it: what nobody uses is deleted there."""
+    users = _users_cache()
+    return _make(os.path.join(users, "isolatedunit", *names)) if users else ""
 
 
 @cache

@@ -303,6 +303,7 @@ class CommandLineTest(ProjectTestCase):
             "container_engine": (["--container-engine", "podman"], "podman"),
             "container_per": (["--container-per", "test"], "test"),
             "container_network": (["--container-network", "host"], "host"),
+            "wasm_python": (["--wasm-python", "python.wasm"], "python.wasm"),
             "scheduler": (["--scheduler", "tcp://127.0.0.1:8786"], "tcp://127.0.0.1:8786"),
             "max_concurrent_processes": (["-j", "7"], 7),
             "process_timeout": (["--process-timeout", "1"], 1.0),

@@ -74,6 +74,7 @@ a user's test cases derive from them."""
 
 LOOKS_INTO_MODULES = {
     "child.bootstrap": ("become_part_of_run",),
+    "child.guest": ("main", "_explain_what_is_lacking"),
     "child.cleanup": (
         "take_hold",
         "what_a_fork_loses",
