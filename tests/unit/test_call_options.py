@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import unittest
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 from isolatedunit import IsolatedTestOptions, IsolatedTestRunner, OptionError, Options, OptionValues
 
@@ -113,6 +115,12 @@ class RunnerTest(unittest.TestCase):
         ):
             with self.assertRaisesRegex(OptionError, why):
                 IsolatedTestRunner(**values)
+
+    def test_preludes_of_the_environment_can_be_unset(self) -> None:
+        with patch.dict(os.environ, ISOLATEDUNIT_PRELOAD="numpy"):
+            for values, expected in (({}, ("numpy",)), ({"preload": ["a"]}, ("a",)), ({"preload": ()}, ())):
+                runner = IsolatedTestRunner(**values)
+                self.assertEqual(runner.options.preload, expected)
 
     def test_statistics_are_attributes_and_items(self) -> None:
         statistics = IsolatedTestRunner().get_statistics()
