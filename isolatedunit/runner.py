@@ -15,7 +15,7 @@ from unittest.runner import _WritelnDecorator
 
 from isolatedunit.backends.registry import fork_here, open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
-from isolatedunit.config.consequences import count_jobs, for_forks, with_consequences
+from isolatedunit.config.consequences import count_jobs, for_forks, lends_terminal, with_consequences
 from isolatedunit.config.options import Options, refuse_milliseconds
 from isolatedunit.config.sources import load_options
 from isolatedunit.errors import OptionError
@@ -286,7 +286,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 prestarted=self.prestarted,
             )
             try:
-                with heeding_signals(run.control, run.control.pass_on if self.options.debug else None):
+                with heeding_signals(run.control, run.control.pass_on if lends_terminal(self.options) else None):
                     if deferred.pending:
                         run.control.interrupt()
                         deferred.pending = 0
