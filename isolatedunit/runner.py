@@ -15,7 +15,7 @@ from unittest.runner import _WritelnDecorator
 
 from isolatedunit.backends.registry import fork_here, open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
-from isolatedunit.config.consequences import count_jobs, for_forks, with_consequences
+from isolatedunit.config.consequences import count_jobs, for_forks, lends_terminal, with_consequences
 from isolatedunit.config.options import Options, refuse_milliseconds
 from isolatedunit.config.sources import load_options
 from isolatedunit.errors import OptionError
@@ -104,7 +104,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         listeners: Iterable[Listener | Callable[[Event], object]] = (),
         test_sdk_options: TestSDKOptions | SDKOptionValues | None = None,
         logger: logging.Logger | None = None,
-        preload: Sequence[str] = (),
+        preload: Sequence[str] | None = None,
         initializer: Callable[..., Any] | None = None,
         initargs: Sequence[Any] = (),
         template: Literal["pristine", "fork"] = "pristine",
@@ -126,13 +126,13 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self.statistics.follow(calls)
         self._process_log = ProcessLog(logger)
         self._forks_here = _read_template(template)
-        options = self._read_options(options, {**values, "preload": preload} if preload else values)
+        options = self._read_options(options, values if preload is None else {**values, "preload": preload})
         IsolatedCaller.__init__(
             self,
             [calls, self.statistics, self._process_log, *self._listeners],
             self.stream.writeln,  # trap: a method of this runner would keep it alive as long as its calls' thread
             test_sdk_options or self._sdk_of_options,
-            preload,
+            preload or (),
             initializer,
             initargs,
         )
@@ -240,7 +240,17 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         discovers = "discover" in source and not options.patterns
         self._scope = ("all" if self.discovers_all else "modules") if discovers else "tests"
         locates = (options.junit_xml or options.events or options.html or options.serve) is not None
-        return self._run(lambda run: (run.collect(source, locates=locates), {}), json.dumps([source, options.patterns]))
+
+        def plan(run: Run) -> tuple[Sequence[PlannedTest], Mapping[int, Any]]:
+            tests = run.collect(source, locates=locates)
+            if not tests:
+                from isolatedunit.collection.discovery import explain_nothing
+
+                for text in explain_nothing(source, options):
+                    run.warn(text)
+            return tests, {}
+
+        return self._run(plan, json.dumps([source, options.patterns]))
 
     def replay(self, past: PastRun) -> Any:
         """Send the events of a recorded run to all listeners as if it ran now, and return the result."""
@@ -276,7 +286,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 prestarted=self.prestarted,
             )
             try:
-                with heeding_signals(run.control, run.control.pass_on if self.options.debug else None):
+                with heeding_signals(run.control, run.control.pass_on if lends_terminal(self.options) else None):
                     if deferred.pending:
                         run.control.interrupt()
                         deferred.pending = 0

@@ -246,7 +246,7 @@ def collect(command: CollectTests, reporter: Reporter) -> None:
         reporter.send(TestsCollected, tests=[], last=True, error=str(exception))
     except BaseException as exception:  # user code runs not only in imports; and it may have broken what unittest needs
         culprit = announced[-1] if announced else None
-        reporter.send(TestsCollected, tests=[], last=True, error=_explain(exception), culprit=culprit)
+        reporter.send(TestsCollected, tests=[], last=True, error=_explain(exception, command.source), culprit=culprit)
 
 
 def _collect(command: CollectTests, reporter: Reporter, announced: list[str]) -> None:
@@ -454,9 +454,17 @@ def _text_of(method: Any) -> str | None:
         return None
 
 
-def _explain(exception: BaseException) -> str:
+def _explain(exception: BaseException, source: Source) -> str:
     """Describe a failure to list: in one sentence if unittest's loader has one, else by the traceback of user code."""
-    return str(exception) if _is_of_loader(exception) else format_exception(exception)
+    if not _is_of_loader(exception):
+        return format_exception(exception)
+    text = str(exception)
+    if "discover" in source and text.startswith("Start directory is not importable"):
+        from isolatedunit.collection.discovery import explain_start
+
+        start, _, top = source["discover"]
+        return explain_start(start, top)
+    return text
 
 
 def _is_of_loader(exception: BaseException) -> bool:

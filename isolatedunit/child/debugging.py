@@ -64,7 +64,6 @@ def _wait_for_editor(port: int) -> None:
     _, port = debugpy.listen(("127.0.0.1", port))
     if is_new:
         del os.environ[_QUIETLY]
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     print(f"isolatedunit: waiting for an editor to attach to 127.0.0.1:{port}", file=sys.stderr, flush=True)
     debugpy.wait_for_client()
     sys.breakpointhook = debugpy.breakpoint

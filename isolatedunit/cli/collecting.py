@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from isolatedunit.backends.registry import open_backend
 from isolatedunit.cli.parser import Wanted
+from isolatedunit.collection.discovery import explain_nothing
 from isolatedunit.config.consequences import with_consequences
 from isolatedunit.engine.run import Run
 from isolatedunit.engine.scheduling.selection import Chosen, choose
@@ -31,7 +32,11 @@ def choose_tests(wanted: Wanted, tests: list[PlannedTest]) -> Chosen:
     """Those of the *tests* that a run with these options would run, in its order; nothing is written to the history."""
     options = with_consequences(wanted.options)
     options = options if wanted.action == "dry_run" else replace(options, repeat=1)
-    if options.history is None:
-        return choose(tests, options, {})
-    history = History(options.history, only_reads=True)
-    return choose(tests, options, history.read(), history.read_unreached())
+    history = None if options.history is None else History(options.history, only_reads=True)
+    if history is None:
+        chosen = choose(tests, options, {})
+    else:
+        chosen = choose(tests, options, history.read(), history.read_unreached())
+    if tests:
+        return chosen
+    return replace(chosen, reminders=(*explain_nothing(wanted.source, options), *chosen.reminders))

@@ -30,7 +30,9 @@ def completion_command(arguments: Sequence[str]) -> int:
     try:
         from argcomplete.shell_integration import shellcode
     except ImportError:
-        raise OptionError("completion: this needs argcomplete; pip install isolatedunit[completion]") from None
+        raise OptionError(
+            "completion needs the package argcomplete; install it with: pip install 'isolatedunit[completion]'."
+        ) from None
     print(shellcode(["isolatedunit"], shell=shell))
     return 0
 

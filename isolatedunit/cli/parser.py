@@ -198,13 +198,12 @@ def parse_all(
     *alone* has the values of options that the parser's command lets be left out. *own* has the arguments of the
     command that are no options of a run, and receives their values.
     """
-    # an option whose value may be left out takes none from the next word, which may be a test
     alone = {
         option.metadata["flags"][0]: option.metadata["flag_alone"]
         for option in TABLE.values()
         if "flag_alone" in option.metadata
     } | dict(alone or {})
-    argv = [f"{word}={alone[word]}" if word in alone else word for word in argv]
+    argv = _with_values(argv, alone)
     given = vars((parser or make_parser()).read(argv))
     for name in own or ():
         own[name] = given.pop(name, own[name])  # type: ignore[index]
@@ -228,6 +227,20 @@ def parse_all(
     given |= {name: value for name, value in zip(_NO_OPTIONS, (config, preset, file), strict=True) if value is not None}
     check_files(options)
     return Wanted(options, names, origins, given, in_file, action)
+
+
+def _with_values(argv: Sequence[str], alone: Mapping[str, str]) -> list[str]:
+    """The words of a command line, where each option whose value may be left out has one: that in *alone*.
+
+    Such an option takes none from the next word, which may be a test, unless both are numbers.
+    """
+    found: list[str] = []
+    for before, word in zip(["", *argv], argv, strict=False):
+        if word.isdigit() and alone.get(before, "").isdigit():
+            found[-1] = f"{before}={word}"
+        else:
+            found.append(f"{word}={alone[word]}" if word in alone else word)
+    return found
 
 
 def _read_names(path: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from isolatedunit.cli.exit_codes import FAILURE, INTERNAL, INTERRUPTED, NO_TESTS, SUCCESS
 from isolatedunit.cli.parser import Wanted
-from isolatedunit.config.consequences import seed_in_environment, with_debugging, with_hash_seed
+from isolatedunit.config.consequences import lends_terminal, seed_in_environment, with_debugging, with_hash_seed
 from isolatedunit.config.options import Options
 from isolatedunit.config.output_files import REPORTS
 from isolatedunit.errors import BackendUnavailable, OptionError
@@ -174,7 +174,7 @@ def run_tests(
     if is_run and step and options.summary is None and system_of(options.annotations) == "github":
         options = replace(options, summary=step)
     with deferring_interrupts(), ExitStack() as closing:
-        if options.debug and options.debug_adapter is None:
+        if lends_terminal(options):
             closing.enter_context(_lending_terminal())
         if prestarted is None and is_run:
             prestarted = begin_template(options, closing)

@@ -23,6 +23,7 @@ from isolatedunit.config.consequences import with_debugging, with_hash_seed
 from isolatedunit.config.options import read
 from isolatedunit.errors import OptionError
 from isolatedunit.reporters.escaping import printable
+from isolatedunit.system.signals import heeding_termination
 from isolatedunit.system.terminal import reading_keys
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def watch_tests(wanted: Wanted, attempt: Callable[[Callable[[], int]], int]) -> 
     everything = wanted = now = wanted._replace(options=options)
     prestarted: Prestarted | None = None
     is_first = True
-    with Changes(os.getcwd()) as changes, ExitStack() as closing:
+    with heeding_termination() as terminated, Changes(os.getcwd()) as changes, ExitStack() as closing:
         live = None if options.serve is None else serve(options, sys.stderr)
         if live is not None:
             live.rerun = changes.ask
@@ -59,6 +60,8 @@ def watch_tests(wanted: Wanted, attempt: Callable[[Callable[[], int]], int]) -> 
             code = attempt(
                 lambda: run_tests(now, prestarted=prestarted, learn=known.learn, live=live)  # noqa: B023 - called at once
             )
+            if terminated.by_signal:
+                return INTERRUPTED
             if is_first and code == USAGE:  # no change of a file mends a command line; it may mend a name later
                 return code
             is_first = False

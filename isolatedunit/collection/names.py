@@ -96,7 +96,22 @@ def _check_file(name: str, path: str, options: Options) -> None:
     if os.path.isfile(path):
         return
     kind = "file" if path.lower().endswith(".py") else "file or folder"
-    raise NoSuchTest({name: _sentence(f"there is no {kind} {path}", _find_near_path(path, options))})
+    near = _find_meant_place(name, options) or _find_near_path(path, options)
+    raise NoSuchTest({name: _sentence(f"there is no {kind} {path}", near)})
+
+
+def _find_meant_place(name: str, options: Options) -> list[str]:
+    """The place in a file that a mixture of two ways to write it may mean, such as ``tests.test_cart:9``."""
+    module, colon, inside = name.partition(":")
+    if os.path.isfile(module) and inside.startswith(":"):
+        return []  # it is written as it should be
+    stem = module.removesuffix(".py").replace(".", os.sep)
+    for top in dict.fromkeys((os.getcwd(), top_of(options))):
+        path = os.path.relpath(os.path.join(top, f"{stem}.py"))
+        if colon and os.path.isfile(path):
+            inside = inside.removeprefix(":")
+            return [f"{path}:{inside}" if inside.isdigit() else f"{path}::{inside}"]
+    return []
 
 
 def _find_near_path(path: str, options: Options) -> list[str]:
@@ -163,7 +178,7 @@ def explain(unknown: UnknownName, options: Options) -> str:
     at_line = _AT_LINE.fullmatch(unknown.name)
     if at_line is not None:
         return f"there is no test at line {at_line[2]} of {at_line[1]}."
-    near = _find_near(unknown, options)
+    near = _find_meant_place(unknown.name, options) or _find_near(unknown, options)
     if near == [unknown.name]:
         return f"{unknown.name} cannot be imported: its file is in no folder of sys.path."
     if not near and unknown.rest and 0 < len(unknown.known) <= _MOST_SUGGESTED:

@@ -137,6 +137,11 @@ def fixed_while_debugging(options: Options) -> dict[str, Any]:
     return {**_NOT_WHILE_DEBUGGING, "leaks": "ignore"}
 
 
+def lends_terminal(options: Options) -> bool:
+    """Whether the tests have the user's terminal, so that a Ctrl-C there is theirs."""
+    return options.debug and options.debug_adapter is None
+
+
 def with_debugging(options: Options) -> Options:
     """The options; if tests are debugged, without what would end or hide a test while somebody looks at it.
 

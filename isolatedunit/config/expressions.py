@@ -20,6 +20,18 @@ def matches(pattern: str, text: str) -> bool:
     return fnmatchcase(text, pattern if "*" in pattern else f"*{pattern}*")
 
 
+def explain_literal(pattern: str) -> str:
+    """What to add where no test has *pattern* in its id, if that looks like an expression; empty if it does not."""
+    if " " in pattern or not {"(", ")"} & set(_tokens_of(pattern)):
+        return ""
+    taken = "without a space it is a part of an id"
+    try:
+        Expression(pattern)
+    except OptionError as exception:
+        return f"{taken}, and it is no expression: {str(exception).partition('; ')[2]}"
+    return f"{taken}; with one, as in ' {pattern}', it is an expression."
+
+
 class AnyOf:
     """Several patterns or expressions, of which one has to be true."""
 

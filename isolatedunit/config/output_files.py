@@ -16,8 +16,18 @@ REPORTS: dict[str, str] = {
 """The options that name a file to write a report to, ``-`` for standard output, and the class that writes it."""
 
 
+_SQLITE = b"SQLite format 3\0"
+_VERSION = slice(60, 64)
+"""Where the header of an SQLite file has the version of its tables, which is 0 unless a program sets it."""
+
+
 def check_files(options: Options) -> None:
-    """Check, before anything runs, that every report can be written to a file of its own; raises `OptionError`."""
+    """Check, before anything runs, that every report can be written to a file of its own; raises `OptionError`.
+
+    The history has to be one, or new. A damaged file in its usual place is nobody's mistake, and costs no run.
+    """
+    if options.history is not None and options.history != HISTORY:
+        _check_history(options.history)
     taken: dict[str, str] = {}
     for name in REPORTS:
         path: str | None = getattr(options, name)
@@ -48,3 +58,16 @@ def _try_to_write(flag: str, path: str) -> None:
             os.unlink(path)
     except OSError as exception:
         raise OptionError(f"{flag}: {path!r} cannot be written: {exception.strerror}; name another file.") from None
+
+
+def _check_history(path: str) -> None:
+    if os.path.isdir(path):
+        raise OptionError(f"--history: {path!r} is a directory; name a file in it.")
+    if os.path.isdir(os.path.dirname(os.path.abspath(path))):  # else it will be made
+        _try_to_write("--history", path)
+    if not os.path.isfile(path):
+        return
+    with open(path, "rb") as file:
+        header = file.read(_VERSION.stop)
+    if header and (not header.startswith(_SQLITE) or not any(header[_VERSION])):
+        raise OptionError(f"--history: {path!r} is not a history file; name another one, or none for no history.")

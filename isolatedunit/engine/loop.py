@@ -43,7 +43,7 @@ from isolatedunit.engine.monitor import (
     OomWatch,
     examine,
     find_excess,
-    has_limits,
+    measures_use,
     over_memory,
     seconds_between_looks,
     show_stacks,
@@ -378,7 +378,7 @@ class Loop:
             self._publish_output(running)
         if running.child is None or running.attempt.state not in (State.SPAWNING, State.RUNNING):
             return
-        used = used_by(running.child.processes()) if has_limits(options) else None
+        used = used_by(running.child.processes()) if measures_use(options) else None
         if used is not None:
             self.publisher.publish([ResourcesSampled(now, running.attempt.id, used.rss, used.cpu_time)])
         if excess := find_excess(options, used, running.child.written(), running.attempt.evidence.subject):

@@ -23,7 +23,8 @@ SAMPLE_INTERVAL = 0.1
 """Seconds between two looks at what an attempt uses that has a limit for it."""
 
 OUTPUT_INTERVAL = 0.3
-"""Seconds between two looks at how much an attempt has written, if nothing else about it is of interest."""
+"""Seconds between two looks at an attempt without such a limit: at how much it has written, and at the memory that a
+report shows."""
 
 
 def seconds_between_looks(options: Options) -> float | None:
@@ -31,13 +32,17 @@ def seconds_between_looks(options: Options) -> float | None:
 
     Each look takes processor time from the tests, so there are no more looks than necessary.
     """
-    if options.tells_output or has_limits(options):
+    if options.tells_output or _has_limits(options):
         return SAMPLE_INTERVAL
-    return None if options.max_output is None else OUTPUT_INTERVAL
+    return None if options.max_output is None and not options.shows_memory else OUTPUT_INTERVAL
 
 
-def has_limits(options: Options) -> bool:
-    """Whether any option limits what the processes of a test use."""
+def measures_use(options: Options) -> bool:
+    """Whether it is of interest what the processes of a test use."""
+    return options.shows_memory or _has_limits(options)
+
+
+def _has_limits(options: Options) -> bool:
     return not (options.memory_limit is None and options.cpu_limit is None and options.max_processes is None)
 
 

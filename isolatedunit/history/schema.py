@@ -57,6 +57,8 @@ _OF_FORMAT_1 = (
 )
 """Adds the tables that the first files of format 1 did not have, and frees the name ``tests``."""
 
+_VERSION_AND_TABLES = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
+
 _LONGEST_OLD_TEXT = 800  # characters, after which the oldest entry was cut off in the middle
 
 
@@ -73,11 +75,16 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def format_of(database: sqlite3.Connection) -> int:
-    """The format of the file; 0 if it has no tables yet. Raises `sqlite3.Error` for a newer format, or for no
-    database."""
-    (version,) = database.execute("PRAGMA user_version").fetchone()
+    """The format of the file; 0 if it has no tables yet.
+
+    Raises `sqlite3.Error` for a newer format, for no database, and for the database of another program.
+    """
+    # in one statement: another process may give a new file its tables at this moment
+    version, tables = database.execute(_VERSION_AND_TABLES).fetchone()
     if version > FORMAT:
         raise sqlite3.DatabaseError(f"written by a newer isolatedunit (format {version})")
+    if tables and not version:
+        raise sqlite3.DatabaseError("the database of another program")
     return int(version)
 
 

@@ -6,12 +6,13 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 _MEANT = 5
 """The number of Ctrl-C presses after which a process that does not seem to end is ended at once."""
 
-_FOR_DEFAULT = ("SIGTERM", "SIGHUP"), ("SIGTSTP",), ("SIGQUIT", "SIGUSR1")
+_ENDING, _SUSPENDING, _INSPECTING = ("SIGTERM", "SIGHUP"), ("SIGTSTP",), ("SIGQUIT", "SIGUSR1")
 
 
 class Controlled(Protocol):
@@ -58,6 +59,40 @@ def deferring_interrupts() -> Iterator[Deferred]:
         signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
+class Terminated:
+    """A handler of SIGTERM and SIGHUP for a command that may run tests several times: between two runs it raises
+    `KeyboardInterrupt`, and a run that either signal interrupts is the last: `by_signal` is true from then on.
+    """
+
+    def __init__(self) -> None:
+        self.by_signal = False
+
+    def __call__(self, _signal: int, _frame: Any) -> None:
+        self.by_signal = True
+        raise KeyboardInterrupt
+
+    def interrupt(self, run: Controlled) -> None:
+        """Interrupt *run*, which is on."""
+        self.by_signal = True
+        run.interrupt()
+
+
+@contextlib.contextmanager
+def heeding_termination() -> Iterator[Terminated]:
+    """A context in which SIGTERM and SIGHUP end all runs, unless the program ignores them, as under ``nohup``."""
+    terminated = Terminated()
+    before = {
+        number: signal.signal(number, terminated)
+        for number in _numbers_of(_ENDING)
+        if signal.getsignal(number) is signal.SIG_DFL
+    }
+    try:
+        yield terminated
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @contextlib.contextmanager
 def heeding_signals(run: Controlled, on_ctrl_c: Callable[[], None] | None = None) -> Iterator[None]:
     """A context in which signals control *run*: Ctrl-C, SIGTERM and SIGHUP interrupt it, SIGTSTP (Ctrl-Z) suspends
@@ -70,17 +105,23 @@ def heeding_signals(run: Controlled, on_ctrl_c: Callable[[], None] | None = None
         yield
         return
     before = {signal.SIGINT: _handle(signal.SIGINT, on_ctrl_c or run.interrupt)}
-    for names, call in zip(_FOR_DEFAULT, (run.interrupt, run.suspend, run.inspect), strict=True):
-        for name in names:
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+    for names, call in ((_ENDING, run.interrupt), (_SUSPENDING, run.suspend), (_INSPECTING, run.inspect)):
+        for number in _numbers_of(names):
+            handler = signal.getsignal(number)
+            if handler is signal.SIG_DFL:
                 before[number] = _handle(number, call)
+            elif isinstance(handler, Terminated):
+                before[number] = _handle(number, partial(handler.interrupt, run))
     try:
         yield
     finally:
         for number, handler in before.items():
             # trap: None means a handler that Python did not install and cannot restore
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _numbers_of(names: tuple[str, ...]) -> list[signal.Signals]:
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 
 def _handle(number: int, call: Callable[[], None]) -> Any:

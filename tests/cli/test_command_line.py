@@ -118,7 +118,9 @@ class ExitCodeTest(ProjectTestCase):
             (["--history", ""], "--history: invalid value ''; expected a file name, or none"),
             (["--leaks-baseline", ""], "--leaks-baseline: invalid value ''; expected a file name, or none"),
             (["--config", ""], "--config: '' does not exist"),
-            (["discover", "-s", "gone"], "Start directory is not importable: 'gone'"),
+            (["discover", "-s", "gone"], "the start directory 'gone' does not exist; name a folder"),
+            (["--history", "test_it.py"], "--history: 'test_it.py' is not a history file; name another one"),
+            (["--history", "."], "--history: '.' is a directory; name a file in it"),
             (["discover", "a", "b", "c", "d"], "unexpected argument 'd'"),
         ):
             with self.subTest(arguments):

@@ -108,7 +108,7 @@ class CommandTest(ProjectTestCase):
         if optional("argcomplete") is None:
             ended = self.run_here("completion", "bash", report=False)
             self.assertEqual(ended.exit_code, 2)
-            self.assertIn("completion: this needs argcomplete; pip install isolatedunit[completion]", ended.output)
+            self.assertIn("completion needs the package argcomplete; install it with: pip", ended.output)
             return
         for shell, word in (("zsh", "compdef"), ("fish", "complete --command isolatedunit")):
             ended = self.run_here("completion", shell, report=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import unittest
 
 from tests.support.command_line import environment
 from tests.support.optional import optional
+from tests.support.processes import heed_signals
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
 from tests.support.waiting import PATIENCE
@@ -179,19 +181,26 @@ class ImportsTest(ProjectTestCase):
 class EditorTest(ProjectTestCase):
     """An editor attaches to debugpy's adapter."""
 
+    def begin(self, test: str, *arguments: str) -> tuple[subprocess.Popen[str], int, str]:
+        """Start a test, until it waits for an editor; returns the command, the port, and what was printed."""
+        more = {"preexec_fn": heed_signals} if os.name == "posix" else {}
+        process = self.start_here("--debug-adapter=0", test, *arguments, text=True, **more)
+        assert process.stdout is not None
+        before = ""
+        while (found := re.search(r"waiting for an editor to attach to 127.0.0.1:(\d+)\n", before)) is None:
+            line = process.stdout.readline()
+            self.assertTrue(line, before)
+            before += line
+        return process, int(found[1]), before
+
     def session(self, test: str, line: int, *arguments: str) -> None:
         """Stop in *line* of a test with an editor, look at a variable, and go on; the test passes."""
         from tests.support.debug_adapter import Editor
 
         path = self.write("test_it.py", TESTS)
-        process = self.start_here("--debug-adapter=0", test, *arguments, text=True)
+        process, port, before = self.begin(test, *arguments)
         assert process.stdout is not None
-        before = ""
-        while (found := re.search(r"waiting for an editor to attach to 127.0.0.1:(\d+)\n", before)) is None:
-            more = process.stdout.readline()
-            self.assertTrue(more, before)
-            before += more
-        editor = Editor(int(found[1]))
+        editor = Editor(port)
         self.addCleanup(editor.close)
         editor.stop_at(path, line)
         editor.start()
@@ -213,6 +222,16 @@ class EditorTest(ProjectTestCase):
         for method in START_METHODS:
             with self.subTest(method):
                 self.session("test_it.It.test_breakpoint", line, "--start-method", method, "--leaks", "fail")
+
+    @unittest.skipUnless(os.name == "posix", "sends a Ctrl-C")
+    def test_a_ctrl_c_instead_of_an_editor(self) -> None:
+        self.write("test_it.py", TESTS)
+        process, _, before = self.begin("test_it.It.test_breakpoint")
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 130, before + output)
+        self.assertIn("The test was terminated: the run was interrupted.", output)
+        self.assertNotIn("Traceback", output)
 
     def test_a_port_that_is_taken(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:

@@ -49,6 +49,14 @@ class DiscoveryTest(ProjectTestCase):
         self.assertEqual(len(importers), 2)  # once to list it, once to fork from
         self.assertNotIn(match[1], importers)
 
+    def test_nothing_that_matches(self) -> None:
+        self.write("check_it.py", PASSING)
+        for arguments in ([], ["--list"], ["."]):
+            with self.subTest(arguments):
+                ended = self.run_here("-p", "*_tests.py", *arguments, report=False)
+                self.assertEqual(ended.exit_code, 5, ended.output)
+                self.assertIn("matches the pattern '*_tests.py' (-p)\n", ended.output)
+
     def test_a_run_inside_a_run(self) -> None:
         self.write("inner/test_inner.py", PASSING)
         self.write(

@@ -289,6 +289,8 @@ class BrowserTest(LiveTestCase):
         self.assertEqual(self.texts("h1"), ["Nothing ran no test was run"])
         self.assertEqual(self.browser.title, "0 tests · Nothing ran")
         self.assertIn("No test was run.", self.texts(".empty")[0])
+        self.open(self.write_page(TestReport("m.C.test", "failed", notes=(failure(""),))))
+        self.assertEqual(self.texts("#rows .why"), ["AssertionError"])
         self.open(self.write_page(TestReport("m.C.test", "passed")))
         self.assertEqual((self.texts("h1"), self.browser.title), (["Passed 1 test in 30 ms"], "1 test · Passed"))
 

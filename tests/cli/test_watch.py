@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import unittest
 
@@ -10,8 +11,10 @@ from isolatedunit.cli.watch import Affected
 from isolatedunit.instrumentation import loaded
 from tests.support.command_line import environment
 from tests.support.optional import optional
+from tests.support.processes import heed_signals
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
+from tests.support.waiting import PATIENCE, wait_until
 
 
 class AffectedTest(unittest.TestCase):
@@ -129,6 +132,36 @@ class WatchTest(ProjectTestCase):
                     self.wait_for_line(process.stdout, "changed: shop.py; runs 1 test module")
                 self.wait_for_line(process.stdout, "1 passed, 0 failed, 0 skipped")
                 process.kill()
+
+    @unittest.skipUnless(hasattr(signal, "SIGHUP"), "POSIX's signals")
+    def test_signals_that_end_it(self) -> None:
+        self.write(
+            "test_a.py",
+            """
+            import threading
+            import unittest
+
+            class It(unittest.TestCase):
+                def test_waits(self):
+                    open("began", "w").close()
+                    threading.Event().wait()
+            """,
+        )
+        began = os.path.join(self.directory, "began")
+        for name in ("SIGTERM", "SIGHUP"):
+            for test in ("test_a", "test_b"):
+                with self.subTest(name, test=test):
+                    process = self.start_here("--watch", test, text=True, preexec_fn=heed_signals)
+                    assert process.stdout is not None
+                    if test == "test_a":  # which is on
+                        wait_until(lambda: os.path.exists(began), "the test to begin")
+                        os.remove(began)
+                    else:
+                        self.wait_for_line(process.stdout, "waiting for changes")
+                    process.send_signal(getattr(signal, name))
+                    rest = process.stdout.read()
+                    self.assertEqual(process.wait(PATIENCE), 130, rest)
+                    self.assertNotIn("waiting for changes", rest)
 
     def test_a_name_that_no_test_has_ends_it(self) -> None:
         ended = self.run_here("--watch", "test_a.It.test_b", report=False)

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from tests.support.command_line import Completed, run_python
-from tests.support.processes import processes_of_run
+from tests.support.processes import heed_signals, processes_of_run
 from tests.support.projects import ProjectTestCase
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -56,12 +56,6 @@ class Waiting(unittest.TestCase):
 
 def has_status(process: psutil.Process, status: str) -> bool:
     return bool(process.status() == status)
-
-
-def heed_signals() -> None:
-    """In a new process: what was started by nohup, or behind an ``&``, has some of them ignored, and hands that on."""
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
 
 
 class EarlyStopTest(ProjectTestCase):

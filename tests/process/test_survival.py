@@ -24,6 +24,7 @@ from isolatedunit.model.events import (
 from isolatedunit.model.events import TestSlow as Slow
 from tests.support.command_line import run_python
 from tests.support.events import EventRecorder
+from tests.support.page import Data
 from tests.support.processes import processes_of_run
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
@@ -131,14 +132,14 @@ class SignalTest(ProjectTestCase):
 
 class EventsTest(ProjectTestCase):
     def run_source(
-        self, *names: str, listener: EventRecorder | None = None, **options: Any
+        self, *names: str, listener: EventRecorder | None = None, more: Any = None, **options: Any
     ) -> tuple[Any, EventRecorder]:
         listener = listener or EventRecorder()
         before = os.getcwd()
         os.chdir(self.directory)
         sys.path.insert(0, self.directory)
         try:
-            runner = IsolatedTestRunner(io.StringIO(), listeners=[listener], **options)
+            runner = IsolatedTestRunner(io.StringIO(), listeners=[listener, *filter(None, [more])], **options)
             return runner.run_source({"names": list(names)}), listener
         finally:
             os.chdir(before)
@@ -218,6 +219,36 @@ class EventsTest(ProjectTestCase):
         result, listener = self.run_source("test_big", memory_limit="200M")
         self.assertIn("bytes of memory; the limit is 209,715,200", result.errors[0][1])
         self.assertGreater(max(event.rss for event in listener.of(ResourcesSampled)), 200 * 2**20)
+
+    def test_memory_is_sampled_for_a_report_that_shows_it(self) -> None:
+        self.write(
+            "test_long.py",
+            """
+            import os
+            import time
+            import unittest
+
+            class Long(unittest.TestCase):
+                def test_goes_on(self):
+                    while not os.path.exists("go"):
+                        time.sleep(0.01)
+            """,
+        )
+        sampled = list[int]()
+
+        def let_go(event: Event) -> None:
+            if isinstance(event, ResourcesSampled) and "/collect" not in event.attempt:
+                sampled.append(event.rss)
+                if len(sampled) == 2:
+                    self.write("go", "")
+
+        page = os.path.join(self.directory, "page.html")
+        result, _ = self.run_source("test_long", more=let_go, html=page)
+        self.assertTrue(result.wasSuccessful(), result.errors)
+        with open(page, encoding="utf-8") as file:
+            slices = Data(file.read()).document["slices"]
+        (samples,) = [one["samples"] for one in slices if one["tests"] == ["test_long.Long.test_goes_on"]]
+        self.assertEqual([rss for _, rss in samples], sampled)
 
     @unittest.skipUnless("forkserver" in START_METHODS, "this system cannot fork")
     def test_a_template_brings_nothing_into_a_test_that_makes_forks_dear(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import psutil
 
 from isolatedunit.system.processes import RUN_VARIABLE
@@ -22,3 +24,9 @@ def processes_with(variable: str, value: str) -> list[psutil.Process]:
 def processes_of_run(run: str) -> list[psutil.Process]:
     """The processes that carry the run's mark."""
     return processes_with(RUN_VARIABLE, f" {run}")
+
+
+def heed_signals() -> None:
+    """In a new process: what was started by nohup, or behind an ``&``, has some of them ignored, and hands that on."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import logging
+import os
 import re
 import unittest
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 from isolatedunit import HandleTracker, IsolatedTestOptions, IsolatedTestRunner, OptionError, Options, OptionValues
 from isolatedunit.calls.future import IsolatedFuture
@@ -139,6 +141,12 @@ class RunnerTest(unittest.TestCase):
         ):
             with self.assertRaisesRegex(OptionError, why):
                 IsolatedTestRunner(**values)
+
+    def test_preludes_of_the_environment_can_be_unset(self) -> None:
+        with patch.dict(os.environ, ISOLATEDUNIT_PRELOAD="numpy"):
+            for values, expected in (({}, ("numpy",)), ({"preload": ["a"]}, ("a",)), ({"preload": ()}, ())):
+                runner = IsolatedTestRunner(**values)
+                self.assertEqual(runner.options.preload, expected)
 
     def test_statistics_are_attributes_and_items(self) -> None:
         statistics = IsolatedTestRunner().get_statistics()

@@ -142,6 +142,19 @@ class FileTest(ProjectTestCase):
         with open(os.path.join(os.path.dirname(self.path), ".gitignore"), encoding="utf-8") as file:
             self.assertEqual(file.read(), "*\n")
 
+    def test_the_database_of_another_program_stays_as_it_is(self) -> None:
+        os.makedirs(os.path.dirname(self.path))
+        with closing(sqlite3.connect(self.path)) as database, database:
+            database.execute("CREATE TABLE tests (name)")
+        history = History(self.path)
+        self.assertEqual(history.read(), {})
+        self.assertIn("the database of another program", history.problem or "")
+        history.learn([Row("a", 1.0, None, "passed", None)])
+        History(self.path).learn([Row("a", 1.0, None, "passed", None)])
+        with closing(sqlite3.connect(self.path)) as database:
+            (tables,) = database.execute("SELECT sql FROM sqlite_master").fetchall()
+        self.assertEqual(tables, ("CREATE TABLE tests (name)",))
+
     def test_a_file_that_is_none_costs_nothing_but_the_history(self) -> None:
         path = self.write("history.sqlite3", "this is no database, and it is long enough to be seen as none" * 20)
         history = History(path)

@@ -57,6 +57,7 @@ class FindExcessTest(unittest.TestCase):
         for expected, given in (
             (OUTPUT_INTERVAL, {}),
             (None, {"max_output": None}),
+            (OUTPUT_INTERVAL, {"max_output": None, "html": "page.html"}),
             (SAMPLE_INTERVAL, {"memory_limit": 1}),
             (SAMPLE_INTERVAL, {"max_output": None, "cpu_limit": 1.0}),
             (SAMPLE_INTERVAL, {"max_output": None, "show_output": "live"}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import unittest
 
+from isolatedunit.collection.discovery import explain_nothing, explain_start
 from isolatedunit.collection.names import explain, read_names
 from isolatedunit.collection.plan import UnknownName
 from isolatedunit.collection.source_files import names_below
@@ -142,6 +143,10 @@ class UnknownTest(NamesTestCase):
             ("shop/test_crt.py:3", "there is no file shop/test_crt.py; did you mean shop/test_cart.py?"),
             ("shpo/test_cart.py", "there is no file shpo/test_cart.py; did you mean shop/test_cart.py?"),
             ("other/check.py", "there is no file other/check.py; isolatedunit list shows those there are."),
+            ("shop/test_cart.py:99", "no test at line 99 of shop/test_cart.py; the nearest is CartTest.Inner"),
+            ("shop/test_cart:9", "no file or folder shop/test_cart:9; did you mean shop/test_cart.py:9?"),
+            ("shop/test_cart.py:CartTest", "did you mean shop/test_cart.py::CartTest?"),
+            ("shop.test_cart::CartTest", "file or folder shop.test_cart; did you mean shop/test_cart.py::CartTest?"),
             ("shop/dep/", "there is no file or folder shop/dep/; did you mean shop/deep?"),
             ("shop/test_cart.py:1", "no test at line 1 of shop/test_cart.py; the nearest is Mixin, at line 3."),
             ("shop/__init__.py:1", "there is no test at line 1 of shop/__init__.py."),
@@ -150,10 +155,10 @@ class UnknownTest(NamesTestCase):
             with self.subTest(name):
                 self.assertIn(said, self.complaint(name))
 
-    def explain(self, name: str, prefix: str = "", known: tuple[str, ...] = (), start: str = "shop") -> str:
+    def explain(self, name: str, prefix: str = "", known: tuple[str, ...] = (), top: str = ".") -> str:
         rest = name.removeprefix(f"{prefix}.") if prefix else name
         unknown = UnknownName(name=name, prefix=prefix, rest=rest, known=list(known))
-        return explain(unknown, Options(start_directory=start, top_level_directory="."))
+        return explain(unknown, Options(start_directory="shop", top_level_directory=top))
 
     def test_what_may_have_been_meant(self) -> None:
         cart = "shop.test_cart.CartTest"
@@ -162,6 +167,13 @@ class UnknownTest(NamesTestCase):
             (self.explain(f"{cart}.test_A", cart, ("test_a", "test_b")), "did you mean test_a?"),
             (self.explain("shop.test_cart.CrtTest.test_add", "shop.test_cart", ("CartTest",)), "CartTest.test_add?"),
             (self.explain("a.B.test_x(py3.2)", "a.B", ("test_x(py3.1)", "test_y(py3.1)")), "mean test_x(py3.1)?"),
+            (self.explain("shop.test_cart:9"), "no test shop.test_cart:9; did you mean shop/test_cart.py:9?"),
+            (
+                self.explain("shop/test_cart.py::Cart", "shop/test_cart.py", ("CartTest", "Mixin")),
+                "no test shop/test_cart.py::Cart; shop/test_cart.py has CartTest, Mixin.",
+            ),
+            (self.explain("test_cart:9", top="shop"), "did you mean shop/test_cart.py:9?"),
+            (self.explain("shop.test_cart:CartTest"), "did you mean shop/test_cart.py::CartTest?"),
             (self.explain("CartTest.test_add"), f"did you mean {cart}.test_add?"),
             (self.explain("test_more"), "did you mean shop.deep.test_more?"),
             (
@@ -180,6 +192,34 @@ class UnknownTest(NamesTestCase):
         cart = ("CartTest", "CartTest.test_add", "CartTest.Inner", "CartTest.Inner.test_deep")
         of_loose = [f"test_loose.{name}" for name in ("Mixin", "Mixin.test_mixed", *cart)]
         self.assertEqual(list(names_below(options)), ["test_broken", "test_loose", *of_loose])
+
+
+class NothingTest(NamesTestCase):
+    def complaint(self, source: dict[str, object], **options: str) -> str:
+        (text,) = explain_nothing(source, Options(**options))  # type: ignore[arg-type]
+        return text
+
+    def test_what_discovery_may_have_missed(self) -> None:
+        os.remove("shop/__init__.py")
+        missed = "or in a package below, matches the pattern"
+        for start, pattern, said in (
+            (".", "test*.py", f"no file in the current folder, {missed} 'test*.py' (-p); loose/test_broken.py does"),
+            (".", "test*.py", "run discover -s loose, or make loose a package with an __init__.py"),
+            ("shop", "no", f"no file in 'shop', {missed} 'no' (-p); did you mean shop/test_cart.py?"),
+            ("loose", "h*", "loose/helper.py matches the pattern 'h*', but has no tests, which are methods"),
+            ("loose", "test*", "2 files, such as loose/test_broken.py, match the pattern 'test*', but have no"),
+            ("some.package", "no", "no test was found in the package 'some.package' with the pattern 'no' (-p)"),
+        ):
+            with self.subTest(said):
+                self.assertIn(said, self.complaint({"discover": []}, start_directory=start, pattern=pattern))
+
+    def test_folders_by_name(self) -> None:
+        self.assertIn("no file in 'loose', or in", self.complaint({"names": ["loose", "a.name"]}, pattern="no"))
+        self.assertEqual(explain_nothing({"names": ["loose"]}, Options(patterns=("*x*",))), ())
+
+    def test_a_start_that_cannot_be_used(self) -> None:
+        self.assertIn("'gone' does not exist; name a folder, or a package, with -s.", explain_start("gone", None))
+        self.assertIn("'loose' is no package below '.'; add loose/__init__.py, or", explain_start("loose", "."))
 
 
 if __name__ == "__main__":

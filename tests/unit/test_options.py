@@ -264,6 +264,17 @@ class CommandLineTest(ProjectTestCase):
                 where = (options.start_directory, options.pattern, options.top_level_directory)
                 self.assertEqual((where, found), ((start, pattern, top), names))
 
+    def test_a_value_that_may_be_left_out(self) -> None:
+        for arguments, value, names in (
+            (["--debug-adapter", "test_it"], 5678, ["test_it"]),
+            (["--debug-adapter", "5", "test_it"], 5, ["test_it"]),
+            (["--debug-adapter=5", "6"], 5, ["6"]),
+            (["test_it", "--debug-adapter"], 5678, ["test_it"]),
+        ):
+            options, found = self.parse(*arguments)
+            self.assertEqual((options.debug_adapter, found), (value, names))
+        self.assertEqual(self.parse("--profile", "7")[1], ["7"], "a test may have this name")
+
     def test_options_of_unittest(self) -> None:
         options, _ = self.parse("-v", "-f", "-c", "-b", "-k", "one", "-k", "t*o", "--locals", "--durations", "3")
         self.assertEqual(

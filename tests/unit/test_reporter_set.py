@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import tempfile
 import unittest
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 from isolatedunit.config.options import Options
-from isolatedunit.config.output_files import REPORTS, check_files
+from isolatedunit.config.output_files import HISTORY, REPORTS, check_files
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event
 from isolatedunit.reporters.files.tap import TapReport
@@ -61,6 +64,35 @@ class PlacesTest(unittest.TestCase):
                     for path in ("a", "-"):
                         with self.assertRaisesRegex(OptionError, ", too; name another file"):
                             check_files(Options().with_values({one: path, other: path}, "a test"))
+
+    def test_a_history_is_one_or_new(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+
+            def check(name: str) -> None:
+                check_files(replace(Options(), history=os.path.join(directory, name)))
+
+            def make(name: str, version: int) -> None:
+                with closing(sqlite3.connect(os.path.join(directory, name))) as database, database:
+                    database.execute("CREATE TABLE tests (name)")
+                    database.execute(f"PRAGMA user_version = {version}")
+
+            make("ours", 3)
+            make("theirs", 0)
+            for name, content in (("text", "a" * 200), ("short", "a"), ("empty", "")):
+                with open(os.path.join(directory, name), "w", encoding="ascii") as file:
+                    file.write(content)
+            for name in ("new", "no/such/new", "ours", "empty"):
+                check(name)
+            for name, said in (
+                ("theirs", "is not a history file; name another one, or none"),
+                ("text", "is not a history file"),
+                ("short", "is not a history file"),
+                (".", "is a directory; name a file in it"),
+            ):
+                with self.assertRaisesRegex(OptionError, f"^--history: '.*' {said}"):
+                    check(name)
+            self.assertFalse(os.path.exists(os.path.join(directory, "new")))
+        check_files(replace(Options(), history=HISTORY))
 
     @unittest.skipUnless(os.path.exists("/dev/null"), "there is no /dev/null here")
     def test_devices_are_for_everybody(self) -> None:

@@ -132,6 +132,15 @@ class NarrowTest(unittest.TestCase):
         chosen = choose(self.TESTS, options, {})
         self.assertEqual(chosen.reminders, ("none of 5 tests matches --exclude 'broken' --tag 'nothing'",))
         self.assertEqual(choose([], Options(patterns=("*x*",)), {}).reminders, ("no test matches -k 'x'",))
+        for pattern, hint in (
+            ("(x", ", and it is no expression: expected 'and', 'or' or ')' instead of its end."),
+            (")", ", and it is no expression: expected a pattern instead of ')'."),
+            ("not(x)", "; with one, as in ' not(x)', it is an expression."),
+        ):
+            (reminder,) = choose([], Options(patterns=(f"*{pattern}*",)), {}).reminders
+            why = f"without a space it is a part of an id{hint}"
+            self.assertEqual(reminder, f"no test matches -k {pattern!r}; {why}")
+        self.assertEqual(choose([], Options(patterns=("*x(y)*",)), {}).reminders, ("no test matches -k 'x(y)'",))
         self.assertEqual(choose([], Options(patterns=("*x*y*",)), {}).reminders, ("no test matches -k '*x*y*'",))
 
     def test_a_shard_counts_what_was_chosen(self) -> None:

@@ -98,6 +98,15 @@ def _narrow(tests: Sequence[PlannedTest], options: Options) -> list[PlannedTest]
     return [test for test in tests if is_wanted(test)]
 
 
+def _explain_nothing(of_how_many: int, options: Options) -> str:
+    """That `_narrow` has left no test, and what may be wrong with a pattern."""
+    from isolatedunit.config.expressions import explain_literal
+
+    text = f"none of {of_how_many} tests" if of_how_many else "no test"
+    hints = filter(None, (explain_literal(_without_stars(pattern)) for pattern in options.patterns))
+    return "; ".join([f"{text} matches {_describe_choice(options)}", *hints])
+
+
 def _describe_choice(options: Options) -> str:
     """The options that `_narrow` goes by, as they are written on a command line."""
     given = {
@@ -128,8 +137,7 @@ def choose(
     if options.patterns or options.exclude or options.tags or options.exclude_tags:
         narrowed = _narrow(tests, options)
         if not narrowed:
-            of_how_many = f"none of {len(tests)} tests" if tests else "no test"
-            reminders.append(f"{of_how_many} matches {_describe_choice(options)}")
+            reminders.append(_explain_nothing(len(tests), options))
         tests = narrowed
     if options.last_failed:
         failed = {test.number for test in failed_last(tests, past)}

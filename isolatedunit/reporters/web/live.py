@@ -69,7 +69,7 @@ def need_web() -> None:
         import uvicorn  # noqa: F401
     except ImportError as exception:
         raise OptionError(
-            f"--serve needs the package {exception.name!r}; install it with: pip install 'isolatedunit[web]'."
+            f"--serve needs the package {exception.name}; install it with: pip install 'isolatedunit[web]'."
         ) from exception
     del starlette
 

@@ -7,11 +7,13 @@ const BAD = new Set(["failed", "error", "unexpectedSuccess"]);
 
 export const isBad = (test) => BAD.has(test.outcome);
 
-// the cause and the first line of the message; for a module that cannot be imported the last line, after the traceback
+// the cause and the first line of the message or, if that is empty, the name of the exception; for a module that cannot be
+// imported the last line, after the traceback
 function reasonOf(test) {
   const lines = (test.message || "").trim().split("\n");
   const line = lines[0].startsWith("Failed to import test module: ") ? lines.at(-1) : lines[0];
-  return [test.cause, line].filter(Boolean).join(": ");
+  const raised = (test.notes || []).find((note) => note.outcome === test.outcome)?.exception;
+  return [test.cause, line || raised].filter(Boolean).join(": ");
 }
 
 // a fixture is named like `setUpClass (pkg.module.Class)`
