@@ -16,7 +16,8 @@ from unittest.runner import _WritelnDecorator
 from isolatedunit.backends.registry import fork_here, open_backend
 from isolatedunit.calls.executor import IsolatedCaller, options_from
 from isolatedunit.config.consequences import count_jobs, for_forks, lends_terminal, with_consequences
-from isolatedunit.config.options import Options, refuse_milliseconds
+from isolatedunit.config.milliseconds import refuse_milliseconds
+from isolatedunit.config.options import Options
 from isolatedunit.config.sources import load_options
 from isolatedunit.errors import OptionError
 from isolatedunit.model.events import Event, Listener

@@ -15,7 +15,8 @@ from isolatedunit.backends.registry import make_prestart
 from isolatedunit.calls.methods import CallMethods
 from isolatedunit.calls.request_handlers import Handlers
 from isolatedunit.config.consequences import count_jobs
-from isolatedunit.config.options import TABLE, Options, refuse_milliseconds
+from isolatedunit.config.milliseconds import refuse_milliseconds
+from isolatedunit.config.options import TABLE, Options
 from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.errors import CarryError, IsolatedUnitError, OptionError, RunnerClosed
 from isolatedunit.model.events import Listener

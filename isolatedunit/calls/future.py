@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from isolatedunit.calls.result import IsolatedTestResult
 from isolatedunit.errors import CarryError, IsolatedUnitError
-from isolatedunit.model.durations import to_seconds
 from isolatedunit.model.events import Event, ProgressMade
 from isolatedunit.reporters.listeners import GuardedListener
+from isolatedunit.system.durations import to_seconds
 
 T = TypeVar("T")
 

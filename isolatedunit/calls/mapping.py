@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from isolatedunit.calls.result import IsolatedTestResult, session_of
 from isolatedunit.child.chunk import Chunk
 from isolatedunit.errors import OptionError
-from isolatedunit.model.durations import to_seconds
+from isolatedunit.system.durations import to_seconds
 
 if TYPE_CHECKING:
     from isolatedunit.calls.future import IsolatedFuture

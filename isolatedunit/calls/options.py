@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from isolatedunit.config.options import PER_TEST, TABLE, check, hint_for, refuse_milliseconds
+from isolatedunit.config.milliseconds import refuse_milliseconds
+from isolatedunit.config.options import PER_TEST, TABLE, check, hint_for
 from isolatedunit.errors import OptionError
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ SEALED = frozenset(
         ),
         ("model", "phases schema subtests variables"),
         ("protocol", "channel child_settings marked_stream messages phases pickling plain_json"),
-        ("system", "cgroups grace namespaces processes secrets"),
+        ("system", "cgroups durations grace namespaces processes secrets"),
     )
     for name in names.split()
 )

@@ -14,7 +14,7 @@ from isolatedunit.handles.leaving import Leaving
 from isolatedunit.handles.origins import Ledger, close_ledger, find_origin, format_origin, open_ledger
 from isolatedunit.handles.result import HandleCleanupResult
 from isolatedunit.handles.state import State
-from isolatedunit.model.durations import to_seconds
+from isolatedunit.system.durations import to_seconds
 from isolatedunit.system.grace import WAITS, Grace, times_waited
 from isolatedunit.system.processes import load_per_processor, remove_tree
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 
 from isolatedunit.errors import IpcError
-from isolatedunit.model.durations import to_seconds
 from isolatedunit.protocol import channel
 from isolatedunit.protocol.messages import ATTACHMENT, ProgressReported, Reply, Requested, ValueReported
+from isolatedunit.system.durations import to_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from isolatedunit import HandleTracker, IsolatedTestOptions, IsolatedTestRunner, OptionError, Options, OptionValues
 from isolatedunit.calls.future import IsolatedFuture
 from isolatedunit.calls.mapping import CallResults, _Ahead
-from isolatedunit.model.durations import to_seconds
+from isolatedunit.system.durations import to_seconds
 
 
 class OptionsTest(unittest.TestCase):

@@ -117,11 +117,8 @@ class LayersTest(unittest.TestCase):
         """Names that Windows has not are used where nothing else is, or after asking for them."""
         only_posix = {"fork", "setpgid", "wait4", "SIGSTOP"}
         rooms = (
-            "child.reaper",
-            "child.template",
-            "child.lane",
-            "child.checkpoint",
-            "child.steps",
+            *("child.reaper", "child.template", "child.lane", "child.checkpoint", "child.steps"),
+            "child.run_fixture",  # where it is a subreaper, which is asked before
             "backends.interpreter",
             "backends.forkserver.fork_here",
         )
