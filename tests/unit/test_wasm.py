@@ -133,6 +133,7 @@ class PythonTest(ProjectTestCase):
             why_not_compiled(python, said),
             "--wasm-python /x/python.wasm: it exports neither _start nor turn; name another Python for WASI.",
         )
+        self.assertIn("that was interrupted; start again", why_not_compiled(python, "Traceback\nKeyboardInterrupt\n"))
 
 
 class VisibleTest(ProjectTestCase):
