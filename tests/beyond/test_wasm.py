@@ -70,6 +70,9 @@ class WasmTest(WasmTestCase):
                     os.write(2, b"error\\n")
 
                 def test_closed(self): os.close(1)
+
+                @isolated(leaks="warn")
+                def test_changes(self): os.environ["CHANGED"] = "yes"
             """,
         )
         ended = self.run_in_wasm()
@@ -79,7 +82,7 @@ class WasmTest(WasmTestCase):
             found,
             {
                 **dict.fromkeys(("test_pass", "test_pass_again", "test_memory", "test_streams"), ("passed", None)),
-                "test_closed": ("passed", None),
+                **dict.fromkeys(("test_closed", "test_changes"), ("passed", None)),
                 "test_fail": ("failed", None),
                 "test_subtests": ("failed", None),
                 "test_skip": ("skipped", None),
@@ -90,6 +93,8 @@ class WasmTest(WasmTestCase):
             },
             ended.output,
         )
+        (changed,) = tests["test_changes"]["attempts"][0]["handle_stats"]["state_changes"]
+        self.assertEqual((changed["kind"], changed["what"]), ("environment", "CHANGED"))
         first, second = (tests[name]["stdout"].split() for name in ("test_pass", "test_pass_again"))
         self.assertEqual(first[0], "wasi")
         self.assertNotEqual(first[1], second[1])
