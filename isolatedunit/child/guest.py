@@ -12,9 +12,10 @@ import sys
 import time
 from importlib.machinery import SourceFileLoader
 
-from isolatedunit.child import PLAIN, bootstrap, receipt, worker  # noqa: F401 - receipt and worker for the image
+from isolatedunit.child import PLAIN, bootstrap, random_seed, worker
 from isolatedunit.child.streams import refuse_breakpoint, write_through
 from isolatedunit.collection import bytecode, import_path
+from isolatedunit.collection.addresses import import_module
 from isolatedunit.protocol import channel
 from isolatedunit.protocol.marked_stream import CLOCK, LENGTH, MARK_SIZE, MISSES, REPORTS, to_marked
 from isolatedunit.protocol.plain_json import from_json, to_json
@@ -29,17 +30,20 @@ if TYPE_CHECKING:
 _LACKING = {"_socket": "sockets", "socket": "sockets", "os": "processes, users or signals"}
 """Modules that are there without most of what they have elsewhere, and what that is."""
 
+_HIGHEST_DESCRIPTOR = 64
+"""A module that has more files open after its import has some below it, too: the lowest number is taken first."""
+
 _C_EXTENSIONS = (".so", ".pyd", ".dylib")
 
 
 class StreamEnd(channel.PipeEnd):
     """The end of an instance, whose reports go to standard output; to standard error once that is closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, misses: list[str]) -> None:
         self._mark = _read_exactly(MARK_SIZE)
         super().__init__(0, 1)
         self._behind = CLOCK.unpack(_read_exactly(CLOCK.size))[0] - time.monotonic()
-        self.misses: list[str] = []
+        self._misses = misses
 
     def send(self, *reports: Report) -> None:
         """Send the reports, in one piece; the times in them are those of the host's clock."""
@@ -52,7 +56,7 @@ class StreamEnd(channel.PipeEnd):
     def send_frames(self, frames: bytes) -> None:
         """Send reports that are encoded already, and which files were compiled since the last time."""
         with self._lock:
-            misses, self.misses[:] = list(self.misses), []
+            misses, self._misses[:] = list(self._misses), []
             if misses:
                 self._send_marked(MISSES, to_json({"files": misses}))
             self._send_marked(REPORTS, frames)
@@ -81,13 +85,47 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
+_misses: list[str] = []
+_is_prepared = False
+
+
 def main() -> None:
     """Do the work that standard input has. Does not return."""
-    pipe = StreamEnd()
+    pipe = StreamEnd(_misses)
     channel.current = pipe
     prepare: Any = pipe.receive()
     if "random" in sys.modules:  # it was seeded before this instance was made, with what all others have, too
         sys.modules["random"].seed()
+        if random_seed.seeded is not None:
+            random_seed.restore()
+    if not _is_prepared:
+        _prepare(prepare)
+    worker.execute(pipe, pipe.receive_work(), spawned=True)
+
+
+def load() -> bool:
+    """Import the module of the tests that standard input has; whether other instances can begin with what that left.
+
+    They cannot with an open file, as they would not have it, nor with what refers to a file in this one's directory.
+    """
+    pipe = StreamEnd(_misses)
+    prepare: Any = pipe.receive()
+    work: Any = pipe.receive_work()
+    _prepare(prepare)
+    before = _open_files()
+    random_seed.watch()
+    try:
+        import_module(work.tests[0]["home"])
+    except BaseException:  # each test meets it itself
+        return False
+    random_seed.look()
+    _misses.clear()
+    return _open_files() == before and not _files_in(prepare.scratch)
+
+
+def _prepare(prepare: Any) -> None:
+    global _is_prepared
+    _is_prepared = True
     bootstrap.become_part_of_run(prepare)
     if sys.breakpointhook is sys.__breakpointhook__:
         sys.breakpointhook = refuse_breakpoint
@@ -95,8 +133,18 @@ def main() -> None:
     _explain_what_is_lacking()
     import_path.note_own_modules(PLAIN)
     import_path.unload_shadowed()
-    _keep_bytecode_in(prepare.bytecode, pipe.misses)
-    worker.execute(pipe, pipe.receive_work(), spawned=True)
+    _keep_bytecode_in(prepare.bytecode, _misses)
+
+
+def _open_files() -> list[int]:
+    found = []
+    for number in range(_HIGHEST_DESCRIPTOR):
+        try:
+            os.fstat(number)
+        except OSError:
+            continue
+        found.append(number)
+    return found
 
 
 def compile_files() -> None:

@@ -86,8 +86,8 @@ class Options(OutputOptions, FixtureOptions, ExecutorOptions, SelectionOptions, 
     start_method: Literal["auto"] | StartMethodName = option(  # noqa: RUF009
         "auto",
         Choice("auto", *(name for name in START_METHODS if not is_sandbox(name))),
-        "how each process is started: spawn starts a fresh interpreter, forkserver forks a pristine template; auto is "
-        "forkserver on Linux and spawn elsewhere",
+        "how each process is started: spawn starts a fresh interpreter, forkserver forks a pristine template, wasm is "
+        "for WebAssembly; auto is forkserver on Linux and spawn elsewhere",
         "--start-method",
         per_test=True,
     )

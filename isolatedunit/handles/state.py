@@ -10,7 +10,7 @@ from isolatedunit.system.secrets import is_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 try:
@@ -21,7 +21,8 @@ except ImportError:
 MAX_TEXT = 200
 _NOT_THE_TESTS = {form for name in ("PYTEST_CURRENT_TEST", SLOT_VARIABLE) for form in (name, name.encode())}
 _signal: Any = sys.modules.get("_signal")  # unittest imported it; `signal` would make an enum member of each number
-_getcwd, _umask = os.getcwd, os.umask
+_getcwd = os.getcwd
+_umask: Callable[[int], int] | None = getattr(os, "umask", None)  # WASI has none
 _STANDARD = sys.stdlib_module_names | {"isolatedunit", "__main__"}
 _SIGNALS = range(1, getattr(_signal, "NSIG", 1))
 _RANDOM_WORDS = 624  # the size of the Mersenne Twister's state, which it renews as a whole
@@ -135,6 +136,8 @@ def _current_directory() -> str | None:
 
 
 def _current_umask() -> int:
+    if _umask is None:
+        return 0
     # trap: the umask can only be read by setting it; the value for that moment is the strictest one
     before = _umask(0o077)
     if before != 0o077:

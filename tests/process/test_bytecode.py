@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import marshal
 import os
 import stat
+import subprocess
 import sys
 import tempfile
 import unittest
 
 from tests.support.command_line import Completed, environment
+from tests.support.paths import REPOSITORY
 from tests.support.projects import ProjectTestCase
 
 
@@ -101,6 +104,31 @@ class BytecodeTest(ProjectTestCase):
         values.pop("PYTHONDONTWRITEBYTECODE", None)
         self.assertEqual(self.printed(self.run_here("--history", "none", env=values)), "first False\n")
         self.assertEqual(set(os.listdir(self.folder)) - {"pruned"}, set())
+
+    def test_who_may_only_read_it_is_told_what_is_missing(self) -> None:
+        program = (
+            "import json, sys; sys.dont_write_bytecode = True; misses = []; "
+            "from isolatedunit.collection.bytecode import take_over_compiling; "
+            "take_over_compiling(sys.argv[1], {}); import test_it; print(json.dumps(misses))"
+        )
+        path = os.pathsep.join((self.directory, REPOSITORY))
+
+        def missed(misses: str) -> list[str]:
+            done = subprocess.run(
+                [sys.executable, "-c", program.format(misses), self.cache],
+                env=environment(PYTHONPATH=path),
+                capture_output=True,
+                check=True,
+            )
+            return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+        self.assertEqual(missed("misses"), [os.path.join(self.directory, "test_it.py")])
+        self.assertEqual(os.listdir(self.cache), [])
+        missed("None")
+        (kept,) = os.listdir(self.cache)
+        os.utime(os.path.join(self.cache, kept), (0, 0))
+        self.assertEqual(missed("misses"), [])
+        self.assertEqual(os.stat(os.path.join(self.cache, kept)).st_mtime, 0)
 
 
 def read(path: str) -> bytes:

@@ -116,13 +116,14 @@ class PythonTest(ProjectTestCase):
         with open(os.path.join(folder, "python315.zip"), "rb") as zipped:
             self.assertEqual(zipped.read(), b"zip")
 
-    def test_what_is_compiled_belongs_to_this_file_and_this_wasmtime(self) -> None:
+    def test_what_is_compiled_belongs_to_this_module_and_this_wasmtime(self) -> None:
         path = self.make("python.wasm")
         first = self.find(path)
         self.assertTrue(first.compiled.startswith(os.path.join(self.directory, "cache")))
         self.assertEqual(self.find(path), first)
         with mock.patch.object(wasm_python, "wasmtime_version", lambda: "1000.0"):
             self.assertNotEqual(self.find(path).compiled, first.compiled)
+        self.assertEqual(self.find(self.make("moved/python.wasm")).compiled, first.compiled)
         self.make("python.wasm", MODULE + b"\0")
         self.assertNotEqual(self.find(path).compiled, first.compiled)
 
@@ -133,6 +134,7 @@ class PythonTest(ProjectTestCase):
             why_not_compiled(python, said),
             "--wasm-python /x/python.wasm: it exports neither _start nor turn; name another Python for WASI.",
         )
+        self.assertIn("that was interrupted; start again", why_not_compiled(python, "Traceback\nKeyboardInterrupt\n"))
 
 
 class VisibleTest(ProjectTestCase):

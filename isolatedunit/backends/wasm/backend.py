@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+import sys
 import sysconfig
 
 from isolatedunit.backends.contract import Backend, ChildSpec, Setting
@@ -42,10 +43,12 @@ class WasmBackend(Backend):
             os.utime(self._python.compiled)  # it is in use
 
     def _compile(self) -> None:
-        self._setting.warn(
-            f"{os.path.basename(self._python.file)} is being compiled for this machine; that takes minutes, and is "
-            "done once"
+        # now, and not with the warnings, which the summary shows: nothing else can be seen meanwhile
+        sys.stderr.write(
+            f"isolatedunit: {os.path.basename(self._python.file)} is being compiled for this machine, which may take "
+            "minutes; it is kept for later runs\n"
         )
+        sys.stderr.flush()
         done = subprocess.run(  # noqa: S603 - our own interpreter
             compiler_program(self._python), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
@@ -120,6 +123,8 @@ def visible_folders(setting: Setting) -> tuple[list[str], list[tuple[str, str]]]
 def why_not_compiled(python: WasmPython, said: str) -> str:
     """The sentence about a compilation that has failed, and has *said* why on its last line."""
     last = said.strip().splitlines()[-1]
+    if last.startswith("KeyboardInterrupt"):
+        return f"--wasm-python {python.file}: it is not compiled yet, since that was interrupted; start again."
     return f"--wasm-python {python.file}: {last.removeprefix('ValueError: ')}; name another Python for WASI."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from isolatedunit.backends.wasm.host_process import HostProcess
 from isolatedunit.backends.wasm.python import BYTECODE
 from isolatedunit.model.results import ExitStatus, Output, SpawnInfo
 from isolatedunit.protocol.channel import to_frame
-from isolatedunit.protocol.messages import Prepare, Report, encode
+from isolatedunit.protocol.messages import Prepare, Report, RunTest, encode
 from isolatedunit.system import processes
 
 _LOOK_INTERVAL = 0.2
@@ -59,6 +60,7 @@ class WasmChild:
             host.order(
                 {
                     "number": number,
+                    "home": home_of(spec),
                     "work": work,
                     "scratch": self._scratch,
                     "memory": settings.memory_limit,
@@ -139,6 +141,15 @@ class WasmChild:
         except OSError:
             pass
         self._done(self)
+
+
+def home_of(spec: ChildSpec) -> str:
+    """A name for what is imported once for several tests; empty if each test is to import it itself."""
+    work = spec.command
+    wants_none = spec.fork_after == "start" or work.settings.preload
+    if spec.home is None or wants_none or not isinstance(work, RunTest) or not work.tests:
+        return ""
+    return json.dumps([work.tests[0]["home"], work.settings.environment], sort_keys=True)
 
 
 def status_of(answer: dict[str, object]) -> ExitStatus:

