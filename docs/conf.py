@@ -27,7 +27,7 @@ python_maximum_signature_line_length = 100
 default_role = "py:obj"  # a name in a docstring leads to its description
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:class", r"(collections|logging|threading)\..*"),
+    ("py:class", r"(collections|datetime|logging|threading)\..*|timedelta"),
     # type variables, types of mappings of options, which look like their classes, and what no user makes
     ("py:class", r"T|Opts|Told|dict\[str|\w*OptionValues|isolatedunit\..*\.(_Ahead|Leaving|Session|Tracker|T|T_co)"),
     # docstrings also name what only readers of the source look for

@@ -442,7 +442,9 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 self.stream.writeln()
             else:
                 print_errors()
-            for line in lines:
+            # unittest draws a line below all of this itself
+            is_ruled = lines[-1:] == [getattr(result, "separator2", "")]
+            for line in lines[:-1] if is_ruled else lines:
                 self.stream.writeln(line)
 
         if lines or at_once:

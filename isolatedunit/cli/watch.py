@@ -143,7 +143,7 @@ def _describe(paths: Iterable[str]) -> str:
 
 
 def _count(tests: int) -> str:
-    return f"runs {tests} test module{'' if tests == 1 else 's'}"
+    return f"running {tests} test module{'' if tests == 1 else 's'}"
 
 
 class Affected:

@@ -394,11 +394,6 @@ class Options(OutputOptions, FixtureOptions, ExecutorOptions, SelectionOptions, 
         """Whether the output of a test is published while it runs."""
         return self.enable_process_logging or self.show_output == "live"
 
-    @property
-    def shows_memory(self) -> bool:
-        """Whether a report shows the memory of a test over its time."""
-        return not (self.html is None and self.serve is None and self.trace is None)
-
     def with_values(self, values: Mapping[str, Any], where: str) -> Options:
         """These options with *values* in place of some; *where* they are from begins an error. Raises `OptionError`."""
         return replace(self, **check(values, where)) if values else self

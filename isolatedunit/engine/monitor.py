@@ -34,12 +34,17 @@ def seconds_between_looks(options: Options) -> float | None:
     """
     if options.tells_output or _has_limits(options):
         return SAMPLE_INTERVAL
-    return None if options.max_output is None and not options.shows_memory else OUTPUT_INTERVAL
+    return None if options.max_output is None and not _shows_memory(options) else OUTPUT_INTERVAL
 
 
 def measures_use(options: Options) -> bool:
     """Whether it is of interest what the processes of a test use."""
-    return options.shows_memory or _has_limits(options)
+    return _shows_memory(options) or _has_limits(options)
+
+
+def _shows_memory(options: Options) -> bool:
+    """Whether a report shows the memory of a test over its time."""
+    return not (options.html is None and options.serve is None and options.trace is None)
 
 
 def _has_limits(options: Options) -> bool:

@@ -143,6 +143,7 @@ class EndTest(ProjectTestCase):
         # what failed stays on the screen
         tables = r"RuntimeError: no server\n[^\0]*\nSlowest tests[^\0]*  test_it\.It\.test_good\n[^\0]*\nspawn time "
         self.assertRegex(output, tables + r"[^\0]*\nRan 3 tests in .*\n\nFAILED \([^\0]*\nFailed:\n")
+        self.assertNotIn(f"{'-' * 70}\n{'-' * 70}\n", output)
         self.assertNotIn("Slowest tests", self.run_here().output)
 
 

@@ -100,7 +100,7 @@ class WatchTest(ProjectTestCase):
         def change(name: str, text: str, *shown: str) -> None:
             begin = len(terminal.text)
             self.write(name, text)
-            wait_for(begin, f"changed: {name}; runs 1 test module\n", *shown, "waiting for changes")
+            wait_for(begin, f"changed: {name}; running 1 test module\n", *shown, "waiting for changes")
 
         wait_for(0, "2 passed, 0 failed", "waiting for changes")
         change("shop.py", "PRICE = 20\n", "0 passed, 1 failed")
@@ -129,7 +129,7 @@ class WatchTest(ProjectTestCase):
                     self.write("test_b.py", "# nobody wants it\n")
                     self.wait_for_line(process.stdout, "changed: test_b.py; no test needs it")
                     self.write("shop.py", text)
-                    self.wait_for_line(process.stdout, "changed: shop.py; runs 1 test module")
+                    self.wait_for_line(process.stdout, "changed: shop.py; running 1 test module")
                 self.wait_for_line(process.stdout, "1 passed, 0 failed, 0 skipped")
                 process.kill()
 

@@ -114,6 +114,19 @@ class DrawingTest(unittest.TestCase):
             for line in self.draw(4000.0, width):
                 self.assertLessEqual(len(line), width, line)
 
+    def test_of_a_long_name_what_tells_the_test(self) -> None:
+        test = "package.module_of_the_shop.CartOfTheShopTest.test_that_has_a_long_name"
+        self.timeline.handle(AttemptStarted(1000.0, "a", (test,)))
+        for width, shown in (
+            (110, test),
+            (90, "CartOfTheShopTest.test_that_has_a_long_name"),
+            (70, "test_that_has_a_long_name"),
+            (40, "test_that_has_a_long_name"),
+            (30, "test_that_has_a_lo…"),
+        ):
+            with self.subTest(width):
+                self.assertEqual(self.draw(1002.0, width)[1].split()[0], shown)
+
     def test_the_clock_is_that_of_the_run(self) -> None:
         written = io.StringIO()
         display = Display(written, colour=False)

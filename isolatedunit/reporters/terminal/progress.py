@@ -34,6 +34,9 @@ SHOWN_AFTER = 0.5
 MOST_ROWS = 8
 """How many running tests have a line, at most."""
 
+_PADDING = 2
+"""Columns between two columns of the table of running tests."""
+
 WIDE = 70
 """Columns from which on a terminal shows more than the names and ages of tests."""
 
@@ -133,10 +136,11 @@ class Display:
         head = self._head(now, len(running))
         run = self.timeline.run
         shows_memory = run is not None and not capabilities_of(run.start_method).own_process_ids
-        lines = [_row_of(span, now, shows_memory) for span in rows[:most]]
-        table = Table.grid(padding=(0, 2), expand=True)
-        table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         widths = (13, 9, 9) if self._console.width >= WIDE else (9,)
+        room = self._console.width - sum(width + _PADDING for width in widths)
+        lines = [_row_of(span, now, shows_memory, room) for span in rows[:most]]
+        table = Table.grid(padding=(0, _PADDING), expand=True)
+        table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         for width in widths:
             table.add_column(justify="right", no_wrap=True, width=width)
         for name, phase, age, memory in lines:
@@ -165,8 +169,8 @@ class Display:
         return head
 
 
-def _row_of(span: Span, now: float, shows_memory: bool) -> tuple[Text, Text, Text, Text]:
-    name = Text(on_one_line(_shorten(span.test)))
+def _row_of(span: Span, now: float, shows_memory: bool, room: int) -> tuple[Text, Text, Text, Text]:
+    name = Text(on_one_line(_shorten(span.test, room)))
     if span.progress:
         name.append(f"  {on_one_line(span.progress)}", style="dim")
     mark, style = span.phase, ""
@@ -179,10 +183,11 @@ def _row_of(span: Span, now: float, shows_memory: bool) -> tuple[Text, Text, Tex
     return name, Text(mark, style=style), Text(f"{now - span.begin:.1f} s"), Text(memory)
 
 
-def _shorten(test: str) -> str:
-    """A test's id, without the names of its modules if it is long."""
+def _shorten(test: str, room: int) -> str:
+    """A test's id or, if *room* columns are too few for that, without its modules, or without its class, too."""
     parts = test.split(".")
-    return test if len(test) <= 44 else ".".join(parts[-2:])
+    names = (test, ".".join(parts[-2:]), parts[-1])
+    return next((name for name in names if len(name) <= room), parts[-1])
 
 
 def _as_clock(seconds: float) -> str:
