@@ -130,7 +130,8 @@ class AuditTest(ProjectTestCase):
         self.assertEqual(state["where"], dependence.where)
         self.assertEqual((state["source"], state["function"]), (dependence.does[0], f"test_does_{dependence.name}_0"))
         self.assertEqual(state["proof"], {"trials": 3, "flipped": 3})
-        self.assertEqual(state["other_changes"], 0)  # each setter of this suite does one thing
+        # each setter of this suite does one thing; `logging.disable` also empties what loggers remember
+        self.assertLessEqual(state["other_changes"], int(dependence.name == "logging"))
         if dependence.kind == "victim":
             self.assertTrue(test["fix"]["tried"])
             self.assertEqual(test["fix"]["line"], state["line"])
