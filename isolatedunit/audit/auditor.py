@@ -100,7 +100,10 @@ class Auditor:
         tests += [test for test in found if not test.reports]
         broken = [test for test in found if test.reports and report_known(test).outcome not in GOOD]
         self.audit.not_looked_at += [test.id for test in broken]
-        self.audit.notes += [f"cannot be loaded: {test.id}; a run shows why" for test in broken]
+        if broken:
+            more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+            names = ", ".join(test.id for test in broken[:3])
+            self.audit.notes.append(f"cannot be loaded: {names}{more}; a run shows why")
         self.audit.tests = len(tests)
         _check_victim(self._wishes.victim, tests)
         if self._wishes.alone is None:

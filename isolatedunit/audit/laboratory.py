@@ -280,6 +280,9 @@ class Laboratory:
             connection.close()
             return None
         with self._lock:
+            if self._stopped:  # meanwhile: to start an interpreter takes a while
+                connection.close()
+                raise Stopped
             self._open.add(connection)
         return connection
 

@@ -137,12 +137,14 @@ class Namer:
             text = import_for(change)
             if text is None:
                 return
-            # without the setter, but with the import, the test has to do what it does together
-            rest = [number for number in sequence if number != sequence[culprit]]
-            verdict, _ = self._laboratory.experiment("try", [rest[0], *rest], 0, fix=text, in_victim=True)
+            # without the setter, but with the import, the test has to do what it does together; its own module comes
+            # first, as it may be what makes others be found
+            *rest, victim = (number for number in sequence if number != sequence[culprit])
+            trial = [*rest, victim, victim]
+            verdict, _ = self._laboratory.experiment("try", trial, len(rest), fix=text, in_victim=True)
             if verdict.same(together):
-                module = finding.test.module
-                finding.fix = Fix(_file_of(module), None, text, True, f"In {_file_of(module)}")
+                file = self._file_of(finding.test)
+                finding.fix = Fix(file, None, text, True, f"In {file}")
             return
         text = line_for(change)
         begin = self._begin_of(sequence[culprit])
@@ -154,6 +156,11 @@ class Namer:
             shown = text.partition("; ")[2] if _imports(file, text) else text.replace("; ", "\n", 1)
             name = steps[sequence[culprit]].id.rpartition(".")[2]
             finding.fix = Fix(file, line, shown, True, f"At the beginning of {name}, before line {line} of {file}")
+
+    def _file_of(self, test: Step) -> str:
+        """The file of a test, from the current directory; modules may be found below another one."""
+        place = self._places.get(test.number)
+        return f"{test.module.replace('.', '/')}.py" if place is None else os.path.relpath(place[0])
 
     def _begin_of(self, number: int) -> tuple[str, int] | None:
         """The file of a test's method, and the line of the first statement in it; None for what is no such method."""
@@ -200,10 +207,6 @@ def _line_of(path: str, number: int) -> str:
     except OSError:
         pass
     return ""
-
-
-def _file_of(module: str) -> str:
-    return f"{module.replace('.', '/')}.py"
 
 
 def _imports(path: str, text: str) -> bool:

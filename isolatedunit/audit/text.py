@@ -21,6 +21,9 @@ _TITLES = {
 _LONGEST = 90
 """Characters of a message."""
 
+_SHOWN = 5
+"""Tests that are listed by name."""
+
 _ANNOUNCING = {"victim", "brittle", "import", "masked", "self", "external", "unexplained"}
 
 
@@ -37,11 +40,11 @@ def lines_of(audit: Audit) -> Iterator[str]:
         if finding.kind == "flaky":
             sides = f"alone {_count(finding.alone)}, together {_count(finding.together)}"
             yield f"UNSTABLE, not searched: {_name(finding.test)}   {sides}"
-    for test in (one for one in audit.messages_differ if one not in {finding.test.id for finding in told}):
-        yield f"FAILS WITH ANOTHER MESSAGE after others: {test}"
+    others = [test for test in audit.messages_differ if test not in {finding.test.id for finding in told}]
+    if others:
+        yield f"FAIL WITH ANOTHER MESSAGE after others: {_some(others)}"
     if audit.not_looked_at:
-        more = f" and {len(audit.not_looked_at) - 5} more" if len(audit.not_looked_at) > 5 else ""
-        yield f"NOT LOOKED AT: {', '.join(audit.not_looked_at[:5])}{more}"
+        yield f"NOT LOOKED AT: {_some(audit.not_looked_at)}"
     yield from audit.notes
     yield from audit.failed_teardowns
     yield from _sum_up(audit, told)
@@ -145,6 +148,12 @@ def _sum_up(audit: Audit, told: Sequence[Finding]) -> Iterator[str]:
         yield "interrupted: this is what was known by then"
     elif audit.cut_off:
         yield "the budget has run out: this is what was known by then; --budget gives more time"
+
+
+def _some(names: Sequence[str]) -> str:
+    """The names, or the first ones and how many more there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 def _name(step: Step) -> str:

@@ -38,7 +38,8 @@ SEALED = frozenset(
         ("collection", "addresses bytecode fingerprints import_path locations mismatches overrides places slots tags"),
         (
             "handles",
-            "descriptors endings leaving namespaces origins processes project_state settings state threads tracker",
+            "descriptors endings hidden_state leaving namespaces origins processes project_state settings state "
+            "threads tracker",
         ),
         ("model", "phases schema subtests variables"),
         ("protocol", "channel child_settings marked_stream messages phases pickling plain_json"),

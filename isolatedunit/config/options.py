@@ -33,7 +33,7 @@ from isolatedunit.config.converters import (
 )
 from isolatedunit.config.executor_options import ExecutorOptions
 from isolatedunit.config.fixture_options import FixtureOptions
-from isolatedunit.config.leak_policy import names_kind, read_policy
+from isolatedunit.config.leak_policy import read_policy
 from isolatedunit.config.output_options import OutputOptions, option
 from isolatedunit.config.selection_options import SelectionOptions
 from isolatedunit.config.unittest_options import UnittestOptions
@@ -383,11 +383,6 @@ class Options(OutputOptions, FixtureOptions, ExecutorOptions, SelectionOptions, 
     def tracks_handles(self) -> bool:
         """Whether a child looks for what its test leaves open."""
         return self.track_handles == "on" or (self.track_handles == "auto" and self.leaks.startswith(("fail", "warn")))
-
-    @property
-    def tracks_state(self) -> bool:
-        """Whether a child looks for what its test leaves changed in the project's modules and classes."""
-        return self.tracks_handles and names_kind(self.leaks, "state")
 
     @property
     def tells_output(self) -> bool:

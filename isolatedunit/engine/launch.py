@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from isolatedunit.backends.contract import ChildSpec
+from isolatedunit.config.leak_policy import names_kind
 from isolatedunit.config.options import TABLE, Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.call_files import CallFiles
@@ -90,7 +91,7 @@ class Launcher:
             shares_process=len(of_tests) > 1,
             prebuilt=self._policy.prebuilds(attempt.options, of_tests),
             track_handles=any(options.tracks_handles for options in of_tests),
-            track_state=any(options.tracks_state for options in of_tests),
+            track_state=any(one.tracks_handles and names_kind(one.leaks, "state") for one in of_tests),
             cgroup=None if group is None else group.members,
             directory=directory,
         )

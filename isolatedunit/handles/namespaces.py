@@ -11,6 +11,7 @@ import os
 import sys
 from types import FunctionType, ModuleType
 
+from isolatedunit.handles.hidden_state import Registry, Slots, slots_of
 from isolatedunit.handles.settings import ABSENT, settings_of_process
 from isolatedunit.system.secrets import is_secret
 
@@ -36,6 +37,7 @@ _NOT_THE_TESTS = frozenset(
     )
 )
 _OURS = ("isolatedunit", "unittest", "multiprocess")
+_HIDDEN = (Slots, Registry)
 _TOLD_BY_NAME = ("module", "environment")
 _get_of_type, _get_of_object = type.__getattribute__, object.__getattribute__
 
@@ -113,6 +115,7 @@ class Snapshot:
         self._seen: set[int] = set()
         self._visited: set[int] = set()
         self._entries = 0
+        self._slots: dict[type, dict[str, Any]] = {}
         self.places: list[Place] = []
         self._settings = settings_of_process() if names is None else []
         self._take()
@@ -158,9 +161,10 @@ class Snapshot:
     def _look_at(self, module: str, expression: str, value: Any, left: int) -> list[tuple[str, Any, int]]:
         """Note a value if things can be changed in it; returns what is to be looked at next."""
         kind = type(value)
-        if kind is dict:
+        if issubclass(kind, dict):
             self._add("dict entry", expression, module, value)
-            below = [(f"{expression}[{key!r}]", item) for key, item in list(value.items()) if type(key) in _PLAIN]
+            items = list(dict.items(value))
+            below = [(f"{expression}[{key!r}]", item) for key, item in items if type(key) in _PLAIN]
         elif kind in (list, set) or (kind.__module__ == "collections" and kind.__name__ in ("deque",)):
             self._add("contents", expression, module, value)
             below = [(f"{expression}[{index}]", item) for index, item in enumerate(value)] if kind is list else []
@@ -173,6 +177,8 @@ class Snapshot:
                 return []
             namespace = dict(_get_of_type(value, "__dict__"))
             self._add("class attribute", expression, module, value, namespace)
+            if "_abc_impl" in namespace:
+                self._add_hidden("registered class", expression, module, Registry(value))
             below = [(f"{expression}.{name}", item) for name, item in namespace.items() if _is_attribute(name)]
         elif kind.__name__ == "_lru_cache_wrapper" and kind.__module__ == "functools":
             self._add("cache", expression, module, value, value.cache_info().currsize)
@@ -197,10 +203,16 @@ class Snapshot:
         if issubclass(kind, (ModuleType, *_PLAIN)) or kind.__module__ == "builtins":
             return []
         namespace = _namespace_of(value)
-        if not namespace:
-            return []
-        self._add("instance attribute", expression, module, namespace)
-        return [(f"{expression}.{name}", item) for name, item in list(namespace.items()) if _is_attribute(name)]
+        if kind not in self._slots:
+            self._slots[kind] = slots_of(kind)
+        attributes = dict(namespace)
+        if self._slots[kind]:
+            slots = Slots(value, self._slots[kind])
+            self._add_hidden("instance attribute", expression, module, slots)
+            attributes.update(slots.read())
+        if namespace:
+            self._add("instance attribute", expression, module, namespace)
+        return [(f"{expression}.{name}", item) for name, item in attributes.items() if _is_attribute(name)]
 
     def _add(self, kind: str, expression: str, module: str, container: Any, before: Any = ABSENT) -> None:
         if id(container) in self._seen or self._entries >= MOST_ENTRIES:
@@ -209,6 +221,12 @@ class Snapshot:
         before = _copy(container) if before is ABSENT else before
         self._entries += len(before) if hasattr(type(before), "__len__") else 1
         self.places.append(Place(kind, expression, module, container, before))
+
+    def _add_hidden(self, kind: str, expression: str, module: str, state: Slots | Registry) -> None:
+        if self._entries < MOST_ENTRIES:
+            before = state.read()
+            self._entries += len(before) + 1
+            self.places.append(Place(kind, expression, module, state, before))
 
     # ---- what changed
 
@@ -283,6 +301,8 @@ def _set(place: Place, key: Any, value: Any) -> None:
             type.__delattr__(container, key)
         else:
             type.__setattr__(container, key, value)
+    elif type(container) in _HIDDEN:
+        container.write(key, value)
     elif place.kind == "closure variable":
         if value is ABSENT:
             del container.cell_contents
@@ -309,8 +329,10 @@ def _refill(container: Any, before: Any) -> None:
 def _copy(container: Any) -> Any:
     """A shallow copy of a container, of the namespace of a class, of a cell; the size of a cache."""
     kind = type(container)
-    if kind is dict:
-        return dict(container)
+    if kind in _HIDDEN:
+        return container.read()
+    if issubclass(kind, dict):
+        return dict(dict.items(container))  # `dict.copy` asks a class of its own for its keys
     if issubclass(kind, type):
         return dict(_get_of_type(container, "__dict__"))
     if kind.__name__ == "cell":

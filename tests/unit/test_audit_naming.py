@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import abc
 import functools
 import itertools
 import os
 import sys
 import types
 import unittest
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from isolatedunit.audit.deduction.model import Step
 from isolatedunit.audit.deduction.reduction import reduce_changes
 from isolatedunit.audit.deduction.search import carry_out
 from isolatedunit.audit.fixes import import_for, line_for
@@ -66,6 +69,31 @@ def takes(item: int, known: list[int] = []) -> None:  # noqa: B006 - which is wh
     known.append(item)
 
 
+class Dictionary(defaultdict[str, int]):
+    """One that does not bear to be looked at."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("it was walked through")
+
+    keys = items = values = copy = __iter__  # type: ignore[assignment]
+
+
+class Slotted:
+    __slots__ = ("empty", "value")
+
+    def __init__(self) -> None:
+        self.value = 1
+
+
+STEP = f"{Step.__module__}.{Step.__qualname__}"
+
+
+def make_shape() -> Any:
+    shape = abc.ABCMeta("Shape", (), {})
+    shape.__module__ = NAME
+    return shape
+
+
 def make_class() -> Any:
     class Price:
         rate = 1.0
@@ -97,9 +125,15 @@ class SnapshotTest(unittest.TestCase):
                 "counter.__closure__[0].cell_contents",
                 ("0", "1"),
             ),
+            (lambda m: m.ordered.update(b=1), "dict entry", "ordered['b']", ("absent", "1")),
+            (lambda m: m.counts.update(a=1), "dict entry", "counts['a']", ("absent", "1")),
+            (lambda m: setattr(m.slotted, "value", 2), "instance attribute", "slotted.value", ("1", "2")),
+            (lambda m: delattr(m.slotted, "value"), "instance attribute", "slotted.value", ("1", "absent")),
+            (lambda m: m.Shape.register(Step), "registered class", f"Shape.{STEP}", ("absent", "class Step")),
             (lambda m: m.takes(1), "contents", "takes.__defaults__[0]", ("[]", "[1]")),
         ):
             more = {"shop": shop, "counter": make_counter(), "takes": takes}
+            more |= {"ordered": OrderedDict(a=1), "counts": Dictionary(), "slotted": Slotted(), "Shape": make_shape()}
             with self.subTest(kind, where=where), planted(**values, **more) as module:
                 snapshot = Snapshot(names=(NAME,))
                 has_happened = snapshot.find(f"{kind}:{NAME}.{where}")

@@ -107,6 +107,7 @@ LOOKS_INTO_MODULES = {
     "collection.import_path": ("note_own_modules", "unload_shadowed"),
     "model.schema": ("__init_subclass__", "__init__"),
     "handles.descriptors": None,
+    "handles.hidden_state": None,
     "handles.namespaces": None,
     "handles.origins": None,
     "handles.processes": None,
