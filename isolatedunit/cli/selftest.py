@@ -203,10 +203,10 @@ def _title_of(test: str) -> str:
 
 
 def _names_of(tests: Iterable[str]) -> dict[str, str]:
-    """The row of each test, with its class where another row would be the same."""
-    names = {test: _name_of(test) for test in tests}
-    times = Counter(names.values())
-    return {test: name if times[name] == 1 else f"{name} of {test.split('.')[-2]}" for test, name in names.items()}
+    """The row of each test, with its class where another row of its part would be the same."""
+    rows = {test: (_title_of(test), _name_of(test)) for test in tests}
+    times = Counter(rows.values())
+    return {test: row[1] if times[row] == 1 else f"{row[1]} of {test.split('.')[-2]}" for test, row in rows.items()}
 
 
 def _name_of(test: str) -> str:

@@ -55,6 +55,7 @@ class TableTest(unittest.TestCase):
         expected = model(ZOO)
         lines, _ = table_of(expected, {"spawn": expected})
         parts: dict[str, list[str]] = {}
+        part = ""
         for line in lines[:-2]:
             if line.startswith("  "):
                 parts[part].append(line)
