@@ -168,6 +168,14 @@ class Child(Protocol):
         """Release everything that is held for the child."""
 
 
+class LoadsElsewhere(Child, Protocol):
+    """A child whose module another process imports, before there is one of its own."""
+
+    @property
+    def loading_process(self) -> int | None:
+        """The process that is importing its module now."""
+
+
 class Backend(Protocol):
     """Makes children in one way."""
 
@@ -218,6 +226,11 @@ class SharesImports(Backend, Protocol):
 
     def share_imports(self, wanted: Collection[ImportsKey]) -> None:
         """Begin to import *wanted*, and end the processes that hold other shared imports."""
+
+
+def loads_elsewhere(child: Child) -> TypeGuard[LoadsElsewhere]:
+    """Whether the child is a `LoadsElsewhere`."""
+    return hasattr(child, "loading_process")
 
 
 def takes_orders(backend: Backend) -> TypeGuard[TakesOrders]:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -43,6 +44,7 @@ FLAGS = (
 FOUND_ANYWAY = ("process", "thread", "exit")
 """The kinds of leaks that are found whether handles are tracked or not."""
 
+_IMPORTED = "zoo_import_"
 _PARAMETERS = ("outcome", "cause", "leaked", "told")
 _NEVER_ENDS = 1800.0
 
@@ -168,15 +170,16 @@ def verdict_on(test: Mapping[str, Any], expected: Verdict) -> Verdict:
 
 def table_of(expected: Mapping[str, Verdict], made: Mapping[str, Mapping[str, Verdict]]) -> tuple[list[str], int]:
     """The table, and how much in it does not hold."""
-    width = max(len(_name_of(test)) for test in expected) + 2
+    names = _names_of(expected)
+    width = max(map(len, names.values())) + 2
     columns = {method: max(len(method), 4) for method in made}
     lines, wrong, group, notes = [], 0, "", []
     for test, verdict in expected.items():
-        module = test.rpartition("(")[2].partition(".")[0]
-        if module != group:
-            group = module
+        title = _title_of(test)
+        if title != group:
+            group = title
             heads = "  ".join(method.ljust(size) for method, size in columns.items())
-            lines += ["", f"{_title_of(module).ljust(width)}  {heads}".rstrip()]
+            lines += ["", f"{title.ljust(width)}  {heads}".rstrip()]
         cells = []
         for method, size in columns.items():
             got = made[method].get(test)
@@ -185,14 +188,25 @@ def table_of(expected: Mapping[str, Verdict], made: Mapping[str, Mapping[str, Ve
             if not holds:
                 wrong += 1
                 notes.append(f"{test}, {method}: expected {verdict}; got {'no report' if got is None else got}")
-        lines.append(f"  {_name_of(test).ljust(width - 2)}  {'  '.join(cells)}".rstrip())
+        lines.append(f"  {names[test].ljust(width - 2)}  {'  '.join(cells)}".rstrip())
     total = len(expected) * len(made)
     lines += ["", *map(on_one_line, notes), *([""] if notes else []), f"{total - wrong} as expected, {wrong} not"]
     return lines, wrong
 
 
-def _title_of(module: str) -> str:
+def _title_of(test: str) -> str:
+    """The title of a test's part of the table: its module, and one for all modules whose import misbehaves."""
+    module = test.rpartition("(")[2].partition(".")[0]
+    if module.startswith(_IMPORTED) or module == "unittest":  # its loader has a test for a module that it cannot import
+        return "import"
     return module.removeprefix("zoo_").replace("_", " ")
+
+
+def _names_of(tests: Iterable[str]) -> dict[str, str]:
+    """The row of each test, with its class where another row of its part would be the same."""
+    rows = {test: (_title_of(test), _name_of(test)) for test in tests}
+    times = Counter(rows.values())
+    return {test: row[1] if times[row] == 1 else f"{row[1]} of {test.split('.')[-2]}" for test, row in rows.items()}
 
 
 def _name_of(test: str) -> str:
@@ -201,7 +215,7 @@ def _name_of(test: str) -> str:
         fixture, _, owner = test.rstrip(")").partition(" (")
         return f"{fixture} of {owner.rpartition('.')[2]}"
     *_, cls, method = ["", *test.split(".")]
-    words = method.removeprefix("test_").replace("_", " ")
+    words = method.removeprefix("test_").removeprefix(_IMPORTED).replace("_", " ")
     return cls if words == "it" else words
 
 

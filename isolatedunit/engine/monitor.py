@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 
-from isolatedunit.backends.contract import Child
+from isolatedunit.backends.contract import Child, loads_elsewhere
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.diagnosis import join_stacks
 from isolatedunit.engine.attempt.stimuli import Examined, LimitExceeded
@@ -80,9 +80,11 @@ def over_memory(used: int | None, allowed: int, subject: str = "The test") -> Li
 
 
 def examine(child: Child | None) -> Examined:
-    """The condition of the child's own process, and of the machine."""
-    found = [] if child is None else child.processes()
-    return Examined(condition_of(found[0]) if found else None, processes.load_per_processor())
+    """The condition of the child's own process, or of the one that imports its module, and of the machine."""
+    found = None if child is None else next(iter(child.processes()), None)
+    if found is None and child is not None and loads_elsewhere(child):
+        found = child.loading_process
+    return Examined(None if found is None else condition_of(found), processes.load_per_processor())
 
 
 class Stacks:

@@ -62,6 +62,24 @@ class PassingWarningsTest(ProjectTestCase):
                 self.assertRegex(output, r"(?m)^(test_it.It.test_keeps|.*unittest.*): ResourceWarning: unclosed file <")
                 self.assertNotRegex(output, r"isolatedunit.child")
 
+    def test_what_ends_with_the_test_is_reported_at_the_test(self) -> None:
+        """unittest releases it, in a line that says nothing of the test; where tests run at once, nothing else does."""
+        suite = """
+            import unittest
+
+            class It(unittest.TestCase):
+                async def test_1(self):
+                    pass
+
+                def test_2(self):
+                    open(__file__)
+            """
+        self.write("test_it.py", suite)
+        output = self.run_here("-q").output
+        self.assertRegex(output, r"(?m)^test_it.It.test_1: RuntimeWarning: coroutine .* was never awaited")
+        self.assertRegex(output, r"(?m)^.*test_it.py:8: ResourceWarning: unclosed file <")
+        self.assertNotRegex(output, r"unittest.case.py")
+
     def test_not_where_no_output_is_wanted(self) -> None:
         self.write("test_it.py", WARNING)
         for flags in (("--show-output", "never"), ("-b",)):

@@ -51,6 +51,23 @@ class TableTest(unittest.TestCase):
             ],
         )
 
+    def test_no_part_and_no_row_is_there_twice(self) -> None:
+        expected = model(ZOO)
+        lines, _ = table_of(expected, {"spawn": expected})
+        parts: dict[str, list[str]] = {}
+        part = ""
+        for line in lines[:-2]:
+            if line.startswith("  "):
+                parts[part].append(line)
+            elif line:
+                part = line
+                self.assertNotIn(part, parts)
+                parts[part] = []
+        for rows in parts.values():
+            self.assertEqual(len(set(rows)), len(rows))
+        self.assertEqual(sum(map(len, parts.values())), len(expected))
+        self.assertIn("import", [part.split()[0] for part in parts])
+
     def test_patterns(self) -> None:
         self.assertEqual(
             patterns_of(EXPECTED),

@@ -297,6 +297,11 @@ class ForkedChild:
             return None
         return processes.find_child(self._template.process_id, self.process_id)
 
+    @property
+    def loading_process(self) -> int | None:
+        """The template's process, as long as that imports the child's module."""
+        return self._template.process_id if self._loading and self._template is not None else None
+
     def nudge(self) -> bool:
         """Ask for a heartbeat; False if the child sleeps in the kernel."""
         known = self._known_id()
@@ -304,9 +309,7 @@ class ForkedChild:
 
     def dump_stacks(self) -> None:
         """Have every thread of the child write its stack, or of the template if that is still loading."""
-        target = self._known_id()
-        if target is None and self._loading and self._template is not None:
-            target = self._template.process_id
+        target = self._known_id() or self.loading_process
         if target is not None:
             ask_for_stacks(target)
 

@@ -15,6 +15,7 @@ _WARNING = re.compile(
     re.MULTILINE,
 )
 _OUR_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "")
+_AT_UNITTEST = re.compile(r"[^\n]*[/\\]unittest[/\\](?:case|suite|async_case)\.py:\d+: ")
 _SHOWN_WITH_OUTPUT = ("addError", "addFailure")
 
 
@@ -34,17 +35,21 @@ class PassingWarnings:
         is_shown = any(note.kind in _SHOWN_WITH_OUTPUT for note in event.report.notes)
         for found in _WARNING.findall(event.report.stderr):
             text = _at_the_test(found, event.report.id)
-            if text not in self._printed:
-                self._printed.add(text)
+            place = text if found.startswith(_OUR_PACKAGE) else found
+            if place not in self._printed:
+                self._printed.add(place)
                 if not is_shown:
                     self._write_line(text.rstrip("\n"))
 
 
 def _at_the_test(text: str, test: str) -> str:
-    """The warning, at the test and not at the line of ours that released what the test left open."""
-    if not text.startswith(_OUR_PACKAGE):
-        return text
+    """The warning, at the test and not at the line of unittest's or ours that released what the test left open."""
     first, *rest = text.splitlines(keepends=True)
-    _, _, words = first.removeprefix(_OUR_PACKAGE).partition(": ")
-    # the line of ours is of no interest either
+    if text.startswith(_OUR_PACKAGE):
+        _, _, words = first.removeprefix(_OUR_PACKAGE).partition(": ")
+    elif place := _AT_UNITTEST.match(first):
+        words = first[place.end() :]
+    else:
+        return text
+    # the line itself is of no interest either
     return f"{test}: {words}" + "".join(line for line in rest if not line.startswith("  "))
