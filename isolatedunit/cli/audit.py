@@ -21,6 +21,7 @@ from isolatedunit.cli.parser import Parser, Wanted, make_parser, parse_all
 from isolatedunit.cli.rerun import RerunCommands
 from isolatedunit.config.consequences import count_jobs
 from isolatedunit.errors import OptionError
+from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.files.json_report import read_report, write_whole
 from isolatedunit.reporters.redaction import Secrets
@@ -142,7 +143,7 @@ def _make_parser() -> Parser:
 
 
 def _read_wishes(own: dict[str, Any], wanted: Wanted, jobs: int) -> Wishes:
-    memory = own["checkpoint_memory"]
+    memory, method = own["checkpoint_memory"], wanted.options.start_method
     return Wishes(
         budget=_read_number("--budget", own["budget"], float, 0.0, "a number of seconds, such as 300"),
         confirm=_read_number("--confirm", own["confirm"], int, 1, "a whole number from 1 on"),
@@ -156,7 +157,7 @@ def _read_wishes(own: dict[str, Any], wanted: Wanted, jobs: int) -> Wishes:
         all_polluters=own["all_polluters"],
         names=not own["no_names"],
         in_place=own["in_place"],
-        forks=wanted.options.start_method != "spawn",
+        forks=method == "auto" or capabilities_of(method).has_templates,
     )
 
 
