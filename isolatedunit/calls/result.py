@@ -28,7 +28,8 @@ NOT_LOOKED = "the process ended before anybody could look for what it had open"
 class MemoryUsage(FieldMapping):
     """The memory of a call's process, in bytes; None for what the system does not report.
 
-    *peak_rss* is the largest resident size, *own* the memory that the process shared with no other at its end.
+    *peak_rss* is the largest resident size, *own* the memory that the process shared with no other at its end: up to
+    8 MiB, as many pages as it has touched.
     """
 
     peak_rss: int | None = None

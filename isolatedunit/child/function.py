@@ -322,18 +322,3 @@ def _note_of(exception: BaseException) -> tuple[dict[str, Any], str | None]:
     except BaseException:  # the runner knows its name and its text all the same
         return described, None
     return described, raised if len(raised) <= MAX_CARRIED else None
-
-
-def own_memory() -> int | None:
-    """The resident bytes that this process shares with no other; None where the system hides them."""
-    if sys.platform != "linux":
-        return None
-    total = 0
-    try:
-        with open("/proc/self/smaps_rollup", "rb") as file:
-            for line in file:
-                if line.startswith(b"Private_"):
-                    total += int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        return None
-    return total

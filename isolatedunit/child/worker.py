@@ -164,14 +164,16 @@ def _call_function(
 ) -> int:
     """Call the command's function; returns what this process is to exit with."""
     from isolatedunit.child import function
+    from isolatedunit.child.own_memory import OwnMemory
     from isolatedunit.handles.tracker import HandleTracker
 
+    own = OwnMemory(is_fork=not spawned)
     cleanup.take_hold()
     tracker = cleanup.start(HandleTracker(in_new_process=True))
     exit_code = function.call(command, reporter, tracker, is_there=is_there)
     if not reporter.is_twin:
-        own_memory = function.own_memory()
-        finish(reporter, command.settings, spawned, tracker, is_rehearsed=is_rehearsed, own_memory=own_memory)
+        measured = own.measure()
+        finish(reporter, command.settings, spawned, tracker, is_rehearsed=is_rehearsed, own_memory=measured)
     return exit_code
 
 

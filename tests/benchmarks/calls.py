@@ -1,6 +1,6 @@
 """Measures what isolated calls cost next to other executors, and next to a bare fork.
 
-    python tests/benchmarks/calls.py [--turns N] [--json FILE] [EXECUTOR ...]
+    python tests/benchmarks/calls.py [--turns N] [--calls N] [--json FILE] [EXECUTOR ...]
 
 Each executor does three kinds of work, in a program of its own: trivial calls, two at a time; calls that get 10 MB and
 give them back, one at a time; and a first call. The programs take turns, N times (5) after a turn that warms up. Wall
@@ -218,11 +218,11 @@ def measure(name: str, work: str, count: int) -> Measured:
     return Measured(float(shown.split()[-1]), cpu)
 
 
-def turn(name: str) -> dict[str, Measured]:
-    """One turn of an executor: what each kind of work takes, for a call."""
+def turn(name: str, many: int) -> dict[str, Measured]:
+    """One turn of an executor, with so *many* trivial calls: what each kind of work takes, for a call."""
     first = measure(name, "first", 1)
     found = {"first": first}
-    for work, count in (("many", MANY), ("large", LARGE)):
+    for work, count in (("many", many), ("large", LARGE)):
         one, all_of_them = measure(name, work, 1), measure(name, work, count + 1)
         found[work] = Measured(all_of_them.wall, (all_of_them.cpu - one.cpu) / count)
     return found
@@ -256,6 +256,7 @@ def ratios_of(turns: dict[str, list[dict[str, Measured]]], name: str, work: str,
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure isolated calls next to other executors.")
     parser.add_argument("--turns", type=int, default=5, metavar="N")
+    parser.add_argument("--calls", type=int, default=MANY, metavar="N", help="how many trivial calls (%(default)s)")
     parser.add_argument("--json", metavar="FILE", help="write all of it down")
     parser.add_argument("executors", nargs="*", metavar="EXECUTOR", help=f"of {', '.join(EXECUTORS)}; all by default")
     given = parser.parse_args()
@@ -268,16 +269,20 @@ def main() -> int:
     turns: dict[str, list[dict[str, Measured]]] = {name: [] for name in names}
     for number in range(given.turns + 1):
         for name in names:
-            taken = turn(name)
+            taken = turn(name, given.calls)
             if number:
                 turns[name].append(taken)
+        if given.json:
+            save(turns, given.json)
     tell(turns)
-    if given.json:
-        with open(given.json, "w", encoding="utf-8") as file:
-            json.dump(
-                {name: [{w: vars(m) for w, m in one.items()} for one in all_] for name, all_ in turns.items()}, file
-            )
     return 0
+
+
+def save(turns: dict[str, list[dict[str, Measured]]], path: str) -> None:
+    """Write down what there is so far."""
+    told = {name: [{work: vars(one[work]) for work in one} for one in taken] for name, taken in turns.items()}
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(told, file)
 
 
 if __name__ == "__main__":

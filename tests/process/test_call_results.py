@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from isolatedunit import CarryError, HandleCleanupResult, IsolatedTestError, TestInstance
+from isolatedunit.child.own_memory import OwnMemory
 from tests.support.calls import CallsCase
 
 
@@ -192,6 +193,22 @@ class ShapeTest(CallsCase):
         self.assertEqual(passed.handle_stats.incomplete, "")
         self.assertIn("the process ended before", crashed.handle_stats.incomplete)
         self.assertIsNone(crashed.memory_usage.own)
+
+    @unittest.skipUnless(sys.platform == "linux", "other systems do not say what a process shares")
+    def test_own_memory_is_what_the_process_has_to_itself(self) -> None:
+        """Little of it is counted and not measured, which has to come to about the same."""
+
+        def keep(_: TestInstance, size: int) -> int | None:
+            kept.append(bytearray(b"x") * size)
+            return OwnMemory(is_fork=False).measure()
+
+        kept: list[bytearray] = []
+        for size in (1, 1_000_000, 40_000_000):
+            result = self.call(keep, size)
+            measured, own = result.unwrap(), result.memory_usage.own
+            assert own is not None
+            self.assertGreater(own, size)
+            self.assertLess(abs(own - measured), 2_000_000)
 
     def test_what_a_crashed_call_left_running(self) -> None:
         def leave(_: TestInstance) -> None:
