@@ -47,10 +47,10 @@ class Setting:
     *prestarted* may hold an interpreter that was started before the run. *hash_seed* is the seed of hashes in every
     interpreter of the run, None where they ignore their environment. *preload* is the option: what a template runs
     before it imports anything, so that children need not. *keeps_files* is the directory where output files
-    stay that nobody writes to any more, None if they are removed. With *own_network* a sandbox has a network to itself.
-    *environment* are the variables that were set up for the run, if any were. *warm* and *immortal* are the options.
-    *container* says in which containers tests run, if they do. *own_options* are the
-    values of those options that only one backend has a use for, by their names.
+    stay that nobody writes to any more, None if they are removed. With *own_network* a sandbox has a network to itself;
+    if there is anything in *writable*, it can change no other files. *environment* are the variables that were set
+    up for the run, if any were. *warm* and *immortal* are the options. *container* says in which containers tests run,
+    if they do. *own_options* are the values of those options that only one backend has a use for, by their names.
     """
 
     run: str
@@ -67,6 +67,7 @@ class Setting:
     preload: tuple[str, ...] = ()
     keeps_files: str | None = None
     own_network: bool = False
+    writable: tuple[str, ...] = ()
     environment: Mapping[str, str] | None = None
     warm: str = "auto"
     immortal: str = "auto"

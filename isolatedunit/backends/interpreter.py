@@ -5,7 +5,8 @@ that it takes to start. `LeanPopen` is the context's Popen with another command 
 and nothing else, and speaks the Connection's wire format without multiprocess. What the child has to know comes over
 the Connection, never on the command line, which every user of the machine can read.
 
-Where there is no ``os.posix_spawn``, as on Windows, interpreters are started in multiprocess's own way.
+Where there is no ``os.posix_spawn``, interpreters are started in multiprocess's own way, on Windows in a job besides
+(`isolatedunit.backends.windows_start`).
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import multiprocess
 from multiprocess import context, spawn, util
 from multiprocess.connection import wait
 
 from isolatedunit.backends.connections import TemplateConnection, TheirEnd, open_channel, open_template_connection
 from isolatedunit.backends.contract import Setting
 from isolatedunit.backends.lean_start import IS_LEAN, environment_of, start
+from isolatedunit.backends.windows_start import make_process
 from isolatedunit.errors import SpawnError
 from isolatedunit.protocol.channel import Channel
 from isolatedunit.protocol.messages import Prepare
@@ -33,6 +34,9 @@ from isolatedunit.system.monkey_patches import patched_by_gevent
 from isolatedunit.system.processes import HASH_SEED_VARIABLE, RUN_VARIABLE, set_hash_seed_variable, unreaped
 
 _LOOK_INTERVAL, _LONGEST_WAIT, _END_TIMEOUT = 0.01, 0.5, 5.0
+if TYPE_CHECKING:
+    from isolatedunit.system.jobs import Job
+
 AnyChannel = TypeVar("AnyChannel", bound=Channel)
 _LASTING = (FileNotFoundError, PermissionError, NotADirectoryError)
 
@@ -160,7 +164,7 @@ def _launch(
         if IS_LEAN:
             process: Any = LeanProcess(theirs.descriptors, role, environment, capture)
         else:
-            process = multiprocess.get_context("spawn").Process(target=_be_child, args=(*theirs, environment))
+            process = make_process(_be_child, (*theirs, environment), environment)
         with nullcontext() if IS_LEAN else _hash_seed_set(environment):
             process.start()
     except OSError as exception:
@@ -235,14 +239,30 @@ def wait_for_end(process: Any, timeout: float) -> bool:
     return True
 
 
+def job_of(process: Any) -> Job | None:
+    """The Job Object that an interpreter and all below it are in; None where there is no such thing."""
+    job: Job | None = getattr(process._popen, "job", None)
+    return job
+
+
+def kill_interpreter(process: Any) -> None:
+    """Kill an interpreter, unless it has ended, and what it has started in its process group or job."""
+    job = job_of(process)
+    if process._popen.poll() is not None:
+        return
+    if job is not None:
+        job.terminate()
+        return
+    processes.send_signal(process.pid, processes.SIGKILL)
+    processes.kill_group(process.pid)
+
+
 def end_interpreter(process: Any) -> bool:
     """Kill an interpreter and release what is held for it; False if the kernel does not let it end, which is given up.
 
     It ends as a whole group, its own.
     """
-    if process._popen.poll() is None:
-        processes.send_signal(process.pid, processes.SIGKILL)
-        processes.kill_group(process.pid)
+    kill_interpreter(process)
     if not wait_for_end(process, _END_TIMEOUT):
         return False
     process.close()

@@ -92,6 +92,7 @@ class LaneMaker:
                 command.lane,
                 command.private,
                 own_network=command.own_network,
+                writable=command.writable,
                 drops_capabilities=self._in_user_namespace,
             )
             return Lane(command.private)
@@ -149,8 +150,12 @@ def probe(directory: str) -> None:
 def _probe_inside(directory: str, in_user_namespace: bool) -> None:
     namespaces.settle()
     private: dict[str, list[str]] = {one: [] for one in (directory, *namespaces.IN_MEMORY) if os.path.isdir(one)}
-    lane, how = os.path.join(directory, "lane"), {"own_network": True, "drops_capabilities": in_user_namespace}
-    _end_with(namespaces.fork_apart(os.fork), lambda: namespaces.enter(lane, private, **how))
+    lane = os.path.join(directory, "lane")
+
+    def enter() -> None:
+        namespaces.enter(lane, private, own_network=True, drops_capabilities=in_user_namespace)
+
+    _end_with(namespaces.fork_apart(os.fork), enter)
 
 
 def _end_with(process_id: int, inside: Callable[[], None]) -> None:

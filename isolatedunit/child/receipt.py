@@ -11,7 +11,6 @@ import time
 import warnings
 
 from isolatedunit.child import cleanup
-from isolatedunit.child.heartbeat import arm_heartbeat
 from isolatedunit.child.tracebacks import as_text
 from isolatedunit.model.variables import SLOT_VARIABLE
 from isolatedunit.protocol.messages import HandlesCleaned, WorkFinished
@@ -50,7 +49,7 @@ def take_settings(pipe: PipeEnd, settings: ChildSettings, reporter: Reporter) ->
     pipe.receipt = settings.receipt
     show_slot(settings.slot, settings.environment)
     if settings.ipc:
-        arm_heartbeat(reporter.beat, settings.heartbeat_interval)
+        reporter.arm_heartbeat(settings.heartbeat_interval)
     else:
         pipe.only_receipt = True
 

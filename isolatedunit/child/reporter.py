@@ -6,9 +6,11 @@ import _thread
 import os
 import time
 
+from isolatedunit.child import heartbeat
 from isolatedunit.protocol.channel import to_frame
 from isolatedunit.protocol.messages import ChildReady, Heartbeat, TestEnded, TestStarted, WorkFinished, encode
 from isolatedunit.protocol.phases import phase_of
+from isolatedunit.system import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +81,15 @@ class Reporter:
             self._pipe.send(*[report(attempt=self._attempt, pid=self.process_id, **more) for report, more in held])
         else:
             self._pipe.send_frames(frames)
+
+    def arm_heartbeat(self, interval: float) -> None:
+        """Send heartbeats from now on, one every *interval* seconds, once the runner asks for them.
+
+        Where it cannot ask, the first follows at once: it must not overtake what is held.
+        """
+        if processes.NUDGE is None:
+            self.flush()
+        heartbeat.arm_heartbeat(self.beat, interval)
 
     def beat(self) -> None:
         """Send a heartbeat. It comes from another thread, so held reports stay where they are."""

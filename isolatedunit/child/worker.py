@@ -7,7 +7,6 @@ import time
 import unittest
 
 from isolatedunit.child import cleanup, preludes, warmth
-from isolatedunit.child.heartbeat import arm_heartbeat
 from isolatedunit.child.prebuilt import REHEARSAL, Prepared, rehearse, run_prepared
 from isolatedunit.child.receipt import (
     filter_warnings_once,
@@ -80,7 +79,7 @@ def execute(
         elif isinstance(command, CollectTests):
             from isolatedunit.child import collector
 
-            arm_heartbeat(reporter.beat, command.settings.heartbeat_interval)
+            reporter.arm_heartbeat(command.settings.heartbeat_interval)
             collector.collect(command, reporter)
             save_lines()
             cleanup.run_exit_functions()

@@ -19,6 +19,7 @@ _OF_DISCOVERY = ("start_directory", "pattern", "top_level_directory")
 _OF_THE_CHOICE = ("patterns", "ids", "exclude", "tags", "exclude_tags", "history")
 _OF_THE_TEST = PER_TEST - {"retries", "retry_on", "retry_delay", "retry_backoff", "flaky", "enable_process_logging"} | {
     *("hash_seed", "preload", "leaks_baseline", "tb_locals", "buffer", "capture", "sandbox", "sandbox_network"),
+    "sandbox_writable",
     *("container", "container_engine", "container_per", "container_network"),
 }
 

@@ -36,6 +36,11 @@ def with_consequences(options: Options) -> Options:
         raise OptionError(
             f"--sandbox-network {options.sandbox_network}: this needs a sandbox; add --sandbox namespaces."
         )
+    if options.sandbox_writable and (options.sandbox not in ("auto", "namespaces") or options.container):
+        raise OptionError(
+            f"--sandbox-writable {options.sandbox_writable[0]}: this needs a sandbox of namespaces; add --sandbox "
+            "namespaces, and no --container."
+        )
     _check_executor(options)
     options = _with_container(options)
     if options.start_method == "wasm":

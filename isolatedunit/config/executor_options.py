@@ -1,11 +1,11 @@
-"""The options about the machines and the containers that tests run on, a part of `Options`."""
+"""The options about where tests run, and what they may write there, a part of `Options`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from isolatedunit.config.converters import Choice, text
+from isolatedunit.config.converters import Choice, text, texts
 from isolatedunit.config.output_options import option
 
 
@@ -28,6 +28,14 @@ class ExecutorOptions:
         "address of the Dask cluster's scheduler, such as tcp://127.0.0.1:8786; needs --executor dask",
         "--scheduler",
         metavar="ADDRESS",
+    )
+    sandbox_writable: tuple[str, ...] = option(
+        (),
+        texts,
+        "with --sandbox namespaces: a directory or file that tests may change, while all other files can only be read, "
+        "but for the directories that a sandbox has to itself anyway, such as /tmp; may be repeated",
+        "--sandbox-writable",
+        metavar="PATH",
     )
     container: str | None = option(
         None,

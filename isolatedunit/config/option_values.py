@@ -83,6 +83,7 @@ class RunnerOptionValues(TestOptionValues, total=False):
     shard: str | tuple[int, int] | None
     executor: Literal["local", "dask"]
     scheduler: str | None
+    sandbox_writable: Sequence[str]
     container: str | None
     container_engine: Literal["auto", "podman", "docker"]
     container_per: Literal["slot", "test"]

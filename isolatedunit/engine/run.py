@@ -247,6 +247,7 @@ class Run:
             preload=self.options.preload,
             keeps_files=self._kept_in,
             own_network=self.options.sandbox_network == "private",
+            writable=self.options.sandbox_writable,
             environment=self._fixtures.environment,
             warm=self.options.warm,
             immortal=self.options.immortal,

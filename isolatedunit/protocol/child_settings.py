@@ -48,6 +48,7 @@ class ChildSettings(Typed):
     track_state: bool = False
     cpu_limit: float | None = None
     memory_limit: int | None = None
+    max_processes: int | None = None
     max_open_files: int | None = None
     memory_growth_limit: int | None = None
     cgroup: str | None = None

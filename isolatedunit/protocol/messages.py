@@ -162,6 +162,7 @@ class ForkTemplate(Command):
 
     In a sandbox, the base template makes it a lane, whose files are in the new directory *lane*. The lane has the
     directories of *private* to itself, and sees only the entries that each lists; with *own_network*, a network, too.
+    If there is anything in *writable*, these paths and the directories in *private* are all that can be changed in it.
     """
 
     preludes: list[str] = []  # noqa: RUF012
@@ -170,6 +171,7 @@ class ForkTemplate(Command):
     lane: str = ""
     private: dict[str, list[str]] = {}  # noqa: RUF012
     own_network: bool = False
+    writable: list[str] = []  # noqa: RUF012
 
 
 class ForkChild(Command):

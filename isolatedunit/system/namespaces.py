@@ -22,7 +22,7 @@ except ImportError:  # not POSIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
 _NEW_MOUNTS, _NEW_HOST_NAME, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000
@@ -32,6 +32,7 @@ _BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 0x40000
 _CAPABILITIES_VERSION = 0x20080522
 _SET_FLAGS, _UP = 0x8914, 0x1
 _REMOVE = 0
+_SET_MOUNT_ATTRIBUTES, _HERE, _ALL_BELOW, _READ_ONLY = 442, -100, 0x8000, 0x1
 _EVERYBODYS = 0o1777
 """The mode of /tmp, where all may write and nobody may remove what is another's."""
 
@@ -39,7 +40,7 @@ _IPC_KINDS = ("shm", "sem", "msg")
 IN_MEMORY = {"/dev/shm": "tmpfs", "/dev/mqueue": "mqueue"}  # noqa: S108 - where the C library has them
 """The directories that no disk keeps, each with its kind of file system."""
 
-_FUNCTIONS = ("unshare", "setns", "mount", "capset", *(f"{kind}ctl" for kind in _IPC_KINDS))
+_FUNCTIONS = ("unshare", "setns", "mount", "capset", "syscall", *(f"{kind}ctl" for kind in _IPC_KINDS))
 
 _library: Any = None
 _ctypes: Any = None
@@ -129,11 +130,20 @@ def fork_apart(fork: Callable[[], int]) -> int:
         os.close(own)
 
 
-def enter(directory: str, private: Mapping[str, Sequence[str]], *, own_network: bool, drops_capabilities: bool) -> None:
+def enter(
+    directory: str,
+    private: Mapping[str, Sequence[str]],
+    *,
+    own_network: bool,
+    drops_capabilities: bool,
+    writable: Sequence[str] = (),
+) -> None:
     """In a process that `fork_apart` made: have mounts, IPC, host name and, if wanted, a network of its own.
 
     Each directory in *private* is empty from now on but for the entries that are listed with it; what is written there
     lands in *directory*, which is made, or in memory where it did before. Raises `OSError`.
+
+    If there is anything in *writable*, only that, what is in *private* and ``/proc`` can be changed from now on.
 
     With *drops_capabilities* the process keeps none of those that a user namespace has given it: tests that expect to
     be refused something would not be.
@@ -141,6 +151,8 @@ def enter(directory: str, private: Mapping[str, Sequence[str]], *, own_network: 
     _unshare(_NEW_MOUNTS | _NEW_IPC | _NEW_HOST_NAME | (_NEW_NETWORK if own_network else 0))
     _mount("proc", "/proc", "proc", _NO_SETUID | _NO_DEVICES | _NO_PROGRAMS)
     here = os.getcwd()
+    for one in filter(os.path.exists, writable):
+        _mount(one, one, None, _BIND | _RECURSIVE)  # so that it can be told from what is around it
     os.makedirs(directory, mode=0o700)
     # opened before anything is covered: what is mounted later is found by these descriptors only
     lower = {one: _open_path(os.path.join(directory, str(number))) for number, one in enumerate(private)}
@@ -156,12 +168,43 @@ def enter(directory: str, private: Mapping[str, Sequence[str]], *, own_network: 
             kept[os.path.join(one, name)].show()
     for descriptor in lower.values():
         os.close(descriptor)
+    if writable:
+        _protect_files(private, (*writable, "/proc"))
     os.chdir(here)  # it is the same directory, but by what is mounted now
     if own_network:
         _bring_up_loopback()
     if drops_capabilities:
         version, none = (_ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION, 0), (_ctypes.c_uint32 * 6)()
         _call("capset", version, none)
+
+
+def can_protect_files() -> bool:
+    """Whether this system can do what *writable* asks `enter` for; raises `OSError` where there is no ctypes."""
+    load()
+    try:
+        _call("syscall", _SET_MOUNT_ATTRIBUTES, -1, None, 0, None, 0)
+    except OSError as exception:
+        return exception.errno not in (errno.ENOSYS, errno.EPERM)
+    return True
+
+
+def _protect_files(private: Iterable[str], writable: Iterable[str]) -> None:
+    """Have all files be read-only but those in *writable*, and those in *private* that did not stay visible there."""
+    _set_read_only("/", _ALL_BELOW, value=True)
+    for one in private:
+        _set_read_only(one, 0, value=False)
+    for one in filter(os.path.exists, writable):
+        _set_read_only(one, _ALL_BELOW, value=False)
+
+
+def _set_read_only(path: str, below: int, *, value: bool) -> None:
+    """Have what is mounted at *path* be read-only, or not, with `_ALL_BELOW` also below; raises `OSError`."""
+    attributes = (_ctypes.c_uint64 * 4)(_READ_ONLY if value else 0, 0 if value else _READ_ONLY, 0, 0)
+    size = _ctypes.c_size_t(_ctypes.sizeof(attributes))
+    try:
+        _call("syscall", _SET_MOUNT_ATTRIBUTES, _HERE, os.fsencode(path), below, attributes, size)
+    except OSError as exception:
+        raise OSError(exception.errno, exception.strerror, f"mount_setattr {path}") from None
 
 
 def _open_path(directory: str) -> int:

@@ -146,7 +146,8 @@ def describe_process(process_id: int) -> dict[str, Any]:
         with open(f"/proc/{process_id}/cmdline", "rb") as file:
             command = file.read(4096).replace(b"\0", b" ").decode("utf-8", "replace").strip()
     except OSError:
-        pass
+        if sys.platform != "linux":
+            command = " ".join(_look(process_id, lambda process: process.cmdline()) or ())
     return {"pid": process_id, "command": command}
 
 

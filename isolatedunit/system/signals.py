@@ -12,7 +12,7 @@ from typing import Any, Protocol
 _MEANT = 5
 """The number of Ctrl-C presses after which a process that does not seem to end is ended at once."""
 
-_ENDING, _SUSPENDING, _INSPECTING = ("SIGTERM", "SIGHUP"), ("SIGTSTP",), ("SIGQUIT", "SIGUSR1")
+_ENDING, _SUSPENDING, _INSPECTING = ("SIGTERM", "SIGHUP", "SIGBREAK"), ("SIGTSTP",), ("SIGQUIT", "SIGUSR1")
 
 
 class Controlled(Protocol):
@@ -95,8 +95,9 @@ def heeding_termination() -> Iterator[Terminated]:
 
 @contextlib.contextmanager
 def heeding_signals(run: Controlled, on_ctrl_c: Callable[[], None] | None = None) -> Iterator[None]:
-    """A context in which signals control *run*: Ctrl-C, SIGTERM and SIGHUP interrupt it, SIGTSTP (Ctrl-Z) suspends
-    it, and SIGQUIT (Ctrl-\\) and SIGUSR1 show the running tests. *on_ctrl_c*, if given, is called for a Ctrl-C instead.
+    """A context in which signals control *run*: Ctrl-C, SIGTERM and SIGHUP interrupt it, on
+    Windows also Ctrl-Break; SIGTSTP (Ctrl-Z) suspends it, and SIGQUIT (Ctrl-\\) and SIGUSR1 show the running tests.
+    *on_ctrl_c*, if given, is called for a Ctrl-C instead.
 
     Except for Ctrl-C, signals that the program already handles or ignores (as under ``nohup``) are left as they
     are. Outside of the main thread this has no effect, because Python sets handlers only there.

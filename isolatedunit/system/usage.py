@@ -103,7 +103,8 @@ def condition_of(process_id: int) -> Condition | None:
     if known is None:
         return None
     state, by_thread = known
-    main_cpu, all_cpu = by_thread.get(process_id, 0.0), sum(by_thread.values())
+    first = next(iter(by_thread.values()), 0.0)  # where the main thread does not have the number of its process
+    main_cpu, all_cpu = by_thread.get(process_id, first), sum(by_thread.values())
     return Condition(state, main_cpu, all_cpu, _time_waited(process_id), _time_waited_below(process_id, all_cpu))
 
 

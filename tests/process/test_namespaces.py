@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
+from collections.abc import Callable
 
 from tests.support.command_line import Completed, environment, run_python
 from tests.support.processes import processes_with
@@ -157,6 +159,36 @@ class Rights(unittest.TestCase):
             open("/tmp/unreadable")
 """
 
+WRITING = """
+import errno, os, sys, tempfile, unittest
+
+open(os.devnull, "w").close()
+
+class Writing(unittest.TestCase):
+    def check_refused(self, path):
+        with self.assertRaises(OSError) as caught:
+            open(path, "w")
+        self.assertEqual(caught.exception.errno, errno.EROFS, path)
+
+    def test_what_is_not_named_can_only_be_read(self):
+        for path in ("new", "test_writing.py", "/etc/new", os.path.join(sys.prefix, "new")):
+            self.check_refused(path)
+        with open("test_writing.py") as file:
+            self.assertIn("class Writing", file.read())
+
+    def test_what_is_named_can_be_written(self):
+        for path in ("built/inside/new", "log.txt"):
+            with open(path, "w") as file:
+                file.write("new")
+
+    def test_what_is_its_own_can_be_written(self):
+        with tempfile.TemporaryDirectory() as directory:
+            open(os.path.join(directory, "new"), "w").close()
+        for path in ("/tmp/new", "/dev/shm/new", "/dev/null", "/proc/self/comm"):
+            with open(path, "w") as file:
+                file.write("new")
+"""
+
 FORBIDDING = """
 import ctypes, os, sys
 
@@ -223,6 +255,33 @@ class NamespacesTest(ProjectTestCase):
         if ended.exit_code == 2 and "the system refuses it" in ended.output:
             self.skipTest(ended.output)
         self.assertEqual((ended.exit_code, ended.last_line), (0, "3 passed, 0 failed, 0 skipped"), ended.output)
+
+    def check_writing(self, run: Callable[..., Completed]) -> None:
+        self.write("test_writing.py", WRITING)
+        self.write("log.txt", "")
+        os.makedirs(os.path.join(self.directory, "built", "inside"))
+        ended = run(*NAMESPACES, "--sandbox-writable", "built", "--sandbox-writable", "log.txt", "test_writing")
+        if ended.exit_code == 2 and re.search("the system refuses it|this system cannot make", ended.output):
+            self.skipTest(ended.output)
+        self.assertEqual((ended.exit_code, ended.last_line), (0, "3 passed, 0 failed, 0 skipped"), ended.output)
+        self.assertTrue(os.path.exists(os.path.join(self.directory, "built", "inside", "new")))
+        self.assertFalse(os.path.exists(os.path.join(self.directory, "new")))
+
+    def test_only_what_is_named_can_be_written(self) -> None:
+        self.check_writing(self.run_here)
+
+    def test_a_user_without_rights_has_files_protected_too(self) -> None:
+        self.write("apart.py", WITHOUT_RIGHTS)
+        self.check_writing(self.run_apart)
+
+    def test_one_sentence_says_that_a_path_to_be_written_is_not_there(self) -> None:
+        self.write("test_one.py", "import unittest\nclass One(unittest.TestCase):\n    def test_one(self): pass\n")
+        refused = self.run_here(*NAMESPACES, "--sandbox-writable", "nowhere", "test_one", report=False)
+        self.assertEqual(refused.exit_code, 2, refused.output)
+        self.assertRegex(
+            refused.output,
+            r"\Aisolatedunit: --sandbox-writable .+/nowhere: there is no such directory or file; make it first\.\n\Z",
+        )
 
     def test_one_sentence_says_that_the_system_refuses_and_what_allows_it(self) -> None:
         self.write("apart.py", FORBIDDING)

@@ -7,6 +7,7 @@ import os
 import re
 import unittest
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -171,6 +172,9 @@ class CapabilitiesTest(ProjectTestCase):
             self.assertNotIn(name, proven_start_methods())
         with self.assertRaisesRegex(OptionError, "^--sandbox-network private: this needs a sandbox"):
             with_consequences(Options(sandbox_network="private"))
+        for options in (Options(), Options(container="debian:13"), Options(sandbox="auto", container="debian:13")):
+            with self.assertRaisesRegex(OptionError, "^--sandbox-writable built: this needs a sandbox of namespaces"):
+                with_consequences(replace(options, sandbox_writable=("built",)))
 
     def test_nothing_is_known_of_what_only_a_report_names(self) -> None:
         self.assertEqual(capabilities_of("teleport"), Capabilities())

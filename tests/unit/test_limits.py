@@ -108,3 +108,10 @@ class VitalsTest(unittest.TestCase):
         self.assertIsNone(usage.used_by([2**22 + 1]))
         self.assertIsNone(usage.condition_of(2**22 + 1))
         self.assertEqual(usage.size_of(["/nowhere"]), 0)
+
+    def test_the_first_thread_is_the_main_one_where_it_has_not_the_number_of_its_process(self) -> None:
+        """As on Windows and macOS: a busy loop would look blocked there."""
+        with unittest.mock.patch.object(processes, "threads_of", lambda _: ("running", {2**30: 3.0, 2**31: 1.0})):
+            condition = usage.condition_of(os.getpid())
+        assert condition is not None
+        self.assertEqual((condition.main_cpu, condition.all_cpu), (3.0, 4.0))

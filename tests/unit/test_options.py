@@ -308,6 +308,7 @@ class CommandLineTest(ProjectTestCase):
             "fork_after": (["--fork-after", "start"], "start"),
             "sandbox": (["--sandbox", "auto"], "auto"),
             "sandbox_network": (["--sandbox-network", "private"], "private"),
+            "sandbox_writable": (["--sandbox-writable", "a", "--sandbox-writable", "b"], ("a", "b")),
             "parallel_by": (["--parallel-by", "test"], "test"),
             "executor": (["--executor", "dask"], "dask"),
             "container": (["--container", "debian:13"], "debian:13"),

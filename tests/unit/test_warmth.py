@@ -138,5 +138,3 @@ class CommonTest(DirectoryTest):
         assert found is not None
         expected = {"modules": ["html", "csv"], "expressions": [("abc", 32)], "is_cold": True}
         self.assertEqual(vars(found), expected)
-
-

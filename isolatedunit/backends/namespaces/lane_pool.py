@@ -20,6 +20,7 @@ from isolatedunit.errors import BackendUnavailable, SpawnError
 from isolatedunit.model.results import path_of
 from isolatedunit.protocol.messages import CollectTests, ForkTemplate
 from isolatedunit.system.bytecode_folder import bytecode_folder
+from isolatedunit.system.namespaces import can_protect_files
 
 OWN_DIRECTORIES = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue")  # noqa: S108 - each lane has others there
 
@@ -41,6 +42,7 @@ class LanePool(TemplatePool):
                 f"--sandbox namespaces: {taken} is to be each test's own, but the run takes its tests or their modules "
                 "from there; put them into a directory in there, or use --sandbox none."
             )
+        self._writable = _writable_of(setting)
         self._visible = self._entries((*needed, *_wished_by_all(setting)))
 
     def key_of(self, spec: ChildSpec, home: dict[str, Any] | None) -> str:
@@ -65,6 +67,7 @@ class LanePool(TemplatePool):
             lane=os.path.join(self._setting.scratch, f"lane-{self._lanes}"),
             private=private,
             own_network=self._setting.own_network,
+            writable=self._writable,
         )
 
     def _fork_from_root(self, command: ForkTemplate) -> tuple[TemplateConnection, None]:
@@ -102,6 +105,22 @@ def _own_directories() -> Iterator[str]:
         path = os.path.realpath(one) if os.path.isabs(one) else ""
         if os.path.isdir(path) and path != "/":
             yield path
+
+
+def _writable_of(setting: Setting) -> list[str]:
+    """All paths that a lane may change, if any are said; raises `BackendUnavailable`."""
+    if not setting.writable:
+        return []
+    if not can_protect_files():
+        raise BackendUnavailable(
+            f"--sandbox-writable {setting.writable[0]}: this system cannot make mounted directories read-only all at "
+            "once; it needs Linux 5.12 or later, and a container that allows mount_setattr; remove the option."
+        )
+    wanted = [os.path.realpath(os.path.join(setting.directory, one)) for one in setting.writable]
+    lacking = next((one for one in wanted if not os.path.exists(one)), None)
+    if lacking is not None:
+        raise BackendUnavailable(f"--sandbox-writable {lacking}: there is no such directory or file; make it first.")
+    return [*wanted, setting.scratch, bytecode_folder()]
 
 
 def _needed_by_all(setting: Setting) -> list[str]:

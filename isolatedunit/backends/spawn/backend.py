@@ -8,10 +8,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import Backend, ChildSpec, Prespawns, Setting
+from isolatedunit.backends.interpreter import job_of, kill_interpreter
 from isolatedunit.backends.lean_start import IS_LEAN
 from isolatedunit.backends.spawn.idle_pool import IdlePool, Interpreter
 from isolatedunit.backends.spawn.orphan_reaper import OrphanReaper
@@ -19,10 +20,14 @@ from isolatedunit.errors import SpawnError
 from isolatedunit.model.moments import NEVER
 from isolatedunit.model.results import ExitStatus, Output, SpawnInfo
 from isolatedunit.model.start_methods import capabilities_of
+from isolatedunit.protocol.child_settings import ChildSettings
 from isolatedunit.protocol.messages import Report
 from isolatedunit.system import processes
 from isolatedunit.system.grace import LEFTOVER_GRACE, WAITS, Grace, leftover_grace, times_waited
 from isolatedunit.system.stacks import ask_for_stacks
+
+if TYPE_CHECKING:
+    from isolatedunit.system.jobs import Job
 
 START_METHOD = "spawn"
 
@@ -36,6 +41,9 @@ parent, or its orphans may have ended."""
 
 _CLOCK_TOLERANCE = 0.1
 """Seconds by which the system's note of when a process started may differ from the clock."""
+
+_HEADROOM, _INTERPRETER_SIZE = 2, 64 * 1024 * 1024
+"""How many times its limits a test's Job Object has on Windows, and the bytes that an interpreter needs besides."""
 
 
 class SpawnBackend(Prespawns):
@@ -57,7 +65,7 @@ class SpawnBackend(Prespawns):
         """Send its work to an interpreter that waits for some, or else to a new one; raises `SpawnError`."""
         interpreter = self._idle_pool.take() or self._start(spec.attempt)
         interpreter.capture.label = spec.label
-        child = SpawnChild(self, interpreter, spec.command.settings.cleanup_timeout)
+        child = SpawnChild(self, interpreter, spec.command.settings)
         self._children.add(child)
         interpreter.channel.send(spec.command)
         return child
@@ -178,7 +186,7 @@ class SpawnBackend(Prespawns):
 class SpawnChild:
     """One fresh interpreter."""
 
-    def __init__(self, backend: SpawnBackend, interpreter: Interpreter, cleanup_timeout: float | None) -> None:
+    def __init__(self, backend: SpawnBackend, interpreter: Interpreter, settings: ChildSettings) -> None:
         self.channel = interpreter.channel
         self.process_id: int | None = None
         self.known_id = interpreter.process_id
@@ -192,12 +200,22 @@ class SpawnChild:
         self._interpreter = interpreter
         self._process = interpreter.process
         self._capture = interpreter.capture
-        self._cleanup_timeout = cleanup_timeout
+        self._job = job_of(interpreter.process)
+        self._cleanup_timeout = settings.cleanup_timeout
         self._grace: Grace | None = None
         self._used_by_orphans = 0.0
         self._leftovers: dict[int, dict[str, Any]] = {}
         self._seen: set[int] = set()
         self._ended: ExitStatus | None = None
+        if self._job is not None:
+            self._limit(self._job, settings.memory_limit, settings.max_processes)
+
+    def _limit(self, job: Job, memory: int | None, count: int | None) -> None:
+        """Have Windows stop what grows faster than the runner looks, which says what the test exceeded."""
+        job.limit(
+            memory=None if memory is None else _HEADROOM * memory + _INTERPRETER_SIZE,
+            processes=None if count is None else _HEADROOM * count,
+        )
 
     def look(self, now: float) -> list[Report]:
         """Set `status` once the process and everything that it left behind are gone; returns no news."""
@@ -211,19 +229,23 @@ class SpawnChild:
             self.sentinel = None
             longest = leftover_grace(self._cleanup_timeout)
             self._grace = Grace(LEFTOVER_GRACE, longest, lambda: times_waited(self._seen, ready=WAITS))
-        orphans = self._orphans()
+        orphans = self._orphans() if self._job is None else self._job.process_ids
         if not orphans:
             self.status = ExitStatus(
                 self._ended.exit_code,
                 self._ended.signal,
-                None if self._ended.cpu_time is None else self._ended.cpu_time + self._used_by_orphans,
+                self._cpu_time(self._ended),
                 None,  # the kernel starts counting at the size of this process; the child reports its own peak
                 tuple(self._leftovers.values()),
             )
         elif self._grace is not None and self._grace.is_over():
             for orphan in orphans:
                 self._leftovers.setdefault(orphan, processes.describe_process(orphan))
-                processes.send_signal(orphan, processes.SIGKILL)
+            if self._job is not None:
+                self._job.terminate()
+            else:
+                for orphan in orphans:
+                    processes.send_signal(orphan, processes.SIGKILL)
         self.look_again_at = now + _LOOK_INTERVAL
         return []
 
@@ -233,6 +255,11 @@ class SpawnChild:
         usage = getattr(self._process._popen, "usage", None)
         cpu_time = None if usage is None else usage.ru_utime + usage.ru_stime
         return processes.describe_end(exit_code, cpu_time)
+
+    def _cpu_time(self, ended: ExitStatus) -> float | None:
+        if self._job is not None:
+            return self._job.cpu_time
+        return None if ended.cpu_time is None else ended.cpu_time + self._used_by_orphans
 
     def _orphans(self) -> list[int]:
         """The processes that the child left behind and that still run. Those that have ended are waited for."""
@@ -289,9 +316,8 @@ class SpawnChild:
     def kill(self) -> None:
         """Kill the child and everything below it."""
         if self._runs():
-            below = processes.processes_below(self.known_id)
-            processes.send_signal(self.known_id, processes.SIGKILL)
-            processes.kill_group(self.known_id)
+            below = [] if self._job is not None else processes.processes_below(self.known_id)
+            kill_interpreter(self._process)
             processes.kill_all(below)
 
     def read_output(self, cuts: Sequence[dict[str, int] | None]) -> tuple[list[Output], str]:
@@ -306,6 +332,8 @@ class SpawnChild:
         """The ids of the child and of all processes below it; empty once it has ended."""
         if self._ended is not None:
             return []
+        if self._job is not None:
+            return [self.known_id, *(one for one in self._job.process_ids if one != self.known_id)]
         return [self.known_id, *(one.pid for one in processes.processes_below(self.known_id))]
 
     def written(self) -> int:

@@ -17,12 +17,11 @@ from multiprocess import spawn, util
 
 from isolatedunit.backends.capture import Capture
 from isolatedunit.backends.contract import Setting
-from isolatedunit.backends.interpreter import end_interpreter, start_worker
+from isolatedunit.backends.interpreter import end_interpreter, kill_interpreter, start_worker
 from isolatedunit.backends.spawn.orphan_reaper import OrphanReaper
 from isolatedunit.errors import SpawnError
 from isolatedunit.model.records import record
 from isolatedunit.protocol.channel import Channel
-from isolatedunit.system import processes
 from isolatedunit.system.usage import inherited
 
 _LEAVE_TIMEOUT = 5.0
@@ -76,10 +75,8 @@ class Interpreter:
         return self.process._popen.poll() is not None
 
     def kill(self) -> None:
-        """Kill the process, and those that it has started in its process group."""
-        if not self.is_gone:
-            processes.send_signal(self.process_id, processes.SIGKILL)
-            processes.kill_group(self.process_id)
+        """Kill the process, and those that it has started in its process group or job."""
+        kill_interpreter(self.process)
 
     def close(self) -> None:
         """Release the process, which is gone or about to be, and remove its files."""
