@@ -35,6 +35,7 @@ class Framework(NamedTuple):
     distribution: str
     preload: str = ""
     setup: str = ""
+    teardown: str = ""
 
 
 FRAMEWORKS = {
@@ -49,10 +50,12 @@ FRAMEWORKS = {
     "moto": Framework("moto", "moto"),
     "nose2": Framework("nose2", "nose2"),
     "parameterized": Framework("parameterized", "parameterized"),
+    "psycopg": Framework("psycopg", "psycopg", setup="suite_psycopg:start", teardown="suite_psycopg:stop"),
     "pyfakefs": Framework("pyfakefs", "pyfakefs"),
     "pyside6": Framework("PySide6", "PySide6-Essentials"),
     "redis": Framework("redis", "redis", setup="suite_redis:start"),
     "responses": Framework("responses", "responses"),
+    "rest_framework": Framework("rest_framework", "djangorestframework"),
     "sqlalchemy": Framework("sqlalchemy", "SQLAlchemy"),
     "testscenarios": Framework("testscenarios", "testscenarios"),
     "testtools": Framework("testtools", "testtools"),
@@ -113,6 +116,8 @@ def run_plainly(name: str) -> None:
     result, printed = Outcomes(), sys.stdout
     sys.stdout = io.StringIO()
     unittest.defaultTestLoader.loadTestsFromName(f"suite_{name}").run(result)
+    if framework.teardown:
+        call(framework.teardown)
     printed.write(json.dumps(result.found))
     printed.flush()
     kill_all(processes_below(os.getpid()))
@@ -135,6 +140,7 @@ def compare(name: str) -> str:
     plain: dict[str, str] = json.loads(told.splitlines()[-1])  # a server that a test starts may have printed, too
     options = ["--preload", framework.preload] if framework.preload else []
     options += ["--setup", framework.setup] if framework.setup else []
+    options += ["--teardown", framework.teardown] if framework.teardown else []
     row = [f"{framework.distribution} {importlib.metadata.version(framework.distribution)}", str(len(plain))]
     for method in METHODS:
         told = in_python("-m", "isolatedunit", f"suite_{name}", "-q", "--json", "-", "--start-method", method, *options)
