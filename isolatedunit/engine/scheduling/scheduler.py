@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.scheduling.backlog import Backlog
-from isolatedunit.engine.scheduling.fixtures import FixtureScopes, Placement, Standing
+from isolatedunit.engine.scheduling.fixtures import FixtureScopes, Placement, ScopeState
 from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.engine.scheduling.lookahead import Lookahead
 from isolatedunit.engine.scheduling.memory import Admission
@@ -146,7 +146,7 @@ class Scheduler:
             if missing is None:
                 return unit
             units.appendleft(unit)
-            if missing.standing is Standing.SETTING_UP:
+            if missing.state is ScopeState.SETTING_UP:
                 missing.waiting.append(group)
                 return None
             return fixture_unit(missing.begin_set_up(), group)
@@ -272,7 +272,7 @@ class Scheduler:
             return
         for used in (scope, scope.below or scope):
             used.running.discard(done.attempt.id)
-        if scope.standing is not Standing.SETTING_UP:
+        if scope.state is not ScopeState.SETTING_UP:
             waiting, scope.waiting = scope.waiting, []
             for group in waiting:
                 self._backlog.make_ready(group)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from isolatedunit.engine.attempt.stimuli import SpawnFailed, TestRecord
 from isolatedunit.engine.scheduling.backlog import Backlog
-from isolatedunit.engine.scheduling.fixtures import Fixture, FixtureScopes, Standing
+from isolatedunit.engine.scheduling.fixtures import Fixture, FixtureScopes, ScopeState
 from isolatedunit.engine.scheduling.settlement import (
     Settlement,
     fail_for_leaks,
@@ -114,7 +114,7 @@ class Settler:
             repeated = done.unit.repeated + (remaining[0] is done.unit.tests[0])
             self._backlog.put_back(replace(done.unit, tests=remaining, spawn_tries=0, repeated=repeated))
         fixture = done.unit.fixture
-        if fixture is not None and fixture.scope.standing is not Standing.TO_SET_UP:  # as when it is tried again
+        if fixture is not None and fixture.scope.state is not ScopeState.TO_SET_UP:  # as when it is tried again
             done.warn(self._scopes.conclude(fixture, done.attempt))
 
     def _settle_spawn_failure(self, done: Settlement, failure: SpawnFailed) -> None:
@@ -145,7 +145,7 @@ class Settler:
         cause = "crash" if failure.fixtures_lost else "spawn"
         done.attempt.conclusion.fixtures[fixture.id] = ([Note("addError", text, text)], cause)
         self._settle_fixtures(done, "tearDown")
-        fixture.scope.standing = Standing.GONE
+        fixture.scope.state = ScopeState.GONE
 
     def _settle_fixtures(self, done: Settlement, step: str) -> None:
         tests = done.unit.tests
