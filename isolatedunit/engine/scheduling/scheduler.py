@@ -9,6 +9,7 @@ the groups that users name: `isolatedunit.engine.scheduling.slots` knows those.)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
@@ -24,6 +25,7 @@ from isolatedunit.engine.scheduling.slots import ORDINARY, Needs, SlotPool
 from isolatedunit.engine.scheduling.units import (
     OptionsOf,
     Unit,
+    alone_units,
     attempt_at,
     fixture_unit,
     in_order,
@@ -32,12 +34,15 @@ from isolatedunit.engine.scheduling.units import (
 from isolatedunit.model.events import Event
 from isolatedunit.model.results import Note, Output, PlannedTest, SpawnInfo, TestReport
 
+if TYPE_CHECKING:
+    from isolatedunit.engine.scheduling.standing import Standings
+
 
 class Scheduler:
     """Hands out attempts and settles them. With *slots*, it hands out no more than there are.
 
     *policy* decides what may be ordered ahead; by default it is the one that follows from the *options*. *first_slot*
-    is the lowest number of a slot.
+    is the lowest number of a slot. *standings* decide for tests with ``isolation=auto``, which are alone without them.
     """
 
     def __init__(
@@ -49,8 +54,9 @@ class Scheduler:
         slots: int | None = None,
         policy: LatencyPolicy | None = None,
         first_slot: int = 1,
+        standings: Standings | None = None,
     ) -> None:
-        self.options_of = OptionsOf(options)
+        self.options_of = OptionsOf(options, standings)
         self.in_haste = False
         self.admission = Admission({} if expectations is None else expectations.peaks)
         self.lookahead = Lookahead(policy or LatencyPolicy.of(options))
@@ -63,7 +69,13 @@ class Scheduler:
             from isolatedunit.engine.scheduling.quarantine import Quarantine
 
             quarantine = Quarantine(options.quarantine)
-        self._settler = Settler(tests, self.options_of, self._backlog, self._scopes, quarantine)
+        sharing = None
+        if standings is not None:
+            from isolatedunit.engine.scheduling.sharing import Sharing
+
+            standings.plan(tests, self.options_of.given)
+            sharing = Sharing(standings, self.options_of)
+        self._settler = Settler(tests, self.options_of, self._backlog, self._scopes, quarantine, sharing)
         self._units_of: dict[str, Unit] = {}
         self._in_hand = 0
         units = list(units_of(tests, options, self.options_of))
@@ -140,6 +152,9 @@ class Scheduler:
                 unit.tests = self._settler.without_covered(unit.tests)
                 if not unit.tests or self.cancelled:
                     continue
+                if unit.is_on_trust and not unit.trial and self.options_of(unit.tests[0]).isolation != "auto":
+                    units.extendleft(reversed(alone_units(unit, unit.tests, self.options_of)))
+                    continue
             elif not self._scopes.wants(unit.fixture):
                 continue
             missing = self._scopes.missing_for(unit.fixture or unit.tests[0])
@@ -158,7 +173,7 @@ class Scheduler:
         attempt.slot = self._slots.occupy(unit.needs, attempt.slot)
         self._units_of[attempt.id] = unit
         self.admission.begin(attempt.id, memory)
-        self._in_hand += 0 if unit.fixture is not None else len(unit.tests)
+        self._in_hand += _reported_by(unit)
         scope = self._scopes.of(unit.tests[0]) if unit.fixture is None else unit.fixture.scope
         if scope is not None:
             scope.running.add(attempt.id)
@@ -258,7 +273,7 @@ class Scheduler:
         """
         done = Settlement(self._units_of.pop(attempt.id), attempt, outputs, spawn_info, now)
         self.admission.end(attempt.id)
-        self._in_hand -= 0 if done.unit.fixture is not None else len(done.unit.tests)
+        self._in_hand -= _reported_by(done.unit)
         self._settler.settle(done)
         self._follow_scopes(done)
         self._release(done.unit, attempt.slot, now)
@@ -288,3 +303,8 @@ class Scheduler:
         group.running = False
         if not self.lookahead.conclude(unit.group, group.units[0] if group.units else None):
             self._backlog.conclude(unit.group, now)
+
+
+def _reported_by(unit: Unit) -> int:
+    """How many tests the unit is to report."""
+    return 0 if unit.fixture is not None or unit.trial else len(unit.tests)
