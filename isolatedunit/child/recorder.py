@@ -293,7 +293,8 @@ class Recorder(unittest.TestResult):
 
     def say_of_process(self) -> dict[str, Any]:
         """What the receipt says of a process that the tests of a class share since the class has standing."""
-        return {} if self._tidiness is None else {"dirty": self._dirty, "files": self._tidiness.sources()}
+        tidiness = self._tidiness
+        return {} if tidiness is None else {"dirty": self._dirty, "files": tidiness.sources(), "late": tidiness.late}
 
     def _number(self, test: Any) -> int | None:
         """The test's place in the command's list; for an object that stands in for a test, that of the running one."""

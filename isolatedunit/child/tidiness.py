@@ -109,6 +109,7 @@ class Tidiness:
 
     def __init__(self) -> None:
         self._has_begun = False
+        self.late: list[str] = []
 
     def begin(self, cls: type) -> None:
         """Note how the process is now, unless that is done; *cls* is the class of the tests."""
@@ -175,10 +176,8 @@ class Tidiness:
             if modules.get(name) is not module and not name.startswith("__"):
                 return f"sys.modules[{name!r}] changed"
         if len(modules) != len(known):
-            for name, module in list(modules.items()):
-                if name not in known and is_own(module):
-                    return f"the module {name} imported"
-        return None
+            self.late = [name for name, module in list(modules.items()) if name not in known and is_own(module)]
+        return f"the module {self.late[0]} imported" if self.late else None
 
     def _more_threads(self) -> str | None:
         if _thread._count() <= self._threads:
@@ -273,6 +272,15 @@ def _loggers() -> dict[str, list[Any]]:
 
 
 # ---- the project's own modules
+
+
+def import_early(names: list[str]) -> None:
+    """Import what tests will import, so that no test changes the process by doing so. What fails, a test will meet."""
+    for name in names:
+        try:
+            __import__(name)
+        except BaseException:
+            continue
 
 
 def is_own(module: Any) -> bool:

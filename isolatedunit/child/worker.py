@@ -275,6 +275,10 @@ def _find(command: RunTest, reporter: Reporter, finder: Finder) -> list[Any]:
             found.append(finder.find(planned["address"]))
         except BaseException as exception:
             found.append(exception)
+    if command.settings.imports:
+        from isolatedunit.child.tidiness import import_early
+
+        import_early(command.settings.imports)
     if command.settings.isolation not in ("test", "auto"):
         finder.match([planned["address"] for planned in command.tests], found)
     return found

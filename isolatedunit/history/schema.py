@@ -52,8 +52,8 @@ _TABLES = (
     """
     CREATE TABLE IF NOT EXISTS classes (
         id TEXT NOT NULL, home TEXT NOT NULL, verdicts TEXT NOT NULL, runs INTEGER NOT NULL, refused INTEGER NOT NULL,
-        reason TEXT NOT NULL, sources TEXT NOT NULL, shared INTEGER NOT NULL, digest TEXT NOT NULL,
-        last_run REAL NOT NULL, PRIMARY KEY (id, home)
+        reason TEXT NOT NULL, sources TEXT NOT NULL, imports TEXT NOT NULL, shared INTEGER NOT NULL,
+        digest TEXT NOT NULL, last_run REAL NOT NULL, PRIMARY KEY (id, home)
     ) WITHOUT ROWID
     """,
 )

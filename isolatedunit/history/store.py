@@ -219,11 +219,13 @@ class History:
         return {}
 
     def _read_class(self, row: tuple[Any, ...]) -> tuple[ClassPast, bool]:
-        _, _, verdicts, runs, refused, reason, sources, shared, digest = _check(row, _KINDS_OF_CLASS)
-        known, files = json.loads(verdicts), json.loads(sources)
-        if type(known) is not dict or type(files) is not list or {*map(type, [*known.values(), *files])} - {str}:
+        _, _, verdicts, runs, refused, reason, sources, imports, shared, digest = _check(row, _KINDS_OF_CLASS)
+        known, files, names = json.loads(verdicts), json.loads(sources), json.loads(imports)
+        if type(known) is not dict or {*map(type, (files, names))} != {list}:
             raise ValueError(f"malformed: the evidence for {row[0]!r:.200} makes no sense")
-        past = ClassPast(known, runs, bool(refused), reason, tuple(files), shared)
+        if {*map(type, [*known.values(), *files, *names])} - {str}:
+            raise ValueError(f"malformed: the evidence for {row[0]!r:.200} makes no sense")
+        past = ClassPast(known, runs, bool(refused), reason, tuple(files), tuple(names), shared)
         return past, bool(files) and digest == self._sources.digest_of(files)
 
     def learn_classes(self, learned: Mapping[ClassKey, ClassPast]) -> None:
@@ -317,13 +319,13 @@ def _check_run(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return _check(row, (_TEXT, _TEXT_OR_NONE, _NUMBER, _NUMBER, _TEXT, _TEXT_OR_NONE))
 
 
-_OF_CLASS = ("id", "home", "verdicts", "runs", "refused", "reason", "sources", "shared", "digest")
-_KINDS_OF_CLASS = (_TEXT, _TEXT, _TEXT, _COUNT, _COUNT, _TEXT, _TEXT, _COUNT, _TEXT)
+_OF_CLASS = ("id", "home", "verdicts", "runs", "refused", "reason", "sources", "imports", "shared", "digest")
+_KINDS_OF_CLASS = (_TEXT, _TEXT, _TEXT, _COUNT, _COUNT, _TEXT, _TEXT, _TEXT, _COUNT, _TEXT)
 
 
 def _row_of_class(key: ClassKey, past: ClassPast) -> tuple[Any, ...]:
     texts = json.dumps(dict(past.verdicts)), past.runs, int(past.refused), _storable(past.reason)
-    return (*map(_storable, key), *texts, json.dumps(past.sources), past.shared)
+    return (*map(_storable, key), *texts, json.dumps(past.sources), json.dumps(past.imports), past.shared)
 
 
 def _check(row: tuple[Any, ...], kinds: tuple[tuple[type, ...], ...]) -> tuple[Any, ...]:

@@ -38,7 +38,8 @@ class ClassPast:
     *verdicts* has what each of its tests comes to alone, by unittest's id, and *runs* is how often they came to the
     same together. *refused*: they did not, or they left something. *reason* says why the class has no standing, and is
     empty if it has. All of that is true as long as *sources*, the project's files that the tests have loaded, do not
-    change. *shared* is in how many runs they have shared a process since.
+    change. *imports* are the modules of the project that the tests themselves import: a shared process imports them
+    before the first test. *shared* is in how many runs they have shared a process since.
     """
 
     verdicts: Mapping[str, str]
@@ -46,6 +47,7 @@ class ClassPast:
     refused: bool = False
     reason: str = ""
     sources: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
     shared: int = 0
 
     @property

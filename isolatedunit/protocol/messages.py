@@ -323,7 +323,8 @@ class WorkFinished(Report):
     process shares with no other, if that was asked for. With *stopped*, ``shouldStop`` was set, and tests at the
     end of the list did not run; with *interrupted*, an exception that unittest lets through had ended it.
     *fixtures* has the seconds that each fixture took, by unittest's id. Of a class that shares its process since it has
-    standing, *dirty* is what the last test left, and *files* are those of the project that were loaded.
+    standing, *dirty* is what the last test left, *files* are those of the project that were loaded, and *late* the
+    project's modules that a test has imported.
 
     *unsafe* says why nothing can be forked from what a fixture left behind, which has been torn down again. It is
     empty if the fixture was not found: the tests will run into that, and report it, themselves.
@@ -340,6 +341,7 @@ class WorkFinished(Report):
     fixtures: dict[str, Any] | None = None
     dirty: str | None = None
     files: list[str] | None = None
+    late: list[str] | None = None
 
 
 class CallNoted(Report):

@@ -11,7 +11,15 @@ from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import ChildExited, SlotGranted, SpawnFailed
 from isolatedunit.engine.scheduling.scheduler import Scheduler
-from isolatedunit.engine.scheduling.standing import Standings, Together, Trouble, Way, find_trouble, key_of
+from isolatedunit.engine.scheduling.standing import (
+    MOST_TRIALS,
+    Standings,
+    Together,
+    Trouble,
+    Way,
+    find_trouble,
+    key_of,
+)
 from isolatedunit.model.events import Event, Warned
 from isolatedunit.model.events import TestFinished as Finished
 from isolatedunit.model.past import RUNS_TO_SHOW, ClassKey, ClassPast
@@ -119,6 +127,29 @@ class CourseTest(unittest.TestCase):
             again = planned({KEY: learned})
             self.assertEqual(self.run_alone(again), [])
             self.assertEqual(again.learned, {})
+
+    def test_what_tests_import_is_imported_before_the_trials_that_count(self) -> None:
+        standings = planned({})
+        order = self.run_alone(standings)
+        self.assertEqual(standings.imports_of(TESTS[0]), [])
+        late = Together(("passed",), dirty="the module x imported", sources=("m.py", "x.py"), late=("x",))
+        order = standings.note_trial(order, late)
+        self.assertEqual((order, standings.imports_of(TESTS[0])), (TESTS, ["x"]))
+        for expected in (TESTS[::-1], None, []):
+            order = standings.note_trial(order, ALL_PASSED)
+            if expected is not None:
+                self.assertEqual(order, expected)
+        self.assertEqual(standings.learned[KEY], ClassPast(GOOD, 3, sources=("m.py", "x.py"), imports=("x",)))
+        self.assertEqual(unchecked(standings.learned[KEY]).imports_of(TESTS[0]), ["x"])
+
+    def test_a_module_that_is_imported_by_and_by_ends_the_trials(self) -> None:
+        standings = planned({})
+        order = self.run_alone(standings)
+        for turn in range(MOST_TRIALS):
+            self.assertEqual(order, TESTS)
+            order = standings.note_trial(order, Together(("passed",), dirty="x", late=(f"x{turn}",), sources=("m.py",)))
+        self.assertEqual(order, [])
+        self.assertTrue(standings.learned[KEY].refused)
 
     def test_a_class_with_a_test_that_fails_alone_is_not_tried(self) -> None:
         for verdict in ("failed", "crash", "leak", "flaky"):

@@ -61,6 +61,7 @@ class Scheduler:
         self.admission = Admission({} if expectations is None else expectations.peaks)
         self.lookahead = Lookahead(policy or LatencyPolicy.of(options))
         self._run = run
+        self._standings = standings
         self._backlog = Backlog()
         self._slots = SlotPool(slots, dict(options.groups), first_slot)
         self._scopes = FixtureScopes()
@@ -206,6 +207,12 @@ class Scheduler:
         if unit is not None and unit.fixture is not None:
             return unit.fixture.placement
         return self._scopes.place(attempt.tests, attempt.options)
+
+    def imports_of(self, attempt: Attempt) -> list[str]:
+        """What the attempt's child imports before its first test, since the tests will."""
+        if self._standings is None or attempt.options.isolation != "auto":
+            return []
+        return self._standings.imports_of(attempt.tests[0])
 
     @property
     def next_wakeup(self) -> float | None:

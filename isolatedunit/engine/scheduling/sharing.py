@@ -28,6 +28,7 @@ def describe(done: Settlement) -> Together:
         spoiled=_describe_whole(done),
         dirty="" if receipt is None else receipt.dirty or "",
         sources=() if receipt is None else tuple(receipt.files or ()),
+        late=() if receipt is None else tuple(receipt.late or ()),
     )
 
 

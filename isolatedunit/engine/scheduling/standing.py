@@ -29,6 +29,9 @@ from isolatedunit.model.past import RUNS_TO_SHOW, ClassKey, ClassPast
 from isolatedunit.model.records import record
 from isolatedunit.model.results import GOOD, PlannedTest
 
+MOST_TRIALS = 12
+"""How often the tests of a class are tried together at most, if they go on to import other modules each time."""
+
 CHECKED_OF = 20
 """Of so many classes with standing, one runs alone all the same."""
 
@@ -51,13 +54,14 @@ class Together:
 
     *verdicts* are those of the first of them, until one that the process came to no further than. *spoiled* says what
     is true of the whole process, so that none of them counts; *dirty*, what the last of them has left. *sources* are
-    the files of the project that were loaded.
+    the files of the project that were loaded, and *late* the modules of the project that a test has imported.
     """
 
     verdicts: tuple[str, ...] = ()
     spoiled: str = ""
     dirty: str = ""
     sources: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
 
 
 @record(frozen=True)
@@ -93,7 +97,11 @@ def find_trouble(tests: Sequence[PlannedTest], expected: Mapping[str, str], toge
 
 @record()
 class _Course:
-    """A class in this run. *alone* has the verdicts of tests that ran alone, by their numbers."""
+    """A class in this run. *alone* has the verdicts of tests that ran alone, by their numbers, and *doubts* those that
+    tests came to together, where they have to run alone to show what that means.
+
+    *shown* counts the trials that went well, with the present *imports*, and *trials* all of them.
+    """
 
     key: ClassKey
     tests: list[PlannedTest]
@@ -101,8 +109,10 @@ class _Course:
     past: ClassPast
     alone: dict[int, str] = field(default_factory=dict)
     sources: set[str] = field(default_factory=set)
+    imports: tuple[str, ...] = ()
     doubts: dict[int, str] = field(default_factory=dict)
     trials: int = 0
+    shown: int = 0
     is_new: bool = False
 
 
@@ -134,6 +144,7 @@ class Standings:
             if key not in unsuited and len(first) > 1:
                 past = self._past.get(key, ClassPast({}))
                 course = _Course(key, first, self._way_of(key, past, first), past)
+                course.imports = past.imports
                 self._courses[key] = course
                 self._of_test.update((test.number, course) for test in members)
 
@@ -153,6 +164,10 @@ class Standings:
         """Whether the test shares a process with others of its class."""
         course = self._of_test.get(test.number)
         return course is not None and course.way is Way.TOGETHER
+
+    def imports_of(self, test: PlannedTest) -> list[str]:
+        """The modules that a process which this test shares imports before its first test."""
+        return list(self._of_test[test.number].imports)
 
     # ---- tests that share a process
 
@@ -227,6 +242,11 @@ class Standings:
         course = self._of_test[tests[0].number]
         course.trials += 1
         course.sources.update(together.sources)
+        unknown = [name for name in together.late if name not in course.imports]
+        if unknown and course.way is Way.OPEN and course.trials < MOST_TRIALS:
+            # the process was left as it is after an import: begin anew, with that done before the first test
+            course.imports, course.shown = (*course.imports, *unknown), 0
+            return list(course.tests)
         alone = {test.id: course.alone[test.number] for test in course.tests}
         trouble = find_trouble(tests, alone, together)
         if trouble is not None:
@@ -234,16 +254,17 @@ class Standings:
             return []
         if course.way is Way.CHECKED:
             return []
-        if course.trials < RUNS_TO_SHOW:
+        course.shown += 1
+        if course.shown < RUNS_TO_SHOW:
             return self._order(course)
-        course.past = ClassPast(alone, course.trials, sources=tuple(sorted(course.sources)))
+        course.past = ClassPast(alone, course.shown, sources=tuple(sorted(course.sources)), imports=course.imports)
         course.is_new = True
         return []
 
     def _order(self, course: _Course) -> list[PlannedTest]:
         """The order of the next trial: the second is in the reverse order, the third in a random one."""
         order = course.tests[::-1]
-        if course.trials > 1:
+        if course.shown > 1:
             self._random(*course.key).shuffle(order)
         return order
 
