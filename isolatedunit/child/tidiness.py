@@ -294,7 +294,16 @@ def _file_of(module: Any) -> str | None:
     file = object.__getattribute__(module, "__dict__").get("__file__")
     if type(file) is not str or "site-packages" in file or "dist-packages" in file:
         return None
-    return None if file.startswith(_NOT_THE_PROJECTS) else os.path.abspath(file)
+    if file.startswith(_NOT_THE_PROJECTS):
+        return None
+    folder, name = os.path.split(file)
+    if folder not in _resolved:
+        _resolved[folder] = os.path.realpath(folder)
+    return os.path.join(_resolved[folder], name)
+
+
+_resolved: dict[str, str] = {}
+"""Folders without links: to resolve each file would take longer than to run a short test."""
 
 
 _LIBRARY = os.path.dirname(os.path.abspath(os.__file__))

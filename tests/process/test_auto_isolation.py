@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import sys
+import unittest
 from contextlib import closing
 from typing import Any
 
@@ -200,6 +202,13 @@ class ShopTest(AutoTestCase):
         self.write("test_touch.py", "import os\nos.utime('goods.py')\n")
         self.auto()
         self.assertNotIn("test_shop.Shop", self.classes())
+
+    @unittest.skipUnless(sys.platform == "linux", "an audit needs Linux")
+    def test_an_audit_counts_as_the_trials(self) -> None:
+        ended = self.run_here("audit", "--orders", "1", report=False)
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        self.change_history("UPDATE classes SET shared = 1")
+        self.assertEqual({*self.isolation(self.with_standing()).values()}, {"class"})
 
     def test_without_a_history_each_runs_alone(self) -> None:
         ended = self.auto("--history", "none")

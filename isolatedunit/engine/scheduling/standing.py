@@ -184,7 +184,7 @@ class Standings:
         course.way = Way.ALONE
         if trouble.verdict is not None:
             course.doubts[tests[trouble.place].number] = trouble.verdict
-        elif unknown:
+        elif unknown or together.late:
             self._drop(course, trouble.text)
         else:
             self._refuse(course, trouble.text)
