@@ -49,12 +49,13 @@ class Functions:
         self.name = name
         self._get = inside.get
         self._keys = [key for key in inside if not key.startswith("_") or key == "__import__"]
-        self._values = [inside[key] for key in self._keys]
+        self._values = [inside[key] for key in self._keys]  # kept, so that no other object gets the id of one
+        self._ids = list(map(id, self._values))
 
     def changed(self) -> str | None:
         """The name of a function or another value that is another one now; None if there is none."""
         now = list(map(self._get, self._keys))
-        if _same(now, self._values):
+        if list(map(id, now)) == self._ids:
             return None
         pairs = zip(self._keys, now, self._values, strict=True)
         return next(f"{self.name}.{key}" for key, one, other in pairs if one is not other)
@@ -67,11 +68,11 @@ class Namespace:
         self.name = name
         self._inside = inside
         self._known = dict(inside)
-        self._values = list(self._known.values())
+        self._ids = list(map(id, self._known.values()))
 
     def changed(self) -> str | None:
         """The name of a value that is there, is gone or is another one since then; None if all is as it was."""
-        if _same(list(self._inside.values()), self._values):
+        if list(map(id, self._inside.values())) == self._ids:
             return None
         now = dict(self._inside)
         for key in (*self._known, *(key for key in now if key not in self._known)):
@@ -87,10 +88,12 @@ class Contents:
         self.name = name
         self._container = container
         self._items = _items_of(container)
+        self._ids = list(map(id, self._items))
 
     def changed(self) -> str | None:
         """What changed; None if the container has the same items."""
-        return None if _same(_items_of(self._container), self._items) else f"the contents of {self.name}"
+        now = list(map(id, _items_of(self._container)))
+        return None if now == self._ids else f"the contents of {self.name}"
 
 
 _GONE = object()
