@@ -70,8 +70,8 @@ STRUCTURED: dict[str, Any] = {
     **{
         name: ["text"]
         for name in (
-            *("argv", "files", "imports", "late", "patched_by_gevent", "path", "prefix", "preload", "preludes"),
-            *("sys_path", "warnings"),
+            *("argv", "files", "imports", "initializers", "late", "patched_by_gevent", "path", "prefix", "preload"),
+            *("preludes", "sys_path", "warnings"),
         )
     },
     **{name: {"stdout": "text"} for name in ("capture", "environment", "spare")},
