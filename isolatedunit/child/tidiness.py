@@ -119,6 +119,7 @@ class Tidiness:
         if self._has_begun:
             return
         self._has_begun = True
+        _find_temporary_directory()
         self._environ = sys.modules["os"].environ
         self._variables: dict[Any, Any] = dict(getattr(self._environ, "_data", self._environ))
         self._settings = [(one, _plain(one.before)) for one in settings_of_process()]
@@ -229,6 +230,15 @@ _PROBES: tuple[Callable[[Tidiness], str | None], ...] = (
     Tidiness._more_children,
     Tidiness._changed_descriptors,
 )
+
+
+def _find_temporary_directory() -> None:
+    """Have `tempfile` look for its directory now: it keeps what it finds, which is no change of a test's."""
+    tempfile: Any = sys.modules.get("tempfile")
+    try:
+        tempfile.gettempdir()
+    except BaseException:  # it is not loaded, or there is none
+        return
 
 
 def _plain(value: Any) -> Any:
