@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from isolatedunit.calls.options import IsolatedTestOptions
     from isolatedunit.config.option_values import RunnerOptionValues
     from isolatedunit.engine.run import Run
+    from isolatedunit.engine.scheduling.standing import Standings
     from isolatedunit.handles.databases import TestDatabases
     from isolatedunit.history.store import History
     from isolatedunit.reporters.files.event_log import PastRun
@@ -271,6 +272,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         self, plan: Callable[[Run], tuple[Sequence[PlannedTest], Mapping[int, Any]]], source: str | None = None
     ) -> Any:
         # not at the top: the first interpreter for calls starts before the engine is imported
+        from isolatedunit.engine.class_evidence import read_standings
         from isolatedunit.engine.run import Run
 
         path, shard = self.options.history, self.options.shard
@@ -298,7 +300,12 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                     if history is not None and source is not None:
                         run.expect_shared_imports(history.read_shared_imports(source))
                     tests, originals = plan(run)
-                    dispatch = self._dispatcher(run, bridge, history, tests, originals)
+                    standings = None
+                    # tests in forks of this process depend on more than their sources, and a cluster has no history
+                    if not self._forks_here and self.databases is None and self.options.executor == "local":
+                        past = None if history is None else history.read_classes
+                        standings = read_standings(past, self.options, tests, run.warn)
+                    dispatch = self._dispatcher(run, bridge, history, tests, originals, standings)
                     result = self._run_planned(dispatch, reporters)
             finally:
                 run.close()
@@ -306,6 +313,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 self._handlers.end_run(run.id)
                 self.interrupted = run.control.interrupts + deferred.pending > 0
                 self.not_run = reporters.timeline.not_run
+        if history is not None and standings is not None:
+            history.learn_classes(standings.learned)
         for line in run.measured:
             self.stream.writeln(line)
         if history is not None and source is not None:
@@ -363,6 +372,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
         history: History | None,
         tests: Sequence[PlannedTest],
         originals: Mapping[int, Any],
+        standings: Standings | None = None,
     ) -> Callable[[Any], None]:
         """Return a function that runs the selected tests in the selected order."""
         from isolatedunit.engine.scheduling.selection import choose
@@ -386,7 +396,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
             bridge.connect(result, originals, lambda: run.control.stop(stop_reason))
             run.report_passing_subtests(bridge.wants_passing_subtests)
             run.report_starts(bridge.wants_starts)
-            execute = self._executor_of(run, bridge.wants_passing_subtests)
+            execute = self._executor_of(run, bridge.wants_passing_subtests, standings)
             for reminder in chosen.reminders:
                 run.warn(reminder)
             with showing_child_errors(result):
@@ -394,10 +404,10 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
 
         return dispatch
 
-    def _executor_of(self, run: Run, passing_subtests: bool) -> Callable[..., None]:
+    def _executor_of(self, run: Run, passing_subtests: bool, standings: Standings | None) -> Callable[..., None]:
         """What runs the tests that were chosen: the run itself, or a cluster."""
         if self.options.executor == "local":
-            return partial(run.execute, is_last=True)
+            return partial(run.execute, is_last=True, standings=standings)
         from isolatedunit.executors.registry import open_cluster
         from isolatedunit.executors.remote import RemoteExecution
 

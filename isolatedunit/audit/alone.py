@@ -34,6 +34,7 @@ class AloneRun:
         self.interrupted = False
         self.environment: dict[str, str] = {}
         self.warnings: list[str] = []
+        self.loaded: dict[str, set[str]] = {}
         self._options = options
         self._heard = heard
         self._run: Run | None = None
@@ -70,11 +71,15 @@ class AloneRun:
             self.interrupted = control.interrupts > 0
 
     def close(self) -> list[str]:
-        """Tear down, and end every process of the run; returns what is to be said of each teardown that failed."""
+        """Tear down, and end every process of the run; returns what is to be said of each teardown that failed.
+
+        `loaded` then has the files that each file of tests needs.
+        """
         if self._run is None:
             return []
         failed = [report.traceback.rstrip() for report in self._run.tear_down()]
         self._run.close()
+        self.loaded = self._run.loaded
         return failed
 
     def handle(self, event: Event) -> None:

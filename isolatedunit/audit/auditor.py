@@ -19,6 +19,7 @@ from typing import Any
 from isolatedunit.audit.alone import AloneRun, limits_of, read_alone
 from isolatedunit.audit.deduction.classification import find_reworded, find_suspects
 from isolatedunit.audit.deduction.model import Audit, Finding, Side, Step, Verdict
+from isolatedunit.audit.evidence import find_evidence
 from isolatedunit.audit.files import ProjectFiles
 from isolatedunit.audit.investigation import Investigation, Unseen
 from isolatedunit.audit.laboratory import Laboratory, Stopped
@@ -28,6 +29,7 @@ from isolatedunit.audit.wishes import Wishes
 from isolatedunit.collection.plan import report_known
 from isolatedunit.config.options import Options
 from isolatedunit.errors import OptionError
+from isolatedunit.model.past import ClassKey, ClassPast
 from isolatedunit.model.results import GOOD, PlannedTest
 from isolatedunit.system.processes import available_memory
 from isolatedunit.system.tempdir import Scratch
@@ -41,7 +43,8 @@ Show = Callable[[str, int, int], None]
 
 
 class Auditor:
-    """Conducts one audit of the tests in *source*; `conduct` returns what it has found out.
+    """Conducts one audit of the tests in *source*; `conduct` returns what it has found out. `evidence` then has the
+    classes that it has shown to be harmless, if the options say that what tests load is watched.
 
     Raises `CollectionError` and `OptionError`. *command* gives the command that runs tests one after another;
     *learn* is called with what fixtures of the run return for the environment of tests.
@@ -56,6 +59,7 @@ class Auditor:
         learn: Callable[[Mapping[str, str]], None],
     ) -> None:
         self.audit = Audit(0)
+        self.evidence: dict[ClassKey, ClassPast] = {}
         self._options = options
         self._wishes = wishes
         self._show = show
@@ -87,8 +91,15 @@ class Auditor:
             self.audit.failed_teardowns += run.close()
             self.audit.notes += run.warnings
             scratch.remove()
+        self._note_evidence(run.loaded)
         self.audit.run["seconds"] = round(time.monotonic() - self._began, 3)
         return self.audit
+
+    def _note_evidence(self, loaded: Mapping[str, set[str]]) -> None:
+        """Note which classes may share a process: all tests were compared, also in another order than the plain one."""
+        if self._wishes.victim is None and self._wishes.orders > 0:
+            tests = [(test, self._alone.get(number)) for number, test in self._tests.items()]
+            self.evidence = find_evidence(self.audit, tests, loaded)
 
     @property
     def _left(self) -> float:

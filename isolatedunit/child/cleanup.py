@@ -80,6 +80,8 @@ def import_needed(work: Work) -> None:
         from isolatedunit.handles import project_state  # noqa: F401
     if isinstance(work, RunTest) and (work.settings.hunt_leaks or work.settings.memory_growth_limit is not None):
         from isolatedunit.child import leak_hunt  # noqa: F401
+    if isinstance(work, RunTest) and work.settings.isolation == "auto":
+        from isolatedunit.child import tidiness  # noqa: F401
     if isinstance(work, RunTest) and any("place" in one["address"] for one in work.tests):
         from isolatedunit.collection import places  # noqa: F401
 
@@ -88,6 +90,8 @@ def prepare(work: Work, rehearse_call: Callable[[], None]) -> None:
     """In a template that is about to fork a child for *work*: do once what each child would have to do itself."""
     global _is_prepared
     is_call = isinstance(work, RunFunction)
+    if isinstance(work, RunTest) and work.settings.isolation == "auto":
+        from isolatedunit.child import tidiness  # noqa: F401
     if _is_prepared or not (is_call or work.settings.track_handles):
         return
     _is_prepared = True

@@ -281,7 +281,7 @@ def _notes_places(command: CollectTests, channels: set[int]) -> str | None:
     """Under which name it is noted what tells tests apart; *channels* were open before they were loaded."""
     if command.imports_anew:
         return "place"
-    is_alone = command.settings.isolation == "test"
+    is_alone = command.settings.isolation in ("test", "auto")
     return "place_in_import" if is_alone and what_forbids_forking(channels) is not None else None
 
 

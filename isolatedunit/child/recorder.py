@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from isolatedunit.child.reporter import Reporter
+    from isolatedunit.child.tidiness import Tidiness
     from isolatedunit.protocol.child_settings import ChildSettings
 
     Method = TypeVar("Method", bound=Callable[..., Any])
@@ -103,6 +104,8 @@ class Recorder(unittest.TestResult):
         self.before_test: Callable[[], None] | None = None
         """Called when the fixtures of a test are set up, and it is about to run."""
         self._written = _Written() if settings.shares_process else None
+        self._tidiness = _make_tidiness(settings)
+        self._dirty: str | None = None
         self.take(reporter, tests)
         self._running: int | None = None
         self._last_ended: int | None = None
@@ -262,6 +265,8 @@ class Recorder(unittest.TestResult):
         self._running = number
         self._duration = None
         self._succeeded = False
+        if self._tidiness is not None:
+            self._tidiness.begin(type(test))
         self._reporter.send(TestStarted, test=number)
         self._started = self._clock()
 
@@ -281,6 +286,15 @@ class Recorder(unittest.TestResult):
         )
         self._counted = self._succeeded = False
         self._duration = None
+        if self._tidiness is not None and self._dirty is None:
+            self._dirty = self._tidiness.look()
+            if self._dirty is not None:
+                self.shouldStop = True  # the tests after this one would not find what they find alone
+
+    def say_of_process(self) -> dict[str, Any]:
+        """What the receipt says of a process that the tests of a class share since the class has standing."""
+        tidiness = self._tidiness
+        return {} if tidiness is None else {"dirty": self._dirty, "files": tidiness.sources(), "late": tidiness.late}
 
     def _number(self, test: Any) -> int | None:
         """The test's place in the command's list; for an object that stands in for a test, that of the running one."""
@@ -358,6 +372,14 @@ def format_exception(exception: BaseException, *, whole: bool = False, shows_loc
     except BaseException:  # a test's audit hook refuses to show a frame
         trace = None
     return tracebacks.format_chain(exception, trace, shows_locals=shows_locals)
+
+
+def _make_tidiness(settings: ChildSettings) -> Tidiness | None:
+    if settings.isolation != "auto":
+        return None
+    from isolatedunit.child.tidiness import Tidiness
+
+    return Tidiness()
 
 
 class _Written:

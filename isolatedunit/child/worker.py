@@ -199,6 +199,7 @@ def _run_tests(
     stopped = recorder is not None and recorder.shouldStop
     interrupted = recorder is not None and recorder.was_interrupted
     fixtures = None if recorder is None else recorder.fixture_seconds or None
+    more = {} if recorder is None else recorder.say_of_process()
     owners = [recorder]
     del recorder
     finish(
@@ -211,6 +212,7 @@ def _run_tests(
         stopped=stopped,
         interrupted=interrupted,
         fixtures=fixtures,
+        **more,
     )
 
 
@@ -274,7 +276,11 @@ def _find(command: RunTest, reporter: Reporter, finder: Finder) -> list[Any]:
             found.append(finder.find(planned["address"]))
         except BaseException as exception:
             found.append(exception)
-    if command.settings.isolation != "test":
+    if command.settings.imports:
+        from isolatedunit.child.tidiness import import_early
+
+        import_early(command.settings.imports)
+    if command.settings.isolation not in ("test", "auto"):
         finder.match([planned["address"] for planned in command.tests], found)
     return found
 

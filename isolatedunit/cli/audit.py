@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from isolatedunit.audit.auditor import Auditor
@@ -21,6 +22,7 @@ from isolatedunit.cli.parser import Parser, Wanted, make_parser, parse_all
 from isolatedunit.cli.rerun import RerunCommands
 from isolatedunit.config.consequences import count_jobs
 from isolatedunit.errors import OptionError
+from isolatedunit.history.store import History
 from isolatedunit.model.start_methods import capabilities_of
 from isolatedunit.reporters.escaping import printable
 from isolatedunit.reporters.files.json_report import read_report, write_whole
@@ -64,12 +66,16 @@ def audit_command(arguments: Sequence[str]) -> int:
     wishes = _read_wishes(own, wanted, count_jobs(options))
     progress = _Progress(wanted.options.progress and is_terminal(sys.stderr))
     secrets = Secrets()
+    history = None if wanted.options.history is None else History(wanted.options.history)
+    options = replace(options, watch=history is not None)  # evidence is for the files that tests load
     auditor = Auditor(options, wishes, progress.show, commands.together, secrets.add)
     try:
         audit = auditor.conduct(wanted.source)
     finally:
         progress.end()
     _report(audit, wanted, secrets, commands.whole)
+    if history is not None:
+        history.learn_classes(auditor.evidence)
     return _conclude(audit, own, known)
 
 

@@ -7,10 +7,12 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from isolatedunit.cli.parser import make_subcommand_parser
 from isolatedunit.config.output_files import HISTORY
 from isolatedunit.errors import OptionError
+from isolatedunit.history.classes import Table, describe_classes, table_of_classes
 from isolatedunit.history.store import History, TestHistory
 from isolatedunit.history.trends import Trends, as_json, date_of, find_trends, runs_of, tables_of
 from isolatedunit.reporters.escaping import on_one_line, printable
@@ -41,28 +43,31 @@ def history_command(arguments: Sequence[str]) -> int:
     given = parser.read(arguments)
     if given.limit < 1:
         raise OptionError(f"--limit: invalid value {given.limit}; expected a whole number that is at least 1.")
-    tests = _read(given.history)
+    tests, classes = _read(given.history)
     if given.tests:
         tests = [test for test in tests if any(_matches(test.id, pattern) for pattern in given.tests)]
         if not tests:
             raise OptionError(f"history: {given.history!r} has no runs of {', '.join(map(repr, given.tests))}.")
     found = find_trends(tests, given.limit)
+    text = json.dumps({**as_json(found, tests), "classes": classes}, indent=1)
     if given.json == "-":
-        print(json.dumps(as_json(found, tests), indent=1))
+        print(text)
     elif given.json is not None:
-        _write("--json", given.json, json.dumps(as_json(found, tests), indent=1) + "\n")
+        _write("--json", given.json, f"{text}\n")
     if given.html is not None:
         document = {"kind": "history", **describe_past(tests, given.history)}
         _write("--html", given.html, page_of(document, "Test history"))
     if given.json is None and given.html is None:
-        lines = _format_tests(tests, given.limit) if given.tests else _format_all(found, given.history)
+        table = table_of_classes(classes, given.limit)
+        lines = _format_tests(tests, given.limit) if given.tests else _format_all(found, table, given.history)
         print("\n".join(lines))
     return 0
 
 
-def _read(path: str) -> list[TestHistory]:
+def _read(path: str) -> tuple[list[TestHistory], list[dict[str, Any]]]:
     try:
-        tests = History(path, only_reads=True).read_runs()
+        history = History(path, only_reads=True)
+        tests, classes = history.read_runs(), describe_classes(history.read_classes())
     except FileNotFoundError:
         raise OptionError(
             f"history: {path!r} does not exist; run some tests first, or name another file with --history."
@@ -71,7 +76,7 @@ def _read(path: str) -> list[TestHistory]:
         raise OptionError(f"history: {path!r} cannot be read: {exception}.") from exception
     if not tests:
         raise OptionError(f"history: {path!r} has no runs yet; run some tests first.")
-    return tests
+    return tests, classes
 
 
 def _matches(test_id: str, pattern: str) -> bool:
@@ -85,10 +90,14 @@ def _write(flag: str, path: str, text: str) -> None:
         raise OptionError(f"{flag}: {path!r} cannot be written: {exception.strerror}.") from exception
 
 
-def _format_all(found: Trends, path: str) -> list[str]:
+def _format_all(found: Trends, classes: Table | None, path: str) -> list[str]:
     lines = [f"{_count_tests(found.tests)} in {path}, last run {date_of(found.last_at)}"]
     for title, head, rows, more in tables_of(found, only_ascii=not _can_draw()):
         lines += ["", title, "-" * 70, *_align([head, *rows]), *_mention_more(more)]
+    if classes is not None:
+        title, head, rows, more = classes
+        shown = _align([head, *rows]) if rows else []
+        lines += ["", title, "-" * 70, *shown, *_mention_more(more, "class")]
     return lines
 
 
@@ -103,12 +112,13 @@ def _format_tests(tests: Sequence[TestHistory], limit: int) -> list[str]:
     return [*lines, *more] if more else lines[:-1]
 
 
-def _mention_more(count: int) -> list[str]:
-    return [f"and {_count_tests(count, 'more ')}; show them with --limit"] if count > 0 else []
+def _mention_more(count: int, what: str = "test") -> list[str]:
+    plural = {"test": "tests", "class": "classes"}[what]
+    return [f"and {count} more {what if count == 1 else plural}; show them with --limit"] if count > 0 else []
 
 
-def _count_tests(count: int, which: str = "") -> str:
-    return f"{count} {which}test{'' if count == 1 else 's'}"
+def _count_tests(count: int) -> str:
+    return f"{count} test{'' if count == 1 else 's'}"
 
 
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:

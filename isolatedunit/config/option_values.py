@@ -28,7 +28,7 @@ RetryReason = Literal[
 class TestOptionValues(TypedDict, total=False):
     """The options that may be set for a test, such as by `isolated`."""
 
-    isolation: Literal["test", "class", "module", "none"]
+    isolation: Literal["test", "class", "module", "none", "auto"]
     start_method: Literal["auto", "spawn", "forkserver", "wasm"]
     fork_after: Literal["start", "import", "fixtures"]
     warm: Literal["auto", "off"]

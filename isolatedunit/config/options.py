@@ -75,10 +75,11 @@ class Options(OutputOptions, FixtureOptions, ExecutorOptions, SelectionOptions, 
     """The options of a run, or of one test in it. Times are seconds, sizes bytes."""
 
     # ---- isolation
-    isolation: Literal["test", "class", "module", "none"] = option(
+    isolation: Literal["test", "class", "module", "none", "auto"] = option(
         "test",
-        Choice("test", "class", "module", "none"),
-        "what gets a process of its own: each test, each class or each module; with none, all tests share one process",
+        Choice("test", "class", "module", "none", "auto"),
+        "what gets a process of its own: each test, each class or each module; with none, all tests share one process; "
+        "with auto, each class whose tests have been shown not to depend on each other, and else each test",
         "--isolation",
         per_test=True,
         section="isolation",

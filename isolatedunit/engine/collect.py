@@ -95,7 +95,7 @@ class Collection:
         start_method = usable_start_method(options.start_method, options.sandbox)
         has_templates = capabilities_of(start_method).has_templates
         is_imported_once = has_templates and options.fork_after != "start" and options.parallel_by == "module"
-        return options.isolation == "test" and not is_imported_once
+        return options.isolation in ("test", "auto") and not is_imported_once
 
     def _pause(self, seconds: float) -> None:
         """Turn the loop for so long, while nothing runs; a Ctrl-C ends the pause."""

@@ -89,6 +89,7 @@ class Launcher:
             slot=attempt.slot,
             environment=self._environment_of(attempt.slot),
             shares_process=len(of_tests) > 1,
+            imports=scheduler.imports_of(attempt),
             prebuilt=self._policy.prebuilds(attempt.options, of_tests),
             track_handles=any(options.tracks_handles for options in of_tests),
             track_state=any(one.tracks_handles and names_kind(one.leaks, "state") for one in of_tests),

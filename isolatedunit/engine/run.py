@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isolatedunit.backends.contract import ContainerSetting, OpenBackend, Prestarted, Setting
 from isolatedunit.collection import import_path
@@ -35,6 +35,9 @@ from isolatedunit.model.start_methods import OWN_OPTIONS, capabilities_of, is_sa
 from isolatedunit.protocol.messages import Reply, Requested
 from isolatedunit.system import processes
 from isolatedunit.system.tempdir import Scratch, remove_left_over
+
+if TYPE_CHECKING:
+    from isolatedunit.engine.scheduling.standing import Standings
 
 MAX_DEPTH = 4
 """How many runs may be inside of one another, before it is taken for a mistake."""
@@ -159,11 +162,13 @@ class Run:
         complaints: Sequence[TestReport] = (),
         *,
         is_last: bool = False,
+        standings: Standings | None = None,
     ) -> None:
         """Run the tests, in the order that the *expectations* of them suggest; publish what becomes of each.
 
         The *complaints* are published at the end, like reports of tests. After the *last* tests of the run its fixtures
-        are torn down, so that what fails there is reported, too. Raises as `set_up`.
+        are torn down, so that what fails there is reported, too. *standings* decide for tests with ``isolation=auto``,
+        and know afterwards what this run has shown. Raises as `set_up`.
         """
         self.set_up()
         self.shared_imports.plan(tests)
@@ -172,7 +177,9 @@ class Run:
         known = [test for test in tests if test.reports]
         unknown = [test for test in tests if not test.reports]
         self._fixtures.set_up_slots(min(self.jobs, len(unknown)))
-        scheduler = Scheduler(self.id, unknown, self.options, expectations, self.jobs, self._policy, self._first_slot)
+        scheduler = Scheduler(
+            self.id, unknown, self.options, expectations, self.jobs, self._policy, self._first_slot, standings
+        )
         execution = Execution(scheduler, self.options, self._loop, self.control, self._open_dispatcher)
         self._loop.publisher.publish([self.describe_start(len(tests), shard)])
         self._warn_of_fixtures()

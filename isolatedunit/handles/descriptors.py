@@ -35,6 +35,9 @@ _OF_A_HUB = ("anon_inode:[eventpoll]", "anon_inode:[eventfd]")
 
 _LAST_STANDARD = 2
 
+RUNNERS_DESCRIPTORS = 100
+"""In a child, descriptors with this number or a higher one belong to the runner."""
+
 
 def open_descriptors() -> dict[int, Identity]:
     """Every open descriptor of this process with its identity; empty where the system does not list them."""

@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 GRACE = 0.5
 """Seconds to wait for something that is about to end by itself: see `Grace`."""
 
-RUNNERS_DESCRIPTORS = 100
-"""In a child, descriptors with this number or a higher one belong to the runner."""
-
 DEFAULT_TIMEOUT = 10.0
 """The default limit of `HandleTracker.finish`, in seconds."""
 
@@ -105,7 +102,7 @@ class Baseline:
         self.tasks = threads.pending_tasks()
         self.children: set[int] = set() if in_new_process else processes.running_children()
         self.descriptors = descriptors.open_descriptors()
-        self.glance = descriptors.Glance(self.descriptors, RUNNERS_DESCRIPTORS) if in_new_process else None
+        self.glance = descriptors.Glance(self.descriptors, descriptors.RUNNERS_DESCRIPTORS) if in_new_process else None
 
 
 _inherited: Baseline | None = None
@@ -158,7 +155,7 @@ class HandleTracker:
         self._project = project
         self._project_state: ProjectState | None = None
         self._is_new_process = in_new_process
-        self._runners_from = RUNNERS_DESCRIPTORS if in_new_process else None
+        self._runners_from = descriptors.RUNNERS_DESCRIPTORS if in_new_process else None
         self._lock = _thread.allocate_lock()
         self._tracked: dict[int, _Tracked] = {}
         self._registered = 0

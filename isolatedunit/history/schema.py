@@ -1,6 +1,7 @@
 """The tables of the history file, and the conversion of files that an earlier isolatedunit wrote.
 
-Format 3 knows which tests were to run and did not. Format 2 has a row for each run of a test. Format 1 kept the recent
+Format 4 knows what has been shown about classes whose tests may share a process. Format 3 knows which tests were to run
+and did not. Format 2 has a row for each run of a test. Format 1 kept the recent
 runs of a test as one text, newest first, with ``;`` between them.
 """
 
@@ -10,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-FORMAT = 3
+FORMAT = 4
 """The ``user_version`` of the file."""
 
 RUNS_KEPT = 25
@@ -48,6 +49,13 @@ _TABLES = (
     ) WITHOUT ROWID
     """,
     "CREATE TABLE IF NOT EXISTS unreached (id TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
+    """
+    CREATE TABLE IF NOT EXISTS classes (
+        id TEXT NOT NULL, home TEXT NOT NULL, verdicts TEXT NOT NULL, runs INTEGER NOT NULL, refused INTEGER NOT NULL,
+        reason TEXT NOT NULL, sources TEXT NOT NULL, imports TEXT NOT NULL, shared INTEGER NOT NULL,
+        digest TEXT NOT NULL, last_run REAL NOT NULL, PRIMARY KEY (id, home)
+    ) WITHOUT ROWID
+    """,
 )
 
 _OF_FORMAT_1 = (

@@ -11,6 +11,9 @@ line named) imported together, in JSON.
 Its table ``unreached`` has the ids of tests that a run which ended early did not reach, or broke off, and that have not
 run since: what was broken off is no failure of theirs.
 
+Its table ``classes`` has what runs with ``isolation=auto`` have shown about classes of tests (see `ClassPast`), and the
+``digest`` of the sources for which that is true.
+
 A fixture that failed, or a module that could not be imported, has a row until tests of it have run again. A test that
 has not run for `KEPT_FOR` seconds is forgotten: it may not exist any more.
 """
@@ -24,14 +27,15 @@ import re
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
 from isolatedunit.history.schema import FORMAT, bring_up_to_date, format_of, transaction
+from isolatedunit.history.sources import Sources
 from isolatedunit.model.events import Event, RunFinished, TestFinished
-from isolatedunit.model.past import Past, units_above
+from isolatedunit.model.past import ClassKey, ClassPast, Past, units_above
 from isolatedunit.model.records import record
 from isolatedunit.model.results import GOOD, TestReport
 from isolatedunit.model.schema import LARGEST
@@ -102,6 +106,7 @@ class History:
         self._shared: Counter[int | None] = Counter()
         self._above: set[str] = set()
         self._unreached: set[str] = set()
+        self._sources = Sources()
         self.problem: str | None = None
 
     def read(self) -> dict[str, Past]:
@@ -204,6 +209,41 @@ class History:
         except (ValueError, TypeError, RecursionError):  # what the run imports takes its place
             return ()
 
+    def read_classes(self) -> dict[ClassKey, tuple[ClassPast, bool]]:
+        """What is known about classes, and whether it is true of the sources as they are now."""
+        with self._surviving():
+            if self.problem is None and self._is_there:
+                with closing(self._open_to_read()) as database:
+                    rows = database.execute(f"SELECT {', '.join(_OF_CLASS)} FROM classes").fetchall()  # noqa: S608
+                return {(row[0], row[1]): self._read_class(row) for row in rows}
+        return {}
+
+    def _read_class(self, row: tuple[Any, ...]) -> tuple[ClassPast, bool]:
+        _, _, verdicts, runs, refused, reason, sources, imports, shared, digest = _check(row, _KINDS_OF_CLASS)
+        known, files, names = json.loads(verdicts), json.loads(sources), json.loads(imports)
+        if type(known) is not dict or {*map(type, (files, names))} != {list}:
+            raise ValueError(f"malformed: the evidence for {row[0]!r:.200} makes no sense")
+        if {*map(type, [*known.values(), *files, *names])} - {str}:
+            raise ValueError(f"malformed: the evidence for {row[0]!r:.200} makes no sense")
+        past = ClassPast(known, runs, bool(refused), reason, tuple(files), tuple(names), shared)
+        return past, bool(files) and digest == self._sources.digest_of(files)
+
+    def learn_classes(self, learned: Mapping[ClassKey, ClassPast]) -> None:
+        """Add what a run has shown about classes, but for those whose sources were changed meanwhile."""
+        kept = {key: past for key, past in learned.items() if not self._sources.have_changed(past.sources)}
+        if not kept or self._only_reads or self.problem is not None:
+            return
+        with self._surviving():
+            self._make_directory()
+            now = time.time()
+            digest_of = self._sources.digest_of
+            rows = [(*_row_of_class(key, past), digest_of(past.sources), now) for key, past in kept.items()]
+            with closing(self._open_to_write()) as database, transaction(database):
+                bring_up_to_date(database)
+                database.execute("DELETE FROM classes WHERE last_run < ?", (now - KEPT_FOR,))
+                places = ", ".join("?" * len(rows[0]))
+                database.executemany(f"INSERT OR REPLACE INTO classes VALUES ({places})", rows)  # noqa: S608
+
     def learn_shared_imports(self, source: str, shared_imports: KnownImports) -> None:
         """Add what modules imported together, unless it is known."""
         if self._only_reads or self.problem is not None or shared_imports == self.read_shared_imports(source):
@@ -277,6 +317,15 @@ def _check_test(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _check_run(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return _check(row, (_TEXT, _TEXT_OR_NONE, _NUMBER, _NUMBER, _TEXT, _TEXT_OR_NONE))
+
+
+_OF_CLASS = ("id", "home", "verdicts", "runs", "refused", "reason", "sources", "imports", "shared", "digest")
+_KINDS_OF_CLASS = (_TEXT, _TEXT, _TEXT, _COUNT, _COUNT, _TEXT, _TEXT, _TEXT, _COUNT, _TEXT)
+
+
+def _row_of_class(key: ClassKey, past: ClassPast) -> tuple[Any, ...]:
+    texts = json.dumps(dict(past.verdicts)), past.runs, int(past.refused), _storable(past.reason)
+    return (*map(_storable, key), *texts, json.dumps(past.sources), json.dumps(past.imports), past.shared)
 
 
 def _check(row: tuple[Any, ...], kinds: tuple[tuple[type, ...], ...]) -> tuple[Any, ...]:

@@ -33,6 +33,8 @@ def _file_of(module: Any) -> str:
     file = getattr(module, "__file__", None)
     if type(file) is not str or not file.endswith(".py") or "site-packages" in file:
         return ""
+    if file.startswith(_STANDARD_LIBRARY + os.sep):  # most are, and to resolve a path takes long
+        return ""
     path = os.path.realpath(file)
     return "" if path.startswith((_OURS + os.sep, _STANDARD_LIBRARY + os.sep)) else path
 

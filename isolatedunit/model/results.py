@@ -171,6 +171,7 @@ class AttemptReport:
     Durations are in seconds: *duration* from the spawn to the end, *spawn_time* until the child
     was ready, *cleanup_time* from the test's end to the process's. *memory_usage* has ``peak_rss``
     in bytes. *slot* is the number of the slot that the process had, from 1 on. *attachments* are files of the test's.
+    *isolation* is what had the process: the ``test`` alone, its ``class`` or ``module``, or with ``none`` the run.
     """
 
     number: int
@@ -189,6 +190,7 @@ class AttemptReport:
     fork_after: str | None
     slot: int | None = None
     attachments: tuple[Attachment, ...] = ()
+    isolation: str = "test"
 
     def makes_sense(self) -> bool:
         """Whether the outcome is one of `OUTCOMES`."""
@@ -247,7 +249,12 @@ class TestReport:
     def flaky(self) -> bool:
         """Whether the test passed after an attempt that had not, whatever that counts as."""
         came_out_well = (self.outcome in PASSING and self.quarantine is None) or self.cause == "flaky"
-        return came_out_well and any(attempt.outcome not in GOOD for attempt in self.attempts[:-1])
+        return came_out_well and any(attempt.outcome not in GOOD for attempt in comparable(self.attempts)[:-1])
+
+    @property
+    def isolation(self) -> str | None:
+        """What had the process of the attempt that counts; None if there was no attempt."""
+        return self.attempts[-1].isolation if self.attempts else None
 
     @property
     def worst_note(self) -> Note | None:
@@ -264,6 +271,11 @@ class TestReport:
     def traceback(self) -> str:
         """The texts of all notes that have one, except the reasons of skips."""
         return "\n".join(note.text for note in self.notes if note.text and note.kind != "addSkip")
+
+
+def comparable(attempts: Sequence[AttemptReport]) -> list[AttemptReport]:
+    """The attempts that were isolated as the last one was: a test that failed beside others is not flaky by itself."""
+    return [attempt for attempt in attempts if attempt.isolation == attempts[-1].isolation]
 
 
 PASSING = ("passed", "expectedFailure")

@@ -21,7 +21,8 @@ class ChildSettings(Typed):
     *slot* is the number of the child's slot, 0 for a child that has none, as one that lists tests. *environment* are
     the variables that were set up for this slot.
     *preload* are the preludes, which the child runs before it imports a module, unless its template has.
-    *isolation* is the option. *shares_process*: there is more than one test for this child. *prebuilt*: a template that
+    *isolation* is the option. A process that a class shares with ``auto`` imports the modules in *imports* before its
+    first test. *shares_process*: there is more than one test for this child. *prebuilt*: a template that
     has loaded the module of the test may prepare the test before it forks the child. *directory* is the temporary
     directory of a function that is called; tests have none. *passing_subtests*: subtests that pass are reported, too.
     What the child imports is recorded in a file in *import_directory*, unless that is None, and which source files it
@@ -42,6 +43,7 @@ class ChildSettings(Typed):
     environment: dict[str, str] = {}  # noqa: RUF012 - as the next one
     preload: list[str] = []  # noqa: RUF012 - a default like any other; settings are not changed
     isolation: str = "test"
+    imports: list[str] = []  # noqa: RUF012 - as the others
     shares_process: bool = False
     prebuilt: bool = False
     track_handles: bool = False

@@ -324,7 +324,9 @@ class WorkFinished(Report):
     is in bytes, None if the system does not report it; *own_memory* are the bytes resident at the end that the
     process shares with no other, if that was asked for. With *stopped*, ``shouldStop`` was set, and tests at the
     end of the list did not run; with *interrupted*, an exception that unittest lets through had ended it.
-    *fixtures* has the seconds that each fixture took, by unittest's id.
+    *fixtures* has the seconds that each fixture took, by unittest's id. Of a class that shares its process since it has
+    standing, *dirty* is what the last test left, *files* are those of the project that were loaded, and *late* the
+    project's modules that a test has imported.
 
     *unsafe* says why nothing can be forked from what a fixture left behind, which has been torn down again. It is
     empty if the fixture was not found: the tests will run into that, and report it, themselves.
@@ -339,6 +341,9 @@ class WorkFinished(Report):
     interrupted: bool = False
     unsafe: str | None = None
     fixtures: dict[str, Any] | None = None
+    dirty: str | None = None
+    files: list[str] | None = None
+    late: list[str] | None = None
 
 
 class CallNoted(Report):

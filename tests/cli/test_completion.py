@@ -61,7 +61,7 @@ class CompletionTest(ProjectTestCase):
             ("isolatedunit a -v --tag x tests/test_cart.py::CartTest::test_p", [f"{in_file}::test_pay "]),
             ("isolatedunit hi", ["history "]),
             ("isolatedunit --exclude-", ["--exclude-tag "]),
-            ("isolatedunit test_a --isolation ", ["test", "class", "module", "none"]),
+            ("isolatedunit test_a --isolation ", ["test", "class", "module", "none", "auto"]),
             ("isolatedunit history --li", ["--limit "]),
         ):
             with self.subTest(line):

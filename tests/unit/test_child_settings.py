@@ -62,7 +62,7 @@ class ChildSettingsTest(unittest.TestCase):
                 "test",
             )
         )
-        settings = made_for(options, receipt="r", slot=2, environment={"DB": "2"}, shares_process=True)
+        settings = made_for(options, receipt="r", slot=2, environment={"DB": "2"}, shares_process=True, imports=["x"])
         command = RunTest(attempt="run/0#1", tests=[], settings=settings)
         arrived: Any = decode(encode(command), COMMANDS)
         self.assertEqual(
@@ -80,6 +80,7 @@ class ChildSettingsTest(unittest.TestCase):
                 "environment": {"DB": "2"},
                 "preload": ["setup_of:begin"],
                 "isolation": "test",
+                "imports": ["x"],
                 "shares_process": True,
                 "prebuilt": False,
                 "track_handles": False,

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from isolatedunit.config.options import Options
-from isolatedunit.model.events import RunCancelled
+from isolatedunit.model.events import RunCancelled, TestFinished
+from isolatedunit.model.results import TestReport
 from isolatedunit.reporters.files.junit import JUnitReport
 from tests.support.events import ATTEMPT, EVERY_CONTROL_CHARACTER, Story, context, failure, planned
 from tests.support.optional import optional
@@ -124,6 +125,15 @@ class ElementsTest(JUnitTestCase):
         self.story.retry("a.A.test_it", failure("one", kind="addError"), outcome="error", fixture="setUpClass (a.A)")
         self.story.settle("setUpClass (a.A)", "error", failure("two", kind="addError"))
         self.assertEqual([element.tag for element in self.case("setUpClass")], ["error", "rerunError"])
+
+    def test_a_property_says_which_test_had_no_process_of_its_own(self) -> None:
+        for name, isolation in (("test_one", "class"), ("test_two", "test")):
+            report = TestReport(f"a.A.{name}", "passed", planned=planned(f"a.A.{name}"))
+            report.attempts = (replace(ATTEMPT, isolation=isolation),)
+            self.story.tell(TestFinished, report)
+        properties = {item.get("name"): item.get("value") for item in self.root().iter("property")}
+        self.assertEqual(properties.get("test_one.isolation"), "class")
+        self.assertNotIn("test_two.isolation", properties)
 
     def test_properties_tell_memory_and_cpu_of_the_class_and_of_each_test(self) -> None:
         self.story.settle("a.A.test_one")

@@ -69,7 +69,10 @@ STRUCTURED: dict[str, Any] = {
     "tests": [{}],
     **{
         name: ["text"]
-        for name in ("argv", "patched_by_gevent", "path", "prefix", "preload", "preludes", "sys_path", "warnings")
+        for name in (
+            *("argv", "files", "imports", "initializers", "late", "patched_by_gevent", "path", "prefix", "preload"),
+            *("preludes", "sys_path", "warnings"),
+        )
     },
     **{name: {"stdout": "text"} for name in ("capture", "environment", "spare")},
     **{name: [{"a": 1}] for name in ("leftovers", "sources", "unknown")},

@@ -96,6 +96,10 @@ LOOKS_INTO_MODULES = {
     "child.receipt": ("discard_inherited_exit_functions",),
     "child.steps": ("_generators", "run_code_first"),
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
+    "child.tidiness": (
+        *("begin", "sources", "_environment", "_changed_modules", "_lists_of_process", "_loggers", "_namespaces"),
+        *("_own_namespaces", "_find_temporary_directory"),
+    ),
     "child.warmth": ("__init__", "_begin", "report", "_cache", "_sizes", "import_all", "compile_all"),
     "child.unknown_names": ("find_unknown", "module_of", "_is_module"),
     "collection.addresses": (

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from isolatedunit.engine.attempt.state_machine import Attempt
 
 
-class Standing(enum.Enum):
+class ScopeState(enum.Enum):
     """How far the fixtures of a class or module are."""
 
     TO_SET_UP = "to be set up"
@@ -52,14 +52,14 @@ class FixtureScope:
     above: list[FixtureScope] = field(default_factory=list)
     running: set[str] = field(default_factory=set)
     waiting: list[str] = field(default_factory=list)
-    standing: Standing = Standing.TO_SET_UP
+    state: ScopeState = ScopeState.TO_SET_UP
     number: int = 1
     history: tuple[AttemptReport, ...] = ()
     lost: int = 0
 
     def begin_set_up(self) -> Fixture:
         """Note that the set-up begins now, and return the fixture that has to run."""
-        self.standing = Standing.SETTING_UP
+        self.state = ScopeState.SETTING_UP
         return Fixture(self, "setUp")
 
     @property
@@ -88,7 +88,7 @@ class Fixture:
     def try_again(self, failed: AttemptReport) -> None:
         """Note that the attempt *failed*, and that the fixture has to be set up once more."""
         scope = self.scope
-        scope.standing = Standing.TO_SET_UP
+        scope.state = ScopeState.TO_SET_UP
         scope.number += 1
         scope.history = (*scope.history, failed)
 
@@ -153,7 +153,7 @@ class FixtureScopes:
     def of(self, test: PlannedTest) -> FixtureScope | None:
         """The scope that the test is forked from: that of its class or, if that was refused, of its module."""
         scope = self._of_test.get(test.number)
-        while scope is not None and scope.standing is Standing.REFUSED:
+        while scope is not None and scope.state is ScopeState.REFUSED:
             scope = scope.below
         return scope
 
@@ -181,11 +181,11 @@ class FixtureScopes:
             return None
         scope = self.used_by(what)
         needed = () if scope is None else (scope.below, scope)
-        return next((below for below in needed if below is not None and below.standing is not Standing.UP), None)
+        return next((below for below in needed if below is not None and below.state is not ScopeState.UP), None)
 
     def wants(self, fixture: Fixture) -> bool:
         """Whether the fixture still has to run."""
-        return not fixture.sets_up or (not self.closing and fixture.scope.standing is Standing.SETTING_UP)
+        return not fixture.sets_up or (not self.closing and fixture.scope.state is ScopeState.SETTING_UP)
 
     # ---- what becomes of them
 
@@ -200,23 +200,23 @@ class FixtureScopes:
         """The tear-down that may begin now that something that ran in *scope* is over."""
         while scope is not None and not self._gave_up:
             if self._is_over(scope):
-                scope.standing = Standing.TEARING_DOWN
+                scope.state = ScopeState.TEARING_DOWN
                 return Fixture(scope, "tearDown")
             scope = scope.below
         return None
 
     def _is_over(self, scope: FixtureScope) -> bool:
-        if scope.standing is not Standing.UP or scope.running or (scope.left and not self.closing):
+        if scope.state is not ScopeState.UP or scope.running or (scope.left and not self.closing):
             return False
-        busy = (Standing.SETTING_UP, Standing.UP, Standing.TEARING_DOWN)
-        return not any(above.standing in busy for above in scope.above)
+        busy = (ScopeState.SETTING_UP, ScopeState.UP, ScopeState.TEARING_DOWN)
+        return not any(above.state in busy for above in scope.above)
 
     def close(self) -> list[Fixture]:
         """Note that no further test begins, and return what can be torn down now."""
         self.closing = True
         for scope in self._by_key.values():
-            if scope.standing is Standing.SETTING_UP and not scope.running:
-                scope.standing = Standing.GONE  # it was to be tried again
+            if scope.state is ScopeState.SETTING_UP and not scope.running:
+                scope.state = ScopeState.GONE  # it was to be tried again
         found = (self.next_to_tear_down(scope) for scope in self._by_key.values())
         return [fixture for fixture in found if fixture is not None]
 
@@ -228,15 +228,15 @@ class FixtureScopes:
         """Note what became of the fixture, whose last attempt is over; returns a warning, if there is one."""
         scope, receipt = fixture.scope, attempt.evidence.receipt
         if not fixture.sets_up:
-            scope.standing = Standing.GONE
+            scope.state = ScopeState.GONE
         elif fixture.id in attempt.conclusion.fixtures:
             self._fail(scope)
         elif attempt.cause == "cancelled":
-            scope.standing = Standing.GONE
+            scope.state = ScopeState.GONE
         elif receipt is None or receipt.unsafe is not None:
             return self.refuse(fixture, "left " + receipt.unsafe if receipt and receipt.unsafe else "")
         else:
-            scope.standing = Standing.UP
+            scope.state = ScopeState.UP
         return None
 
     def _fail(self, scope: FixtureScope) -> None:
@@ -244,22 +244,22 @@ class FixtureScopes:
         if scope.below is not None:
             scope.below.left -= scope.left
         for failed in (scope, *scope.above):
-            failed.standing = Standing.GONE
+            failed.state = ScopeState.GONE
             failed.left.clear()
 
     def refuse(self, fixture: Fixture, why: str) -> str | None:
         """Have each test run the fixture itself; returns a warning that gives the reason, unless there is none."""
         for refused in (fixture.scope, *fixture.scope.above):
-            refused.standing = Standing.REFUSED
+            refused.state = ScopeState.REFUSED
         if not why:
             return None
         return f"{fixture.id} {why}; no test can be forked from that, so each test runs it itself (fork_after=import)"
 
     def lose(self, scope: FixtureScope | None) -> str | None:
         """Note that the scope's process is gone, so that it is set up again; returns a warning the first time."""
-        if scope is None or scope.standing is not Standing.UP:
+        if scope is None or scope.state is not ScopeState.UP:
             return None
-        scope.standing = Standing.TO_SET_UP
+        scope.state = ScopeState.TO_SET_UP
         scope.lost += 1
         if scope.lost > 1:
             return None

@@ -9,11 +9,12 @@ the groups that users name: `isolatedunit.engine.scheduling.slots` knows those.)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.scheduling.backlog import Backlog
-from isolatedunit.engine.scheduling.fixtures import FixtureScopes, Placement, Standing
+from isolatedunit.engine.scheduling.fixtures import FixtureScopes, Placement, ScopeState
 from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.engine.scheduling.lookahead import Lookahead
 from isolatedunit.engine.scheduling.memory import Admission
@@ -24,6 +25,7 @@ from isolatedunit.engine.scheduling.slots import ORDINARY, Needs, SlotPool
 from isolatedunit.engine.scheduling.units import (
     OptionsOf,
     Unit,
+    alone_units,
     attempt_at,
     fixture_unit,
     in_order,
@@ -32,12 +34,15 @@ from isolatedunit.engine.scheduling.units import (
 from isolatedunit.model.events import Event
 from isolatedunit.model.results import Note, Output, PlannedTest, SpawnInfo, TestReport
 
+if TYPE_CHECKING:
+    from isolatedunit.engine.scheduling.standing import Standings
+
 
 class Scheduler:
     """Hands out attempts and settles them. With *slots*, it hands out no more than there are.
 
     *policy* decides what may be ordered ahead; by default it is the one that follows from the *options*. *first_slot*
-    is the lowest number of a slot.
+    is the lowest number of a slot. *standings* decide for tests with ``isolation=auto``, which are alone without them.
     """
 
     def __init__(
@@ -49,12 +54,14 @@ class Scheduler:
         slots: int | None = None,
         policy: LatencyPolicy | None = None,
         first_slot: int = 1,
+        standings: Standings | None = None,
     ) -> None:
-        self.options_of = OptionsOf(options)
+        self.options_of = OptionsOf(options, standings)
         self.in_haste = False
         self.admission = Admission({} if expectations is None else expectations.peaks)
         self.lookahead = Lookahead(policy or LatencyPolicy.of(options))
         self._run = run
+        self._standings = standings
         self._backlog = Backlog()
         self._slots = SlotPool(slots, dict(options.groups), first_slot)
         self._scopes = FixtureScopes()
@@ -63,7 +70,13 @@ class Scheduler:
             from isolatedunit.engine.scheduling.quarantine import Quarantine
 
             quarantine = Quarantine(options.quarantine)
-        self._settler = Settler(tests, self.options_of, self._backlog, self._scopes, quarantine)
+        sharing = None
+        if standings is not None:
+            from isolatedunit.engine.scheduling.sharing import Sharing
+
+            standings.plan(tests, self.options_of.given)
+            sharing = Sharing(standings, self.options_of)
+        self._settler = Settler(tests, self.options_of, self._backlog, self._scopes, quarantine, sharing)
         self._units_of: dict[str, Unit] = {}
         self._in_hand = 0
         units = list(units_of(tests, options, self.options_of))
@@ -140,13 +153,16 @@ class Scheduler:
                 unit.tests = self._settler.without_covered(unit.tests)
                 if not unit.tests or self.cancelled:
                     continue
+                if unit.is_on_trust and not unit.trial and self.options_of(unit.tests[0]).isolation != "auto":
+                    units.extendleft(reversed(alone_units(unit, unit.tests, self.options_of)))
+                    continue
             elif not self._scopes.wants(unit.fixture):
                 continue
             missing = self._scopes.missing_for(unit.fixture or unit.tests[0])
             if missing is None:
                 return unit
             units.appendleft(unit)
-            if missing.standing is Standing.SETTING_UP:
+            if missing.state is ScopeState.SETTING_UP:
                 missing.waiting.append(group)
                 return None
             return fixture_unit(missing.begin_set_up(), group)
@@ -158,7 +174,7 @@ class Scheduler:
         attempt.slot = self._slots.occupy(unit.needs, attempt.slot)
         self._units_of[attempt.id] = unit
         self.admission.begin(attempt.id, memory)
-        self._in_hand += 0 if unit.fixture is not None else len(unit.tests)
+        self._in_hand += _reported_by(unit)
         scope = self._scopes.of(unit.tests[0]) if unit.fixture is None else unit.fixture.scope
         if scope is not None:
             scope.running.add(attempt.id)
@@ -191,6 +207,12 @@ class Scheduler:
         if unit is not None and unit.fixture is not None:
             return unit.fixture.placement
         return self._scopes.place(attempt.tests, attempt.options)
+
+    def imports_of(self, attempt: Attempt) -> list[str]:
+        """What the attempt's child imports before its first test, since the tests will."""
+        if self._standings is None or attempt.options.isolation != "auto":
+            return []
+        return self._standings.imports_of(attempt.tests[0])
 
     @property
     def next_wakeup(self) -> float | None:
@@ -258,7 +280,7 @@ class Scheduler:
         """
         done = Settlement(self._units_of.pop(attempt.id), attempt, outputs, spawn_info, now)
         self.admission.end(attempt.id)
-        self._in_hand -= 0 if done.unit.fixture is not None else len(done.unit.tests)
+        self._in_hand -= _reported_by(done.unit)
         self._settler.settle(done)
         self._follow_scopes(done)
         self._release(done.unit, attempt.slot, now)
@@ -272,7 +294,7 @@ class Scheduler:
             return
         for used in (scope, scope.below or scope):
             used.running.discard(done.attempt.id)
-        if scope.standing is not Standing.SETTING_UP:
+        if scope.state is not ScopeState.SETTING_UP:
             waiting, scope.waiting = scope.waiting, []
             for group in waiting:
                 self._backlog.make_ready(group)
@@ -288,3 +310,8 @@ class Scheduler:
         group.running = False
         if not self.lookahead.conclude(unit.group, group.units[0] if group.units else None):
             self._backlog.conclude(unit.group, now)
+
+
+def _reported_by(unit: Unit) -> int:
+    """How many tests the unit is to report."""
+    return 0 if unit.fixture is not None or unit.trial else len(unit.tests)

@@ -10,7 +10,7 @@ from isolatedunit.config.leak_policy import Policy, format_leak
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.state_machine import Attempt
 from isolatedunit.engine.attempt.stimuli import TestRecord
-from isolatedunit.engine.scheduling.units import OptionsOf, Unit
+from isolatedunit.engine.scheduling.units import OptionsOf, Unit, isolation_of
 from isolatedunit.model.events import Event, RetryScheduled, Warned
 from isolatedunit.model.moments import NEVER
 from isolatedunit.model.records import record
@@ -48,6 +48,12 @@ class Settlement:
         facts = (test, outcome, cause, left, tuple(notes), output.stdout, output.stderr, fixture)
         self.events.append(RetryScheduled(self.now, self.attempt.id, *facts))
 
+    @property
+    def earlier(self) -> list[AttemptReport]:
+        """The earlier attempts at the unit's tests that were isolated as this one."""
+        isolation = isolation_of(self.unit.options)
+        return [attempt for attempt in self.unit.history if attempt.isolation == isolation]
+
     def facts(self, outcome: str, cause: str | None, attachments: Sequence[Attachment] = ()) -> AttemptReport:
         """The report of the attempt, for a test with this outcome and these *attachments*."""
         attempt = self.attempt
@@ -68,6 +74,7 @@ class Settlement:
             fork_after=self.spawn_info.fork_after,
             slot=attempt.slot or None,
             attachments=tuple(attachments),
+            isolation=isolation_of(self.unit.options),
         )
 
 

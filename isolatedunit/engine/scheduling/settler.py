@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from isolatedunit.engine.attempt.stimuli import SpawnFailed, TestRecord
 from isolatedunit.engine.scheduling.backlog import Backlog
-from isolatedunit.engine.scheduling.fixtures import Fixture, FixtureScopes, Standing
+from isolatedunit.engine.scheduling.fixtures import Fixture, FixtureScopes, ScopeState
 from isolatedunit.engine.scheduling.settlement import (
     Settlement,
     fail_for_leaks,
@@ -23,6 +23,7 @@ from isolatedunit.model.results import GOOD, PASSING, Note, Output, PlannedTest,
 
 if TYPE_CHECKING:
     from isolatedunit.engine.scheduling.quarantine import Quarantine
+    from isolatedunit.engine.scheduling.sharing import Sharing
 
 SPAWN_TRIES = 3
 """How often a child is tried to be made before its tests are reported."""
@@ -66,6 +67,7 @@ class Settler:
         backlog: Backlog,
         scopes: FixtureScopes,
         quarantine: Quarantine | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         self.unreported = {test.number: test for test in tests}
         self.cancelled = False
@@ -73,6 +75,7 @@ class Settler:
         self._backlog = backlog
         self._scopes = scopes
         self._quarantine = quarantine
+        self._sharing = sharing
         self._spawn_budget = 20 + len(tests) // 10
         self._reported_fixtures: set[tuple[int, int, str]] = set()
         self._covered: set[tuple[int, int, str]] = set()
@@ -100,6 +103,9 @@ class Settler:
     def settle(self, done: Settlement) -> None:
         """Report, or put back, all that the attempt was to run; adds to the events of *done*."""
         conclusion = done.attempt.conclusion
+        if self._sharing is not None and done.unit.is_on_trust:
+            self._settle_shared(done, self._sharing)
+            return
         if conclusion.spawn_failure is not None:
             self._settle_spawn_failure(done, conclusion.spawn_failure)
             return
@@ -114,8 +120,27 @@ class Settler:
             repeated = done.unit.repeated + (remaining[0] is done.unit.tests[0])
             self._backlog.put_back(replace(done.unit, tests=remaining, spawn_tries=0, repeated=repeated))
         fixture = done.unit.fixture
-        if fixture is not None and fixture.scope.standing is not Standing.TO_SET_UP:  # as when it is tried again
+        if fixture is not None and fixture.scope.state is not ScopeState.TO_SET_UP:  # as when it is tried again
             done.warn(self._scopes.conclude(fixture, done.attempt))
+
+    def _settle_shared(self, done: Settlement, sharing: Sharing) -> None:
+        """Report the tests of a shared process that did as expected; run the others again, alone."""
+        if done.unit.trial:
+            self._begin_trial(sharing.conclude_trial(done))
+            return
+        count = sharing.count_done(done)
+        finished = {test.number for test in done.unit.tests[:count]}
+        for place, (test, record) in enumerate(done.attempt.conclusion.settled):
+            if test.number in finished or record.cause == "cancelled":
+                self._finish(done, test, record, done.outputs[place])
+                finished.add(test.number)
+        for unit in reversed(sharing.again(done, count)):
+            if unit.tests[0].number not in finished:  # nothing begins any more where somebody has ended the run
+                self._backlog.put_back(unit)
+
+    def _begin_trial(self, trial: Unit | None) -> None:
+        if trial is not None and not self.cancelled:
+            self._backlog.add(trial)
 
     def _settle_spawn_failure(self, done: Settlement, failure: SpawnFailed) -> None:
         tries = done.unit.spawn_tries + 1
@@ -145,7 +170,7 @@ class Settler:
         cause = "crash" if failure.fixtures_lost else "spawn"
         done.attempt.conclusion.fixtures[fixture.id] = ([Note("addError", text, text)], cause)
         self._settle_fixtures(done, "tearDown")
-        fixture.scope.standing = Standing.GONE
+        fixture.scope.state = ScopeState.GONE
 
     def _settle_fixtures(self, done: Settlement, step: str) -> None:
         tests = done.unit.tests
@@ -239,16 +264,26 @@ class Settler:
             if options.memory_limit is not None and any(note.exception == "MemoryError" for note in record.notes):
                 record.cause = record.cause or "memory"  # the kernel gave it no more than that
             outcome = worst_outcome(record.notes, succeeded=record.succeeded)
-            left = retries_left(options, done.unit.number, outcome, record.cause)
+            left = retries_left(options, done.unit.tries, outcome, record.cause)
             if outcome in GOOD or left <= 0 or self.cancelled:
                 if outcome in PASSING and options.flaky == "fail":
-                    fail_if_flaky(done.unit.history, record)
+                    fail_if_flaky(done.earlier, record)
                 self._finish(done, test, record, done.outputs[place])
+                self._note_alone(done, test, record)
                 continue
             history = (*done.unit.history, done.facts(outcome, record.cause, record.attachments))
             again = Unit([test], options, done.unit.group, Needs.of([options]), done.unit.number + 1, history=history)
             self._backlog.retry(again, done.now)
             done.note_retry(test.id, record.notes, outcome, record.cause, left - 1, place)
+
+    def _note_alone(self, done: Settlement, test: PlannedTest, record: TestRecord) -> None:
+        """A test came to its verdict, which counts for its class if it ran alone."""
+        if self._sharing is None or self.cancelled or done.unit.options.isolation != "test":
+            return
+        was_retried = any(attempt.outcome not in GOOD for attempt in done.earlier)
+        outcome = worst_outcome(record.notes, succeeded=record.succeeded)
+        verdict = "flaky" if was_retried else record.cause or outcome
+        self._begin_trial(self._sharing.note_alone(done, test, verdict))
 
     def _finish(self, done: Settlement, test: PlannedTest, record: TestRecord, output: Output) -> None:
         outcome = worst_outcome(record.notes, succeeded=record.succeeded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from isolatedunit.config.consequences import fixed_while_debugging
 from isolatedunit.config.options import Options, overriding
@@ -16,6 +16,9 @@ from isolatedunit.engine.scheduling.slots import ORDINARY, Needs
 from isolatedunit.model.records import record
 from isolatedunit.model.results import AttemptReport, PlannedTest
 
+if TYPE_CHECKING:
+    from isolatedunit.engine.scheduling.standing import Standings
+
 OF_A_PROCESS = ("memory_limit", "cpu_limit", "max_output", "max_processes", "max_open_files")
 """Options that apply to a whole process: tests for which they differ cannot share one."""
 
@@ -25,7 +28,8 @@ class Unit:
     """What one child runs: *tests*, for the *number*-th time, or only a *fixture* that these need.
 
     The units of one *group* run one after the other. *repeated* counts the processes that came to their end without
-    having run the first of the tests.
+    having run the first of the tests. A *trial*, if that is not 0, shows whether tests that have run alone come to the
+    same together; it reports no test.
     """
 
     tests: Sequence[PlannedTest]
@@ -37,6 +41,17 @@ class Unit:
     repeated: int = 0
     history: tuple[AttemptReport, ...] = ()
     fixture: Fixture | None = None
+    trial: int = 0
+
+    @property
+    def is_on_trust(self) -> bool:
+        """Whether its tests share a process since their class has standing, or to find out whether it has."""
+        return self.options.isolation == "auto"
+
+    @property
+    def tries(self) -> int:
+        """How many tries at the tests this is, without those in a shared process, which do not count."""
+        return self.number - sum(attempt.isolation != isolation_of(self.options) for attempt in self.history)
 
 
 @record()
@@ -48,16 +63,50 @@ class Group:
     running: bool = False
 
 
-class OptionsOf:
-    """The options of each test: those of the run, except what patterns, its class or its method override."""
+def isolation_of(options: Options) -> str:
+    """What has a process of its own, in a report: ``auto`` says so only of a process that a class has."""
+    return "class" if options.isolation == "auto" else options.isolation
 
-    def __init__(self, options: Options) -> None:
+
+class OptionsOf:
+    """The options of each test: those of the run, except what patterns, its class or its method override.
+
+    For a test with ``isolation=auto`` the *standings* of classes decide; without them, it is isolated by itself.
+    """
+
+    def __init__(self, options: Options, standings: Standings | None = None) -> None:
         self._options = options
+        self._standings = standings
+        self._decided: dict[tuple[int, str], Options] = {}
         self._known: dict[str, Options] = {}
         self._by_pattern: dict[str, dict[str, Any]] = {}
 
     def __call__(self, test: PlannedTest) -> Options:
-        """The options of *test*."""
+        """The options of *test*, with what ``auto`` comes to for it at the moment."""
+        options = self.given(test)
+        if options.isolation != "auto":
+            return options
+        if self._standings is not None and self._standings.shares(test):
+            return self.together(test)
+        return self._decide(options, "test")
+
+    def alone(self, test: PlannedTest) -> Options:
+        """The options of *test*, for which ``auto`` may be given, in a process of its own."""
+        return self._decide(self.given(test), "test")
+
+    def together(self, test: PlannedTest) -> Options:
+        """The options of *test* in a process that it shares, which ends with the first test that does not do well."""
+        return self._decide(self.given(test), "auto")
+
+    def _decide(self, options: Options, isolation: Literal["test", "auto"]) -> Options:
+        key = id(options), isolation
+        if key not in self._decided:
+            failfast = options.failfast or isolation == "auto"
+            self._decided[key] = replace(options, isolation=isolation, failfast=failfast)
+        return self._decided[key]
+
+    def given(self, test: PlannedTest) -> Options:
+        """The options of *test* as they are given, where ``auto`` is not decided."""
         patterns = self._options.overrides
         if not test.overrides and not patterns:
             return self._options
@@ -87,6 +136,8 @@ def attempt_at(unit: Unit, run: str, options_of: OptionsOf, *, in_haste: bool = 
         attempt_id += f"+{unit.repeated}"
     if unit.spawn_tries:
         attempt_id += f".{unit.spawn_tries}"
+    if unit.trial:
+        attempt_id += f"t{unit.trial}"
     if fixture is None:
         # if each test has a unit of its own, its options are those of the unit
         of_each = None if options.isolation == "test" else options_of
@@ -127,7 +178,7 @@ def _shares_process_with(test: PlannedTest, options: Options) -> object:
     if options.isolation == "test":
         return test.number
     process = (options.start_method, options.fork_after, *(getattr(options, name) for name in OF_A_PROCESS))
-    if options.isolation == "class":
+    if options.isolation in ("class", "auto"):
         return process, test.class_id, test.class_number, repr(test.home), test.turn
     if options.isolation == "module":
         return process, test.module, repr(test.home), test.turn
@@ -174,6 +225,16 @@ def group_of(test: PlannedTest, options: Options) -> str:
     return group
 
 
+def alone_units(unit: Unit, tests: Sequence[PlannedTest], options_of: OptionsOf) -> list[Unit]:
+    """Units that run *tests* of *unit* one by one; *options_of* says by now that each is alone."""
+    return [
+        Unit([test], options_of(test), unit.group, Needs.of([options_of(test)]), repeated=test is unit.tests[0])
+        for test in tests
+    ]
+
+
 def _unit(tests: list[PlannedTest], options: Options, options_of: OptionsOf) -> Unit:
     options_of_all = [options_of(test) for test in tests]
+    if len(tests) == 1 and options_of_all[0].isolation == "auto":
+        options_of_all = [options_of.alone(tests[0])]
     return Unit(tests, options_of_all[0], group_of(tests[0], options), Needs.of(options_of_all))

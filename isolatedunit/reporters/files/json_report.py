@@ -154,6 +154,7 @@ def describe_report(report: TestReport) -> dict[str, Any]:
         "outcome": report.outcome,
         "cause": report.cause,
         "flaky": report.flaky,
+        "isolation": report.isolation,
         "duration": report.duration,
         "tags": [] if report.planned is None else list(report.planned.tags),
         "quarantine": report.quarantine,

@@ -83,6 +83,8 @@ class _Case:
             yield "cpu_time", f"{sum(times):.3f}"
         if len(attempts) > 1:
             yield "attempts", str(len(attempts))
+        if self.report.isolation not in (None, "test"):
+            yield "isolation", str(self.report.isolation)
         if self.report.outcome == "expectedFailure":
             yield "outcome", self.report.outcome
         if self.report.quarantine is not None:
