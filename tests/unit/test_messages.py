@@ -71,7 +71,7 @@ STRUCTURED: dict[str, Any] = {
         name: ["text"]
         for name in (
             *("argv", "files", "imports", "initializers", "late", "patched_by_gevent", "path", "prefix", "preload"),
-            *("preludes", "sys_path", "warnings"),
+            *("preludes", "sys_path", "warnings", "writable"),
         )
     },
     **{name: {"stdout": "text"} for name in ("capture", "environment", "spare")},
