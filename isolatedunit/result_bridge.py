@@ -25,6 +25,9 @@ from isolatedunit.reporters.terminal.failures import FailureFormatter
 _HAS_DURATIONS = sys.version_info >= (3, 12)
 """Whether this Python's unittest calls ``addDuration``. Where it does not, a result's own may call a missing base."""
 
+_AFTER_DURATIONS = ("addExpectedFailure", "addUnexpectedSuccess")
+"""What unittest decides, and tells, when all of a test is over and its duration is known."""
+
 _IGNORE_PASSING = (unittest.TestResult.addSubTest, unittest.TextTestResult.addSubTest)
 _READ_NO_CLOCK = (unittest.TestResult.startTest, unittest.TextTestResult.startTest)
 _INSTEAD = {
@@ -165,31 +168,47 @@ class ResultBridge:
             self._begins_next = None
 
     def _replay(self, report: TestReport) -> None:
-        result = self._result
         test = _ErrorHolder(report.id) if report.planned is None else self._test_of(report.planned)
         if self._echo:
             sys.stdout.write(report.stdout)
             sys.stderr.write(report.stderr)
-        has_output = self._echo or getattr(result, "buffer", False)
-        texts = replace(self._formatter, has_output=has_output).texts(report) if report.notes else []
-        notes = list(zip(report.notes, texts, strict=True))
-        if not hasattr(result, "addSubTest"):
-            notes = _without_later_parts(notes)
+        notes = self._notes_of(report)
         if report.is_fixture:
             for note, text in notes:
                 self._add(test, note, text)
-            return
-        if report.planned is not None:
-            self._start(report.planned, test, report)
+        else:
+            if report.planned is not None:
+                self._start(report.planned, test, report)
+            self._conclude(test, report, notes)
+
+    def _notes_of(self, report: TestReport) -> list[tuple[Note, str]]:
+        """What is to be said of the test, each with its text."""
+        has_output = self._echo or getattr(self._result, "buffer", False)
+        texts = replace(self._formatter, has_output=has_output).texts(report) if report.notes else []
+        notes = list(zip(report.notes, texts, strict=True))
+        return notes if hasattr(self._result, "addSubTest") else _without_later_parts(notes)
+
+    def _conclude(self, test: Any, report: TestReport, notes: list[tuple[Note, str]]) -> None:
+        """Tell the result all of a test that was started, in unittest's order."""
         for note, text in notes:
-            self._add(test, note, text)
+            if note.kind not in _AFTER_DURATIONS:
+                self._add(test, note, text)
+        if _HAS_DURATIONS and report.counted:
+            self._add_duration(test, report.duration)
+        for note, text in notes:
+            if note.kind in _AFTER_DURATIONS:
+                self._add(test, note, text)
         if report.outcome == "unexpectedSuccess":
             self._add_command(test, report)
-        if _HAS_DURATIONS and hasattr(result, "addDuration") and report.counted:
-            result.addDuration(test, report.duration)
         if report.succeeded and report.outcome in ("passed", "skipped"):  # "skipped" if a subtest was
-            result.addSuccess(test)
-        result.stopTest(test)
+            self._result.addSuccess(test)
+        self._result.stopTest(test)
+
+    def _add_duration(self, test: Any, duration: float) -> None:
+        if hasattr(self._result, "addDuration"):
+            self._result.addDuration(test, duration)
+        else:
+            warnings.warn("TestResult has no addDuration method", RuntimeWarning, stacklevel=2)
 
     def _add_command(self, test: Any, report: TestReport) -> None:
         """Have unittest's own result print how to run this test again; it has a heading for it, and no text."""

@@ -122,11 +122,11 @@ class _Heartbeat:
         self._beating = False
 
 
-def arm_heartbeat(beat: Callable[[], None], interval: float) -> None:
-    """Have a nudge start the heartbeat from now on; starts it at once on systems without nudges."""
+def arm_heartbeat(beat: Callable[[], None], interval: float, *, starts: bool = processes.NUDGE is None) -> None:
+    """Have a nudge start the heartbeat from now on; *starts* it at once on systems without nudges."""
     global _armed
     _armed = beat, interval  # for most children, no thread is ever made
-    if processes.NUDGE is None:
+    if starts:
         _start()
 
 

@@ -82,14 +82,14 @@ class Reporter:
         else:
             self._pipe.send_frames(frames)
 
-    def arm_heartbeat(self, interval: float) -> None:
+    def arm_heartbeat(self, interval: float, *, starts: bool = processes.NUDGE is None) -> None:
         """Send heartbeats from now on, one every *interval* seconds, once the runner asks for them.
 
-        Where it cannot ask, the first follows at once: it must not overtake what is held.
+        Where it cannot ask, it *starts* with one at once, which must not overtake what is held.
         """
-        if processes.NUDGE is None:
+        if starts:
             self.flush()
-        heartbeat.arm_heartbeat(self.beat, interval)
+        heartbeat.arm_heartbeat(self.beat, interval, starts=starts)
 
     def beat(self) -> None:
         """Send a heartbeat. It comes from another thread, so held reports stay where they are."""

@@ -152,10 +152,13 @@ class ReplayTest(ProjectTestCase):
         )
 
         def has_begun_to_hang() -> bool:
-            with open(path, "rb") as file:
-                return b"test_hangs" in file.read().rpartition(b"TestFinished")[2] if os.path.exists(path) else False
+            try:
+                with open(path, "rb") as file:
+                    return b"test_hangs" in file.read().rpartition(b"TestFinished")[2]
+            except FileNotFoundError:  # it is there before it has its name for good
+                return False
 
-        wait_until(lambda: os.path.exists(path) and has_begun_to_hang(), "the test that hangs")
+        wait_until(has_begun_to_hang, "the test that hangs")
         process.kill()
         process.wait()
         shown = self.run_here("replay", "it.jsonl", "-v", "--json", "it.json", report=False)

@@ -122,7 +122,7 @@ class AgainTest(ProjectTestCase):
 
     def test_all_that_failed_has_no_command_where_that_would_run_others(self) -> None:
         self.write("test_it.py", TROUBLED)
-        for arguments in (("--shard", "1/1"), ("--history", self.write("no history", "text"))):
+        for arguments in (("--shard", "1/1"), ("--history", "none")):
             ended = self.run_here(*arguments)
             self.assertIn("Failed:", ended.output)
             self.assertNotIn("To run these again", ended.output)

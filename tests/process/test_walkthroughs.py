@@ -135,7 +135,7 @@ class BackendTest(WalkthroughTestCase):
         self.assertEqual(folders, {"isolatedunit/backends/toy"})
 
     def test_users_find_it(self) -> None:
-        self.assertIn("--start-method auto|spawn|forkserver|toy", self.run_copy("--help").output)
+        self.assertRegex(self.run_copy("--help").output, r"--start-method auto\|[a-z|]*\|toy\b")
 
     def test_it_keeps_to_the_contract(self) -> None:
         self.check_tests("unit.test_backends.CapabilitiesTest", "unit.test_layers", START_METHODS="toy")

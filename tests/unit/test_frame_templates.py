@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import unittest
 from typing import Any
-from unittest import mock
 
 from isolatedunit.child import heartbeat
 from isolatedunit.child.reporter import FrameTemplates, Reporter, forms_for, is_plain
@@ -21,7 +20,6 @@ from isolatedunit.protocol.messages import (
     WorkFinished,
     decode,
 )
-from isolatedunit.system import processes
 from tests.support.waiting import wait_until
 
 ATTEMPT = "1234abcd/17#2"
@@ -74,10 +72,9 @@ class FrameTemplatesTest(unittest.TestCase):
     def test_no_heartbeat_overtakes_what_is_held(self) -> None:
         """Where the runner cannot ask for heartbeats, as on Windows, they begin by themselves."""
         self.addCleanup(heartbeat.disarm_heartbeat)
-        with mock.patch.object(processes, "NUDGE", None):
-            self.reporter.hold(ChildReady, at=1.0)
-            self.reporter.arm_heartbeat(1000.0)
-            wait_until(lambda: len(self.wire.sent) > 1, "the first heartbeat")
+        self.reporter.hold(ChildReady, at=1.0)
+        self.reporter.arm_heartbeat(1000.0, starts=True)
+        wait_until(lambda: len(self.wire.sent) > 1, "the first heartbeat")
         self.assertEqual([type(report) for report in self.wire.sent], [ChildReady, Heartbeat])
 
     def test_all_else_is_encoded(self) -> None:
