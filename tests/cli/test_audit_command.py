@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from tests.support.audited_suite import DEPENDENCES, Dependence, write
+from tests.support.audited_suite import DEPENDENCES, MODULES, TESTS, Dependence, write
 from tests.support.beyond import VARIABLE
 from tests.support.command_line import environment
 from tests.support.projects import ProjectTestCase
@@ -112,8 +112,8 @@ class AuditTest(ProjectTestCase):
         found = {test["id"]: (test["class"], sorted(step["id"] for step in test["set"])) for test in report["tests"]}
         self.assertEqual(found, expected)
         self.assertEqual(len(found), len(DEPENDENCES))
-        self.assertIn("12 of 500 tests depend on others", output)
-        self.assertEqual(report["run"]["tests"], 500)
+        self.assertIn(f"12 of {MODULES * TESTS} tests depend on others", output)
+        self.assertEqual(report["run"]["tests"], MODULES * TESTS)
         for test in report["tests"]:
             if len(test["set"]) == 1:
                 # beside both sides and what is found, each of which is repeated, and the changes that do not matter

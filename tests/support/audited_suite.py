@@ -1,11 +1,18 @@
-"""Writes the suite that audits are measured by: 500 tests in ten modules, of which twelve depend on others."""
+"""Writes the suite that audits are measured by: 500 tests in ten modules, of which twelve depend on others.
+
+Only ``.ci/beyond`` has it with so many; elsewhere there are 120 tests.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import NamedTuple
 
-MODULES, TESTS = 10, 50
+from tests.support.beyond import VARIABLE
+
+MODULES = 10
+TESTS = 50 if os.environ.get(VARIABLE) == "1" else 12
+"""Tests in a module. The fewer are harmless, the sooner the suite has run, and all else is the same."""
 
 PACKAGE = {
     "shop/__init__.py": "",
