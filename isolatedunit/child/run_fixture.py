@@ -10,6 +10,7 @@ import difflib
 import importlib
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -22,7 +23,7 @@ from isolatedunit.system import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
     from typing import IO, Any, NoReturn
 
@@ -38,17 +39,45 @@ def main() -> None:
     """Serve in a fork of this process, and wait here to end what it leaves; without a keeper where none can be one."""
     _heed_no_interrupt()
     processes.become_subreaper(True)
-    if processes.is_subreaper() and (server := os.fork()):
-        _keep(server)
-    _serve()
+    if not processes.is_subreaper():
+        _serve(lambda: None)
+        return
+    asked, asks = os.pipe()
+    answered, answers = os.pipe()
+    server = os.fork()
+    if server:
+        _close(asks, answered)
+        _keep(server, asked, answers)
+    _close(asked, answers)
+    _serve(lambda: _catch_up(asks, answered))
 
 
-def _keep(server: int) -> NoReturn:
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _catch_up(asks: int, answered: int) -> None:
+    """Wait until the keeper has handed on the interrupts that came by now: they are meant for what is over."""
+    with suppress(OSError):  # the keeper was killed
+        os.write(asks, b".")
+        os.read(answered, 1)
+
+
+def _keep(server: int, asked: int, answers: int) -> NoReturn:
     """Wait for the end of process *server*, end what it leaves behind, and end as it did."""
     signal.signal(signal.SIGINT, lambda *_: os.kill(server, signal.SIGINT))  # by the runner
     with open(os.devnull, "r+") as nothing:
         for descriptor in (0, 1):  # the runner would take them for those of the process that serves
             os.dup2(nothing.fileno(), descriptor)
+    poll = select.poll()
+    poll.register(os.pidfd_open(server), select.POLLIN)
+    poll.register(asked, select.POLLIN)
+    while {descriptor for descriptor, _ in poll.poll()} == {asked}:
+        if not os.read(asked, 1):
+            poll.unregister(asked)
+            continue
+        _answer(answers)
     _, status = os.waitpid(server, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if processes.children_of_this_process():  # what was below it
@@ -61,11 +90,17 @@ def _keep(server: int) -> NoReturn:
     os._exit(abs(code))
 
 
-def _serve() -> None:
+def _answer(answers: int) -> None:
+    """Answer the process that serves; Python has handled the signals that have come when it calls a function."""
+    with suppress(OSError):  # it has just ended
+        os.write(answers, b".")
+
+
+def _serve(catch_up: Callable[[], None]) -> None:
     """Carry out the order in the first line of the standard input, and reply with one line for each of its two parts.
 
     The first reply has the ``environment`` of tests, or a ``problem``. The second one comes when the standard input
-    has a second line, or ends.
+    has a second line, or ends. After *catch_up* no interrupt comes that was sent before.
     """
     orders, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     with open(os.devnull) as nothing:
@@ -84,6 +119,7 @@ def _serve() -> None:
     else:
         _reply(replies, found)
         orders.readline()  # also returns when the runner is gone
+        catch_up()
         with _in_time(order["timeout"], order["teardown"], replies):
             problem = _tear_down(**order["teardown"])
             _end_all_below()
