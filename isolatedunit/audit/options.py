@@ -29,7 +29,7 @@ _OF_ONE_ENVIRONMENT = ("executor", "sandbox", "container")
 def check_options(options: Options, given: Mapping[str, Any]) -> None:
     """Raise `OptionError` for what an audit cannot do; *given* are the options that the command line has."""
     for name in (name for name in given if name in TABLE and name not in TAKEN):
-        flag = max(TABLE[name].metadata["flags"] or ("-v",), key=len)
+        flag = max(TABLE[name].metadata["flags"] or ("-v/-q",), key=len)
         raise OptionError(f"{flag}: isolatedunit audit does not take this option; its --help shows those it takes.")
     if "isolation" in given and options.isolation != "test":
         raise OptionError(
