@@ -26,21 +26,21 @@ _ZIP, _MANIFEST = "python-stdlib.zip", "MANIFEST"
 
 @record(frozen=True)
 class WasmPython:
-    """A Python for WASI: the module *file*, and the folder of its standard *library*, empty if that is in the module.
+    """A Python for WASI: the module *file*, and the folder of its standard library, *stdlib*, if it has one.
 
     *compiled* is the file with what wasmtime makes of the module for this machine, and *bytecode* the folder for what
     this Python compiles; both are in the user's cache, or else in the run's directory.
     """
 
     file: str
-    library: str
+    stdlib: str
     compiled: str
     bytecode: str
 
     @property
     def folders(self) -> list[tuple[str, str]]:
         """What it may read beside the project: the folders here, and their paths there."""
-        return [(self.library, _LIBRARY)] if self.library else []
+        return [(self.stdlib, _LIBRARY)] if self.stdlib else []
 
 
 def find_python(wanted: str | None, scratch: str) -> WasmPython:
