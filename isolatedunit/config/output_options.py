@@ -108,7 +108,8 @@ class OutputOptions:
     summary: str | None = report(
         "--summary",
         "files.summary:SummaryReport",
-        "write what failed in Markdown, for the page of a build; on GitHub Actions every run adds this to its step's",
+        "write what failed in Markdown, for the page of a build; on GitHub Actions, every run also adds it to the "
+        "summary of its step",
     )
     html: str | None = report(
         "--html", "web.page:HtmlReport", "write the run as a single self-contained page: a timeline and all tests"
