@@ -234,8 +234,8 @@ def parse_all(
 def _with_values(argv: Sequence[str], alone: Mapping[str, str]) -> list[str]:
     """The words of a command line, where each option whose value may be left out has one: that in *alone*.
 
-    Such an option takes none from the next word, which may be a test, unless both are numbers. Raises `OptionError` for a
-    path that does not exist, which can be no test.
+    Such an option takes none from the next word, which may be a test, unless both are numbers. Raises `OptionError` for
+    a path that does not exist, which can be no test.
     """
     found: list[str] = []
     for before, word in zip(["", *argv], argv, strict=False):
