@@ -206,6 +206,9 @@ def parse_all(
         if "flag_alone" in option.metadata
     } | dict(alone or {})
     argv = _with_values(argv, alone)
+    if "--list" in argv or "--dry-run" in argv:  # which write no report, so that --json needs no file
+        followed = zip(argv, [*argv[1:], "--"], strict=True)
+        argv = ["--json=-" if word == "--json" and after[:2] == "--" else word for word, after in followed]
     given = vars((parser or make_parser()).read(argv))
     for name in own or ():
         own[name] = given.pop(name, own[name])  # type: ignore[index]
