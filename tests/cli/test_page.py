@@ -344,7 +344,7 @@ class BrowserTest(LiveTestCase):
             for number, name in enumerate(names)
         )
         self.open(self.write_page(*reports))
-        # a module of which something failed shows its classes, but not each of a hundred, and nothing stretches the page
+        # modules of which something failed show their classes, but not all hundred, and nothing stretches the page
         self.assertEqual(len(self.texts(".tree li li")), 12)
         self.assertEqual(self.ask("document.documentElement.scrollHeight - innerHeight"), 0)
         # all of them are there, few of them as elements, and the last can be scrolled to
