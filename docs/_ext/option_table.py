@@ -33,6 +33,8 @@ def describe_flags(name: str) -> str:
     metavar = metadata.get("metavar") or "|".join(getattr(metadata["read"], "words", ()))
     if isinstance(TABLE[name].default, bool):
         metavar = ""
+    if "flag_alone" in metadata:
+        metavar = f"[={metavar}]"
     return f"``{', '.join(metadata['flags'])}{' ' + metavar if metavar else ''}``"
 
 

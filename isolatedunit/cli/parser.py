@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
@@ -148,7 +149,8 @@ def add_option(group: Any, name: str) -> None:
         metavar = metadata.get("metavar") or (choices and "|".join(choices))
         default = getattr(OF_THE_COMMAND, name)
         shown = "" if default is None else f" (default: {f'{default:g}' if isinstance(default, float) else default})"
-        group.add_argument(*flags, dest=name, metavar=metavar, help=metadata["help"] + shown)
+        more = {"nargs": "?", "metavar": f"={metavar}"} if "flag_alone" in metadata else {"metavar": metavar}
+        group.add_argument(*flags, dest=name, help=metadata["help"] + shown, **more)
 
 
 def parse(argv: Sequence[str]) -> tuple[Options, list[str]]:
@@ -204,6 +206,9 @@ def parse_all(
         if "flag_alone" in option.metadata
     } | dict(alone or {})
     argv = _with_values(argv, alone)
+    if "--list" in argv or "--dry-run" in argv:  # which write no report, so that --json needs no file
+        followed = zip(argv, [*argv[1:], "--"], strict=True)
+        argv = ["--json=-" if word == "--json" and after[:2] == "--" else word for word, after in followed]
     given = vars((parser or make_parser()).read(argv))
     for name in own or ():
         own[name] = given.pop(name, own[name])  # type: ignore[index]
@@ -232,12 +237,15 @@ def parse_all(
 def _with_values(argv: Sequence[str], alone: Mapping[str, str]) -> list[str]:
     """The words of a command line, where each option whose value may be left out has one: that in *alone*.
 
-    Such an option takes none from the next word, which may be a test, unless both are numbers.
+    Such an option takes none from the next word, which may be a test, unless both are numbers. Raises `OptionError` for
+    a path that does not exist, which can be no test.
     """
     found: list[str] = []
     for before, word in zip(["", *argv], argv, strict=False):
         if word.isdigit() and alone.get(before, "").isdigit():
             found[-1] = f"{before}={word}"
+        elif before in alone and os.sep in word and not os.path.exists(word.partition(":")[0]):
+            raise OptionError(f"{before}: {word!r} does not exist; if it is not a test, write {before}={word}.")
         else:
             found.append(f"{word}={alone[word]}" if word in alone else word)
     return found

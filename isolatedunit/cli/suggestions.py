@@ -14,6 +14,7 @@ FROM_OTHER_RUNNERS = {
         *("--concurrency", "--max-workers", "--maxWorkers", "--numprocesses", "--parallel", "--processes"),
         *("--test-threads", "--threads", "--workers", "-n", "-w"),
     ),
+    "-k": ("--filter", "--filter-expr", "--filterset", "--grep", "--testNamePattern", "-E"),
     "--coverage": ("--cov", "--with-coverage"),
     "--exclude": ("--deselect", "--ignore", "--ignore-glob", "--skip"),
     "--exclude-tag": ("--exclude-tags", "--skip-tags"),
@@ -30,12 +31,14 @@ FROM_OTHER_RUNNERS = {
     "--memory-limit": ("--memlimit", "-M"),
     "--no-capture": ("--capture", "--nocapture"),
     "--parallel-by": ("--dist",),
+    "--preset": ("-P",),
     "--process-timeout": ("--per-test-timeout", "--test-timeout", "--testTimeout", "--timeout"),
     "--repeat": ("--count", "--repeat-each", "--repeats", "--stress-count"),
     "--retries": ("--reruns", "--retry"),
     "--retry-delay": ("--reruns-delay",),
     "--run-timeout": ("--global-timeout", "--session-timeout"),
     "--seed": ("--random-order-seed", "--random-seed", "--randomly-seed", "--randseed"),
+    "--serve": ("--open", "--ui"),
     "--shard": ("--partition", "--splits"),
     "--show-output": ("--show-capture",),
     "--shuffle": ("--random", "--random-order", "--randomize", "-r"),
@@ -54,7 +57,16 @@ NEEDLESS = {
     "--no-fail-fast": "a run goes on after a failure unless --failfast is given",
     "--noinput": "nothing asks",
     "--no-input": "nothing asks",
+    "--pyargs": "dotted names of installed modules are understood",
+    "-ra": "the end of a run lists what failed",
+    "-rA": "the end of a run lists what failed",
+    "-rf": "the end of a run lists what failed",
 }
+
+_LIKE_ENOUGH = 0.72
+"""How alike two names are, without their hyphens in front, for one to be taken for a misspelling of the other."""
+
+_COMMANDS_OF_OTHERS = {"help": "--help", "version": "--version"}
 
 
 _OF_ARGPARSE = (
@@ -71,7 +83,7 @@ _OF_ARGPARSE = (
 def explain_unknown(unknown: str, flags: Collection[str]) -> str:
     """One sentence about an option that is none of *flags*, and what it may have been meant to be."""
     name = unknown.partition("=")[0]
-    if name[:1] == "-" != name[1:2]:
+    if name[:1] == "-" != name[1:2] and name not in NEEDLESS:
         name = name[:2]  # its value may follow without a space
     if name in NEEDLESS:
         return f"unknown option {name}; leave it out: {NEEDLESS[name]}."
@@ -80,12 +92,16 @@ def explain_unknown(unknown: str, flags: Collection[str]) -> str:
         return f"unknown option {name}; isolatedunit calls it {ours}."
     long = sorted(flag for flag in flags if flag.startswith("--"))
     abbreviated = [flag for flag in long if flag.startswith(name)] if name.startswith("--") else []
-    near = abbreviated or difflib.get_close_matches(name, long, 1)
+    near = abbreviated or [f"--{word}" for word in _words_like(name.strip("-"), [flag.strip("-") for flag in long])]
     if len(near) == 1:
         return f"unknown option {name}; did you mean {near[0]}?"
     if near:
         return f"unknown option {name}; write out which you mean: {', '.join(near)}."
     return f"unknown option {name}; --help lists those that there are."
+
+
+def _words_like(word: str, words: Collection[str]) -> list[str]:
+    return difflib.get_close_matches(word, words, 1, _LIKE_ENOUGH)
 
 
 def rephrase(message: str) -> str:
@@ -98,6 +114,8 @@ def rephrase(message: str) -> str:
 
 def explain_unknown_name(name: str, sentence: str, commands: Collection[str]) -> str:
     """One sentence about a name that no test has: *sentence*, unless it looks like one of the commands."""
+    if name in _COMMANDS_OF_OTHERS:
+        return f"there is no test and no command {name}; did you mean: isolatedunit {_COMMANDS_OF_OTHERS[name]}?"
     begun = [command for command in commands if command.startswith(name)] if len(name) > 1 else []
     near = begun or difflib.get_close_matches(name, commands, 1, 0.7)
     if not near:

@@ -102,7 +102,9 @@ def _wait(
         changed = changes.take()
         if changed:
             tests = known.by(changed)
-            _say(f"changed: {_describe(changed)}; {_count(len(tests)) if tests else 'no test needs it'}")
+            what = "changed" if any(map(os.path.exists, changed)) else "deleted"
+            needed = f"no test needs {'it' if len(changed) == 1 else 'them'}"
+            _say(f"{what}: {_describe(changed)}; {_count(len(tests)) if tests else needed}")
             if tests:
                 names = [os.path.relpath(test) for test in tests] if known.pattern is not None else wanted.names
                 return wanted, wanted._replace(names=names)

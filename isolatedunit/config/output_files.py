@@ -40,6 +40,8 @@ def check_files(options: Options) -> None:
             raise OptionError(f"{flag}: {path!r} is in a directory that does not exist; create it first.")
         if os.path.isdir(path):
             raise OptionError(f"{flag}: {path!r} is a directory; name a file in it.")
+        if path.lower().endswith(".py") and os.path.exists(path):  # as from --html tests/test_cart.py
+            raise OptionError(f"{flag}: {path!r} is a Python file; name another file for the report.")
         _try_to_write(flag, path)
         where = path if path == "-" else os.path.realpath(path)
         other = taken.setdefault(where, flag)

@@ -143,8 +143,7 @@ class OutputOptions:
     debug_adapter: int | None = option(
         None,
         port,
-        "as --debug, and each test waits for an editor to attach, on port 5678, or PORT with --debug-adapter=PORT; "
-        "needs isolatedunit[debug]",
+        "as --debug, and each test waits for an editor to attach, on port 5678 or PORT; needs isolatedunit[debug]",
         "--debug-adapter",
         metavar="PORT",
         flag_alone="5678",
@@ -173,7 +172,7 @@ class OutputOptions:
     profile: str | None = option(
         None,
         text,
-        "profile all tests and write the result to a directory: isolatedunit-profile, or DIR with --profile=DIR",
+        "profile all tests and write the result to a directory, isolatedunit-profile or DIR",
         "--profile",
         metavar="DIR",
         flag_alone="isolatedunit-profile",

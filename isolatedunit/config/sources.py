@@ -90,7 +90,7 @@ def _choose_preset(preset: str, presets: Mapping[str, list[Layer]]) -> list[Laye
     import difflib
 
     near = difflib.get_close_matches(preset, presets, 1)
-    known = f"expected one of: {', '.join(sorted(presets))}." if presets else "no file has any; add a table presets."
+    known = f"expected one of: {', '.join(sorted(presets))}." if presets else "no configuration file has presets."
     raise OptionError(f"--preset: unknown preset {preset!r}; {f'did you mean {near[0]!r}?' if near else known}")
 
 

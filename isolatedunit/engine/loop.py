@@ -27,7 +27,6 @@ from isolatedunit.engine.attempt.stimuli import (
     DeadlinePassed,
     DumpStacks,
     Examine,
-    FoundWaiting,
     Kill,
     Nudge,
     ProtocolBroken,
@@ -43,6 +42,7 @@ from isolatedunit.engine.monitor import (
     OomWatch,
     examine,
     find_excess,
+    find_waiting,
     measures_use,
     over_memory,
     seconds_between_looks,
@@ -432,7 +432,7 @@ class Loop:
     def _perform_on(self, child: Child, running: Running, action: Action) -> None:
         if isinstance(action, Nudge):
             if not child.nudge():
-                self._feed(running, FoundWaiting())
+                self._feed(running, find_waiting(child))
         elif isinstance(action, DumpStacks):
             running.stacks.ask(child)
             self._feed(running, examine(child))

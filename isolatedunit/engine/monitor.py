@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from isolatedunit.backends.contract import Child, loads_elsewhere
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.diagnosis import join_stacks
-from isolatedunit.engine.attempt.stimuli import Examined, LimitExceeded
+from isolatedunit.engine.attempt.stimuli import Examined, FoundWaiting, LimitExceeded
 from isolatedunit.model.usage import Usage
 from isolatedunit.system import processes
-from isolatedunit.system.usage import condition_of, count_oom_kills, resume, suspend, used_by
+from isolatedunit.system.usage import condition_of, count_oom_kills, resume, suspend, used_by, what_it_waits_for
 
 SHOW_GRACE, SHOW_INTERVAL, LONGEST_SHOW_GRACE = 0.25, 0.02, 5.0
 """Seconds that children get to write their stacks when the user asks what is running, those between two looks whether
@@ -85,6 +85,11 @@ def examine(child: Child | None) -> Examined:
     if found is None and child is not None and loads_elsewhere(child):
         found = child.loading_process
     return Examined(None if found is None else condition_of(found), processes.load_per_processor())
+
+
+def find_waiting(child: Child) -> FoundWaiting:
+    """What a child waits for that sleeps in the kernel."""
+    return FoundWaiting(next((what_it_waits_for(process) for process in child.processes()), ""))
 
 
 class Stacks:

@@ -92,14 +92,17 @@ class ChildUnresponsive(Event):
 
 @record(frozen=True)
 class PhaseSeen(Event):
-    """A heartbeat named the phase of unittest that a test is in, such as ``setUp`` or ``body``; empty for none.
+    """What a test's process is doing.
 
-    A test that sleeps in the operating system sends no heartbeat; its *phase* is ``waiting``.
+    *phase* is the phase of unittest that a heartbeat named, such as ``setUp`` or ``body``; empty for none. A process
+    that sleeps in the operating system sends no heartbeat. Its last report tells its phase then: ``import``, a fixture
+    such as ``setUpClass``, or ``test`` for all of a test. *waits_for* is what the kernel says it waits for: ``lock``.
     """
 
     attempt: str
     test: str
     phase: str
+    waits_for: str = ""
 
 
 @record(frozen=True)

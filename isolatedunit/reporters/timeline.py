@@ -45,7 +45,7 @@ class Span:
     """One attempt on the timeline: which tests it runs, in which slot, since when, and how it ended.
 
     *begin* and *end* are times of the events, *spawn_time* and *phases* seconds, *rss* and *peak_rss* bytes. *test*
-    is the test that runs now, *phase* the part of it that a heartbeat reported last, *progress* what the test
+    is the test that runs now, *phase* the part of it that was seen last and what it waits for, *progress* what the test
     reported about itself. *samples* are the times and the memory in bytes that were seen, and *outcomes* has the
     outcome of each test that was settled, if the timeline keeps spans. *machine* is where the attempt runs, empty for
     the machine of the runner.
@@ -250,7 +250,8 @@ class Timeline:
     def _see_phase(self, event: PhaseSeen) -> None:
         span = self.running.get(event.attempt)
         if span is not None:
-            span.test, span.phase, span.is_silent = event.test or span.test, event.phase, False
+            waits_for = f"({event.waits_for})" if event.waits_for else ""
+            span.test, span.phase, span.is_silent = event.test or span.test, f"{event.phase} {waits_for}".strip(), False
 
     def _note_progress(self, event: ProgressMade) -> None:
         span = self.running.get(event.attempt)

@@ -127,6 +127,39 @@ def _time_waited(process_id: int) -> float | None:
         return None
 
 
+_WAITS = (
+    ("hrtimer_nanosleep", "sleep"),
+    ("futex_", "lock"),
+    ("do_wait", "process"),
+    ("pipe_", "pipe"),
+    ("anon_pipe_", "pipe"),
+    ("poll_", "poll"),
+    ("do_epoll_", "poll"),
+    ("ep_poll", "poll"),
+    ("inet_", "socket"),
+    ("sk_", "socket"),
+    ("tcp_", "socket"),
+    ("udp_", "socket"),
+    ("unix_", "socket"),
+    ("__skb_", "socket"),
+    ("wait_woken", "socket"),
+    ("flock_", "file lock"),
+    ("locks_", "file lock"),
+    ("posix_lock_", "file lock"),
+)
+"""What processes wait for, by how the kernel's function begins in which they sleep."""
+
+
+def what_it_waits_for(process_id: int) -> str:
+    """What the main thread of the process waits for, in a word; empty if the system does not tell."""
+    try:
+        with open(f"/proc/{process_id}/wchan", encoding="ascii", errors="replace") as file:
+            function = file.read()
+    except OSError:
+        return ""
+    return next((word for begin, word in _WAITS if function.startswith(begin)), "")
+
+
 def count_oom_kills(counters: Sequence[str] = _OOM_COUNTERS) -> int:
     """How many processes the kernel has killed for lack of memory, according to the files *counters*."""
     total = 0

@@ -122,6 +122,11 @@ class ListTest(ProjectTestCase):
         with open(os.path.join(self.directory, "list.json"), encoding="utf-8") as file:
             self.assertEqual(json.load(file), {**document, "errors": []})
 
+    def test_a_run_that_is_only_listed_needs_no_file_for_json(self) -> None:
+        listed = self.command("list", "--json", "test_it")
+        self.assertEqual(self.command("--list", "test_it", "--json"), listed)
+        self.assertEqual(self.command("--json", "--list", "test_it"), listed)
+
     def test_mistakes(self) -> None:
         for arguments, said in (
             (["list", "test_it.Crat"], "there is no test test_it.Crat; did you mean Cart?\n"),

@@ -112,6 +112,7 @@ class NamesTest(ProjectTestCase):
             ("tests.test_made.Made.test_it(7)", "did you mean test_it("),
             (f"{cart}.nothing", f"there is no test {cart}.nothing; isolatedunit list shows"),
             ("no_such_module", "there is no test no_such_module; isolatedunit list shows"),
+            ("help", "there is no test and no command help; did you mean: isolatedunit --help?"),
             ("hist", "there is no test and no command hist; did you mean: isolatedunit history?"),
         ):
             with self.subTest(name):

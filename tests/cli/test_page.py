@@ -340,10 +340,13 @@ class BrowserTest(LiveTestCase):
         )
         names = (f"package.module_{number % 100}.Case.test_{number}" for number in range(20_000))
         reports = (
-            TestReport(name, "passed", duration=(number + 1) / 1e4, attempts=(attempt,))
+            TestReport(name, "passed" if number % 7 else "failed", duration=(number + 1) / 1e4, attempts=(attempt,))
             for number, name in enumerate(names)
         )
         self.open(self.write_page(*reports))
+        # modules of which something failed show their classes, but not all hundred, and nothing stretches the page
+        self.assertEqual(len(self.texts(".tree li li")), 12)
+        self.assertEqual(self.ask("document.documentElement.scrollHeight - innerHeight"), 0)
         # all of them are there, few of them as elements, and the last can be scrolled to
         self.assertLess(self.ask("document.querySelectorAll('#rows .row').length"), 100)
         self.assertEqual(self.ask("document.getElementById('tests').getAttribute('aria-rowcount')"), "20001")

@@ -130,7 +130,9 @@ class WatchTest(ProjectTestCase):
                     self.wait_for_line(process.stdout, "changed: test_b.py; no test needs it")
                     self.write("shop.py", text)
                     self.wait_for_line(process.stdout, "changed: shop.py; running 1 test module")
-                self.wait_for_line(process.stdout, "1 passed, 0 failed, 0 skipped")
+                self.wait_for_line(process.stdout, "waiting for changes")
+                os.unlink(os.path.join(self.directory, "test_b.py"))
+                self.wait_for_line(process.stdout, "deleted: test_b.py; no test needs it")
                 process.kill()
 
     @unittest.skipUnless(hasattr(signal, "SIGHUP"), "POSIX's signals")

@@ -32,7 +32,7 @@ from isolatedunit.engine.attempt.stimuli import (
     Terminate,
 )
 from isolatedunit.errors import InvalidTransition
-from isolatedunit.model.events import ChildUnresponsive, TestSlow
+from isolatedunit.model.events import ChildUnresponsive, PhaseSeen, TestSlow
 from isolatedunit.model.results import ExitStatus, PlannedTest, worst_outcome
 from isolatedunit.model.usage import Condition
 from isolatedunit.protocol.messages import (
@@ -287,7 +287,8 @@ class TimeTest(unittest.TestCase):
     def test_an_import_in_the_template_may_take_as_long_as_a_test(self) -> None:
         attempt = make(spawn_timeout=5.0, process_timeout=30.0)
         drive(attempt, SlotGranted())
-        drive(attempt, LoadStarted(**SAID), at=1.0)
+        (told,) = attempt.handle(LoadStarted(**SAID), 1.0)
+        self.assertEqual(told, Announce(PhaseSeen(1.0, attempt.id, "", "import")))
         self.assertEqual(attempt.deadline, 31.0)
 
     def test_out_of_time_dumps_stacks_terminates_and_kills_again_and_again(self) -> None:
@@ -401,6 +402,20 @@ class HeartbeatTest(unittest.TestCase):
             actions = attempt.handle(DeadlinePassed(), float(second))
             self.assertNotIn(Announce, map(type, actions))
             attempt.handle(FoundWaiting(), float(second))
+
+    def test_the_last_report_of_a_child_that_sleeps_tells_its_phase(self) -> None:
+        attempt = make()
+        drive(attempt, SlotGranted(), READY)
+        fixture = "setUpClass (pkg.mod.Class)"
+        for report, running, phase in (
+            (Heartbeat(**SAID), "", "import"),
+            (FixtureStarted(**SAID, fixture=fixture), fixture, "setUpClass"),
+            (started(), attempt.tests[0].id, "test"),
+            (finished(), "", "waiting"),
+        ):
+            attempt.handle(report, 1.0)
+            told = attempt.handle(FoundWaiting("lock"), 2.0)
+            self.assertEqual(told, [Announce(PhaseSeen(2.0, attempt.id, running, phase, "lock"))])
 
     def test_a_child_that_is_heard_of_again_may_fall_silent_again(self) -> None:
         attempt = self.running()

@@ -432,9 +432,7 @@ class WordsTest(unittest.TestCase):
                 (file.read, r"its \.__self__ is"),
                 (map(str, [file]), "something in it is"),
             ):
-                self.assertRegex(
-                    self.words(plain, holder), rf"^argument 1 of check .*: {way} an open file"
-                )
+                self.assertRegex(self.words(plain, holder), rf"^argument 1 of check .*: {way} an open file")
         with socket.socket() as one:
             self.assertRegex(
                 self.words(plain, one),

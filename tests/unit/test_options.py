@@ -226,7 +226,7 @@ class SourcesTest(ProjectTestCase):
         self.check_complaint("pyproject.toml: presets: invalid value {'ci': 1}; expected tables")
         os.unlink("setup.cfg")
         self.write("pyproject.toml", "")
-        self.check_complaint("unknown preset 'ci'; no file has any; add a table presets.", ISOLATEDUNIT_PRESET="ci")
+        self.check_complaint("unknown preset 'ci'; no configuration file has presets.", ISOLATEDUNIT_PRESET="ci")
 
     def test_a_file_of_others(self) -> None:
         self.write("pyproject.toml", "tool = 3\n")
@@ -269,11 +269,14 @@ class CommandLineTest(ProjectTestCase):
             (["--debug-adapter", "test_it"], 5678, ["test_it"]),
             (["--debug-adapter", "5", "test_it"], 5, ["test_it"]),
             (["--debug-adapter=5", "6"], 5, ["6"]),
+            (["--debug-adapter", __file__], 5678, [__file__]),
             (["test_it", "--debug-adapter"], 5678, ["test_it"]),
         ):
             options, found = self.parse(*arguments)
             self.assertEqual((options.debug_adapter, found), (value, names))
         self.assertEqual(self.parse("--profile", "7")[1], ["7"], "a test may have this name")
+        with self.assertRaisesRegex(OptionError, "--profile: '/no/such' does not exist; .* write --profile=/no/such"):
+            self.parse("--profile", "/no/such", "test_it")
 
     def test_options_of_unittest(self) -> None:
         options, _ = self.parse("-v", "-f", "-c", "-b", "-k", "one", "-k", "t*o", "--locals", "--durations", "3")

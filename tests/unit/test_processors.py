@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
 import sys
+import threading
 import unittest
 from unittest import mock
 
 from isolatedunit.system.cgroups import processor_quota
-from isolatedunit.system.usage import inherited
+from isolatedunit.system.usage import inherited, what_it_waits_for
 from tests.support.projects import ProjectTestCase
+from tests.support.waiting import PATIENCE, wait_until
 
 
 class ProcessorsTest(ProjectTestCase):
@@ -39,6 +43,33 @@ class ProcessorsTest(ProjectTestCase):
 
     def test_none(self) -> None:
         self.assertIsNone(processor_quota("/nowhere", "/nowhere"))
+
+
+@unittest.skipUnless(os.path.exists("/proc/self/wchan"), "no kernel tells what is waited for")
+class WaitsTest(unittest.TestCase):
+    def test_what_a_thread_waits_for(self) -> None:
+        lock = threading.Lock()
+        reading, writing = os.pipe()
+        near, far = socket.socketpair()
+        threads = []
+        with lock, near, far, open(writing, "wb"):
+            for word, wait in (
+                ("lock", lambda: lock.acquire(timeout=PATIENCE) and lock.release()),
+                ("pipe", lambda: os.read(reading, 1)),
+                ("socket", lambda: near.recv(1)),
+            ):
+                thread = threading.Thread(target=wait, daemon=True)
+                thread.start()
+                threads.append(thread)
+                wait_until(lambda: what_it_waits_for(thread.native_id or 0) == word, f"a {word}")  # noqa: B023
+            far.send(b"x")
+        for thread in threads:
+            thread.join(PATIENCE)
+        os.close(reading)
+
+    def test_nobody_tells(self) -> None:
+        self.assertEqual(what_it_waits_for(os.getpid()), "")
+        self.assertEqual(what_it_waits_for(2**30), "")
 
 
 class InheritedTest(unittest.TestCase):

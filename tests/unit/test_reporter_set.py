@@ -65,6 +65,11 @@ class PlacesTest(unittest.TestCase):
                         with self.assertRaisesRegex(OptionError, ", too; name another file"):
                             check_files(Options().with_values({one: path, other: path}, "a test"))
 
+    def test_no_test_is_taken_for_a_report_to_replace(self) -> None:
+        for one in REPORTS:
+            with self.assertRaisesRegex(OptionError, "is a Python file; name another file"):
+                check_files(Options().with_values({one: __file__}, "a test"))
+
     def test_a_history_is_one_or_new(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
 

@@ -48,6 +48,10 @@ class UnknownOptionTest(unittest.TestCase):
             (["-n4", "test_x"], "unknown option -n; isolatedunit calls it -j."),
             (["--maxfail=2"], "unknown option --maxfail; isolatedunit calls it --max-failures."),
             (["--forked"], "unknown option --forked; leave it out: every test has a process of its own already."),
+            (["-rA"], "unknown option -rA; leave it out: the end of a run lists what failed."),
+            (["--hmtl"], "unknown option --hmtl; did you mean --html?"),
+            (["--tb=short"], "unknown option --tb; --help lists those that there are."),
+            (["--no-header"], "unknown option --no-header; --help lists those that there are."),
             (["--zzz"], "unknown option --zzz; --help lists those that there are."),
         ):
             with self.subTest(arguments):

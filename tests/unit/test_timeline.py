@@ -97,10 +97,12 @@ class AttemptTest(TimelineTestCase):
         self.assertEqual((span.process_id, span.spawn_time, span.phase), (77, 0.1, ""))
         self.hear(PhaseSeen, "a", "m.C.test", "setUp")
         self.assertEqual(span.phase, "setUp")
+        self.hear(PhaseSeen, "a", "m.C.test", "test", "socket")
+        self.assertEqual(span.phase, "test (socket)")
         self.hear(ResourcesSampled, "a", 5000, 0.5)
         self.assertEqual(span.rss, 5000)
         self.finish("a", "m.C.test", cause="crash")
-        self.assertEqual((span.end, span.cause, span.peak_rss, span.spawn_time), (105.0, "crash", 2**20, 0.25))
+        self.assertEqual((span.end, span.cause, span.peak_rss, span.spawn_time), (106.0, "crash", 2**20, 0.25))
         self.assertEqual(span.phases, {"spawn": 0.25, "tests": 0.5})
         self.assertEqual(self.timeline.running, {})
 

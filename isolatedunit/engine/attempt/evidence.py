@@ -95,6 +95,15 @@ class Evidence:
             return (self._only_fixture,)
         return tuple(test.id for test in self.tests)
 
+    @property
+    def phase(self) -> str:
+        """The phase of what runs, by the last report: ``import``, a fixture, or ``test``; ``waiting`` between tests."""
+        if isinstance(self.current, str):
+            return self.current.partition(" ")[0]  # as in "setUpClass (test_shop.CartTest)"
+        if self.current is None:
+            return "import" if self._last_finished is None else "waiting"
+        return "test"
+
     def has(self, place: int | None) -> bool:
         """Whether there is a test at this place."""
         return place is not None and 0 <= place < len(self.tests)

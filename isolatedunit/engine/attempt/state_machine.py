@@ -173,9 +173,8 @@ class Attempt:
         return self._await_child(now)
 
     def _load_started(self, _: LoadStarted, now: float) -> list[Action]:
-        # the template's import gets as much time as a test, and no more
-        self.deadline = self._deadlines.begin(now, self._timeout_of(0), None)
-        return []
+        self.deadline = self._deadlines.begin(now, self._timeout_of(0), None)  # as much as a test, and no more
+        return [Announce(events.PhaseSeen(now, self.id, "", "import"))]
 
     def _child_ready(self, report: ChildReady, now: float) -> list[Action]:
         self.state = State.RUNNING
@@ -227,9 +226,9 @@ class Attempt:
             return [Announce(events.PhaseSeen(now, self.id, self.current, PHASES.get(report.phase, "")))]
         return []
 
-    def _found_waiting(self, _: FoundWaiting, now: float) -> list[Action]:
+    def _found_waiting(self, found: FoundWaiting, now: float) -> list[Action]:
         self._deadlines.heard_at = now
-        return [Announce(events.PhaseSeen(now, self.id, self.current, "waiting"))]
+        return [Announce(events.PhaseSeen(now, self.id, self.current, self.evidence.phase, found.waits_for))]
 
     def _channel_lost(self, _: ChannelLost, _now: float) -> list[Action]:
         self.evidence.lost_channel = True

@@ -78,7 +78,12 @@ class ProtocolBroken:
 
 @record()
 class FoundWaiting:
-    """The child sleeps in the kernel, and was not asked for a heartbeat, which would have interrupted its call."""
+    """The child sleeps in the kernel, and was not asked for a heartbeat, which would have interrupted its call.
+
+    *waits_for* is what for, as far as the kernel tells.
+    """
+
+    waits_for: str = ""
 
 
 @record()

@@ -37,6 +37,9 @@ MOST_ROWS = 8
 _PADDING = 2
 """Columns between two columns of the table of running tests."""
 
+_LEAST_PHASE = 13
+"""Columns for the phases, at least: most need no more, so that the column seldom moves."""
+
 WIDE = 70
 """Columns from which on a terminal shows more than the names and ages of tests."""
 
@@ -136,9 +139,11 @@ class Display:
         head = self._head(now, len(running))
         run = self.timeline.run
         shows_memory = run is not None and not capabilities_of(run.start_method).own_process_ids
-        widths = (13, 9, 9) if self._console.width >= WIDE else (9,)
+        marks = [_mark_of(span) for span in rows[:most]]
+        longest = max([_LEAST_PHASE, *(len(mark) for mark in marks)])
+        widths = (longest, 9, 9) if self._console.width >= WIDE else (9,)
         room = self._console.width - sum(width + _PADDING for width in widths)
-        lines = [_row_of(span, now, shows_memory, room) for span in rows[:most]]
+        lines = [_row_of(span, mark, now, shows_memory, room) for span, mark in zip(rows, marks, strict=False)]
         table = Table.grid(padding=(0, _PADDING), expand=True)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         for width in widths:
@@ -169,18 +174,20 @@ class Display:
         return head
 
 
-def _row_of(span: Span, now: float, shows_memory: bool, room: int) -> tuple[Text, Text, Text, Text]:
+def _mark_of(span: Span) -> Text:
+    """What is said about the state of a running test."""
+    if span.is_silent:
+        return Text("unresponsive", style="bold red")
+    return Text(f"slow {span.phase}".strip(), style="yellow") if span.is_slow else Text(span.phase)
+
+
+def _row_of(span: Span, mark: Text, now: float, shows_memory: bool, room: int) -> tuple[Text, Text, Text, Text]:
     name = Text(on_one_line(_shorten(span.test, room)))
     if span.progress:
         name.append(f"  {on_one_line(span.progress)}", style="dim")
-    mark, style = span.phase, ""
-    if span.is_silent:
-        mark, style = "unresponsive", "bold red"
-    elif span.is_slow:
-        mark, style = f"slow {span.phase}".strip(), "yellow"
     used = processes.use_of(span.process_id) if shows_memory and span.process_id is not None else None
     memory = "" if used is None else f"{used[0] / 2**20:.0f} MiB"
-    return name, Text(mark, style=style), Text(f"{now - span.begin:.1f} s"), Text(memory)
+    return name, mark, Text(f"{now - span.begin:.1f} s"), Text(memory)
 
 
 def _shorten(test: str, room: int) -> str:

@@ -27,6 +27,7 @@ export function RunPage({ data }) {
   const tests = useMemo(() => choose(run.tests, shown), [run.version, shown.query, shown.outcomes.join(), shown.scope, shown.sort, shown.down]);
   // who opens the page of a run that failed wants to know why; a page in the making would move under the eyes
   const first = useState(() => (WIDE.matches && !data.live && !location.hash ? tests.find(isBad)?.key : ""))[0];
+  const tree = useMemo(() => <Tree run={run} shown={shown} change={change} />, [run.version, shown.scope]);  // no key of a search draws it anew
   const test = run.byKey.get(shown.test || (shown.view === "tests" && !shown.query && !dismissed ? first : ""));
   const earlier = run.past.byId.get(shown.test);  // one that did not run this time
   const open = (one) => {
@@ -58,7 +59,7 @@ export function RunPage({ data }) {
       </nav>
       <main class={`view ${view}`}>
         {view === "tests" && <>
-          <Tree run={run} shown={shown} change={change} />
+          {tree}
           <section class="listing" aria-label="Tests">
             <Toolbar run={run} shown={shown} change={change} tests={tests} search={search} />
             {run.isOn && <Running run={run} act={act} watch={watch} />}

@@ -20,14 +20,16 @@ function grow(tests) {
 }
 
 const signOf = (node) => (node.bad ? "failed" : node.odd ? "flaky" : "passed");
+const UNFOLDED = 12;  // modules that show their classes at first: all of a small suite, or the first that failed
 const MOST = 300;  // more than anybody looks through: the search is for that
 
 export function Tree({ run, shown, change }) {
   const modules = useMemo(() => grow(run.tests), [run.version]);
   const [folded, setFolded] = useState({});
   const [open, setOpen] = useState(false);  // on a narrow screen
+  const toUnfold = useMemo(() => new Set((modules.length > UNFOLDED ? modules.filter((module) => module.bad) : modules).slice(0, UNFOLDED)), [modules]);
+  const isFolded = (module) => folded[module.scope] ?? !toUnfold.has(module);
   if (!modules.length) return null;
-  const isFolded = (module) => folded[module.scope] ?? (modules.length > 12 && !module.bad);
   const node = (one) => (
     <a class={`node ${shown.scope === one.scope ? "chosen" : ""}`} href={`#in=${encodeURIComponent(one.scope)}`} aria-current={shown.scope === one.scope ? "true" : undefined}
       onClick={(event) => { event.preventDefault(); setOpen(false); change({ scope: shown.scope === one.scope ? "" : one.scope }); }} title={one.scope}>
