@@ -1,8 +1,8 @@
 """Leaves out, in the forks of a template, what the standard library does in every fork and a template has no need of.
 
-`threading` and `logging` have functions that Python calls at each fork: they make locks anew that other threads may have
-held, and forget those threads. A template has no other thread, so that they find nothing to do. To find that out, each
-child copied 120 pages. `random` seeds its generator, which C alone does as well.
+`threading` and `logging` have functions that Python calls at each fork: they make locks anew that other threads may
+have held, and forget those threads. A template has no other thread, so that they find nothing to do. To find that out,
+each child copied some 60 pages. `random` seeds its generator, which C alone does as well.
 
 They stay registered, and are called in forks that a test makes itself: only a template's own fork leaves them out. No
 function lists them, so the interpreter's lists of them are looked for among all objects, once.
@@ -72,8 +72,9 @@ def _lean(function: Any) -> Any:
     if random is None or type(function) is not MethodType:
         return function
     try:
-        generator = function.__self__
+        generator: Any = function.__self__
         is_seeding = type(generator) is random.Random and function.__func__ is random.Random.seed
-        return super(random.Random, generator).seed if is_seeding and generator.gauss_next is None else function
+        parent: Any = super(random.Random, generator)
+        return parent.seed if is_seeding and generator.gauss_next is None else function
     except Exception:  # a module has replaced it
         return function

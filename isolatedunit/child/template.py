@@ -317,7 +317,7 @@ class Template:
         cleanup.prepare(work, worker.rehearse_call)
         if not self._has_loaded_all or command.home is None:
             return None
-        if isinstance(work, RunFunction):
+        if isinstance(work, RunFunction) and not work.settings.debug:
             from isolatedunit.child.function import PreparedCall
 
             return PreparedCall(work, pipe)
