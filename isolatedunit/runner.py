@@ -285,7 +285,7 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 open_backend,
                 warnings=self.warnings,
                 answer=self._handlers.answer,
-                listens_at_once=bool(self._handlers),
+                listens_at_once=lambda: bool(self._handlers),
                 prestarted=self.prestarted,
             )
             try:

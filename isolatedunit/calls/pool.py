@@ -200,7 +200,7 @@ def _serve(state: _State) -> None:
             listeners,
             open_backend,
             answer=state.handlers.answer,
-            listens_at_once=True,
+            listens_at_once=lambda: bool(state.handlers),
             prestarted=state.prestarted,
             run_id=state.run,
         )

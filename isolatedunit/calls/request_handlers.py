@@ -45,7 +45,7 @@ class Handlers:
         self._lock = threading.Lock()
 
     def __bool__(self) -> bool:
-        return bool(self._registered)
+        return bool(self._registered or self._sessions or self._servers)
 
     def register(self, name: str, handler: Handler, *, pickled: bool = False) -> None:
         """Let *handler* answer requests for *name* from now on."""

@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 
-from isolatedunit.child import PLAIN, heartbeat, immortal, reaper, receipt, worker
+from isolatedunit.child import PLAIN, fork_hooks, heartbeat, immortal, reaper, receipt, worker
 from isolatedunit.child.streams import (
     move_out_of_the_way,
     redirect,
@@ -162,6 +162,7 @@ def _get_ready(*, for_calls: bool = False) -> None:
         worker.rehearse_call()
     else:
         prebuilt.rehearse_test()
+    fork_hooks.find()
     gc.collect()  # once: forks look only at objects that they make themselves
 
 

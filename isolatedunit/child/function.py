@@ -8,10 +8,11 @@ import time
 import types
 import unittest
 
-from isolatedunit.child import preludes, recorder
+from isolatedunit.child import cleanup, preludes, recorder
 from isolatedunit.child.chunk import Chunk, Ended
-from isolatedunit.child.receipt import take_settings
-from isolatedunit.child.reporter import Reporter
+from isolatedunit.child.own_memory import OwnMemory
+from isolatedunit.child.receipt import finish, take_settings
+from isolatedunit.child.reporter import Reporter, forms_for
 from isolatedunit.collection.addresses import call_once, import_module
 from isolatedunit.errors import CarryError
 from isolatedunit.handles import tracker as trackers
@@ -70,30 +71,62 @@ def forget() -> None:
     _called.clear()
 
 
+def make_tracker() -> HandleTracker:
+    """The tracker of the call that is next in this process, or in a fork of it."""
+    cleanup.take_hold()
+    return trackers.HandleTracker(in_new_process=True)
+
+
 class PreparedCall:
     """What a template makes ready for the call that it is about to fork a process for.
 
-    It has taken the settings, and is where the caller is, if *is_there*.
+    It has taken the settings, and gone where the caller is.
     """
 
     def __init__(self, command: RunFunction, pipe: PipeEnd) -> None:
-        self.reporter = Reporter(pipe, command.attempt)
+        self.reporter = Reporter(pipe, command.attempt, forms_for(command.attempt))
+        self._tracker = make_tracker()
+        self._has_limits = command.settings.has_limits
         take_settings(pipe, command.settings, self.reporter)
-        self.is_there = False
+        self._is_there = False
         try:
             if _go_where_the_caller_is(command):
                 trackers.renew_surroundings()
-            self.is_there = True
+            self._is_there = True
         except BaseException:  # the directory is gone, or an audit hook of the module's refuses it, as in the child
             return
 
+    def run(self, command: RunFunction, *, is_rehearsed: bool = False) -> int:
+        """In the child, do what the module's `run` does."""
+        if self._has_limits:
+            cleanup.limit(command.settings)
+        return run(command, self.reporter, self._tracker, is_there=self._is_there, is_rehearsed=is_rehearsed)
 
-def call(command: RunFunction, reporter: Reporter, tracker: HandleTracker, *, is_there: bool = False) -> int:
-    """Call the command's function and report the outcome; *tracker* is its ``handle_tracker``.
+
+def run(
+    command: RunFunction,
+    reporter: Reporter,
+    tracker: HandleTracker,
+    *,
+    spawned: bool = False,
+    is_there: bool = False,
+    is_rehearsed: bool = False,
+) -> int:
+    """Call the command's function, report the outcome and send the receipt; *tracker* is its ``handle_tracker``.
 
     The template may have gone where the caller is: *is_there*. Returns the exit code: that of a `SystemExit` which the
     function raised, else 0.
     """
+    own = OwnMemory(is_fork=not spawned)
+    cleanup.start(tracker)
+    exit_code = _report_call(command, reporter, tracker, is_there)
+    if not reporter.is_twin:
+        measured = own.measure()
+        finish(reporter, command.settings, spawned, tracker, is_rehearsed=is_rehearsed, own_memory=measured)
+    return exit_code
+
+
+def _report_call(command: RunFunction, reporter: Reporter, tracker: HandleTracker, is_there: bool) -> int:
     exit_code = 0
     reporter.send(TestStarted, test=0)
     started = time.perf_counter()

@@ -91,25 +91,27 @@ def finish(
     The outcomes are known by now: a failure in here costs what would have been found, and never an outcome. Trap: an
     audit hook or a signal handler that a test has installed may raise anything, at any call.
     """
-    clean, peak, failure = False, None, None
+    clean, looked, peak, failure = False, False, None, None
     try:
         if _save_lines is not None:  # not by a call: each function that a fork calls is two pages more that are copied
             _save_lines()
         # no other thread, and no exit function
         clean = (_thread._count() == 0 and atexit._ncallbacks() == 0) or is_rehearsed
         peak = cleanup.peak_rss() if spawned else None
+        looked = clean and tracker is not None and _finds_nothing(tracker, settings.cleanup_timeout)
     except BaseException as exception:
         failure = exception
     found_after, elapsed = max(0.0, reporter.found_at - reporter.ready_at), time.monotonic() - reporter.ready_at
-    is_all = clean and failure is None and tracker is None and not grown
-    reporter.hold(WorkFinished, clean=is_all, found_after=found_after, elapsed=elapsed, peak_rss=peak, **more)
+    is_all = clean and failure is None and (tracker is None or looked) and not grown
+    times = {"found_after": found_after, "elapsed": elapsed}
+    reporter.hold(WorkFinished, clean=is_all, looked=is_all and looked, peak_rss=peak, **times, **more)
     found: dict[str, Any] = {}
     try:
-        if tracker is None:
+        if tracker is None or is_all:
             reporter.flush()  # starts the runner's clock for the cleanup
             if owners:
                 owners.clear()
-            if is_all and _thread._count() == 0 and atexit._ncallbacks() == 0:
+            if is_all and (is_rehearsed or (_thread._count() == 0 and atexit._ncallbacks() == 0)):
                 return
             clean = False
         found = _look_after(reporter, settings, tracker, clean)
@@ -175,6 +177,14 @@ def _has_nothing(tracker: HandleTracker) -> bool:
         return tracker.is_clean()
     except Exception:
         return False
+
+
+def _finds_nothing(tracker: HandleTracker, timeout: float | None) -> bool:
+    """Whether nothing was opened, and nothing is changed: then that is all that there is to say."""
+    if tracker.failure is not None or not _has_nothing(tracker):
+        return False
+    found = tracker.finish(timeout)
+    return not (found.opened or found.closed or found.leaks or found.state_changes)
 
 
 def _finish_tracker(tracker: HandleTracker, timeout: float | None) -> dict[str, Any]:

@@ -8,7 +8,15 @@ import time
 
 from isolatedunit.child import heartbeat
 from isolatedunit.protocol.channel import to_frame
-from isolatedunit.protocol.messages import ChildReady, Heartbeat, TestEnded, TestStarted, WorkFinished, encode
+from isolatedunit.protocol.messages import (
+    CallNoted,
+    ChildReady,
+    Heartbeat,
+    TestEnded,
+    TestStarted,
+    WorkFinished,
+    encode,
+)
 from isolatedunit.protocol.phases import phase_of
 from isolatedunit.system import processes
 
@@ -26,10 +34,14 @@ LONGEST = 1e9
 
 _SECONDS = ("at", "cpu_time", "duration", "elapsed", "found_after")
 
-_WHOLE = ("peak_rss", "pid", "status")
+_WHOLE = ("own_memory", "peak_rss", "pid", "status")
 
 OPEN: dict[str, Any] = {name: 33333333333333333300 + number for number, name in enumerate(_SECONDS + _WHOLE)}
 """Placeholders for values that are filled in later: numbers with as many digits as there is room for."""
+
+
+_VALUE = "a value"
+"""The placeholder for what a call returned."""
 
 
 class Reporter:
@@ -98,26 +110,44 @@ class Reporter:
 
 
 class FrameTemplates:
-    """The reports of a single test that passes, encoded but for numbers and name, for names of one length."""
+    """The reports of a single test that passes, or call that returns, but for numbers, value and name.
+
+    They are for names of one length.
+    """
 
     def __init__(self, length: int) -> None:
         about: dict[str, Any] = {"attempt": open_name(length), "pid": OPEN["pid"]}
         finished = TestEnded(test=0, duration=OPEN["duration"], counted=True, succeeded=True, **about)
-        receipt = WorkFinished(clean=True, found_after=OPEN["found_after"], elapsed=OPEN["elapsed"], **about)
+        about_receipt = {"clean": True, "found_after": OPEN["found_after"], "elapsed": OPEN["elapsed"], **about}
+        looked = WorkFinished(looked=True, own_memory=OPEN["own_memory"], **about_receipt)
         self._started = make_form(length, ChildReady(at=OPEN["at"], **about), TestStarted(test=0, **about))
-        self._passed = make_form(length, finished, receipt)
+        self._passed = make_form(length, finished, WorkFinished(**about_receipt))
+        self._returned = make_form(length, finished, looked)
+        self._value = _open(length, encode(CallNoted(pickled=_VALUE, **about))).split(_VALUE.encode())
 
     def fill(self, attempt: bytes, process_id: int, held: list[Held]) -> bytes | None:
-        """The frames for *held*; None if these are not the reports of a test that passes."""
-        if len(held) != 2:
+        """The frames for *held*; None if these are not the reports of a test that passes, or a call that returns."""
+        if len(held) not in (2, 3):
             return None
-        (first, told), (second, more) = held
+        (first, told), (second, more) = held[-2:]
         if first is ChildReady and second is TestStarted:
             return self._started % {b"attempt": attempt, b"pid": process_id, b"at": told["at"]}
         if first is not TestEnded or second is not WorkFinished or not _is_usual(told, more):
             return None
+        about = {b"attempt": attempt, b"pid": process_id}
         times = {b"duration": told["duration"], b"found_after": more["found_after"], b"elapsed": more["elapsed"]}
-        return self._passed % {b"attempt": attempt, b"pid": process_id, **times}
+        if not more.get("looked"):
+            return None if len(held) == 3 else self._passed % {**about, **times}
+        value = self._fill_value(about, *held[0]) if len(held) == 3 else b""
+        if value is None or type(more["own_memory"]) is not int:
+            return None
+        return value + self._returned % {**about, **times, b"own_memory": more["own_memory"]}
+
+    def _fill_value(self, about: dict[bytes, Any], kind: type[Report], told: dict[str, Any]) -> bytes | None:
+        if kind is not CallNoted or told.keys() != {"pickled"}:
+            return None
+        before, after = self._value
+        return to_frame(before % about + told["pickled"].encode("ascii") + after % about)
 
 
 _forms: dict[int, FrameTemplates] = {}
@@ -135,8 +165,8 @@ def forms_for(attempt: str) -> FrameTemplates | None:
 def _is_usual(told: dict[str, Any], more: dict[str, Any]) -> bool:
     # a fixture may have replaced the clock
     has_time = type(told["duration"]) is float and 0 <= told["duration"] < LONGEST
-    passed = told["succeeded"] and told["counted"] and told["written"] is None
-    has_more = more["stopped"] or more.get("fixtures") or more.get("peak_rss")
+    passed = told["succeeded"] and told["counted"] and told.get("written") is None
+    has_more = more.get("stopped") or more.get("fixtures") or more.get("peak_rss")
     return has_time and passed and more["clean"] and not has_more
 
 
@@ -156,7 +186,11 @@ def open_name(length: int) -> str:
 
 def make_form(length: int, *reports: Report) -> bytes:
     """Encode these reports as one bytes object for ``%``, with the names of placeholders and ``attempt`` as keys."""
-    form = b"".join([to_frame(encode(report)) for report in reports]).replace(b"%", b"%%")
+    return _open(length, b"".join([to_frame(encode(report)) for report in reports]))
+
+
+def _open(length: int, form: bytes) -> bytes:
+    form = form.replace(b"%", b"%%")
     form = form.replace(b'"%b"' % open_name(length).encode(), b'"%(attempt)b"')
     for name, stands_for in OPEN.items():
         place = f"%({name})20.9f" if name in _SECONDS else f"%({name})20d"

@@ -31,9 +31,10 @@ SEALED = frozenset(
     for room, names in (
         (
             "child",
-            "bootstrap checkpoint chunk cleanup collector coverage fixtures fork_safety function guest heartbeat "
-            "immortal import_prefix lane leak_hunt naming own_memory prebuilt preludes random_seed reaper receipt "
-            "recorder reporter steps streams suite template tidiness tracebacks unknown_names warm_files warmth worker",
+            "bootstrap checkpoint chunk cleanup collector coverage fixtures fork_hooks fork_safety function guest "
+            "heartbeat immortal import_prefix lane leak_hunt naming own_memory prebuilt preludes random_seed reaper "
+            "receipt recorder reporter steps streams suite template tidiness tracebacks "
+            "unknown_names warm_files warmth worker",
         ),
         ("collection", "addresses bytecode fingerprints import_path locations mismatches overrides places slots tags"),
         (

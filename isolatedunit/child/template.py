@@ -25,6 +25,7 @@ import time
 from isolatedunit.child import (
     cleanup,
     fixtures,
+    fork_hooks,
     heartbeat,
     immortal,
     import_prefix,
@@ -241,8 +242,7 @@ class Template:
         has_exit_functions = receipt.has_exit_functions()
         if collects_garbage:
             gc.enable()
-        process_id = os.fork()
-        if process_id:
+        if process_id := fork_hooks.fork():
             gc.disable()
             return process_id
         if not keeps_socket:
@@ -317,7 +317,7 @@ class Template:
         cleanup.prepare(work, worker.rehearse_call)
         if not self._has_loaded_all or command.home is None:
             return None
-        if isinstance(work, RunFunction):
+        if isinstance(work, RunFunction) and not work.settings.debug:
             from isolatedunit.child.function import PreparedCall
 
             return PreparedCall(work, pipe)

@@ -83,23 +83,11 @@ def execute(
             collector.collect(command, reporter)
             save_lines()
             cleanup.run_exit_functions()
+        elif prepared is not None:
+            exit_code = prepared.run(command)  # type: ignore[arg-type]
         elif isinstance(command, (RunTest, RunFunction)):
-            if prepared is None:
-                take_settings(pipe, command.settings, reporter)
-            if finder is None:
-                reporter.flush()  # importing may take a while
-            cleanup.import_needed(command)
-            cleanup.limit(command.settings)
-            if command.settings.debug:
-                from isolatedunit.child import debugging
-
-                reporter.flush()  # an editor may take its time, and this process is ready
-                debugging.begin(command.settings)
-            if isinstance(command, RunFunction):
-                is_there = prepared is not None and prepared.is_there
-                exit_code = _call_function(command, reporter, spawned, is_there=is_there)
-            else:
-                _run_tests(command, reporter, finder or Finder(imports=True), fixture_snapshot, spawned)
+            take_settings(pipe, command.settings, reporter)
+            exit_code = _run_unprepared(command, reporter, finder, fixture_snapshot, spawned)
         else:
             raise TypeError(f"a worker has nothing to do with {command!r}")
         if warmth.before_fork is not None:
@@ -110,6 +98,31 @@ def execute(
     finally:
         flush_standard_streams()
         os._exit(code)
+
+
+def _run_unprepared(
+    command: RunTest | RunFunction,
+    reporter: Reporter,
+    finder: Finder | None,
+    fixture_snapshot: FixtureSnapshot | None,
+    spawned: bool,
+) -> int:
+    """Do what no template has made ready; returns what this process is to exit with."""
+    if finder is None:
+        reporter.flush()  # importing may take a while
+    cleanup.import_needed(command)
+    cleanup.limit(command.settings)
+    if command.settings.debug:
+        from isolatedunit.child import debugging
+
+        reporter.flush()  # an editor may take its time, and this process is ready
+        debugging.begin(command.settings)
+    if isinstance(command, RunFunction):
+        from isolatedunit.child import function
+
+        return function.run(command, reporter, function.make_tracker(), spawned=spawned)
+    _run_tests(command, reporter, finder or Finder(imports=True), fixture_snapshot, spawned)
+    return 0
 
 
 def _report_failure(reporter: Reporter, command: Work, exception: BaseException) -> int:
@@ -149,31 +162,11 @@ def rehearse_call() -> None:
 def _run_through_call(command: RunFunction, pipe: PipeEnd) -> None:
     from isolatedunit.child.function import PreparedCall
 
-    reporter = PreparedCall(command, pipe).reporter
-    reporter.begin()
-    reporter.hold(ChildReady, at=reporter.ready_at)
-    cleanup.import_needed(command)
-    cleanup.limit(command.settings)
-    _call_function(command, reporter, spawned=False, is_there=True, is_rehearsed=True)
+    prepared = PreparedCall(command, pipe)
+    prepared.reporter.begin()
+    prepared.reporter.hold(ChildReady, at=prepared.reporter.ready_at)
+    prepared.run(command, is_rehearsed=True)
     flush_standard_streams()
-
-
-def _call_function(
-    command: RunFunction, reporter: Reporter, spawned: bool, *, is_there: bool, is_rehearsed: bool = False
-) -> int:
-    """Call the command's function; returns what this process is to exit with."""
-    from isolatedunit.child import function
-    from isolatedunit.child.own_memory import OwnMemory
-    from isolatedunit.handles.tracker import HandleTracker
-
-    own = OwnMemory(is_fork=not spawned)
-    cleanup.take_hold()
-    tracker = cleanup.start(HandleTracker(in_new_process=True))
-    exit_code = function.call(command, reporter, tracker, is_there=is_there)
-    if not reporter.is_twin:
-        measured = own.measure()
-        finish(reporter, command.settings, spawned, tracker, is_rehearsed=is_rehearsed, own_memory=measured)
-    return exit_code
 
 
 def _run_tests(

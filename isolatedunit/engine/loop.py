@@ -85,7 +85,7 @@ class Loop:
     """Runs attempts until they are done. *clock* gives monotonic seconds.
 
     *answer* is called with each request of a child, and must not block; it also gets a function
-    that takes the reply, from any thread. With *listens_at_once*, reports are received as they come from the beginning.
+    that takes the reply, from any thread. While *listens_at_once*, reports of a new child are received as they come.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Loop:
         listeners: Sequence[Listener],
         *,
         answer: Callable[[Requested, Callable[[Reply], None]], None] | None = None,
-        listens_at_once: bool = False,
+        listens_at_once: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
         watchdog: Watchdog | None = None,
     ) -> None:
@@ -453,7 +453,7 @@ class Loop:
             self._feed(running, SpawnFailed(f"the system refused: {exception!r}"))
             return
         # a handler's reply should not wait for this delay either; most tests never send a request
-        running.listen_at = self.now + (0.0 if self._listens_at_once else LISTEN_AFTER)
+        running.listen_at = self.now + (0.0 if self._listens_at_once() else LISTEN_AFTER)
         self._register(running)
         running.sample_at = self.now + (seconds_between_looks(attempt.options) or NEVER)
 

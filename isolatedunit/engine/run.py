@@ -63,7 +63,7 @@ class Run:
         *,
         warnings: str | None = None,
         answer: Callable[[Requested, Callable[[Reply], None]], None] | None = None,
-        listens_at_once: bool = False,
+        listens_at_once: Callable[[], bool] = lambda: False,
         prestarted: Prestarted | None = None,
         run_id: str | None = None,
         first_slot: int = 1,

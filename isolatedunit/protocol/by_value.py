@@ -31,6 +31,7 @@ import dill
 from isolatedunit.protocol import uncarried
 from isolatedunit.protocol.uncarried import MAIN
 
+_PROTOCOL = 4  # dill's
 _ATOMS = frozenset({bool, int, float, complex, str, bytes})
 _MADE_WITH_CLASS = ("__dict__", "__weakref__", "__orig_bases__", "__annotate_func__", "__annotations_cache__")
 _OF_ABC = ("_abc_impl", "_abc_registry", "_abc_cache", "_abc_negative_cache", "_abc_negative_cache_version")
@@ -58,6 +59,11 @@ def _pickle(thing: Any, savers: dict[type, Any], *, answers: bool = False) -> by
     if type(thing) in _ATOMS:  # what most functions return, and C alone pickles
         return pickle.dumps(thing)
     file = io.BytesIO()
+    try:
+        _PlainPickler(file, savers).dump(thing)
+        return file.getvalue()
+    except Exception:  # it takes dill, which also says where in it something cannot be pickled
+        file = io.BytesIO()
     pickler = dill.Pickler(file)
     pickler.dispatch = _Dispatch(savers, uncarried.savers())
     pickler.answers = answers
@@ -67,6 +73,40 @@ def _pickle(thing: Any, savers: dict[type, Any], *, answers: bool = False) -> by
     except Exception as exception:
         raise uncarried.explain(exception, answers=answers) from exception
     return file.getvalue()
+
+
+class _PlainPickler(pickle.Pickler):
+    """Pickles in C what is made of plain values, and functions that have nothing else; raises `_NotPlain` for all else.
+
+    dill's pickler is written in Python. It takes eight times as long in the caller, and in a call's process, where each
+    page that code touches is copied, longer than a short call.
+    """
+
+    def __init__(self, file: io.BytesIO, savers: dict[type, Any]) -> None:
+        super().__init__(file, _PROTOCOL)
+        self.namespaces: dict[int, int] = {}
+        self._savers = savers
+
+    def persistent_id(self, thing: Any) -> Any:
+        """The name of a function's globals; None for all else."""
+        return _name_of_namespace(self, thing) if type(thing) is _Namespace else None
+
+    def reducer_override(self, thing: Any) -> Any:
+        """What is saved for *thing*, which is none of the plain values."""
+        if type(thing) in self._savers:
+            if type(thing) is FunctionType and type(thing.__code__) is CodeType:
+                return NotImplemented if _is_importable(thing) else _parts_of(thing)
+            if type(thing) is CodeType:
+                return marshal.loads, (marshal.dumps(thing),)
+            if type(thing) is CellType:
+                return _parts_of_cell(thing)
+        if thing is marshal.loads:
+            return NotImplemented
+        raise _NotPlain
+
+
+class _NotPlain(Exception):
+    """It is left to dill."""
 
 
 def loads(data: bytes, *, becomes_main: bool = False, finds_in_main: bool = False) -> Any:
@@ -175,6 +215,12 @@ def _save_function(pickler: Any, function: Any) -> None:
     if type(function.__code__) is not CodeType or _is_importable(function):
         pickler.save_global(function, name=function.__qualname__)
         return
+    made, made_of, state, *_, fill = _parts_of(function)
+    pickler.save_reduce(made, made_of, state, state_setter=fill, obj=function)
+
+
+def _parts_of(function: FunctionType) -> tuple[Any, ...]:
+    """How a function is made anew: as ``__reduce__`` has it, with what gives it its content at the end."""
     namespace = function.__globals__
     state = {
         "globals": {name: namespace[name] for name in uncarried.global_names(function.__code__) if name in namespace},
@@ -183,7 +229,7 @@ def _save_function(pickler: Any, function: Any) -> None:
         "dict": vars(function),
     }
     made_of = (function.__code__, _Namespace(namespace), function.__name__, function.__closure__)
-    pickler.save_reduce(new_function, made_of, state, state_setter=fill_function, obj=function)
+    return new_function, made_of, state, None, None, fill_function
 
 
 class _Namespace:
@@ -193,10 +239,14 @@ class _Namespace:
         self.content = content
 
 
-def _save_namespace(pickler: Any, namespace: _Namespace) -> None:
+def _name_of_namespace(pickler: Any, namespace: _Namespace) -> tuple[int, str, str | None]:
     content = namespace.content
     number = pickler.namespaces.setdefault(id(content), len(pickler.namespaces))
-    pickler.save_pers((number, content.get("__name__") or "?", content.get("__file__")))
+    return number, content.get("__name__") or "?", content.get("__file__")
+
+
+def _save_namespace(pickler: Any, namespace: _Namespace) -> None:
+    pickler.save_pers(_name_of_namespace(pickler, namespace))
 
 
 def _annotations_of(thing: Any) -> dict[str, Any]:
@@ -233,12 +283,20 @@ def _save_code(pickler: Any, code: CodeType) -> None:
 
 
 def _save_cell(pickler: Any, cell: CellType) -> None:
+    made, made_of, content, *_, fill = _parts_of_cell(cell)
+    pickler.save_reduce(made, made_of, content, state_setter=fill, obj=cell)
+
+
+def _parts_of_cell(cell: CellType) -> tuple[Any, ...]:
     try:
-        content = (cell.cell_contents,)
+        return new_cell, (), (cell.cell_contents,), None, None, fill_cell
     except ValueError:  # its variable has no value yet
-        pickler.save_reduce(CellType, (), obj=cell)
-    else:
-        pickler.save_reduce(CellType, (), content, state_setter=fill_cell, obj=cell)
+        return new_cell, (), None, None, None, None
+
+
+def new_cell() -> CellType:
+    """Make a cell without the content that `fill_cell` gives it."""
+    return CellType()
 
 
 def fill_cell(cell: CellType, content: tuple[Any]) -> None:

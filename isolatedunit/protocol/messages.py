@@ -319,20 +319,21 @@ class TestEnded(Report):
 class WorkFinished(Report):
     """The receipt: all fixtures and cleanups have run, and no outcome will change any more.
 
-    With *clean*, nothing is left in the process that has to be cleaned up, so no `HandlesCleaned` follows. The
-    process had imported and found its tests after *found_after* seconds, and was done after *elapsed*. *peak_rss*
-    is in bytes, None if the system does not report it; *own_memory* are the bytes resident at the end that the
-    process shares with no other, if that was asked for. With *stopped*, ``shouldStop`` was set, and tests at the
-    end of the list did not run; with *interrupted*, an exception that unittest lets through had ended it.
-    *fixtures* has the seconds that each fixture took, by unittest's id. Of a class that shares its process since it has
-    standing, *dirty* is what the last test left, *files* are those of the project that were loaded, and *late* the
-    project's modules that a test has imported.
+    With *clean*, nothing is left in the process that has to be cleaned up, so no `HandlesCleaned` follows; *looked*
+    means that handles were tracked, and none was opened. The process had imported and found its tests after
+    *found_after* seconds, and was done after *elapsed*. *peak_rss* is in bytes, None if the system does not report it;
+    *own_memory* are the bytes resident at the end that the process shares with no other, if that was asked for. With
+    *stopped*, ``shouldStop`` was set, and tests at the end of the list did not run; with *interrupted*, an exception
+    that unittest lets through had ended it. *fixtures* has the seconds that each fixture took, by unittest's id. Of a
+    class that shares its process since it has standing, *dirty* is what the last test left, *files* are those of the
+    project that were loaded, and *late* the project's modules that a test has imported.
 
     *unsafe* says why nothing can be forked from what a fixture left behind, which has been torn down again. It is
     empty if the fixture was not found: the tests will run into that, and report it, themselves.
     """
 
     clean: bool = False
+    looked: bool = False
     found_after: float = 0.0
     elapsed: float = 0.0
     peak_rss: int | None = None

@@ -55,7 +55,7 @@ class ReturnedTest(CallsCase):
             from isolatedunit.child import function
 
             for name in ("LARGE", "MAX_SAVED", "MAX_CARRIED"):  # the module itself shows only what is sealed
-                function.call.__globals__[name] = 1000
+                function.run.__globals__[name] = 1000
             return bytes(2000)
 
         for options in ({}, {"enable_ipc": False}):

@@ -54,6 +54,41 @@ SEEDED_IN_FIXTURE = """
             print(random.random())
     """
 
+AT_FORK = """
+    import logging
+    import os
+    import random
+    import threading
+    import unittest
+
+    CALLED, LOCK, HANDLER = [], threading._active_limbo_lock, logging.StreamHandler()
+    os.register_at_fork(after_in_child=lambda: CALLED.append(random.random()))
+
+    class It(unittest.TestCase):
+        def test_it(self):
+            self.assertEqual(CALLED, CALLED[:1])  # what a module registers is called
+            self.assertIs(threading._active_limbo_lock, LOCK)  # what does nothing is not
+            is_held, is_over = threading.Event(), threading.Event()
+
+            def hold():
+                with HANDLER.lock:
+                    is_held.set()
+                    is_over.wait()
+
+            thread = threading.Thread(target=hold)
+            thread.start()
+            is_held.wait()
+            for number in (1, 2):
+                own = os.fork()
+                if own == 0:
+                    is_free = HANDLER.lock.acquire(blocking=False)
+                    is_new = threading._active_limbo_lock is not LOCK
+                    os._exit(4 * is_free + 2 * is_new + (threading.active_count() == 1))
+                self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(own, 0)[1]), 7)
+            is_over.set()
+            thread.join()
+    """
+
 ORPHAN = """
     import os
     import time
@@ -106,6 +141,15 @@ PROGRAM = """
         code = os.waitstatus_to_exitcode(os.waitpid(own, 0)[1])
         print(stream.getvalue().rstrip().rpartition("\\n")[2] + f"; own child: {code}")
     """
+
+
+class AtForkTest(ProjectTestCase):
+    def test_what_the_standard_library_does_at_a_fork_is_left_out_of_those_of_a_template_alone(self) -> None:
+        self.write("test_it.py", AT_FORK)
+        for start_method in START_METHODS:
+            with self.subTest(start_method):
+                ended = self.run_here("--start-method", start_method)
+                self.assertEqual(ended.exit_code, 0, ended.output)
 
 
 class SeedTest(ProjectTestCase):

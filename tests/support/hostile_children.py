@@ -204,7 +204,7 @@ class RunnersEnd:
             lambda _: self.backend,  # type: ignore[arg-type,return-value]
             listeners,
             answer=answer_at_once,
-            listens_at_once=True,
+            listens_at_once=lambda: True,
             clock=lambda: float(next(clock)),
         )
         scheduler = Scheduler("run", self.tests, self.options)

@@ -25,6 +25,7 @@ from collections import deque
 from collections.abc import Callable
 from logging import handlers
 from typing import Any
+from unittest import mock
 
 import dill
 import multiprocess
@@ -325,6 +326,22 @@ def check(): return cached(2), dispatched(1), dispatched("")
 
         carry(of_main("def check(): return thing", thing=Watching()))
         self.assertEqual(seen, [True])
+
+
+class PlainTest(unittest.TestCase):
+    def test_plain_values_and_functions_need_no_pickler_of_python(self) -> None:
+        base = 40
+
+        def add(value: int, *, times: int = 1) -> int:
+            return add(value, times=times - 1) if times > 1 else base + value
+
+        with mock.patch.object(dill, "Pickler", side_effect=AssertionError("it was asked")):
+            carried = carry((add, (2,), {"times": 3}, [None, {1: {b"x", 2.5}}]))
+            with self.assertRaisesRegex(AssertionError, "it was asked"):
+                carry((add, Holder(1)))
+        function, args, kwargs, values = undill(carried)
+        self.assertEqual((function(*args, **kwargs), values), (42, [None, {1: {b"x", 2.5}}]))
+        self.assertIs(function.__closure__[0].cell_contents, function)
 
 
 class ClassesTest(unittest.TestCase):

@@ -11,6 +11,7 @@ from isolatedunit.child.reporter import FrameTemplates, Reporter, forms_for, is_
 from isolatedunit.protocol.channel import FrameReader
 from isolatedunit.protocol.messages import (
     REPORTS,
+    CallNoted,
     ChildReady,
     FixtureStarted,
     Heartbeat,
@@ -68,6 +69,35 @@ class FrameTemplatesTest(unittest.TestCase):
         self.reporter.send(WorkFinished, **RECEIPT)
         self.assertEqual(self.said(), [TestEnded(**FINISHED, **who), WorkFinished(**RECEIPT, **who)])
         self.assertEqual(len(self.wire.filled), 2)
+
+    def test_a_call_that_returns(self) -> None:
+        who: dict[str, Any] = {"attempt": ATTEMPT, "pid": os.getpid()}
+        receipt: dict[str, Any] = {"clean": True, "looked": True, "elapsed": 1.5, "own_memory": 4096}
+        receipt["found_after"] = 0.0
+        for value in (None, "gAQu", "gASVBwAAAAAAAACMAyVzJZQu" * 100):
+            with self.subTest(value):
+                if value is not None:
+                    self.reporter.hold(CallNoted, pickled=value)
+                self.reporter.hold(TestEnded, **{**FINISHED, "written": None})
+                self.reporter.send(WorkFinished, **receipt)
+                told = [] if value is None else [CallNoted(pickled=value, **who)]
+                self.assertEqual(self.said(), [*told, TestEnded(**FINISHED, **who), WorkFinished(**receipt, **who)])
+        self.assertEqual(len(self.wire.filled), 3)
+        oddities: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
+            ({"saved": 7}, {}),
+            ({"raised": "gAQu"}, {}),
+            ({"pickled": "gAQu"}, {"own_memory": None}),
+            ({"pickled": "gAQu"}, {"clean": False}),
+            ({"pickled": "gAQu"}, {"looked": False}),
+        )
+        for noted, odd in oddities:
+            with self.subTest(noted, **odd):
+                self.reporter.hold(CallNoted, **noted)
+                self.reporter.hold(TestEnded, **FINISHED)
+                self.reporter.send(WorkFinished, **{**receipt, **odd})
+                ended = [TestEnded(**FINISHED, **who), WorkFinished(**{**receipt, **odd}, **who)]
+                self.assertEqual(self.said(), [CallNoted(**noted, **who), *ended])
+        self.assertEqual(len(self.wire.filled), 3)
 
     def test_no_heartbeat_overtakes_what_is_held(self) -> None:
         """Where the runner cannot ask for heartbeats, as on Windows, they begin by themselves."""

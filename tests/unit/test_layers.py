@@ -118,6 +118,7 @@ class LayersTest(unittest.TestCase):
         only_posix = {"fork", "setpgid", "wait4", "SIGSTOP"}
         rooms = (
             *("child.reaper", "child.template", "child.lane", "child.checkpoint", "child.steps"),
+            "child.fork_hooks",  # by which templates fork
             "child.run_fixture",  # where it is a subreaper, which is asked before
             "backends.interpreter",
             "backends.forkserver.fork_here",

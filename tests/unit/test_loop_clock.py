@@ -51,7 +51,7 @@ class StandingStill:
         self.loop = Loop(
             lambda _: self,  # type: ignore[arg-type, return-value]
             [self],
-            listens_at_once=True,
+            listens_at_once=lambda: True,
             clock=lambda: self.time,
         )
         self.loop._waiter.wait = self._wait

@@ -87,6 +87,7 @@ LOOKS_INTO_MODULES = {
     ),
     "child.collector": ("_find_at", "_has_dotted_name", "_how_to_name", "_is_made_by_function", "prefix_of"),
     "child.fixtures": ("_is_found_by_name",),
+    "child.fork_hooks": ("_is_threaded", "_lean"),
     "child.heartbeat": ("__getattr__", "_import_ctypes"),
     "child.immortal": ("make_all_immortal",),
     "child.import_prefix": ("leading_imports", "_is_installed", "execute"),

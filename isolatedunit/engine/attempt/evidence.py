@@ -140,7 +140,7 @@ class Evidence:
         self.receipt = receipt
         self.current = None
         if receipt.clean:
-            self.leftovers.note_clean()
+            self.leftovers.note_clean(looked=receipt.looked)
 
     def note(self, report: OutcomeNoted) -> bool:
         """Keep a note about a test or a fixture; returns False if that is more than can be kept."""

@@ -35,9 +35,12 @@ class Leftovers:
         leaks: list[Leak] = self.stats.get("leaks", [])
         return leaks
 
-    def note_clean(self) -> None:
-        """The child looked, and found nothing."""
-        self._count([])
+    def note_clean(self, *, looked: bool = False) -> None:
+        """The child found nothing. If it *looked*, it tracked handles, and none was opened."""
+        nothing: dict[str, Any] = {"leaks": []}
+        if looked:
+            nothing.update(dict.fromkeys(_COUNTS, 0), state_changes=[])
+        self.note_found_by_child(nothing)
 
     def note_found_by_child(self, stats: dict[str, Any]) -> None:
         """Note what the child found. It may say anything: what makes no sense is left out."""
