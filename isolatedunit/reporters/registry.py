@@ -57,13 +57,14 @@ class ReporterSet:
         self.timeline = Timeline(origin.time)
         statistics.follow(self.timeline)
         self.lifeline = Lifeline()
+        prints_tables = options.stats or options.slowest or options.durations is not None
         self.summary = Summary(
             self.timeline,
             write_line,
             lets_finish=options.catchbreak,
             repeats=options.repeat > 1,
             rerun_command=rerun_command,
-            lists_one=prints_at_once,
+            lists_one=prints_at_once or prints_tables,
             keep=self._keep_not_run,
         )
         prints_durations = options.durations is not None and sys.version_info < (3, 12)

@@ -96,7 +96,7 @@ class ListTest(ProjectTestCase):
             with self.subTest(arguments):
                 stdin = f"# a comment\n\n{lines[0]}  {lines[2]}"
                 self.assertEqual(self.command("list", *arguments, stdin=stdin), (0, "".join(expected), ""))
-        nothing = (5, "isolatedunit: none of 4 tests matches --tag 'no'\n")
+        nothing = (5, "isolatedunit: none of 4 tests is chosen by --tag 'no'\n")
         self.assertEqual(self.command("list", "--tag", "no")[::2], nothing)
         self.assertEqual(self.command("list", "--from-file", "-")[:2], (5, ""))
 

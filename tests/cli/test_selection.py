@@ -173,7 +173,7 @@ class ChooseTest(ProjectTestCase):
             with self.subTest(arguments):
                 ended = self.run_here(*arguments)
                 self.assertEqual(ended.exit_code, 5, ended.output)
-                self.assertRegex(ended.output, r"isolatedunit: none of 3 tests matches|no test matches -k")
+                self.assertRegex(ended.output, r"isolatedunit: none of 3 tests is chosen by|no test matches -k")
                 self.assertNotIn("OK", ended.output)
 
 

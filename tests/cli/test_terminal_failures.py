@@ -127,6 +127,7 @@ class EndTest(ProjectTestCase):
             output,
         )
         self.assertNotIn("Failed:", self.run_here("test_it.It.test_bad", report=False).output)
+        self.assertIn("\nFailed:\n", self.run_here("--stats", "test_it.It.test_bad", report=False).output)
 
     def test_what_did_not_run_is_in_a_file(self) -> None:
         tests = "".join(f"    def test_{number:02}(self): self.assertTrue({number})\n" for number in range(30))

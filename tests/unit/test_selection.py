@@ -130,7 +130,9 @@ class NarrowTest(unittest.TestCase):
     def test_nothing_chosen_says_why(self) -> None:
         options = Options(tags=("nothing",), exclude=("*broken*",))
         chosen = choose(self.TESTS, options, {})
-        self.assertEqual(chosen.reminders, ("none of 5 tests matches --exclude 'broken' --tag 'nothing'",))
+        self.assertEqual(chosen.reminders, ("none of 5 tests is chosen by --exclude 'broken' --tag 'nothing'",))
+        only = choose(self.TESTS[:1], Options(tags=("nothing",)), {})
+        self.assertEqual(only.reminders, ("the only test is not chosen by --tag 'nothing'",))
         self.assertEqual(choose([], Options(patterns=("*x*",)), {}).reminders, ("no test matches -k 'x'",))
         for pattern, hint in (
             ("(x", ", and it is no expression: expected 'and', 'or' or ')' instead of its end."),

@@ -102,9 +102,11 @@ def _explain_nothing(of_how_many: int, options: Options) -> str:
     """That `_narrow` has left no test, and what may be wrong with a pattern."""
     from isolatedunit.config.expressions import explain_literal
 
-    text = f"none of {of_how_many} tests" if of_how_many else "no test"
+    text = "no test matches"
+    if of_how_many:
+        text = "the only test is not chosen by" if of_how_many == 1 else f"none of {of_how_many:,} tests is chosen by"
     hints = filter(None, (explain_literal(_without_stars(pattern)) for pattern in options.patterns))
-    return "; ".join([f"{text} matches {_describe_choice(options)}", *hints])
+    return "; ".join([f"{text} {_describe_choice(options)}", *hints])
 
 
 def _describe_choice(options: Options) -> str:
