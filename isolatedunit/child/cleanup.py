@@ -68,6 +68,14 @@ def take_hold() -> None:
         _threading.update(main=main, tables=tables, at_exit=at_exit)
 
 
+def renumber_main_thread() -> None:
+    """In a fork: have `threading` know the system's number of this thread; Python before 3.13.1 keeps the parent's."""
+    try:
+        sys.modules["threading"]._main_thread._native_id = _thread.get_native_id()
+    except Exception:  # nobody has imported it, or a module has put something else in its place
+        return
+
+
 def _known_threads() -> list[threading.Thread]:
     return [thread for table in _threading["tables"] for thread in list(table.values())]
 

@@ -108,6 +108,8 @@ class Recorder(unittest.TestResult):
         self._dirty: str | None = None
         self.take(reporter, tests)
         self._running: int | None = None
+        self._others_within = 0
+        self._told = {"addFailure": 0, "addError": 0}
         self._last_ended: int | None = None
         self._counted = False
         self._succeeded = False
@@ -119,6 +121,8 @@ class Recorder(unittest.TestResult):
         self._reporter = reporter
         self._tests = tests  # kept alive, so that no other object gets the id of one
         self._numbers = {id(test): number for number, test in enumerate(tests)}
+        self.turn: Any = tests[0] if len(tests) == 1 else None
+        """The test that the suite runs now, under whatever name it reports."""
         self._original_stdout, self._original_stderr = (
             sys.stdout,
             sys.stderr,
@@ -142,6 +146,9 @@ class Recorder(unittest.TestResult):
             self._end(test)
 
     def _end(self, test: unittest.TestCase) -> None:
+        if self._others_within and id(test) not in self._numbers:
+            self._others_within -= 1
+            return
         number = self._number(test)
         if number is None:
             return
@@ -258,11 +265,15 @@ class Recorder(unittest.TestResult):
 
     def _begin(self, test: Any) -> None:
         number = self._numbers.get(id(test))
+        if number is None and self._running is not None:
+            self._others_within += 1  # a test runs others, and goes on when they have ended
+            return
+        number = self._numbers.get(id(self.turn)) if number is None else number  # another object stands in for the test
         if number is None:
             return
         if self._running is not None:
             self._finish(self._running)
-        self._running = number
+        self._running, self._others_within = number, 0
         self._duration = None
         self._succeeded = False
         if self._tidiness is not None:
@@ -271,11 +282,12 @@ class Recorder(unittest.TestResult):
         self._started = self._clock()
 
     def _finish(self, number: int) -> None:
+        self._running, self._last_ended = None, number
+        self._report_listed(number)
         if number in self.finished:
             return
         duration = self._duration or 0.0
         self.finished.add(number)
-        self._running, self._last_ended = None, number
         self._reporter.hold(
             TestEnded,
             test=number,
@@ -290,6 +302,15 @@ class Recorder(unittest.TestResult):
             self._dirty = self._tidiness.look()
             if self._dirty is not None:
                 self.shouldStop = True  # the tests after this one would not find what they find alone
+
+    def _report_listed(self, number: int) -> None:
+        """Report failures that a test has put into the lists of its result itself, since unittest counts these."""
+        for kind, kept in (("addFailure", self.failures), ("addError", self.errors)):
+            if type(kept) is list and len(kept) != self._told[kind]:
+                for entry in kept[self._told[kind] :]:
+                    text = cut(tracebacks.as_text(entry[-1] if type(entry) is tuple and entry else entry))
+                    self._report_note(test=number, kind=kind, text=text, message=cut(text, _MAX_MESSAGE))
+                self._told[kind] = len(kept)
 
     def say_of_process(self) -> dict[str, Any]:
         """What the receipt says of a process that the tests of a class share since the class has standing."""
@@ -314,6 +335,8 @@ class Recorder(unittest.TestResult):
         if type(text) is not str or not text:
             text = format_exception(err[1], shows_locals=self.tb_locals)
             kept[count:] = [(test, text)]
+        if kind in self._told:
+            self._told[kind] = len(kept)
         source = self._source_of(err[2]) if kind != "addExpectedFailure" else ""
         self._report(test, kind=kind, **describe_exception(err[1], text), subtest=subtest, source=source, **sides)
 

@@ -25,6 +25,7 @@ class Suite(unittest.TestSuite):
 
     def _handleClassSetUp(self, test: Any, result: Any) -> None:
         cls: Any = type(test)
+        result.turn = test  # unittest calls this before each test
         run: Callable[..., None] = super()._handleClassSetUp  # type: ignore[misc]
         if cls is result._previousTestClass or not _overrides(cls, "setUpClass"):
             run(test, result)

@@ -73,6 +73,7 @@ def execute(
     channel.current_process = reporter.process_id
     code, exit_code = 1, 0
     try:
+        cleanup.renumber_main_thread()
         reporter.hold(ChildReady, at=reporter.ready_at)
         if isinstance(prepared, Prepared):
             run_prepared(prepared, command.settings)

@@ -220,6 +220,59 @@ TODO = """
     """
 
 
+OTHERS = """
+    import unittest
+    from unittest.suite import _ErrorHolder
+
+    class Other(unittest.TestCase):
+        def __init__(self, fails=False):
+            super().__init__("check")
+            self.fails = fails
+
+        def check(self):
+            self.assertFalse(self.fails)
+
+    class Within(unittest.TestCase):
+        def run_others(self, *others):
+            unittest.TestSuite(map(Other, others)).run(self._outcome.result)
+
+        def test_a_passing_one(self):
+            self.run_others(False)
+
+        def test_a_failing_one_after_a_passing_one(self):
+            self.run_others(False, True)
+
+        def test_then_it_fails_itself(self):
+            self.run_others(False)
+            1 / 0
+
+    class InPlace(unittest.TestCase):
+        def run(self, result=None):
+            for fails in (False, self._testMethodName == "test_fails", False):
+                Other(fails).run(result)
+
+        test_fails = test_passes = lambda self: None
+
+    class Around(unittest.TestCase):
+        def run(self, result=None):
+            super().run(result)
+            result.addError(_ErrorHolder("a check of its own"), (ValueError, ValueError("it is wrong"), None))
+
+        def test_it(self):
+            pass
+
+    class Lists(unittest.TestCase):
+        def test_failure(self):
+            self._outcome.result.failures.append((self, "found later"))
+
+        def test_error(self):
+            self._outcome.result.errors.append("not even a pair")
+
+        def test_neither(self):
+            self._outcome.result.errors = None
+    """
+
+
 class OneVerdictTest(ProjectTestCase):
     def test_what_unittest_lets_through(self) -> None:
         self.write("test_it.py", ESCAPING)
@@ -320,6 +373,30 @@ class OneVerdictTest(ProjectTestCase):
             self.assertIn("\nFAILED (failures=1, errors=1)\n", ended.output)
             self.assertEqual(self.read("it.tap").count("not ok"), 2)
             self.assertIn('tests="4" failures="1" errors="1"', self.read("it.xml"))
+
+    def test_what_unittest_is_told_of_others_counts(self) -> None:
+        self.write(
+            "test_it.py",
+            OTHERS + "\n    load_tests = lambda loader, *_: unittest.TestSuite(\n"
+            "        map(loader.loadTestsFromTestCase, (Within, InPlace, Around, Lists)))\n",
+        )
+        expected = {
+            "test_it.Within.test_a_passing_one": "passed",
+            "test_it.Within.test_a_failing_one_after_a_passing_one": "failed",
+            "test_it.Within.test_then_it_fails_itself": "error",
+            "test_it.InPlace.test_fails": "failed",
+            "test_it.InPlace.test_passes": "passed",
+            "test_it.Around.test_it": "passed",
+            "a check of its own": "error",
+            "test_it.Lists.test_failure": "failed",
+            "test_it.Lists.test_error": "error",
+            "test_it.Lists.test_neither": "passed",
+        }
+        for isolation in ("test", "class"):
+            ended = self.run_here("--isolation", isolation)
+            self.assertEqual(ended.outcomes(), expected)
+            self.assertEqual(ended.last_line, "4 passed, 6 failed, 0 skipped")
+            self.assertEqual(ended.tests()["test_it.Lists.test_failure"]["message"], "found later")
 
     def read(self, name: str) -> str:
         with open(f"{self.directory}/{name}", encoding="utf-8") as file:

@@ -65,11 +65,15 @@ class CommandTest(ProjectTestCase):
             "test_habit.py",
             """
             import importlib
+            import threading
             import unittest
 
             class Habit(unittest.TestCase):
                 def test_importlib_util(self):
                     self.assertIsNotNone(importlib.util.find_spec("json"))
+
+                def test_native_id(self):
+                    self.assertEqual(threading.main_thread().native_id, threading.get_native_id())
             """,
         )
         self.write(
@@ -111,13 +115,15 @@ class CommandTest(ProjectTestCase):
         run_python("-m", "unittest", "test_filters.T.test_one", cwd=self.directory)
         (filters,) = self.take_filters()
         in_order = [f"test_filters.T.test_{number}" for number in ("two", "one", "three")]
-        in_order += ["test_habit.Habit.test_importlib_util", "test_prints.It.test_fails", "test_prints.It.test_passes"]
+        in_order += ["test_habit.Habit.test_importlib_util", "test_habit.Habit.test_native_id"]
+        in_order += ["test_prints.It.test_fails", "test_prints.It.test_passes"]
         for arguments in (("--start-method", "spawn"), ("-j", "1", "-b"), ("--fork-after", "start")):
             with self.subTest(arguments):
                 ended = self.run_here(*arguments)
                 tests = ended.tests()
                 self.assertEqual(list(tests), in_order, "the report is in unittest's order, and so not sorted")
-                self.assertEqual(tests["test_habit.Habit.test_importlib_util"]["outcome"], "passed", ended.output)
+                for name in ("test_importlib_util", "test_native_id"):
+                    self.assertEqual(tests[f"test_habit.Habit.{name}"]["outcome"], "passed", ended.output)
                 # the filters that a test has are those that unittest sets before it, over those of its module
                 self.assertEqual(self.take_filters(), [filters] * 3)
                 # the output of those that fail is in their text

@@ -78,6 +78,7 @@ LOOKS_INTO_MODULES = {
     "child.bootstrap": ("become_part_of_run",),
     "child.guest": ("main", "_explain_what_is_lacking"),
     "child.cleanup": (
+        "renumber_main_thread",
         "take_hold",
         "what_a_fork_loses",
         "let_threads_end",

@@ -173,10 +173,11 @@ class Settler:
         fixture.scope.state = ScopeState.GONE
 
     def _settle_fixtures(self, done: Settlement, step: str) -> None:
+        """Report those that set up, or all others: whatever else unittest was told of comes after the tests."""
         tests = done.unit.tests
         turn = tests[0].turn if tests else 0
         for fixture, (notes, cause) in done.attempt.conclusion.fixtures.items():
-            if not fixture.startswith(step):
+            if fixture.startswith("setUp") != (step == "setUp"):
                 continue
             outcome = worst_outcome(notes, succeeded=False)
             name = fixture.partition(" ")[2]
