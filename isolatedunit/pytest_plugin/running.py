@@ -128,7 +128,11 @@ class Isolation:
 
     def _execute(self, tests: Sequence[ItemTest]) -> None:
         planned = [_plan(number, test, self._keeps_fixtures) for number, test in enumerate(tests)]
-        prestarted = fork_here([(test, None) for test in tests], prepare_all=lambda: listen(self._session))
+        prestarted = fork_here(
+            [(test, None) for test in tests],
+            prepare_all=lambda: listen(self._session),
+            packages=("pytest", "_pytest", "pluggy"),
+        )
         try:
             options = replace(
                 for_forks(load_options(Options())),

@@ -90,7 +90,7 @@ LOOKS_INTO_MODULES = {
     "child.fixtures": ("_is_found_by_name",),
     "child.fork_hooks": ("_is_threaded", "_lean"),
     "child.heartbeat": ("__getattr__", "_import_ctypes"),
-    "child.immortal": ("make_all_immortal",),
+    "child.immortal": ("make_all_immortal", "make_definitions_immortal", "_definitions"),
     "child.import_prefix": ("leading_imports", "_is_installed", "execute"),
     "child.prebuilt": ("_make", "_is_made_by_unittest"),
     "child.preludes": ("run", "load_sdks"),
