@@ -78,6 +78,8 @@ FEATURES = """
     def test_capture(capfd, caplog):
         os.write(1, b"by descriptor")
         assert capfd.readouterr().out == "by descriptor"
+        with capfd.disabled():
+            print("past the capture")
 
     class ATest(unittest.TestCase):
         def test_subtests(self):
@@ -125,7 +127,9 @@ HARM = """
 
     HERE = os.path.dirname(os.path.abspath(__file__))
 
-    def test_crash():
+    def test_crash(request):
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print("past the capture")
         print("said before")
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -318,6 +322,7 @@ class PytestPluginTest(ProjectTestCase):
             for text in ("At index 2 diff: 3 != 4", "to stdout", "to stderr", "DeprecationWarning: old"):
                 self.assertIn(text, plain.output)
                 self.assertIn(text, isolated.output)
+            self.assertIn("past the capture", isolated.output.partition(" FAILURES ")[0])
             with open(os.path.join(self.directory, f"{jobs}.xml"), encoding="utf-8") as file:
                 junit = file.read()
             self.assertIn('<property name="twice" value="4" />', junit)
@@ -346,7 +351,7 @@ class PytestPluginTest(ProjectTestCase):
         )
         for text in (
             *("was killed by SIGKILL before the test finished", "said before", "exited with code 0 before the test"),
-            *("did not finish within", "in test_hang"),
+            *("did not finish within", "in test_hang", "past the capture"),
         ):
             self.assertIn(text, ended.output)
 
