@@ -96,6 +96,7 @@ LOOKS_INTO_MODULES = {
     "child.preludes": ("run", "load_sdks"),
     "child.random_seed": ("watch", "look", "restore", "_state"),
     "child.receipt": ("discard_inherited_exit_functions",),
+    "child.recorder": ("__conform__",),
     "child.steps": ("_generators", "run_code_first"),
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
     "child.tidiness": (
