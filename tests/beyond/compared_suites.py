@@ -99,7 +99,7 @@ def fetch(release: str, directory: str) -> str:
     name, _, version = release.partition("==")
     folder = os.path.join(directory, f"{name.replace('-', '_')}-{version}")
     if not os.path.isdir(folder):
-        fetching = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"]
+        fetching = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", name]
         subprocess.run([*fetching, "-d", directory, release], check=True)
         with tarfile.open(folder + ".tar.gz") as archive:
             archive.extractall(directory)  # noqa: S202 - pinned releases from PyPI
