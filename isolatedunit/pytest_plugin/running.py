@@ -27,6 +27,7 @@ from isolatedunit.model.events import Event, TestFinished, ValueSent, Warned
 from isolatedunit.model.results import PlannedTest, TestReport
 from isolatedunit.pytest_plugin import private
 from isolatedunit.pytest_plugin.items import VALUE, ItemTest, listen, record_warning, restore_report
+from isolatedunit.reporters.terminal.streams import keep_encodable
 from isolatedunit.system.debuggers import debugger_at_work
 from isolatedunit.system.signals import heeding_signals
 
@@ -201,10 +202,10 @@ class Isolation:
             self._exit = self._exit or value["exit"]
             if report.outcome in _FAILED and not (any(one.failed for one in reports) or value["exit"]):
                 reports.append(_make_report(item, "teardown", report.traceback, []))  # as for what it left running
-        sys.stdout.write(self._take_from_terminal(number))
+        _show(sys.stdout, self._take_from_terminal(number))
         if config.getoption("capture") != "fd":  # then it has gone past what pytest captures, if it captures anything
-            sys.stdout.write(report.stdout)
-            sys.stderr.write(report.stderr)
+            _show(sys.stdout, report.stdout)
+            _show(sys.stderr, report.stderr)
         for one in reports:
             hook.pytest_runtest_logreport(report=one)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -246,6 +247,12 @@ class Isolation:
         reason = session.shouldfail or session.shouldstop or (self._exit is not None and "pytest.exit() was called")
         if reason and self._run is not None:
             self._run.control.stop(str(reason))
+
+
+def _show(stream: Any, text: str) -> None:
+    """Write what a test has written, which may be in another encoding than the stream's."""
+    if text:
+        stream.write(keep_encodable(stream)(text))
 
 
 def _forks(options: Options) -> bool:
