@@ -221,7 +221,8 @@ class IsolatedTestRunner(IsolatedCaller, unittest.TextTestRunner):
                 run.listen(Caretaker(databases, originals, run.control.stop))
             return tests, originals
 
-        self.prestarted = fork_here(inherited, None if databases is None else databases.begin)
+        begin = None if databases is None else databases.begin
+        self.prestarted = fork_here(inherited, begin, packages=() if databases is None else ("django",))
         try:
             result = self._run(plan)
         finally:

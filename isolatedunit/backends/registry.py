@@ -39,13 +39,15 @@ def fork_here(
     tests: Sequence[Inherited],
     begin: Callable[[], object] | None = None,
     prepare_all: Callable[[], object] | None = None,
+    packages: Sequence[str] = (),
 ) -> Prestarted:
     """A fork of this process as it is now, to fork *tests* from; raises `BackendUnavailable`.
 
-    In the fork *prepare_all* is called once, and in each test's process *begin* is called first.
+    In the fork *prepare_all* is called once, and in each test's process *begin* is called first. *packages* are those
+    that run the tests here, beside ours.
     """
     forked: Prestarted = _import_from(usable_start_method(method_that_forks_here()), "fork_here").ForkHere(
-        tests, begin, prepare_all
+        tests, begin, prepare_all, packages
     )
     return forked
 

@@ -68,10 +68,11 @@ def main_in_fork(
     tests: Sequence[Inherited],
     begin: Callable[[], object] | None,
     prepare_all: Callable[[], object] | None,
+    packages: Sequence[str],
 ) -> None:
     """Be the base template in a fork of the runner's process, which has *tests*. Does not return.
 
-    Calls *prepare_all* once, and each test's process first calls *begin*.
+    Calls *prepare_all* once, and each test's process first calls *begin*. *packages* are those of the runner's.
     """
     end = move_out_of_the_way(descriptor)
     pipe = channel.PipeEnd(end, end)
@@ -88,6 +89,8 @@ def main_in_fork(
     if prepare_all is not None:
         prepare_all()
     _get_ready()
+    if prepare.immortal:
+        immortal.make_definitions_immortal(packages, len(tests))
     reaper.take_sigchld()
     _serve_as_template(pipe, prepare, stacks, Finder(inherited=tests, begin=begin))
 

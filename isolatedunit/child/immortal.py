@@ -13,19 +13,25 @@ from __future__ import annotations
 
 import gc
 import sys
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType, ModuleType
 
 from isolatedunit.child.heartbeat import ctypes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
+
+WORTHWHILE = 150
+"""How many tests there have to be for `make_definitions_immortal`: it takes as long as it saves this number."""
 
 KNOWN_VERSIONS = (3, 12), (3, 13)
 """The versions of Python whose immortal objects have `IMMORTAL` in the lower half of their counts."""
 
 IMMORTAL = 2**32 - 1
+
+_PLAIN = (str, bytes, int, float, complex, tuple, list, set, frozenset, CodeType, property, classmethod, staticmethod)
+"""Types whose instances say nothing of who has made them."""
 
 wanted = False
 """Whether this process, which is a base template, is still to do this."""
@@ -61,6 +67,64 @@ def make_all_immortal() -> int:
     return len(found)
 
 
+def make_definitions_immortal(packages: Sequence[str], tests: int) -> int:
+    """Make immortal what is defined in modules of the standard library, in ours and in these *packages*.
+
+    For a fork of a process that has run code of the user's, and is to fork so many *tests*. Whatever is an instance of
+    the user's classes stays as it is, and so do his modules, functions and classes. Returns how many objects there are.
+    """
+    address_of: Callable[[Any], int] = sys.modules["builtins"].id
+    if tests < WORTHWHILE or not _is_possible(address_of):
+        return 0
+    lasting = [module for name, module in list(sys.modules.items()) if _is_lasting(name, module, packages)]
+    found = _definitions(lasting, address_of)
+    for count in map(ctypes.c_uint32.from_address, found):
+        count.value = IMMORTAL
+    return len(found)
+
+
+def _is_lasting(name: str, module: Any, packages: Sequence[str]) -> bool:
+    """Whether this is a module whose functions and classes are there for as long as the process."""
+    if type(module) is not ModuleType or name == "__main__":
+        return False
+    root = name.partition(".")[0]
+    return root in packages or root == "isolatedunit" or root in sys.stdlib_module_names
+
+
+def _definitions(modules: Sequence[ModuleType], address_of: Callable[[Any], int]) -> dict[int, Any]:
+    """All that can be reached from these *modules*, but for what other modules define, by address."""
+    names = {module.__name__ for module in modules}
+    spaces = {address_of(vars(module)) for module in modules}
+    others = {address_of(vars(one)) for one in sys.modules.values() if isinstance(one, ModuleType)} - spaces
+    others.add(address_of(sys.modules))
+
+    kinds = dict.fromkeys(_PLAIN, False)
+    kinds |= dict.fromkeys((FrameType, ModuleType), True)
+
+    def is_others(one: Any, kind: type) -> bool:
+        if kind is FunctionType:
+            return address_of(one.__globals__) not in spaces
+        if kind is dict:
+            return address_of(one) in others
+        if issubclass(kind, type):
+            return one.__module__ not in names
+        return kinds.setdefault(kind, kind.__module__ not in names)
+
+    objects: list[Any] = [vars(module) for module in modules]
+    found: dict[int, Any] = {}
+    while objects:
+        new = []
+        for one in objects:
+            address = address_of(one)
+            if address not in found:
+                kind = type(one)
+                if not (kinds[kind] if kind in kinds else is_others(one, kind)):
+                    found[address] = one
+                    new.append(one)
+        objects = _referents(new)
+    return found
+
+
 def _is_possible(address_of: Callable[[Any], int]) -> bool:
     if sys.implementation.name != "cpython" or sys.version_info[:2] not in KNOWN_VERSIONS or ctypes is None:
         return False
@@ -86,8 +150,14 @@ def _everything(address_of: Callable[[Any], int]) -> dict[int, Any]:
             if address not in found and type(one) is not FrameType:  # which ends
                 found[address] = one
                 new.append(one)
-        objects = gc.get_referents(*new)
-        for one in new:
-            if type(one) is CodeType:  # which says nothing to the collector
-                objects += (one.co_consts, one.co_names, one.co_filename, one.co_name)
+        objects = _referents(new)
+    return found
+
+
+def _referents(objects: Sequence[Any]) -> list[Any]:
+    """What these objects refer to."""
+    found: list[Any] = gc.get_referents(*objects)
+    for one in objects:
+        if type(one) is CodeType:  # which says nothing to the collector
+            found += (one.co_consts, one.co_names, one.co_filename, one.co_name)
     return found

@@ -216,6 +216,26 @@ class Recorder(unittest.TestResult):
         kind = "addFailure" if failed else "addError"
         self._note(test, kind, err, self.failures if failed else self.errors, add, subtest=_describe(subtest))
 
+    def __conform__(self, interface: Any) -> Any:
+        """What tests of Twisted's trial talk to in place of this result, which they ask for; None for others.
+
+        The adapter that they would make themselves cannot tell of a failure that was expected.
+        """
+        if (interface.__module__, interface.__name__) != ("twisted.trial.itrial", "IReporter"):
+            return None
+        base: Any = getattr(sys.modules.get("twisted.trial._synctest"), "PyUnitResultAdapter", None)
+        if base is None:
+            return None
+
+        class Adapter(base):  # type: ignore[misc]
+            def addExpectedFailure(self, test: Any, error: Any, todo: object = None) -> None:
+                self.original.addExpectedFailure(test, self._exc_info(error))
+
+            def addUnexpectedSuccess(self, test: Any, todo: object = None) -> None:
+                self.original.addUnexpectedSuccess(test)
+
+        return Adapter(self)
+
     # reporting to the runner
 
     @_with_room

@@ -285,7 +285,7 @@ GOOD = ("passed", "expectedFailure", "skipped")
 def worst_outcome(notes: Sequence[Note], *, succeeded: bool) -> str:
     """The outcome of a test with these notes; *succeeded* says whether unittest called ``addSuccess``.
 
-    A test of which nothing was said passed: nothing makes unittest's run fail, as with a ``todo`` of trial's.
+    A test of which nothing was said passed: nothing makes unittest's run fail.
     """
     if not notes:
         return "passed"

@@ -22,6 +22,9 @@ __unittest = True  # leaves this module's frames out of tracebacks
 class ItemTest(unittest.TestCase):
     """Runs *item* by pytest's protocol, with all hooks of all plugins, in the process of the test."""
 
+    terminal: str | None = None
+    """The path of a file for what the item's process writes to the terminal, past what pytest captures."""
+
     def __init__(self, item: pytest.Item) -> None:
         super().__init__()
         self.item = item
@@ -44,7 +47,7 @@ class ItemTest(unittest.TestCase):
         """Run the item, send its reports, and say what came of it."""
         result.startTest(self)
         try:
-            heard = _run_protocol(self.item)
+            heard = _run_protocol(self.item, self.terminal)
             ipc.send(VALUE, heard.as_value())
             heard.tell(self, result)
         finally:
@@ -147,9 +150,9 @@ def note(text: str) -> None:
     _heard.notes.append(text)
 
 
-def _run_protocol(item: pytest.Item) -> Heard:
+def _run_protocol(item: pytest.Item, terminal: str | None = None) -> Heard:
     config, heard = item.config, _heard
-    private.take_capture(config)
+    private.take_capture(config, terminal)
     heard.inherited = private.count_finalizers(item.session)
     try:
         # the hook itself, not a function behind it: wrappers, as of pytest-timeout, have to run in this process

@@ -139,17 +139,29 @@ def forget_warnings(config: Any) -> None:
         caller._call_history.clear()
 
 
-def take_capture(config: Any) -> None:
+def take_capture(config: Any, terminal: str | None = None) -> None:
     """Give this fork capture files of its own: two that wrote to one would cut off each other's output.
 
     They are the files that this process's standard output and error go to. pytest empties them as it reads what was
-    captured, so what is left in them is what a crashed test has printed.
+    captured, so what is left in them is what a crashed test has printed. What is written while pytest does not capture
+    is for the terminal, as with ``capsys.disabled()``, and goes to the file *terminal*.
     """
-    for descriptor, capture in _descriptor_captures(config):
+    captures = _descriptor_captures(config)
+    past = _open_new(terminal) if terminal is not None and captures else None
+    for descriptor, capture in captures:
         own = _open_again(descriptor)
         os.dup2(own, capture.tmpfile.fileno())
-        os.dup2(own, capture.targetfd_save)
+        os.dup2(own if past is None else past, capture.targetfd_save)
         os.close(own)
+    if past is not None:
+        os.close(past)
+
+
+def _open_new(path: str) -> int | None:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError:  # in a sandbox, which has other directories
+        return None
 
 
 def _descriptor_captures(config: Any) -> list[tuple[int, Any]]:

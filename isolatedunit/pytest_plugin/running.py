@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,6 +27,7 @@ from isolatedunit.model.events import Event, TestFinished, ValueSent, Warned
 from isolatedunit.model.results import PlannedTest, TestReport
 from isolatedunit.pytest_plugin import private
 from isolatedunit.pytest_plugin.items import VALUE, ItemTest, listen, record_warning, restore_report
+from isolatedunit.reporters.terminal.streams import keep_encodable
 from isolatedunit.system.debuggers import debugger_at_work
 from isolatedunit.system.signals import heeding_signals
 
@@ -70,6 +73,7 @@ class Isolation:
         self._exit: dict[str, Any] | None = None
         self._run: Run | None = None
         self._reported: set[int] = set()
+        self._terminals: str | None = None
 
     def run(self, items: Sequence[pytest.Item]) -> None:
         """Run the items; raises what pytest's own loop raises where a run ends early."""
@@ -128,7 +132,20 @@ class Isolation:
 
     def _execute(self, tests: Sequence[ItemTest]) -> None:
         planned = [_plan(number, test, self._keeps_fixtures) for number, test in enumerate(tests)]
-        prestarted = fork_here([(test, None) for test in tests], prepare_all=lambda: listen(self._session))
+        self._terminals = tempfile.mkdtemp(prefix="isolatedunit-")
+        try:
+            for number, test in enumerate(tests):
+                test.terminal = os.path.join(self._terminals, str(number))
+            self._execute_in_forks(tests, planned)
+        finally:
+            shutil.rmtree(self._terminals, ignore_errors=True)
+
+    def _execute_in_forks(self, tests: Sequence[ItemTest], planned: Sequence[PlannedTest]) -> None:
+        prestarted = fork_here(
+            [(test, None) for test in tests],
+            prepare_all=lambda: listen(self._session),
+            packages=("pytest", "_pytest", "pluggy"),
+        )
         try:
             options = replace(
                 for_forks(load_options(Options())),
@@ -164,13 +181,14 @@ class Isolation:
         elif isinstance(event, Warned):
             self.warnings.append(event.text)
         elif isinstance(event, TestFinished) and event.report.planned is not None:
-            self._report(self._items[event.report.planned.number], event.report)
+            self._report(event.report.planned.number, event.report)
         elif isinstance(event, TestFinished) and event.report.affected is not None:
             self._report_fixture(event.report, event.report.affected)
 
-    def _report(self, item: pytest.Item, report: TestReport) -> None:
+    def _report(self, number: int, report: TestReport) -> None:
+        item = self._items[number]
         config, hook = item.config, item.ihook
-        attempt, value = self._values.pop(report.planned.number if report.planned else 0, (0, None))
+        attempt, value = self._values.pop(number, (0, None))
         if not report.attempts or attempt != report.attempts[-1].number:
             value = None  # it is that of an earlier attempt, or there is none: the test has not come to its end
         hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -184,15 +202,26 @@ class Isolation:
             self._exit = self._exit or value["exit"]
             if report.outcome in _FAILED and not (any(one.failed for one in reports) or value["exit"]):
                 reports.append(_make_report(item, "teardown", report.traceback, []))  # as for what it left running
-        if config.getoption("capture") == "no":
-            sys.stdout.write(report.stdout)
-            sys.stderr.write(report.stderr)
+        _show(sys.stdout, self._take_from_terminal(number))
+        if config.getoption("capture") != "fd":  # then it has gone past what pytest captures, if it captures anything
+            _show(sys.stdout, report.stdout)
+            _show(sys.stderr, report.stderr)
         for one in reports:
             hook.pytest_runtest_logreport(report=one)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-        if report.planned is not None:
-            self._reported.add(report.planned.number)
+        self._reported.add(number)
         self._end_if_asked()
+
+    def _take_from_terminal(self, number: int) -> str:
+        """What the item's process has written to the terminal, which is shown as soon as the item is over."""
+        if self._terminals is None:
+            return ""
+        try:
+            with open(os.path.join(self._terminals, str(number)), encoding="utf-8", errors="replace") as file:
+                os.unlink(file.name)
+                return file.read()
+        except OSError:  # it has none
+            return ""
 
     def _report_fixture(self, report: TestReport, affected: PlannedTest) -> None:
         """Report a fixture of a higher scope, as pytest does: what tore down wrongly, or all tests that need it."""
@@ -218,6 +247,12 @@ class Isolation:
         reason = session.shouldfail or session.shouldstop or (self._exit is not None and "pytest.exit() was called")
         if reason and self._run is not None:
             self._run.control.stop(str(reason))
+
+
+def _show(stream: Any, text: str) -> None:
+    """Write what a test has written, which may be in another encoding than the stream's."""
+    if text:
+        stream.write(keep_encodable(stream)(text))
 
 
 def _forks(options: Options) -> bool:

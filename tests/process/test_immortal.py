@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import unittest
+from types import ModuleType
+from unittest import mock
 
 from isolatedunit.child import immortal
 from tests.support.projects import ProjectTestCase
@@ -62,9 +64,23 @@ class ImmortalTest(ProjectTestCase):
         self.assertEqual(self.printed(), f"{nothing}True True True\n")
         self.assertEqual(self.printed("--immortal", "off"), f"{nothing}False False False\n")
 
+    def test_in_a_fork_of_any_process_what_its_packages_define(self) -> None:
+        lasting, users = (ModuleType(name) for name in ("lasting_package", "of_user"))
+        for module in (lasting, users):
+            exec("class Thing:\n    pass\n\ndef use():\n    return 'a constant'\n\nKEPT = []", vars(module))  # noqa: S102
+        lasting.KEPT.extend([users.use, users.Thing, users.Thing(), users, []])
+        with mock.patch.dict(sys.modules, {module.__name__: module for module in (lasting, users)}):
+            self.assertEqual(immortal.make_definitions_immortal(["lasting_package"], immortal.WORTHWHILE - 1), 0)
+            immortal.make_definitions_immortal(["lasting_package"], immortal.WORTHWHILE)
+        theirs = [lasting.Thing, lasting.use, lasting.use.__code__, lasting.KEPT, unittest.TestCase.run]
+        self.assertEqual([sys.getrefcount(one) == immortal.IMMORTAL for one in theirs], [True] * 5)
+        ours = [*lasting.KEPT[:4], users.use.__code__, users.KEPT, vars(users)]
+        self.assertEqual([sys.getrefcount(one) == immortal.IMMORTAL for one in ours], [False] * 7)
+
 
 class OthersTest(unittest.TestCase):
     @unittest.skipIf(sys.version_info[:2] in immortal.KNOWN_VERSIONS, "here they are")
     def test_nothing_is_written_where_it_is_not_known_what(self) -> None:
         self.assertEqual(immortal.make_all_immortal(), 0)
+        self.assertEqual(immortal.make_definitions_immortal([], immortal.WORTHWHILE), 0)
         self.assertLess(sys.getrefcount(unittest.TestCase), 2**30)

@@ -78,6 +78,8 @@ FEATURES = """
     def test_capture(capfd, caplog):
         os.write(1, b"by descriptor")
         assert capfd.readouterr().out == "by descriptor"
+        with capfd.disabled():
+            print("past the capture")
 
     class ATest(unittest.TestCase):
         def test_subtests(self):
@@ -120,12 +122,16 @@ ITEMS = """
     """
 
 HARM = """
-    import os, signal, time
+    import os, signal, sys, time
     import pytest
 
     HERE = os.path.dirname(os.path.abspath(__file__))
 
-    def test_crash():
+    def test_crash(request):
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print("past the capture")
+            sys.stdout.flush()
+            os.write(1, b"caf\\xc3\\xa9 \\xff")
         print("said before")
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -290,7 +296,7 @@ REHEARSED = """
 @unittest.skipUnless("forkserver" in proven_start_methods(), "there is no fork that can be relied on")
 @unittest.skipIf(optional("pytest") is None, "pytest is not installed: pip install pytest")
 class PytestPluginTest(ProjectTestCase):
-    def pytest(self, *arguments: str, before: tuple[str, ...] = ("-m",)) -> Completed:
+    def pytest(self, *arguments: str, before: tuple[str, ...] = ("-m",), **more: str) -> Completed:
         """Run pytest with this plugin and no other one that is installed.
 
         As of all installed plugins, pytest imports each of our modules with its own loader, to rewrite assertions.
@@ -298,7 +304,7 @@ class PytestPluginTest(ProjectTestCase):
         self.write("as_installed.py", "import pytest\n\npytest.register_assert_rewrite('isolatedunit')\n")
         plugins = ("-p", "as_installed", "-p", "isolatedunit.pytest_plugin.plugin", "-p", "no:cacheprovider")
         own = (*plugins, "-rA", "--color=no")
-        env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", COLUMNS="200")
+        env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", COLUMNS="200", **more)
         return run_python(*before, "pytest", *own, *arguments, cwd=self.directory, env=env)
 
     def outcomes(self, ended: Completed) -> dict[str, str]:
@@ -318,6 +324,7 @@ class PytestPluginTest(ProjectTestCase):
             for text in ("At index 2 diff: 3 != 4", "to stdout", "to stderr", "DeprecationWarning: old"):
                 self.assertIn(text, plain.output)
                 self.assertIn(text, isolated.output)
+            self.assertIn("past the capture", isolated.output.partition(" FAILURES ")[0])
             with open(os.path.join(self.directory, f"{jobs}.xml"), encoding="utf-8") as file:
                 junit = file.read()
             self.assertIn('<property name="twice" value="4" />', junit)
@@ -332,7 +339,7 @@ class PytestPluginTest(ProjectTestCase):
 
     def test_what_ends_a_process_is_told_and_the_rest_runs(self) -> None:
         self.write("test_harm.py", HARM)
-        ended = self.pytest("--isolated", "--isolated-jobs", "2")
+        ended = self.pytest("--isolated", "--isolated-jobs", "2", PYTHONIOENCODING="ascii")
         self.assertEqual(
             self.outcomes(ended),
             {
@@ -346,7 +353,7 @@ class PytestPluginTest(ProjectTestCase):
         )
         for text in (
             *("was killed by SIGKILL before the test finished", "said before", "exited with code 0 before the test"),
-            *("did not finish within", "in test_hang"),
+            *("did not finish within", "in test_hang", "past the capture", "caf\\xe9 \\ufffd"),
         ):
             self.assertIn(text, ended.output)
 

@@ -32,7 +32,8 @@ class ForkHere(Untaken):
     """A fork of this process as it is now, which has *tests*; raises `ForkRefused` where a fork would lose or share.
 
     Each test comes with the outermost suite above it that has a ``run`` of its own, or None. In the fork *prepare_all*
-    is called once, and in each test's process *begin* is called first.
+    is called once, and in each test's process *begin* is called first. *packages* run the tests: none of what they
+    define goes before the process does.
     """
 
     is_only = True
@@ -42,6 +43,7 @@ class ForkHere(Untaken):
         tests: Sequence[Inherited],
         begin: Callable[[], object] | None,
         prepare_all: Callable[[], object] | None,
+        packages: Sequence[str],
     ) -> None:
         refuse_to_fork()
         self.run = os.urandom(4).hex()
@@ -49,7 +51,7 @@ class ForkHere(Untaken):
         flush_standard_streams()  # what they hold would be written by the fork, too
         process_id = os.fork()
         if not process_id:
-            _be_base(connection, theirs.reader.fileno(), self.run, tests, begin, prepare_all)
+            _be_base(connection, theirs.reader.fileno(), self.run, tests, begin, prepare_all, packages)
         unreaped.add(process_id)
         theirs.close()
         self._started = process_id, os.dup(connection.fileno())
@@ -106,6 +108,7 @@ def _be_base(
     tests: Sequence[Inherited],
     begin: Callable[[], object] | None,
     prepare_all: Callable[[], object] | None,
+    packages: Sequence[str],
 ) -> NoReturn:
     """In the fork: become the base template. What the process has registered for its exit is not this one's to do."""
     try:
@@ -116,7 +119,9 @@ def _be_base(
         os.environ[RUN_VARIABLE] = add_mark(run)
         from isolatedunit.child.sealing import enter
 
-        enter("isolatedunit.child.bootstrap", in_fork=True).main_in_fork(descriptor, tests, begin, prepare_all)
+        enter("isolatedunit.child.bootstrap", in_fork=True).main_in_fork(
+            descriptor, tests, begin, prepare_all, packages
+        )
     except BaseException:
         traceback.print_exc()  # the runner only sees that the fork is gone
     finally:
