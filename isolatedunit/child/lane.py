@@ -12,15 +12,19 @@ import select
 import sys
 
 from isolatedunit.child.reaper import is_orphaned
+from isolatedunit.collection import bytecode
 from isolatedunit.system import namespaces, processes
+from isolatedunit.system.overlays import Overlays
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import NoReturn
+    from typing import Any, NoReturn, TypeVar
 
     from isolatedunit.protocol.channel import PipeEnd
     from isolatedunit.protocol.messages import ForkTemplate
+
+    T = TypeVar("T")
 
 _LOOK_INTERVAL = 1000
 """Milliseconds between two looks of the guard whether the runner is still there."""
@@ -29,21 +33,34 @@ _LOOK_INTERVAL = 1000
 class Lane:
     """What is private to the lane that this process is, and must not reach from one of its tests to the next.
 
-    *directories* are its own. What is there when its module has been imported stays; what a test adds goes.
+    *directories* are its own. What is there when its module has been imported stays; what a test adds goes. *overlays*
+    cover other directories. To renew them takes *capabilities*, where a user namespace has given these.
     """
 
-    def __init__(self, directories: Iterable[str]) -> None:
+    def __init__(
+        self,
+        directories: Iterable[str],
+        overlays: Overlays | None = None,
+        capabilities: namespaces.Capabilities | None = None,
+    ) -> None:
         self._directories = tuple(directories)
+        self._overlays = overlays
+        self._capabilities = capabilities
         self.note()
 
     def note(self) -> None:
         """Take what is there now for what every test is to find."""
+        if self._overlays is not None and self._overlays.are_changed():
+            self._as_allowed(self._overlays.keep)
         self._files = {one: frozenset(os.listdir(one)) for one in self._directories}
         self._objects = namespaces.ipc_objects()
         self._host_name = os.uname().nodename
 
-    def tidy(self) -> None:
-        """Remove what a test has left. What cannot be removed stays, as it does outside of a sandbox."""
+    def tidy(self) -> list[dict[str, Any]]:
+        """Remove what a test has left; returns what that was outside of the lane's own directories.
+
+        What cannot be removed stays, as it does outside of a sandbox.
+        """
         for directory, known in self._files.items():
             for name in os.listdir(directory):
                 if name not in known:
@@ -55,6 +72,18 @@ class Lane:
                     _try(namespaces.remove_ipc_object, kind, number)
         if os.uname().nodename != self._host_name:
             _try(_socket.sethostname, self._host_name)
+        if self._overlays is None or not self._overlays.are_changed():
+            return []
+        return self._as_allowed(self._overlays.take_changes)
+
+    def _as_allowed(self, renew: Callable[[], T]) -> T:
+        if self._capabilities is None:
+            return renew()
+        self._capabilities.take()
+        try:
+            return renew()
+        finally:
+            self._capabilities.drop(for_good=False)
 
 
 def _remove(path: str) -> None:
@@ -89,13 +118,17 @@ class LaneMaker:
         """In the process that was forked: become the lane that *command* describes."""
         try:
             namespaces.enter(
-                command.lane,
-                command.private,
-                own_network=command.own_network,
-                writable=command.writable,
-                drops_capabilities=self._in_user_namespace,
+                command.lane, command.private, own_network=command.own_network, writable=command.writable
             )
-            return Lane(command.private)
+            overlays = None
+            if command.writable:
+                store = os.path.join(command.lane, "changes")
+                overlays = Overlays(store, command.private, command.writable, in_user_namespace=self._in_user_namespace)
+                bytecode.write_nothing_beside()
+            capabilities = namespaces.Capabilities() if self._in_user_namespace else None
+            if capabilities is not None:
+                capabilities.drop(for_good=overlays is None)
+            return Lane(command.private, overlays, capabilities)
         except OSError as exception:
             print(f"isolatedunit: no namespace can be set up: {exception}", file=sys.stderr)
             os._exit(1)
@@ -153,7 +186,13 @@ def _probe_inside(directory: str, in_user_namespace: bool) -> None:
     lane = os.path.join(directory, "lane")
 
     def enter() -> None:
-        namespaces.enter(lane, private, own_network=True, drops_capabilities=in_user_namespace)
+        namespaces.enter(lane, private, own_network=True)
+        store, here = os.path.join(directory, "changes"), os.getcwd()
+        overlays = Overlays(store, private, (), in_user_namespace=in_user_namespace)
+        if not overlays.covers(here):
+            os.write(1, b"no overlay")
+        if in_user_namespace:
+            namespaces.Capabilities().drop(for_good=True)
 
     _end_with(namespaces.fork_apart(os.fork), enter)
 

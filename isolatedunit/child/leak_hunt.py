@@ -26,6 +26,7 @@ NOISE = 1
 SECOND_LOOKS = 2
 """How often growth that could be noise is measured again: real growth is there every time."""
 
+_DESCRIPTORS = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 _WORDS = {"blocks": "memory blocks", "references": "references", "descriptors": "open descriptors"}
 
 
@@ -73,7 +74,7 @@ def _measure() -> dict[str, int]:
     if hasattr(sys, "gettotalrefcount"):  # debug builds only
         measured["references"] = sys.gettotalrefcount()
     try:
-        measured["descriptors"] = len(os.listdir("/proc/self/fd"))
+        measured["descriptors"] = len(os.listdir(_DESCRIPTORS))
     except OSError:
         pass
     return measured

@@ -44,7 +44,7 @@ SEALED = frozenset(
         ),
         ("model", "phases schema subtests variables"),
         ("protocol", "channel child_settings marked_stream messages phases pickling plain_json"),
-        ("system", "cgroups durations grace namespaces processes secrets"),
+        ("system", "cgroups durations grace namespaces overlays processes secrets"),
     )
     for name in names.split()
 )

@@ -294,8 +294,6 @@ class Template:
         # do little until the child has ended: each page touched while it lives is copied
         streams.close(pipe.reader, pipe.writer, own)
         self._await_child(command.attempt, process_id, work.settings.cleanup_timeout)
-        if self._lane is not None:
-            self._lane.tidy()
         heartbeat.disarm_heartbeat()
         if self._warmth is not None and self._warmth.hear(work):
             self._warmth = None  # it has asked enough
@@ -402,6 +400,8 @@ class Template:
             cpu_time = usage.ru_utime + usage.ru_stime
             peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         leftovers, used_by_them = end_leftovers(process_id, cleanup_timeout, self._is_subreaper, self._lane is not None)
+        if self._lane is not None:
+            leftovers += self._lane.tidy()
         if cpu_time is not None:
             cpu_time += used_by_them + self._watch.used_by_orphans
         captured = {name: self._size_of(name) for name in self._capture}

@@ -25,6 +25,7 @@ FRESH_FOR = 24 * 3600.0
 """Seconds for which a file's time of modification is recent enough to show that it is in use."""
 
 _KEYS = 0x69736F6C, 0x61746564
+_may_write_beside = True
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
@@ -70,9 +71,16 @@ def take_over_compiling(folder: str, misses: list[str] | None = None) -> None:
     SourceFileLoader.get_code = get_code  # type: ignore[method-assign,assignment]
 
 
+def write_nothing_beside() -> None:
+    """Have this process keep nothing beside the sources, as what it writes there is not there to stay."""
+    global _may_write_beside
+    _may_write_beside = False
+    SourceFileLoader.set_data = lambda *_, **__: None  # type: ignore[method-assign]
+
+
 def _writes_beside(path: Any) -> bool:
     """Whether Python itself keeps what it compiles of the module at *path*."""
-    if sys.dont_write_bytecode:
+    if sys.dont_write_bytecode or not _may_write_beside:
         return False
     return sys.pycache_prefix is not None or os.access(os.path.dirname(os.fspath(path)), os.W_OK)
 

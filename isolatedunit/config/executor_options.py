@@ -32,8 +32,9 @@ class ExecutorOptions:
     sandbox_writable: tuple[str, ...] = option(
         (),
         texts,
-        "with --sandbox namespaces: a directory or file that tests may change, while all other files can only be read, "
-        "but for the directories that a sandbox has to itself anyway, such as /tmp; may be repeated",
+        "with --sandbox namespaces: a directory or file that tests may change; what they change elsewhere, but for the "
+        "directories that a sandbox has to itself anyway, such as /tmp, is a leak of the kind files, and undone after "
+        "the test; may be repeated",
         "--sandbox-writable",
         metavar="PATH",
     )

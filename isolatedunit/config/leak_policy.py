@@ -19,6 +19,7 @@ KINDS = (
     "pipe",
     "descriptor",
     "temporary",
+    "files",
     "loop",
     "task",
     "handle",
@@ -31,7 +32,11 @@ KINDS = (
 ON_REQUEST = frozenset(("state",))
 """Kinds that are looked for, and count, only where they are named."""
 
-_IN_WORDS = {"temporary": "temporary file or directory", "loop": "event loop"}
+_IN_WORDS = {
+    "temporary": "temporary file or directory",
+    "files": "changed file",
+    "loop": "event loop",
+}
 _MILDER = {"fail": "warn", "warn": "ignore", "ignore": "ignore"}
 
 
@@ -45,7 +50,7 @@ def read_policy(value: Any) -> str:
         raise ValueError
     if not colon:
         return word
-    kinds = [_read_kind(kind.strip()) for kind in rest.split(",")]
+    kinds = [kind for text in rest.split(",") for kind in _read_kinds(text.strip())]
     return f"{word}:{','.join(dict.fromkeys(kinds))}"
 
 
@@ -55,11 +60,12 @@ def names_kind(value: str, kind: str) -> bool:
     return word in ("warn", "fail") and kind in kinds.split(",")
 
 
-def _read_kind(text: str) -> str:
-    for kind in (text, text.removesuffix("s"), text.removesuffix("es")):
-        if kind in KINDS:
-            return kind
-    raise ValueError
+def _read_kinds(text: str) -> list[str]:
+    """The kinds that a word of a user means: one, in the singular or the plural, or both kinds of ``files``."""
+    kinds = [kind for kind in dict.fromkeys((text.removesuffix("s"), text, text.removesuffix("es"))) if kind in KINDS]
+    if not kinds:
+        raise ValueError
+    return kinds
 
 
 class Judged:

@@ -315,7 +315,7 @@ class Options(OutputOptions, FixtureOptions, ExecutorOptions, SelectionOptions, 
         "auto",
         read_policy,
         "what to do about leaks, that is, about what a test leaves running or open; fail:process,thread fails for "
-        "these kinds and warns about others; auto warns about processes and threads, which cost nothing to find; "
+        "these kinds and warns about others; auto warns of those that cost nothing to find, processes and threads; "
         "warn:state also names what a test leaves changed, such as attributes of modules and classes",
         "--leaks",
         metavar="auto|ignore|warn|fail[:KINDS]",

@@ -72,12 +72,17 @@ def refusal_of(sandbox: str, start_method: str = "auto") -> str | None:
         return f"it cannot be combined with start_method {start_method!r}; use {usable}."
     if not _has_all(method.needs):
         return f"it needs {method.requirement}; use --sandbox none."
-    return _probe(method) if method.probe else None
+    return _probe(method)[0] if method.probe else None
+
+
+def undoes_changes(sandbox: str) -> bool:
+    """Whether a sandbox that can be used can show and undo changes of files in the current directory."""
+    return not _probe(START_METHODS[sandbox])[1]
 
 
 @cache
-def _probe(method: StartMethod) -> str | None:
-    """What the system refuses to a sandbox, found out by trying, once in each process."""
+def _probe(method: StartMethod) -> tuple[str | None, str]:
+    """What the system refuses to a sandbox, and what it lacks there, found out by trying, once in each process."""
     import subprocess
     import tempfile
 
@@ -86,9 +91,9 @@ def _probe(method: StartMethod) -> str | None:
         program = [sys.executable, "-I", "-S", "-c", _PROBE, *arguments]
         ended = subprocess.run(program, capture_output=True, text=True, check=False)  # noqa: S603 - this interpreter
     if not ended.returncode:
-        return None
+        return None, ended.stdout
     said = ended.stdout or (ended.stderr.splitlines() or [f"exit code {ended.returncode}"])[-1]
-    return f"the system refuses it ({said}); {_how_to_allow_it()}, or use --sandbox none."
+    return f"the system refuses it ({said}); {_how_to_allow_it()}, or use --sandbox none.", said
 
 
 def _how_to_allow_it() -> str:

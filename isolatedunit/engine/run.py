@@ -12,7 +12,7 @@ from isolatedunit.collection import import_path
 from isolatedunit.collection.addresses import is_importing_main
 from isolatedunit.config.consequences import count_jobs, with_hash_seed
 from isolatedunit.config.options import Options
-from isolatedunit.config.start_method import refusal_of, sandboxes
+from isolatedunit.config.start_method import refusal_of, sandboxes, undoes_changes
 from isolatedunit.engine.collect import Collection
 from isolatedunit.engine.control import Control
 from isolatedunit.engine.dispatch import Dispatcher
@@ -237,6 +237,11 @@ class Run:
         if self.options.sandbox == "auto" and not is_sandbox(self._backends.start_method):
             refusal = refusal_of(sandboxes()[0], self.options.start_method)
             self.warn(f"the tests run without a sandbox: {refusal}")
+        elif self.options.sandbox_writable and not undoes_changes(self._backends.start_method):
+            self.warn(
+                "--sandbox-writable: this system has no overlay for the current directory, so that all other files can "
+                "only be read"
+            )
 
     def _describe_children(self, prestarted: Prestarted | None) -> Setting:
         return Setting(

@@ -122,7 +122,8 @@ class ExitStatus:
     """How a child ended, according to the operating system.
 
     *exit_code* is None after a *signal*, which is given by name; both are None if nobody knows. *cpu_time*
-    is in seconds and *peak_rss* in bytes. *leftovers* are the processes that outlived the child, and were ended.
+    is in seconds and *peak_rss* in bytes. *leftovers* are the processes that outlived the child, and were ended,
+    and in a sandbox the files that it had changed outside of what is its own.
     """
 
     exit_code: int | None = None

@@ -433,8 +433,9 @@ class ChildReaped(Report):
 
     *status* is that of ``os.waitstatus_to_exitcode``, or None if somebody else has waited for the child; *cpu_time* is
     in seconds and *peak_rss* in bytes, from the kernel's own accounting. *leftovers* are the processes that outlived
-    the child until the template ended them. *captured* are the sizes in bytes of the files that its output went to,
-    negative for one that was removed. *at* is when all this was done, in seconds of the system's monotonic clock.
+    the child until the template ended them, and the files that it had changed where a sandbox undoes that. *captured*
+    are the sizes in bytes of the files that its output went to, negative for one that was removed. *at* is when all
+    this was done, in seconds of the system's monotonic clock.
     """
 
     status: int | None = None

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 _NEW_MOUNTS, _NEW_HOST_NAME, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000
 _NEW_USER, _NEW_PIDS, _NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
-_NO_SETUID, _NO_DEVICES, _NO_PROGRAMS = 0x2, 0x4, 0x8
+NO_SETUID, NO_DEVICES, _NO_PROGRAMS = 0x2, 0x4, 0x8
 _BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 0x40000
+_DETACH = 0x2
 _CAPABILITIES_VERSION = 0x20080522
 _SET_FLAGS, _UP = 0x8914, 0x1
 _REMOVE = 0
@@ -40,7 +41,10 @@ _IPC_KINDS = ("shm", "sem", "msg")
 IN_MEMORY = {"/dev/shm": "tmpfs", "/dev/mqueue": "mqueue"}  # noqa: S108 - where the C library has them
 """The directories that no disk keeps, each with its kind of file system."""
 
-_FUNCTIONS = ("unshare", "setns", "mount", "capset", "syscall", *(f"{kind}ctl" for kind in _IPC_KINDS))
+_FUNCTIONS = (
+    *("unshare", "setns", "mount", "umount2", "capget", "capset", "syscall"),
+    *(f"{kind}ctl" for kind in _IPC_KINDS),
+)
 
 _library: Any = None
 _ctypes: Any = None
@@ -70,13 +74,24 @@ def _unshare(flags: int) -> None:
     _call("unshare", flags)
 
 
-def _mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    """Mount *source* at *target*; raises `OSError`."""
     texts = (None if text is None else os.fsencode(text) for text in (source, target, kind, data))
     first, second, third, last = map(_ctypes.c_char_p, texts)
     try:
         _call("mount", first, second, third, _ctypes.c_ulong(flags), last)
     except OSError as exception:
         raise OSError(exception.errno, exception.strerror, f"mount {target}") from None
+
+
+def bind(source: str, target: str) -> None:
+    """Have what is at *source*, with what is mounted below, be at *target*, too; raises `OSError`."""
+    mount(source, target, None, _BIND | _RECURSIVE)
+
+
+def unmount(target: str) -> None:
+    """Have nobody find what is mounted at *target* any more; who is in there already stays. Raises `OSError`."""
+    _call("umount2", os.fsencode(target), _DETACH)
 
 
 def separate() -> bool:
@@ -106,8 +121,8 @@ def settle() -> None:
     Raises `OSError`.
     """
     _unshare(_NEW_MOUNTS)
-    _mount("none", "/", None, _RECURSIVE | _PRIVATE)  # else the mounts that follow would appear outside, too
-    _mount("proc", "/proc", "proc", _NO_SETUID | _NO_DEVICES | _NO_PROGRAMS)
+    mount("none", "/", None, _RECURSIVE | _PRIVATE)  # else the mounts that follow would appear outside, too
+    mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | _NO_PROGRAMS)
 
 
 def fork_apart(fork: Callable[[], int]) -> int:
@@ -135,7 +150,6 @@ def enter(
     private: Mapping[str, Sequence[str]],
     *,
     own_network: bool,
-    drops_capabilities: bool,
     writable: Sequence[str] = (),
 ) -> None:
     """In a process that `fork_apart` made: have mounts, IPC, host name and, if wanted, a network of its own.
@@ -144,15 +158,12 @@ def enter(
     lands in *directory*, which is made, or in memory where it did before. Raises `OSError`.
 
     If there is anything in *writable*, only that, what is in *private* and ``/proc`` can be changed from now on.
-
-    With *drops_capabilities* the process keeps none of those that a user namespace has given it: tests that expect to
-    be refused something would not be.
     """
     _unshare(_NEW_MOUNTS | _NEW_IPC | _NEW_HOST_NAME | (_NEW_NETWORK if own_network else 0))
-    _mount("proc", "/proc", "proc", _NO_SETUID | _NO_DEVICES | _NO_PROGRAMS)
+    mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | _NO_PROGRAMS)
     here = os.getcwd()
     for one in filter(os.path.exists, writable):
-        _mount(one, one, None, _BIND | _RECURSIVE)  # so that it can be told from what is around it
+        bind(one, one)  # so that it can be told from what is around it
     os.makedirs(directory, mode=0o700)
     # opened before anything is covered: what is mounted later is found by these descriptors only
     lower = {one: _open_path(os.path.join(directory, str(number))) for number, one in enumerate(private)}
@@ -160,10 +171,10 @@ def enter(
     for one in sorted(private, key=len):  # one may be inside of another
         os.makedirs(one, exist_ok=True)
         if one in IN_MEMORY:
-            _mount(IN_MEMORY[one], one, IN_MEMORY[one], _NO_SETUID | _NO_DEVICES)
+            mount(IN_MEMORY[one], one, IN_MEMORY[one], NO_SETUID | NO_DEVICES)
             os.chmod(one, _EVERYBODYS)
         else:
-            _mount(f"/proc/self/fd/{lower[one]}", one, None, _BIND | _RECURSIVE)
+            bind(f"/proc/self/fd/{lower[one]}", one)
         for name in private[one]:
             kept[os.path.join(one, name)].show()
     for descriptor in lower.values():
@@ -173,9 +184,27 @@ def enter(
     os.chdir(here)  # it is the same directory, but by what is mounted now
     if own_network:
         _bring_up_loopback()
-    if drops_capabilities:
-        version, none = (_ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION, 0), (_ctypes.c_uint32 * 6)()
-        _call("capset", version, none)
+
+
+class Capabilities:
+    """What a user namespace allows the processes in there, so that tests that expect to be refused something are.
+
+    Raises `OSError`, as its methods do.
+    """
+
+    def __init__(self) -> None:
+        self._version = (_ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION, 0)
+        self._had = (_ctypes.c_uint32 * 6)()  # twice those in effect, those permitted, and those inherited
+        _call("capget", self._version, self._had)
+
+    def drop(self, *, for_good: bool) -> None:
+        """Have none in effect from now on, and unless it is *for_good*, be permitted to take them again."""
+        _, permitted, _, _, more, _ = (0,) * 6 if for_good else self._had
+        _call("capset", self._version, (_ctypes.c_uint32 * 6)(0, permitted, 0, 0, more, 0))
+
+    def take(self) -> None:
+        """Have all in effect again that are permitted."""
+        _call("capset", self._version, self._had)
 
 
 def can_protect_files() -> bool:
@@ -231,7 +260,7 @@ class _Kept:
             os.mkdir(self._path)
         else:
             os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY))
-        _mount(f"/proc/self/fd/{self._descriptor}", self._path, None, _BIND | _RECURSIVE)
+        bind(f"/proc/self/fd/{self._descriptor}", self._path)
         os.close(self._descriptor)
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from tests.support.beyond import DaskCluster, needs
 from tests.support.command_line import Completed, environment
+from tests.support.live import SUITE, Live
+from tests.support.optional import optional
 from tests.support.projects import ProjectTestCase
 from tests.support.waiting import wait_until
 
@@ -188,6 +190,53 @@ class DaskTest(DaskTestCase):
         self.assertEqual(completed.exit_code, 2)
         self.assertIn("there is no Dask scheduler at 'tcp://127.0.0.1:9'", completed.output)
         self.assertNotIn("Traceback", completed.output)
+
+
+@needs(modules=["distributed"], commands=["openssl"])
+class EncryptedTest(ProjectTestCase):
+    """Dask's own encryption, with a certificate of this test alone."""
+
+    @unittest.skipUnless(optional("starlette") and optional("uvicorn"), "needs the extra web")
+    def test_a_run_over_tls_with_its_page(self) -> None:
+        key, certificate = os.path.join(self.directory, "key.pem"), os.path.join(self.directory, "cert.pem")
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"),
+                *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate),
+            ],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        of_each = {"cert": certificate, "key": key}
+        tls = {"ca-file": certificate, **dict.fromkeys(("client", "scheduler", "worker"), of_each)}
+        settings = {"distributed": {"comm": {"require-encryption": True, "tls": tls}}}
+        # in the environment of all, and read when this process imports Dask
+        os.environ["DASK_CONFIG"] = self.write("dask.json", json.dumps(settings))
+        cluster = DaskCluster()
+        self.addCleanup(cluster.close)
+        cluster.start(host="tls://127.0.0.1")
+        cluster.add_worker("one", host="tls://127.0.0.1")
+        cluster.wait_for_workers(1)
+        self.assertTrue(cluster.address.startswith("tls://"), cluster.address)
+        self.write("test_it.py", SUITE)
+        live = Live(self.directory, "--executor", "dask", "--scheduler", cluster.address, "--history", "none")
+        assert live.process.stderr is not None
+        self.addCleanup(live.process.stderr.close)
+        self.addCleanup(live.process.wait)
+        self.addCleanup(live.process.terminate)
+        events = live.events()
+        shown = next(one for _, news in events for one in news.get("running", ()) if one["test"])
+        self.assertTrue(shown["machine"], shown)
+        for what in ("stacks", "end", "again"):
+            self.assertIn("On a cluster", live.do(what, test="test_it.It.test_long", attempt="")["text"])
+        for name in ("go-on", "never"):
+            self.write(name, "")
+        tests = [test for _, news in events for test in news.get("tests", [])]
+        self.assertEqual(len(tests), 3)
+        said = live.end()
+        self.assertIn("2 passed, 1 failed, 0 skipped", said)
+        self.assertNotIn("not encrypted", said)
 
 
 @needs(modules=["distributed"])

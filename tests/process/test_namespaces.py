@@ -160,33 +160,80 @@ class Rights(unittest.TestCase):
 """
 
 WRITING = """
-import errno, os, sys, tempfile, unittest
+import os, sys, tempfile, unittest
 
 open(os.devnull, "w").close()
+with open("made_by_import", "w") as file:
+    file.write("imported")
+
+def read(path):
+    with open(path) as file:
+        return file.read()
 
 class Writing(unittest.TestCase):
-    def check_refused(self, path):
-        with self.assertRaises(OSError) as caught:
-            open(path, "w")
-        self.assertEqual(caught.exception.errno, errno.EROFS, path)
+    def check(self):
+        self.assertEqual((read("made_by_import"), read("old")), ("imported", "old"))
+        self.assertEqual([sorted(os.listdir(one)) for one in ("folder", "built")], [["a", "b"], ["inside"]])
+        self.assertFalse([one for one in NEW if os.path.lexists(one)])
+        for one in NEW:
+            with open(one, "x") as file:
+                file.write("new")
+        os.makedirs("heap/of/folders")
+        for one in ("made_by_import", "old"):
+            with open(one, "a") as file:
+                file.write("more")
+        for one in ("folder/a", "folder/b"):
+            os.unlink(one)
+        os.rmdir("folder")
+        os.mkdir("folder")
+        os.chmod("unchanged", 0o600)
+        os.chmod("unchanged", 0o644)
+        os.mkdir("__pycache__")
 
-    def test_what_is_not_named_can_only_be_read(self):
-        for path in ("new", "test_writing.py", "/etc/new", os.path.join(sys.prefix, "new")):
-            self.check_refused(path)
-        with open("test_writing.py") as file:
-            self.assertIn("class Writing", file.read())
+    test_a = test_b = check
 
-    def test_what_is_named_can_be_written(self):
-        for path in ("built/inside/new", "log.txt"):
+    def test_own(self):
+        for path in ("built/inside/new", "log.txt", "/tmp/new", "/dev/shm/new", "/dev/null", "/proc/self/comm"):
             with open(path, "w") as file:
                 file.write("new")
-
-    def test_what_is_its_own_can_be_written(self):
         with tempfile.TemporaryDirectory() as directory:
             open(os.path.join(directory, "new"), "w").close()
-        for path in ("/tmp/new", "/dev/shm/new", "/dev/null", "/proc/self/comm"):
-            with open(path, "w") as file:
-                file.write("new")
+
+NEW = "new", os.path.join(HOME, "new")
+"""
+
+CHANGED = {"new (new)", "heap (new)", "made_by_import (changed)", "old (changed)", "folder (changed)"}
+
+READING = """
+import errno, unittest
+
+class Reading(unittest.TestCase):
+    def test_nothing_can_be_written(self):
+        with self.assertRaises(OSError) as caught:
+            open("new", "w")
+        self.assertEqual(caught.exception.errno, errno.EROFS)
+"""
+
+BELOW_OVERLAYS = """
+import ctypes, os, sys
+
+library = ctypes.CDLL(None)
+here = os.getcwd()
+os.mkdir("memory")
+if library.unshare(0x20000) or library.mount(b"none", b"/", None, 0x44000, None):
+    sys.exit(77)
+library.mount(b"none", b"memory", b"tmpfs", 0, None)
+for name in "ab":  # two are the most that the kernel has one above the other
+    for one in ("upper", "work"):
+        os.makedirs(f"memory/{name}/{one}")
+    options = f"lowerdir={here},upperdir=/proc/self/fd/{{}}/{name}/upper,workdir=/proc/self/fd/{{}}/{name}/work"
+    if name == "a":
+        memory = os.open("memory", os.O_PATH)
+    if library.mount(b"none", os.fsencode(here), b"overlay", 0, os.fsencode(options.format(memory, memory))):
+        sys.exit(77)
+os.close(memory)
+os.chdir(here)
+os.execv(sys.executable, [sys.executable, "-m", "isolatedunit", *sys.argv[1:]])
 """
 
 FORBIDDING = """
@@ -257,22 +304,58 @@ class NamespacesTest(ProjectTestCase):
         self.assertEqual((ended.exit_code, ended.last_line), (0, "3 passed, 0 failed, 0 skipped"), ended.output)
 
     def check_writing(self, run: Callable[..., Completed]) -> None:
-        self.write("test_writing.py", WRITING)
-        self.write("log.txt", "")
-        os.makedirs(os.path.join(self.directory, "built", "inside"))
+        home = os.path.join(self.directory, "home")
+        for one in ("home", "folder", "built/inside"):
+            os.makedirs(os.path.join(self.directory, one))
+        for one in ("log.txt", "old", "folder/a", "folder/b", "unchanged"):
+            self.write(one, one)
+        os.chmod(os.path.join(self.directory, "unchanged"), 0o644)
+        self.write("test_writing.py", f"HOME = {home!r}\n{WRITING}")
         ended = run(*NAMESPACES, "--sandbox-writable", "built", "--sandbox-writable", "log.txt", "test_writing")
         if ended.exit_code == 2 and re.search("the system refuses it|this system cannot make", ended.output):
             self.skipTest(ended.output)
+        if "no overlay" in ended.output:
+            self.skipTest("this system has no overlays for the tests' directory")
         self.assertEqual((ended.exit_code, ended.last_line), (0, "3 passed, 0 failed, 0 skipped"), ended.output)
-        self.assertTrue(os.path.exists(os.path.join(self.directory, "built", "inside", "new")))
-        self.assertFalse(os.path.exists(os.path.join(self.directory, "new")))
+        expected = {os.path.join(self.directory, one) for one in (*CHANGED, "home/new (new)")}
+        for test in "ab":
+            told = re.search(rf"test_{test} left behind: (.+)", ended.output)
+            self.assertIsNotNone(told, ended.output)
+            assert told is not None
+            self.assertEqual({one.removeprefix("a changed file, ") for one in told[1].split("; ")}, expected)
+        self.assertNotIn("test_own left", ended.output)
+        self.assertEqual(os.listdir(os.path.join(self.directory, "built", "inside")), ["new"])
+        self.assertEqual(sorted(os.listdir(os.path.join(self.directory, "folder"))), ["a", "b"])
+        self.assertFalse(os.path.exists(os.path.join(self.directory, "made_by_import")))
 
-    def test_only_what_is_named_can_be_written(self) -> None:
+    def test_what_is_changed_elsewhere_is_told_and_thrown_away(self) -> None:
         self.check_writing(self.run_here)
 
     def test_a_user_without_rights_has_files_protected_too(self) -> None:
         self.write("apart.py", WITHOUT_RIGHTS)
         self.check_writing(self.run_apart)
+
+    def test_a_change_that_fails_its_test(self) -> None:
+        body = "import unittest\nclass One(unittest.TestCase):\n    def test_one(self): open('new', 'w').close()\n"
+        self.write("test_one.py", body)
+        os.mkdir(os.path.join(self.directory, "built"))
+        ended = self.run_here(*NAMESPACES, "--sandbox-writable", "built", "--leaks", "fail:files", "test_one")
+        if "no overlay" in ended.output:
+            self.skipTest("this system has no overlays for the tests' directory")
+        (test,) = ended.tests().values()
+        self.assertEqual((test["outcome"], test["cause"]), ("failed", "leak"), ended.output)
+        leaks = [leak for leak in test["attempts"][0]["handle_stats"]["leaks"] if leak["kind"] == "files"]
+        self.assertEqual(leaks, [{"kind": "files", "identity": os.path.join(self.directory, "new (new)")}])
+
+    def test_without_overlays_other_files_can_only_be_read(self) -> None:
+        self.write("apart.py", BELOW_OVERLAYS)
+        self.write("test_reading.py", READING)
+        os.mkdir(os.path.join(self.directory, "built"))
+        ended = self.run_apart(*NAMESPACES, "--sandbox-writable", "built", "test_reading")
+        if ended.exit_code == 77:
+            self.skipTest("this user cannot mount an overlay")
+        self.assertEqual(ended.exit_code, 0, ended.output)
+        self.assertRegex(ended.output, "(?m)^isolatedunit: --sandbox-writable: .+ can only be read$")
 
     def test_one_sentence_says_that_a_path_to_be_written_is_not_there(self) -> None:
         self.write("test_one.py", "import unittest\nclass One(unittest.TestCase):\n    def test_one(self): pass\n")

@@ -42,6 +42,14 @@ class LeftoversTest(unittest.TestCase):
         self.found.note_end(ExitStatus(exit_code=0, leftovers=({"pid": 7, "command": ""}, {"pid": 8, "command": ""})))
         self.assertEqual([leak["identity"] for leak in self.found.leaks], [SLEEP["identity"], "? (process 8)"])
 
+    def test_files_and_processes_that_a_lane_found(self) -> None:
+        changed = {"file": "/etc/passwd", "change": "deleted"}
+        self.found.note_end(ExitStatus(exit_code=0, leftovers=({"pid": 7, "command": "sleep"}, changed)))
+        self.assertEqual(self.found.stats["by_kind"], {"files": 1, "process": 1})
+        self.assertEqual(
+            sorted(leak["identity"] for leak in self.found.leaks), ["/etc/passwd (deleted)", "sleep (process 7)"]
+        )
+
     def test_a_child_that_comes_to_its_end_late_takes_nothing_back(self) -> None:
         self.found.note_no_end(10.0)
         self.found.note_found_by_child({"leaks": [THREAD]})

@@ -34,7 +34,7 @@ class ReadTest(unittest.TestCase):
             ("isolation", "class", "class"),
             ("leaks", "warn", "warn"),
             ("leaks", "auto", "auto"),
-            ("leaks", "fail:files, sockets,processes,file", "fail:file,socket,process"),
+            ("leaks", "fail:files, sockets,processes,file", "fail:file,files,socket,process"),
             ("track_handles", "off", "off"),
             ("failfast", "yes", True),
             ("failfast", False, False),

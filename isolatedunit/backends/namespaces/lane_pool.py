@@ -120,7 +120,7 @@ def _writable_of(setting: Setting) -> list[str]:
     lacking = next((one for one in wanted if not os.path.exists(one)), None)
     if lacking is not None:
         raise BackendUnavailable(f"--sandbox-writable {lacking}: there is no such directory or file; make it first.")
-    return [*wanted, setting.scratch, bytecode_folder()]
+    return [*wanted, setting.scratch, *filter(None, [bytecode_folder()])]
 
 
 def _needed_by_all(setting: Setting) -> list[str]:

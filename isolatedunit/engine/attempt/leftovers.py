@@ -58,10 +58,13 @@ class Leftovers:
     def note_end(self, status: ExitStatus) -> None:
         """Note the processes that were still there when the child had ended, unless the child found them, too.
 
-        They are told apart by their numbers: of one that is about to end, the system no longer tells the command.
+        Files that were changed outside of what a test has to itself are noted, too. Processes are told apart by their
+        numbers: of one that is about to end, the system no longer tells the command.
         """
         known = {_number_in(leak["identity"]) for leak in self.leaks if leak["kind"] == "process"}
-        identities = [_describe(process) for process in status.leftovers]
+        files = [one for one in status.leftovers if "file" in one]
+        self._add([{"kind": "files", "identity": f"{one['file']} ({one.get('change')})"} for one in files])
+        identities = [_describe(process) for process in status.leftovers if "file" not in process]
         self._add([{"kind": "process", "identity": found} for found in identities if _number_in(found) not in known])
 
     def note_no_end(self, seconds: float) -> None:

@@ -48,7 +48,7 @@ class DaskCluster:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it has to say is told in our own words
         try:
             client = Client(self._address, timeout=CONNECT_TIMEOUT, set_as_default=False, name="isolatedunit")
-        except (OSError, ValueError, TypeError, ImportError) as exception:
+        except (OSError, ValueError, TypeError, ImportError, RuntimeError) as exception:  # refused: not encrypted
             raise OptionError(
                 f"--scheduler: there is no Dask scheduler at {self._address!r} ({_first_line(exception)}); "
                 "start one with: dask scheduler"

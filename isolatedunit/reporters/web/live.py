@@ -259,6 +259,8 @@ class LivePage:
             return self._do_afterwards(what, test, str(values.get("which")))
         if run is None:
             return {"text": "The run has not begun yet."}
+        if self._options.executor != "local":
+            return {"text": "On a cluster, tests can be neither inspected nor stopped nor run again from this page."}
         if what == "stacks":
             self._inspected.clear()
             run.inspect()
