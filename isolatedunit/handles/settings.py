@@ -55,10 +55,10 @@ def settings_of_process() -> list[Setting]:
         loaded: Any = sys.modules.get(module)
         if hasattr(loaded, get):
             read = getattr(loaded, get)
-            read = (lambda read=read: _plain_context(read())) if kind == "decimal" else read
-            found.append(
-                Setting(kind, where, _comparable(read) if module == "numpy.random" else read, getattr(loaded, put))
-            )
+            write = getattr(loaded, put)
+            if kind == "decimal":
+                read, write = (lambda read=read: _plain_context(read())), _put_context
+            found.append(Setting(kind, where, _comparable(read) if module == "numpy.random" else read, write))
     logging: Any = sys.modules.get("logging")
     if hasattr(logging, "root"):
         found.append(Setting("logging", "logging.disable", lambda: logging.root.manager.disable, logging.disable))
@@ -106,8 +106,18 @@ def _umask() -> int:
 
 
 def _plain_context(context: Any) -> Any:
-    """A copy of decimal's context, since the context itself is changed in place."""
-    return context.copy()
+    """What a context of decimal is set to, as a tuple: contexts are changed in place, and none is equal to another.
+
+    Its flags are no setting: they say which conditions calculations have met.
+    """
+    numbers = (context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp)
+    return *numbers, tuple(signal for signal, is_set in context.traps.items() if is_set)
+
+
+def _put_context(value: Any) -> None:
+    decimal: Any = sys.modules["decimal"]
+    *numbers, traps = value
+    decimal.setcontext(decimal.Context(*numbers, flags=[], traps=list(traps)))
 
 
 def _comparable(read: Callable[[], Any]) -> Callable[[], Any]:
