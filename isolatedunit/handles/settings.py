@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -36,7 +37,7 @@ class Setting:
         """A short text for a value."""
         if type(value) is tuple:
             return "state"
-        if type(value) in (int, float, str, type(None)):
+        if type(value) in (bool, int, float, str, type(None)):
             return repr(value)
         return f"{type(value).__qualname__}"
 
@@ -51,6 +52,8 @@ def settings_of_process() -> list[Setting]:
         ("socket", "socket", "default timeout of sockets", "getdefaulttimeout", "setdefaulttimeout"),
         ("decimal", "decimal", "decimal context", "getcontext", "setcontext"),
         ("sys", "recursion", "recursion limit", "getrecursionlimit", "setrecursionlimit"),
+        ("sys", "switch interval", "switch interval", "getswitchinterval", "setswitchinterval"),
+        ("sys", "digits", "most digits of an int as text", "get_int_max_str_digits", "set_int_max_str_digits"),
     ):
         loaded: Any = sys.modules.get(module)
         if hasattr(loaded, get):
@@ -72,7 +75,31 @@ def settings_of_process() -> list[Setting]:
                 lambda v: locale.setlocale(locale.LC_ALL, v),
             )
         )
-    return [*found, *_signals()]
+    return [*found, *_garbage_collector(), *_time_zone(), *_signals()]
+
+
+def _garbage_collector() -> list[Setting]:
+    def enable(value: bool) -> None:
+        (gc.enable if value else gc.disable)()
+
+    found = [Setting("garbage collector", "garbage collector enabled", gc.isenabled, enable)]
+    return [*found, Setting("thresholds", "thresholds of gc", gc.get_threshold, lambda value: gc.set_threshold(*value))]
+
+
+def _time_zone() -> list[Setting]:
+    """The time zone that the C library uses, which a change of TZ alone does not set."""
+    module: Any = sys.modules.get("time")
+    if not hasattr(module, "tzset"):
+        return []
+    variable = os.environ.get("TZ")
+
+    def put(_: Any) -> None:
+        os.environ.pop("TZ", None)
+        if variable is not None:
+            os.environ["TZ"] = variable
+        module.tzset()
+
+    return [Setting("time zone", "time zone", lambda: (*module.tzname, module.timezone), put)]
 
 
 def _signals() -> list[Setting]:

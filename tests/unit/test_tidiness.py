@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from isolatedunit.audit.fixes import line_for
 from isolatedunit.child.tidiness import Contents, Namespace, Places
 from isolatedunit.handles.settings import Setting, settings_of_process
 
@@ -71,6 +72,45 @@ class DecimalTest(unittest.TestCase):
             setting.put_back()
             self.assertEqual(setting.get(), setting.before)
             self.assertEqual(decimal.getcontext().prec, setting.before[0])
+
+
+class OfProcessTest(unittest.TestCase):
+    """Changes by which a process is another one, each of one setting."""
+
+    CHANGES = (
+        ("garbage collector", "gc.disable()"),
+        ("thresholds", "gc.set_threshold(5)"),
+        ("switch interval", "sys.setswitchinterval(0.5)"),
+        ("recursion", "sys.setrecursionlimit(5000)"),
+        ("digits", "sys.set_int_max_str_digits(1000)"),
+        ("time zone", 'os.environ["TZ"] = "Asia/Tokyo"; time.tzset()'),
+    )
+
+    def test_each_is_found_put_back_and_undone_by_the_offered_line(self) -> None:
+        for kind, change in self.CHANGES:
+            settings = {one.kind: one for one in settings_of_process() if one.kind != "signal"}
+            if kind not in settings:
+                continue  # this Python, or this system, has none
+            with self.subTest(kind):
+                self.check(settings, kind, f"import gc, os, sys, time; {change}")
+
+    def check(self, settings: dict[str, Setting], kind: str, change: str) -> None:
+        def changed() -> list[str]:
+            return [name for name, one in settings.items() if one.get() != one.before]
+
+        for setting in settings.values():
+            self.addCleanup(setting.put_back)
+        self.assertEqual(changed(), [])
+        exec(change)  # noqa: S102 - what this test is about
+        self.assertEqual(changed(), [kind])
+        settings[kind].put_back()
+        self.assertEqual(changed(), [])
+        line = line_for(dict.fromkeys(("owner", "name", "before", "after"), "") | {"kind": kind, "where": kind})
+        if line is not None:
+            exec(line, {"self": self})  # noqa: S102 - what this test is about
+            exec(change)  # noqa: S102 - what this test is about
+            self.doCleanups()
+            self.assertEqual(changed(), [])
 
 
 if __name__ == "__main__":
