@@ -115,6 +115,11 @@ def limits_of(options: Options, tests: Sequence[PlannedTest]) -> dict[int, float
     return {test.number: options_of(test).process_timeout for test in tests}
 
 
+def are_held_apart(options: Options, tests: Sequence[PlannedTest]) -> bool:
+    """Whether any of the *tests* may not run beside every other one, since it is exclusive or in a group."""
+    return any(one.exclusive or one.group is not None for one in map(OptionsOf(options), tests))
+
+
 def first_line(text: str) -> str:
     """The first line of what was said about a failure, as a trial has it."""
     return text.strip().partition("\n")[0][:200]

@@ -16,7 +16,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from isolatedunit.audit.alone import AloneRun, limits_of, read_alone
+from isolatedunit.audit.alone import AloneRun, are_held_apart, limits_of, read_alone
 from isolatedunit.audit.deduction.classification import find_reworded, find_suspects
 from isolatedunit.audit.deduction.model import Audit, Finding, Side, Step, Verdict
 from isolatedunit.audit.evidence import find_evidence
@@ -70,6 +70,7 @@ class Auditor:
         self._steps: list[Step] = []
         self._alone: dict[int, Verdict] = {}
         self._seconds: dict[int, float] = {}
+        self._is_serial = bool(options.slot_setup)  # all trials have what the first slot has
 
     def conduct(self, source: Mapping[str, Any]) -> Audit:
         """Find out which tests depend on others."""
@@ -138,6 +139,8 @@ class Auditor:
         environment: Mapping[str, str],
     ) -> None:
         plan = self._plan(tests)
+        # each trial runs many tests, so that none may run beside another
+        self._is_serial = self._is_serial or are_held_apart(self._options, tests)
         if not self._wishes.forks:
             self.audit.notes.append(
                 "with the start method spawn there are no checkpoints to go on from: each trial has run again all "
@@ -368,8 +371,7 @@ class Auditor:
         self, laboratory: Laboratory, jobs: Sequence[Callable[[], None]], *, serially: bool = False
     ) -> None:
         """Do all *jobs* in threads; raises `Stopped` when the budget runs out, and `KeyboardInterrupt`."""
-        serially = serially or bool(self._options.slot_setup)  # all trials have what the first slot has
-        with ThreadPoolExecutor(1 if serially else max(1, self._wishes.jobs)) as pool:
+        with ThreadPoolExecutor(1 if serially or self._is_serial else max(1, self._wishes.jobs)) as pool:
             futures: list[Future[None]] = [pool.submit(job) for job in jobs]
             try:
                 _, late = wait(futures, timeout=self._left)

@@ -12,6 +12,10 @@ _BY_SETTING: dict[str, tuple[str, str]] = {
     "locale": ("locale", "self.addCleanup(locale.setlocale, locale.LC_ALL, locale.setlocale(locale.LC_ALL))"),
     "socket": ("socket", "self.addCleanup(socket.setdefaulttimeout, socket.getdefaulttimeout())"),
     "recursion": ("sys", "self.addCleanup(sys.setrecursionlimit, sys.getrecursionlimit())"),
+    "switch interval": ("sys", "self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())"),
+    "digits": ("sys", "self.addCleanup(sys.set_int_max_str_digits, sys.get_int_max_str_digits())"),
+    "garbage collector": ("gc", "self.addCleanup(gc.enable if gc.isenabled() else gc.disable)"),
+    "thresholds": ("gc", "self.addCleanup(gc.set_threshold, *gc.get_threshold())"),
     "decimal": ("decimal", "self.addCleanup(decimal.setcontext, decimal.getcontext().copy())"),
     "umask": ("os", "self.addCleanup(os.umask, os.umask(0o022))"),
 }

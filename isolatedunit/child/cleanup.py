@@ -99,7 +99,9 @@ def prepare(work: Work, rehearse_call: Callable[[], None]) -> None:
     global _is_prepared
     is_call = isinstance(work, RunFunction)
     if isinstance(work, RunTest) and work.settings.isolation == "auto":
-        from isolatedunit.child import tidiness  # noqa: F401
+        from isolatedunit.child import tidiness
+
+        tidiness.prepare()
     if _is_prepared or not (is_call or work.settings.track_handles):
         return
     _is_prepared = True

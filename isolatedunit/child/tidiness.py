@@ -13,7 +13,10 @@ import gc
 import os
 import sys
 import time
+from _operator import is_
+from itertools import chain
 from types import ModuleType
+from unittest import TestCase
 
 from isolatedunit.handles.descriptors import RUNNERS_DESCRIPTORS, open_descriptors
 from isolatedunit.handles.settings import settings_of_process
@@ -49,15 +52,13 @@ class Functions:
         self.name = name
         self._get = inside.get
         self._keys = [key for key in inside if not key.startswith("_") or key == "__import__"]
-        self._values = [inside[key] for key in self._keys]  # kept, so that no other object gets the id of one
-        self._ids = list(map(id, self._values))
+        self._values = [inside[key] for key in self._keys]
 
     def changed(self) -> str | None:
         """The name of a function or another value that is another one now; None if there is none."""
-        now = list(map(self._get, self._keys))
-        if list(map(id, now)) == self._ids:
+        if all(map(is_, map(self._get, self._keys), self._values)):
             return None
-        pairs = zip(self._keys, now, self._values, strict=True)
+        pairs = zip(self._keys, map(self._get, self._keys), self._values, strict=True)
         return next(f"{self.name}.{key}" for key, one, other in pairs if one is not other)
 
 
@@ -66,17 +67,16 @@ class Namespace:
 
     def __init__(self, name: str, inside: Any) -> None:
         self.name = name
+        self.parts = (inside.values(),)
         self._inside = inside
         self._known = dict(inside)
-        self._ids = list(map(id, self._known.values()))
 
     def changed(self) -> str | None:
         """The name of a value that is there, is gone or is another one since then; None if all is as it was."""
-        if list(map(id, self._inside.values())) == self._ids:
-            return None
         now = dict(self._inside)
         for key in (*self._known, *(key for key in now if key not in self._known)):
-            if now.get(key, _GONE) is not self._known.get(key, _GONE) and key not in _NO_CHANGE:
+            before = self._known.get(key, _GONE)
+            if now.get(key, _GONE) is not before and not _is_no_change(key, is_new=before is _GONE):
                 return f"{self.name}.{key}" if type(key) is str else f"an item of {self.name}"
         return None
 
@@ -86,14 +86,52 @@ class Contents:
 
     def __init__(self, name: str, container: Any) -> None:
         self.name = name
-        self._container = container
-        self._items = _items_of(container)
-        self._ids = list(map(id, self._items))
+        self.parts = (container, container.values()) if type(container) is dict else (container,)
+        self._items = self._now()
+
+    def _now(self) -> list[Any]:
+        return [item for part in self.parts for item in part]
 
     def changed(self) -> str | None:
         """What changed; None if the container has the same items."""
-        now = list(map(id, _items_of(self._container)))
-        return None if now == self._ids else f"the contents of {self.name}"
+        return None if _same(self._now(), self._items) else f"the contents of {self.name}"
+
+
+class Places:
+    """Many namespaces and containers, which are compared in one go as long as nothing changes.
+
+    A loop over each of them takes as long as a short test; this one is in C. What it compares is held, so that no other
+    object gets the place in memory of one that is gone.
+    """
+
+    def __init__(self, places: list[Namespace | Contents]) -> None:
+        self._places = places
+        self._note()
+
+    def _note(self) -> None:
+        self._parts = [part for place in self._places for part in place.parts]
+        self._counts = list(map(len, self._parts))
+        self._items = list(chain.from_iterable(self._parts))
+
+    def changed(self) -> str | None:
+        """What changed in the first place where something did; None if all is as it was."""
+        if list(map(len, self._parts)) == self._counts and all(map(is_, chain.from_iterable(self._parts), self._items)):
+            return None
+        for place in self._places:
+            found = place.changed()
+            if found is not None:
+                return found
+        self._note()  # only what is no change has changed
+        return None
+
+
+def _is_no_change(key: Any, *, is_new: bool) -> bool:
+    """Whether it does not count that a namespace has another value for *key*, or *is_new* that it has one at all.
+
+    New names with two underscores at both ends belong to Python or to a library that keeps there what it has worked out
+    of a class, as `copyreg` does in ``__slotnames__`` and zope.interface in ``__implemented__``.
+    """
+    return key in _NO_CHANGE or (is_new and type(key) is str and key.startswith("__") and key.endswith("__"))
 
 
 _GONE = object()
@@ -101,10 +139,6 @@ _GONE = object()
 
 def _same(now: list[Any], before: list[Any]) -> bool:
     return len(now) == len(before) and all(one is other for one, other in zip(now, before, strict=True))
-
-
-def _items_of(container: Any) -> list[Any]:
-    return [*container, *container.values()] if type(container) is dict else list(container)
 
 
 class Tidiness:
@@ -122,14 +156,19 @@ class Tidiness:
         _find_temporary_directory()
         self._environ = sys.modules["os"].environ
         self._variables: dict[Any, Any] = dict(getattr(self._environ, "_data", self._environ))
-        self._settings = [(one, _plain(one.before)) for one in settings_of_process()]
+        self._settings = settings_of_process()
         self._lists = _lists_of_process()
         self._modules = dict(sys.modules)
         self._threads = _thread._count()
         self._children = _children()
         self._descriptors = _descriptors()
         self._loggers = _loggers()
-        self._places = [*_namespaces(cls)]
+        self._functions = [
+            Functions(name, vars(module))
+            for name, module in ((name, sys.modules.get(name)) for name in _PATCHED)
+            if type(module) is ModuleType
+        ]
+        self._places = Places([*_namespaces(cls)])
 
     def sources(self) -> list[str] | None:
         """The files of the project's modules that this process has loaded; None if that cannot be found out."""
@@ -162,9 +201,9 @@ class Tidiness:
         return f"a change of the environment ({os.fsdecode(names[0])})"
 
     def _changed_settings(self) -> str | None:
-        for setting, before in self._settings:
+        for setting in self._settings:
             now = setting.get()
-            if now is not before and (setting.kind == "signal" or _plain(now) != before):
+            if now is not setting.before and (setting.kind == "signal" or now != setting.before):
                 return f"a change of {setting.where}"
         return None
 
@@ -212,11 +251,12 @@ class Tidiness:
         return None
 
     def _changed_namespaces(self) -> str | None:
-        for place in self._places:
-            found = place.changed()
+        for functions in self._functions:
+            found = functions.changed()
             if found is not None:
                 return f"{found} changed"
-        return None
+        found = self._places.changed()
+        return None if found is None else f"{found} changed"
 
 
 _PROBES: tuple[Callable[[Tidiness], str | None], ...] = (
@@ -239,11 +279,6 @@ def _find_temporary_directory() -> None:
         tempfile.gettempdir()
     except BaseException:  # it is not loaded, or there is none
         return
-
-
-def _plain(value: Any) -> Any:
-    """What can be compared: decimal's context cannot, but its text can."""
-    return repr(value) if type(value).__module__ == "decimal" else value
 
 
 def _lists_of_process() -> dict[str, list[Any]]:
@@ -305,9 +340,15 @@ def _file_of(module: Any) -> str | None:
     if not issubclass(type(module), ModuleType):
         return None
     file = object.__getattribute__(module, "__dict__").get("__file__")
-    if type(file) is not str or "site-packages" in file or "dist-packages" in file:
+    if type(file) is not str:
         return None
-    if file.startswith(_NOT_THE_PROJECTS):
+    if file not in _files:
+        _files[file] = _resolve(file)
+    return _files[file]
+
+
+def _resolve(file: str) -> str | None:
+    if "site-packages" in file or "dist-packages" in file or file.startswith(_NOT_THE_PROJECTS):
         return None
     folder, name = os.path.split(file)
     if folder not in _resolved:
@@ -318,18 +359,23 @@ def _file_of(module: Any) -> str | None:
 _resolved: dict[str, str] = {}
 """Folders without links: to resolve each file would take longer than to run a short test."""
 
+_files: dict[str, str | None] = {}
+"""What `_file_of` found for the files of modules; templates know it for their children."""
+
+
+def prepare() -> None:
+    """In a template: find out which modules are the project's, as each child would have to."""
+    for module in list(sys.modules.values()):
+        _file_of(module)
+
 
 _LIBRARY = os.path.dirname(os.path.abspath(os.__file__))
 _OUR_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _NOT_THE_PROJECTS = (os.path.join(_LIBRARY, ""), os.path.join(_OUR_FOLDER, ""))
 
 
-def _namespaces(cls: type) -> Iterator[Functions | Namespace | Contents]:
+def _namespaces(cls: type) -> Iterator[Namespace | Contents]:
     """The namespaces that are compared, the nearest to the class first."""
-    for name in _PATCHED:
-        module = sys.modules.get(name)
-        if type(module) is ModuleType:
-            yield Functions(name, vars(module))
     left, seen = MOST_ENTRIES, set[int]()
     for name, inside, where in _own_namespaces(cls):
         if id(where) in seen:
@@ -359,8 +405,15 @@ def _own_namespaces(cls: type) -> Iterator[tuple[str, Any, Any]]:
         yield name, object.__getattribute__(module, "__dict__"), module
     for name, module in nearest:
         for key, value in list(object.__getattribute__(module, "__dict__").items()):
-            if issubclass(type(value), type) and type.__getattribute__(value, "__module__") == name:
+            if _is_of_module(name, value):
                 yield f"{name}.{key}", type.__getattribute__(value, "__dict__"), value
+
+
+def _is_of_module(name: str, value: Any) -> bool:
+    """Whether it is a class of the module, and none whose tests do not run in this process."""
+    if not issubclass(type(value), type) or type.__getattribute__(value, "__module__") != name:
+        return False
+    return TestCase not in type.__getattribute__(value, "__mro__")
 
 
 def _look_into(name: str, value: Any, left: int) -> tuple[Namespace | Contents, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -36,7 +37,7 @@ class Setting:
         """A short text for a value."""
         if type(value) is tuple:
             return "state"
-        if type(value) in (int, float, str, type(None)):
+        if type(value) in (bool, int, float, str, type(None)):
             return repr(value)
         return f"{type(value).__qualname__}"
 
@@ -51,14 +52,16 @@ def settings_of_process() -> list[Setting]:
         ("socket", "socket", "default timeout of sockets", "getdefaulttimeout", "setdefaulttimeout"),
         ("decimal", "decimal", "decimal context", "getcontext", "setcontext"),
         ("sys", "recursion", "recursion limit", "getrecursionlimit", "setrecursionlimit"),
+        ("sys", "switch interval", "switch interval", "getswitchinterval", "setswitchinterval"),
+        ("sys", "digits", "most digits of an int as text", "get_int_max_str_digits", "set_int_max_str_digits"),
     ):
         loaded: Any = sys.modules.get(module)
         if hasattr(loaded, get):
             read = getattr(loaded, get)
-            read = (lambda read=read: _plain_context(read())) if kind == "decimal" else read
-            found.append(
-                Setting(kind, where, _comparable(read) if module == "numpy.random" else read, getattr(loaded, put))
-            )
+            write = getattr(loaded, put)
+            if kind == "decimal":
+                read, write = (lambda read=read: _plain_context(read())), _put_context
+            found.append(Setting(kind, where, _comparable(read) if module == "numpy.random" else read, write))
     logging: Any = sys.modules.get("logging")
     if hasattr(logging, "root"):
         found.append(Setting("logging", "logging.disable", lambda: logging.root.manager.disable, logging.disable))
@@ -72,7 +75,31 @@ def settings_of_process() -> list[Setting]:
                 lambda v: locale.setlocale(locale.LC_ALL, v),
             )
         )
-    return [*found, *_signals()]
+    return [*found, *_garbage_collector(), *_time_zone(), *_signals()]
+
+
+def _garbage_collector() -> list[Setting]:
+    def enable(value: bool) -> None:
+        (gc.enable if value else gc.disable)()
+
+    found = [Setting("garbage collector", "garbage collector enabled", gc.isenabled, enable)]
+    return [*found, Setting("thresholds", "thresholds of gc", gc.get_threshold, lambda value: gc.set_threshold(*value))]
+
+
+def _time_zone() -> list[Setting]:
+    """The time zone that the C library uses, which a change of TZ alone does not set."""
+    module: Any = sys.modules.get("time")
+    if not hasattr(module, "tzset"):
+        return []
+    variable = os.environ.get("TZ")
+
+    def put(_: Any) -> None:
+        os.environ.pop("TZ", None)
+        if variable is not None:
+            os.environ["TZ"] = variable
+        module.tzset()
+
+    return [Setting("time zone", "time zone", lambda: (*module.tzname, module.timezone), put)]
 
 
 def _signals() -> list[Setting]:
@@ -106,8 +133,18 @@ def _umask() -> int:
 
 
 def _plain_context(context: Any) -> Any:
-    """A copy of decimal's context, since the context itself is changed in place."""
-    return context.copy()
+    """What a context of decimal is set to, as a tuple: contexts are changed in place, and none is equal to another.
+
+    Its flags are no setting: they say which conditions calculations have met.
+    """
+    numbers = (context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp)
+    return *numbers, tuple(signal for signal, is_set in context.traps.items() if is_set)
+
+
+def _put_context(value: Any) -> None:
+    decimal: Any = sys.modules["decimal"]
+    *numbers, traps = value
+    decimal.setcontext(decimal.Context(*numbers, flags=[], traps=list(traps)))
 
 
 def _comparable(read: Callable[[], Any]) -> Callable[[], Any]:

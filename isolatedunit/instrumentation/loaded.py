@@ -48,6 +48,13 @@ def read(directory: str) -> dict[str, set[str]]:
                 saved = json.load(file)
         except (OSError, ValueError):  # its process was killed meanwhile
             continue
-        for test in saved["tests"]:
-            found.setdefault(test, set()).update(saved["files"])
+        tests, files = (_texts_in(saved, name) for name in ("tests", "files"))
+        for test in tests:
+            found.setdefault(test, set()).update(files)
     return found
+
+
+def _texts_in(saved: Any, name: str) -> list[str]:
+    """A list of texts that a process has written; empty if it is none, since a test may have replaced ``sorted``."""
+    texts = saved.get(name) if isinstance(saved, dict) else None
+    return texts if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else []

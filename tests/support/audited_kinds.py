@@ -1,4 +1,4 @@
-"""Writes a suite with thirty kinds of state by which a test can depend on another one, besides the usual ones."""
+"""Writes a suite with many kinds of state by which a test can depend on another one, besides the usual ones."""
 
 from __future__ import annotations
 
@@ -120,11 +120,20 @@ KINDS = (
     Kind("umask", "os.umask(0o111)", "mask = os.umask(0o111); os.umask(mask); assert mask != 0o111", "umask"),
     Kind("timeout", "socket.setdefaulttimeout(3)", "assert socket.getdefaulttimeout() is None", "timeout"),
     Kind("decimal", "decimal.getcontext().prec = 5", "assert decimal.getcontext().prec != 5", "decimal"),
+    Kind("collector", "gc.disable()", "assert gc.isenabled()", "garbage collector"),
+    Kind("thresholds", "gc.set_threshold(5)", "assert gc.get_threshold()[0] != 5", "thresholds of gc"),
+    Kind("switch", "sys.setswitchinterval(0.5)", "assert sys.getswitchinterval() < 0.5", "switch interval"),
+    Kind(
+        "zone",
+        'os.environ["TZ"] = "Asia/Tokyo"; time.tzset()',
+        "assert time.timezone != -9 * 3600",
+        "time zone",
+    ),
     Kind("variable", 'os.environ["SHOP_MODE"] = "x"', "assert os.environ['SHOP_MODE'] == 'usual'", "SHOP_MODE"),
 )
 
 _HEAD = """\
-import builtins, decimal, logging, os, signal, socket, sys, unittest
+import builtins, decimal, gc, logging, os, signal, socket, sys, time, unittest
 import shop
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import unittest
 from dataclasses import replace
 
+from isolatedunit.audit.alone import are_held_apart
 from isolatedunit.audit.deduction.model import Audit, Finding, Side, Step, Verdict
 from isolatedunit.audit.evidence import find_evidence
+from isolatedunit.config.options import Options
 from isolatedunit.engine.scheduling.standing import key_of
 from isolatedunit.model.past import ClassKey, ClassPast
 from tests.support.scheduling import plan
@@ -20,6 +22,14 @@ LOADED = {"/p/m.py": {"/p/m.py", "/p/n.py"}}
 def found(audit: Audit, *verdicts: Verdict | None) -> set[ClassKey]:
     given = [*verdicts, *[PASSED] * (len(TESTS) - len(verdicts))]
     return {*find_evidence(audit, list(zip(TESTS, given, strict=True)), LOADED)}
+
+
+class TrialsTest(unittest.TestCase):
+    def test_they_run_one_after_another_where_a_test_may_not_run_beside_others(self) -> None:
+        self.assertFalse(are_held_apart(Options(), TESTS))
+        for overrides in ({"group": "database"}, {"exclusive": True}):
+            held = replace(TESTS[1], overrides=overrides)
+            self.assertTrue(are_held_apart(Options(), [TESTS[0], held]), overrides)
 
 
 class EvidenceTest(unittest.TestCase):

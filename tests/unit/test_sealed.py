@@ -28,6 +28,7 @@ NOT_SEALED = {
 }
 
 LIVE_IMPORTS = {
+    "_operator": "C, which a module takes when it is imported, before the tests",
     "_random": "C",
     "__future__": "the compiler's",
     "array": "C, which a module takes when it is imported, before user code",
@@ -101,7 +102,7 @@ LOOKS_INTO_MODULES = {
     "child.suite": ("_handleModuleFixture", "has_fixtures", "_is_module_torn_down"),
     "child.tidiness": (
         *("begin", "sources", "_environment", "_changed_modules", "_lists_of_process", "_loggers", "_namespaces"),
-        *("_own_namespaces", "_find_temporary_directory"),
+        *("_own_namespaces", "_find_temporary_directory", "prepare"),
     ),
     "child.warmth": ("__init__", "_begin", "report", "_cache", "_sizes", "import_all", "compile_all"),
     "child.unknown_names": ("find_unknown", "module_of", "_is_module"),
