@@ -75,8 +75,8 @@ class Namespace:
         """The name of a value that is there, is gone or is another one since then; None if all is as it was."""
         now = dict(self._inside)
         for key in (*self._known, *(key for key in now if key not in self._known)):
-            before = self._known.get(key, _GONE)
-            if now.get(key, _GONE) is not before and not _is_no_change(key, is_new=before is _GONE):
+            before, value = self._known.get(key, _GONE), now.get(key, _GONE)
+            if value is not before and not _is_no_change(key, before, value):
                 return f"{self.name}.{key}" if type(key) is str else f"an item of {self.name}"
         return None
 
@@ -125,13 +125,17 @@ class Places:
         return None
 
 
-def _is_no_change(key: Any, *, is_new: bool) -> bool:
-    """Whether it does not count that a namespace has another value for *key*, or *is_new* that it has one at all.
+def _is_no_change(key: Any, before: Any, now: Any) -> bool:
+    """Whether it does not count that a namespace has *now* for *key*, and no longer what it had *before*.
 
-    New names with two underscores at both ends belong to Python or to a library that keeps there what it has worked out
-    of a class, as `copyreg` does in ``__slotnames__`` and zope.interface in ``__implemented__``.
+    A new name with two underscores at both ends belongs to Python or to a library that keeps there what it has worked
+    out of a class, as `copyreg` does in ``__slotnames__`` and zope.interface in ``__implemented__``. A new method of such
+    a name is a change, and so is None, which takes one away.
     """
-    return key in _NO_CHANGE or (is_new and type(key) is str and key.startswith("__") and key.endswith("__"))
+    if key in _NO_CHANGE:
+        return True
+    is_kept = before is _GONE and type(key) is str and key.startswith("__") and key.endswith("__")
+    return is_kept and now is not None and not callable(now)
 
 
 _GONE = object()

@@ -52,6 +52,11 @@ class PlacesTest(unittest.TestCase):
     def test_what_libraries_keep_under_a_name_of_their_own_is_no_change(self) -> None:
         self.inside["__implemented__"] = object()
         self.assertIsNone(self.places.changed())
+        for name, value in (("__len__", lambda _: 0), ("__hash__", None)):
+            with self.subTest(name):
+                self.inside[name] = value
+                self.assertEqual(self.places.changed(), f"shop.{name}")
+                del self.inside[name]
         self.inside["__doc__"] = "another"  # which was there
         self.assertEqual(self.places.changed(), "shop.__doc__")
 
