@@ -39,6 +39,7 @@ _USED_BY_MOST = (
     "isolatedunit.runner",
     "isolatedunit.backends.forkserver.backend",
     "isolatedunit.collection.names",
+    "isolatedunit.engine.run",
     "isolatedunit.history.store",
     "isolatedunit.reporters.files.json_report",
     "isolatedunit.reporters.redaction",
