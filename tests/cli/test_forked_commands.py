@@ -25,7 +25,8 @@ SUITE = """
 
     class It(unittest.TestCase):
         def test_environment(self):
-            print(os.getcwd(), sys.path, os.environ.get("OF_THE_COMMAND"), sys.flags.hash_randomization)
+            print(os.getcwd(), sys.path, sys.dont_write_bytecode, sys.pycache_prefix, end=" ")
+            print(os.environ.get("OF_THE_COMMAND"), sys.flags.hash_randomization)
 
         def test_fails(self):
             self.fail()
@@ -66,6 +67,7 @@ class ForkedCommandsTest(ProjectTestCase):
         os.mkdir(temporary)
         path = os.pathsep.join([temporary, environment()["PYTHONPATH"]])
         variables = {"OF_THE_COMMAND": "yes", "PYTHONHASHSEED": "0", "TMPDIR": temporary, "PYTHONPATH": path}
+        variables |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": temporary}
         fresh, forked = self.run_both("--keep-scratch", "-k", "fails", "-k", "environment", **variables)
         self.assertEqual((fresh.exit_code, fresh.outcomes()), (forked.exit_code, forked.outcomes()))
         told = [ended.tests()["test_it.It.test_environment"]["stdout"] for ended in (fresh, forked)]

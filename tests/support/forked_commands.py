@@ -5,9 +5,9 @@ tests.support.forked_commands SOCKET`` does that once, and then serves SOCKET, w
 used, until it is terminated. Where ``FORKED_COMMANDS`` names the socket, `run_python` has its commands started there:
 processes of their own, with the arguments, environment, directory and output that a fresh interpreter would have, which
 run ``isolatedunit.__main__`` and end as any interpreter does. A command whose environment differs in what an
-interpreter reads as it starts is refused, unless it is where modules are looked for; and so is one that would import
-there, or in its directory, something in place of what is imported here. It is then started afresh, as all are where
-there is no such server.
+interpreter reads as it starts is refused, unless it is where modules are looked for, or where what is compiled of them
+is kept; and so is one that would import there, or in its directory, something in place of what is imported here. It is
+then started afresh, as all are where there is no such server.
 """
 
 from __future__ import annotations
@@ -54,9 +54,11 @@ _USED_BY_MOST = (
 
 _PATH = "PYTHONPATH"
 
-_OTHERWISE_HEEDED = frozenset({"PYTHONHASHSEED", _PATH})
-"""Those of them of which the one matters to the processes of the tests alone, whose interpreters are always fresh ones.
-The other is what `Server.become` makes a path of."""
+_NO_BYTECODE, _BYTECODE = "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"
+
+_OTHERWISE_HEEDED = frozenset({"PYTHONHASHSEED", _PATH, _NO_BYTECODE, _BYTECODE})
+"""Those of them of which the first matters to the processes of the tests alone, whose interpreters are always fresh
+ones. The others are heeded by `Server.become`."""
 
 _AT_EACH_START = frozenset({"sitecustomize", "usercustomize"})
 """Modules that an interpreter imports as it starts."""
@@ -212,6 +214,8 @@ class Server:
         tempfile.tempdir = None  # which something that was imported has looked for
         time.tzset()
         sys.path[0] = os.getcwd()
+        sys.dont_write_bytecode = bool(os.environ.get(_NO_BYTECODE))
+        sys.pycache_prefix = os.environ.get(_BYTECODE) or None
         if self.of_python is not None:
             sys.path[1:] = dict.fromkeys([*folders_in(os.environ), *self.of_python])
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
