@@ -117,9 +117,7 @@ class LaneMaker:
     def enter(self, command: ForkTemplate) -> Lane:
         """In the process that was forked: become the lane that *command* describes."""
         try:
-            namespaces.enter(
-                command.lane, command.private, own_network=command.own_network, writable=command.writable
-            )
+            namespaces.enter(command.lane, command.private, own_network=command.own_network, writable=command.writable)
             overlays = None
             if command.writable:
                 store = os.path.join(command.lane, "changes")

@@ -129,8 +129,8 @@ def _is_no_change(key: Any, before: Any, now: Any) -> bool:
     """Whether it does not count that a namespace has *now* for *key*, and no longer what it had *before*.
 
     A new name with two underscores at both ends belongs to Python or to a library that keeps there what it has worked
-    out of a class, as `copyreg` does in ``__slotnames__`` and zope.interface in ``__implemented__``. A new method of such
-    a name is a change, and so is None, which takes one away.
+    out of a class, as `copyreg` does in ``__slotnames__`` and zope.interface in ``__implemented__``. A new method of
+    such a name is a change, and so is None, which takes one away.
     """
     if key in _NO_CHANGE:
         return True

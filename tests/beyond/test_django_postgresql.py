@@ -9,7 +9,8 @@ import sys
 import unittest
 from typing import Any
 
-from tests.process import test_django
+from tests.process.test_django import TESTS
+from tests.support import django_project
 from tests.support.command_line import Completed, environment, run_python
 from tests.support.optional import optional
 from tests.support.projects import ProjectTestCase
@@ -67,15 +68,15 @@ TRAP = """
 class PostgreSQLTest(ProjectTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.write("manage.py", test_django.MANAGE)
+        self.write("manage.py", django_project.MANAGE)
         self.write("settings.py", SETTINGS)
         self.write("shop/__init__.py", "")
         self.write("shop/state.py", "ready = False\n")
-        self.write("shop/models.py", test_django.MODELS)
-        self.write("shop/urls.py", test_django.URLS)
+        self.write("shop/models.py", django_project.MODELS)
+        self.write("shop/urls.py", django_project.URLS)
         self.write("shop/migrations/__init__.py", "")
-        self.write("shop/migrations/0001_initial.py", test_django.MIGRATION)
-        self.write("shop/tests.py", test_django.TESTS)
+        self.write("shop/migrations/0001_initial.py", django_project.MIGRATION)
+        self.write("shop/tests.py", TESTS)
         self.name = f"development_{os.getpid()}"  # other tests of this class may run at the same time
         self.execute(f"CREATE DATABASE {self.name}")
         self.addCleanup(self.drop, self.name)
@@ -138,7 +139,7 @@ class PostgreSQLTest(ProjectTestCase):
         killed.send_signal(signal.SIGKILL)
         killed.wait()
         self.assertNotEqual(self.left(), [])
-        self.write("shop/tests.py", test_django.TESTS)
+        self.write("shop/tests.py", TESTS)
         ended = self.manage("test", "--isolated", "--noinput", "shop.tests.ATest", "shop.tests.BTest.test_crash")
         self.assertIn("FAILED (errors=1)", ended.output)
         self.assertEqual(self.left(), [])

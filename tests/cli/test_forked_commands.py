@@ -25,7 +25,8 @@ SUITE = """
 
     class It(unittest.TestCase):
         def test_environment(self):
-            print(os.getcwd(), sys.path, os.environ.get("OF_THE_COMMAND"), sys.flags.hash_randomization)
+            print(os.getcwd(), sys.path, sys.dont_write_bytecode, sys.pycache_prefix, end=" ")
+            print(os.environ.get("OF_THE_COMMAND"), sys.flags.hash_randomization)
 
         def test_fails(self):
             self.fail()
@@ -64,7 +65,9 @@ class ForkedCommandsTest(ProjectTestCase):
     def test_it_is_the_command_that_a_fresh_interpreter_runs(self) -> None:
         temporary = os.path.join(self.directory, "temporary")
         os.mkdir(temporary)
-        variables = {"OF_THE_COMMAND": "yes", "PYTHONHASHSEED": "0", "TMPDIR": temporary}
+        path = os.pathsep.join([temporary, environment()["PYTHONPATH"]])
+        variables = {"OF_THE_COMMAND": "yes", "PYTHONHASHSEED": "0", "TMPDIR": temporary, "PYTHONPATH": path}
+        variables |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": temporary}
         fresh, forked = self.run_both("--keep-scratch", "-k", "fails", "-k", "environment", **variables)
         self.assertEqual((fresh.exit_code, fresh.outcomes()), (forked.exit_code, forked.outcomes()))
         told = [ended.tests()["test_it.It.test_environment"]["stdout"] for ended in (fresh, forked)]
@@ -88,6 +91,10 @@ class ForkedCommandsTest(ProjectTestCase):
         shadow = self.write("isolatedunit/__main__.py", "print('another one')")
         self.assertIsNone(self.start("--version"))
         shutil.rmtree(os.path.dirname(shadow))
+        for name in ("json", "sitecustomize"):
+            found = self.write(f"elsewhere/{name}.py", "")
+            self.assertIsNone(self.start("--version", PYTHONPATH=os.path.dirname(found)), name)
+            os.unlink(found)
         connection = self.start("--no-such-option")
         assert connection is not None
         with connection:

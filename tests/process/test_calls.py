@@ -220,7 +220,7 @@ class TroublesTest(CallsCase):
             os.kill(result.unwrap(), 0)
 
     def test_cpu_time_is_that_of_the_whole_tree(self) -> None:
-        burn = "import sys, time\nwhile time.process_time() < 0.3: pass\nopen(sys.argv[1], 'w')"
+        burn = "import sys, time\nwhile time.process_time() < 0.1: pass\nopen(sys.argv[1], 'w')"
         orphan = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', *sys.argv[1:]])"
 
         def leave_burning(test: TestInstance) -> None:
@@ -233,7 +233,7 @@ class TroublesTest(CallsCase):
 
         result = self.call(leave_burning, leaks="ignore")
         self.assertTrue(result.success, result.error)
-        self.assertGreaterEqual(result.cpu_time or 0.0, 0.6)
+        self.assertGreaterEqual(result.cpu_time or 0.0, 0.2)
 
     def test_without_ipc(self) -> None:
         result = self.call(lambda test: (test.ipc.is_available, test.ipc.progress(0.5)), enable_ipc=False)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import unittest
-from contextlib import closing
 
 from tests.support.command_line import environment, run_python
+from tests.support.django_project import DjangoProjectTestCase
 from tests.support.optional import optional
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
@@ -97,15 +95,6 @@ SETTINGS = """
     }
     """
 
-MODELS = """
-    from django.db import models
-
-    class Item(models.Model):
-        name = models.CharField(max_length=20)
-        class Meta:
-            app_label = "shop"
-    """
-
 WORK = """
     from shop.models import Item
 
@@ -154,22 +143,13 @@ TESTS = """
 
 
 @unittest.skipIf(optional("django") is None, "needs Django")
-class DjangoTest(ProjectTestCase):
+class DjangoTest(DjangoProjectTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.write("settings.py", SETTINGS)
-        self.write("shop/__init__.py", "")
-        self.write("shop/models.py", MODELS)
         self.write("shop/work.py", WORK)
         self.write("shop/tests.py", TESTS)
         self.write("program.py", PROGRAM)
-        with closing(self.open_development()) as database:
-            database.execute("CREATE TABLE shop_item (id INTEGER PRIMARY KEY, name TEXT)")
-            database.execute("INSERT INTO shop_item (name) VALUES ('precious')")
-            database.commit()
-
-    def open_development(self) -> sqlite3.Connection:
-        return sqlite3.connect(os.path.join(self.directory, "development.sqlite3"))
 
     def test_a_call_has_django_set_up_as_its_caller_has(self) -> None:
         for method in START_METHODS:
@@ -183,5 +163,4 @@ class DjangoTest(ProjectTestCase):
                 given = environment(METHOD=method, DJANGO_SETTINGS_MODULE="settings")
                 ended = run_python("-m", "django", "test", "shop", "--noinput", cwd=self.directory, env=given)
                 self.assertEqual((ended.exit_code, "Ran 1 test " in ended.output), (0, True), ended.output)
-                with closing(self.open_development()) as database:
-                    self.assertEqual(database.execute("SELECT name FROM shop_item").fetchall(), [("precious",)])
+                self.assert_development_is_as_it_was(ended)

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import os
-import sqlite3
+import textwrap
 import unittest
-from contextlib import closing
 
 from isolatedunit.config.start_method import proven_start_methods
 from tests.support.command_line import Completed, environment, run_python
+from tests.support.django_project import MIGRATION, URLS, DjangoProjectTestCase
 from tests.support.optional import optional
-from tests.support.projects import ProjectTestCase
-
-MANAGE = """
-    import os, sys
-    from django.core.management import execute_from_command_line
-
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
-    execute_from_command_line(sys.argv)
-    """
 
 SETTINGS = """
     import os
@@ -37,27 +28,6 @@ SETTINGS = """
     TEST_RUNNER = os.environ.get("RUNNER", "django.test.runner.DiscoverRunner")
     ROOT_URLCONF = "shop.urls"
     STATIC_URL = "static/"
-    """
-
-MODELS = """
-    from django.db import models
-
-    class Item(models.Model):
-        name = models.CharField(max_length=20)
-        class Meta:
-            app_label = "shop"
-    """
-
-MIGRATION = """
-    from django.db import migrations, models
-
-    class Migration(migrations.Migration):
-        operations = [
-            migrations.CreateModel(
-                "Item", [("id", models.AutoField(primary_key=True)), ("name", models.CharField(max_length=20))]
-            ),
-            migrations.RunPython(lambda apps, _: apps.get_model("shop", "Item").objects.create(name="migrated")),
-        ]
     """
 
 RUNNERS = """
@@ -169,26 +139,16 @@ TRAPS = """
 
 @unittest.skipIf(optional("django") is None, "Django is not installed: pip install isolatedunit[django]")
 @unittest.skipUnless("forkserver" in proven_start_methods(), "there is no fork that can be relied on")
-class DjangoTest(ProjectTestCase):
+class DjangoTest(DjangoProjectTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.write("manage.py", MANAGE)
         self.write("settings.py", SETTINGS)
         self.write("runners.py", RUNNERS)
-        self.write("shop/__init__.py", "")
         self.write("shop/state.py", "ready = False\n")
-        self.write("shop/models.py", MODELS)
         self.write("shop/urls.py", URLS)
         self.write("shop/migrations/__init__.py", "")
         self.write("shop/migrations/0001_initial.py", MIGRATION)
         self.write("shop/tests.py", TESTS)
-        with closing(self.open_development()) as database:
-            database.execute("CREATE TABLE shop_item (id INTEGER PRIMARY KEY, name TEXT)")
-            database.execute("INSERT INTO shop_item (name) VALUES ('precious')")
-            database.commit()
-
-    def open_development(self) -> sqlite3.Connection:
-        return sqlite3.connect(os.path.join(self.directory, "development.sqlite3"))
 
     def manage(self, *arguments: str, **variables: str) -> Completed:
         """Run a command of the project; afterwards the row in its development database has to be there."""
@@ -196,27 +156,17 @@ class DjangoTest(ProjectTestCase):
         self.assert_development_is_as_it_was(ended)
         return ended
 
-    def assert_development_is_as_it_was(self, ended: Completed) -> None:
-        with closing(self.open_development()) as database:
-            self.assertEqual(database.execute("SELECT name FROM shop_item").fetchall(), [("precious",)], ended.output)
-        self.assertFalse(os.path.exists(os.path.join(self.directory, "other.sqlite3")), "an unused one is not made")
-
     def assert_only_the_crash(self, ended: Completed, tests: int = 11) -> None:
         self.assertEqual(ended.exit_code, 1, ended.output)
         self.assertIn(f"Ran {tests} tests", ended.output)
         self.assertIn("FAILED (errors=1)", ended.output)
         self.assertIn("ERROR: test_crash (shop.tests.BTest", ended.output)
 
-    def test_each_test_has_a_private_copy_of_a_database_in_memory(self) -> None:
-        for jobs in ("1", "2"):
-            with self.subTest(jobs):
-                self.assert_only_the_crash(self.manage("test", "--isolated", "--parallel", jobs))
-
-    def test_by_every_door(self) -> None:
+    def test_by_every_door_each_test_has_a_private_copy_of_a_database_in_memory(self) -> None:
         """The runner of a project keeps what it does itself."""
         for apps, runner, flags in (
-            ("isolatedunit.django", "runners.OfProject", ["--isolated"]),
-            ("", "runners.ByAttribute", []),
+            ("isolatedunit.django", "runners.OfProject", ["--isolated", "--parallel", "1"]),
+            ("", "runners.ByAttribute", ["--parallel", "2"]),
         ):
             with self.subTest(runner):
                 self.assert_only_the_crash(self.manage("test", *flags, APPS=apps, RUNNER=runner))
@@ -258,23 +208,19 @@ class DjangoTest(ProjectTestCase):
         self.assertIn("development.sqlite3' (sqlite), which is no test database; there are: none", ended.output)
 
     def test_options_mean_what_they_mean_without_it(self) -> None:
-        def order(*flags: str) -> list[str]:
-            ended = self.manage(
-                "test", "-v", "2", *flags, "shop.tests.ATest", "shop.tests.DTest", RUNNER="runners.OfProject"
-            )
-            lines = [line.partition(" ")[0] for line in ended.output.splitlines() if " ... " in line]
-            return [line for line in lines if line.startswith("test_")]
-
-        shuffled = order("--shuffle", "7")
-        self.assertEqual(len(shuffled), 6)
-        self.assertEqual(order("--shuffle", "7", "--isolated"), shuffled)
-        self.write("shop/tests.py", QUERIES)
+        self.write("shop/tests.py", f"{textwrap.dedent(TESTS)}\n{textwrap.dedent(QUERIES)}")
+        orders = []
         for flags in ([], ["--isolated"]):
-            ended = self.manage("test", "--debug-sql", "--timing", "-k", "fails", *flags)
+            options = ("--shuffle", "7", "--debug-sql", "--timing", "-v", "2", *flags)
+            cases = [f"shop.tests.{name}" for name in ("ATest", "DTest", "QueryTest")]
+            ended = self.manage("test", *options, *cases, RUNNER="runners.OfProject")
             self.assertEqual(ended.exit_code, 1, ended.output)
             self.assertRegex(ended.output, r'SELECT COUNT\(\*\) AS "__count"\s+FROM "shop_item"')
             self.assertIn("Total database setup took", ended.output)
-        self.write("shop/tests.py", TESTS)
+            lines = [line.partition(" ")[0] for line in ended.output.splitlines() if " ... " in line]
+            orders.append([line for line in lines if line.startswith("test_")])
+        self.assertEqual(len(orders[0]), 7)
+        self.assertEqual(*orders)
         ended = self.manage("test", "--isolated", "--pdb", "shop.tests.ATest")
         self.assertIn("--isolated has no effect with --pdb: the tests run in this process.", ended.output)
         self.assertEqual(ended.exit_code, 0, ended.output)
@@ -288,15 +234,6 @@ class DjangoTest(ProjectTestCase):
         self.assertEqual(ended.exit_code, 2, ended.output)
         self.assertIn("CommandError: a thread is running (poller), which no fork would have", ended.output)
         self.assertNotIn("Traceback", ended.output)
-
-
-URLS = """
-    from django.http import HttpResponse
-    from django.urls import path
-    from shop.models import Item
-
-    urlpatterns = [path("", lambda request: HttpResponse(str(Item.objects.count())))]
-    """
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Without these tests a function that the child's machinery calls can be one that a test has replaced.
 
-Each function is tried that this machinery names, in forks, and one of some modules in every other way to run tests;
-``tests/soak/patches.py`` tries them all.
+Every `STRIDE`-th function that this machinery names is tried in forks, and one of some modules in every other way to
+run tests. ``.ci/beyond`` has each tried that is named, and ``tests/soak/patches.py`` every function there is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import tempfile
 import unittest
 
 from isolatedunit.child.sealing import SEALED
+from tests.support.beyond import BREADTH
 from tests.support.generated_patches import (
     MODULES,
     Target,
@@ -24,6 +25,8 @@ from tests.support.generated_patches import (
 from tests.support.layers import Sources
 from tests.support.paths import REPOSITORY
 from tests.support.start_methods import START_METHODS
+
+STRIDE = 1 if BREADTH else 4
 
 FEW = ("builtins", "os", "time", "threading", "traceback", "unittest")
 """The modules whose first functions are replaced where the process, not the function, makes the difference."""
@@ -47,7 +50,8 @@ class GeneratedPatchesTest(unittest.TestCase):
         sources = Sources.below(REPOSITORY).trees
         targets = mentioned_targets([sources[name] for name in sorted(SEALED)])
         self.assertGreater(len(targets), 100)
-        self.compare(list(dict.fromkeys([*targets, *first_targets(MODULES)])), "-j", "2")
+        more = first_targets(MODULES) if BREADTH else []
+        self.compare(list(dict.fromkeys([*targets[::STRIDE], *more])), "-j", "2")
 
     def test_fresh_interpreters(self) -> None:
         self.compare(first_targets(FEW), "-j", "2", "--start-method", "spawn")
@@ -56,7 +60,8 @@ class GeneratedPatchesTest(unittest.TestCase):
         self.compare(first_targets(FEW), "-j", "2", "--isolation", "class", before=True)
 
     def test_at_import(self) -> None:
-        self.compare([*first_targets(FEW), Target("weakref", "finalize")], "-j", "2", at_import=True)
+        few = first_targets(FEW if BREADTH else FEW[:3])
+        self.compare([*few, Target("weakref", "finalize")], "-j", "2", at_import=True)
 
 
 if __name__ == "__main__":

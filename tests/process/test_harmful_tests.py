@@ -92,7 +92,8 @@ class HarmTest(ProjectTestCase):
             ("all that is temporary", "[shutil.rmtree(one) for one in os.scandir(tempfile.gettempdir())]"),
         ):
             self.write("test_output.py", OUTPUT.format(remove=remove))
-            for method in START_METHODS:
+            # the place of all that is temporary is the runner's, whatever the processes are
+            for method in START_METHODS if what == "its file" else START_METHODS[-1:]:
                 with self.subTest(what, method=method):
                     ended = self.run_here("-j", "1", "--start-method", method, env=environment(TMPDIR=scratch))
                     tests = {test_id.rpartition(".")[2]: one for test_id, one in ended.tests().items()}
@@ -133,9 +134,11 @@ class HarmTest(ProjectTestCase):
 
     def test_a_test_that_did_not_end_has_taken_its_time(self) -> None:
         self.write("test_hangs.py", HANGS)
+        # of the test alone: a busy machine may take longer to list it
+        self.write("setup.cfg", "[isolatedunit.overrides.hangs]\ntests = *.test_hangs\nprocess_timeout = 0.3\n")
         for method in START_METHODS:
             with self.subTest(method):
-                ended = self.run_here("--start-method", method, "--process-timeout", "0.3")
+                ended = self.run_here("--start-method", method)
                 (test,) = ended.tests().values()
                 self.assertEqual(test["cause"], "timeout")
                 self.assertGreater(test["duration"], 0.0)

@@ -64,6 +64,9 @@ BAD_SUITE = """
     """
 
 
+NO_FLOODS = ("a_is_good", "b_garbage", "g_the_end_of_a_test_that_goes_on", "h_is_good")
+
+
 PAYLOAD = """
     import base64
     import os
@@ -104,7 +107,10 @@ class EndToEndTest(ProjectTestCase):
                 made = os.path.join(self.directory, f"made-{method}")
                 self.write("test_payload.py", PAYLOAD.format(path=made))
                 flags = ("--start-method", method, "--process-timeout", "240")
-                ended, peak = self.run_and_watch("test_bad", "test_payload", *flags)
+                # the runner reads all Connections alike: floods are tried with one kind of child
+                is_last = method == START_METHODS[-1]
+                names = [f"test_bad.Bad.test_{name}" for name in NO_FLOODS]
+                ended, peak = self.run_and_watch(*(["test_bad"] if is_last else names), "test_payload", *flags)
                 # what a test pickled is not opened
                 sent = {name: ended.pop(name)["outcome"] for name in [*ended] if name.startswith("test_payload.")}
                 self.assertEqual((len(sent), sent["test_payload.Sends.test_raw"]), (2, "error"))
@@ -115,7 +121,7 @@ class EndToEndTest(ProjectTestCase):
                 # a receipt before the end is the word of the child itself: what it says later does not count
                 self.assertEqual(causes.pop("test_g_the_end_of_a_test_that_goes_on")[0], "error")
                 self.assertEqual(set(causes.values()), {("error", "ipc")}, causes)
-                self.assertEqual(len(causes), 5)
+                self.assertEqual(len(causes), 5 if is_last else 1)
                 self.assertLess(peak, 60 * MEBIBYTE)
 
     def run_and_watch(self, *arguments: str) -> tuple[dict[str, dict[str, Any]], int]:

@@ -8,15 +8,18 @@ import unittest
 from collections.abc import Callable
 from typing import Any
 
+from tests.support.beyond import BREADTH
 from tests.support.command_line import run_python
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
 
 WAYS = (
     *(("--start-method", method) for method in START_METHODS),
-    ("--isolation", "class"),
-    ("--leaks", "fail"),
+    ("--isolation", "class", "--leaks", "fail"),
 )
+
+WAYS_OF_PACKAGES = WAYS if BREADTH else WAYS[-2:]
+"""A package is the same in each; these are a fresh interpreter or a fork for each test, and a process for many."""
 
 LEFT_REPLACED = """
     import unittest
@@ -352,7 +355,7 @@ class PackagesTest(ProjectTestCase):
 
     def check(self, text: str, passed: int, failed: int = 0) -> None:
         self.write("test_it.py", text)
-        for way in WAYS:
+        for way in WAYS_OF_PACKAGES:
             with self.subTest(way):
                 ended = self.run_here("test_it", *way)
                 self.assertEqual(ended.last_line, f"{passed} passed, {failed} failed, 0 skipped", ended.output)

@@ -283,8 +283,17 @@ OTHERS = """
 
 
 class OneVerdictTest(ProjectTestCase):
-    def test_what_unittest_lets_through(self) -> None:
+    def test_what_unittest_lets_through_and_what_raises_when_it_is_asked(self) -> None:
         self.write("test_it.py", ESCAPING)
+        self.write("test_shy.py", SHY)
+        shy = {
+            "test_shy.It": "passed",
+            "test_shy.Cleanup.test_it": "passed",
+            "tearDownClass (test_shy.Cleanup)": "error",
+            "test_shy.Expected.test_it": "expectedFailure",
+            "test_shy.Parameter.test_it": "failed",
+            "test_shy.Shallow.test_it": "skipped",
+        }
         expected = {
             "test_it.TornDown.test_it": "passed",
             "tearDownClass (test_it.TornDown)": "error",
@@ -300,25 +309,13 @@ class OneVerdictTest(ProjectTestCase):
         for start_method, isolations in ((START_METHODS[0], ("test", "none")), (START_METHODS[-1], ("test", "class"))):
             for isolation in isolations:
                 with self.subTest(start_method, isolation=isolation):
-                    ended = self.run_here("--start-method", start_method, "--isolation", isolation)
-                    self.assertEqual(ended.outcomes(), expected)
+                    is_last = start_method == START_METHODS[-1]
+                    modules = ("test_it", "test_shy") if is_last else ("test_it",)
+                    ended = self.run_here("--start-method", start_method, "--isolation", isolation, *modules)
+                    self.assertEqual(ended.outcomes(), {**expected, **shy} if is_last else expected)
+                    self.assertNotIn("bug in isolatedunit", ended.output)
                     self.assertEqual(ended.exit_code, 1)
                     self.assertIn("SystemExit: 3", ended.tests()["tearDownClass (test_it.TornDown)"]["traceback"])
-
-    def test_what_raises_when_it_is_asked(self) -> None:
-        self.write("test_it.py", SHY)
-        expected = {
-            "test_it.It": "passed",
-            "test_it.Cleanup.test_it": "passed",
-            "tearDownClass (test_it.Cleanup)": "error",
-            "test_it.Expected.test_it": "expectedFailure",
-            "test_it.Parameter.test_it": "failed",
-            "test_it.Shallow.test_it": "skipped",
-        }
-        for isolation in ("test", "class"):
-            ended = self.run_here("--isolation", isolation)
-            self.assertEqual(ended.outcomes(), expected)
-            self.assertNotIn("bug in isolatedunit", ended.output)
 
     def test_what_breaks_the_listing_costs_one_module(self) -> None:
         self.write(

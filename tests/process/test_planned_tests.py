@@ -188,15 +188,6 @@ class OtherNamesTest(ProjectTestCase):
                     self.assertIn("--isolation module", test["traceback"])
                     self.assertIn(name.removeprefix("test_it."), test["traceback"])
 
-    def test_in_one_process_they_run(self) -> None:
-        self.write("test_it.py", OTHER_NAMES)
-        for start_method, isolation in zip((*START_METHODS, *START_METHODS), ("class", "module", "none"), strict=False):
-            with self.subTest(start_method, isolation=isolation):
-                ended = self.run_here("--start-method", start_method, "--isolation", isolation)
-                self.assertEqual(ended.last_line, "3 passed, 0 failed, 0 skipped", ended.output)
-                printed = sorted(test["stdout"] for test in ended.tests().values())
-                self.assertEqual(printed, ["", "number 0\n", "number 1\n"])
-
 
 class ChangingPlacesTest(ProjectTestCase):
     """A module that makes the same tests each time it is imported, but under the names of one another."""
@@ -229,19 +220,26 @@ class ChangingPlacesTest(ProjectTestCase):
                 self.assertEqual([tests[name]["outcome"] for name in same], ["passed"] * 3)
 
     @unittest.skipUnless("forkserver" in START_METHODS, "there every process imports the module anyway")
-    def test_a_module_that_each_process_imports_since_it_cannot_be_forked(self) -> None:
+    def test_a_module_that_is_forked_and_one_that_each_process_imports_since_it_cannot_be(self) -> None:
+        self.write_module(MADE_BY_LOOP["closure"], "test_forked")
         self.write_module(MADE_BY_LOOP["closure"] + "\n    import socket\n    kept = socket.socket()\n")
-        ended = self.run_here("-j", "1")
-        mistaken = [test for test in ended.tests().values() if "is another test in the process" in test["traceback"]]
-        self.assertEqual(len(mistaken), 1, ended.output)
+        tests = self.run_here("-j", "1").tests()
+        mistaken = [name for name, test in tests.items() if "is another test in the process" in test["traceback"]]
+        self.assertEqual([name.partition(".")[0] for name in mistaken], ["test_it"])
+        forked = [test["outcome"] for name, test in tests.items() if name.startswith("test_forked.")]
+        self.assertEqual(Counter(forked), {"passed": 4, "failed": 1})
 
     def test_in_one_process_they_run(self) -> None:
+        """Those with other names each time, too."""
         self.write_module(MADE_BY_LOOP["closure"])
-        for choice in (("--start-method", "spawn", "--isolation", "module"), ("--start-method", "auto")):
-            with self.subTest(choice):
-                ended = self.run_here(*choice)
-                if not (choice[1] == "auto" and "forkserver" not in START_METHODS):
-                    self.assertEqual(ended.last_line, "4 passed, 1 failed, 0 skipped", ended.output)
+        self.write("test_named.py", OTHER_NAMES)
+        for start_method, isolation in zip((*START_METHODS, *START_METHODS), ("class", "module", "none"), strict=False):
+            with self.subTest(start_method, isolation=isolation):
+                ended = self.run_here("--start-method", start_method, "--isolation", isolation)
+                self.assertEqual(ended.last_line, "7 passed, 1 failed, 0 skipped", ended.output)
+                named = {name: test for name, test in ended.tests().items() if name.startswith("test_named.")}
+                printed = sorted(test["stdout"] for test in named.values())
+                self.assertEqual(printed, ["", "number 0\n", "number 1\n"])
 
 
 class OwnProcessTest(ProjectTestCase):

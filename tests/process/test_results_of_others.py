@@ -271,6 +271,19 @@ OTHER_RESULTS = """
     """
 
 
+END_OF_WAY = "== the next way\n"
+
+EACH_WAY = f"""
+    import runpy, sys
+
+    for way in sys.argv[1:]:
+        sys.argv[1:] = [way]
+        runpy.run_path("program.py", run_name="__main__")
+        print({END_OF_WAY!r}, end="")
+    """
+"""Runs the program once for each way, in one process, as an IDE runs tests again and again."""
+
+
 def there_is(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
@@ -283,19 +296,16 @@ class OtherResultsTest(ProjectTestCase):
     def compare(self, program: str, *ways: str, plain: str = "plain") -> str:
         self.write("test_suite.py", SUITE)
         self.write("program.py", program)
-        expected = self.run_way(plain)
-        for way in ways:
-            with self.subTest(way):
-                self.assertEqual(self.run_way(way), expected)
-        return "\n".join(expected)
-
-    def run_way(self, way: str) -> list[str]:
-        ended = run_python("program.py", way, cwd=self.directory)
+        ended = run_python(self.write("ways.py", EACH_WAY), plain, *ways, cwd=self.directory)
         self.assertEqual(ended.exit_code, 0, ended.output)
         output = ended.output.replace("test_suite.Isolated", "test_suite.Plain")
         for pattern, shown in VARYING:
             output = re.sub(pattern, shown, output)
-        return output.splitlines()
+        expected, *told = output.split(END_OF_WAY)[:-1]
+        for way, one in zip(ways, told, strict=True):
+            with self.subTest(way):
+                self.assertEqual(one.splitlines(), expected.splitlines())
+        return expected
 
     def test_a_result_that_overrides_every_method(self) -> None:
         heard = self.compare(RECORD, "case", "suite", "runner", "runner, one at a time")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import unittest
 from typing import Any
@@ -107,7 +106,7 @@ class CaseTest(ProjectTestCase):
 
     def test_under_any_runner(self) -> None:
         self.write("test_sdk_sample.py", self.SUITE)
-        env = environment(PYTHONPATH=os.pathsep.join([SAMPLES, *sys.path]), **CALLERS)
+        env = environment(PYTHONPATH=os.pathsep.join([SAMPLES, environment()["PYTHONPATH"]]), **CALLERS)
         for runner in ("isolatedunit", "unittest"):
             with self.subTest(runner):
                 ended = run_python("-m", runner, "test_sdk_sample", cwd=self.directory, env=env)

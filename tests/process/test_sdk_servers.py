@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import psutil
 
@@ -34,13 +33,14 @@ SERVICE = """
 
     class Adapter(SDKAdapter):
         client_class = WebClient
+        fails = False
 
         def mock_environment(self):
             return {"WEB_API_KEY": "mock"}
 
         def start_local_server(self, tracker):
             log("started")
-            if os.environ.get("FAILS") and "isolatedunit.sdk.server_process" in __import__("sys").modules:
+            if self.fails and "isolatedunit.sdk.server_process" in __import__("sys").modules:
                 raise RuntimeError("only in a test")
             server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -63,11 +63,14 @@ SERVICE = """
             self.lock = threading.Lock()
             self.file = open(os.devnull)
 
+    class Failing(Adapter):
+        fails = True
+
     def log(what):
         with open(os.environ["LOG"], "a") as file:
             file.write(f"{what} {os.getpid()}" + chr(10))
 
-    for name, adapter in (("web", Adapter()), ("alone", Alone()), ("holding", Holding())):
+    for name, adapter in (("web", Adapter()), ("alone", Alone()), ("holding", Holding()), ("failing", Failing())):
         TestSDKFactory.register(name, adapter)
     """
 
@@ -93,13 +96,22 @@ SUITE = """
     from isolatedunit import IsolatedTestCase, TestSDKOptions
 
     class WebTest(IsolatedTestCase):
-        sdk_options = TestSDKOptions(sdk=os.environ.get("ADAPTER", "web"), mock_level="partial_mock")
+        sdk_options = TestSDKOptions(sdk="web", mock_level="partial_mock")
 
         def test_one(self):
             server, key = self.sdk.execute_with_sdk("/").split()
-            self.assertEqual((server == str(os.getpid()), key), ("ADAPTER" in os.environ, "mock"))
+            self.assertEqual((server == str(os.getpid()), key), (self.sdk_options.sdk != "web", "mock"))
 
         test_two = test_three = test_one
+    """
+
+OWN = """
+    import test_web
+    from isolatedunit import TestSDKOptions
+
+    for name in ("alone", "holding", "failing"):
+        options = {"sdk_options": TestSDKOptions(sdk=name, mock_level="partial_mock"), "__module__": __name__}
+        globals()[f"{name}Test"] = type(f"{name}Test", (test_web.WebTest,), options)
     """
 
 
@@ -113,7 +125,7 @@ class SharedServersTest(ProjectTestCase):
 
     def run_logged(self, *command: str, **variables: str) -> Completed:
         """Run the command, make sure that all servers have stopped, and remember what they logged."""
-        path = os.pathsep.join([SAMPLES, *sys.path])
+        path = os.pathsep.join([SAMPLES, environment()["PYTHONPATH"]])
         ended = run_python(
             *command, cwd=self.directory, env=environment(PYTHONPATH=path, LOG=self.log, WEB_API_KEY="own", **variables)
         )
@@ -154,14 +166,11 @@ class SharedServersTest(ProjectTestCase):
         self.assertIn("failed", failed)
 
     def test_those_that_cannot_be_shared_have_a_port_each(self) -> None:
-        for adapter, fails, words in (
-            ("alone", "", None),
-            ("holding", "", "the local server of holding cannot be shared, so each test starts its own"),
-            ("web", "yes", "if that is intended: RuntimeError: only in a test"),
-        ):
-            with self.subTest(adapter):
-                ended = self.run_logged("-m", "isolatedunit", "test_web", ADAPTER=adapter, FAILS=fails)
-                self.assertEqual(ended.exit_code, 0, ended.output)
-                self.assertEqual(len(set(self.stopped)), 3)
-                self.assertIn(words or "OK", ended.output)
-                self.assertEqual("cannot be shared" in ended.output, words is not None)
+        self.write("test_own.py", OWN)
+        ended = self.run_logged("-m", "isolatedunit", "test_own")
+        self.assertEqual((ended.exit_code, ended.last_line), (0, "9 passed, 0 failed, 0 skipped"), ended.output)
+        self.assertEqual(len(set(self.stopped)), 3 * 3)
+        for name, is_told in (("alone", False), ("holding", True), ("failing", True)):
+            told = f"the local server of {name} cannot be shared, so each test starts its own"
+            self.assertEqual(told in ended.output, is_told, ended.output)
+        self.assertIn("if that is intended: RuntimeError: only in a test", ended.output)

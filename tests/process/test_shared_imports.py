@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from tests.support.command_line import Completed, environment
 from tests.support.processes import processes_of_run
@@ -38,7 +37,7 @@ class SharedImportsTest(ProjectTestCase):
             self.write(f"tests/test_{number}.py", TEST.format(header=header, body=body))
 
     def run_tests(self, *arguments: str) -> Completed:
-        path = os.pathsep.join([self.installed, *sys.path])
+        path = os.pathsep.join([self.installed, environment()["PYTHONPATH"]])
         return self.run_here("discover", "-s", "tests", *arguments, env=environment(PYTHONPATH=path))
 
     def imports(self) -> int:
@@ -87,11 +86,16 @@ class SharedImportsTest(ProjectTestCase):
         assert second.report is not None
         times = {row["module"]: row["times"] for row in second.report["statistics"]["imports"]}
         self.assertEqual(times["import unittest; import heavy"], 1)
-
-    def test_what_is_not_wanted_any_more_goes(self) -> None:
         self.heavy()
-        self.tests()
-        self.assert_all_pass(self.run_tests("-j", "2"))
+        with self.subTest("other tests and one slot have nothing to expect"):
+            for arguments, count in ((("-k", "test_0"), 2), (("-j", "1"), 6)):
+                ended, imports = self.trace_of(*arguments)
+                self.assert_all_pass(ended, count)
+                self.assertEqual(len(imports), 2)
+        with self.subTest("what is not wanted any more goes"):
+            self.check_that_it_goes()
+
+    def check_that_it_goes(self) -> None:
         self.write(
             "site-packages/light.py",
             f"""
@@ -112,15 +116,6 @@ class SharedImportsTest(ProjectTestCase):
         _, imports = self.trace_of()
         self.assertEqual(imports, [])
 
-    def test_other_tests_and_one_slot_have_nothing_to_expect(self) -> None:
-        self.heavy()
-        self.tests()
-        self.assert_all_pass(self.run_tests("-j", "2"))
-        for arguments, count in ((("-k", "test_0"), 2), (("-j", "1"), 6)):
-            ended, imports = self.trace_of(*arguments)
-            self.assert_all_pass(ended, count)
-            self.assertEqual(len(imports), 2)
-
     def test_an_expected_import_that_ends_its_process(self) -> None:
         self.heavy()
         self.tests()
@@ -132,18 +127,13 @@ class SharedImportsTest(ProjectTestCase):
         self.write("go", "")
         self.assert_all_pass(self.run_tests("-j", "2"))
 
-    def test_a_docstring_and_a_future_are_no_obstacle(self) -> None:
-        self.heavy()
-        self.tests(
-            '"""About it."""\nfrom __future__ import annotations\nimport os, unittest\nfrom heavy import value', "value"
-        )
-        self.assert_all_pass(self.run_tests())
-        self.assertEqual(self.imports(), 2)
-
-    def test_a_block_for_scripts_is_no_obstacle(self) -> None:
+    def test_a_docstring_a_future_and_a_block_for_scripts_are_no_obstacle(self) -> None:
         self.heavy()
         block = "if __name__ == '__main__':\n    import sys\n\n    # here\n    sys.path.insert(0, 'elsewhere')\n"
-        self.tests(f"import unittest\n{block}import heavy")
+        self.tests(
+            f'"""About it."""\nfrom __future__ import annotations\nimport os, unittest\n{block}from heavy import value',
+            "value",
+        )
         self.assert_all_pass(self.run_tests())
         self.assertEqual(self.imports(), 2)
 
@@ -170,12 +160,12 @@ class SharedImportsTest(ProjectTestCase):
         self.assert_all_pass(self.run_tests("-t", ".", "--history", "none"))
         self.assertEqual(self.imports(), 2 + 1 + 3)
 
-    def test_no_module_sees_what_another_one_imported(self) -> None:
-        self.heavy()
+    def test_no_module_sees_what_another_one_imported_and_a_long_import_is_not_a_failed_spawn(self) -> None:
+        self.heavy("import time\ntime.sleep(1.5)")
         self.write("site-packages/other.py", "")
-        self.tests(body="self.assertNotIn('other', __import__('sys').modules)")
+        self.tests(body="self.assertNotIn('other', __import__('sys').modules)", count=2)
         self.write("tests/test_9.py", TEST.format(header="import unittest\nimport heavy, other", body="other"))
-        self.assert_all_pass(self.run_tests("-j", "1"), 8)
+        self.assert_all_pass(self.run_tests("-j", "1", "--spawn-timeout", "1"))
 
     def test_an_import_that_leaves_a_thread(self) -> None:
         self.heavy("import threading, time\nthreading.Thread(target=time.sleep, args=(3600,), daemon=True).start()")
@@ -209,11 +199,6 @@ class SharedImportsTest(ProjectTestCase):
         self.assertEqual({test["cause"] for test in ended.report["tests"]}, {"timeout"})
         self.assertEqual(processes_of_run(ended.report["run"]["id"]), [])
 
-    def test_a_long_import_is_not_a_failed_spawn(self) -> None:
-        self.heavy("import time\ntime.sleep(1.5)")
-        self.tests()
-        self.assert_all_pass(self.run_tests("--spawn-timeout", "1"))
-
     def test_a_test_that_kills_its_template(self) -> None:
         self.heavy()
         self.tests()
@@ -240,7 +225,7 @@ class SharedImportsTest(ProjectTestCase):
                 body=f"open({mark!r}, 'w').write(os.environ['_ISOLATEDUNIT_RUN']); time.sleep(1000)",
             ),
         )
-        path = os.pathsep.join([self.installed, *sys.path])
+        path = os.pathsep.join([self.installed, environment()["PYTHONPATH"]])
         runner = self.start_here("discover", "-s", "tests", env=environment(PYTHONPATH=path), stdout=subprocess.DEVNULL)
         wait_until(lambda: os.path.exists(mark) and os.path.getsize(mark), "the test to begin")
         with open(mark, encoding="utf-8") as file:

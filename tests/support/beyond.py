@@ -21,12 +21,15 @@ from tests.support.waiting import wait_until
 
 VARIABLE = "TESTS_BEYOND"
 
+BREADTH = os.environ.get(VARIABLE) == "1"
+"""Whether tests that try many of a kind are to try all of them; ``.ci/run`` has them try a chosen few of each."""
+
 
 def needs(*, modules: Sequence[str] = (), commands: Sequence[str] = (), root: bool = False) -> Any:
     """Skip a class of heavy tests, with the reason, unless it was asked for and this machine has what it needs."""
     lacking = [name for name in modules if importlib.util.find_spec(name) is None]
     lacking += [name for name in commands if shutil.which(name) is None]
-    if os.environ.get(VARIABLE) != "1":
+    if not BREADTH:
         return unittest.skip(f".ci/beyond runs it; {VARIABLE}=1 does so here")
     if lacking:
         return unittest.skip(f"{', '.join(lacking)} is missing here")

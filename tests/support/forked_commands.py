@@ -5,8 +5,9 @@ tests.support.forked_commands SOCKET`` does that once, and then serves SOCKET, w
 used, until it is terminated. Where ``FORKED_COMMANDS`` names the socket, `run_python` has its commands started there:
 processes of their own, with the arguments, environment, directory and output that a fresh interpreter would have, which
 run ``isolatedunit.__main__`` and end as any interpreter does. A command whose environment differs in what an
-interpreter reads as it starts, or in whose directory stands what it would import in place of what is imported here, is
-refused, and then started afresh, as all are where there is no such server.
+interpreter reads as it starts is refused, unless it is where modules are looked for, or where what is compiled of them
+is kept; and so is one that would import there, or in its directory, something in place of what is imported here. It is
+then started afresh, as all are where there is no such server.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ _USED_BY_MOST = (
     "isolatedunit.runner",
     "isolatedunit.backends.forkserver.backend",
     "isolatedunit.collection.names",
+    "isolatedunit.engine.run",
     "isolatedunit.history.store",
     "isolatedunit.reporters.files.json_report",
     "isolatedunit.reporters.redaction",
@@ -50,8 +52,16 @@ _USED_BY_MOST = (
     "isolatedunit.reporters.terminal.summary",
 )
 
-_NOT_OF_THE_COMMAND = frozenset({"PYTHONHASHSEED"})
-"""Those of them that matter to the processes of the tests alone, whose interpreters are always fresh ones."""
+_PATH = "PYTHONPATH"
+
+_NO_BYTECODE, _BYTECODE = "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"
+
+_OTHERWISE_HEEDED = frozenset({"PYTHONHASHSEED", _PATH, _NO_BYTECODE, _BYTECODE})
+"""Those of them of which the first matters to the processes of the tests alone, whose interpreters are always fresh
+ones. The others are heeded by `Server.become`."""
+
+_AT_EACH_START = frozenset({"sitecustomize", "usercustomize"})
+"""Modules that an interpreter imports as it starts."""
 
 
 _NOT_IMPORTED_THERE = frozenset({"__main__", "tests"})
@@ -63,8 +73,13 @@ def read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if value and name.startswith(_BEFORE_A_START) and name not in _NOT_OF_THE_COMMAND
+        if value and name.startswith(_BEFORE_A_START) and name not in _OTHERWISE_HEEDED
     }
+
+
+def folders_in(environment: Mapping[str, str]) -> list[str]:
+    """The folders that the environment puts before those of Python."""
+    return environment[_PATH].split(os.pathsep) if environment.get(_PATH) else []
 
 
 def start(
@@ -104,6 +119,9 @@ class Server:
     def __init__(self, path: str) -> None:
         self.served = read_at_start(os.environ)
         self.imported = {name.partition(".")[0] for name in sys.modules} - _NOT_IMPORTED_THERE
+        given = folders_in(os.environ)
+        self.known = frozenset(sys.path[1:])
+        self.of_python = sys.path[1 + len(given) :] if sys.path[1 : 1 + len(given)] == given else None
         self.running: dict[int, socket.socket] = {}
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(f"{path}.new")
@@ -135,11 +153,19 @@ class Server:
 
     def serves(self, request: dict[str, Any]) -> bool:
         """Whether a fork of this process is what a fresh interpreter would be."""
-        directory = request["directory"]
-        found = {name.partition(".")[0] for name in os.listdir(directory)} & self.imported
-        if os.path.realpath(directory) == os.path.realpath(PACKAGE_PARENT):
-            found.discard("isolatedunit")
-        return not found and read_at_start(request["environment"]) == self.served
+        folders = folders_in(request["environment"])
+        if read_at_start(request["environment"]) != self.served or not all(map(os.path.isabs, folders)):
+            return False
+        if self.of_python is None and folders != folders_in(os.environ):
+            return False
+        return not any(map(self.shadows, [request["directory"], *(one for one in folders if one not in self.known)]))
+
+    def shadows(self, folder: str) -> bool:
+        """Whether a fresh interpreter would import something there that it imports elsewhere here."""
+        names = {name.partition(".")[0] for name in os.listdir(folder)} if os.path.isdir(folder) else set()
+        if os.path.realpath(folder) == os.path.realpath(PACKAGE_PARENT):
+            names.discard("isolatedunit")
+        return bool(names & (self.imported | _AT_EACH_START))
 
     def take(self) -> tuple[str, ...] | None:
         """Take a request; returns its arguments in the process that was forked for it."""
@@ -188,6 +214,10 @@ class Server:
         tempfile.tempdir = None  # which something that was imported has looked for
         time.tzset()
         sys.path[0] = os.getcwd()
+        sys.dont_write_bytecode = bool(os.environ.get(_NO_BYTECODE))
+        sys.pycache_prefix = os.environ.get(_BYTECODE) or None
+        if self.of_python is not None:
+            sys.path[1:] = dict.fromkeys([*folders_in(os.environ), *self.of_python])
         for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
             del sys.modules[name]
         sys.orig_argv[:] = [sys.executable, *request["arguments"]]

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tests.support.paths import PACKAGE_PARENT
+from tests.support.command_line import run_isolatedunit
 
 _MODULES = """
     builtins os io time json select signal threading socket struct sys gc traceback linecache inspect functools
@@ -188,15 +188,10 @@ def run_isolated(directory: str, *flags: str, at_import: bool = False) -> dict[s
 
 
 def _run_once(directory: str, *flags: str) -> dict[str, Verdict]:
-    report = os.path.join(directory, "report.json")
-    command = [sys.executable, "-m", "isolatedunit", "-q", "--history", "none", "--json", report, *flags]
-    environment = {**os.environ, "PYTHONPATH": PACKAGE_PARENT}
-    subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False)
-    if not os.path.exists(report):  # the tests could not even be listed
+    ended = run_isolatedunit("-q", "--history", "none", *flags, cwd=directory)
+    if ended.report is None:  # the tests could not even be listed
         return {}
-    with open(report, encoding="utf-8") as file:
-        told = json.load(file)["tests"]
-    os.unlink(report)
+    told = ended.report["tests"]
     return {
         one["id"].rpartition(".")[0]: Verdict(one["outcome"], one["cause"], str(one["message"]))
         for one in told
