@@ -138,14 +138,14 @@ def report_frames(draw: Any) -> bytes:
 
 class HypothesisTest(NothingIsUnpickled):
     @given(st.lists(report_frames() | st.binary(max_size=40) | st.binary(max_size=40).map(to_frame), max_size=12))
-    @examples(100)
+    @examples(40)
     def test_a_child_that_may_say_anything(self, said: list[bytes]) -> None:
         reports = RunnersEnd({0: [READY, *said], 1: [PASSING]}).run()
         self.assertEqual(len(reports), 2)
         self.assertEqual((reports["m1.C.test_1"].outcome, reports["m1.C.test_1"].cause), ("passed", None))
 
     @given(st.binary(max_size=300), st.integers(1, 50))
-    @examples(100)
+    @examples(40)
     def test_bytes_in_any_pieces(self, data: bytes, size: int) -> None:
         whole, cut = FrameReader(doubts=True), FrameReader(doubts=True)
         at_once = whole.feed(data)
