@@ -20,13 +20,15 @@ from tests.support.command_line import environment
 from tests.support.waiting import wait_until
 
 VARIABLE = "TESTS_BEYOND"
+BEYOND = os.environ.get(VARIABLE) == "1"
+"""Whether to take one's time, which .ci/beyond has."""
 
 
 def needs(*, modules: Sequence[str] = (), commands: Sequence[str] = (), root: bool = False) -> Any:
     """Skip a class of heavy tests, with the reason, unless it was asked for and this machine has what it needs."""
     lacking = [name for name in modules if importlib.util.find_spec(name) is None]
     lacking += [name for name in commands if shutil.which(name) is None]
-    if os.environ.get(VARIABLE) != "1":
+    if not BEYOND:
         return unittest.skip(f".ci/beyond runs it; {VARIABLE}=1 does so here")
     if lacking:
         return unittest.skip(f"{', '.join(lacking)} is missing here")
