@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import unittest
 from collections.abc import Iterable, Iterator
 
+from tests.support.documentation import DOCS
 from tests.support.layers import Sources, find_climbs, find_cycles, find_homeless, find_impure, read_layers
 from tests.support.named_backends import find_named_backends
 from tests.support.paths import REPOSITORY
@@ -18,6 +20,9 @@ LAYERS = read_layers()
 
 STANDALONE = {"isolatedunit.child.orphan_reaper"}
 """A script that imports nothing of ours."""
+
+TERM = re.compile(r"^``(?P<message>[^`]+)``\n   ", re.MULTILINE)
+DIFFERS = "\N{HORIZONTAL ELLIPSIS}"
 
 LONGEST_FILE = 500
 LONGEST_FUNCTION = 60
@@ -282,6 +287,38 @@ def _classes_in(cls: ast.ClassDef) -> tuple[set[str], set[str]]:
             calls = [node for node in ast.walk(part) if isinstance(node, ast.Call)]
             asked = {ast.unparse(call.args[1]) for call in calls if ast.unparse(call).startswith("isinstance(event, ")}
     return named, asked
+
+
+def texts() -> Iterator[str]:
+    """Every text of the package, with an ellipsis for each value that is put into it."""
+    for module in MODULES:
+        for node in SOURCES.nodes(module):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else DIFFERS for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+class TroubleshootingTest(unittest.TestCase):
+    """The page of messages shows those that isolatedunit prints, in their order."""
+
+    def setUp(self) -> None:
+        with open(os.path.join(DOCS, "troubleshooting.rst"), encoding="utf-8") as file:
+            self.messages = [match["message"] for match in TERM.finditer(file.read())]
+
+    def test_each_message_is_one_that_the_package_has(self) -> None:
+        everything = "\n".join(texts())
+        self.assertGreater(len(self.messages), 30)
+        for message in self.messages:
+            for part in filter(None, (part.strip() for part in message.split(DIFFERS))):
+                with self.subTest(message=message, part=part):
+                    self.assertTrue(part in everything, part)
+
+    def test_they_are_in_the_order_of_the_alphabet(self) -> None:
+        def key(message: str) -> str:
+            return re.sub(r"\W+", " ", message).strip().lower()
+
+        self.assertEqual(self.messages, sorted(self.messages, key=key))
 
 
 if __name__ == "__main__":
