@@ -37,7 +37,7 @@ class WaysToNameTestsTest(ProjectTestCase):
             "test_top.It.test_other",
         ]
         self.assertEqual(self.ids(), everything)
-        self.assertEqual(self.ids("discover"), everything)
+        self.assertEqual(self.ids("discover", "-k", "test_it"), everything[::2])
 
     def test_discovery_elsewhere(self) -> None:
         self.assertEqual(
@@ -47,21 +47,24 @@ class WaysToNameTestsTest(ProjectTestCase):
         self.assertEqual(self.ids("discover", "package"), ["test_inner.It.test_it", "test_inner.It.test_other"])
 
     def test_names(self) -> None:
-        one = "package.test_inner.It.test_it"
-        for arguments, expected in (
-            (["package.test_inner"], [one, "package.test_inner.It.test_other"]),
-            (["package.test_inner.It"], [one, "package.test_inner.It.test_other"]),
-            ([one], [one]),
-            (["package/test_inner.py"], [one, "package.test_inner.It.test_other"]),
-            ([os.path.join(self.directory, "package", "test_inner.py")], [one, "package.test_inner.It.test_other"]),
-            ([one, "test_top.It.test_it"], [one, "test_top.It.test_it"]),
-        ):
-            with self.subTest(arguments):
-                self.assertEqual(self.ids(*arguments), expected)
+        self.write("package/third.py", PASSING)
+        self.write("package/fourth.py", PASSING)
+        both = ("package.test_inner.It", "package.check_more.It", "package.third.It", "package.fourth.It")
+        self.assertEqual(
+            self.ids(
+                "package.test_inner",
+                "package.check_more.It",
+                "test_top.It.test_it",
+                "package/third.py",
+                os.path.join(self.directory, "package", "fourth.py"),
+            ),
+            sorted(["test_top.It.test_it", *(f"{name}.{test}" for name in both for test in ("test_it", "test_other"))]),
+        )
 
     def test_patterns(self) -> None:
-        self.assertEqual(self.ids("-k", "other"), ["package.test_inner.It.test_other", "test_top.It.test_other"])
-        self.assertEqual(self.ids("-k", "test_top.*.test_it"), ["test_top.It.test_it"])
+        chosen = self.ids("-k", "other", "-k", "test_top.*.test_it")
+        others = ["package.test_inner.It.test_other", "test_top.It.test_it", "test_top.It.test_other"]
+        self.assertEqual(chosen, others)
 
     def test_one_name_in_trouble_is_not_the_end_of_the_others(self) -> None:
         self.write("failing.py", "raise RuntimeError('no')\n")
@@ -191,7 +194,7 @@ class ExitCodeTest(ProjectTestCase):
     @unittest.skipIf(sys.platform == "win32", "there is no shell that closes them")
     def test_streams_that_were_closed(self) -> None:
         self.write("test_it.py", PASSING)
-        for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        for closed in (">&-", "<&- 2>&-", "<&- >&- 2>&-"):
             with self.subTest(closed):
                 path = os.path.join(self.directory, "report.json")
                 command = f'exec "$0" -m isolatedunit --json report.json {closed}'

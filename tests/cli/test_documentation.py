@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import unittest
 
 from isolatedunit.config.start_method import usable_start_method
-from tests.support.beyond import VARIABLE
+from tests.support.beyond import BEYOND, VARIABLE
 from tests.support.documentation import SHOWING, essence, run_all, shown_in
 
 
@@ -27,8 +26,8 @@ class PagesTest(unittest.TestCase):
                 self.assertEqual(essence(now), essence(block.text), why)
 
 
-AUDITS = frozenset({"howto/order.rst"})
-"""Pages whose commands make hundreds of trials."""
+ALWAYS = frozenset({"tutorial.rst", "howto/crashes.rst", "howto/leaks.rst"})
+"""The pages of each run of the tests: what every kind of failure looks like, and what is left behind."""
 
 
 def _add_test(page: str) -> None:
@@ -36,7 +35,7 @@ def _add_test(page: str) -> None:
         self.check(page)
 
     test.__name__ = "test_" + re.sub(r"\W", "_", page.removesuffix(".rst"))
-    is_shown = page not in AUDITS or os.environ.get(VARIABLE) == "1"
+    is_shown = page in ALWAYS or BEYOND
     why = f".ci/beyond runs it, as it takes long; {VARIABLE}=1 does so here"
     setattr(PagesTest, test.__name__, unittest.skipUnless(is_shown, why)(test))
 

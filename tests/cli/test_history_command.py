@@ -42,9 +42,31 @@ class CommandTest(ProjectTestCase):
         self.write("odd", "")
         self.run_here()
 
-    def test_the_lists(self) -> None:
+    def test_every_form(self) -> None:
         self.run_some()
-        ended = self.history()
+        self.check_lists(self.history())
+        with self.subTest("a terminal without unicode"):
+            ended = self.history(PYTHONIOENCODING="ascii")
+            self.assertEqual(ended.exit_code, 0, ended.output)
+            self.assertTrue(ended.output.isascii())
+        with self.subTest("one test"):
+            self.assertRegex(
+                self.history("It.test_flaky").output,
+                r"^test_it\.It\.test_flaky\n-+\n[-\d]+ [:\d]+  failed .* s\n[-\d]+ [:\d]+  passed .* s\n"
+                r"last failure:\n  True is not false : the <moon> is full\n$",
+            )
+        with self.subTest("JSON"):
+            found = json.loads(self.history("--json", "-").output)
+            self.assertEqual([one["id"] for one in found["flaky"]], ["test_it.It.test_flaky"])
+            self.assertEqual({len(one["runs"]) for one in found["tests"]}, {2})
+        self.check_page(self.history("--html", "history.html"))
+        with self.subTest("what it has not"):
+            self.assertIn("has no runs of 'nobody'", self.history("nobody").output)
+            for path in (("no", "such", "h.json"), ()):
+                self.assertEqual(self.history("--json", os.path.join(self.directory, *path)).exit_code, 2)
+        self.check_page_of_run()
+
+    def check_lists(self, ended: Completed) -> None:
         self.assertEqual(ended.exit_code, 0, ended.output)
         today = date_of(os.stat(os.path.join(self.directory, ".isolatedunit", "history.sqlite3")).st_mtime)[:11]
         self.assertRegex(ended.output, rf"^3 tests in \.isolatedunit.history\.sqlite3, last run {today}")
@@ -58,30 +80,7 @@ class CommandTest(ProjectTestCase):
             ended.output.index("It.test_flaky  ", ended.output.index("Failing tests")), ended.output.index("always")
         )
 
-    def test_a_terminal_without_unicode(self) -> None:
-        self.run_some()
-        ended = self.history(PYTHONIOENCODING="ascii")
-        self.assertEqual(ended.exit_code, 0, ended.output)
-        self.assertTrue(ended.output.isascii())
-
-    def test_one_test(self) -> None:
-        self.run_some()
-        ended = self.history("It.test_flaky")
-        self.assertRegex(
-            ended.output,
-            r"^test_it\.It\.test_flaky\n-+\n[-\d]+ [:\d]+  failed .* s\n[-\d]+ [:\d]+  passed .* s\n"
-            r"last failure:\n  True is not false : the <moon> is full\n$",
-        )
-
-    def test_as_json(self) -> None:
-        self.run_some()
-        found = json.loads(self.history("--json", "-").output)
-        self.assertEqual([one["id"] for one in found["flaky"]], ["test_it.It.test_flaky"])
-        self.assertEqual({len(one["runs"]) for one in found["tests"]}, {2})
-
-    def test_as_a_page(self) -> None:
-        self.run_some()
-        ended = self.history("--html", "history.html")
+    def check_page(self, ended: Completed) -> None:
         self.assertEqual((ended.exit_code, ended.output), (0, ""))
         with open(os.path.join(self.directory, "history.html"), encoding="utf-8") as file:
             page = Data(file.read())
@@ -91,8 +90,8 @@ class CommandTest(ProjectTestCase):
         self.assertEqual([run[2] for run in tests["test_it.It.test_bad"]["runs"]], ["failed"] * 2)
         self.assertNotIn("moon", page.elements)
 
-    def test_the_page_of_a_run_has_it(self) -> None:
-        self.run_some()
+    def check_page_of_run(self) -> None:
+        """The page of a run has what was before it."""
         self.run_here("--html", "page.html")
         with open(os.path.join(self.directory, "page.html"), encoding="utf-8") as file:
             past = Data(file.read()).document["past"]
@@ -140,7 +139,3 @@ class CommandTest(ProjectTestCase):
                 self.assertEqual(ended.exit_code, 2)
                 self.assertIn(sentence, ended.output.replace(os.sep, "/"))
                 self.assertNotIn("Traceback", ended.output)
-        self.run_some()
-        self.assertIn("has no runs of 'nobody'", self.history("nobody").output)
-        for path in (("no", "such", "h.json"), ()):
-            self.assertEqual(self.history("--json", os.path.join(self.directory, *path)).exit_code, 2)

@@ -42,7 +42,7 @@ class OutputTest(ProjectTestCase):
 
     def test_failing(self) -> None:
         self.write("test_bad.py", FAILING)
-        for arguments in ((), ("-v",), ("-q",), ("-f",), ("--locals",)):
+        for arguments in ((), ("-v", "--locals"), ("-q",), ("-f",)):
             with self.subTest(arguments):
                 self.check_like_unittest(*arguments)
 

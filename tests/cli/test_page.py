@@ -1,4 +1,4 @@
-"""The page in a browser: without these tests, it could show a run wrongly, or not to everybody."""
+"""Pages in a browser: without these tests, they could show a run or an audit wrongly, or not to everybody."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import textwrap
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from isolatedunit.audit import page as audit_page
 from isolatedunit.history.store import RecordedRun, TestHistory
 from isolatedunit.model.events import AttemptFinished, AttemptStarted, RunFinished, RunStarted, TestFinished
 from isolatedunit.model.results import Attachment, AttemptReport, TestReport
 from isolatedunit.reporters.web.page import HtmlReport, page_of
 from isolatedunit.reporters.web.past import describe_past
+from tests.support.audit_documents import document_of, make_findings
+from tests.support.beyond import BEYOND
 from tests.support.browser import complaints, needs_browser, open_browser, show_as, violations
 from tests.support.command_line import run_isolatedunit
 from tests.support.events import ATTEMPT, ORIGIN, context, failure
@@ -59,6 +62,9 @@ SUITE = f"""
     """
 
 
+MANY = 20_000 if BEYOND else 4_000
+"""Far more tests than rows are shown at once."""
+
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """A picture of one pixel."""
 
@@ -77,7 +83,7 @@ class DocumentTest(ProjectTestCase):
 
 @needs_browser
 class BrowserTest(LiveTestCase):
-    """One browser, and the page of one run, for all of these tests: each of them opens it anew."""
+    """One browser for all of these tests, and one run, whose page each of them opens anew."""
 
     browser: ClassVar[Any]
     page: ClassVar[str]
@@ -334,13 +340,15 @@ class BrowserTest(LiveTestCase):
         self.assertEqual(self.texts(".attachment .output"), ["a line"])
         self.assertEqual(self.texts(".attachment a"), ["one.png", "it.log"])
 
-    def test_twenty_thousand_tests(self) -> None:
+    def test_thousands_of_tests(self) -> None:
         attempt = AttemptReport(
             1, "passed", None, 0, None, 7, 0.75, 0.1, None, 0.25, {"peak_rss": 2**20}, {}, "spawn", None
         )
-        names = (f"package.module_{number % 100}.Case.test_{number}" for number in range(20_000))
+        names = (f"package.module_{number % 100}.Case.test_{number}" for number in range(MANY))
         reports = (
-            TestReport(name, "passed" if number % 7 else "failed", duration=(number + 1) / 1e4, attempts=(attempt,))
+            TestReport(
+                name, "passed" if number % 7 else "failed", duration=(number + 1) * 2 / MANY, attempts=(attempt,)
+            )
             for number, name in enumerate(names)
         )
         self.open(self.write_page(*reports))
@@ -349,13 +357,45 @@ class BrowserTest(LiveTestCase):
         self.assertEqual(self.ask("document.documentElement.scrollHeight - innerHeight"), 0)
         # all of them are there, few of them as elements, and the last can be scrolled to
         self.assertLess(self.ask("document.querySelectorAll('#rows .row').length"), 100)
-        self.assertEqual(self.ask("document.getElementById('tests').getAttribute('aria-rowcount')"), "20001")
+        self.assertEqual(self.ask("document.getElementById('tests').getAttribute('aria-rowcount')"), str(MANY + 1))
         self.click(".heads .time button")
-        self.assertEqual(self.names_shown()[0], "test_19999")
+        self.assertEqual(self.names_shown()[0], f"test_{MANY - 1}")
         self.ask("document.getElementById('scroll').scrollTo(0, 1e9)")
         self.wait_for("[...document.querySelectorAll('#rows .leaf')].at(-1).textContent === 'test_0'")
         self.browser.find_element("id", "search").send_keys("module_7. >1.9s")
-        self.assertEqual(self.texts("#shown"), ["10 of 20,000 tests"])
+        self.assertEqual(self.texts("#shown"), [f"{MANY // 2000} of {MANY:,} tests"])
+
+    def open_audit(self, count: int) -> None:
+        """Open the page of an audit with so many findings; there are twelve kinds of them."""
+        path = os.path.join(self.directory, f"audit-{count}.html")
+        document = document_of(make_findings(count))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(audit_page.page_of(document, "python -m isolatedunit audit --html audit.html"))
+        self.browser.get(f"file://{path}")
+
+    def test_an_audit_in_light_and_dark_wide_and_narrow(self) -> None:
+        self.addCleanup(show_as, self.browser, dark=False)
+        for count, dark, width in ((0, False, 390), (1, True, 1200), (24, False, 1200), (24, True, 390)):
+            with self.subTest(count=count, dark=dark, width=width):
+                self.open_audit(count)
+                show_as(self.browser, dark=dark, width=width)
+                self.assertEqual(violations(self.browser), [])
+                self.assertEqual(complaints(self.browser), [])
+                self.assertFalse(self.ask("document.documentElement.scrollWidth > innerWidth"))
+
+    def test_an_edge_of_an_audit_leads_to_its_dependence_and_a_box_dims_the_edges_of_others(self) -> None:
+        self.open_audit(24)
+        self.ask("void document.querySelector('.box.right.r7').focus()")
+        edges, own = (len(self.texts(selector)) for selector in (".edge", ".edge.r7"))
+        dimmed = "[...document.querySelectorAll('.edge')].filter((one) => getComputedStyle(one).opacity < 1).length"
+        self.assertEqual(self.ask(dimmed), edges - own)
+        self.assertLess(own, edges)
+        begin, end = self.browser.execute_script(
+            "const edge = document.querySelector('.edge.r7'), name = (which) => document.querySelector(which).title;"
+            "location.hash = edge.getAttribute('href');"
+            "return [name('.box.r7'), document.querySelector(':target').innerText]"
+        )
+        self.assertIn(begin.partition(":")[0].rpartition(".")[2], end)
 
     @needs_server
     def test_a_run_that_goes_on(self) -> None:

@@ -6,8 +6,10 @@ import os
 import re
 import shlex
 import unittest
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from typing import NamedTuple
 
+from tests.support.beyond import BEYOND
 from tests.support.command_line import Completed, environment, run_python
 from tests.support.projects import ProjectTestCase
 
@@ -242,25 +244,77 @@ HANDS_ON = """
     """
 
 
+class Told(NamedTuple):
+    """What is printed of a failure."""
+
+    heading: str
+    text: str
+    command: str
+
+    def parts(self) -> tuple[list[str], list[str]]:
+        """What the command runs, and which ids it selects of that."""
+        runs: list[str] = []
+        ids: list[str] = []
+        words = iter(shlex.split(self.command)[3:])
+        for word in words:
+            if word == "--hash-seed":
+                next(words)
+            elif word == "--id" or word.startswith("--id="):
+                ids.append(word[5:] or next(words))
+            elif word != "--locals":
+                runs.append(word)
+        return runs, ids
+
+
+def together(told: list[Told]) -> Iterator[tuple[list[Told], list[str]]]:
+    """Commands that are alike in two halves, each as one command, whose arguments come with the failures.
+
+    Names of which one is the beginning of the other are in different halves.
+    """
+    alike: dict[str, list[Told]] = {}
+    for one in sorted(told, key=lambda one: one.command.partition(" --hash-seed")[0]):
+        runs, ids = one.parts()
+        alike.setdefault(f"{bool(ids)} {runs if runs[0] == 'discover' else ''}", []).append(one)
+    for group in alike.values():
+        for half in filter(None, (group[::2], group[1::2])):
+            parts = [one.parts() for one in half]
+            runs, _ = parts[0]
+            if runs[0] != "discover":
+                runs = [*dict.fromkeys(name for names, _ in parts for name in names)]
+            yield half, [*runs, *(f"--id={one}" for _, ids in parts for one in ids)]
+
+
 class RerunNamesTest(ProjectTestCase):
-    """Each printed command is run, and has to find that failure and no other."""
+    """The printed commands have to find their failures and no others.
+
+    Those that are alike are run as one; .ci/beyond also runs each by itself.
+    """
 
     def run_again(self, command: str) -> Completed:
         return run_python(*shlex.split(command)[1:], cwd=self.directory, env=environment())
 
     def check(self, expected: int, *arguments: str) -> list[str]:
         ended = self.run_here("--show-failures", "final", *arguments)
-        told = TOLD.findall(ended.output)
+        told = [Told(*one) for one in TOLD.findall(ended.output)]
         self.assertEqual((len(told), len(HEADING.findall(ended.output))), (expected, expected), ended.output)
-        with ThreadPoolExecutor(2) as pool:
-            all_again = list(pool.map(self.run_again, [command for _, _, command in told]))
-        for (heading, text, command), again in zip(told, all_again, strict=True):
-            with self.subTest(command=command):
-                found = FULL_NAME.sub("", again.output)
-                self.assertEqual(HEADING.findall(found), [FULL_NAME.sub("", heading)])
-                self.assertEqual(REASON.findall(found), REASON.findall(FULL_NAME.sub("", text)))
-                self.assertEqual("\n    it = 1\n" in again.output, "--locals" in arguments and "Odd" in heading)
-        return [command for _, _, command in told]
+        shown = [one for one in arguments if one == "--locals"]
+        for half, more in together(told):
+            as_one = f"python -m isolatedunit {shlex.join([*more, *shown])}"
+            self.check_again(half, half[0].command if len(half) == 1 else as_one, bool(shown))
+        for one in told if BEYOND else ():
+            self.check_again([one], one.command, bool(shown))
+        return [one.command for one in told]
+
+    def check_again(self, told: list[Told], command: str, with_locals: bool) -> None:
+        again = self.run_again(command)
+        with self.subTest(command=command):
+            found = FULL_NAME.sub("", again.output)
+            headings = [FULL_NAME.sub("", one.heading) for one in told]
+            self.assertEqual(sorted(HEADING.findall(found)), sorted(headings))
+            reasons = [reason for one in told for reason in REASON.findall(FULL_NAME.sub("", one.text))]
+            self.assertEqual(sorted(REASON.findall(found)), sorted(reasons))
+            shown = sum(with_locals and "FAIL" in heading and "Odd" in heading for heading in headings)
+            self.assertEqual(again.output.count("\n    it = 1\n"), shown)
 
     def write_all(self, folder: str, odd: str = LESS_ODD, scenarios: str = LESS_SCENARIOS) -> None:
         self.write(f"{folder}/test_odd.py", odd)

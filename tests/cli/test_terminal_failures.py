@@ -22,12 +22,6 @@ class OutputTest(ProjectTestCase):
         self.write("test_it.py", TROUBLED)
         return self.run_here("-j", "1", *flags, report=False).output
 
-    def test_of_tests_that_failed(self) -> None:
-        for flags in ((), ("--show-output", "failed")):
-            output = self.run_with(*flags)
-            self.assertNotIn("all is well", output)
-            self.assertEqual(output.count("something is wrong"), 1)
-
     def test_of_none(self) -> None:
         output = self.run_with("--show-output", "never")
         self.assertNotIn("all is well", output)
@@ -46,13 +40,16 @@ class OutputTest(ProjectTestCase):
         self.assertIn("Stdout:\nsomething is wrong", output)
 
     def test_failures_as_they_happen(self) -> None:
-        for flags, times in (((), 1), (("--show-failures", "immediate"), 1), (("--show-failures", "final"), 1)):
+        for flags in ((), ("--show-failures", "immediate"), ("--show-failures", "final", "--show-output", "failed")):
             with self.subTest(flags):
                 output = self.run_with(*flags)
-                self.assertEqual(len(re.findall("^FAIL: test_bad ", output, re.MULTILINE)), times)
+                self.assertEqual(len(re.findall("^FAIL: test_bad ", output, re.MULTILINE)), 1)
                 self.assertIn("  FAIL  test_it.It.test_bad: AssertionError: 1 != 2\n", output)
                 reason = r"OSError: no disk\n\n.*\n.*\n> +\d+ +raise OSError\(\"no disk\"\)\n\nTo run it again"
-                self.assertEqual(len(re.findall(reason, output)), times)
+                self.assertEqual(len(re.findall(reason, output)), 1)
+                # which is as with --show-output failed
+                self.assertNotIn("all is well", output)
+                self.assertEqual(output.count("something is wrong"), 1)
 
     def test_a_diff_that_is_cut_is_in_a_file(self) -> None:
         self.write(

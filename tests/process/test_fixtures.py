@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from tests.support.beyond import BREADTH
+from tests.support.beyond import BEYOND
 from tests.support.command_line import environment, run_python
 from tests.support.fixture_projects import HEADER, SET_UP, TORN_DOWN, FixturesTestCase, of_class
 from tests.support.semantics import RECORD, count, expected, record
@@ -313,7 +313,7 @@ CHOSEN = {
 """Which ways are tried in which places: each in some, and in each some that differ."""
 
 EACH = {**dict.fromkeys(CHOSEN, tuple(WAYS)), "test_one": ("crash", "hang", "leave")}
-"""Those that `BREADTH` asks for."""
+"""Those that `BEYOND` asks for."""
 
 ALL_TESTS = ["A.test_one", "A.test_two", "B.test_one", "B.test_two"]
 ALL_NOTED = [SET_UP, *of_class("A"), *of_class("B"), TORN_DOWN]
@@ -332,7 +332,7 @@ class FailingTest(FixturesTestCase):
     def test_ways_in_places(self) -> None:
         """There is one report of it, and everything else goes on."""
         places = {
-            f"{place}_{way}": (place, way) for place, ways in (EACH if BREADTH else CHOSEN).items() for way in ways
+            f"{place}_{way}": (place, way) for place, ways in (EACH if BEYOND else CHOSEN).items() for way in ways
         }
         modules = {name: {place: WAYS[way][0]} for name, (place, way) in places.items()}
         self.make_modules({**modules, "good": {}})

@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 from isolatedunit.child.sealing import SEALED
-from tests.support.beyond import BREADTH
+from tests.support.beyond import BEYOND
 from tests.support.generated_patches import (
     MODULES,
     Target,
@@ -26,7 +26,7 @@ from tests.support.layers import Sources
 from tests.support.paths import REPOSITORY
 from tests.support.start_methods import START_METHODS
 
-STRIDE = 1 if BREADTH else 4
+STRIDE = 1 if BEYOND else 4
 
 FEW = ("builtins", "os", "time", "threading", "traceback", "unittest")
 """The modules whose first functions are replaced where the process, not the function, makes the difference."""
@@ -50,7 +50,7 @@ class GeneratedPatchesTest(unittest.TestCase):
         sources = Sources.below(REPOSITORY).trees
         targets = mentioned_targets([sources[name] for name in sorted(SEALED)])
         self.assertGreater(len(targets), 100)
-        more = first_targets(MODULES) if BREADTH else []
+        more = first_targets(MODULES) if BEYOND else []
         self.compare(list(dict.fromkeys([*targets[::STRIDE], *more])), "-j", "2")
 
     def test_fresh_interpreters(self) -> None:
@@ -60,7 +60,7 @@ class GeneratedPatchesTest(unittest.TestCase):
         self.compare(first_targets(FEW), "-j", "2", "--isolation", "class", before=True)
 
     def test_at_import(self) -> None:
-        few = first_targets(FEW if BREADTH else FEW[:3])
+        few = first_targets(FEW if BEYOND else FEW[:3])
         self.compare([*few, Target("weakref", "finalize")], "-j", "2", at_import=True)
 
 

@@ -8,7 +8,7 @@ import unittest
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.beyond import BREADTH
+from tests.support.beyond import BEYOND
 from tests.support.command_line import run_python
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
@@ -18,7 +18,7 @@ WAYS = (
     ("--isolation", "class", "--leaks", "fail"),
 )
 
-WAYS_OF_PACKAGES = WAYS if BREADTH else WAYS[-2:]
+WAYS_OF_PACKAGES = WAYS if BEYOND else WAYS[-2:]
 """A package is the same in each; these are a fresh interpreter or a fork for each test, and a process for many."""
 
 LEFT_REPLACED = """

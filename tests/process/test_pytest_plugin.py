@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from isolatedunit.config.start_method import proven_start_methods
-from tests.support.beyond import BREADTH
+from tests.support.beyond import BEYOND
 from tests.support.command_line import Completed, environment, run_python
 from tests.support.optional import optional
 from tests.support.projects import ProjectTestCase
@@ -317,7 +317,7 @@ class PytestPluginTest(ProjectTestCase):
     def test_reports_are_those_of_pytest(self) -> None:
         self.write("test_features.py", FEATURES)
         plain = self.pytest("--junitxml=plain.xml")
-        for jobs in ("1", "2") if BREADTH else ("2",):
+        for jobs in ("1", "2") if BEYOND else ("2",):
             isolated = self.pytest("--isolated", "--isolated-jobs", jobs, f"--junitxml={jobs}.xml")
             self.assertEqual(isolated.exit_code, 1, isolated.output)
             self.assertEqual(self.outcomes(isolated), self.outcomes(plain), isolated.output)
@@ -408,7 +408,7 @@ class PytestPluginTest(ProjectTestCase):
 
     def test_fixtures_of_higher_scopes_run_once(self) -> None:
         self.write("test_scopes.py", SCOPES)
-        for jobs in ("1", "2") if BREADTH else ("1",):
+        for jobs in ("1", "2") if BEYOND else ("1",):
             with self.subTest(jobs=jobs):
                 ended = self.pytest("--isolated", "--isolated-fork-after", "fixtures", "--isolated-jobs", jobs)
                 found = {name.rpartition("::")[2]: outcome for name, outcome in self.outcomes(ended).items()}

@@ -9,7 +9,7 @@ import unittest
 import zipapp
 from typing import Any
 
-from tests.support.beyond import BREADTH
+from tests.support.beyond import BEYOND
 from tests.support.command_line import environment, run_python
 from tests.support.projects import ProjectTestCase
 from tests.support.semantics import count, expected, record
@@ -20,7 +20,7 @@ SIDE_BY_SIDE: tuple[dict[str, Any], ...] = (
     {"start_method": "spawn", "isolation": "class", "parallel_by": "class", "max_concurrent_processes": 2},
     {"fork_after": "start", "parallel_by": "test", "max_concurrent_processes": 3},
     {"isolation": "none"},
-    *([{"isolation": "module"}] if BREADTH else []),
+    *([{"isolation": "module"}] if BEYOND else []),
 )
 
 

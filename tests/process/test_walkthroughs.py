@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import unittest
 
-from tests.support.beyond import BREADTH
+from tests.support.beyond import BEYOND
 from tests.support.command_line import Completed, environment, run_isolatedunit
 from tests.support.diffs import DoesNotApply, FileDiff, read_diff
 from tests.support.paths import REPOSITORY
@@ -31,9 +31,9 @@ MORE = (
     "process.test_survival.EventsTest.test_a_slow_and_an_unresponsive_child_are_told",
     "process.test_survival.SignalTest.test_ctrl_c_once_ends_what_runs_and_writes_the_report",
 )
-"""What else of that is asked for by `BREADTH`."""
+"""What else of that is asked for by `BEYOND`."""
 
-ZOO = ("zoo_[cl]*.test_[ces]*", "zoo_hang.Hang.test_[bis]*") if BREADTH else ("zoo_[chl]*.test_*s[ei]g*",)
+ZOO = ("zoo_[cl]*.test_[ces]*", "zoo_hang.Hang.test_[bis]*") if BEYOND else ("zoo_[chl]*.test_*s[ei]g*",)
 """Tests that misbehave, each with what it must be reported as: some that crash, that leave something behind, or that do
 not heed what would end them."""
 
@@ -146,7 +146,7 @@ class BackendTest(WalkthroughTestCase):
         self.check_tests("unit.test_backends.CapabilitiesTest", "unit.test_layers", START_METHODS="toy")
 
     def test_it_passes_the_core_of_the_tests(self) -> None:
-        self.check_tests(*CORE, *(MORE if BREADTH else ()), START_METHODS="toy")
+        self.check_tests(*CORE, *(MORE if BEYOND else ()), START_METHODS="toy")
 
     def test_it_finds_what_a_test_does_to_its_process(self) -> None:
         for pattern in ZOO:

@@ -8,7 +8,7 @@ import unittest
 from typing import Any
 
 from isolatedunit.cli.selftest import FLAGS, ZOO, copy_zoo, model, patterns_of, verdict_on
-from tests.support.beyond import BREADTH
+from tests.support.beyond import BEYOND
 from tests.support.command_line import Completed, environment, run_isolatedunit
 from tests.support.processes import processes_of_run
 from tests.support.start_methods import START_METHODS, need_sandbox
@@ -45,7 +45,7 @@ CHOSEN = (
     *("test_child_and_a_hang", "test_blocked_signals_and_hangs", "EndsLater"),
     *("test_the_order_of_a_set", "zoo_z_import_crash_again"),
 )
-"""Of each kind one or a few, where what is tried is another way to make the processes: `BREADTH` tries all."""
+"""Of each kind one or a few, where what is tried is another way to make the processes: `BEYOND` tries all."""
 
 
 def visit(start_method: str, *more: str) -> Completed:
@@ -112,7 +112,7 @@ class ZooTest(unittest.TestCase):
                 self.assertTrue(attempt["exit_code"] == 0 or attempt["signal"], attempt)
 
     def test_spawned_with_handles_tracked(self) -> None:
-        whole = BREADTH or "forkserver" not in START_METHODS
+        whole = BEYOND or "forkserver" not in START_METHODS
         self.check("spawn", "--track-handles", "on", chosen=() if whole else CHOSEN)
 
     @unittest.skipUnless("forkserver" in START_METHODS, "this system cannot fork")
@@ -121,4 +121,4 @@ class ZooTest(unittest.TestCase):
 
     def test_forked_in_namespaces(self) -> None:
         need_sandbox(self, "namespaces")
-        self.check("forkserver", "--sandbox", "namespaces", chosen=() if BREADTH else CHOSEN)
+        self.check("forkserver", "--sandbox", "namespaces", chosen=() if BEYOND else CHOSEN)

@@ -20,8 +20,7 @@ from tests.support.command_line import environment
 from tests.support.waiting import wait_until
 
 VARIABLE = "TESTS_BEYOND"
-
-BREADTH = os.environ.get(VARIABLE) == "1"
+BEYOND = os.environ.get(VARIABLE) == "1"
 """Whether tests that try many of a kind are to try all of them; ``.ci/run`` has them try a chosen few of each."""
 
 
@@ -29,7 +28,7 @@ def needs(*, modules: Sequence[str] = (), commands: Sequence[str] = (), root: bo
     """Skip a class of heavy tests, with the reason, unless it was asked for and this machine has what it needs."""
     lacking = [name for name in modules if importlib.util.find_spec(name) is None]
     lacking += [name for name in commands if shutil.which(name) is None]
-    if not BREADTH:
+    if not BEYOND:
         return unittest.skip(f".ci/beyond runs it; {VARIABLE}=1 does so here")
     if lacking:
         return unittest.skip(f"{', '.join(lacking)} is missing here")

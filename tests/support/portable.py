@@ -4,6 +4,9 @@ Of the unit tier that is each module whose subject stands on what differs betwee
 module imports of the package, and what it stands on is read from the sources each time: `DIFFERS`, or the version
 itself. The rest computes with plain values, as every Python does. Not taken are those that look at the sources, which
 are the same everywhere, and those that need more than the package and hypothesis.
+
+With ``between`` that is left out, for a version between two others that run it: what differs between versions came with
+one and is still there in the next. How an interpreter starts and ends is its own matter.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import ast
 import glob
 import os
+import sys
 from collections.abc import Iterator
 
 from tests.support.layers import PACKAGE, Sources
@@ -75,5 +79,6 @@ def find_portable(sources: Sources) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    for test in (*find_portable(Sources.below(REPOSITORY)), *PROCESSES):
+    units = () if sys.argv[1:] == ["between"] else find_portable(Sources.below(REPOSITORY))
+    for test in (*units, *PROCESSES):
         print(f"tests.{test}")

@@ -159,7 +159,7 @@ class ScheduleTest(unittest.TestCase):
         st.integers(1, 5),
         st.randoms(use_true_random=False),
     )
-    @examples(100)
+    @examples(40)
     def test_every_test_runs_and_memory_is_never_overdrawn_but_by_one_alone(
         self, drawn: list[int], gibibytes: int, slots: int, chance: object
     ) -> None:

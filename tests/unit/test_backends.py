@@ -1,12 +1,9 @@
-"""Without these tests the engine and the reporters learn the names of backends again, and a new one does not fit in."""
+"""Without these tests a new backend does not fit in, or one announces what it does not have."""
 
 from __future__ import annotations
 
-import ast
 import os
-import re
 import unittest
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from unittest import mock
@@ -23,16 +20,8 @@ from isolatedunit.model import start_methods
 from isolatedunit.model.start_methods import Capabilities, StartMethod, capabilities_of
 from isolatedunit.protocol.messages import Work
 from tests.support.attempts import SETTINGS
-from tests.support.layers import Sources
-from tests.support.paths import REPOSITORY
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
-
-ABOVE = ("engine", "reporters", "history", "calls", "cli", "runner", "suite", "standalone", "result_bridge", "case")
-"""The rooms that must not name a backend."""
-
-ALSO_A_PHASE_AND_A_CAUSE = {"spawn"}
-"""Start methods whose name means something else, too; as that it may be used."""
 
 PROTOCOLS = {
     "takes_orders": contract.TakesOrders,
@@ -40,109 +29,6 @@ PROTOCOLS = {
     "shares_imports": contract.SharesImports,
 }
 """What the capabilities announce that are protocols."""
-
-
-def find_named_backends(sources: Sources) -> list[tuple[str, int]]:
-    """Where a module above the backends names one: the module and the line."""
-    names = start_methods.START_METHODS
-    return [
-        (module, line)
-        for module, tree in sources.trees.items()
-        if module.split(".")[1:2] and module.split(".")[1] in ABOVE
-        for line in sorted({*_lines_with_imports(tree), *_lines_with_names(tree, names)})
-    ]
-
-
-def _lines_with_imports(tree: ast.Module) -> Iterator[int]:
-    node: Any
-    for node in ast.walk(tree):
-        imported = []
-        if isinstance(node, ast.ImportFrom):
-            imported = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            imported = [alias.name for alias in node.names]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            imported = [node.value]
-        if any(re.match(r"isolatedunit\.backends\.(?!contract|registry)", name) for name in imported):
-            yield node.lineno
-
-
-def _lines_with_names(tree: ast.Module, names: Any) -> Iterator[int]:
-    unambiguous = "|".join(set(names) - ALSO_A_PHASE_AND_A_CAUSE)
-    for node, ancestors in _walk_with_ancestors(tree):
-        for field in ("id", "attr", "name", "arg"):  # of variables, attributes, functions, parameters
-            name = getattr(node, field, None)
-            if isinstance(name, str) and re.search(unambiguous, name):
-                yield node.lineno
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
-            continue
-        if ancestors and isinstance(ancestors[-1], ast.Expr):
-            continue  # a docstring
-        if re.search(rf"\b({unambiguous})\b|start.method\W{{1,2}}({'|'.join(names)})\b", node.value) or (
-            node.value in names and not any(map(_is_about_phases_or_causes, ancestors))
-        ):
-            yield node.lineno
-
-
-def _walk_with_ancestors(tree: ast.AST) -> Iterator[tuple[Any, tuple[ast.AST, ...]]]:
-    """Every node below *tree*, and the nodes from its own statement down to it."""
-    waiting: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(tree, ())]
-    while waiting:
-        node, above = waiting.pop()
-        path = (node,) if isinstance(node, ast.stmt) else (*above, node)
-        for child in ast.iter_child_nodes(node):
-            yield child, path
-            waiting.append((child, path))
-
-
-def _is_about_phases_or_causes(node: ast.AST) -> bool:
-    if isinstance(node, (ast.Dict, ast.Tuple, ast.JoinedStr)):  # among other phases or causes
-        others = {"import", "run", "cleanup", "crash"}
-        return any(isinstance(one, ast.Constant) and one.value in others for one in ast.walk(node))
-    if isinstance(node, ast.Subscript):
-        return getattr(node.value, "id", "") == "phases"
-    if isinstance(node, ast.Call):
-        return getattr(node.func, "attr", "") in ("_end_because", "blame")
-    named = [getattr(node, "target", None), *getattr(node, "targets", ())]
-    words = {getattr(node, "arg", None), *(getattr(one, "id", None) for one in named)}
-    return bool(words & {"cause", "phase", "phases"})
-
-
-def planted(text: str) -> Sources:
-    """A module above the backends that consists of *text*."""
-    return Sources({"isolatedunit.engine.loop": ast.parse(text)})
-
-
-class NamesTest(unittest.TestCase):
-    """Who is above the backends asks what they can do, and not which they are."""
-
-    def test_nobody_above_names_a_backend(self) -> None:
-        sources = Sources.below(REPOSITORY)
-        self.assertIn("isolatedunit.engine.loop", sources.trees)
-        self.assertEqual(find_named_backends(sources), [])
-
-    def test_planted_names_are_found(self) -> None:
-        for text in (
-            'if options.start_method == "spawn": pass',
-            'if options.start_method in ("auto", "forkserver"): pass',
-            'backends["spawn"].close()',
-            'backend_for("forkserver")',
-            'def start(start_method="spawn"): pass',
-            'ways = ["--start-method forkserver"]',
-            'ways = ["--start-method spawn"]',
-            "is_forkserver = True",
-            "if backend.uses_forkserver: pass",
-            "from isolatedunit.backends.spawn.backend import SpawnBackend",
-            "def later():\n    import isolatedunit.backends.forkserver.prestart",
-            'importlib.import_module("isolatedunit.backends.spawn.backend")',
-        ):
-            with self.subTest(text):
-                self.assertEqual(len(find_named_backends(planted(text))), 1)
-
-    def test_phases_and_causes_are_no_backends(self) -> None:
-        for text in ('cause = "crash" if lost else "spawn"', 'PHASES = ("spawn", "import")', 'finish(cause="spawn")'):
-            with self.subTest(text):
-                self.assertEqual(find_named_backends(planted(text)), [])
 
 
 class CapabilitiesTest(ProjectTestCase):

@@ -425,7 +425,7 @@ def fixture_of(kind: str, attempt: Attempt) -> str:
     return f"{kind} ({test.module if kind.endswith('Module') else test.class_id})"
 
 
-EngineMachine.TestCase.settings = examples(60, stateful_step_count=60)
+EngineMachine.TestCase.settings = examples(30, stateful_step_count=60)
 
 
 class EngineTest(EngineMachine.TestCase):  # type: ignore[misc,valid-type]

@@ -29,7 +29,7 @@ from tests.support.unwelcome_text import SECRETS, controls_in
 
 class ConsoleTest(ProjectTestCase):
     @given(texts())
-    @examples(100)
+    @examples(50)
     def test_any_text(self, text: str) -> None:
         shown = printable(text)
         self.assertEqual(controls_in(shown), set())

@@ -258,7 +258,7 @@ class CutTest(unittest.TestCase):
         st.lists(st.tuples(st.integers(0, 6), st.none() | st.floats(0.0, 100.0)), max_size=40),
         st.integers(1, 5),
     )
-    @examples(100)
+    @examples(40)
     def test_every_test_is_in_one_part(self, drawn: list[tuple[int, float | None]], of: int) -> None:
         tests = [planned(number, f"m{module}") for number, (module, _) in enumerate(drawn)]
         seconds = {test.id: cost for test, (_, cost) in zip(tests, drawn, strict=True) if cost is not None}

@@ -1,11 +1,9 @@
-"""Without these, a mechanism that hides latency could apply where it must not, or be decided on elsewhere, too."""
+"""Without these tests, a mechanism that hides latency could apply where it must not, or not where it can."""
 
 from __future__ import annotations
 
-import ast
 import unittest
 import unittest.mock
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,16 +11,6 @@ from isolatedunit.config.options import Options
 from isolatedunit.engine.scheduling.latency import LatencyPolicy
 from isolatedunit.errors import BackendUnavailable
 from isolatedunit.model.start_methods import START_METHODS
-from tests.support.layers import Sources
-from tests.support.paths import REPOSITORY
-
-EARLY = {"prestarts", "shares_imports", "takes_orders", "prespawns"}
-"""The capabilities that are there for being early only."""
-
-DECIDES = "isolatedunit.engine.scheduling.latency"
-NARROWS = "isolatedunit.backends.contract"
-REPORTS = ("isolatedunit.reporters",)
-"""Advises and reports by what a start method can do."""
 
 FORKED = {"prestart", "shared imports", "lookahead", "prebuilt"}
 """What applies with templates, if no option says otherwise."""
@@ -119,46 +107,6 @@ class PolicyTest(unittest.TestCase):
             self.assertEqual(policy.start_method, "spawn")
             # a test's own is its own error, which is reported when its child is made
             policy.shares_imports(Options(start_method=odd), "import")
-
-
-def reads_of(nodes: Iterable[ast.AST], names: set[str]) -> Iterator[str]:
-    """Which of these attributes one of the nodes reads of capabilities, whatever variable holds them."""
-    for node in nodes:
-        if isinstance(node, ast.Attribute) and node.attr in names:
-            holder = ast.unparse(node.value)
-            if "capabilit" in holder:
-                yield node.attr
-
-
-class OnlyPlaceTest(unittest.TestCase):
-    sources: Sources
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.sources = Sources.below(REPOSITORY)
-
-    def test_nobody_else_reads_the_capabilities_for_being_early(self) -> None:
-        readers: dict[str, set[str]] = {}
-        for module in self.sources.trees:
-            for name in reads_of(self.sources.nodes(module), {*EARLY, "has_templates"}):
-                readers.setdefault(name, set()).add(module)
-        templates = {module for module in readers.pop("has_templates") if not module.startswith(REPORTS)}
-        # the collector's tests have to be told apart where processes import their module again, and the trials of an
-        # audit that cannot be forks begin again each time
-        self.assertEqual(templates - {"isolatedunit.engine.collect", "isolatedunit.cli.audit"}, {DECIDES})
-        narrowed = {name: {DECIDES, NARROWS} for name in EARLY - {"prestarts"}}
-        self.assertEqual(readers, {**narrowed, "prestarts": {DECIDES}})
-
-    def test_who_narrows_a_backend_does_not_decide_by_it(self) -> None:
-        """Whether a backend takes orders and such is asserted where the policy has decided, not asked for."""
-        asked = []
-        for module in self.sources.trees:
-            nodes = self.sources.nodes(module)
-            calls = {node for node in nodes if isinstance(node, ast.Call)}
-            asserted = {node.test for node in nodes if isinstance(node, ast.Assert)}
-            asked += [module for call in calls - asserted if getattr(call.func, "id", "") in EARLY]
-        # which finds the backends that may have been given orders, whoever decided on those
-        self.assertEqual(asked, ["isolatedunit.engine.open_backends"])
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ class MessageTest(unittest.TestCase):
             max_leaves=10,
         )
     )
-    @examples(100)
+    @examples(50)
     def test_no_json_is_anything_but_a_report_or_refused(self, value: Any) -> None:
         import json
 
@@ -160,7 +160,7 @@ class MessageTest(unittest.TestCase):
 
 class FrameTest(unittest.TestCase):
     @given(st.lists(st.binary(max_size=50), max_size=10), st.randoms(use_true_random=False))
-    @examples(100)
+    @examples(50)
     def test_in_whatever_pieces_it_arrives(self, messages: list[bytes], chance: random.Random) -> None:
         stream = b"".join(map(to_frame, messages))
         reader = FrameReader()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import pathlib
 import unittest
 from collections.abc import Callable
 from typing import Any
 
-import isolatedunit
 from isolatedunit.backends.contract import Setting
 from isolatedunit.config.options import Options
 from isolatedunit.engine.attempt.stimuli import ChildExited, LimitExceeded, SlotGranted, SpawnFailed
@@ -222,31 +219,6 @@ class PublisherTest(unittest.TestCase):
         publisher = Publisher([Picky()], lambda: 2.5)
         publisher.publish([RunInspected(3.0, ()), Warned(2.5, "look out"), RunInspected(4.0, ())])
         self.assertEqual(heard, [Warned(2.5, "look out")])
-
-    def test_listeners_name_exactly_the_classes_that_they_ask_for(self) -> None:
-        told: dict[str, tuple[set[str], set[str]]] = {}
-        for path in pathlib.Path(isolatedunit.__file__).parent.rglob("*.py"):
-            for cls in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(cls, ast.ClassDef):
-                    named, asked = _classes_in(cls)
-                    if named:
-                        told[cls.name] = named, asked
-        self.assertLess({"Statistics", "Summary", "ResultBridge", "History"}, set(told))
-        for name, (named, asked) in told.items():
-            self.assertEqual(named, asked, name)
-
-
-def _classes_in(cls: ast.ClassDef) -> tuple[set[str], set[str]]:
-    """The classes of events in a listener's ``hears``, and those that its ``handle`` asks for with ``isinstance``."""
-    named: set[str] = set()
-    asked: set[str] = set()
-    for part in cls.body:
-        if isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) == "hears":
-            named = {node.id for node in ast.walk(part.value) if isinstance(node, ast.Name)}
-        elif isinstance(part, ast.FunctionDef) and part.name == "handle":
-            calls = [node for node in ast.walk(part) if isinstance(node, ast.Call)]
-            asked = {ast.unparse(call.args[1]) for call in calls if ast.unparse(call).startswith("isinstance(event, ")}
-    return named, asked
 
 
 class CollectionTest(unittest.TestCase):
