@@ -9,6 +9,7 @@ import unittest
 from typing import Any
 
 from isolatedunit import IsolatedTestRunner, IsolatedTestSuite, OptionError, Options
+from isolatedunit.model.events import PhaseSeen
 from isolatedunit.model.events import TestFinished as Finished
 from tests.support.events import EventRecorder
 from tests.support.recording_result import RecordingResult
@@ -131,7 +132,8 @@ class RunnerTest(unittest.TestCase):
     def test_listeners_hear_of_everything(self) -> None:
         listener = EventRecorder()
         self.run_suite(faces_suite.Plain("test_fails"), listeners=[listener])
-        names = [type(event).__name__ for event in listener.events]
+        # phases are those of what takes long enough to be asked, on a busy machine any
+        names = [type(event).__name__ for event in listener.events if not isinstance(event, PhaseSeen)]
         self.assertEqual(
             names, ["RunStarted", "AttemptStarted", "ChildStarted", "AttemptFinished", "TestFinished", "RunFinished"]
         )
