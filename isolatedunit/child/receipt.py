@@ -91,14 +91,15 @@ def finish(
     The outcomes are known by now: a failure in here costs what would have been found, and never an outcome. Trap: an
     audit hook or a signal handler that a test has installed may raise anything, at any call.
     """
-    clean, looked, peak, failure = False, False, None, None
+    clean, has_nothing, looked, peak, failure = False, False, False, None, None
     try:
         if _save_lines is not None:  # not by a call: each function that a fork calls is two pages more that are copied
             _save_lines()
         # no other thread, and no exit function
         clean = (_thread._count() == 0 and atexit._ncallbacks() == 0) or is_rehearsed
         peak = cleanup.peak_rss() if spawned else None
-        looked = clean and tracker is not None and _finds_nothing(tracker, settings.cleanup_timeout)
+        has_nothing = clean and (tracker is None or _has_nothing(tracker))
+        looked = has_nothing and tracker is not None and _finds_nothing(tracker, settings.cleanup_timeout)
     except BaseException as exception:
         failure = exception
     found_after, elapsed = max(0.0, reporter.found_at - reporter.ready_at), time.monotonic() - reporter.ready_at
@@ -113,8 +114,8 @@ def finish(
                 owners.clear()
             if is_all and (is_rehearsed or (_thread._count() == 0 and atexit._ncallbacks() == 0)):
                 return
-            clean = False
-        found = _look_after(reporter, settings, tracker, clean)
+            has_nothing = False
+        found = _look_after(reporter, settings, tracker, has_nothing)
     except BaseException as exception:
         failure = failure or exception
     if failure is not None:
@@ -132,12 +133,12 @@ def without_look(exception: BaseException) -> dict[str, Any]:
 
 
 def _look_after(
-    reporter: Reporter, settings: ChildSettings, tracker: HandleTracker | None, clean: bool
+    reporter: Reporter, settings: ChildSettings, tracker: HandleTracker | None, has_nothing: bool
 ) -> dict[str, Any]:
     timeout, began = settings.cleanup_timeout, time.monotonic()
     leaks: list[dict[str, Any]] = []
     lasting: list[threading.Thread] = []
-    if not clean or (tracker is not None and not _has_nothing(tracker)):
+    if not has_nothing:
         reporter.flush()
         cleanup.let_threads_end(timeout, lasting.extend if tracker is None else tracker.note_threads)
         if tracker is None:
@@ -180,8 +181,8 @@ def _has_nothing(tracker: HandleTracker) -> bool:
 
 
 def _finds_nothing(tracker: HandleTracker, timeout: float | None) -> bool:
-    """Whether nothing was opened, and nothing is changed: then that is all that there is to say."""
-    if tracker.failure is not None or not _has_nothing(tracker):
+    """Whether nothing was opened in all that time, and nothing is changed: then that is all that there is to say."""
+    if tracker.failure is not None:
         return False
     found = tracker.finish(timeout)
     return not (found.opened or found.closed or found.leaks or found.state_changes)

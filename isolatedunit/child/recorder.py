@@ -109,7 +109,7 @@ class Recorder(unittest.TestResult):
         self.take(reporter, tests)
         self._running: int | None = None
         self._others_within = 0
-        self._told = {"addFailure": 0, "addError": 0}
+        self._told: dict[int, Any] = {}  # entries of the lists below, by id, which no other gets while they are kept
         self._last_ended: int | None = None
         self._counted = False
         self._succeeded = False
@@ -135,8 +135,8 @@ class Recorder(unittest.TestResult):
         super().startTest(test)
         if self.before_test is not None:
             self.before_test()
+        self._begin(test)  # ends the one before, if nobody has said anything of that
         self._counted = True
-        self._begin(test)
 
     @_with_room
     def stopTest(self, test: unittest.TestCase) -> None:
@@ -188,6 +188,7 @@ class Recorder(unittest.TestResult):
     @_with_room
     def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
         super().addUnexpectedSuccess(test)
+        self._told[id(test)] = test
         self._report(test, kind="addUnexpectedSuccess")
 
     @_with_room
@@ -325,12 +326,20 @@ class Recorder(unittest.TestResult):
 
     def _report_listed(self, number: int) -> None:
         """Report failures that a test has put into the lists of its result itself, since unittest counts these."""
-        for kind, kept in (("addFailure", self.failures), ("addError", self.errors)):
-            if type(kept) is list and len(kept) != self._told[kind]:
-                for entry in kept[self._told[kind] :]:
-                    text = cut(tracebacks.as_text(entry[-1] if type(entry) is tuple and entry else entry))
-                    self._report_note(test=number, kind=kind, text=text, message=cut(text, _MAX_MESSAGE))
-                self._told[kind] = len(kept)
+        for kind, kept in (
+            ("addFailure", self.failures),
+            ("addError", self.errors),
+            ("addUnexpectedSuccess", self.unexpectedSuccesses),
+        ):
+            if type(kept) is not list:
+                continue
+            for entry in [one for one in kept if id(one) not in self._told]:
+                self._told[id(entry)] = entry
+                if kind == "addUnexpectedSuccess":
+                    self._report_note(test=number, kind=kind)
+                    continue
+                text = cut(tracebacks.as_text(entry[-1] if type(entry) is tuple and entry else entry))
+                self._report_note(test=number, kind=kind, text=text, message=cut(text, _MAX_MESSAGE))
 
     def say_of_process(self) -> dict[str, Any]:
         """What the receipt says of a process that the tests of a class share since the class has standing."""
@@ -355,8 +364,7 @@ class Recorder(unittest.TestResult):
         if type(text) is not str or not text:
             text = format_exception(err[1], shows_locals=self.tb_locals)
             kept[count:] = [(test, text)]
-        if kind in self._told:
-            self._told[kind] = len(kept)
+        self._told[id(kept[-1])] = kept[-1]
         source = self._source_of(err[2]) if kind != "addExpectedFailure" else ""
         self._report(test, kind=kind, **describe_exception(err[1], text), subtest=subtest, source=source, **sides)
 

@@ -212,10 +212,14 @@ class TroublesTest(CallsCase):
         def leave(test: TestInstance) -> int:
             import subprocess
 
+            tracker: Any = test.handle_tracker
+            look = tracker.is_clean
+            tracker.is_clean = lambda: os.write(1, b"looked\n") and look()
             return subprocess.Popen(["sleep", "1000"]).pid
 
         result = self.call(leave)
         self.assertEqual(result.handle_stats["by_kind"], {"process": 1})
+        self.assertEqual(result.stdout, "looked\n")  # more looks would be counted among what the call has opened
         with self.assertRaises(ProcessLookupError):
             os.kill(result.unwrap(), 0)
 

@@ -279,6 +279,26 @@ OTHERS = """
 
         def test_neither(self):
             self._outcome.result.errors = None
+
+        def test_of_a_new_list(self):
+            self._outcome.result.failures = [(self, "found in a list of its own")]
+
+        def test_unexpected(self):
+            self._outcome.result.unexpectedSuccesses.append(self)
+
+    class Silent(unittest.TestCase):
+        def run(self, result=None):
+            if self._testMethodName != "test_1":
+                return super().run(result)
+            result.startTest(self)
+            result.stopTest(self)
+            return result
+
+        def test_1(self):
+            pass
+
+        def test_2(self):
+            pass
     """
 
 
@@ -384,7 +404,7 @@ class OneVerdictTest(ProjectTestCase):
         self.write(
             "test_it.py",
             OTHERS + "\n    load_tests = lambda loader, *_: unittest.TestSuite(\n"
-            "        map(loader.loadTestsFromTestCase, (Within, InPlace, Around, Lists)))\n",
+            "        map(loader.loadTestsFromTestCase, (Within, InPlace, Around, Lists, Silent)))\n",
         )
         expected = {
             "test_it.Within.test_a_passing_one": "passed",
@@ -397,11 +417,16 @@ class OneVerdictTest(ProjectTestCase):
             "test_it.Lists.test_failure": "failed",
             "test_it.Lists.test_error": "error",
             "test_it.Lists.test_neither": "passed",
+            "test_it.Lists.test_of_a_new_list": "failed",
+            "test_it.Lists.test_unexpected": "unexpectedSuccess",
+            "test_it.Silent.test_1": "passed",
+            "test_it.Silent.test_2": "passed",
         }
         for isolation in ("test", "class"):
             ended = self.run_here("--isolation", isolation)
             self.assertEqual(ended.outcomes(), expected)
-            self.assertEqual(ended.last_line, "4 passed, 6 failed, 0 skipped")
+            self.assertEqual(ended.last_line, "6 passed, 8 failed, 0 skipped")
+            self.assertIn("\nRan 13 tests in ", ended.output)
             self.assertEqual(ended.tests()["test_it.Lists.test_failure"]["message"], "found later")
 
     def read(self, name: str) -> str:

@@ -50,6 +50,11 @@ class LeftoversTest(unittest.TestCase):
             sorted(leak["identity"] for leak in self.found.leaks), ["/etc/passwd (deleted)", "sleep (process 7)"]
         )
 
+    def test_a_file_is_told_in_one_line_and_those_that_are_only_counted_without_a_change(self) -> None:
+        files = {"file": "/a\nb", "change": "new"}, {"file": "2 more files", "change": ""}
+        self.found.note_end(ExitStatus(exit_code=0, leftovers=files))
+        self.assertEqual([leak["identity"] for leak in self.found.leaks], ["/a\\nb (new)", "2 more files"])
+
     def test_a_child_that_comes_to_its_end_late_takes_nothing_back(self) -> None:
         self.found.note_no_end(10.0)
         self.found.note_found_by_child({"leaks": [THREAD]})

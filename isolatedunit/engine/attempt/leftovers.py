@@ -63,7 +63,7 @@ class Leftovers:
         """
         known = {_number_in(leak["identity"]) for leak in self.leaks if leak["kind"] == "process"}
         files = [one for one in status.leftovers if "file" in one]
-        self._add([{"kind": "files", "identity": f"{one['file']} ({one.get('change')})"} for one in files])
+        self._add([{"kind": "files", "identity": _describe_change(one)} for one in files])
         identities = [_describe(process) for process in status.leftovers if "file" not in process]
         self._add([{"kind": "process", "identity": found} for found in identities if _number_in(found) not in known])
 
@@ -87,6 +87,12 @@ class Leftovers:
         for leak in leaks:
             by_kind[leak["kind"]] = by_kind.get(leak["kind"], 0) + 1
         self.stats = {**self.stats, "leaked": len(leaks), "by_kind": by_kind, "leaks": list(leaks)}
+
+
+def _describe_change(leftover: dict[str, Any]) -> str:
+    """The file in one line, and what was done to it; those that are only counted have no change of their own."""
+    file, change = str(leftover["file"]).replace("\n", "\\n"), leftover.get("change")
+    return f"{file} ({change})" if change else file
 
 
 def _describe(process: dict[str, Any]) -> str:
