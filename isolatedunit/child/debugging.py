@@ -6,6 +6,7 @@ not sealed, since it is made of what a user sees: a debugger, and the test.
 
 from __future__ import annotations
 
+import bdb
 import contextlib
 import importlib
 import os
@@ -88,6 +89,8 @@ def _stop_at_failures() -> None:
             try:
                 yield
             except (KeyboardInterrupt, unittest.SkipTest, unittest.case._ShouldStop):  # type: ignore[attr-defined]
+                raise
+            except bdb.BdbQuit:  # somebody has looked at it already
                 raise
             except BaseException as exception:
                 if not self.expecting_failure:

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     printed, terminal, before = LosableStream(sys.stdout), LosableStream(sys.stderr), sys.stderr
     sys.stderr = terminal
     try:
-        code = _attempt(lambda: _run(argv))
+        code = _attempt(lambda: _run(argv), sys.argv[1:] if argv is None else argv)
         printed.flush()
         if isinstance(printed.problem, OSError):
             code = _explain(printed.problem)
@@ -69,15 +69,18 @@ def _run(argv: Sequence[str] | None) -> int:
     return run_tests(wanted)
 
 
-def _attempt(action: Callable[[], int]) -> int:
-    """The exit code that *action* returns; for an exception, what it means is printed, and a code for it returned."""
+def _attempt(action: Callable[[], int], argv: Sequence[str] = ()) -> int:
+    """The exit code that *action* returns; for an exception, what it means is printed, and a code for it returned.
+
+    *argv* is the command line, in which a mistake may lie.
+    """
     try:
         return action()
     except NoSuchTest as exception:
         from isolatedunit.cli.suggestions import explain_unknown_name
 
         for name, sentence in exception.unknown.items():
-            _print_error(explain_unknown_name(name, sentence, (*SUBCOMMANDS, "discover")))
+            _print_error(explain_unknown_name(name, sentence, (*SUBCOMMANDS, "discover"), argv))
         return USAGE
     except (OptionError, CollectionError, BackendUnavailable, RunFixtureFailed) as exception:
         _print_error(str(exception))

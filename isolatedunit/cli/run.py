@@ -74,7 +74,8 @@ def serve(options: Options, stream: Any) -> LivePage:
 
 def _stream_for(options: Options, display: Display | None) -> Any:
     filters: list[Filter] = []
-    if options.verbosity == 1 and (display is not None or options.show_output == "live"):
+    has_lines = options.show_output == "live" or lends_terminal(options)
+    if options.verbosity == 1 and (display is not None or has_lines):
         filters.append(drop_letters)  # the display shows more, and lines of tests must not start behind letters
     if wants_colour(options.color, sys.stderr):
         filters.append(add_colours())

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+
+from isolatedunit.config.options import TABLE
 
 FROM_OTHER_RUNNERS = {
     "-j": (
@@ -112,8 +115,15 @@ def rephrase(message: str) -> str:
     return message
 
 
-def explain_unknown_name(name: str, sentence: str, commands: Collection[str]) -> str:
-    """One sentence about a name that no test has: *sentence*, unless it looks like one of the commands."""
+def explain_unknown_name(name: str, sentence: str, commands: Collection[str], argv: Sequence[str] = ()) -> str:
+    """One sentence about a name that no test has: *sentence*, unless it looks like one of the commands.
+
+    In *argv*, the command line, it may also stand where the value of an option was meant to be.
+    """
+    optional = {option.metadata["flags"][0] for option in TABLE.values() if "flag_alone" in option.metadata}
+    before = next((before for before, word in pairwise(argv) if word == name and before in optional), None)
+    if before is not None:
+        return f"there is no test {name}; if it is the value of {before}, write {before}={name}."
     if name in _COMMANDS_OF_OTHERS:
         return f"there is no test and no command {name}; did you mean: isolatedunit {_COMMANDS_OF_OTHERS[name]}?"
     begun = [command for command in commands if command.startswith(name)] if len(name) > 1 else []

@@ -32,19 +32,35 @@ def _explain_folder(start: str, pattern: str) -> str:
     if not os.path.isdir(start):
         return f"no test was found in the package {start!r} with the pattern {pattern!r} (-p)"
     where = "the current folder" if os.path.abspath(start) == os.getcwd() else repr(start)
-    found = list(files_below(start, pattern))
+    matching = list(files_below(start, pattern))
+    found = list(filter(_is_module, matching))
+    if matching and not found:
+        return _explain_name(_name(matching[0]), pattern)
     if found:
         tests = "tests, which are methods test* of subclasses of TestCase"
         if len(found) == 1:
             return f"{_name(found[0])} matches the pattern {pattern!r}, but has no {tests}"
         return f"{len(found)} files, such as {_name(found[0])}, match the pattern {pattern!r}, but have no {tests}"
     text = f"no file in {where}, or in a package below, matches the pattern {pattern!r} (-p)"
-    loose = next((path for folder in _loose_folders(start) for path in files_below(folder, pattern)), None)
+    loose_files = (path for folder in _loose_folders(start) for path in files_below(folder, pattern))
+    loose = next(filter(_is_module, loose_files), None)
     if loose is not None:
         folder = os.path.dirname(_name(loose))
         return f"{text}; {_name(loose)} does: run discover -s {folder}, or make {folder} a package with an __init__.py"
     other = next(files_below(start, "*test*.py"), None)
     return text if other is None else f"{text}; did you mean {_name(other)}?"
+
+
+def _is_module(path: str) -> bool:
+    return os.path.basename(path).removesuffix(".py").isidentifier()
+
+
+def _explain_name(file: str, pattern: str) -> str:
+    """Why unittest passes over *file*, whose name is that of no module."""
+    why = "is not that of a module; rename it"
+    if any("\udc80" <= letter <= "\udcff" for letter in file):  # how Python keeps bytes that it cannot decode
+        why = "has letters that the encoding of this locale lacks; set PYTHONUTF8=1"
+    return f"{file} matches the pattern {pattern!r}, but its name {why}"
 
 
 def _name(path: str) -> str:

@@ -27,7 +27,7 @@ from isolatedunit.engine.scheduling.scheduler import Scheduler
 from isolatedunit.engine.scheduling.shared_imports import SharedImportsPlan
 from isolatedunit.engine.service import Service
 from isolatedunit.engine.watchdog import Watchdog
-from isolatedunit.errors import IsolatedUnitError, NestedTooDeep
+from isolatedunit.errors import IsolatedUnitError, NestedTooDeep, SpawnError
 from isolatedunit.instrumentation.instruments import Measuring, need_measuring
 from isolatedunit.model.events import Event, Listener, RunStarted
 from isolatedunit.model.results import ImportsKey, PlannedTest, TestReport
@@ -244,6 +244,7 @@ class Run:
             )
 
     def _describe_children(self, prestarted: Prestarted | None) -> Setting:
+        directory = _current_directory()  # before sys.path, which may have a relative entry
         return Setting(
             run=self.id,
             scratch=self._scratch.path,
@@ -251,7 +252,7 @@ class Run:
             capture=self.options.capture,
             sys_path=import_path.path_of_children(),
             argv=tuple(sys.argv),
-            directory=os.getcwd(),
+            directory=directory,
             warn=self.warn,
             coverage=self._measuring.coverage,
             prestarted=prestarted,
@@ -295,3 +296,12 @@ def _refuse_recursion() -> None:
             f"this run would be nested inside {processes.run_depth()} others; the limit is {MAX_DEPTH - 1}; "
             "does a module run its own tests when it is imported?"
         )
+
+
+def _current_directory() -> str:
+    """The folder in which children start; raises `SpawnError` if there is none any more."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        text = "the current directory was removed; change to one that exists before tests run"
+        raise SpawnError(text, lasting=True) from None

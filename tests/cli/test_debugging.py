@@ -127,13 +127,15 @@ class PipeTest(ProjectTestCase):
                 self.assertIn("('test is up', 'class is up')", output)
 
     def test_post_mortem(self) -> None:
-        typed = "p value, self.here, self.above\nq\n"
-        code, output = self.session(typed, "--pdb", "test_it.It.test_fails", "test_it.It.test_is_expected_to_fail")
+        typed = "p value, self.here, self.above\nq\nq\n"
+        names = [f"test_it.It.{name}" for name in ("test_fails", "test_is_expected_to_fail", "test_trace")]
+        code, output = self.session(typed, "--pdb", *names)
         self.assertEqual(code, 1, output)
         self.assertIn("-> self.assertEqual(value, 44)\n(Pdb) (43, 'test is up', 'class is up')\n", output)
         self.assertLess(output.index("(Pdb)"), output.index("torn down"))
-        self.assertEqual(output.count("(Pdb)"), 2)  # one for each line that was typed
-        self.assertIn("FAILED (failures=1, expected failures=1)", output)
+        self.assertEqual(output.count("(Pdb)"), 3, output)  # one for each line that was typed
+        self.assertNotRegex(output, r"(?m)^[FEx]+(?:torn|Traceback|-)")
+        self.assertIn("FAILED (failures=1, errors=1, expected failures=1)", output)
 
     def test_input(self) -> None:
         self.assertEqual(self.session("me\n", "--debug", "test_it.It.test_asks")[0], 0)

@@ -112,11 +112,12 @@ class NamesTest(ProjectTestCase):
             ("tests.test_made.Made.test_it(7)", "did you mean test_it("),
             (f"{cart}.nothing", f"there is no test {cart}.nothing; isolatedunit list shows"),
             ("no_such_module", "there is no test no_such_module; isolatedunit list shows"),
+            ("--profile out", "there is no test out; if it is the value of --profile, write --profile=out."),
             ("help", "there is no test and no command help; did you mean: isolatedunit --help?"),
             ("hist", "there is no test and no command hist; did you mean: isolatedunit history?"),
         ):
             with self.subTest(name):
-                ended = self.run_here(f"{cart}.OtherTest", name)
+                ended = self.run_here(f"{cart}.OtherTest", *name.split(" "))
                 self.assertEqual((ended.exit_code, ended.report), (2, None), ended.output)
                 self.assertTrue(ended.output.startswith("isolatedunit: "), ended.output)
                 self.assertEqual(ended.output.count("\n"), 1, ended.output)

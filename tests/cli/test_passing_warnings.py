@@ -40,11 +40,12 @@ class PassingWarningsTest(ProjectTestCase):
         self.assertEqual((plain.count("ResourceWarning: unclosed"), plain.count("DeprecationWarning: old")), (1, 1))
         for start_method in START_METHODS:
             with self.subTest(start_method):
-                output = self.run_here("--start-method", start_method, "-j", "1", "-q").output
+                output = self.run_here("--start-method", start_method, "-j", "1").output
                 for line in plain.split("\n-----")[0].replace("...", "").replace("Warning: none\n", "").splitlines():
                     self.assertIn(line.lstrip("."), output)
                 self.assertEqual(output.count("ResourceWarning: unclosed file"), 1)
                 self.assertEqual(output.count("DeprecationWarning: old"), 1)
+                self.assertNotRegex(output, r"(?m)^\.+[^.\n]")
 
     def test_what_the_test_itself_kept_is_reported_at_the_test(self) -> None:
         """It is released by a line of ours, which tells nobody anything."""

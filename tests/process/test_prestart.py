@@ -155,3 +155,12 @@ class MakePrestartTest(unittest.TestCase):
         ended = run_python("-c", program, cwd=tempfile.mkdtemp())
         told = "isolatedunit: the current directory was removed; change to one that exists.\n"
         self.assertEqual((ended.output, ended.exit_code), (told, 2))
+
+    @unittest.skipUnless(IS_LEAN, "the current directory cannot be removed here")
+    def test_a_program_whose_current_directory_was_removed(self) -> None:
+        program = "import os, unittest, isolatedunit; os.rmdir(os.getcwd()); "
+        program += "runner = isolatedunit.IsolatedTestRunner; "
+        program += "unittest.main(None, testRunner=runner, argv=['it', 'tests.unit.test_places'])"
+        ended = run_python("-c", program, cwd=tempfile.mkdtemp())
+        self.assertEqual(ended.exit_code, 1, ended.output)
+        self.assertIn("could not be started: the current directory was removed; change to one", ended.output)

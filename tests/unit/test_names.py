@@ -201,12 +201,17 @@ class NothingTest(NamesTestCase):
 
     def test_what_discovery_may_have_missed(self) -> None:
         os.remove("shop/__init__.py")
+        self.write("loose/test-it.py", SOURCE)
+        if os.name == "posix":  # elsewhere, names are text
+            open(os.path.join(b"loose", b"test_\xffq.py"), "w").close()
         missed = "or in a package below, matches the pattern"
         for start, pattern, said in (
             (".", "test*.py", f"no file in the current folder, {missed} 'test*.py' (-p); loose/test_broken.py does"),
             (".", "test*.py", "run discover -s loose, or make loose a package with an __init__.py"),
             ("shop", "no", f"no file in 'shop', {missed} 'no' (-p); did you mean shop/test_cart.py?"),
             ("loose", "h*", "loose/helper.py matches the pattern 'h*', but has no tests, which are methods"),
+            ("loose", "*-it*", "loose/test-it.py matches the pattern '*-it*', but its name is not that of a module;"),
+            ("loose", "*q.py", "matches the pattern '*q.py', but its name has letters that the encoding of this"),
             ("loose", "test*", "2 files, such as loose/test_broken.py, match the pattern 'test*', but have no"),
             ("some.package", "no", "no test was found in the package 'some.package' with the pattern 'no' (-p)"),
         ):

@@ -30,7 +30,7 @@ def make_printers(
         all_output = options.show_output == "all"
         printers.append(ImmediateFailures(write_line, formatter, failures=failures, all_output=all_output))
     if options.show_output == "failed" and not options.buffer:
-        printers.append(PassingWarnings(write_line))
+        printers.append(PassingWarnings(write_line, after_dots=options.verbosity == 1 and not on_terminal))
     return printers
 
 

@@ -20,18 +20,23 @@ _SHOWN_WITH_OUTPUT = ("addError", "addFailure")
 
 
 class PassingWarnings:
-    """Prints each warning once a run, as unittest does, which runs all tests in one process: a listener."""
+    """Prints each warning once a run, as unittest does, which runs all tests in one process: a listener.
+
+    *after_dots* says that letters, one a test, are printed to the same stream, so that a warning has to end them first.
+    """
 
     hears = (TestFinished,)
 
-    def __init__(self, write_line: Callable[[str], object]) -> None:
+    def __init__(self, write_line: Callable[[str], object], *, after_dots: bool = False) -> None:
         self._write_line = write_line
+        self._before = "\n" if after_dots else ""
         self._printed: set[str] = set()
 
     def handle(self, event: Event) -> None:
         """Print the warnings of a test that was settled."""
         if not isinstance(event, TestFinished) or "Warning: " not in event.report.stderr:
             return
+        before = self._before
         is_shown = any(note.kind in _SHOWN_WITH_OUTPUT for note in event.report.notes)
         for found in _WARNING.findall(event.report.stderr):
             text = _at_the_test(found, event.report.id)
@@ -39,7 +44,8 @@ class PassingWarnings:
             if place not in self._printed:
                 self._printed.add(place)
                 if not is_shown:
-                    self._write_line(text.rstrip("\n"))
+                    self._write_line(before + text.rstrip("\n"))
+                    before = ""
 
 
 def _at_the_test(text: str, test: str) -> str:

@@ -197,8 +197,6 @@ class Summary:
         timeline = self._timeline
         lines = [f"isolatedunit: {warning}" for warning in timeline.warnings]
         lines += [f"isolatedunit: flaky: {_format_flaky(report)}" for report in self._flaky]
-        if not (timeline.counts.tests or timeline.not_run):
-            lines.append("isolatedunit: no tests ran")  # unittest itself may say OK
         lines += self._format_not_run()
         if self._excused:
             lines += ["Failed in quarantine:", *(line for _, line in sorted(self._excused))]
