@@ -15,6 +15,12 @@ ONLY = os.environ.get("START_METHODS", "")
 START_METHODS: tuple[Any, ...] = tuple(name for name in proven_start_methods() if not ONLY or name in ONLY.split(","))
 """What behaviour is tested with: every backend that works here, so that a new one joins with its entry in the table."""
 
+WAYS: tuple[tuple[str, ...], ...] = (
+    *(("--start-method", method) for method in START_METHODS),
+    ("--isolation", "class", "--leaks", "fail"),
+)
+"""Options by which what a test leaves can meet our own code: in each kind of process, and before another test."""
+
 
 def per_start_method(cls: type[unittest.TestCase]) -> None:
     """Decorate a class to have one of each start method in its place: the same behaviour, whatever makes the children.

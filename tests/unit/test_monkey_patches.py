@@ -12,7 +12,7 @@ from isolatedunit.system.monkey_patches import patch_by_gevent, patched_by_geven
 
 
 class GeventTest(unittest.TestCase):
-    """On something that looks like ``gevent.monkey``; with gevent itself, see `tests.process.test_left_patched`."""
+    """On what looks like ``gevent.monkey``; with gevent itself, see `tests.process.test_patching_packages`."""
 
     def test_a_child_is_patched_as_its_runner_is(self) -> None:
         self.assertEqual(patched_by_gevent(), [])
