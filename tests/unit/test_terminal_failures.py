@@ -81,7 +81,7 @@ class EndTest(ProjectTestCase):
         ):
             summary = Summary(Timeline(), lambda _: None, lists_one=True)
             summary.handle(TestFinished(1.0, TestReport("m.C.t", outcome, notes=(note,))))
-            line = summary.lines(Statistics().as_dict())[2]
+            line = summary.lines(Statistics().as_dict())[1]
             self.assertTrue(line.endswith(f" m.C.t: {reason}"), line)
 
     def test_a_repeated_test_is_listed_once(self) -> None:
