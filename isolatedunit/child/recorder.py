@@ -229,6 +229,8 @@ class Recorder(unittest.TestResult):
             return None
 
         class Adapter(base):  # type: ignore[misc]
+            """Tells this result, in unittest's words, what trial says of a test."""
+
             def addExpectedFailure(self, test: Any, error: Any, todo: object = None) -> None:
                 self.original.addExpectedFailure(test, self._exc_info(error))
 
