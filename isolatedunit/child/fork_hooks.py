@@ -48,20 +48,20 @@ def fork() -> int:
     try:
         return os.fork()
     finally:
-        for functions, before in changed:
-            functions[:] = before
+        for functions, needed, all_of_them in changed:
+            functions[: len(needed)] = all_of_them  # behind these is what functions of the user's have registered
 
 
 def _is_threaded() -> bool:
     return _thread._count() != 0 or "gevent.monkey" in sys.modules  # whose locks are those of greenlets
 
 
-def _leave_out() -> list[tuple[list[Any], list[Any]]]:
+def _leave_out() -> list[tuple[list[Any], list[Any], list[Any]]]:
     changed = []
     for functions in _lists:
         needed = [_lean(one) for one in functions if not (type(one) is FunctionType and one.__module__ in _IDLE)]
         if needed != functions:
-            changed.append((functions, functions[:]))
+            changed.append((functions, needed, functions[:]))
             functions[:] = needed
     return changed
 

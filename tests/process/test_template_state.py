@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import unittest
 
+from isolatedunit.model.start_methods import capabilities_of
 from tests.support.command_line import environment, run_python
 from tests.support.projects import ProjectTestCase
 from tests.support.start_methods import START_METHODS
@@ -61,12 +62,17 @@ AT_FORK = """
     import threading
     import unittest
 
-    CALLED, LOCK, HANDLER = [], threading._active_limbo_lock, logging.StreamHandler()
-    os.register_at_fork(after_in_child=lambda: CALLED.append(random.random()))
+    CALLED, AGAIN, LOCK, HANDLER = [], [], threading._active_limbo_lock, logging.StreamHandler()
+
+    def note():
+        CALLED.append(random.random())
+        os.register_at_fork(after_in_child=lambda: AGAIN.append(os.getpid()))
+
+    os.register_at_fork(after_in_child=note)
 
     class It(unittest.TestCase):
         def test_it(self):
-            self.assertEqual(CALLED, CALLED[:1])  # what a module registers is called
+            print(len(CALLED), end="")  # what a module registers is called
             self.assertIs(threading._active_limbo_lock, LOCK)  # what does nothing is not
             is_held, is_over = threading.Event(), threading.Event()
 
@@ -83,8 +89,9 @@ AT_FORK = """
                 if own == 0:
                     is_free = HANDLER.lock.acquire(blocking=False)
                     is_new = threading._active_limbo_lock is not LOCK
-                    os._exit(4 * is_free + 2 * is_new + (threading.active_count() == 1))
-                self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(own, 0)[1]), 7)
+                    is_called = len(AGAIN) == len(CALLED) - 1  # so is what that registers, from the next fork on
+                    os._exit(8 * is_called + 4 * is_free + 2 * is_new + (threading.active_count() == 1))
+                self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(own, 0)[1]), 15)
             is_over.set()
             thread.join()
     """
@@ -150,6 +157,8 @@ class AtForkTest(ProjectTestCase):
             with self.subTest(start_method):
                 ended = self.run_here("--start-method", start_method)
                 self.assertEqual(ended.exit_code, 0, ended.output)
+                forks = "1" if capabilities_of(start_method).has_templates else "0"
+                self.assertEqual([test["stdout"] for test in ended.tests().values()], [forks])
 
 
 class SeedTest(ProjectTestCase):
